@@ -1,0 +1,68 @@
+use std::{fmt, pin::Pin};
+
+use super::{ArchiveError, Entries, Query};
+use crate::delivery::{Delivery, DeliveryId, Outcome, Receipt};
+
+/// What an archive is doing. The work begins with the call that gives it, and goes on if it is dropped.
+pub type Work<T> = Pin<Box<dyn Future<Output = Result<T, ArchiveError>> + Send>>;
+
+/// Keeps deliveries, and what became of each.
+///
+/// Every implementation passes the conformance suite in `testing` (feature `testing`).
+///
+/// # Cancel safety
+///
+/// Each method begins its work when it is called, not when its future is first polled. Dropping the future changes
+/// nothing about what happens to the archive.
+pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
+    /// Keeps a delivery. On return it is durable, or the same bytes for the same model were durable before; then the
+    /// receipt names the first, and the delivery is not kept a second time.
+    ///
+    /// # Errors
+    ///
+    /// If the delivery could not be made durable. It may be found in the archive all the same.
+    fn append(&self, delivery: Delivery) -> Work<Receipt>;
+
+    /// Records what became of a delivery. On return the outcome is durable. The latest outcome counts.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such delivery, or the outcome could not be made durable.
+    fn settle(&self, id: DeliveryId, outcome: Outcome) -> Work<()>;
+
+    /// The latest outcome of a delivery; `None` while it is pending, and where there is no such delivery. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the archive cannot be read.
+    fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>>;
+
+    /// A delivery with its exact body and its latest outcome; `None` where there is no such delivery. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the archive cannot be read, or what it holds is damaged.
+    fn get(&self, id: DeliveryId) -> Work<Option<Archived>>;
+
+    /// All deliveries that `query` selects, in the order in which they were archived. Changes nothing. What is
+    /// appended while the scan runs may be missing from it.
+    fn scan(&self, query: Query) -> Entries;
+}
+
+/// A delivery as an archive holds it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Archived {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// What became of it last; `None` while it is pending.
+    pub outcome: Option<Outcome>,
+}
+
+impl Archived {
+    /// For archives: a delivery and its latest outcome.
+    pub fn new(delivery: Delivery, outcome: Option<Outcome>) -> Self {
+        Self { delivery, outcome }
+    }
+}

@@ -1,0 +1,3 @@
+//! The disk archive.
+mod archive;
+pub use archive::DiskArchive;

@@ -1,0 +1,50 @@
+use std::{io, path::PathBuf};
+
+use crate::delivery::DeliveryId;
+
+/// Why an archive did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// Another process writes to the archive.
+    #[error("another process writes to the archive {}: stop it, or open another directory", path.display())]
+    Locked {
+        /// The directory of the archive.
+        path: PathBuf,
+    },
+    /// More waits to be written than the archive lets wait.
+    #[error("the archive has too much waiting to be written: try again in a moment")]
+    Overloaded,
+    /// The archive was closed.
+    #[error("the archive is closed")]
+    Closed,
+    /// An outcome was given for a delivery that is not there.
+    #[error("the archive holds no delivery {id}")]
+    Unknown {
+        /// The delivery that was asked for.
+        id: DeliveryId,
+    },
+    /// A part of the archive cannot be read as what was written.
+    #[error("{} is damaged at byte {offset}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was to be done, such as `open` or `sync`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// An engine other than the ones here failed.
+    #[error("the archive failed")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

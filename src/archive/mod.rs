@@ -1,0 +1,19 @@
+//! The durable record of deliveries and of what became of each.
+//!
+//! [`Archive`] is the contract; [`DiskArchive`] keeps it on a disk, [`MemoryArchive`] for as long as the process lives.
+
+mod contract;
+#[cfg(feature = "disk")]
+mod disk;
+mod entries;
+mod error;
+mod memory;
+mod query;
+
+pub use contract::{Archive, Archived, Work};
+#[cfg(feature = "disk")]
+pub use disk::DiskArchive;
+pub use entries::Entries;
+pub use error::ArchiveError;
+pub use memory::MemoryArchive;
+pub use query::Query;

@@ -1,0 +1,69 @@
+use std::{fmt, str::FromStr};
+
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 of a body: what tells two deliveries of the same bytes.
+///
+/// ```
+/// use tower_inbox::Digest;
+///
+/// let digest = Digest::of(b"");
+/// assert!(digest.to_string().starts_with("e3b0c442"));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Hashes `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The thirty-two bytes of the digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Lower-case hexadecimal, as WARC tools write it after `sha256:`.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(ParseDigestError)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// A text that is not a SHA-256 digest.
+#[derive(Debug, thiserror::Error)]
+#[error("this is not a SHA-256 digest: write it as 64 hexadecimal digits")]
+pub struct ParseDigestError(#[source] hex::FromHexError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_and_parses() {
+        // FIPS 180-4, the example of one block: "abc".
+        let digest = Digest::of(b"abc");
+        let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(digest.to_string(), text);
+        assert_eq!(text.parse::<Digest>().unwrap(), digest);
+        assert!(text[1..].parse::<Digest>().is_err());
+    }
+}

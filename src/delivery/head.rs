@@ -1,0 +1,116 @@
+use std::net::SocketAddr;
+
+use http::{HeaderMap, Method, Uri, Version, request};
+
+use super::Redaction;
+
+/// The head of a delivery's request, without its secrets.
+///
+/// It is rebuilt from what the HTTP library parsed: header names are lower-case and their order may differ. Of a body
+/// the bytes are exact, of a head only the meaning is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    host: Option<String>,
+    peer: Option<SocketAddr>,
+}
+
+impl Head {
+    /// Takes what is worth keeping from a request, and leaves out what `redaction` takes for a secret.
+    pub fn of(parts: &request::Parts, redaction: &Redaction) -> Self {
+        Self {
+            method: parts.method.clone(),
+            uri: redaction.redact_uri(&parts.uri),
+            version: parts.version,
+            headers: redaction.redact_headers(&parts.headers),
+            host: host_of(parts),
+            peer: parts.extensions.get().copied(),
+        }
+    }
+
+    /// Rebuilds a head that was redacted before, for archives that read it back.
+    pub fn from_archive(
+        method: Method,
+        uri: Uri,
+        version: Version,
+        headers: HeaderMap,
+        host: Option<String>,
+        peer: Option<SocketAddr>,
+    ) -> Self {
+        Self { method, uri, version, headers, host, peer }
+    }
+
+    /// The method, mostly `POST`.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Path and query, with every secret value replaced.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The version of HTTP that the request came by.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The headers, with every secret value replaced.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The host and port that the request was for, if it named one.
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// Who sent the request, where the server put a [`SocketAddr`] into the request's extensions.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+}
+
+/// HTTP/1.1 names the host in a header, HTTP/2 in the URI (RFC 9110, section 7.2).
+fn host_of(parts: &request::Parts) -> Option<String> {
+    let named = match parts.uri.host() {
+        Some(host) => match parts.uri.port_u16() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        },
+        None => parts.headers.get(http::header::HOST)?.to_str().ok()?.to_owned(),
+    };
+    let authority: http::uri::Authority = named.parse().ok()?;
+    let has_user = authority.as_str().contains('@');
+    (!has_user).then_some(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn head(request: http::request::Builder) -> Head {
+        Head::of(&request.body(()).unwrap().into_parts().0, &Redaction::default())
+    }
+
+    #[test]
+    fn the_host_comes_from_the_header_or_the_uri() {
+        let http1 = head(Request::post("/a").header("host", "example.com:81"));
+        assert_eq!(http1.host(), Some("example.com:81"));
+        let http2 = head(Request::post("https://example.com/a"));
+        assert_eq!(http2.host(), Some("example.com"));
+        assert_eq!(http2.uri(), "/a");
+    }
+
+    #[test]
+    fn a_hostile_host_is_left_out() {
+        for host in ["me:pass@example.com", "a b", ""] {
+            assert_eq!(head(Request::post("/a").header("host", host)).host(), None, "{host:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+use std::{fmt, str::FromStr, time::SystemTime};
+
+use uuid::Uuid;
+
+/// Names one delivery: a UUID version 7 (RFC 9562, section 5.7), so that ids sort by time of receipt.
+///
+/// ```
+/// use tower_inbox::DeliveryId;
+///
+/// let id = DeliveryId::new();
+/// assert_eq!(id.to_string().parse::<DeliveryId>()?, id);
+/// # Ok::<(), tower_inbox::delivery::ParseDeliveryIdError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(Uuid);
+
+impl DeliveryId {
+    /// A fresh id, made from the time of now and random bits.
+    #[expect(clippy::new_without_default, reason = "two defaults would differ")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// When the id was made, in whole milliseconds; `None` for an id that another clock-less tool made.
+    pub fn made_at(&self) -> Option<SystemTime> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::new(seconds, nanos))
+    }
+
+    /// The sixteen bytes of the id, in the order in which they are printed.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for DeliveryId {
+    type Err = ParseDeliveryIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(ParseDeliveryIdError)
+    }
+}
+
+/// A text that is not a delivery id.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this is not a delivery id: write it as a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057"
+)]
+pub struct ParseDeliveryIdError(#[source] uuid::Error);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time() {
+        let ids: Vec<_> = (0..100).map(|_| DeliveryId::new()).collect();
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn an_id_knows_when_it_was_made() {
+        let made_at = DeliveryId::new().made_at().unwrap();
+        assert!(made_at.elapsed().unwrap_or_default().as_secs() < 60);
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        assert!("not-an-id".parse::<DeliveryId>().is_err());
+    }
+}

@@ -1,0 +1,21 @@
+//! A delivery: one POST as it was received, and what became of it.
+//!
+//! Plain data without I/O; every other part of the crate speaks in these words.
+
+mod digest;
+mod head;
+mod id;
+mod model_name;
+mod outcome;
+mod receipt;
+mod record;
+mod redaction;
+
+pub use digest::{Digest, ParseDigestError};
+pub use head::Head;
+pub use id::{DeliveryId, ParseDeliveryIdError};
+pub use model_name::{ModelName, ModelNameError};
+pub use outcome::{Outcome, OutcomeKind, ParseOutcomeError};
+pub use receipt::Receipt;
+pub use record::Delivery;
+pub use redaction::Redaction;

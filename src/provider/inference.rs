@@ -1,0 +1,73 @@
+use std::{fmt, ops::Deref, sync::Arc};
+
+use bytes::Bytes;
+
+use super::Payload;
+use crate::delivery::Delivery;
+
+/// A delivery loaded into the type of its model. Derefs to `T`; cheap to clone.
+///
+/// It is in the extensions of the request that the inner service gets, and with feature `axum` an extractor.
+///
+/// ```no_run
+/// use http::Request;
+/// use tower_inbox::{Inference, provider::foxyai};
+///
+/// fn status<B>(request: &Request<B>) -> Option<&foxyai::Status> {
+///     let group = request.extensions().get::<Inference<foxyai::ImageGroup>>()?;
+///     Some(&group.status)
+/// }
+/// ```
+pub struct Inference<T>(Arc<Loaded<T>>);
+
+struct Loaded<T> {
+    payload: T,
+    delivery: Delivery,
+}
+
+impl<T: Payload> Inference<T> {
+    /// Loads the body of `delivery`.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not of type `T`.
+    pub fn load(delivery: Delivery) -> Result<Self, super::DecodeError> {
+        let payload = T::decode(delivery.body())?;
+        Ok(Self(Arc::new(Loaded { payload, delivery })))
+    }
+}
+
+impl<T> Inference<T> {
+    /// The delivery that it came with.
+    pub fn delivery(&self) -> &Delivery {
+        &self.0.delivery
+    }
+
+    /// The exact bytes that it was loaded from.
+    pub fn raw(&self) -> &Bytes {
+        self.0.delivery.body()
+    }
+}
+
+impl<T> Clone for Inference<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Inference<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.payload
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Inference<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inference")
+            .field("delivery", &self.0.delivery.id())
+            .field("payload", &self.0.payload)
+            .finish()
+    }
+}

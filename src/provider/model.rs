@@ -1,0 +1,207 @@
+use std::{any::type_name, fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+use http::{Extensions, Method};
+
+use super::{DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs};
+use crate::{
+    delivery::{Delivery, ModelName, Redaction},
+    signature::{QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
+};
+
+/// How long a body may be, in bytes, unless the model says otherwise: 32 MiB.
+pub const DEFAULT_BODY_LIMIT: usize = 32 << 20;
+
+/// How long a body may take to arrive, unless the model says otherwise: 30 s.
+pub const DEFAULT_BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+type Load = fn(&Delivery, &mut Extensions) -> Result<InferenceKey, DecodeError>;
+
+/// A model of which it is not yet said how its sender is to be proved. Say so, and it becomes a [`Model`].
+pub struct ModelDraft<T>(PhantomData<fn() -> T>);
+
+impl<T: Payload> ModelDraft<T> {
+    /// A model that posts `T`.
+    #[expect(clippy::new_without_default, reason = "a draft without a payload type means nothing")]
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Every delivery must carry the provider's own signature, made with one of `secrets`.
+    pub fn signed_with(self, secrets: impl Into<SecretSet>) -> Model
+    where
+        T::Provider: Signs,
+    {
+        self.verified_by(T::Provider::scheme(secrets.into()))
+    }
+
+    /// Every delivery must carry one of `secrets` in the query parameter `parameter`.
+    pub fn token_in_query(
+        self,
+        parameter: impl Into<String>,
+        secrets: impl Into<SecretSet>,
+    ) -> Model {
+        self.verified_by(QueryToken::new(parameter, secrets))
+    }
+
+    /// Every delivery must satisfy this scheme.
+    pub fn verified_by(self, scheme: impl Scheme) -> Model {
+        Model::new::<T>(Arc::new(scheme))
+    }
+
+    /// Whoever knows the URL may post. Only for a port that strangers cannot reach, or for trying things out.
+    pub fn unsigned(self) -> Model {
+        self.verified_by(Unsigned)
+    }
+}
+
+/// A hosted model: who sends, how it is proved, what type its deliveries have, and what they may cost.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_inbox::{Secret, provider::foxyai};
+///
+/// let model = foxyai::image_group()
+///     .token_in_query("ticket", Secret::new("correct horse"))
+///     .named("kitchens".parse()?)
+///     .body_limit(1 << 20)
+///     .body_deadline(Duration::from_secs(5));
+/// # let _ = model;
+/// # Ok::<(), tower_inbox::delivery::ModelNameError>(())
+/// ```
+#[derive(Clone)]
+pub struct Model {
+    name: Option<ModelName>,
+    provider: &'static str,
+    payload: &'static str,
+    profile: Profile,
+    methods: Vec<Method>,
+    scheme: Arc<dyn Scheme>,
+    redaction: Redaction,
+    body_limit: usize,
+    body_deadline: Duration,
+    load: Load,
+}
+
+impl Model {
+    fn new<T: Payload>(scheme: Arc<dyn Scheme>) -> Self {
+        Self {
+            name: None,
+            provider: T::Provider::NAME,
+            payload: type_name::<T>(),
+            profile: T::Provider::PROFILE,
+            methods: vec![Method::POST],
+            redaction: scheme.redaction(),
+            scheme,
+            body_limit: DEFAULT_BODY_LIMIT,
+            body_deadline: DEFAULT_BODY_DEADLINE,
+            load: load::<T>,
+        }
+    }
+
+    /// The name for logs and the archive. By default the path of the model. The archive tells repeats by it: keep it
+    /// when the path changes.
+    pub fn named(mut self, name: ModelName) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// The longest body, in bytes. By default 32 MiB. Longer ones are answered 413.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// How long a body may take to arrive. By default 30 s. Slower ones are answered 408.
+    pub fn body_deadline(mut self, time: Duration) -> Self {
+        self.body_deadline = time;
+        self
+    }
+
+    /// Takes more of the head for secrets than the usual names and what the scheme reads.
+    pub fn redact(mut self, redaction: Redaction) -> Self {
+        self.redaction = self.redaction.and(redaction);
+        self
+    }
+
+    /// What undecodable deliveries are answered, where the provider's own profile does not fit.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Whether the scheme can work as it was configured.
+    ///
+    /// # Errors
+    ///
+    /// If not, such as for an empty secret.
+    pub fn check(&self) -> Result<(), SchemeError> {
+        self.scheme.check()
+    }
+
+    pub(crate) fn or_named(mut self, name: ModelName) -> Self {
+        self.name.get_or_insert(name);
+        self
+    }
+
+    pub(crate) fn name(&self) -> Option<&ModelName> {
+        self.name.as_ref()
+    }
+
+    pub(crate) fn provider_name(&self) -> &'static str {
+        self.provider
+    }
+
+    pub(crate) fn status_profile(&self) -> Profile {
+        self.profile
+    }
+
+    pub(crate) fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    pub(crate) fn scheme(&self) -> &dyn Scheme {
+        &*self.scheme
+    }
+
+    pub(crate) fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
+    pub(crate) fn longest_body(&self) -> usize {
+        self.body_limit
+    }
+
+    pub(crate) fn slowest_body(&self) -> Duration {
+        self.body_deadline
+    }
+
+    /// Loads the delivery and puts the typed inference into `extensions`.
+    pub(crate) fn load(
+        &self,
+        delivery: &Delivery,
+        extensions: &mut Extensions,
+    ) -> Result<InferenceKey, DecodeError> {
+        (self.load)(delivery, extensions)
+    }
+}
+
+fn load<T: Payload>(
+    delivery: &Delivery,
+    extensions: &mut Extensions,
+) -> Result<InferenceKey, DecodeError> {
+    let inference = Inference::<T>::load(delivery.clone())?;
+    let key = inference.key();
+    extensions.insert(inference);
+    Ok(key)
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("name", &self.name)
+            .field("provider", &self.provider)
+            .field("payload", &self.payload)
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
+    }
+}

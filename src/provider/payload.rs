@@ -1,0 +1,123 @@
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::{DecodeError, InferenceKey, Profile};
+use crate::signature::{Scheme, SecretSet};
+
+/// One who sends: a name, and what each status code makes it do.
+pub trait Provider: Send + Sync + 'static {
+    /// The name that logs and metrics show, in lower case.
+    const NAME: &'static str;
+
+    /// What it makes of the status codes that it is answered.
+    const PROFILE: Profile;
+}
+
+/// A provider that signs in a way of its own, so that secrets are all that a user has to give.
+pub trait Signs: Provider {
+    /// The scheme.
+    type Scheme: Scheme;
+
+    /// The scheme with these secrets.
+    fn scheme(secrets: SecretSet) -> Self::Scheme;
+}
+
+/// What one model of a provider posts: how to load it, and which inference it is.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tower_inbox::provider::{decode_json, DecodeError, InferenceKey, Payload, Profile, Provider};
+///
+/// struct Acme;
+///
+/// impl Provider for Acme {
+///     const NAME: &'static str = "acme";
+///     const PROFILE: Profile = Profile::REPORTS_FAILURES;
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Caption {
+///     job: String,
+///     text: String,
+/// }
+///
+/// impl Payload for Caption {
+///     type Provider = Acme;
+///
+///     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+///         decode_json(body)
+///     }
+///
+///     fn key(&self) -> InferenceKey {
+///         InferenceKey::new(&self.job)
+///     }
+/// }
+///
+/// let caption = Caption::decode(&Bytes::from_static(br#"{"job": "j1", "text": "a cat"}"#))?;
+/// assert_eq!(caption.text, "a cat");
+/// assert_eq!(caption.key().id(), "j1");
+/// # Ok::<(), DecodeError>(())
+/// ```
+pub trait Payload: Sized + Send + Sync + 'static {
+    /// Who posts it.
+    type Provider: Provider;
+
+    /// Loads a body.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not of this type. Unknown members and unknown enum values are no error.
+    fn decode(body: &Bytes) -> Result<Self, DecodeError>;
+
+    /// Which inference it is.
+    fn key(&self) -> InferenceKey;
+}
+
+/// Loads JSON. The path of a mistake is looked for only when there is one, in a second pass: it would slow the first
+/// down by half.
+///
+/// # Errors
+///
+/// If `body` is not JSON, or not of the shape of `T`.
+pub fn decode_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(body).map_err(|error| locate::<T>(body, error))
+}
+
+fn locate<T: DeserializeOwned>(body: &[u8], first: serde_json::Error) -> DecodeError {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Ok(_) => DecodeError::new(".", first),
+        Err(error) => {
+            let path = error.path().to_string();
+            DecodeError::new(&path, error.into_inner())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    type Nested = HashMap<String, Vec<u8>>;
+
+    #[test]
+    fn a_mistake_has_its_path() {
+        let error = decode_json::<Nested>(br#"{"a": [1, 2, "x"]}"#).unwrap_err();
+        assert_eq!(error.path(), "$.a[2]");
+    }
+
+    #[test]
+    fn text_behind_the_document_is_a_mistake_of_the_whole() {
+        let error = decode_json::<Nested>(b"{} {}").unwrap_err();
+        assert_eq!(error.path(), "$");
+        assert!(error.to_string().contains("not JSON"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_a_mistake() {
+        let error = decode_json::<Nested>(b"").unwrap_err();
+        assert!(error.to_string().contains("ends too early"), "{error}");
+    }
+}
