@@ -18,7 +18,15 @@ pub struct Query {
     model: Option<ModelName>,
     since: Option<SystemTime>,
     before: Option<SystemTime>,
-    outcome: Option<Option<OutcomeKind>>,
+    outcome: Wanted,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Wanted {
+    #[default]
+    Any,
+    Pending,
+    Outcome(OutcomeKind),
 }
 
 impl Query {
@@ -47,13 +55,13 @@ impl Query {
 
     /// Only those whose latest outcome is of this kind.
     pub fn outcome(mut self, kind: OutcomeKind) -> Self {
-        self.outcome = Some(Some(kind));
+        self.outcome = Wanted::Outcome(kind);
         self
     }
 
     /// Only those that have no outcome yet.
     pub fn pending(mut self) -> Self {
-        self.outcome = Some(None);
+        self.outcome = Wanted::Pending;
         self
     }
 
@@ -64,7 +72,11 @@ impl Query {
 
     /// Whether a delivery with this latest outcome can be one of the selected.
     pub fn selects_outcome(&self, outcome: Option<&Outcome>) -> bool {
-        self.outcome.is_none_or(|wanted| wanted == outcome.map(Outcome::kind))
+        match self.outcome {
+            Wanted::Any => true,
+            Wanted::Pending => outcome.is_none(),
+            Wanted::Outcome(kind) => outcome.is_some_and(|outcome| outcome.kind() == kind),
+        }
     }
 
     fn selects_delivery(&self, delivery: &Delivery) -> bool {

@@ -138,11 +138,6 @@ impl Model {
         self.scheme.check()
     }
 
-    pub(crate) fn or_named(mut self, name: ModelName) -> Self {
-        self.name.get_or_insert(name);
-        self
-    }
-
     pub(crate) fn name(&self) -> Option<&ModelName> {
         self.name.as_ref()
     }

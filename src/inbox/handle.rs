@@ -1,0 +1,89 @@
+use std::sync::Arc;
+
+use super::{InboxBuilder, InboxLayer};
+use crate::{
+    archive::Archive,
+    layer::{
+        ArchiveLayer, Budget, BufferLayer, Custody, DecodeLayer, DedupLayer, Models, RouteLayer,
+        RunLayer, VerifyLayer,
+    },
+};
+
+/// Receives deliveries: its layer goes around the service that has the handlers.
+///
+/// Cheap to clone; clones share everything.
+///
+/// ```
+/// use tower::{Layer, service_fn};
+/// use http::{Request, Response};
+/// use tower_inbox::{Inbox, MemoryArchive, Secret, layer::InboxBody, provider::foxyai};
+///
+/// let inbox = Inbox::builder(MemoryArchive::new())
+///     .model(
+///         "/hooks/property/{reference}",
+///         foxyai::image_group().token_in_query("ticket", Secret::new("correct horse")),
+///     )
+///     .build()?;
+///
+/// let service = inbox.layer().layer(service_fn(async |_request: Request<InboxBody<String>>| {
+///     Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+/// }));
+/// # let _ = service;
+/// # Ok::<(), tower_inbox::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    models: Models,
+    budget: Budget,
+    custody: Custody,
+}
+
+impl Inbox {
+    /// Begins with the archive: everything else is optional.
+    pub fn builder(archive: impl Archive) -> InboxBuilder {
+        InboxBuilder::new(Arc::new(archive))
+    }
+
+    pub(super) fn new(models: Models, budget: Budget, custody: Custody) -> Self {
+        Self { models, budget, custody }
+    }
+
+    /// The layer. However often it is used, all that it makes share the archive, the models and the limits.
+    pub fn layer(&self) -> InboxLayer {
+        let custody = || self.custody.clone();
+        InboxLayer {
+            route: RouteLayer::new(self.models.clone()),
+            buffer: BufferLayer::new(self.budget.clone()),
+            verify: VerifyLayer::new(),
+            archive: ArchiveLayer::new(custody()),
+            decode: DecodeLayer::new(custody()),
+            dedup: DedupLayer::new(custody()),
+            run: RunLayer::new(custody()),
+        }
+    }
+
+    /// The models, to add and remove some while the server runs.
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> &Arc<dyn Archive> {
+        self.custody.archive()
+    }
+
+    /// How many bytes of bodies are in flight now.
+    pub fn bytes_in_flight(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// Waits until every delivery that was begun is archived, handled and settled: the last step of a graceful
+    /// shutdown, after the server has stopped to accept connections.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing changes when the future is dropped.
+    pub async fn settled(&self) {
+        self.custody.settled().await;
+    }
+}

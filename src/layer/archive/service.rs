@@ -1,0 +1,135 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use http::{HeaderValue, Request, Response, request::Parts};
+use tower_service::Service;
+use tracing::Instrument;
+
+use super::ArchiveFuture;
+use crate::{
+    archive::{ArchiveError, Work},
+    delivery::{Delivery, Head, Receipt},
+    layer::{
+        Custody,
+        body::{Archived, Held, InboxBody, Raw, Split, Verified},
+        refusal::Refusal,
+        reply::{DELIVERY_ID, Reply},
+        take_ready,
+    },
+};
+
+/// Made by [`ArchiveLayer`](super::ArchiveLayer).
+#[derive(Clone, Debug)]
+pub struct ArchiveService<S> {
+    inner: S,
+    custody: Custody,
+}
+
+impl<S> ArchiveService<S> {
+    pub(super) fn new(inner: S, custody: Custody) -> Self {
+        Self { inner, custody }
+    }
+}
+
+impl<S, B, R> Service<Request<InboxBody<B, Verified>>> for ArchiveService<S>
+where
+    S: Service<Request<InboxBody<B, Archived>>, Response = Response<R>, Error: Send, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    S::Error: 'static,
+    B: Send + 'static,
+    R: Send + 'static,
+{
+    type Response = Response<Reply<R>>;
+    type Error = S::Error;
+    type Future = ArchiveFuture<S::Future, Result<Self::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<InboxBody<B, Verified>>) -> Self::Future {
+        let (parts, held) = match InboxBody::split(request) {
+            Split::Delivery(parts, held) => (parts, held),
+            Split::Through(through) => return ArchiveFuture::through(self.inner.call(through)),
+        };
+        let span = held.step.raw.claim.span.clone();
+        let _entered = span.enter();
+        let delivery = delivery(&parts, &held);
+        // The append begins here, so that deliveries are archived in the order in which they were read.
+        let appending = self.custody.archive().append(delivery.clone());
+        let work = archive_then_call(
+            take_ready(&mut self.inner),
+            parts,
+            Pending { delivery, raw: held.step.raw, appending, began: Instant::now() },
+        );
+        ArchiveFuture::working(self.custody.spawn(work.instrument(span.clone())))
+    }
+}
+
+struct Pending {
+    delivery: Delivery,
+    raw: Raw,
+    appending: Work<Receipt>,
+    began: Instant,
+}
+
+fn delivery(parts: &Parts, held: &Held<Verified>) -> Delivery {
+    let claim = &held.step.raw.claim;
+    let delivery = Delivery::new(
+        claim.id,
+        claim.name.clone(),
+        Head::of(parts, claim.model.redaction()),
+        held.bytes.clone(),
+        claim.received_at,
+        held.step.proof.clone(),
+    );
+    claim.span.record("digest", tracing::field::display(delivery.digest()));
+    delivery
+}
+
+async fn archive_then_call<S, B, R>(
+    mut ready_inner: S,
+    mut parts: Parts,
+    pending: Pending,
+) -> Result<Response<Reply<R>>, S::Error>
+where
+    S: Service<Request<InboxBody<B, Archived>>, Response = Response<R>>,
+{
+    let archived = match pending.archived().await {
+        Ok(archived) => archived,
+        Err(error) => {
+            let refusal = Refusal::Archive(Arc::new(error));
+            refusal.log();
+            return Ok(Reply::own(refusal.into_response()));
+        }
+    };
+    let id = archived.delivery.id();
+    let bytes = archived.delivery.body().clone();
+    parts.extensions.insert(archived.delivery.clone());
+    parts.extensions.insert(archived.receipt);
+    let response = ready_inner.call(Held::request(parts, bytes, archived)).await?;
+    let mut response = Reply::inner(response);
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(DELIVERY_ID, id);
+    }
+    Ok(response)
+}
+
+impl Pending {
+    /// Waits for the receipt. A repeat goes on under the id of the first.
+    async fn archived(self) -> Result<Archived, ArchiveError> {
+        let receipt = self.appending.await?;
+        self.raw.claim.took("archive_us", self.began);
+        if receipt.is_repeat() {
+            let first = tracing::field::display(receipt.id());
+            self.raw.claim.span.record("repeat_of", first);
+        }
+        let delivery = self.delivery.with_id(receipt.id());
+        Ok(Archived { raw: self.raw, delivery, receipt })
+    }
+}

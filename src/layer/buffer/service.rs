@@ -1,0 +1,57 @@
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{Budget, read::ReadBody};
+use crate::layer::{
+    body::{InboxBody, Raw, Routed},
+    future::StepFuture,
+    reply::Reply,
+    take_ready,
+};
+
+/// Made by [`BufferLayer`](super::BufferLayer).
+#[derive(Clone, Debug)]
+pub struct BufferService<S> {
+    inner: S,
+    budget: Budget,
+}
+
+impl<S> BufferService<S> {
+    pub(super) fn new(inner: S, budget: Budget) -> Self {
+        Self { inner, budget }
+    }
+}
+
+impl<S, B, R> Service<Request<Routed<B>>> for BufferService<S>
+where
+    S: Service<Request<InboxBody<B, Raw>>, Response = Response<R>> + Clone,
+    B: Body<Data = Bytes>,
+{
+    type Response = Response<Reply<R>>;
+    type Error = S::Error;
+    type Future = StepFuture<S, InboxBody<B, Raw>, ReadBody<B>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Routed<B>>) -> Self::Future {
+        let (parts, Routed { body, claim }) = request.into_parts();
+        let Some(claim) = claim else {
+            let through = Request::from_parts(parts, InboxBody::through(body));
+            return StepFuture::calling(self.inner.call(through));
+        };
+        let span = claim.span.clone();
+        match ReadBody::begin(parts, body, claim, &self.budget) {
+            Ok(reading) => StepFuture::before(reading, take_ready(&mut self.inner)),
+            Err(refusal) => {
+                span.in_scope(|| refusal.log());
+                StepFuture::answered(refusal.into_response())
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Lets one inference run once at a time, and not again once it was processed.
+
+mod layer;
+mod service;
+mod turns;
+
+pub use layer::DedupLayer;
+pub use service::DedupService;
+pub(super) use turns::{Turn, Turns};

@@ -1,0 +1,85 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::OwnedMutexGuard;
+
+use crate::delivery::DeliveryId;
+
+type Lock = Arc<tokio::sync::Mutex<()>>;
+
+/// Who may run which delivery: one at a time, the others wait for their turn.
+///
+/// Holds as many entries as there are turns taken or waited for.
+#[derive(Clone, Default)]
+pub(in crate::layer) struct Turns(Arc<Mutex<HashMap<DeliveryId, Lock>>>);
+
+/// The right to run a delivery, until dropped.
+pub(in crate::layer) struct Turn {
+    guard: Option<OwnedMutexGuard<()>>,
+    id: DeliveryId,
+    turns: Turns,
+}
+
+impl Turns {
+    /// Waits until nobody else runs `id`.
+    ///
+    /// # Cancel safety
+    ///
+    /// The place in the queue is lost when the future is dropped.
+    pub(super) async fn take(&self, id: DeliveryId) -> Turn {
+        let lock = Arc::clone(self.locks().entry(id).or_default());
+        Turn { guard: Some(lock.lock_owned().await), id, turns: self.clone() }
+    }
+
+    fn locks(&self) -> MutexGuard<'_, HashMap<DeliveryId, Lock>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.guard = None;
+        let mut locks = self.turns.locks();
+        // Nobody waits: whoever does holds a clone, and clones are made under this lock.
+        if locks.get(&self.id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            locks.remove(&self.id);
+        }
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Turn({})", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_core::future::BoxFuture;
+    use tokio_test::{assert_pending, assert_ready, task};
+
+    use super::*;
+
+    fn take(turns: &Turns, id: DeliveryId) -> task::Spawn<BoxFuture<'static, Turn>> {
+        let turns = turns.clone();
+        task::spawn(Box::pin(async move { turns.take(id).await }))
+    }
+
+    #[test]
+    fn one_runs_the_others_wait_and_nothing_is_kept() {
+        let turns = Turns::default();
+        let (a, b) = (DeliveryId::new(), DeliveryId::new());
+        let first = assert_ready!(take(&turns, a).poll());
+        let other = assert_ready!(take(&turns, b).poll());
+        let mut second = take(&turns, a);
+        assert_pending!(second.poll());
+        drop(first);
+        let second = assert_ready!(second.poll());
+        assert_pending!(take(&turns, a).poll());
+        drop((second, other));
+        assert!(turns.locks().is_empty());
+    }
+}

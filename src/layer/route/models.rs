@@ -1,0 +1,70 @@
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use http::Method;
+
+use super::{
+    ModelError,
+    table::{Found, Table},
+};
+use crate::provider::Model;
+
+/// The models of an inbox, by path. Clones share them, and they may be added and removed while the server runs.
+///
+/// A path may have captures: `/hooks/property/{reference}`, or `{*rest}` at its end.
+///
+/// ```
+/// use tower_inbox::{Secret, layer::Models, provider::foxyai};
+///
+/// let models = Models::new();
+/// let model = foxyai::image_group().token_in_query("ticket", Secret::new("correct horse"));
+/// models.add("/hooks/property/{reference}", model)?;
+/// // From now on the path is answered 410, which makes senders stop.
+/// assert!(models.remove("/hooks/property/{reference}"));
+/// # Ok::<(), tower_inbox::layer::ModelError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Models(Arc<RwLock<Table>>);
+
+impl Models {
+    /// No models.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a model at a path, also at one that was removed.
+    ///
+    /// # Errors
+    ///
+    /// If the path is not usable or taken, or the model's scheme cannot work.
+    pub fn add(&self, path: &str, model: Model) -> Result<(), ModelError> {
+        self.change(|table| table.add(path, model))
+    }
+
+    /// Removes the endpoint at a path, which is answered 410 from now on. False if there is none.
+    pub fn remove(&self, path: &str) -> bool {
+        self.change(|table| table.remove(path))
+    }
+
+    /// Answers 404 to every request whose path is `prefix` or below it and that is not for a model. Without this they
+    /// pass through.
+    pub fn claim(&self, prefix: &str) {
+        self.change(|table| table.claim(prefix));
+    }
+
+    pub(super) fn find(&self, method: &Method, path: &str) -> Found {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).find(method, path)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Models {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0.read().unwrap_or_else(PoisonError::into_inner), f)
+    }
+}

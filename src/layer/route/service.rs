@@ -1,0 +1,45 @@
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::{Models, table::Found};
+use crate::layer::{body::Routed, claim::Claim, future::StepFuture, reply::Reply};
+
+/// Made by [`RouteLayer`](super::RouteLayer).
+#[derive(Clone, Debug)]
+pub struct RouteService<S> {
+    inner: S,
+    models: Models,
+}
+
+impl<S> RouteService<S> {
+    pub(super) fn new(inner: S, models: Models) -> Self {
+        Self { inner, models }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for RouteService<S>
+where
+    S: Service<Request<Routed<B>>, Response = Response<R>>,
+{
+    type Response = Response<Reply<R>>;
+    type Error = S::Error;
+    type Future = StepFuture<S, Routed<B>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let claim = match self.models.find(request.method(), request.uri().path()) {
+            Found::Through => None,
+            Found::Model { name, model, captures } => Some(Claim::new(name, model, captures)),
+            Found::Refused(refusal) => {
+                refusal.log();
+                return StepFuture::answered(refusal.into_response());
+            }
+        };
+        StepFuture::calling(self.inner.call(request.map(|body| Routed { body, claim })))
+    }
+}

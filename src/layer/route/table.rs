@@ -1,0 +1,193 @@
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use http::Method;
+use matchit::Router;
+
+use super::{Captures, ModelError};
+use crate::{delivery::ModelName, layer::refusal::Refusal, provider::Model};
+
+/// Which path is for which model. Without I/O and locks.
+#[derive(Default)]
+pub(super) struct Table {
+    endpoints: BTreeMap<String, Endpoint>,
+    prefixes: Vec<String>,
+    router: Router<Endpoint>,
+}
+
+#[derive(Clone, Debug)]
+enum Endpoint {
+    Live { name: ModelName, model: Arc<Model> },
+    Removed,
+}
+
+/// What a request is for.
+#[derive(Debug)]
+pub(super) enum Found {
+    Model { name: ModelName, model: Arc<Model>, captures: Captures },
+    Through,
+    Refused(Refusal),
+}
+
+impl Table {
+    pub(super) fn add(&mut self, path: &str, model: Model) -> Result<(), ModelError> {
+        if let Some(Endpoint::Live { .. }) = self.endpoints.get(path) {
+            return Err(ModelError::Taken { path: path.to_owned() });
+        }
+        model.check().map_err(|source| ModelError::Scheme { path: path.to_owned(), source })?;
+        let name = match model.name() {
+            Some(name) => name.clone(),
+            None => {
+                path.parse().map_err(|source| ModelError::Name { path: path.to_owned(), source })?
+            }
+        };
+        self.put(path, Endpoint::Live { name, model: Arc::new(model) })
+    }
+
+    pub(super) fn remove(&mut self, path: &str) -> bool {
+        match self.endpoints.get(path) {
+            Some(Endpoint::Live { .. }) => self.put(path, Endpoint::Removed).is_ok(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn claim(&mut self, prefix: &str) {
+        self.prefixes.push(prefix.trim_end_matches('/').to_owned());
+    }
+
+    pub(super) fn find(&self, method: &Method, path: &str) -> Found {
+        let Ok(matched) = self.router.at(path) else {
+            return self.unmatched(path);
+        };
+        match matched.value {
+            Endpoint::Removed => Found::Refused(Refusal::Removed),
+            Endpoint::Live { model, .. } if !model.methods().contains(method) => {
+                Found::Refused(Refusal::Method { allow: model.methods().to_vec() })
+            }
+            Endpoint::Live { name, model } => match Captures::decode(matched.params.iter()) {
+                Some(captures) => {
+                    Found::Model { name: name.clone(), model: Arc::clone(model), captures }
+                }
+                None => Found::Refused(Refusal::NoModel),
+            },
+        }
+    }
+
+    fn unmatched(&self, path: &str) -> Found {
+        if self.prefixes.iter().any(|prefix| is_below(path, prefix)) {
+            Found::Refused(Refusal::NoModel)
+        } else {
+            Found::Through
+        }
+    }
+
+    /// Nothing changes unless the path fits to the others.
+    fn put(&mut self, path: &str, endpoint: Endpoint) -> Result<(), ModelError> {
+        let mut endpoints = self.endpoints.clone();
+        endpoints.insert(path.to_owned(), endpoint);
+        self.router = router(&endpoints)?;
+        self.endpoints = endpoints;
+        Ok(())
+    }
+}
+
+fn router(endpoints: &BTreeMap<String, Endpoint>) -> Result<Router<Endpoint>, ModelError> {
+    let mut router = Router::new();
+    for (path, endpoint) in endpoints {
+        let refuse = |reason| ModelError::Path { path: path.clone(), reason };
+        if !path.starts_with('/') {
+            return Err(refuse("it does not begin with /".to_owned()));
+        }
+        router.insert(path, endpoint.clone()).map_err(|error| refuse(error.to_string()))?;
+    }
+    Ok(router)
+}
+
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.endpoints).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{provider::foxyai, signature::Secret};
+
+    fn model() -> Model {
+        foxyai::image_group().token_in_query("ticket", Secret::new("x"))
+    }
+
+    fn table(paths: &[&str]) -> Table {
+        let mut table = Table::default();
+        for path in paths {
+            table.add(path, model()).unwrap();
+        }
+        table
+    }
+
+    fn status(table: &Table, method: &Method, path: &str) -> u16 {
+        match table.find(method, path) {
+            Found::Model { .. } => 200,
+            Found::Through => 0,
+            Found::Refused(refusal) => refusal.status().as_u16(),
+        }
+    }
+
+    #[test]
+    fn a_model_is_found_with_its_captures() {
+        let table = table(&["/a", "/p/{reference}"]);
+        let Found::Model { name, captures, .. } = table.find(&Method::POST, "/p/7%2F8") else {
+            panic!("not found");
+        };
+        assert_eq!((name.as_str(), captures.get("reference")), ("/p/{reference}", Some("7/8")));
+        assert_eq!(status(&table, &Method::POST, "/p/%FF"), 404);
+    }
+
+    #[test]
+    fn every_other_path_passes_through_unless_it_is_claimed() {
+        let mut table = table(&["/hooks/a"]);
+        assert_eq!(status(&table, &Method::POST, "/hooks/b"), 0);
+        table.claim("/hooks/");
+        for (path, expected) in [
+            ("/hooks/a", 200),
+            ("/hooks/a/", 404),
+            ("/hooks/b", 404),
+            ("/hooks", 404),
+            ("/hooksy", 0),
+            ("/", 0),
+        ] {
+            assert_eq!(status(&table, &Method::POST, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn another_method_is_refused() {
+        assert_eq!(status(&table(&["/a"]), &Method::GET, "/a"), 405);
+    }
+
+    #[test]
+    fn a_removed_endpoint_is_gone_until_it_is_added_again() {
+        let mut table = table(&["/a"]);
+        assert!(table.remove("/a") && !table.remove("/a") && !table.remove("/b"));
+        assert_eq!(status(&table, &Method::POST, "/a"), 410);
+        table.add("/a", model()).unwrap();
+        assert_eq!(status(&table, &Method::POST, "/a"), 200);
+    }
+
+    #[test]
+    fn an_unusable_model_changes_nothing() {
+        let mut table = table(&["/p/{reference}"]);
+        let unsafe_model = foxyai::image_group().token_in_query("ticket", Secret::new(""));
+        assert!(matches!(table.add("/b", unsafe_model), Err(ModelError::Scheme { .. })));
+        assert!(matches!(table.add("/p/{reference}", model()), Err(ModelError::Taken { .. })));
+        assert!(matches!(table.add("/p/{other}", model()), Err(ModelError::Path { .. })));
+        assert!(matches!(table.add("no-slash", model()), Err(ModelError::Path { .. })));
+        assert!(matches!(table.add("/with space", model()), Err(ModelError::Name { .. })));
+        assert_eq!(status(&table, &Method::POST, "/p/1"), 200);
+        assert_eq!(status(&table, &Method::POST, "/b"), 0);
+    }
+}

@@ -1,0 +1,55 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::{RunFuture, future::Running};
+use crate::layer::{
+    Custody,
+    body::{Deduped, Handed, Held, InboxBody, Split},
+    reply::Reply,
+};
+
+/// Made by [`RunLayer`](super::RunLayer).
+#[derive(Clone, Debug)]
+pub struct RunService<S> {
+    inner: S,
+    custody: Custody,
+}
+
+impl<S> RunService<S> {
+    pub(super) fn new(inner: S, custody: Custody) -> Self {
+        Self { inner, custody }
+    }
+}
+
+impl<S, B, R> Service<Request<InboxBody<B, Deduped>>> for RunService<S>
+where
+    S: Service<Request<InboxBody<B>>, Response = Response<R>>,
+{
+    type Response = Response<Reply<R>>;
+    type Error = S::Error;
+    type Future = RunFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<InboxBody<B, Deduped>>) -> Self::Future {
+        let (mut parts, held) = match InboxBody::split(request) {
+            Split::Delivery(parts, held) => (parts, held),
+            Split::Through(through) => return RunFuture::through(self.inner.call(through)),
+        };
+        let span = held.step.decoded.archived.raw.claim.span.clone();
+        let _entered = span.enter();
+        parts.extensions.insert(held.step.decoded.key.clone());
+        let running = Running::begin(self.custody.clone(), held.step);
+        let request = Held::request(parts, held.bytes, Handed);
+        // A handler may also panic before it gives a future.
+        let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
+        RunFuture::running(called.ok(), running)
+    }
+}
