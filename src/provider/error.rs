@@ -1,6 +1,7 @@
 use std::fmt;
 
 use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
 
 /// The longest JSON path that is shown, in characters.
 const LONGEST_PATH: usize = 256;
@@ -29,15 +30,16 @@ enum Kind {
 }
 
 impl DecodeError {
-    /// A mistake of the parser at this path, in the notation of `serde_path_to_error`: `.` for the root.
-    pub(super) fn new(path: &str, source: serde_json::Error) -> Self {
+    /// A mistake of the parser at this path; without one, of the whole.
+    pub(super) fn new(path: Option<&Path>, source: serde_json::Error) -> Self {
         let kind = match source.classify() {
             Category::Eof => Kind::Truncated,
             Category::Data => Kind::Shape,
             Category::Syntax | Category::Io => Kind::Syntax,
         };
         let (line, column) = (source.line(), source.column());
-        Self { path: json_path(path), kind, line, column, source }
+        let path = path.map_or_else(|| "$".to_owned(), json_path);
+        Self { path, kind, line, column, source }
     }
 
     /// Where in the document, from `$` for the whole. At most 256 characters.
@@ -46,13 +48,26 @@ impl DecodeError {
     }
 }
 
-/// Puts `$` for the root, and replaces what a log should not see.
-fn json_path(path: &str) -> String {
-    let separator = if path.starts_with(['.', '[']) { "" } else { "." };
-    let path = if path == "." { "" } else { path };
-    let separator = if path.is_empty() { "" } else { separator };
-    let clean = path.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    "$".chars().chain(separator.chars()).chain(clean).take(LONGEST_PATH).collect()
+/// In the notation of RFC 9535: names that are plain words behind a point, others quoted. Cut to what a log can bear.
+fn json_path(path: &Path) -> String {
+    let mut text = String::from("$");
+    for segment in path {
+        text += &match segment {
+            Segment::Seq { index } => format!("[{index}]"),
+            Segment::Map { key } | Segment::Enum { variant: key } if is_word(key) => {
+                format!(".{key}")
+            }
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                format!("['{}']", key.escape_debug())
+            }
+            Segment::Unknown => String::new(),
+        };
+    }
+    text.chars().take(LONGEST_PATH).collect()
+}
+
+fn is_word(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 impl fmt::Display for DecodeError {
@@ -74,24 +89,32 @@ impl std::error::Error for DecodeError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
+
+    fn path_in(json: &str) -> String {
+        type Nested = HashMap<String, Vec<HashMap<String, u8>>>;
+        let mut json = serde_json::Deserializer::from_str(json);
+        json_path(serde_path_to_error::deserialize::<_, Nested>(&mut json).unwrap_err().path())
+    }
 
     #[test]
     fn paths_begin_at_the_root_and_are_short_and_clean() {
-        assert_eq!(json_path("."), "$");
-        assert_eq!(json_path(""), "$");
-        assert_eq!(json_path("inference.result"), "$.inference.result");
-        assert_eq!(json_path("[0].a"), "$[0].a");
-        assert_eq!(json_path("a\r\nb"), "$.a\u{fffd}\u{fffd}b");
-        assert_eq!(json_path(&"x".repeat(1000)).chars().count(), LONGEST_PATH);
+        assert_eq!(path_in(""), "$");
+        assert_eq!(path_in(r#"{"a_1": [{}, {"b": -1}]}"#), "$.a_1[1].b");
+        assert_eq!(path_in(r#"{"a": [{"b c'\n": -1}]}"#), r"$.a[0]['b c\'\n']");
+        assert_eq!(path_in(r#"{"": 1}"#), "$['']");
+        let long = format!(r#"{{"{}": 1}}"#, "é".repeat(1000));
+        assert_eq!(path_in(&long).chars().count(), LONGEST_PATH);
     }
 
     #[test]
     fn display_shows_no_value_and_source_is_kept() {
         let error = serde_json::from_str::<u8>("\"hunter2\"").unwrap_err();
-        let error = DecodeError::new("a.b", error);
+        let error = DecodeError::new(None, error);
         assert!(!error.to_string().contains("hunter2"));
-        assert!(error.to_string().contains("$.a.b"));
+        assert!(error.to_string().contains("at $, line 1"));
         assert!(std::error::Error::source(&error).is_some());
     }
 }

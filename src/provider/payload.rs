@@ -86,10 +86,10 @@ pub fn decode_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
 fn locate<T: DeserializeOwned>(body: &[u8], first: serde_json::Error) -> DecodeError {
     let mut json = serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, T>(&mut json) {
-        Ok(_) => DecodeError::new(".", first),
+        Ok(_) => DecodeError::new(None, first),
         Err(error) => {
-            let path = error.path().to_string();
-            DecodeError::new(&path, error.into_inner())
+            let path = error.path().clone();
+            DecodeError::new(Some(&path), error.into_inner())
         }
     }
 }

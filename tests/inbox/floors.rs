@@ -1,0 +1,106 @@
+//! Who may import whom: an import goes down a floor or stays on it, never up.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The floors of the design page, by the path below `src`. The first that fits counts.
+const FLOORS: [(&str, u8); 11] = [
+    ("delivery/", 0),
+    ("signature/", 0),
+    ("provider/", 1),
+    ("archive/disk/", 2),
+    ("archive/", 1),
+    ("layer/", 3),
+    ("inbox/", 4),
+    ("axum", 5),
+    ("testing/", 5),
+    ("lib.rs", 9),
+    ("", 9),
+];
+
+/// What `archive/mod.rs` and the crate root do: they list the engines, they do not use them.
+const LISTS: [&str; 1] = ["archive/mod.rs"];
+
+fn floor(path: &str) -> u8 {
+    FLOORS.iter().find(|(prefix, _)| path.starts_with(prefix)).unwrap().1
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// The paths behind each `crate::` of a line, as far as they name a module; braces are opened one deep.
+fn imports(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => found.push(path_of(rest)),
+            Some(group) => found.extend(members(group).iter().map(|member| path_of(member))),
+        }
+    }
+    found
+}
+
+/// The members of a brace group, without those of groups inside it.
+fn members(group: &str) -> Vec<String> {
+    let (mut depth, mut members) = (0, vec![String::new()]);
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => members.push(String::new()),
+            _ => {}
+        }
+        if c != ',' || depth > 0 {
+            members.last_mut().unwrap().push(c);
+        }
+    }
+    members.retain(|member| !member.trim().is_empty());
+    members
+}
+
+fn path_of(text: &str) -> String {
+    let path = text.trim_start();
+    let end = path.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+    path[..end.unwrap_or(path.len())].trim_end_matches(':').replace("::", "/") + "/"
+}
+
+fn without_comments(code: &str) -> String {
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn no_module_imports_from_a_floor_above() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    assert!(files.len() > 40, "only {} files: is this the right folder?", files.len());
+    let mut upward = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+        let code = without_comments(&fs::read_to_string(&file).unwrap());
+        for import in imports(&code) {
+            if floor(&import) > floor(&name) && !LISTS.contains(&name.as_str()) {
+                upward.push(format!("{name} imports crate::{import}"));
+            }
+        }
+    }
+    assert!(upward.is_empty(), "{upward:#?}");
+}
+
+#[test]
+fn every_form_of_import_is_seen() {
+    let code = "use crate::{a::B, c::{d::E, f}, g,};\nlet x = crate::h::I::new();\nuse crate::j;";
+    assert_eq!(imports(code), ["a/B/", "c/", "g/", "h/I/new/", "j/"]);
+}

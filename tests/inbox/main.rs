@@ -1,0 +1,7 @@
+//! The inbox from outside: through its layers, over sockets, and across processes.
+
+mod composition;
+mod floors;
+mod refusals;
+mod repeats;
+mod support;

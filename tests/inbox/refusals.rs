@@ -1,0 +1,395 @@
+//! Bad input: what each is answered, and what of it is archived.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Method, Request, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use tokio::sync::mpsc;
+use tower::Layer;
+use tower_inbox::{
+    BuildError, Inbox, Outcome, Secret,
+    layer::{ModelError, Refusal},
+    provider::{ModelDraft, Profile},
+    signature::{Scheme, SchemeError, SignatureError},
+};
+
+use crate::support::*;
+
+/// Sends one request to an inbox of its own, whose handler must not run.
+async fn refused(request: Request<Full<Bytes>>) -> (Answer, Inbox) {
+    refused_by(inbox(memory()), request).await
+}
+
+async fn refused_by<B>(inbox: Inbox, request: Request<B>) -> (Answer, Inbox)
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+{
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler::<B>(&seen));
+    let answer = send(service, request).await;
+    assert_eq!(seen.all(), Vec::<String>::new(), "the handler ran");
+    inbox.settled().await;
+    (answer, inbox)
+}
+
+fn with_signatures(signatures: &[&str]) -> Request<Full<Bytes>> {
+    let mut request = Request::post(CAPTIONS);
+    for signature in signatures {
+        request = request.header(SIGNATURE, *signature);
+    }
+    request.body(Full::new(caption("1").into())).unwrap()
+}
+
+fn assert_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status);
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(problem["status"], status, "{problem}");
+    assert!(problem["detail"].is_string(), "{problem}");
+}
+
+#[tokio::test]
+async fn a_bad_signature_is_answered_401_and_nothing_is_archived() {
+    let good = sign(caption("1").as_bytes());
+    let other = sign(b"other bytes");
+    let not_hex = "g".repeat(64);
+    for signatures in [
+        vec![],
+        vec![other.as_str()],
+        vec![&good[1..]],
+        vec![not_hex.as_str()],
+        vec![""],
+        vec![good.as_str(), good.as_str()],
+        vec![good.as_str(), other.as_str()],
+    ] {
+        let (answer, inbox) = refused(with_signatures(&signatures)).await;
+        assert_problem(&answer, 401);
+        assert!(matches!(answer.refusal, Some(Refusal::Signature(_))), "{signatures:?}");
+        assert!(bodies(&inbox).await.is_empty(), "{signatures:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_right_signature_in_upper_case_is_accepted() {
+    let inbox = inbox(memory());
+    let upper = sign(caption("1").as_bytes()).to_uppercase();
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    assert_eq!(send(service, with_signatures(&[&upper])).await.status, 200);
+    assert_eq!(bodies(&inbox).await, [caption("1")]);
+}
+
+#[test]
+fn an_empty_secret_is_refused_when_the_inbox_is_built() {
+    let unsafe_model = ModelDraft::<Caption>::new().signed_with(Secret::new(""));
+    let error = Inbox::builder(memory()).model(CAPTIONS, unsafe_model).build().unwrap_err();
+    let BuildError::Model(ModelError::Scheme { source, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source, SchemeError::EmptySecret { name: "main".to_owned() });
+}
+
+type Parts = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A body that comes in parts and announces no length; it ends when the sender is dropped.
+fn parts() -> (mpsc::UnboundedSender<&'static [u8]>, Parts) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let frames = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<_>| {
+        let part = receiver.recv().await?;
+        Some((Ok(Frame::data(Bytes::from_static(part))), receiver))
+    });
+    (sender, UnsyncBoxBody::new(StreamBody::new(frames)))
+}
+
+fn limited(limit: usize) -> Inbox {
+    let model = captions().body_limit(limit).body_deadline(Duration::from_secs(30));
+    Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_long_is_answered_413_without_reading() {
+    /// Announces one byte too many, and must not be asked for any.
+    struct Announced;
+
+    impl http_body::Body for Announced {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            panic!("somebody reads the body")
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(101)
+        }
+    }
+
+    let request = Request::post(CAPTIONS).body(Announced).unwrap();
+    let (answer, inbox) = refused_by(limited(100), request).await;
+    assert_problem(&answer, 413);
+    assert_eq!(answer.headers["connection"], "close");
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_turns_out_too_long_is_answered_413_before_its_end() {
+    // The sender is still there: the answer does not wait for the rest.
+    let (sender, body) = parts();
+    sender.send(&[b' '; 60]).unwrap();
+    sender.send(&[b' '; 60]).unwrap();
+    let (answer, inbox) =
+        refused_by(limited(100), Request::post(CAPTIONS).body(body).unwrap()).await;
+    assert_problem(&answer, 413);
+    assert_eq!(inbox.bytes_in_flight(), 0);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_of_exactly_the_limit_is_accepted() {
+    let body = caption("1");
+    let inbox = limited(body.len());
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    assert_eq!(send(service, signed(body)).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_answered_408_after_its_deadline() {
+    let (sender, body) = parts();
+    sender.send(b"{").unwrap();
+    let began = tokio::time::Instant::now();
+    let (answer, inbox) =
+        refused_by(limited(100), Request::post(CAPTIONS).body(body).unwrap()).await;
+    assert_problem(&answer, 408);
+    assert_eq!(began.elapsed().as_secs(), 30);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_not_archived() {
+    let frames: [Result<_, &str>; 2] = [Ok(Frame::data(Bytes::from_static(b"{}"))), Err("gone")];
+    let body = StreamBody::new(stream::iter(frames));
+    let (answer, inbox) =
+        refused_by(inbox(memory()), Request::post(CAPTIONS).body(body).unwrap()).await;
+    assert_problem(&answer, 400);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn more_bytes_than_the_budget_are_answered_503_at_once() {
+    let inbox =
+        Inbox::builder(memory()).model(CAPTIONS, captions()).bytes_in_flight(100).build().unwrap();
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    let (sender, slow) = parts();
+    sender.send(&[b' '; 90]).unwrap();
+    let request = Request::post(CAPTIONS).body(slow.boxed_unsync()).unwrap();
+    let waiting = tokio::spawn(send(service.clone(), request));
+    while inbox.bytes_in_flight() < 90 {
+        tokio::task::yield_now().await;
+    }
+    let refused = send(service.clone(), signed(caption("1")).map(BodyExt::boxed_unsync)).await;
+    assert_problem(&refused, 503);
+    assert_eq!(refused.headers["retry-after"], "5");
+    assert!(matches!(refused.refusal, Some(Refusal::Overloaded)));
+    // The budget also holds for a body that announces nothing.
+    sender.send(&[b' '; 20]).unwrap();
+    assert_problem(&waiting.await.unwrap(), 503);
+    assert_eq!(inbox.bytes_in_flight(), 0);
+    let accepted = send(service, signed(caption("1")).map(BodyExt::boxed_unsync)).await;
+    assert_eq!(accepted.status, 200);
+    assert_eq!(inbox.bytes_in_flight(), 0);
+}
+
+fn deep() -> String {
+    format!(r#"{{"job": {}1"#, "[".repeat(10_000))
+}
+
+/// Each with the path at which it goes wrong.
+fn undecodable() -> Vec<(Vec<u8>, &'static str)> {
+    vec![
+        (b"".to_vec(), "$"),
+        (b"caption=cat".to_vec(), "$"),
+        (br#"{"job": "1""#.to_vec(), "$"),
+        (br#"{"job": 1, "text": "a"}"#.to_vec(), "$.job"),
+        (b"[]".to_vec(), "$"),
+        (deep().into_bytes(), "$.job"),
+        (b"{\"job\": \"\xff\", \"text\": \"a\"}".to_vec(), "$.job"),
+        (br#"{"job": "\ud800", "text": "a"}"#.to_vec(), "$.job"),
+        (br#"{"job": "1", "text": "a", "score": 1e999}"#.to_vec(), "$.score"),
+    ]
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_answered_422_with_its_path_and_archived() {
+    for (body, path) in undecodable() {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let (answer, inbox) = refused(signed(body.clone())).await;
+        assert_problem(&answer, 422);
+        let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(problem["path"], path, "{shown}");
+        assert_eq!(bodies(&inbox).await, [body], "{shown}");
+        let archived = archived(&**inbox.archive()).await;
+        assert!(matches!(archived[0].outcome, Some(Outcome::Undecodable { .. })), "{shown}");
+        let id = archived[0].delivery.id().to_string();
+        assert_eq!(answer.headers["inbox-delivery-id"], id.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_gives_up_on_4xx_is_answered_202() {
+    let model = captions().profile(Profile::GIVES_UP_ON_4XX);
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
+    let (answer, inbox) = refused_by(inbox, signed("not JSON")).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(bodies(&inbox).await, ["not JSON"]);
+}
+
+#[tokio::test]
+async fn a_type_that_panics_while_loading_is_undecodable() {
+    #[derive(Debug)]
+    struct Bomb;
+    impl tower_inbox::provider::Payload for Bomb {
+        type Provider = Acme;
+        fn decode(_: &Bytes) -> Result<Self, tower_inbox::provider::DecodeError> {
+            panic!("a mistake in the user's type")
+        }
+        fn key(&self) -> tower_inbox::provider::InferenceKey {
+            tower_inbox::provider::InferenceKey::new("")
+        }
+    }
+
+    let model = ModelDraft::<Bomb>::new().signed_with(Secret::new(SECRET));
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
+    let (answer, inbox) = refused_by(inbox, signed("{}")).await;
+    assert_problem(&answer, 422);
+    let archived = archived(&**inbox.archive()).await;
+    assert!(matches!(archived[0].outcome, Some(Outcome::Undecodable { .. })));
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_are_not_for_a_model_are_refused() {
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, captions()).claim("/hooks").build();
+    let inbox = inbox.unwrap();
+    inbox.models().add("/hooks/old", captions()).unwrap();
+    assert!(inbox.models().remove("/hooks/old"));
+    let answer = async |method: Method, path: &str| {
+        let request = Request::builder().method(method).uri(path).body(Full::default()).unwrap();
+        refused_by(inbox.clone(), request).await.0
+    };
+    assert_problem(&answer(Method::POST, "/hooks/unknown").await, 404);
+    assert_problem(&answer(Method::POST, "/hooks/captions/").await, 404);
+    assert_problem(&answer(Method::POST, "/hooks/old").await, 410);
+    let get = answer(Method::GET, CAPTIONS).await;
+    assert_problem(&get, 405);
+    assert_eq!(get.headers["allow"], "POST");
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_archive_that_fails_is_answered_503_and_never_2xx() {
+    #[derive(Debug)]
+    struct Broken;
+    impl std::fmt::Display for Broken {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("broken")
+        }
+    }
+    impl tower_inbox::Archive for Broken {
+        fn append(
+            &self,
+            _: tower_inbox::Delivery,
+        ) -> tower_inbox::archive::Work<tower_inbox::Receipt> {
+            Box::pin(std::future::ready(Err(tower_inbox::archive::ArchiveError::Overloaded)))
+        }
+        fn settle(&self, _: tower_inbox::DeliveryId, _: Outcome) -> tower_inbox::archive::Work<()> {
+            unreachable!("nothing is settled that was not archived")
+        }
+        fn outcome(
+            &self,
+            _: tower_inbox::DeliveryId,
+        ) -> tower_inbox::archive::Work<Option<Outcome>> {
+            unreachable!("nobody asks for what was not archived")
+        }
+        fn get(
+            &self,
+            _: tower_inbox::DeliveryId,
+        ) -> tower_inbox::archive::Work<Option<tower_inbox::archive::Archived>> {
+            unreachable!("nobody asks for what was not archived")
+        }
+        fn scan(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Entries {
+            unreachable!("nobody scans")
+        }
+    }
+
+    let inbox = inbox(Broken);
+    let (answer, _) = refused_by(inbox, signed(caption("1"))).await;
+    assert_problem(&answer, 503);
+    assert_eq!(answer.headers["retry-after"], "5");
+}
+
+/// Whatever is refused or accepted: no secret, query or body reaches the log, the answer or the archive.
+#[tokio::test]
+async fn nothing_secret_is_logged_answered_or_archived() {
+    let model = || ModelDraft::<Caption>::new().token_in_query("ticket", Secret::new("HUNTER2"));
+    let log = Log::default();
+    let _logging = log.here();
+    for uri in [
+        "/hooks/secret?ticket=HUNTER2&street=ELM",
+        "/hooks/secret?ticket=HUNTER3&street=ELM",
+        "/hooks/secret?ticket=HUNTER2&ticket=HUNTER3",
+        "/hooks/unknown?ticket=HUNTER2",
+    ] {
+        for body in [caption("HUNTER4"), r#"{"job": {"HUNTER5": "HUNTER6"}}"#.to_owned()] {
+            let inbox = Inbox::builder(memory()).model("/hooks/secret", model()).claim("/hooks");
+            let inbox = inbox.build().unwrap();
+            let seen = Seen::default();
+            let service = inbox.layer().layer(handler(&seen));
+            let request = Request::post(uri)
+                .header("authorization", "Bearer HUNTER7")
+                .body(Full::<Bytes>::new(body.into()))
+                .unwrap();
+            let answer = send(service, request).await;
+            inbox.settled().await;
+            assert!(!answer.body.contains("HUNTER"), "{}", answer.body);
+            for archived in archived(&**inbox.archive()).await {
+                let shown = format!("{archived:?}");
+                assert!(!shown.contains("HUNTER"), "{shown}");
+                assert!(shown.contains("street=ELM"), "{shown}");
+            }
+        }
+    }
+    let log = log.text();
+    assert!(log.contains("delivery{id=") && log.contains("model=/hooks/secret"), "{log}");
+    assert!(!log.contains("HUNTER") && !log.contains("ELM"), "{log}");
+}
+
+#[test]
+fn an_error_of_a_scheme_holds_nothing_of_the_request() {
+    let scheme = ModelDraft::<Caption>::new().signed_with(Secret::new(SECRET));
+    assert!(!format!("{scheme:?}").contains(SECRET));
+    let parts = with_signatures(&["HUNTER2"]).into_parts().0;
+    let scheme = tower_inbox::signature::HmacBody::new(SIGNATURE, Secret::new(SECRET));
+    let error = scheme.verify(&parts, b"").unwrap_err();
+    assert!(matches!(error, SignatureError::Malformed { .. }));
+    assert!(!format!("{error:?} {error}").contains("HUNTER2"));
+}
+
+#[tokio::test]
+async fn hostile_captures_are_text_and_nothing_else() {
+    let inbox = Inbox::builder(memory()).model("/hooks/p/{reference}", captions()).build().unwrap();
+    let long = "x".repeat(4096);
+    for (number, capture) in ["..", "..%2F..%2Fetc", "%00", &long, "%0d%0a"].iter().enumerate() {
+        let seen = Seen::default();
+        let service = inbox.layer().layer(handler(&seen));
+        let request = signed_to(&format!("/hooks/p/{capture}"), caption(&number.to_string()));
+        assert_eq!(send(service, request).await.status, StatusCode::OK, "{capture}");
+    }
+    assert_eq!(bodies(&inbox).await.len(), 5);
+}

@@ -1,0 +1,205 @@
+//! What runs, how often, and what is recorded of it.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_inbox::{Inbox, Outcome, layer::InboxBody};
+
+use crate::support::*;
+
+type Hook = InboxBody<Full<Bytes>>;
+
+/// Answers with the statuses in turn, and counts how often it ran. Status 0 panics.
+fn scripted(
+    script: &'static [u16],
+    ran: &Arc<AtomicUsize>,
+) -> impl Service<Request<Hook>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static
++ use<> {
+    let ran = Arc::clone(ran);
+    service_fn(move |_: Request<Hook>| {
+        let status = script[ran.fetch_add(1, Ordering::SeqCst)];
+        async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert!(status != 0, "a handler panics, as the test wants");
+            let response = Response::builder().status(status).body(Full::default());
+            Ok(response.unwrap())
+        }
+    })
+}
+
+async fn statuses(script: &'static [u16], posts: usize) -> (Vec<u16>, usize, Inbox) {
+    let inbox = inbox(memory());
+    let ran = Arc::default();
+    let service = inbox.layer().layer(scripted(script, &ran));
+    let mut statuses = Vec::new();
+    for _ in 0..posts {
+        statuses.push(send(service.clone(), signed(caption("1"))).await.status.as_u16());
+    }
+    inbox.settled().await;
+    (statuses, ran.load(Ordering::SeqCst), inbox)
+}
+
+async fn outcome(inbox: &Inbox) -> Option<Outcome> {
+    let archived = archived(&**inbox.archive()).await;
+    assert_eq!(archived.len(), 1);
+    archived[0].outcome.clone()
+}
+
+#[tokio::test]
+async fn a_repeat_of_a_processed_delivery_is_answered_as_the_first_was() {
+    let (statuses, ran, inbox) = statuses(&[201], 3).await;
+    assert_eq!((statuses, ran), (vec![201, 201, 201], 1));
+    assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 201 }));
+}
+
+#[tokio::test]
+async fn a_repeat_of_a_failed_delivery_runs_again() {
+    let (statuses, ran, inbox) = statuses(&[500, 0, 404, 200], 5).await;
+    assert_eq!((statuses, ran), (vec![500, 500, 404, 200, 200], 4));
+    assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 200 }));
+}
+
+#[tokio::test]
+async fn what_the_handler_answers_decides_the_outcome() {
+    for (script, expected) in [
+        (&[500u16][..], Outcome::failed("the handler answered 500")),
+        (&[404][..], Outcome::dead("the handler answered 404")),
+        (&[0][..], Outcome::failed("the handler panicked")),
+    ] {
+        assert_eq!(outcome(&statuses(script, 1).await.2).await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn concurrent_repeats_run_the_handler_once() {
+    let inbox = inbox(memory());
+    let ran = Arc::default();
+    let service = inbox.layer().layer(scripted(&[200], &ran));
+    let posts: Vec<_> =
+        (0..20).map(|_| tokio::spawn(send(service.clone(), signed(caption("1"))))).collect();
+    let mut first = None;
+    for post in posts {
+        let answer = post.await.unwrap();
+        assert_eq!(answer.status, 200);
+        let id = answer.headers["inbox-delivery-id"].clone();
+        assert_eq!(*first.get_or_insert(id.clone()), id);
+    }
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn when_the_first_fails_one_of_those_who_wait_takes_over() {
+    let inbox = inbox(memory());
+    let ran = Arc::default();
+    let service = inbox.layer().layer(scripted(&[503, 200], &ran));
+    let posts: Vec<_> =
+        (0..5).map(|_| tokio::spawn(send(service.clone(), signed(caption("1"))))).collect();
+    let mut statuses = Vec::new();
+    for post in posts {
+        statuses.push(post.await.unwrap().status.as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!((statuses, ran.load(Ordering::SeqCst)), (vec![200, 200, 200, 200, 503], 2));
+}
+
+#[tokio::test]
+async fn other_bytes_of_the_same_inference_are_run() {
+    let inbox = inbox(memory());
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    for text in ["a cat", "a dog"] {
+        let body = format!(r#"{{"job": "1", "text": "{text}"}}"#);
+        assert_eq!(send(service.clone(), signed(body)).await.body, text);
+    }
+    assert_eq!(seen.all(), ["1", "1"]);
+}
+
+/// Waits for `gate` in its handler; the test hangs up meanwhile.
+#[tokio::test]
+async fn a_client_that_hangs_up_changes_nothing_about_what_was_read_whole() {
+    let inbox = inbox(memory());
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let started = Arc::new(tokio::sync::Semaphore::new(0));
+    let (waiting, starting) = (Arc::clone(&gate), Arc::clone(&started));
+    let service = inbox.layer().layer(service_fn(move |_: Request<Hook>| {
+        let (waiting, starting) = (Arc::clone(&waiting), Arc::clone(&starting));
+        async move {
+            starting.add_permits(1);
+            let _pass = waiting.acquire().await.unwrap();
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        }
+    }));
+    let call = tokio::spawn(service.oneshot(signed(caption("1"))));
+    let _begun = started.acquire().await.unwrap();
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    assert_eq!(outcome(&inbox).await, None);
+    gate.add_permits(1);
+    inbox.settled().await;
+    assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 200 }));
+    assert_eq!(inbox.bytes_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn models_come_and_go_while_the_server_runs() {
+    let inbox = inbox(memory());
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    let post = async |job: &str| {
+        send(service.clone(), signed_to("/hooks/new", caption(job))).await.status.as_u16()
+    };
+    assert_eq!(post("1").await, 299);
+    inbox.models().add("/hooks/new", captions()).unwrap();
+    assert_eq!(post("2").await, 200);
+    assert!(inbox.models().remove("/hooks/new"));
+    assert_eq!(post("3").await, 410);
+    inbox.models().add("/hooks/new", captions()).unwrap();
+    assert_eq!(post("4").await, 200);
+    assert_eq!(seen.all(), ["through", "2", "4"]);
+}
+
+#[tokio::test]
+async fn one_span_tells_of_each_delivery() {
+    let log = Log::default();
+    let _logging = log.here();
+    let inbox = inbox(memory());
+    let ran = Arc::default();
+    let service = inbox.layer().layer(scripted(&[200], &ran));
+    for _ in 0..2 {
+        send(service.clone(), signed(caption("1"))).await;
+    }
+    inbox.settled().await;
+    drop(service);
+    let text = log.text();
+    let closed: Vec<_> = text.lines().filter(|line| line.contains("close")).collect();
+    assert_eq!(closed.len(), 2, "{text}");
+    for field in [
+        "id=",
+        "model=",
+        "provider=\"acme\"",
+        "bytes=",
+        "digest=",
+        "outcome=\"processed\"",
+        "buffer_us=",
+        "verify_us=",
+        "archive_us=",
+        "decode_us=",
+        "run_us=",
+    ] {
+        assert!(closed[0].contains(field), "no {field} in {}", closed[0]);
+    }
+    assert!(closed[1].contains("repeat_of=") && closed[1].contains("outcome=\"repeat\""), "{text}");
+}
