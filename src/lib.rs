@@ -1,4 +1,23 @@
 //! Tower layers that receive the results of hosted models by webhook, inside any axum, hyper or tower server.
+//!
+//! **A 2xx answer means: the exact bytes of the delivery are on stable storage, and the handler will see it until it is
+//! settled.** Not more: handlers run at least once, and in no particular order.
+//!
+//! | to | see |
+//! |---|---|
+//! | put an inbox around a service | [`Inbox`] |
+//! | say what a path receives, and from whom | [`Model`], [`provider`] |
+//! | write a handler | [`Inference`], [`Delivery`], [`Captures`]; with feature `axum` they are extractors |
+//! | look into the archive | [`Archive`], [`archive::Query`] |
+//! | stack single steps by hand | [`layer`] |
+//! | receive from a provider of your own | [`provider::Payload`], [`signature::Scheme`] |
+//!
+//! The README has a whole program, the answers to every kind of request, and the features.
+//!
+//! # Cancel safety
+//!
+//! From the archive on a delivery is handled in a task of its own. A server that drops the answer, since the client has
+//! hung up, changes nothing about what was read whole. [`Inbox::settled`] waits for such tasks at the end.
 
 pub mod archive;
 #[cfg(feature = "axum")]
@@ -17,3 +36,7 @@ pub use inbox::{BuildError, Inbox, InboxBuilder, InboxLayer, InboxService};
 pub use layer::Captures;
 pub use provider::{Inference, Model};
 pub use signature::Secret;
+
+#[cfg(all(doctest, feature = "axum", feature = "disk"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

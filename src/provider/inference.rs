@@ -1,6 +1,7 @@
 use std::{fmt, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
+use serde::{Serialize, Serializer};
 
 use super::Payload;
 use crate::delivery::Delivery;
@@ -60,6 +61,13 @@ impl<T> Deref for Inference<T> {
 
     fn deref(&self) -> &T {
         &self.0.payload
+    }
+}
+
+/// In the provider's own form, as `T` writes it.
+impl<T: Serialize> Serialize for Inference<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.payload.serialize(serializer)
     }
 }
 

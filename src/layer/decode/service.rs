@@ -16,7 +16,7 @@ use crate::{
         refusal::Refusal,
         reply::Reply,
     },
-    provider::InferenceKey,
+    provider::{InferenceKey, Profile},
 };
 
 /// Made by [`DecodeLayer`](super::DecodeLayer).
@@ -56,34 +56,39 @@ where
                 let request = Held::request(parts, bytes, Decoded { archived, key });
                 StepFuture::calling(self.inner.call(request))
             }
-            Err(refusal) => {
+            Err(mistake) => {
+                let outcome = Outcome::undecodable(&mistake.reason);
+                self.custody.settle(archived.delivery.id(), outcome, None);
+                let refusal = mistake.into_refusal(archived.raw.claim.model.status_profile());
                 refusal.log();
-                self.custody.settle(archived.delivery.id(), Outcome::undecodable(&refusal), None);
                 StepFuture::answered(refusal.into_response())
             }
         }
     }
 }
 
-fn load(archived: &Archived, extensions: &mut Extensions) -> Result<InferenceKey, Refusal> {
+/// Why an inference cannot be loaded: the JSON path, and a reason without a value of the body.
+struct Mistake {
+    path: String,
+    reason: String,
+}
+
+impl Mistake {
+    fn into_refusal(self, profile: Profile) -> Refusal {
+        Refusal::Undecodable { path: self.path, reason: self.reason, status: profile.undecodable }
+    }
+}
+
+fn load(archived: &Archived, extensions: &mut Extensions) -> Result<InferenceKey, Mistake> {
     let claim = &archived.raw.claim;
-    let status = claim.model.status_profile().undecodable;
     let began = Instant::now();
     // The payload's type is the user's code: a panic in it must not leave the delivery without an outcome.
     let loading = AssertUnwindSafe(|| claim.model.load(&archived.delivery, extensions));
     let loaded = catch_unwind(loading);
     claim.took("decode_us", began);
     match loaded {
-        Ok(Ok(key)) => Ok(key),
-        Ok(Err(error)) => Err(Refusal::Undecodable {
-            path: error.path().to_owned(),
-            reason: error.to_string(),
-            status,
-        }),
-        Err(_) => Err(Refusal::Undecodable {
-            path: "$".to_owned(),
-            reason: "loading it panicked".to_owned(),
-            status,
-        }),
+        Ok(loaded) => loaded
+            .map_err(|error| Mistake { path: error.path().to_owned(), reason: error.to_string() }),
+        Err(_) => Err(Mistake { path: "$".to_owned(), reason: "loading it panicked".to_owned() }),
     }
 }

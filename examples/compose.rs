@@ -1,0 +1,70 @@
+//! Single layers of the inbox, with layers of tower-http around and between them. It sends itself a delivery and ends.
+//! Run it with `cargo run --example compose`.
+
+use std::{convert::Infallible, error::Error, iter::once};
+
+use bytes::Bytes;
+use http::{HeaderName, Request, Response};
+use http_body_util::Full;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_http::{
+    ServiceBuilderExt, catch_panic::CatchPanicLayer, request_id::MakeRequestUuid, trace::TraceLayer,
+};
+use tower_inbox::{
+    DiskArchive, Inference, Secret,
+    layer::{
+        ArchiveLayer, Budget, BufferLayer, Custody, DecodeLayer, DedupLayer, InboxBody, Models,
+        RouteLayer, RunLayer, VerifyLayer,
+    },
+    provider::mindee::{self, Extraction},
+};
+
+const SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
+
+async fn on_request(
+    request: Request<InboxBody<Full<Bytes>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let answer = match request.extensions().get::<Inference<Extraction>>() {
+        Some(extraction) => format!("extraction {}", extraction.id()),
+        None => "not a delivery".to_owned(),
+    };
+    Ok(Response::new(answer.into()))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).init();
+    let directory = tempfile::tempdir()?;
+    let secret = Secret::new("the signing secret of the endpoint");
+    let models = Models::new();
+    let model = mindee::extraction::<mindee::Fields>().signed_with(secret.clone());
+    models.add("/hooks/extraction", model)?;
+    let custody = Custody::new(DiskArchive::open(directory.path()).await?);
+
+    let service = ServiceBuilder::new()
+        .set_x_request_id(MakeRequestUuid)
+        .sensitive_request_headers(once(SIGNATURE).collect())
+        .layer(CatchPanicLayer::new())
+        .layer(RouteLayer::new(models))
+        .layer(BufferLayer::new(Budget::new(64 << 20)))
+        .layer(VerifyLayer::new())
+        // Only what was verified is traced from here.
+        .layer(TraceLayer::new_for_http())
+        .layer(ArchiveLayer::new(custody.clone()))
+        .layer(DecodeLayer::new(custody.clone()))
+        .layer(DedupLayer::new(custody.clone()))
+        .layer(RunLayer::new(custody.clone()))
+        .service(service_fn(on_request));
+
+    let body = r#"{"inference": {"id": "0b1e", "model": {"id": "m"}, "result": {"fields": {}},
+        "file": {"name": "a.pdf", "page_count": 1, "mime_type": "application/pdf"}}}"#;
+    let signature = mindee::signature(secret).sign(body.as_bytes()).unwrap_or_default();
+    let request =
+        Request::post("/hooks/extraction")
+            .header(SIGNATURE, signature)
+            .body(Full::<Bytes>::from(body))?;
+    let answer = service.oneshot(request).await?;
+    println!("answer {}, archived as {:?}", answer.status(), answer.headers()["inbox-delivery-id"]);
+    custody.settled().await;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The inbox around a plain hyper service, without axum. It sends itself one delivery and ends.
+//! Run it with `cargo run --example hyper`.
+
+use std::{convert::Infallible, error::Error, net::Ipv4Addr};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::net::TcpListener;
+use tower::{ServiceBuilder, service_fn};
+use tower_inbox::{
+    DiskArchive, Inbox, Inference, Secret,
+    layer::InboxBody,
+    provider::mindee::{self, Extraction},
+};
+
+/// Every request comes here: deliveries with their inference, the others as they are.
+async fn on_request(
+    request: Request<InboxBody<Incoming>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::default());
+    match request.extensions().get::<Inference<Extraction>>() {
+        Some(extraction) => println!("extraction {}", extraction.id()),
+        None => *response.status_mut() = StatusCode::NOT_FOUND,
+    }
+    Ok(response)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let secret = Secret::new("the signing secret of the endpoint");
+    let model = mindee::extraction::<mindee::Fields>().signed_with(secret.clone());
+    let inbox = Inbox::builder(DiskArchive::open(directory.path()).await?)
+        .model("/hooks/extraction", model)
+        .build()?;
+    let service = ServiceBuilder::new().layer(inbox.layer()).service(service_fn(on_request));
+
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(service.clone());
+            // With a timer, hyper also bounds how long the head of a request may take.
+            let serving = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(socket), service);
+            tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    eprintln!("a connection broke: {error}");
+                }
+            });
+        }
+    });
+
+    let body = r#"{"inference": {"id": "0b1e", "model": {"id": "m"}, "result": {"fields": {}},
+        "file": {"name": "a.pdf", "page_count": 1, "mime_type": "application/pdf"}}}"#;
+    let signature = mindee::signature(secret).sign(body.as_bytes()).unwrap_or_default();
+    let request = Request::post(format!("http://{address}/hooks/extraction"))
+        .header("x-signature", signature)
+        .body(Full::<Bytes>::from(body))?;
+    let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await?;
+    println!("answer {}", answer.status());
+    inbox.settled().await;
+    Ok(())
+}
