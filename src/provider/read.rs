@@ -23,13 +23,13 @@ where
     Option::deserialize(json).map(Option::unwrap_or_default)
 }
 
-/// Reads `null` as `Some(None)`, so that it is not the same as nothing.
-pub(super) fn null_is_something<'de, D, T>(json: D) -> Result<Option<Option<T>>, D::Error>
+/// Reads `null`, too, by way of `T`, so that it is not the same as nothing.
+pub(super) fn null_is_something<'de, D, T>(json: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    Option::deserialize(json).map(Some)
+    T::deserialize(json).map(Some)
 }
 
 struct Object<T>(PhantomData<T>);

@@ -62,7 +62,7 @@ impl AnyField {
 #[derive(Deserialize)]
 struct Wire {
     #[serde(default, deserialize_with = "null_is_something")]
-    value: Option<Option<Value>>,
+    value: Option<Nullable>,
     fields: Option<Fields>,
     items: Option<Vec<AnyField>>,
     confidence: Option<Confidence>,
@@ -70,17 +70,20 @@ struct Wire {
     locations: Locations,
 }
 
+#[derive(Deserialize)]
+struct Nullable(Option<Value>);
+
 impl Wire {
     fn into_field<E: Error>(self) -> Result<AnyField, E> {
         let Self { value, fields, items, confidence, locations } = self;
         match (value, fields, items) {
-            (Some(value), None, None) => {
+            (Some(Nullable(value)), None, None) => {
                 Ok(AnyField::Simple(Field { value, confidence, locations }))
             }
-            (None | Some(None), Some(fields), None) => {
+            (None | Some(Nullable(None)), Some(fields), None) => {
                 Ok(AnyField::Object(Object { fields, confidence, locations }))
             }
-            (None | Some(None), None, Some(items)) => {
+            (None | Some(Nullable(None)), None, Some(items)) => {
                 Ok(AnyField::List(List { items, confidence }))
             }
             (None, None, None) => {

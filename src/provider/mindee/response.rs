@@ -14,7 +14,6 @@ use crate::provider::{DecodeError, InferenceKey, Payload, decode_json, read};
 /// form in which it is posted.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "nearly all are of the larger kind")]
 pub enum Response<R> {
     /// There is a result.
     Processed(Processed<R>),
