@@ -1,5 +1,12 @@
 //! The payloads of FoxyAI: what is read, written and refused.
 
+#![allow(
+    clippy::float_cmp,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
+
 #[path = "provider_support/mod.rs"]
 mod support;
 

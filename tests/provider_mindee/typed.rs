@@ -10,6 +10,7 @@ use tower_inbox::provider::{
 use crate::support::{own, round_trip};
 
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the fixture")]
 struct Invoice {
     supplier_name: Field<String>,
     invoice_number: Field<String>,
