@@ -11,6 +11,7 @@ pub mod mindee;
 mod model;
 mod payload;
 mod profile;
+mod read;
 
 pub use error::DecodeError;
 pub use inference::Inference;

@@ -1,32 +1,53 @@
-//! placeholder
-use super::*;
-/// x
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
-pub struct ImageGroup {
-    /// id
-    #[serde(rename = "_id")]
-    pub id: String,
-    /// status
-    pub status: Status,
-}
-/// x
-pub type Status = String;
-/// x
-pub struct FoxyAi;
-impl Provider for FoxyAi {
-    const NAME: &'static str = "foxyai";
-    const PROFILE: Profile = Profile::GIVES_UP_ON_4XX;
-}
-impl Payload for ImageGroup {
-    type Provider = FoxyAi;
-    fn decode(b: &bytes::Bytes) -> Result<Self, DecodeError> {
-        decode_json(b)
-    }
-    fn key(&self) -> InferenceKey {
-        InferenceKey::new(&self.id)
-    }
-}
-/// x
-pub fn image_group() -> ModelDraft<ImageGroup> {
-    ModelDraft::new()
-}
+//! FoxyAI: images of properties in, scores and classes of rooms, finishes and damage out.
+//!
+//! FoxyAI signs nothing: the URL that a request is created with is the secret, so that the token stands in its query.
+//! It posts a whole group again every time that it is updated, and in no promised order: take the latest
+//! [`updated_at`](ImageGroup::updated_at).
+//!
+//! Sources: FoxyAI's article on webhooks (2022-12-06), and for the shape of a group the interface and the recorded
+//! result in the client app `calebmiles020415/east-street-360pv`. A posted body was never seen; it is taken to be the
+//! result that a GET returns.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use tower_inbox::provider::{Payload, foxyai::{ImageGroup, Annotation, Status}};
+//!
+//! let body = Bytes::from_static(br#"{
+//!     "_id": "g1", "name": "Elm Street 4", "status": "processing",
+//!     "createdAt": "2026-03-01T09:00:00.000Z", "updatedAt": "2026-03-01T09:00:07.250Z",
+//!     "images": [{
+//!         "_id": "i1", "url": "https://example.com/kitchen.jpg", "status": "completed",
+//!         "createdAt": "2026-03-01T09:00:00.000Z", "updatedAt": "2026-03-01T09:00:05.000Z",
+//!         "models": {"condition_score": {"name": "condition_score", "version": "1.0", "status": "completed",
+//!             "results": [{"annotationType": "SCORE", "class": "Condition", "score": 3.5}]}}
+//!     }]
+//! }"#);
+//!
+//! let group = ImageGroup::decode(&body)?;
+//! assert_eq!(group.status, Status::Processing);
+//! assert_eq!(group.key().to_string(), "g1@2026-03-01T09:00:07.250Z");
+//! for image in &group.images {
+//!     for annotation in image.models.values().flat_map(|run| &run.results) {
+//!         if let Annotation::Score(score) = annotation {
+//!             assert_eq!((score.class.as_str(), score.score), ("Condition", 3.5));
+//!         }
+//!     }
+//! }
+//! # Ok::<(), tower_inbox::provider::DecodeError>(())
+//! ```
+
+mod annotation;
+mod centroid;
+mod image;
+mod image_group;
+mod metrics;
+mod model;
+mod status;
+
+pub use annotation::{Annotation, Classification, Score};
+pub use centroid::{Centroid, Coordinate, Material, Position};
+pub use image::{Image, ModelRun};
+pub use image_group::ImageGroup;
+pub use metrics::ComputedMetrics;
+pub use model::{FoxyAi, image_group};
+pub use status::Status;

@@ -1,1 +1,101 @@
-//! mindee
+//! Mindee V2: documents in, fields out.
+//!
+//! A webhook endpoint of Mindee belongs to one model and has a signing secret of its own, so that a model here is one
+//! path and one secret. What it posts is the same JSON that polling gives; a failed inference is posted, too, as a
+//! flat object of another shape. [`Response`] is both.
+//!
+//! Sources: Mindee's pages "Webhooks" and "Process the Response", its `OpenAPI` description, its six client libraries,
+//! and their test data, `mindee/client-lib-test-data`, whose files are called fixtures here.
+//!
+//! # Your own struct
+//!
+//! ```
+//! use bytes::Bytes;
+//! use serde::Deserialize;
+//! use tower_inbox::provider::{Payload, mindee::{Extraction, Field, List, Object}};
+//!
+//! #[derive(Deserialize)]
+//! struct Invoice {
+//!     total_amount: Field<f64>,
+//!     supplier_name: Field<String>,
+//!     #[serde(default)]
+//!     line_items: List<Object<LineItem>>,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct LineItem {
+//!     description: Field<String>,
+//! }
+//!
+//! let body = Bytes::from_static(br#"{"inference": {
+//!     "id": "i1", "job": {"id": "j1"}, "model": {"id": "m1"},
+//!     "file": {"name": "a.pdf", "alias": null, "page_count": 1, "mime_type": "application/pdf"},
+//!     "result": {"fields": {
+//!         "total_amount": {"value": 12.5, "confidence": "High"},
+//!         "supplier_name": {"value": null},
+//!         "line_items": {"items": [{"fields": {"description": {"value": "tea"}}}]}
+//!     }}
+//! }}"#);
+//!
+//! let response = Extraction::<Invoice>::decode(&body)?;
+//! assert_eq!(response.key().id(), "i1");
+//! match response.fields() {
+//!     Ok(invoice) => {
+//!         assert_eq!(invoice.total_amount.value, Some(12.5));
+//!         assert_eq!(invoice.supplier_name.value, None);
+//!         assert_eq!(invoice.line_items[0].description.value.as_deref(), Some("tea"));
+//!     }
+//!     Err(failed) => println!("{failed}"),
+//! }
+//! # Ok::<(), tower_inbox::provider::DecodeError>(())
+//! ```
+//!
+//! # Without a struct
+//!
+//! `Extraction` without a type holds [`Fields`], in which every field is looked up by its name.
+//!
+//! # The client libraries' form of the body
+//!
+//! Most of Mindee's libraries leave out line breaks before they check a signature. Mindee posts its JSON on a single
+//! line, where that changes nothing, and so the exact bytes are what is checked. To accept what was reformatted, such
+//! as the pretty-printed fixtures, say so:
+//!
+//! ```
+//! use tower_inbox::{Secret, provider::mindee, signature::BodyForm};
+//!
+//! let scheme = mindee::signature(Secret::new("correct horse")).form(BodyForm::RawOrWithoutLineBreaks);
+//! let model = mindee::extraction::<mindee::Fields>().verified_by(scheme);
+//! # let _ = model;
+//! ```
+
+mod any_field;
+mod confidence;
+mod extraction;
+mod failed;
+mod field;
+mod fields;
+mod list;
+mod location;
+mod model;
+mod object;
+mod options;
+mod polygon;
+mod processed;
+mod response;
+mod value;
+
+pub use any_field::AnyField;
+pub use confidence::Confidence;
+pub use extraction::{Extraction, ExtractionResult, Rag, RawPage, RawText};
+pub use failed::{ErrorItem, ErrorResponse, FailedInference};
+pub use field::Field;
+pub use fields::{Fields, FieldsIter};
+pub use list::List;
+pub use location::{Location, Locations};
+pub use model::{Mindee, extraction, signature};
+pub use object::Object;
+pub use options::{ActiveOptions, DataSchemaOptions};
+pub use polygon::{Point, Polygon};
+pub use processed::{File, Job, ModelRef, Processed};
+pub use response::Response;
+pub use value::Value;

@@ -1,0 +1,79 @@
+use std::{ops::Deref, slice, vec};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Confidence;
+use crate::provider::read;
+
+/// A field that holds several of a kind: [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
+///
+/// In JSON an object with `items`. It has no locations of its own: its items have.
+///
+/// ```
+/// use tower_inbox::provider::mindee::{Field, List};
+///
+/// let tags: List<Field<String>> = serde_json::from_str(r#"{"items": [{"value": "a"}, {"value": null}]}"#)?;
+/// assert_eq!(tags.len(), 2);
+/// assert_eq!(tags.iter().filter_map(|tag| tag.value.as_deref()).collect::<Vec<_>>(), ["a"]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct List<T> {
+    /// The items, in Mindee's order.
+    pub items: Vec<T>,
+    /// How sure the model is of the list as a whole. Null or absent unless the option is on, and mostly even then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), confidence: None }
+    }
+}
+
+impl<T> Deref for List<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<T> FromIterator<T> for List<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self { items: items.into_iter().collect(), confidence: None }
+    }
+}
+
+impl<T> IntoIterator for List<T> {
+    type Item = T;
+    type IntoIter = vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a List<T> {
+    type Item = &'a T;
+    type IntoIter = slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire<T> {
+    items: Vec<T>,
+    confidence: Option<Confidence>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let Wire { items, confidence } = read::object(json)?;
+        Ok(Self { items, confidence })
+    }
+}

@@ -1,0 +1,59 @@
+use serde::{Deserialize, Serialize};
+
+use super::ActiveOptions;
+
+/// An inference with its result of type `R`: what Mindee calls `inference`, in all of its products.
+///
+/// Ids are text: Mindee describes them as UUIDs, but not all that its own fixtures hold are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Processed<R> {
+    /// The id of the inference.
+    pub id: String,
+    /// The job that was enqueued for it. Absent before 2026-01-28 (history of the fixtures).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<Job>,
+    /// The model that made it.
+    pub model: ModelRef,
+    /// The file that it is about.
+    pub file: File,
+    /// What was found.
+    pub result: R,
+    /// The options that were on. Only extractions have them (Mindee's `OpenAPI`). They do not tell which members of the
+    /// result are filled: the fixtures show members of options that are off, and the other way round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_options: Option<ActiveOptions>,
+}
+
+/// The job of an inference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Job {
+    /// What enqueuing returned: by it the caller knows the inference again, and can fetch it.
+    pub id: String,
+}
+
+/// The model of an inference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelRef {
+    /// The id that Mindee's dashboard shows.
+    pub id: String,
+}
+
+/// The file of an inference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct File {
+    /// The name that it was sent with. A chained inference has a name of Mindee's own making.
+    pub name: String,
+    /// The caller's tag, echoed. Null or absent where none was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// The number of pages, from 1. Absent before 2025-07-29 (history of the fixtures).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_count: Option<u32>,
+    /// The media type that Mindee detected. Absent in old payloads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+}

@@ -1,0 +1,116 @@
+//! The example `receiver` as a process of its own.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, Error, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+
+pub(crate) const SECRET: &str = "the receiver's secret";
+pub(crate) const EXTRACTION: &str = "/hooks/mindee/extraction";
+pub(crate) const IMAGE_GROUP: &str = "/hooks/foxyai/image-group";
+
+pub(crate) struct Receiver {
+    child: Child,
+    address: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Receiver {
+    /// Starts a receiver on a free port, with [`SECRET`].
+    pub(crate) fn start(archive: &Path, arguments: &[&str]) -> Self {
+        let mut child = command(archive, arguments).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
+        Self { child, address, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Incoming>, Error> {
+        let mut request = Request::post(format!("{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.client.request(request.body(Full::new(body.into())).unwrap()).await
+    }
+
+    /// Posts an extraction that is signed over its exact bytes.
+    pub(crate) async fn post_signed(
+        &self,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Incoming>, Error> {
+        let body = body.into();
+        let signature = signature(&body);
+        self.post(EXTRACTION, &[("x-signature", &signature)], body).await
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.address.strip_prefix("http://").unwrap()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&self) {
+        self.signal("-KILL");
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal("-TERM");
+        self.child.wait().unwrap()
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn command(archive: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(example());
+    command
+        .args(["--listen", "127.0.0.1:0", "--secret", SECRET, "--archive"])
+        .arg(archive)
+        .args(arguments)
+        .env("RUST_LOG", "error")
+        .stdout(Stdio::piped());
+    command
+}
+
+pub(crate) fn signature(body: &[u8]) -> String {
+    let secret = tower_inbox::Secret::new(SECRET);
+    tower_inbox::provider::mindee::signature(secret).sign(body).unwrap()
+}
+
+/// Cargo builds the examples with the tests, unless it is told to build this test alone.
+fn example() -> PathBuf {
+    let tests = env::current_exe().unwrap();
+    let example = tests.parent().unwrap().with_file_name("examples").join("receiver");
+    assert!(
+        example.exists(),
+        "there is no {}: build it with `cargo build --example receiver --all-features`",
+        example.display()
+    );
+    example
+}

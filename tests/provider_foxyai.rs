@@ -1,0 +1,114 @@
+//! The payloads of FoxyAI: what is read, written and refused.
+
+#![allow(
+    clippy::float_cmp,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
+
+#[path = "provider_support/mod.rs"]
+mod support;
+
+use bytes::Bytes;
+use support::{own, round_trip};
+use tower_inbox::provider::{
+    Payload, Provider,
+    foxyai::{Annotation, FoxyAi, ImageGroup, Status},
+};
+
+fn decode(body: &'static str) -> Result<ImageGroup, tower_inbox::provider::DecodeError> {
+    ImageGroup::decode(&Bytes::from_static(body.as_bytes()))
+}
+
+#[test]
+fn both_states_of_a_group_come_back_and_are_told_apart() {
+    let first = round_trip::<ImageGroup>(&own("foxyai/group_processing.json"));
+    let last = round_trip::<ImageGroup>(&own("foxyai/group_completed.json"));
+    assert_eq!(first.id, last.id);
+    assert_ne!(first.key(), last.key());
+    assert_eq!(last.key().version(), Some("2026-03-01T09:00:19.875Z"));
+    assert!(first.updated_at < last.updated_at);
+}
+
+#[test]
+fn every_kind_of_annotation_is_read() {
+    let group = ImageGroup::decode(&own("foxyai/group_completed.json")).unwrap();
+    let results = |model: &str| &group.images[0].models[model].results;
+    let Annotation::Score(score) = &results("condition_score")[0] else { panic!("no score") };
+    assert_eq!(score.score, 3.25);
+    let Annotation::Classification(room) = &results("room_classification")[0] else {
+        panic!("no class")
+    };
+    assert_eq!(room.class, "Kitchen");
+    assert!(results("scene_classification").is_empty());
+    let Annotation::Other(stove) = &results("object_detection")[0] else { panic!("not kept") };
+    assert_eq!(stove["box"]["top"], 0.5);
+}
+
+#[test]
+fn a_centroid_is_read_from_texts_and_from_numbers() {
+    let group = ImageGroup::decode(&own("foxyai/group_completed.json")).unwrap();
+    let finishes = &group.images[0].models["finish_detection"].results;
+    let positions: Vec<_> = finishes
+        .iter()
+        .map(|finish| match finish {
+            Annotation::Centroid(found) => (found.centroid.x.value(), found.materials.len()),
+            _ => panic!("no centroid"),
+        })
+        .collect();
+    assert_eq!(positions, [(Some(0.064_650_363_366_637_58), 2), (Some(0.25), 0)]);
+}
+
+#[test]
+fn unknown_statuses_are_kept() {
+    let group = ImageGroup::decode(&own("foxyai/group_completed.json")).unwrap();
+    assert_eq!(group.status, Status::PartialFailure);
+    assert_eq!(group.images[1].status, Status::Other("too_dark".into()));
+}
+
+#[test]
+fn a_sparse_group_is_read() {
+    let group = decode(
+        r#"{"_id": "g", "updatedAt": "t", "status": "completed", "images": null, "metaData": null, "new": 1,
+            "computedMetrics": {"condition": {"Kitchen": null, "Interior": 2}, "quality": null}}"#,
+    )
+    .unwrap();
+    assert!(group.images.is_empty() && group.meta_data.is_empty());
+    let metrics = group.computed_metrics.unwrap();
+    assert_eq!(metrics.condition.into_iter().collect::<Vec<_>>(), [("Interior".to_owned(), 2.0)]);
+    assert!(metrics.quality.is_empty());
+}
+
+#[test]
+fn a_single_image_does_not_pass_for_a_group() {
+    let error = decode(r#"{"_id": "i", "updatedAt": "t", "status": "completed", "models": {}}"#)
+        .unwrap_err();
+    assert_eq!(error.path(), "$");
+}
+
+#[test]
+fn the_path_leads_to_the_mistake() {
+    let error = decode(
+        r#"{"_id": "g", "updatedAt": "t", "status": "completed", "images": [{"_id": "i", "status": "completed", "models": {"m": {"status": "completed", "results": [
+            {"annotationType": "SCORE", "class": "Quality", "score": "good"}]}}}]}"#,
+    )
+    .unwrap_err();
+    assert_eq!(error.path(), "$.images[0].models.m.results[0].score");
+    assert_eq!(decode(r#"{"_id": "g", "updatedAt": 7}"#).unwrap_err().path(), "$.updatedAt");
+}
+
+#[test]
+fn no_input_panics() {
+    for body in ["", "{", "[]", "null", "\"\\ud800\"", r#"{"_id": 1e400}"#] {
+        assert!(decode(body).is_err(), "{body}");
+    }
+    let deep = format!(r#"{{"metaData": {}"#, r#"{"a":"#.repeat(10_000));
+    assert!(ImageGroup::decode(&Bytes::from(deep)).is_err());
+}
+
+#[test]
+fn what_cannot_be_decoded_is_answered_202() {
+    assert_eq!(FoxyAi::NAME, "foxyai");
+    assert_eq!(FoxyAi::PROFILE.undecodable, 202);
+}

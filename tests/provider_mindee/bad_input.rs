@@ -1,0 +1,170 @@
+//! Bodies that are not what they should be: an error that says where, and never a panic.
+
+use std::thread;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tower_inbox::provider::{
+    DecodeError, Payload,
+    mindee::{Extraction, Field, Fields, List, Object},
+};
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "only what cannot be read counts here")]
+struct Bill {
+    total: Field<f64>,
+    #[serde(default)]
+    lines: List<Object<Line>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "only what cannot be read counts here")]
+struct Line {
+    price: Field<f64>,
+}
+
+fn with_fields(fields: &str) -> String {
+    format!(
+        r#"{{"inference": {{"id": "i", "model": {{"id": "m"}}, "file": {{"name": "f"}}, "result": {{"fields": {fields}}}}}}}"#
+    )
+}
+
+fn decode<F>(body: impl Into<Vec<u8>>) -> Result<(), DecodeError>
+where
+    Extraction<F>: Payload,
+{
+    Extraction::<F>::decode(&Bytes::from(body.into())).map(drop)
+}
+
+fn error<F>(body: impl Into<Vec<u8>>) -> DecodeError
+where
+    Extraction<F>: Payload,
+{
+    decode::<F>(body).unwrap_err()
+}
+
+fn why(error: &DecodeError) -> String {
+    std::error::Error::source(error).unwrap().to_string()
+}
+
+#[test]
+fn nothing_and_what_is_not_json_are_errors_of_the_whole() {
+    for body in
+        ["", " ", "null", "true", "1", "\"a\"", "[]", "<html>", "{", "{\"inference\"", "{}x"]
+    {
+        assert_eq!(error::<Fields>(body).path().split('.').next(), Some("$"), "{body}");
+    }
+    assert!(error::<Fields>("").to_string().contains("ends too early"));
+    assert!(error::<Fields>("<html>").to_string().contains("not JSON"));
+}
+
+#[test]
+fn an_object_of_neither_form_is_told_what_was_expected() {
+    for body in ["{}", r#"{"job": {"id": "j"}}"#, r#"{"inference": null}"#] {
+        let error = error::<Fields>(body);
+        assert_eq!(error.path(), "$");
+        assert!(why(&error).contains("`inference`"), "{}", why(&error));
+    }
+    assert!(why(&error::<Fields>(r#"{"inference_id": "i"}"#)).contains("model_id"));
+}
+
+#[test]
+fn the_path_leads_to_the_mistake() {
+    let path = |fields: &str| error::<Bill>(with_fields(fields)).path().to_owned();
+    let at = |path: &str| format!("$.inference.result.fields{path}");
+    assert_eq!(path(r#"{"total": {"value": "twelve"}}"#), at(".total.value"));
+    assert_eq!(path(r#"{"total": {"confidence": "High"}}"#), at(".total"));
+    assert_eq!(path(r#"{"total": [1, null, null]}"#), at(".total"));
+    assert_eq!(path("{}"), at(""));
+    assert_eq!(
+        path(
+            r#"{"total": {"value": 1}, "lines": {"items": [{"fields": {"price": {"value": []}}}]}}"#
+        ),
+        at(".lines.items[0].fields.price.value")
+    );
+    assert_eq!(
+        path(r#"{"total": {"value": 1, "locations": [{"page": 0, "polygon": [[0, 0], [0]]}]}}"#),
+        at(".total.locations[0].polygon[1]")
+    );
+    assert_eq!(error::<Bill>(r#"{"inference": {"id": 7}}"#).path(), "$.inference.id");
+}
+
+#[test]
+fn the_path_leads_through_fields_of_any_kind() {
+    let path = |fields: &str| error::<Fields>(with_fields(fields)).path().to_owned();
+    let at = |path: &str| format!("$.inference.result.fields{path}");
+    assert_eq!(
+        path(r#"{"a": {"fields": {"b": {"items": [{"value": 1}, {}]}}}}"#),
+        at(".a.fields.b.items[1]")
+    );
+    assert_eq!(path(r#"{"a": {"value": 1, "confidence": 0.5}}"#), at(".a.confidence"));
+    assert_eq!(path("[]"), at(""));
+}
+
+#[test]
+fn repeated_members_are_errors() {
+    for body in [
+        with_fields(r#"{"a": {"value": 1}, "b": {"value": 1}, "a": {"value": 2}}"#),
+        with_fields(r#"{"a": {"value": 1, "value": 1}}"#),
+        r#"{"inference_id": "i", "inference_id": "i"}"#.to_owned(),
+        format!(r#"{{"inference": null, {}"#, &with_fields("{}")[1..]),
+    ] {
+        assert!(decode::<Fields>(&*body).is_err(), "{body}");
+    }
+    assert!(
+        decode::<Bill>(with_fields(r#"{"total": {"value": 1}, "total": {"value": 1}}"#)).is_err()
+    );
+}
+
+#[test]
+fn text_that_is_not_unicode_is_an_error() {
+    let mut body = with_fields(r#"{"a": {"value": "?"}}"#).into_bytes();
+    let at = body.iter().position(|byte| *byte == b'?').unwrap();
+    body[at] = 0xff;
+    assert!(decode::<Fields>(body).is_err());
+    assert!(decode::<Fields>(with_fields(r#"{"a": {"value": "\ud800"}}"#)).is_err());
+    assert!(decode::<Fields>(with_fields(r#"{"\ud800": {"value": 1}}"#)).is_err());
+}
+
+#[test]
+fn numbers_that_no_float_holds_are_errors_and_large_ones_are_not() {
+    assert!(decode::<Fields>(with_fields(r#"{"a": {"value": 1e400}}"#)).is_err());
+    assert!(decode::<Bill>(with_fields(r#"{"total": {"value": -1e400}}"#)).is_err());
+    let digits = "9".repeat(300);
+    assert!(decode::<Fields>(with_fields(&format!(r#"{{"a": {{"value": {digits}}}}}"#))).is_ok());
+    assert!(decode::<Bill>(with_fields(r#"{"total": {"value": 18446744073709551616}}"#)).is_ok());
+}
+
+fn nested(levels: usize) -> String {
+    let (open, close) = (r#"{"a": {"fields": "#.repeat(levels), "}}".repeat(levels));
+    with_fields(&format!("{open}{{}}{close}"))
+}
+
+#[test]
+fn twenty_levels_are_read() {
+    assert!(decode::<Fields>(nested(20)).is_ok());
+}
+
+#[test]
+fn ten_thousand_levels_are_an_error_on_a_small_stack() {
+    let decode_all = || {
+        for body in [
+            nested(10_000),
+            with_fields(&r#"{"a": {"items": ["#.repeat(10_000)),
+            with_fields(&format!(r#"{{"a": {{"value": {}}}}}"#, "[".repeat(10_000))),
+            "[".repeat(10_000),
+            r#"{"inference":"#.repeat(10_000),
+        ] {
+            assert!(decode::<Fields>(body).is_err());
+        }
+        let unknown = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let body = with_fields(r#"{"a": {"value": 1}}"#).replacen(
+            '{',
+            &format!(r#"{{"new": {unknown}, "#),
+            1,
+        );
+        assert!(decode::<Fields>(body).is_ok(), "what is skipped may be as deep as it likes");
+    };
+    let thread = thread::Builder::new().stack_size(1 << 20).spawn(decode_all).unwrap();
+    thread.join().unwrap();
+}

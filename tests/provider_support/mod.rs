@@ -1,0 +1,52 @@
+//! What the tests of the providers share: fixtures, ours and the shared ones, and JSON compared by meaning.
+
+use std::{env, fs, path::PathBuf};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+use tower_inbox::provider::Payload;
+
+/// A fixture of our own.
+pub(crate) fn own(name: &str) -> Bytes {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into()
+}
+
+/// The folder of the shared fixtures, which are not a part of this repository. Only a CI must have them.
+#[allow(dead_code, reason = "not every test program uses the shared fixtures")]
+pub(crate) fn shared() -> Option<PathBuf> {
+    let folder = env::var_os("INBOX_FIXTURES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
+        PathBuf::from,
+    );
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(env::var_os("CI").is_none(), "no shared fixtures at {}", folder.display());
+    eprintln!("passed without a look: no shared fixtures at {}", folder.display());
+    None
+}
+
+/// Loads `body` as `T`, writes it again, and compares it with what it was.
+pub(crate) fn round_trip<T: Payload + Serialize>(body: &Bytes) -> T {
+    let payload = T::decode(body).unwrap();
+    let written = serde_json::to_value(&payload).unwrap();
+    let original = serde_json::from_slice(body).unwrap();
+    assert_eq!(by_meaning(written), by_meaning(original));
+    payload
+}
+
+/// JSON in which null is absent, and numbers of the same value are the same.
+pub(crate) fn by_meaning(json: Value) -> Value {
+    match json {
+        Value::Object(members) => members
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, by_meaning(value)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(by_meaning).collect(),
+        Value::Number(number) => number.as_f64().into(),
+        other => other,
+    }
+}
