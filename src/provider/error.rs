@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, iter};
 
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
@@ -50,19 +50,15 @@ impl DecodeError {
 
 /// In the notation of RFC 9535: names that are plain words behind a point, others quoted. Cut to what a log can bear.
 fn json_path(path: &Path) -> String {
-    let mut text = String::from("$");
-    for segment in path {
-        text += &match segment {
-            Segment::Seq { index } => format!("[{index}]"),
-            Segment::Map { key } | Segment::Enum { variant: key } if is_word(key) => {
-                format!(".{key}")
-            }
-            Segment::Map { key } | Segment::Enum { variant: key } => {
-                format!("['{}']", key.escape_debug())
-            }
-            Segment::Unknown => String::new(),
-        };
-    }
+    let segments = path.iter().map(|segment| match segment {
+        Segment::Seq { index } => format!("[{index}]"),
+        Segment::Map { key } | Segment::Enum { variant: key } if is_word(key) => format!(".{key}"),
+        Segment::Map { key } | Segment::Enum { variant: key } => {
+            format!("['{}']", key.escape_debug())
+        }
+        Segment::Unknown => String::new(),
+    });
+    let text: String = iter::once("$".to_owned()).chain(segments).collect();
     text.chars().take(LONGEST_PATH).collect()
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Number, Value};
 
-use crate::provider::read::null_is_default;
+use crate::provider::Listed;
 
 /// A thing, the middle of it, and what it may be made of: model `finish_detection`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,8 +14,8 @@ pub struct Centroid {
     /// The middle of it.
     pub centroid: Position,
     /// What it may be made of: none, one or two in the recorded result. Empty where absent or null.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub materials: Vec<Material>,
+    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    pub materials: Listed<Material>,
 }
 
 /// A position on an image.

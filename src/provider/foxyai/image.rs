@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Annotation, Status};
-use crate::provider::read::null_is_default;
+use crate::provider::Listed;
 
 /// An image, and what each model made of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,16 +26,28 @@ pub struct Image {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
     /// The caller's words for it. Empty where absent or null.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    pub tags: Listed<String>,
     /// The ids of its groups: an image may be in several. Empty where absent or null.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub image_groups: Vec<String>,
+    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    pub image_groups: Listed<String>,
     /// How far the image has come.
     pub status: Status,
     /// The runs of models, by the model's name, such as `condition_score`. They grow from post to post.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub models: BTreeMap<String, ModelRun>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<BTreeMap<String, ModelRun>>,
+}
+
+impl Image {
+    /// The run of the model of this name, such as `condition_score`.
+    pub fn model(&self, name: &str) -> Option<&ModelRun> {
+        self.models.as_ref()?.get(name)
+    }
+
+    /// All that the models found on the image.
+    pub fn annotations(&self) -> impl Iterator<Item = &Annotation> {
+        self.models.iter().flat_map(BTreeMap::values).flat_map(|run| &run.results)
+    }
 }
 
 /// What one model made of an image.
@@ -51,6 +63,6 @@ pub struct ModelRun {
     /// How far the run has come.
     pub status: Status,
     /// What was found. Empty where nothing was.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub results: Vec<Annotation>,
+    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    pub results: Listed<Annotation>,
 }

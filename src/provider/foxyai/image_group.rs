@@ -31,8 +31,8 @@ pub struct ImageGroup {
     #[serde(deserialize_with = "null_is_default")]
     pub images: Vec<Image>,
     /// What the caller gave along, echoed.
-    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Map::is_empty")]
-    pub meta_data: Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meta_data: Option<Map<String, serde_json::Value>>,
     /// Means over the images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub computed_metrics: Option<ComputedMetrics>,

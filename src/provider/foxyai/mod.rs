@@ -27,7 +27,7 @@
 //! assert_eq!(group.status, Status::Processing);
 //! assert_eq!(group.key().to_string(), "g1@2026-03-01T09:00:07.250Z");
 //! for image in &group.images {
-//!     for annotation in image.models.values().flat_map(|run| &run.results) {
+//!     for annotation in image.annotations() {
 //!         if let Annotation::Score(score) = annotation {
 //!             assert_eq!((score.class.as_str(), score.score), ("Condition", 3.5));
 //!         }
@@ -48,6 +48,6 @@ pub use annotation::{Annotation, Classification, Score};
 pub use centroid::{Centroid, Coordinate, Material, Position};
 pub use image::{Image, ModelRun};
 pub use image_group::ImageGroup;
-pub use metrics::ComputedMetrics;
+pub use metrics::{ComputedMetrics, Means};
 pub use model::{FoxyAi, image_group};
 pub use status::Status;

@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::provider::read::null_is_default;
+use crate::provider::Listed;
 
 /// An inference that failed before there was a result: a flat object, unlike a processed one
 /// (fixture `v2/webhook/failed.json`; in Mindee's client libraries since July 2026).
@@ -52,8 +52,8 @@ pub struct ErrorResponse {
     /// Mindee's own code, such as `500-012`: what its support asks for.
     pub code: String,
     /// What is wrong in particular. Empty where it is absent or null.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub errors: Vec<ErrorItem>,
+    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    pub errors: Listed<ErrorItem>,
 }
 
 /// One mistake of a problem.
