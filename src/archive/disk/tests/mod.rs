@@ -1,27 +1,46 @@
 //! Tests of the parts together.
 
-use std::time::{Duration, SystemTime};
+mod damage;
+mod faults;
+mod reopening;
 
-use http::{Method, Version};
+use std::path::{Path, PathBuf};
 
 use super::{entry::Place, name::SegmentName, warc::Salt};
 use crate::{
-    delivery::{Delivery, DeliveryId, Head},
-    signature::Proof,
+    archive::{Archive, Archived, DiskArchive, Query},
+    delivery::Delivery,
+    testing::Sample,
 };
 
 pub(in crate::archive::disk) fn delivery(model: &str, body: &[u8]) -> Delivery {
-    let uri = "/hooks?a=b".parse().unwrap();
-    let headers = http::HeaderMap::new();
-    let host = Some("example.com".to_owned());
-    let head = Head::from_archive(Method::POST, uri, Version::HTTP_11, headers, host, None);
-    let received_at = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
-    let proof = Proof::new("none", "", "raw");
-    let body = body.to_vec().into();
-    Delivery::new(DeliveryId::new(), model.parse().unwrap(), head, body, received_at, proof)
+    Sample::of(model).body(body.to_vec()).delivery()
 }
 
 pub(in crate::archive::disk) fn a_place() -> Place {
     let segment = SegmentName { sequence: 1, salt: Salt::random() };
     Place { segment, offset: 0, length: 1 }
+}
+
+/// All that an archive holds, in its order; the archive is closed.
+async fn all_in(archive: DiskArchive) -> Vec<Archived> {
+    let mut entries = archive.scan(Query::all());
+    let mut found = Vec::new();
+    while let Some(entry) = entries.next().await {
+        found.push(entry.unwrap());
+    }
+    found
+}
+
+async fn deliveries_in(path: &Path) -> Vec<Delivery> {
+    let found = all_in(DiskArchive::open(path).await.unwrap()).await;
+    found.into_iter().map(|archived| archived.delivery).collect()
+}
+
+/// The segments of an archive, in the order of the log.
+fn segments(path: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    let mut segments: Vec<_> = files.filter(|file| !file.ends_with("inbox.lock")).collect();
+    segments.sort();
+    segments
 }
