@@ -194,7 +194,8 @@ impl<'f> Walk<'f> {
     fn window(&mut self, offset: u64, wanted: usize) -> io::Result<&[u8]> {
         let end = self.length.min(offset.saturating_add(wanted as u64));
         if offset < self.window_start || end > self.window_start + self.window.len() as u64 {
-            self.window.resize(WINDOW, 0);
+            let left = usize::try_from(self.length - offset.min(self.length)).unwrap_or(WINDOW);
+            self.window.resize(left.min(WINDOW), 0);
             self.window_start = offset;
             let read = read_full(self.file, &mut self.window, offset)?;
             self.window.truncate(read);
