@@ -27,6 +27,8 @@ mod inbox;
 pub mod layer;
 pub mod provider;
 pub mod signature;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 #[cfg(feature = "disk")]
 pub use archive::DiskArchive;

@@ -12,7 +12,9 @@ mod query;
 
 pub use contract::{Archive, Archived, Work};
 #[cfg(feature = "disk")]
-pub use disk::DiskArchive;
+pub use disk::{DiskArchive, DiskArchiveBuilder};
+#[cfg(all(feature = "disk", any(test, feature = "testing")))]
+pub(crate) use disk::{Medium, MediumFile, RealDisk};
 pub use entries::Entries;
 pub use error::ArchiveError;
 pub use memory::MemoryArchive;

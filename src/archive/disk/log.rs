@@ -1,0 +1,102 @@
+use std::{path::PathBuf, sync::Arc};
+
+use super::{
+    entry::{Entry, Place},
+    failure::Failure,
+    medium::Medium,
+    name::SegmentName,
+    segment::{Fault, Segment},
+    warc::Salt,
+};
+
+/// The row of segments, of which the last is written.
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) medium: Arc<dyn Medium>,
+    pub(super) dir: PathBuf,
+    /// A segment is sealed once it is longer than this.
+    pub(super) segment_size: u64,
+    pub(super) next_sequence: u64,
+    pub(super) open: Option<Segment>,
+}
+
+impl Log {
+    /// Makes a batch durable and says where each entry lies. After a failure the next batch starts afresh.
+    ///
+    /// A batch whose sync failed goes to a new segment at once; a batch that could not be written does not.
+    pub(super) fn append(&mut self, entries: &[Entry]) -> Result<Vec<Place>, Failure> {
+        match self.append_once(entries) {
+            Err(Fault::Unsynced(failure)) => {
+                let source = std::error::Error::source(&failure);
+                tracing::error!(error = %failure, source, "a sync failed: going on in a new segment");
+                self.append_once(entries)
+            }
+            result => result,
+        }
+        .map_err(|fault| {
+            let (Fault::Undone(failure) | Fault::Broken(failure) | Fault::Unsynced(failure)) = fault;
+            let source = std::error::Error::source(&failure);
+            tracing::error!(error = %failure, source, entries = entries.len(), "a batch was not archived");
+            failure
+        })
+    }
+
+    fn append_once(&mut self, entries: &[Entry]) -> Result<Vec<Place>, Fault> {
+        let mut segment = match self.open.take() {
+            Some(segment) => segment,
+            None => self.create().map_err(Fault::Undone)?,
+        };
+        match segment.append(entries) {
+            Ok(places) => {
+                self.keep_or_seal(segment);
+                Ok(places)
+            }
+            Err(Fault::Undone(failure)) => {
+                self.open = Some(segment);
+                Err(Fault::Undone(failure))
+            }
+            Err(fault) => {
+                self.abandon(&segment);
+                Err(fault)
+            }
+        }
+    }
+
+    fn create(&mut self) -> Result<Segment, Failure> {
+        let name = SegmentName { sequence: self.next_sequence, salt: Salt::random() };
+        // Counted even if it fails: the file may be there.
+        self.next_sequence = self.next_sequence.saturating_add(1);
+        Segment::create(&*self.medium, &self.dir, name)
+    }
+
+    fn keep_or_seal(&mut self, segment: Segment) {
+        if segment.durable_length() < self.segment_size {
+            self.open = Some(segment);
+        } else if let Err(failure) = seal(&*self.medium, &self.dir, segment.name()) {
+            let source = std::error::Error::source(&failure);
+            tracing::warn!(error = %failure, source, "a full segment keeps its name until the next start");
+        }
+    }
+
+    /// A segment that must not be written any more. It is sealed when the archive is opened next; an empty one would
+    /// be left behind at each attempt while the disk fails.
+    fn abandon(&self, segment: &Segment) {
+        if segment.durable_length() > 0 {
+            return;
+        }
+        if let Err(error) = self.medium.remove(segment.path()) {
+            tracing::warn!(path = %segment.path().display(), %error, "cannot remove an empty segment");
+        }
+    }
+}
+
+/// Gives a segment the name of one to which nothing is written any more.
+pub(super) fn seal(
+    medium: &dyn Medium,
+    dir: &std::path::Path,
+    name: SegmentName,
+) -> Result<(), Failure> {
+    let (open, sealed) = (name.open_path(dir), name.sealed_path(dir));
+    medium.rename(&open, &sealed).map_err(Failure::to("rename", &open))?;
+    medium.sync_dir(dir).map_err(Failure::to("sync", dir))
+}

@@ -1,0 +1,56 @@
+use std::{
+    any::Any,
+    ffi::OsString,
+    fmt::Debug,
+    io::{self, IoSlice},
+    path::Path,
+};
+
+/// All that the archive asks of a file system. Nothing else in this folder touches a file, so that tests can put a disk
+/// behind it that fails or crashes at any call.
+pub(crate) trait Medium: Debug + Send + Sync + 'static {
+    /// Makes a directory, and those above it, durably. It may be there already.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// The names in a directory, in any order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>>;
+
+    /// Takes a lock that is given back when the result is dropped; `None` while another holds it.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>>;
+
+    /// Makes a file for appending that was not there before. Its name is durable after [`Medium::sync_dir`].
+    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;
+
+    /// Opens a file for appending and reading.
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;
+
+    /// Opens a file for reading.
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;
+
+    /// Renames a file. Durable after [`Medium::sync_dir`].
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// An open file of a [`Medium`].
+pub(crate) trait MediumFile: Debug + Send + Sync {
+    /// How many bytes the file has.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Reads at `offset` without moving anything; may read fewer bytes than fit.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Appends; may write fewer bytes than there are.
+    fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Cuts the file.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Makes what was written durable.
+    fn sync_data(&self) -> io::Result<()>;
+}

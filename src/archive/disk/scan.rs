@@ -1,0 +1,33 @@
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::reader::Reader;
+use crate::archive::{ArchiveError, Archived, Query};
+
+/// How many deliveries wait to be taken from a scan. Their bodies are in memory.
+pub(super) const AHEAD: usize = 4;
+
+type Found = Result<Archived, ArchiveError>;
+
+/// Sends what `query` selects, until all is sent or nobody listens. Blocks.
+pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: &mpsc::Sender<Found>) {
+    let mut last = None;
+    let end = reader.index().len();
+    for position in 0..end {
+        let Some(kept) = reader.index().at(position).cloned() else {
+            return;
+        };
+        if !query.selects_outcome(kept.outcome.as_ref()) {
+            continue;
+        }
+        let selected = match reader.read(kept, &mut last) {
+            Ok(archived) if query.selects(&archived) => Ok(archived),
+            Ok(_) => continue,
+            Err(error) => Err(error),
+        };
+        if found.blocking_send(selected).is_err() {
+            return;
+        }
+    }
+}

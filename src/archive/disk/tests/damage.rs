@@ -1,0 +1,194 @@
+use std::io::{self, IoSlice};
+
+use super::{
+    super::{
+        entry::Entry,
+        medium::MediumFile,
+        name::SegmentName,
+        walk::{Meaning, Step, Walk},
+        warc::{Encoded, Salt, encode, warcinfo},
+    },
+    delivery,
+    reopening::bytes,
+};
+use crate::delivery::{Delivery, Outcome};
+
+/// A segment that is only read.
+#[derive(Debug)]
+struct InMemory(Vec<u8>);
+
+impl MediumFile for InMemory {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = &self.0[usize::try_from(offset).unwrap().min(self.0.len())..];
+        let read = rest.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&rest[..read]);
+        Ok(read)
+    }
+
+    fn write_vectored(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// The records that are found: where, and what they mean.
+fn records_in(file: &InMemory, salt: Salt) -> Vec<(u64, u64, String)> {
+    let mut walk = Walk::new(file, salt).unwrap();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(step) = walk.step().unwrap() {
+        let (Step::Record { offset, .. } | Step::Damage { offset, .. } | Step::Torn { offset }) =
+            &step;
+        assert!(*offset == at, "a step begins where the last one ended");
+        match step {
+            Step::Record { offset, length, meaning } => {
+                at = offset + length;
+                found.push((offset, length, format!("{meaning:?}")));
+            }
+            Step::Damage { offset, length } => at = offset + length,
+            Step::Torn { .. } => at = file.0.len() as u64,
+        }
+    }
+    assert_eq!(at, file.0.len() as u64, "every byte is accounted for");
+    found
+}
+
+fn segment(salt: Salt, deliveries: &[Delivery]) -> InMemory {
+    let name = SegmentName { sequence: 1, salt };
+    let outcome = |one: &Delivery| {
+        let outcome = Outcome::Processed { status: 200 };
+        encode(&Entry::Outcome { of: one.id(), outcome }, salt)
+    };
+    let records = deliveries
+        .iter()
+        .flat_map(|one| [encode(&Entry::Delivery(one.clone()), salt), outcome(one)]);
+    let records: Vec<Encoded> = [warcinfo(name)].into_iter().chain(records).collect();
+    InMemory(bytes(&records))
+}
+
+#[test]
+fn one_flipped_bit_loses_at_most_one_record() {
+    let salt = Salt::random();
+    let hostile = segment(Salt::random(), &[delivery("/m", b"forged")]).0;
+    let mut file =
+        segment(salt, &[delivery("/m", b"a"), delivery("/m", b""), delivery("/m", &hostile)]);
+    let sound = records_in(&file, salt);
+    assert_eq!(sound.len(), 7);
+    for bit in 0..file.0.len() * 8 {
+        file.0[bit / 8] ^= 1 << (bit % 8);
+        let found = records_in(&file, salt);
+        file.0[bit / 8] ^= 1 << (bit % 8);
+        assert!(found.iter().all(|record| sound.contains(record)), "bit {bit} makes a record");
+        assert!(found.len() + 1 >= sound.len(), "bit {bit} leaves {} records", found.len());
+    }
+}
+
+#[test]
+fn a_segment_that_ends_anywhere_has_the_records_before_its_end() {
+    let salt = Salt::random();
+    let whole = segment(salt, &[delivery("/m", b"a"), delivery("/m", b"b")]);
+    let sound = records_in(&whole, salt);
+    for end in 0..=whole.0.len() {
+        let found = records_in(&InMemory(whole.0[..end].to_vec()), salt);
+        let before = sound.iter().filter(|(at, length, _)| at + length <= end as u64);
+        assert_eq!(found, before.cloned().collect::<Vec<_>>(), "end at {end}");
+    }
+}
+
+#[test]
+fn a_record_in_a_body_is_no_delivery_even_where_the_header_around_it_is_lost() {
+    let salt = Salt::random();
+    let forged = delivery("/m", b"forged");
+    // All of it is right but the salt, which nobody outside knows.
+    let body = segment(Salt::random(), std::slice::from_ref(&forged)).0;
+    let mut file = segment(salt, &[delivery("/m", &body), delivery("/m", b"after")]);
+    let sound = records_in(&file, salt).len();
+    let header = file.0.windows(11).position(|bytes| bytes == b"Inbox-Model").unwrap();
+    file.0[header] ^= 1;
+    let found = records_in(&file, salt);
+    assert_eq!(found.len(), sound - 1);
+    let forged = format!("{:?}", forged.id());
+    assert!(found.iter().all(|(_, _, meaning)| !meaning.contains(&forged)));
+}
+
+#[test]
+fn with_the_salt_the_same_bytes_would_be_a_record() {
+    // The counter-proof of the test above: it is the salt alone that keeps the forged record out.
+    let salt = Salt::random();
+    let forged = delivery("/m", b"forged");
+    let body = segment(salt, std::slice::from_ref(&forged)).0;
+    let mut file = segment(salt, &[delivery("/m", &body)]);
+    let header = file.0.windows(11).position(|bytes| bytes == b"Inbox-Model").unwrap();
+    file.0[header] ^= 1;
+    let forged = format!("{:?}", forged.id());
+    assert!(records_in(&file, salt).iter().any(|(_, _, meaning)| meaning.contains(&forged)));
+}
+
+#[test]
+fn a_page_of_zeroes_loses_only_the_records_that_it_touches() {
+    let salt = Salt::random();
+    let deliveries: Vec<_> =
+        (0..20).map(|n| delivery("/m", format!("number {n}").as_bytes())).collect();
+    let whole = segment(salt, &deliveries).0;
+    let sound = records_in(&InMemory(whole.clone()), salt);
+    for page in (0..whole.len()).step_by(4096) {
+        let end = (page + 4096).min(whole.len());
+        let mut torn = whole.clone();
+        torn[page..end].fill(0);
+        let touched =
+            |(at, length, _): &&(u64, u64, String)| at + length > page as u64 && *at < end as u64;
+        let found = records_in(&InMemory(torn), salt);
+        assert_eq!(found.len(), sound.len() - sound.iter().filter(touched).count());
+    }
+}
+
+#[test]
+fn a_body_full_of_beginnings_does_not_hold_up_the_search() {
+    let salt = Salt::random();
+    for piece in [
+        "WARC/1.1\r\n",
+        "x: WARC/1.1\r\n",
+        "WARC/1.1\r\nWARC-Type: request\r\n",
+        "\r\n\r\nWARC/1.1\r\nWARC-Type: request\r\nContent-Length: 99999999\r\n",
+    ] {
+        let body = piece.repeat((1 << 18) / piece.len());
+        let mut file = segment(salt, &[delivery("/m", body.as_bytes()), delivery("/m", b"b")]);
+        let sound = records_in(&file, salt).len();
+        let header = file.0.windows(11).position(|bytes| bytes == b"Inbox-Model").unwrap();
+        file.0[header] ^= 1;
+        let start = std::time::Instant::now();
+        assert_eq!(records_in(&file, salt).len(), sound - 1);
+        // A search that looks behind each beginning to the end takes minutes.
+        assert!(start.elapsed().as_secs() < 20, "{piece:?} took {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn what_a_record_means_reads_back() {
+    let salt = Salt::random();
+    let one = delivery("/m", b"a");
+    let file = segment(salt, std::slice::from_ref(&one));
+    let mut walk = Walk::new(&file, salt).unwrap();
+    let mut meanings = Vec::new();
+    while let Some(Step::Record { meaning, .. }) = walk.step().unwrap() {
+        meanings.push(meaning);
+    }
+    let [Meaning::Nothing, Meaning::Delivery { id, model, digest }, Meaning::Outcome { of, .. }] =
+        meanings.as_slice()
+    else {
+        panic!("{meanings:?}");
+    };
+    assert_eq!((*id, *of), (one.id(), one.id()));
+    assert_eq!((model, *digest), (one.model(), one.digest()));
+}

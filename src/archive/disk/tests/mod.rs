@@ -1,0 +1,46 @@
+//! Tests of the parts together.
+
+mod damage;
+mod faults;
+mod reopening;
+
+use std::path::{Path, PathBuf};
+
+use super::{entry::Place, name::SegmentName, warc::Salt};
+use crate::{
+    archive::{Archive, Archived, DiskArchive, Query},
+    delivery::Delivery,
+    testing::Sample,
+};
+
+pub(in crate::archive::disk) fn delivery(model: &str, body: &[u8]) -> Delivery {
+    Sample::of(model).body(body.to_vec()).delivery()
+}
+
+pub(in crate::archive::disk) fn a_place() -> Place {
+    let segment = SegmentName { sequence: 1, salt: Salt::random() };
+    Place { segment, offset: 0, length: 1 }
+}
+
+/// All that an archive holds, in its order; the archive is closed.
+async fn all_in(archive: DiskArchive) -> Vec<Archived> {
+    let mut entries = archive.scan(Query::all());
+    let mut found = Vec::new();
+    while let Some(entry) = entries.next().await {
+        found.push(entry.unwrap());
+    }
+    found
+}
+
+async fn deliveries_in(path: &Path) -> Vec<Delivery> {
+    let found = all_in(DiskArchive::open(path).await.unwrap()).await;
+    found.into_iter().map(|archived| archived.delivery).collect()
+}
+
+/// The segments of an archive, in the order of the log.
+fn segments(path: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    let mut segments: Vec<_> = files.filter(|file| !file.ends_with("inbox.lock")).collect();
+    segments.sort();
+    segments
+}

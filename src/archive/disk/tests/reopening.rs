@@ -1,0 +1,187 @@
+use std::fs::{self, OpenOptions};
+
+use super::{
+    super::{
+        entry::Entry,
+        name::SegmentName,
+        warc::{Encoded, Salt, encode, warcinfo},
+    },
+    all_in, deliveries_in, delivery, segments,
+};
+use crate::{
+    archive::{Archive, ArchiveError, DiskArchive, Query},
+    delivery::{Outcome, Receipt},
+};
+
+#[tokio::test]
+async fn what_was_archived_is_there_when_the_archive_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("not/there/yet");
+    let (a, b) = (delivery("/a", b"a"), delivery("/b", b"b"));
+    let archive = DiskArchive::open(&path).await.unwrap();
+    assert_eq!(archive.to_string(), format!("disk archive at {}", path.display()));
+    for one in [&a, &b] {
+        assert_eq!(archive.append(one.clone()).await.unwrap(), Receipt::fresh(one.id()));
+    }
+    archive.settle(a.id(), Outcome::failed("once")).await.unwrap();
+    archive.settle(a.id(), Outcome::Processed { status: 201 }).await.unwrap();
+    drop(archive);
+
+    let archive = DiskArchive::open(&path).await.unwrap();
+    let again = archive.append(delivery("/a", b"a")).await.unwrap();
+    assert_eq!(again, Receipt::repeat(a.id()));
+    let found = all_in(archive).await;
+    assert_eq!(found.iter().map(|one| &one.delivery).collect::<Vec<_>>(), [&a, &b]);
+    assert_eq!(found[0].outcome, Some(Outcome::Processed { status: 201 }));
+    assert_eq!(found[1].outcome, None);
+}
+
+#[tokio::test]
+async fn a_directory_has_one_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
+    let second = DiskArchive::open(dir.path()).await.unwrap_err();
+    assert!(matches!(&second, ArchiveError::Locked { path } if path == dir.path()), "{second}");
+    archive.close().await;
+    let again = DiskArchive::open(dir.path()).await.unwrap();
+    let refused = archive.append(delivery("/m", b"")).await;
+    assert!(matches!(refused, Err(ArchiveError::Closed)));
+    drop(again);
+}
+
+#[tokio::test]
+async fn dropping_the_archive_writes_what_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
+    let work: Vec<_> =
+        (0..100).map(|n| archive.append(delivery("/m", format!("{n}").as_bytes()))).collect();
+    drop(archive);
+    assert_eq!(deliveries_in(dir.path()).await.len(), 100);
+    for work in work {
+        assert!(work.await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_too_many_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = DiskArchive::builder(dir.path()).waiting(0).open().await.unwrap();
+    let refused = archive.append(delivery("/m", b"")).await;
+    assert!(matches!(refused, Err(ArchiveError::Overloaded)));
+}
+
+#[test]
+fn an_archive_needs_no_runtime_but_to_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let archive = runtime.block_on(DiskArchive::open(dir.path())).unwrap();
+    let delivery = delivery("/m", b"");
+    let (append, mut scan) = (archive.append(delivery.clone()), archive.scan(Query::all()));
+    let _ = runtime.block_on(append).unwrap();
+    let get = archive.get(delivery.id());
+    assert_eq!(runtime.block_on(get).unwrap().unwrap().delivery, delivery);
+    drop(runtime.block_on(scan.next()));
+}
+
+#[tokio::test]
+async fn a_full_segment_is_sealed_and_all_segments_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        let archive = DiskArchive::builder(dir.path()).segment_size(1000).open().await.unwrap();
+        for number in 0..5 {
+            let one = delivery("/m", format!("{}.{number}", kept.len()).as_bytes());
+            let _ = archive.append(one.clone()).await.unwrap();
+            archive.settle(one.id(), Outcome::dead("for the test")).await.unwrap();
+            kept.push(one);
+        }
+        let last = archive.get(kept.last().unwrap().id()).await.unwrap().unwrap();
+        assert_eq!(last.delivery, *kept.last().unwrap());
+    }
+    let files = segments(dir.path());
+    let open = files.iter().filter(|file| file.extension().unwrap() == "open").count();
+    assert!(files.len() > 8 && open <= 1, "{files:?}");
+    assert_eq!(deliveries_in(dir.path()).await, kept);
+}
+
+#[tokio::test]
+async fn a_torn_end_is_cut_wherever_it_is_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, last) = (delivery("/m", b"first"), delivery("/m", b"the last one"));
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
+    let _ = archive.append(first.clone()).await.unwrap();
+    let segment = segments(dir.path()).remove(0);
+    let good = fs::metadata(&segment).unwrap().len();
+    let _ = archive.append(last).await.unwrap();
+    drop(archive);
+    let whole = fs::read(&segment).unwrap();
+    for end in (usize::try_from(good).unwrap()..whole.len()).rev() {
+        fs::write(&segment, &whole[..end]).unwrap();
+        let archive = DiskArchive::open(dir.path()).await.unwrap();
+        assert_eq!(fs::metadata(&segment).unwrap().len(), good, "torn at {end}");
+        let next = delivery("/m", b"the next one");
+        let _ = archive.append(next.clone()).await.unwrap();
+        assert_eq!(all_in(archive).await.len(), 2);
+        assert_eq!(deliveries_in(dir.path()).await, [first.clone(), next], "torn at {end}");
+    }
+}
+
+#[tokio::test]
+async fn a_torn_first_record_leaves_an_empty_segment_to_begin_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = SegmentName { sequence: 1, salt: Salt::random() };
+    fs::write(name.open_path(dir.path()), &bytes(&[warcinfo(name)])[..50]).unwrap();
+    let one = delivery("/m", b"a");
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
+    let _ = archive.append(one.clone()).await.unwrap();
+    drop(archive);
+    assert_eq!(deliveries_in(dir.path()).await, [one]);
+    assert!(
+        fs::read(name.open_path(dir.path()))
+            .unwrap()
+            .starts_with(b"WARC/1.1\r\nWARC-Type: warcinfo")
+    );
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_written_to_two_segments_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
+    for (sequence, kept) in [(1, vec![&a, &b]), (2, vec![&b])] {
+        let name = SegmentName { sequence, salt: Salt::random() };
+        let entries = kept.into_iter().cloned().map(Entry::Delivery);
+        let records = entries.map(|entry| encode(&entry, name.salt));
+        let records: Vec<_> = [warcinfo(name)].into_iter().chain(records).collect();
+        fs::write(name.open_path(dir.path()), bytes(&records)).unwrap();
+    }
+    assert_eq!(deliveries_in(dir.path()).await, [a, b]);
+    let open =
+        segments(dir.path()).iter().filter(|file| file.extension().unwrap() == "open").count();
+    assert_eq!(open, 1, "the segment that was given up is sealed");
+}
+
+#[tokio::test]
+async fn damage_after_the_start_is_an_error_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (delivery("/m", b"a needle"), delivery("/m", b"b"));
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
+    let _ = archive.append(a.clone()).await.unwrap();
+    let _ = archive.append(b.clone()).await.unwrap();
+    let segment = segments(dir.path()).remove(0);
+    let place = {
+        let bytes = fs::read(&segment).unwrap();
+        bytes.windows(6).position(|window| window == b"needle").unwrap()
+    };
+    let file = OpenOptions::new().write(true).open(&segment).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"N", place as u64).unwrap();
+    let error = archive.get(a.id()).await.unwrap_err();
+    assert!(matches!(&error, ArchiveError::Damaged { path, .. } if *path == segment), "{error}");
+    let mut scan = archive.scan(Query::all());
+    assert!(scan.next().await.unwrap().is_err());
+    assert_eq!(scan.next().await.unwrap().unwrap().delivery, b);
+    assert!(scan.next().await.is_none());
+}
+
+pub(super) fn bytes(records: &[Encoded]) -> Vec<u8> {
+    records.iter().flat_map(Encoded::slices).flatten().copied().collect()
+}

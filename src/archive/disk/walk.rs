@@ -1,0 +1,217 @@
+use std::io;
+
+use super::{
+    file_io::read_full,
+    medium::MediumFile,
+    warc::{Checksum, Flaw, Header, Kind, MAGIC, Salt, TRAILER, kind_of, outcome_in},
+};
+use crate::delivery::{DeliveryId, Digest, ModelName, Outcome};
+
+/// How much is read at once, and the longest header that is looked for.
+const WINDOW: usize = 512 * 1024;
+
+/// Enough for nearly every header.
+const MOST_HEADERS: usize = 4 * 1024;
+
+/// The longest block of a note that is read. An outcome is shorter by far.
+const LONGEST_NOTE: u64 = 64 * 1024;
+
+/// Goes through a segment record by record, and over what is damaged.
+#[derive(Debug)]
+pub(super) struct Walk<'f> {
+    file: &'f dyn MediumFile,
+    salt: Salt,
+    length: u64,
+    at: u64,
+    window: Vec<u8>,
+    window_start: u64,
+}
+
+/// What comes next in a segment.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// A record whose checksums hold.
+    Record { offset: u64, length: u64, meaning: Meaning },
+    /// Bytes that are no record, with more behind them.
+    Damage { offset: u64, length: u64 },
+    /// Bytes that are no record, up to the end: what was being written when the process or the machine died.
+    Torn { offset: u64 },
+}
+
+/// What a record means for the index.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    Delivery { id: DeliveryId, model: ModelName, digest: Digest },
+    Outcome { of: DeliveryId, outcome: Outcome },
+    Nothing,
+}
+
+enum Probe {
+    Whole {
+        length: u64,
+        meaning: Meaning,
+    },
+    /// The header and the end of the record are there, what lies between them is not what was written.
+    Spoilt {
+        length: u64,
+    },
+    NoRecord,
+}
+
+/// What is kept of a header while the block is read through the same window.
+struct Head {
+    length: u64,
+    record_length: u64,
+    content_length: u64,
+    expected: u32,
+    checksum: Checksum,
+    kind: Kind,
+}
+
+impl<'f> Walk<'f> {
+    pub(super) fn new(file: &'f dyn MediumFile, salt: Salt) -> io::Result<Self> {
+        let length = file.len()?;
+        Ok(Self { file, salt, length, at: 0, window: Vec::new(), window_start: 0 })
+    }
+
+    /// The next step; `None` at the end.
+    pub(super) fn step(&mut self) -> io::Result<Option<Step>> {
+        let offset = self.at;
+        if offset >= self.length {
+            return Ok(None);
+        }
+        let step = match self.probe(offset)? {
+            Probe::Whole { length, meaning } => Step::Record { offset, length, meaning },
+            Probe::Spoilt { length } => Step::Damage { offset, length },
+            Probe::NoRecord => match self.next_header(offset + 1)? {
+                Some(next) => Step::Damage { offset, length: next - offset },
+                None => Step::Torn { offset },
+            },
+        };
+        self.at = match &step {
+            Step::Record { length, .. } | Step::Damage { length, .. } => offset + length,
+            Step::Torn { .. } => self.length,
+        };
+        Ok(Some(step))
+    }
+
+    fn probe(&mut self, offset: u64) -> io::Result<Probe> {
+        let Some(head) = self.head(offset)? else {
+            return Ok(Probe::NoRecord);
+        };
+        let Some(end) = offset.checked_add(head.record_length).filter(|end| *end <= self.length)
+        else {
+            return Ok(Probe::NoRecord);
+        };
+        if !self.window(end - TRAILER.len() as u64, TRAILER.len())?.starts_with(TRAILER) {
+            return Ok(Probe::NoRecord);
+        }
+        self.read_block(offset + head.length, head)
+    }
+
+    /// The header at `offset`, if its checksum holds.
+    fn head(&mut self, offset: u64) -> io::Result<Option<Head>> {
+        match self.head_within(offset, MOST_HEADERS)? {
+            Err(Flaw::Cut) => Ok(self.head_within(offset, WINDOW)?.unwrap_or_default()),
+            found => Ok(found.unwrap_or_default()),
+        }
+    }
+
+    fn head_within(&mut self, offset: u64, limit: usize) -> io::Result<Result<Option<Head>, Flaw>> {
+        let salt = self.salt;
+        let window = self.window(offset, limit)?;
+        let window = window.get(..limit).unwrap_or(window);
+        Ok(Header::parse(window, salt).map(|header| head(&header, salt)))
+    }
+
+    fn read_block(&mut self, start: u64, head: Head) -> io::Result<Probe> {
+        let mut checksum = head.checksum;
+        let end = start + head.content_length;
+        let mut at = start;
+        while at < end {
+            let window = self.window(at, 1)?;
+            let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+            let Some(part) = window.get(..left.min(window.len())).filter(|part| !part.is_empty())
+            else {
+                return Ok(Probe::NoRecord);
+            };
+            checksum.update(part);
+            at += part.len() as u64;
+        }
+        let length = head.record_length;
+        if checksum.finish() != head.expected {
+            return Ok(Probe::Spoilt { length });
+        }
+        let meaning = self.meaning(head.kind, start, head.content_length)?;
+        Ok(Probe::Whole { length, meaning })
+    }
+
+    fn meaning(&mut self, kind: Kind, block: u64, length: u64) -> io::Result<Meaning> {
+        Ok(match kind {
+            Kind::Delivery { id, model, digest } => Meaning::Delivery { id, model, digest },
+            Kind::Note { of } => {
+                let length = usize::try_from(length.min(LONGEST_NOTE)).unwrap_or(0);
+                let block = self.window(block, length)?.get(..length).unwrap_or_default();
+                outcome_in(block)
+                    .map_or(Meaning::Nothing, |outcome| Meaning::Outcome { of, outcome })
+            }
+            Kind::Other => Meaning::Nothing,
+        })
+    }
+
+    /// The next place, from `from` on, with a header whose checksum holds. A body cannot hold one: nobody outside knows
+    /// the salt.
+    fn next_header(&mut self, from: u64) -> io::Result<Option<u64>> {
+        let mut at = from;
+        while at < self.length {
+            let window = self.window(at, MAGIC.len())?;
+            match window.windows(MAGIC.len()).position(|bytes| bytes == MAGIC) {
+                Some(place) => {
+                    at += place as u64;
+                    if self.is_header(at)? {
+                        return Ok(Some(at));
+                    }
+                    at += 1;
+                }
+                // The last bytes may be the start of what goes on behind the window.
+                None => at += (window.len().saturating_sub(MAGIC.len() - 1)).max(1) as u64,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Bodies can be full of what looks like the start of a header. Behind a trailer, where a record is expected, its
+    /// end is looked for far away, elsewhere only nearby: else a hostile body would make this take for ever.
+    fn is_header(&mut self, offset: u64) -> io::Result<bool> {
+        let trailer = offset.saturating_sub(TRAILER.len() as u64);
+        if self.window(trailer, TRAILER.len())?.starts_with(TRAILER) {
+            return Ok(self.head(offset)?.is_some());
+        }
+        Ok(self.head_within(offset, MOST_HEADERS)?.is_ok_and(|head| head.is_some()))
+    }
+
+    /// At least `wanted` bytes from `offset` on, as many as are at hand; fewer only at the end of the file.
+    fn window(&mut self, offset: u64, wanted: usize) -> io::Result<&[u8]> {
+        let end = self.length.min(offset.saturating_add(wanted as u64));
+        if offset < self.window_start || end > self.window_start + self.window.len() as u64 {
+            let left = usize::try_from(self.length - offset.min(self.length)).unwrap_or(WINDOW);
+            self.window.resize(left.min(WINDOW), 0);
+            self.window_start = offset;
+            let read = read_full(self.file, &mut self.window, offset)?;
+            self.window.truncate(read);
+        }
+        let skip = usize::try_from(offset - self.window_start).unwrap_or(usize::MAX);
+        Ok(self.window.get(skip..).unwrap_or_default())
+    }
+}
+
+fn head(header: &Header<'_>, salt: Salt) -> Option<Head> {
+    Some(Head {
+        length: header.len() as u64,
+        record_length: header.record_length()?,
+        content_length: header.content_length(),
+        expected: header.expected(),
+        checksum: header.begin_checksum(salt),
+        kind: kind_of(header),
+    })
+}

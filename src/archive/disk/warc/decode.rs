@@ -1,0 +1,116 @@
+use bytes::Bytes;
+use http::Version;
+
+use super::{
+    checksum::Salt,
+    date,
+    encode::protocol,
+    header::{Header, TRAILER},
+    http_head::{Framing, Parsed, read},
+};
+use crate::delivery::{Delivery, DeliveryId, Digest, Head, ModelName, Outcome};
+
+/// What a record is to the archive.
+#[derive(Debug)]
+pub(in super::super) enum Kind {
+    Delivery {
+        id: DeliveryId,
+        model: ModelName,
+        digest: Digest,
+    },
+    /// An outcome or a repeat.
+    Note {
+        of: DeliveryId,
+    },
+    /// The record at the start of a segment, and what later versions may write.
+    Other,
+}
+
+/// What the header says of a record.
+pub(in super::super) fn kind_of(header: &Header<'_>) -> Kind {
+    let kind = match header.text("WARC-Type") {
+        Some("request") => delivery_in(header),
+        Some("metadata") => id_in(header, "WARC-Refers-To").map(|of| Kind::Note { of }),
+        _ => None,
+    };
+    kind.unwrap_or(Kind::Other)
+}
+
+fn delivery_in(header: &Header<'_>) -> Option<Kind> {
+    Some(Kind::Delivery {
+        id: id_in(header, "WARC-Record-ID")?,
+        model: header.text("Inbox-Model")?.parse().ok()?,
+        digest: digest_in(header)?,
+    })
+}
+
+/// The outcome that the block of a note tells, if it tells one.
+pub(in super::super) fn outcome_in(block: &[u8]) -> Option<Outcome> {
+    let (line, _) = std::str::from_utf8(block).ok()?.split_once("\r\n")?;
+    line.strip_prefix("outcome: ")?.parse().ok()
+}
+
+/// The delivery in a whole record, checked against every checksum. The body shares the bytes of the record.
+pub(in super::super) fn read_delivery(
+    record: &Bytes,
+    salt: Salt,
+) -> Result<Delivery, &'static str> {
+    let header = Header::parse(record, salt).map_err(|_| "the header of the record")?;
+    let block = record.get(header.len()..).and_then(|rest| rest.strip_suffix(TRAILER));
+    let block = block
+        .filter(|block| block.len() as u64 == header.content_length())
+        .ok_or("the length of the record")?;
+    if header.begin_checksum(salt).with(block).finish() != header.expected() {
+        return Err("the checksum of the record does not hold");
+    }
+    let delivery = assemble(record, &header, block).ok_or("the record is no delivery")?;
+    match digest_in(&header) {
+        Some(digest) if digest == delivery.digest() => Ok(delivery),
+        _ => Err("the digest of the body does not hold"),
+    }
+}
+
+fn assemble(record: &Bytes, header: &Header<'_>, block: &[u8]) -> Option<Delivery> {
+    let framing = Framing {
+        added: header.raw("Inbox-Content-Length").is_some(),
+        left_out: header.all("Inbox-Header").map(<[u8]>::to_vec).collect(),
+    };
+    let Parsed { method, uri, headers, body } = read(block, &framing)?;
+    let peer = match header.text("Inbox-Peer") {
+        Some(peer) => Some(peer.parse().ok()?),
+        None => None,
+    };
+    let head = Head::from_archive(method, uri, version(header), headers, host(header), peer);
+    Some(Delivery::new(
+        id_in(header, "WARC-Record-ID")?,
+        header.text("Inbox-Model")?.parse().ok()?,
+        head,
+        record.slice_ref(body),
+        date::parse(header.text("WARC-Date")?)?,
+        header.text("Inbox-Proof")?.parse().ok()?,
+    ))
+}
+
+fn host(header: &Header<'_>) -> Option<String> {
+    if header.raw("Inbox-Host").is_some() {
+        return None;
+    }
+    let target = header.text("WARC-Target-URI")?.strip_prefix("http://")?;
+    Some(target.split_once('/')?.0.to_owned())
+}
+
+fn version(header: &Header<'_>) -> Version {
+    let named = header.text("WARC-Protocol");
+    [Version::HTTP_09, Version::HTTP_10, Version::HTTP_2, Version::HTTP_3]
+        .into_iter()
+        .find(|version| named.is_some() && protocol(*version) == named)
+        .unwrap_or(Version::HTTP_11)
+}
+
+fn id_in(header: &Header<'_>, name: &str) -> Option<DeliveryId> {
+    header.text(name)?.strip_prefix("<urn:uuid:")?.strip_suffix('>')?.parse().ok()
+}
+
+fn digest_in(header: &Header<'_>) -> Option<Digest> {
+    header.text("WARC-Payload-Digest")?.strip_prefix("sha256:")?.parse().ok()
+}

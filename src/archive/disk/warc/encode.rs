@@ -1,0 +1,144 @@
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{Version, uri::Authority};
+
+use super::{
+    super::{entry::Entry, name::SegmentName},
+    checksum::Salt,
+    date,
+    header::TRAILER,
+    header_writer::{HeaderWriter, urn},
+    http_head::{framing, path_and_query, write},
+};
+use crate::delivery::{Delivery, DeliveryId, Head};
+
+/// Stands for the host of a request that named none: no host can be called so (RFC 2606).
+const NO_HOST: &str = "unknown.invalid";
+
+/// The longest host that is kept, in bytes. DNS allows 253.
+const LONGEST_HOST: usize = 1024;
+
+/// A record, ready to be written. The body is shared with the delivery, not copied.
+#[derive(Debug)]
+pub(in super::super) struct Encoded {
+    head: Vec<u8>,
+    body: Bytes,
+}
+
+impl Encoded {
+    /// What is written, in order.
+    pub(in super::super) fn slices(&self) -> [&[u8]; 3] {
+        [&self.head, &self.body, TRAILER]
+    }
+
+    /// How many bytes that is.
+    pub(in super::super) fn len(&self) -> u64 {
+        self.slices().map(|slice| slice.len() as u64).iter().sum()
+    }
+}
+
+/// The record that every segment begins with.
+pub(in super::super) fn warcinfo(name: SegmentName) -> Encoded {
+    let block = format!(
+        "software: {}/{}\r\nformat: WARC File Format 1.1\r\ninbox-format: 1\r\n\
+         inbox-segment: {:08}\r\ninbox-salt: {}\r\n\
+         description: HTTP requests as received; bodies are exact, heads are rebuilt\r\n",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION"),
+        name.sequence,
+        name.salt,
+    );
+    let mut header = HeaderWriter::new("warcinfo", DeliveryId::new(), SystemTime::now());
+    header.field("WARC-Filename", format_args!("{name}.warc"));
+    with_fields(header, name.salt, &block)
+}
+
+/// The record of an entry, for a segment with this salt.
+pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
+    match entry {
+        Entry::Delivery(delivery) => request(delivery, salt),
+        Entry::Outcome { of, outcome } => note(*of, salt, &format!("outcome: {outcome}\r\n")),
+        Entry::Repeat { of, id, received_at } => {
+            let received_at = date::print(*received_at);
+            let of_urn = urn(*of);
+            let block = format!(
+                "repeat-of: {of_urn}\r\nreceived-id: {}\r\nreceived-at: {received_at}\r\n",
+                urn(*id)
+            );
+            note(*of, salt, &block)
+        }
+    }
+}
+
+/// A small record about a delivery.
+fn note(of: DeliveryId, salt: Salt, block: &str) -> Encoded {
+    let mut header = HeaderWriter::new("metadata", DeliveryId::new(), SystemTime::now());
+    header.field("WARC-Refers-To", urn(of));
+    with_fields(header, salt, block)
+}
+
+fn with_fields(header: HeaderWriter, salt: Salt, block: &str) -> Encoded {
+    let mut head = header.finish("application/warc-fields", salt, [block.as_bytes(), b""]);
+    head.extend_from_slice(block.as_bytes());
+    Encoded { head, body: Bytes::new() }
+}
+
+fn request(delivery: &Delivery, salt: Salt) -> Encoded {
+    let (head, body) = (delivery.head(), delivery.body());
+    let mut header = HeaderWriter::new("request", delivery.id(), delivery.received_at());
+    target_fields(&mut header, head);
+    header.field("WARC-Payload-Digest", format_args!("sha256:{}", delivery.digest()));
+    header.field("Inbox-Model", delivery.model());
+    if let Some(peer) = head.peer() {
+        header.field("Inbox-Peer", peer);
+    }
+    header.field("Inbox-Proof", delivery.proof());
+    framing_fields(&mut header, head, body.len());
+    let http_head = write(head, body.len());
+    let content_type = "application/http;msgtype=request";
+    let mut bytes = header.finish(content_type, salt, [&http_head, body]);
+    bytes.extend_from_slice(&http_head);
+    Encoded { head: bytes, body: body.clone() }
+}
+
+fn target_fields(header: &mut HeaderWriter, head: &Head) {
+    let host = head.host().filter(|host| is_host(host));
+    let path = path_and_query(head);
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let authority = host.unwrap_or(NO_HOST);
+    header.field("WARC-Target-URI", format_args!("http://{authority}{slash}{path}"));
+    if host.is_none() {
+        header.field("Inbox-Host", "none");
+    }
+    if let Some(protocol) = protocol(head.version()) {
+        header.field("WARC-Protocol", protocol);
+    }
+}
+
+/// A head can come from anywhere: what is no host would forge another field or another address.
+fn is_host(text: &str) -> bool {
+    let authority = text.parse::<Authority>();
+    text.len() <= LONGEST_HOST && authority.is_ok_and(|host| !host.as_str().contains('@'))
+}
+
+/// The name of a version of HTTP in `WARC-Protocol`; none for HTTP/1.1, which the request line says.
+pub(super) fn protocol(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("http/0.9"),
+        Version::HTTP_10 => Some("http/1.0"),
+        Version::HTTP_2 => Some("h2"),
+        Version::HTTP_3 => Some("h3"),
+        _ => None,
+    }
+}
+
+fn framing_fields(header: &mut HeaderWriter, head: &Head, body_length: usize) {
+    let framing = framing(head.headers(), body_length);
+    if framing.added {
+        header.field("Inbox-Content-Length", "added");
+    }
+    for line in framing.left_out {
+        header.raw_field("Inbox-Header", &line);
+    }
+}

@@ -1,0 +1,167 @@
+use super::checksum::{Checksum, Salt};
+
+/// How every record begins.
+pub(in super::super) const MAGIC: &[u8] = b"WARC/1.1\r\n";
+
+/// How every record ends.
+pub(in super::super) const TRAILER: &[u8] = b"\r\n\r\n";
+
+/// The line of the checksum over the whole record: the last of the header.
+const RECORD_LINE: usize = b"Inbox-Checksum: crc32:00000000\r\n".len();
+
+/// The line of the checksum over the header: the last but one.
+const HEADER_LINE: usize = b"Inbox-Header-Checksum: crc32:00000000\r\n".len();
+
+/// The header of a record whose own checksum holds: its length can be trusted.
+#[derive(Debug)]
+pub(in super::super) struct Header<'b> {
+    bytes: &'b [u8],
+    fields: Vec<(&'b [u8], &'b [u8])>,
+    content_length: u64,
+    checksum: u32,
+}
+
+/// Why bytes are not the header of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Flaw {
+    /// They end before the header does.
+    Cut,
+    /// This is no header, or it is damaged.
+    Malformed,
+}
+
+impl<'b> Header<'b> {
+    /// Reads the header at the start of `bytes`, which may go on behind it.
+    pub(in super::super) fn parse(bytes: &'b [u8], salt: Salt) -> Result<Self, Flaw> {
+        let (fields, rest) = fields_in(after_magic(bytes)?)?;
+        let length = bytes.len() - rest.len();
+        let header = bytes.get(..length).ok_or(Flaw::Malformed)?;
+        Self::check(header, fields, salt).ok_or(Flaw::Malformed)
+    }
+
+    fn check(bytes: &'b [u8], fields: Vec<(&'b [u8], &'b [u8])>, salt: Salt) -> Option<Self> {
+        let [.., content_length, header_line, record_line] = fields.as_slice() else {
+            return None;
+        };
+        let content_length = text(named(content_length, "Content-Length")?)?.parse().ok()?;
+        let expected = checksum_in(named(header_line, "Inbox-Header-Checksum")?)?;
+        let checksum = checksum_in(named(record_line, "Inbox-Checksum")?)?;
+        let covered = bytes.get(..bytes.len().checked_sub(2 + RECORD_LINE + HEADER_LINE)?)?;
+        let holds = Checksum::new(salt).with(covered).finish() == expected;
+        holds.then_some(Self { bytes, fields, content_length, checksum })
+    }
+
+    /// How many bytes the header has, with the blank line.
+    pub(in super::super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How many bytes the block has.
+    pub(in super::super) fn content_length(&self) -> u64 {
+        self.content_length
+    }
+
+    /// How many bytes the record has, with its trailer.
+    pub(in super::super) fn record_length(&self) -> Option<u64> {
+        let framing = self.len() as u64 + TRAILER.len() as u64;
+        self.content_length.checked_add(framing)
+    }
+
+    /// What the checksum over the whole record must come to.
+    pub(in super::super) fn expected(&self) -> u32 {
+        self.checksum
+    }
+
+    /// The checksum over the whole record, up to the block.
+    pub(in super::super) fn begin_checksum(&self, salt: Salt) -> Checksum {
+        let covered = self.bytes.len().saturating_sub(2 + RECORD_LINE);
+        Checksum::new(salt).with(self.bytes.get(..covered).unwrap_or_default())
+    }
+
+    /// The first field of this name.
+    pub(super) fn raw(&self, name: &str) -> Option<&'b [u8]> {
+        self.all(name).next()
+    }
+
+    /// The first field of this name, as text.
+    pub(in super::super) fn text(&self, name: &str) -> Option<&'b str> {
+        text(self.raw(name)?)
+    }
+
+    /// Every field of this name.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.fields.iter().filter_map(move |field| named(field, name))
+    }
+}
+
+fn after_magic(bytes: &[u8]) -> Result<&[u8], Flaw> {
+    let flaw = if MAGIC.starts_with(bytes) { Flaw::Cut } else { Flaw::Malformed };
+    bytes.strip_prefix(MAGIC).ok_or(flaw)
+}
+
+pub(super) type Fields<'b> = Vec<(&'b [u8], &'b [u8])>;
+
+/// The fields up to the blank line, and what comes behind it.
+pub(super) fn fields_in(mut rest: &[u8]) -> Result<(Fields<'_>, &[u8]), Flaw> {
+    let mut fields = Vec::with_capacity(16);
+    loop {
+        let (line, behind) = split_once(rest, b"\r\n").ok_or(Flaw::Cut)?;
+        rest = behind;
+        if line.is_empty() {
+            return Ok((fields, rest));
+        }
+        fields.push(split_once(line, b": ").ok_or(Flaw::Malformed)?);
+    }
+}
+
+/// What stands before and behind the first `separator`.
+pub(super) fn split_once<'b>(bytes: &'b [u8], separator: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+    let place = bytes.windows(separator.len()).position(|window| window == separator)?;
+    Some((bytes.get(..place)?, bytes.get(place + separator.len()..)?))
+}
+
+fn named<'b>((name, value): &(&'b [u8], &'b [u8]), wanted: &str) -> Option<&'b [u8]> {
+    (*name == wanted.as_bytes()).then_some(value)
+}
+
+fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok()
+}
+
+fn checksum_in(value: &[u8]) -> Option<u32> {
+    let digits = text(value)?.strip_prefix("crc32:")?;
+    let checksum = u32::from_str_radix(digits, 16).ok()?;
+    (format!("{checksum:08x}") == digits).then_some(checksum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::header_writer::HeaderWriter, *};
+    use crate::delivery::DeliveryId;
+
+    fn header(salt: Salt) -> Vec<u8> {
+        let writer = HeaderWriter::new("metadata", DeliveryId::new(), std::time::UNIX_EPOCH);
+        writer.finish("text/plain", salt, [b"ab", b"c"])
+    }
+
+    #[test]
+    fn a_header_reads_back() {
+        let salt = Salt::random();
+        let bytes = [header(salt), b"abc\r\n\r\n".to_vec()].concat();
+        let header = Header::parse(&bytes, salt).unwrap();
+        assert_eq!(header.record_length(), Some(bytes.len() as u64));
+        assert_eq!(header.text("WARC-Type"), Some("metadata"));
+        assert_eq!(header.begin_checksum(salt).with(b"abc").finish(), header.expected());
+    }
+
+    #[test]
+    fn a_header_that_ends_early_is_told_from_a_damaged_one() {
+        let salt = Salt::random();
+        let bytes = header(salt);
+        for end in 0..bytes.len() {
+            assert_eq!(Header::parse(&bytes[..end], salt).unwrap_err(), Flaw::Cut, "{end}");
+        }
+        assert_eq!(Header::parse(&bytes, Salt::random()).unwrap_err(), Flaw::Malformed);
+        assert_eq!(Header::parse(b"HTTP/1.1\r\n", salt).unwrap_err(), Flaw::Malformed);
+    }
+}

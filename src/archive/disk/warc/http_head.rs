@@ -1,0 +1,141 @@
+//! The head of a request as HTTP/1.1, and back.
+//!
+//! The body in a record is not chunked any more, and its length is known. So that every HTTP parser reads it rightly,
+//! the head has exactly one true `content-length` and no `transfer-encoding`; what the sender said instead is kept in
+//! extension fields of the record.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+
+use super::header::{fields_in, split_once};
+use crate::delivery::Head;
+
+/// The headers that frame a body.
+const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+
+/// How much of the sender's framing is kept, in bytes. Honest senders need some thirty.
+const MOST_FRAMING: usize = 64 * 1024;
+
+/// What is told of the framing apart from the head.
+pub(super) struct Framing {
+    /// The head in the record got a `content-length` that the sender did not send.
+    pub(super) added: bool,
+    /// The header lines of the sender that the head in the record is without.
+    pub(super) left_out: Vec<Vec<u8>>,
+}
+
+/// How the head that is written differs from the one that was received.
+pub(super) fn framing(headers: &HeaderMap, body_length: usize) -> Framing {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let true_length = body_length.to_string();
+    let said_so = lengths.next().is_some_and(|length| length == true_length.as_str());
+    let added = !said_so || lengths.next().is_some();
+    let mut room = MOST_FRAMING;
+    let left_out = FRAMING
+        .iter()
+        .filter(|name| added || *name == header::TRANSFER_ENCODING)
+        .flat_map(|name| headers.get_all(name).iter().map(move |value| line(name, value)))
+        .take_while(|line| {
+            room = room.saturating_sub(line.len());
+            room > 0
+        })
+        .collect();
+    Framing { added, left_out }
+}
+
+/// Request line, header lines and blank line.
+pub(super) fn write(head: &Head, body_length: usize) -> Vec<u8> {
+    let mut text = format!("{} {} HTTP/1.1\r\n", head.method(), path_and_query(head)).into_bytes();
+    for (name, value) in head.headers().iter().filter(|(name, _)| !FRAMING.contains(name)) {
+        text.extend_from_slice(&line(name, value));
+        text.extend_from_slice(b"\r\n");
+    }
+    text.extend_from_slice(format!("content-length: {body_length}\r\n\r\n").as_bytes());
+    text
+}
+
+/// Path and query as in the request line.
+pub(super) fn path_and_query(head: &Head) -> &str {
+    head.uri().path_and_query().map_or("/", |path| path.as_str())
+}
+
+fn line(name: &HeaderName, value: &HeaderValue) -> Vec<u8> {
+    [name.as_str().as_bytes(), b": ", value.as_bytes()].concat()
+}
+
+/// A head that was read back, and the body behind it.
+pub(super) struct Parsed<'b> {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: &'b [u8],
+}
+
+/// Reads what [`write`] wrote, with the headers as the sender framed them.
+pub(super) fn read<'b>(block: &'b [u8], framing: &Framing) -> Option<Parsed<'b>> {
+    let (request_line, rest) = split_once(block, b"\r\n")?;
+    let (method, rest_of_line) = split_once(request_line, b" ")?;
+    let (uri, _) = split_once(rest_of_line, b" ")?;
+    let (fields, body) = fields_in(rest).ok()?;
+    let mut headers = HeaderMap::with_capacity(fields.len());
+    let kept = |name: &[u8]| !framing.added || name != header::CONTENT_LENGTH.as_str().as_bytes();
+    for (name, value) in fields.into_iter().filter(|(name, _)| kept(name)) {
+        append(&mut headers, name, value)?;
+    }
+    for line in &framing.left_out {
+        let (name, value) = split_once(line, b": ")?;
+        append(&mut headers, name, value)?;
+    }
+    Some(Parsed {
+        method: Method::from_bytes(method).ok()?,
+        uri: Uri::try_from(uri).ok()?,
+        headers,
+        body,
+    })
+}
+
+fn append(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Option<bool> {
+    let name = HeaderName::from_bytes(name).ok()?;
+    headers.try_append(name, HeaderValue::from_bytes(value).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Version;
+
+    use super::*;
+
+    fn head(headers: &[(&'static str, &'static str)]) -> Head {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            });
+        let uri = "/a?b=c".parse().unwrap();
+        Head::from_archive(Method::POST, uri, Version::HTTP_11, headers, None, None)
+    }
+
+    #[test]
+    fn the_written_head_has_one_true_length_and_the_read_one_is_the_senders() {
+        for framing_headers in [
+            &[("content-length", "3")][..],
+            &[],
+            &[("transfer-encoding", "chunked")],
+            &[("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")],
+            &[("content-length", "4")],
+            &[("content-length", "3"), ("content-length", "3")],
+            &[("content-length", "3"), ("transfer-encoding", "chunked"), ("a", "b"), ("a", "c")],
+        ] {
+            let head = head(framing_headers);
+            let written = write(&head, 3);
+            let text = std::str::from_utf8(&written).unwrap();
+            assert_eq!(text.matches("content-length: 3\r\n").count(), 1, "{text}");
+            assert!(!text.contains("transfer-encoding"), "{text}");
+            let block = [written.as_slice(), b"xyz"].concat();
+            let read = read(&block, &framing(head.headers(), 3)).unwrap();
+            assert_eq!(&read.headers, head.headers());
+            assert_eq!((read.body, read.uri), (&b"xyz"[..], head.uri().clone()));
+        }
+    }
+}

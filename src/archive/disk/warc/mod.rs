@@ -1,0 +1,14 @@
+//! Records of WARC 1.1 (ISO 28500) as the archive writes and reads them. No I/O.
+
+mod checksum;
+mod date;
+mod decode;
+mod encode;
+mod header;
+mod header_writer;
+mod http_head;
+
+pub(super) use checksum::{Checksum, Salt};
+pub(super) use decode::{Kind, kind_of, outcome_in, read_delivery};
+pub(super) use encode::{Encoded, encode, warcinfo};
+pub(super) use header::{Flaw, Header, MAGIC, TRAILER};

@@ -1,0 +1,84 @@
+use std::{
+    any::Any,
+    io,
+    sync::{Arc, PoisonError, RwLock},
+    thread::{self, JoinHandle},
+};
+
+use super::{
+    entry::{Entry, Place},
+    index::Index,
+    log::Log,
+    plan::{Answer, Command, Plan},
+    queue::Queue,
+};
+
+/// The one that writes, on a thread of its own: takes all that waits, writes it in one go, syncs once, answers.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) log: Log,
+    pub(super) index: Arc<RwLock<Index>>,
+    pub(super) queue: Arc<Queue>,
+    /// Keeps other writers out for as long as this one lives.
+    #[expect(dead_code, reason = "it is held, not read")]
+    pub(super) lock: Box<dyn Any + Send>,
+}
+
+impl Writer {
+    /// Starts the thread. It ends when the queue is closed and empty.
+    pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("inbox-archive".to_owned()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        let _closing = CloseOnDrop(Arc::clone(&self.queue));
+        while let Some(commands) = self.queue.take_all() {
+            self.commit(commands);
+        }
+    }
+
+    fn commit(&mut self, commands: Vec<Command>) {
+        let plan = Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
+        for (answer, error) in plan.refused {
+            answer.failed(error);
+        }
+        if plan.entries.is_empty() {
+            return;
+        }
+        match self.log.append(&plan.entries) {
+            Ok(places) => {
+                self.remember(plan.entries, &places);
+                plan.answers.into_iter().for_each(Answer::done);
+            }
+            Err(failure) => {
+                plan.answers.into_iter().for_each(|answer| answer.failed(failure.error()));
+            }
+        }
+    }
+
+    fn remember(&self, entries: Vec<Entry>, places: &[Place]) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (entry, place) in entries.into_iter().zip(places) {
+            match entry {
+                Entry::Delivery(delivery) => {
+                    let (model, digest) = (delivery.model().clone(), delivery.digest());
+                    index.insert(delivery.id(), model, digest, *place);
+                }
+                Entry::Outcome { of, outcome } => {
+                    index.settle(of, outcome);
+                }
+                Entry::Repeat { .. } => {}
+            }
+        }
+    }
+}
+
+/// Should the writer ever die, nobody may wait for it.
+struct CloseOnDrop(Arc<Queue>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+        drop(self.0.take_all());
+    }
+}

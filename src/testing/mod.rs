@@ -1,0 +1,11 @@
+//! What tests of an inbox need: the suite that every archive passes, and a disk that fails when it is told to.
+
+mod conformance;
+#[cfg(feature = "disk")]
+mod faulty_disk;
+mod sample;
+
+pub use conformance::conformance;
+#[cfg(feature = "disk")]
+pub use faulty_disk::{Fault, FaultyDisk};
+pub use sample::Sample;
