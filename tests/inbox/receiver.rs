@@ -40,7 +40,7 @@ fn real_payloads(folder: &str) -> Option<Vec<PathBuf>> {
 
 fn our_payloads() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mindee");
-    fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect()
+    ["invoice.json", "failed.json"].map(|file| folder.join(file)).into()
 }
 
 /// Null and absent are the same, and 1 and 1.0 are.
