@@ -164,10 +164,10 @@ async fn axum_routers_and_single_routes_take_the_layer() {
             .route("/hooks/captions/{reference}", post(on_caption))
     };
     let on_the_router = routes().layer(inbox.layer());
-    let on_the_routes = Router::new()
+    let around_each_route = Router::new()
         .route(CAPTIONS, post(on_caption).layer(inbox.layer()))
         .route("/hooks/captions/{reference}", post(on_caption).layer(inbox.layer()));
-    for (number, app) in [on_the_router, on_the_routes].into_iter().enumerate() {
+    for (number, app) in [on_the_router, around_each_route].into_iter().enumerate() {
         let job = format!("job{number}");
         let plain = app.clone().oneshot(signed(caption(&job)).map(axum::body::Body::new)).await;
         assert_eq!(answer(plain.unwrap()).await.body, format!("{job} -"));

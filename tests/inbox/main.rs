@@ -1,5 +1,13 @@
 //! The inbox from outside: through its layers, over sockets, and across processes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says what it expects by panicking"
+)]
+
 mod composition;
 mod crash;
 mod floors;

@@ -10,10 +10,11 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use tokio::sync::mpsc;
 use tower::Layer;
 use tower_inbox::{
-    BuildError, Inbox, Outcome, Secret,
+    BuildError, DiskArchive, Inbox, Outcome, Secret,
     layer::{ModelError, Refusal},
     provider::{ModelDraft, Profile},
     signature::{Scheme, SchemeError, SignatureError},
+    testing::{Fault, FaultyDisk},
 };
 
 use crate::support::*;
@@ -392,4 +393,29 @@ async fn hostile_captures_are_text_and_nothing_else() {
         assert_eq!(send(service, request).await.status, StatusCode::OK, "{capture}");
     }
     assert_eq!(bodies(&inbox).await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_full_or_read_only_disk_is_answered_503_until_there_is_space_again() {
+    for fault in [Fault::Full { room: 10 }, Fault::ReadOnly, Fault::Unsynced] {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::new();
+        let archive = disk.open(DiskArchive::builder(directory.path())).await.unwrap();
+        let inbox = inbox(archive);
+        let seen = Seen::default();
+        let service = inbox.layer().layer(handler(&seen));
+        assert_eq!(send(service.clone(), signed(caption("1"))).await.status, 200);
+        inbox.settled().await;
+        disk.fail(fault);
+        for _ in 0..2 {
+            let refused = send(service.clone(), signed(caption("2"))).await;
+            assert_problem(&refused, 503);
+            assert_eq!(refused.headers["retry-after"], "5");
+            assert!(matches!(refused.refusal, Some(Refusal::Archive(_))), "{fault:?}");
+        }
+        disk.heal();
+        assert_eq!(send(service, signed(caption("2"))).await.status, 200, "{fault:?}");
+        assert_eq!(seen.all(), ["1", "2"]);
+        assert_eq!(bodies(&inbox).await, [caption("1"), caption("2")], "{fault:?}");
+    }
 }
