@@ -183,6 +183,33 @@ async fn a_body_that_breaks_off_is_not_archived() {
 }
 
 #[tokio::test]
+async fn a_body_that_ends_before_its_announced_length_is_not_archived() {
+    /// As a server may show a connection that was lost: an end, and no error.
+    struct Short(Full<Bytes>);
+
+    impl http_body::Body for Short {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            context: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            std::pin::Pin::new(&mut self.0).poll_frame(context)
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(1000)
+        }
+    }
+
+    let request = signed(caption("1")).map(Short);
+    let (answer, inbox) = refused_by(inbox(memory()), request).await;
+    assert_problem(&answer, 400);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
 async fn more_bytes_than_the_budget_are_answered_503_at_once() {
     let inbox =
         Inbox::builder(memory()).model(CAPTIONS, captions()).bytes_in_flight(100).build().unwrap();

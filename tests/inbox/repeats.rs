@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
+use tokio::{io::AsyncWriteExt, sync::Semaphore};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_inbox::{Inbox, Outcome, layer::InboxBody};
 
@@ -127,30 +128,83 @@ async fn other_bytes_of_the_same_inference_are_run() {
     assert_eq!(seen.all(), ["1", "1"]);
 }
 
-/// Waits for `gate` in its handler; the test hangs up meanwhile.
+/// A handler that says when it has begun, and waits to be let go on.
+#[derive(Clone)]
+struct Gate {
+    begun: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self { begun: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) }
+    }
+
+    fn handler<B: Send + 'static>(
+        &self,
+    ) -> impl Service<
+        Request<InboxBody<B>>,
+        Response = Response<Full<Bytes>>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static {
+        let gate = self.clone();
+        service_fn(move |_: Request<InboxBody<B>>| {
+            let gate = gate.clone();
+            async move {
+                gate.begun.add_permits(1);
+                gate.open.acquire().await.unwrap().forget();
+                Ok(Response::new(Full::default()))
+            }
+        })
+    }
+
+    async fn begun(&self) {
+        self.begun.acquire().await.unwrap().forget();
+    }
+}
+
 #[tokio::test]
-async fn a_client_that_hangs_up_changes_nothing_about_what_was_read_whole() {
-    let inbox = inbox(memory());
-    let gate = Arc::new(tokio::sync::Semaphore::new(0));
-    let started = Arc::new(tokio::sync::Semaphore::new(0));
-    let (waiting, starting) = (Arc::clone(&gate), Arc::clone(&started));
-    let service = inbox.layer().layer(service_fn(move |_: Request<Hook>| {
-        let (waiting, starting) = (Arc::clone(&waiting), Arc::clone(&starting));
-        async move {
-            starting.add_permits(1);
-            let _pass = waiting.acquire().await.unwrap();
-            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
-        }
-    }));
+async fn dropping_the_answer_changes_nothing_about_what_was_read_whole() {
+    let (inbox, gate) = (inbox(memory()), Gate::new());
+    let service = inbox.layer().layer(gate.handler::<Full<Bytes>>());
     let call = tokio::spawn(service.oneshot(signed(caption("1"))));
-    let _begun = started.acquire().await.unwrap();
+    gate.begun().await;
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     assert_eq!(outcome(&inbox).await, None);
-    gate.add_permits(1);
+    gate.open.add_permits(1);
     inbox.settled().await;
     assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 200 }));
     assert_eq!(inbox.bytes_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_changes_nothing_about_what_was_read_whole() {
+    use hyper::{body::Incoming, server::conn::http1};
+    use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+
+    let (inbox, gate) = (inbox(memory()), Gate::new());
+    let service = TowerToHyperService::new(inbox.layer().layer(gate.handler::<Incoming>()));
+    let (mut client, server) = tokio::io::duplex(64 << 10);
+    let connection =
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+    let body = caption("1");
+    let request = format!(
+        "POST {CAPTIONS} HTTP/1.1\r\nhost: x\r\n{SIGNATURE}: {}\r\ncontent-length: {}\r\n\r\n{body}",
+        sign(body.as_bytes()),
+        body.len(),
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    gate.begun().await;
+    drop(client);
+    // The server notices, and gives the request up.
+    assert!(connection.await.unwrap().is_err());
+    gate.open.add_permits(1);
+    inbox.settled().await;
+    assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 200 }));
 }
 
 #[tokio::test]

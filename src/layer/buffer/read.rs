@@ -75,6 +75,10 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
                     this.collected.push(part, *this.announced);
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Refusal::CutOff)),
+                // A server may show a connection that was lost as an end, and no error.
+                Poll::Ready(None) if this.collected.len() < *this.announced => {
+                    return Poll::Ready(Err(Refusal::CutOff));
+                }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
                     ready!(this.deadline.poll(context));
