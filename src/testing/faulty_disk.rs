@@ -1,15 +1,12 @@
 use std::{
-    any::Any,
-    ffi::OsString,
-    io::{self, IoSlice},
-    path::Path,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder, Medium, MediumFile, RealDisk};
+use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder};
 
 /// What a [`FaultyDisk`] does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,12 +91,17 @@ impl FaultyDisk {
         self.0.misused.load(Ordering::Relaxed)
     }
 
+    /// The file was used after a sync of it had failed.
+    pub(super) fn note_misuse(&self) {
+        self.0.misused.store(true, Ordering::Relaxed);
+    }
+
     fn fault(&self) -> MutexGuard<'_, Option<Fault>> {
         self.0.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Before a call that changes something.
-    fn change(&self) -> io::Result<()> {
+    pub(super) fn change(&self) -> io::Result<()> {
         let mut fault = self.fault();
         match &mut *fault {
             Some(Fault::ReadOnly) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
@@ -115,7 +117,8 @@ impl FaultyDisk {
         }
     }
 
-    fn sync(&self) -> io::Result<()> {
+    /// Before a call that makes something durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
         match self.fault_now() {
             Some(Fault::Unsynced) => Err(io::Error::other("this sync was to fail")),
             _ => self.change(),
@@ -123,7 +126,7 @@ impl FaultyDisk {
     }
 
     /// How many of `wanted` bytes there is room for.
-    fn room(&self, wanted: usize) -> io::Result<usize> {
+    pub(super) fn room(&self, wanted: usize) -> io::Result<usize> {
         match &mut *self.fault() {
             Some(Fault::Full { room: 0 }) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Full { room }) => {
@@ -133,104 +136,5 @@ impl FaultyDisk {
             }
             _ => Ok(wanted),
         }
-    }
-
-    fn file(&self, file: Box<dyn MediumFile>) -> Box<dyn MediumFile> {
-        Box::new(FaultyFile { disk: self.clone(), file, sync_failed: AtomicBool::new(false) })
-    }
-}
-
-impl Medium for FaultyDisk {
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.change()?;
-        RealDisk.create_dir(dir)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
-        RealDisk.list(dir)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>> {
-        self.change()?;
-        RealDisk.lock(path)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
-        self.change()?;
-        Ok(self.file(RealDisk.create(path)?))
-    }
-
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
-        self.change()?;
-        Ok(self.file(RealDisk.open_append(path)?))
-    }
-
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
-        RealDisk.open_read(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.change()?;
-        RealDisk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.change()?;
-        RealDisk.remove(path)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.sync()?;
-        RealDisk.sync_dir(dir)
-    }
-}
-
-#[derive(Debug)]
-struct FaultyFile {
-    disk: FaultyDisk,
-    file: Box<dyn MediumFile>,
-    sync_failed: AtomicBool,
-}
-
-impl FaultyFile {
-    fn watch_misuse(&self) {
-        if self.sync_failed.load(Ordering::Relaxed) {
-            self.disk.0.misused.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-impl MediumFile for FaultyFile {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-
-    fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.watch_misuse();
-        self.disk.change()?;
-        let wanted = slices.iter().map(|slice| slice.len()).sum();
-        let room = self.disk.room(wanted)?;
-        if room == wanted {
-            return self.file.write_vectored(slices);
-        }
-        let bytes: Vec<u8> =
-            slices.iter().flat_map(|slice| slice.iter().copied()).take(room).collect();
-        self.file.write_vectored(&[IoSlice::new(&bytes)])
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.change()?;
-        self.file.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.watch_misuse();
-        let result = self.disk.sync();
-        self.sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);
-        result.and_then(|()| self.file.sync_data())
     }
 }

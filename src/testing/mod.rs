@@ -3,6 +3,8 @@
 mod conformance;
 #[cfg(feature = "disk")]
 mod faulty_disk;
+#[cfg(feature = "disk")]
+mod faulty_medium;
 mod sample;
 
 pub use conformance::conformance;

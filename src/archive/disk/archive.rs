@@ -1,9 +1,8 @@
 use std::{
     fmt,
     future::ready,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    thread::JoinHandle,
+    path::Path,
+    sync::{Arc, Mutex, RwLock},
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     DiskArchiveBuilder, background,
     failure::Failure,
+    handle::Handle,
     plan::Command,
     queue::Queue,
     reader::Reader,
@@ -47,13 +47,6 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct DiskArchive(Arc<Handle>);
-
-struct Handle {
-    path: PathBuf,
-    reader: Arc<Reader>,
-    queue: Arc<Queue>,
-    writer: Mutex<Option<JoinHandle<()>>>,
-}
 
 impl DiskArchive {
     /// Opens the archive in this directory, or makes one.
@@ -120,23 +113,6 @@ impl DiskArchive {
             Ok(()) => Box::pin(async { answer.await.unwrap_or(Err(ArchiveError::Closed)) }),
             Err(error) => Box::pin(ready(Err(error))),
         }
-    }
-}
-
-impl Handle {
-    /// Waits until all is written and the lock is given back.
-    fn stop(&self) {
-        self.queue.close();
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.take().is_some_and(|writer| writer.join().is_err()) {
-            tracing::error!(path = %self.path.display(), "the writer of the archive panicked");
-        }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

@@ -13,6 +13,7 @@ mod builder;
 mod entry;
 mod failure;
 mod file_io;
+mod handle;
 mod index;
 mod log;
 mod medium;
@@ -28,6 +29,7 @@ mod segment;
 mod tests;
 mod walk;
 mod warc;
+mod window;
 mod writer;
 
 pub use archive::DiskArchive;

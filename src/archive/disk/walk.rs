@@ -1,14 +1,11 @@
 use std::io;
 
 use super::{
-    file_io::read_full,
     medium::MediumFile,
     warc::{Checksum, Flaw, Header, Kind, MAGIC, Salt, TRAILER, kind_of, outcome_in},
+    window::{WINDOW, Window},
 };
 use crate::delivery::{DeliveryId, Digest, ModelName, Outcome};
-
-/// How much is read at once, and the longest header that is looked for.
-const WINDOW: usize = 512 * 1024;
 
 /// Enough for nearly every header.
 const MOST_HEADERS: usize = 4 * 1024;
@@ -19,12 +16,10 @@ const LONGEST_NOTE: u64 = 64 * 1024;
 /// Goes through a segment record by record, and over what is damaged.
 #[derive(Debug)]
 pub(super) struct Walk<'f> {
-    file: &'f dyn MediumFile,
+    window: Window<'f>,
     salt: Salt,
     length: u64,
     at: u64,
-    window: Vec<u8>,
-    window_start: u64,
 }
 
 /// What comes next in a segment.
@@ -71,7 +66,7 @@ struct Head {
 impl<'f> Walk<'f> {
     pub(super) fn new(file: &'f dyn MediumFile, salt: Salt) -> io::Result<Self> {
         let length = file.len()?;
-        Ok(Self { file, salt, length, at: 0, window: Vec::new(), window_start: 0 })
+        Ok(Self { window: Window::new(file, length), salt, length, at: 0 })
     }
 
     /// The next step; `None` at the end.
@@ -103,7 +98,7 @@ impl<'f> Walk<'f> {
         else {
             return Ok(Probe::NoRecord);
         };
-        if !self.window(end - TRAILER.len() as u64, TRAILER.len())?.starts_with(TRAILER) {
+        if !self.window.at(end - TRAILER.len() as u64, TRAILER.len())?.starts_with(TRAILER) {
             return Ok(Probe::NoRecord);
         }
         self.read_block(offset + head.length, head)
@@ -119,7 +114,7 @@ impl<'f> Walk<'f> {
 
     fn head_within(&mut self, offset: u64, limit: usize) -> io::Result<Result<Option<Head>, Flaw>> {
         let salt = self.salt;
-        let window = self.window(offset, limit)?;
+        let window = self.window.at(offset, limit)?;
         let window = window.get(..limit).unwrap_or(window);
         Ok(Header::parse(window, salt).map(|header| head(&header, salt)))
     }
@@ -129,7 +124,7 @@ impl<'f> Walk<'f> {
         let end = start + head.content_length;
         let mut at = start;
         while at < end {
-            let window = self.window(at, 1)?;
+            let window = self.window.at(at, 1)?;
             let left = usize::try_from(end - at).unwrap_or(usize::MAX);
             let Some(part) = window.get(..left.min(window.len())).filter(|part| !part.is_empty())
             else {
@@ -151,7 +146,7 @@ impl<'f> Walk<'f> {
             Kind::Delivery { id, model, digest } => Meaning::Delivery { id, model, digest },
             Kind::Note { of } => {
                 let length = usize::try_from(length.min(LONGEST_NOTE)).unwrap_or(0);
-                let block = self.window(block, length)?.get(..length).unwrap_or_default();
+                let block = self.window.at(block, length)?.get(..length).unwrap_or_default();
                 outcome_in(block)
                     .map_or(Meaning::Nothing, |outcome| Meaning::Outcome { of, outcome })
             }
@@ -164,7 +159,7 @@ impl<'f> Walk<'f> {
     fn next_header(&mut self, from: u64) -> io::Result<Option<u64>> {
         let mut at = from;
         while at < self.length {
-            let window = self.window(at, MAGIC.len())?;
+            let window = self.window.at(at, MAGIC.len())?;
             match window.windows(MAGIC.len()).position(|bytes| bytes == MAGIC) {
                 Some(place) => {
                     at += place as u64;
@@ -184,24 +179,10 @@ impl<'f> Walk<'f> {
     /// end is looked for far away, elsewhere only nearby: else a hostile body would make this take for ever.
     fn is_header(&mut self, offset: u64) -> io::Result<bool> {
         let trailer = offset.saturating_sub(TRAILER.len() as u64);
-        if self.window(trailer, TRAILER.len())?.starts_with(TRAILER) {
+        if self.window.at(trailer, TRAILER.len())?.starts_with(TRAILER) {
             return Ok(self.head(offset)?.is_some());
         }
         Ok(self.head_within(offset, MOST_HEADERS)?.is_ok_and(|head| head.is_some()))
-    }
-
-    /// At least `wanted` bytes from `offset` on, as many as are at hand; fewer only at the end of the file.
-    fn window(&mut self, offset: u64, wanted: usize) -> io::Result<&[u8]> {
-        let end = self.length.min(offset.saturating_add(wanted as u64));
-        if offset < self.window_start || end > self.window_start + self.window.len() as u64 {
-            let left = usize::try_from(self.length - offset.min(self.length)).unwrap_or(WINDOW);
-            self.window.resize(left.min(WINDOW), 0);
-            self.window_start = offset;
-            let read = read_full(self.file, &mut self.window, offset)?;
-            self.window.truncate(read);
-        }
-        let skip = usize::try_from(offset - self.window_start).unwrap_or(usize::MAX);
-        Ok(self.window.get(skip..).unwrap_or_default())
     }
 }
 

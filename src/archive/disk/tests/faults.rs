@@ -33,13 +33,9 @@ async fn work_through(disk: &FaultyDisk, path: &std::path::Path) -> Vec<Delivery
     let mut acknowledged = Vec::new();
     let mut failures = 0;
     for round in 0..2 {
-        let archive = match open().await {
-            Ok(archive) => archive,
-            Err(_) => {
-                failures += 1;
-                open().await.unwrap()
-            }
-        };
+        let first = open().await;
+        failures += usize::from(first.is_err());
+        let archive = if let Ok(archive) = first { archive } else { open().await.unwrap() };
         for number in 0..4 {
             let delivery = delivery("/m", format!("{round} {number}").as_bytes());
             match archive.append(delivery.clone()).await {
@@ -73,6 +69,17 @@ async fn a_batch_whose_sync_failed_goes_to_a_new_segment() {
     assert_eq!(archive.get(b.id()).await.unwrap().unwrap().delivery, b);
     drop(archive);
     assert_eq!(deliveries_in(dir.path()).await, [a, b]);
+}
+
+#[tokio::test]
+async fn a_new_segment_whose_first_sync_failed_leaves_no_file() {
+    let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
+    let archive = disk.open(DiskArchive::builder(dir.path())).await.unwrap();
+    // Create, sync of the directory and write go well.
+    disk.fail(Fault::OneCall { after: 3 });
+    let _ = archive.append(delivery("/m", b"a")).await.unwrap();
+    assert_eq!(disk.fault_now(), None);
+    assert_eq!(segments(dir.path()).len(), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use std::fs::{self, OpenOptions};
+use std::{fs, path::Path};
 
 use super::{
     super::{
@@ -154,32 +154,41 @@ async fn a_delivery_that_was_written_to_two_segments_is_one() {
         let records: Vec<_> = [warcinfo(name)].into_iter().chain(records).collect();
         fs::write(name.open_path(dir.path()), bytes(&records)).unwrap();
     }
-    assert_eq!(deliveries_in(dir.path()).await, [a, b]);
+    assert_eq!(deliveries_in(dir.path()).await, [a, b.clone()]);
     let open =
         segments(dir.path()).iter().filter(|file| file.extension().unwrap() == "open").count();
     assert_eq!(open, 1, "the segment that was given up is sealed");
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
+    fs::remove_file(&segments(dir.path())[0]).unwrap();
+    assert!(archive.get(b.id()).await.unwrap().is_some(), "it is read where its sync succeeded");
 }
 
 #[tokio::test]
 async fn damage_after_the_start_is_an_error_with_its_place() {
-    let dir = tempfile::tempdir().unwrap();
-    let (a, b) = (delivery("/m", b"a needle"), delivery("/m", b"b"));
-    let archive = DiskArchive::open(dir.path()).await.unwrap();
-    let _ = archive.append(a.clone()).await.unwrap();
-    let _ = archive.append(b.clone()).await.unwrap();
-    let segment = segments(dir.path()).remove(0);
-    let place = {
-        let bytes = fs::read(&segment).unwrap();
-        bytes.windows(6).position(|window| window == b"needle").unwrap()
-    };
-    let file = OpenOptions::new().write(true).open(&segment).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, b"N", place as u64).unwrap();
-    let error = archive.get(a.id()).await.unwrap_err();
-    assert!(matches!(&error, ArchiveError::Damaged { path, .. } if *path == segment), "{error}");
-    let mut scan = archive.scan(Query::all());
-    assert!(scan.next().await.unwrap().is_err());
-    assert_eq!(scan.next().await.unwrap().unwrap().delivery, b);
-    assert!(scan.next().await.is_none());
+    for needle in ["needle in the body", "page=1 HTTP/1.1"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (delivery("/m", b"a needle in the body"), delivery("/m", b"b"));
+        let archive = DiskArchive::open(dir.path()).await.unwrap();
+        let _ = archive.append(a.clone()).await.unwrap();
+        let _ = archive.append(b.clone()).await.unwrap();
+        let segment = segments(dir.path()).remove(0);
+        spoil(&segment, needle);
+        let error = archive.get(a.id()).await.unwrap_err();
+        let placed = matches!(&error, ArchiveError::Damaged { path, .. } if *path == segment);
+        assert!(placed, "{error}");
+        let mut scan = archive.scan(Query::all());
+        assert!(scan.next().await.unwrap().is_err());
+        assert_eq!(scan.next().await.unwrap().unwrap().delivery, b);
+        assert!(scan.next().await.is_none());
+    }
+}
+
+/// Changes one bit, in place.
+fn spoil(segment: &Path, needle: &str) {
+    let mut bytes = fs::read(segment).unwrap();
+    let place = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
+    bytes[place.unwrap()] ^= 1;
+    fs::write(segment, bytes).unwrap();
 }
 
 pub(super) fn bytes(records: &[Encoded]) -> Vec<u8> {

@@ -1,0 +1,8 @@
+//! The suite that every archive passes.
+
+mod appending;
+mod ask;
+mod settling;
+mod suite;
+
+pub use suite::conformance;

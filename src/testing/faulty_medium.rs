@@ -1,0 +1,109 @@
+use std::{
+    any::Any,
+    ffi::OsString,
+    io::{self, IoSlice},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::FaultyDisk;
+use crate::archive::{Medium, MediumFile, RealDisk};
+
+impl Medium for FaultyDisk {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.change()?;
+        RealDisk.create_dir(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        RealDisk.list(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>> {
+        self.change()?;
+        RealDisk.lock(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+        self.change()?;
+        Ok(faulty(self, RealDisk.create(path)?))
+    }
+
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+        self.change()?;
+        Ok(faulty(self, RealDisk.open_append(path)?))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+        RealDisk.open_read(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change()?;
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.change()?;
+        RealDisk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.sync()?;
+        RealDisk.sync_dir(dir)
+    }
+}
+
+fn faulty(disk: &FaultyDisk, file: Box<dyn MediumFile>) -> Box<dyn MediumFile> {
+    Box::new(FaultyFile { disk: disk.clone(), file, sync_failed: AtomicBool::new(false) })
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    disk: FaultyDisk,
+    file: Box<dyn MediumFile>,
+    sync_failed: AtomicBool,
+}
+
+impl FaultyFile {
+    fn watch_misuse(&self) {
+        if self.sync_failed.load(Ordering::Relaxed) {
+            self.disk.note_misuse();
+        }
+    }
+}
+
+impl MediumFile for FaultyFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.watch_misuse();
+        self.disk.change()?;
+        let wanted = slices.iter().map(|slice| slice.len()).sum();
+        let room = self.disk.room(wanted)?;
+        if room == wanted {
+            return self.file.write_vectored(slices);
+        }
+        let bytes: Vec<u8> =
+            slices.iter().flat_map(|slice| slice.iter().copied()).take(room).collect();
+        self.file.write_vectored(&[IoSlice::new(&bytes)])
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.change()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.watch_misuse();
+        let result = self.disk.sync();
+        self.sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result.and_then(|()| self.file.sync_data())
+    }
+}
