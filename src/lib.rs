@@ -27,7 +27,7 @@ mod inbox;
 pub mod layer;
 pub mod provider;
 pub mod signature;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub mod testing;
 
 #[cfg(feature = "disk")]

@@ -13,7 +13,7 @@ mod query;
 pub use contract::{Archive, Archived, Work};
 #[cfg(feature = "disk")]
 pub use disk::{DiskArchive, DiskArchiveBuilder};
-#[cfg(all(feature = "disk", any(test, feature = "testing")))]
+#[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{Medium, MediumFile, RealDisk};
 pub use entries::Entries;
 pub use error::ArchiveError;

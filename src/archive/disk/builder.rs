@@ -32,7 +32,7 @@ impl DiskArchiveBuilder {
     }
 
     /// Puts another disk behind the archive.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(feature = "testing")]
     pub(crate) fn medium(mut self, medium: Arc<dyn Medium>) -> Self {
         self.medium = medium;
         self

@@ -34,7 +34,7 @@ mod writer;
 
 pub use archive::DiskArchive;
 pub use builder::DiskArchiveBuilder;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub(crate) use {
     medium::{Medium, MediumFile},
     real_disk::RealDisk,

@@ -8,8 +8,7 @@ use super::{
         walk::{Meaning, Step, Walk},
         warc::{Encoded, Salt, encode, warcinfo},
     },
-    delivery,
-    reopening::bytes,
+    bytes, delivery,
 };
 use crate::delivery::{Delivery, Outcome};
 

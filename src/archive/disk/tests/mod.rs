@@ -1,20 +1,35 @@
-//! Tests of the parts together.
+//! Tests of the parts together. Those that need no inside are in `tests/archive`.
 
 mod damage;
-mod faults;
-mod reopening;
+mod leftovers;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
-use super::{entry::Place, name::SegmentName, warc::Salt};
+use http::{HeaderMap, Method, Uri, Version};
+
+use super::{
+    entry::Place,
+    name::SegmentName,
+    warc::{Encoded, Salt},
+};
 use crate::{
-    archive::{Archive, Archived, DiskArchive, Query},
-    delivery::Delivery,
-    testing::Sample,
+    archive::{Archive, DiskArchive, Query},
+    delivery::{Delivery, DeliveryId, Head},
+    signature::Proof,
 };
 
 pub(in crate::archive::disk) fn delivery(model: &str, body: &[u8]) -> Delivery {
-    Sample::of(model).body(body.to_vec()).delivery()
+    let uri = Uri::from_static("/hooks?a=b");
+    let host = Some("example.com".to_owned());
+    let head =
+        Head::from_archive(Method::POST, uri, Version::HTTP_11, HeaderMap::new(), host, None);
+    let received_at = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+    let proof = Proof::new("none", "", "raw");
+    let body = body.to_vec().into();
+    Delivery::new(DeliveryId::new(), model.parse().unwrap(), head, body, received_at, proof)
 }
 
 pub(in crate::archive::disk) fn a_place() -> Place {
@@ -22,19 +37,18 @@ pub(in crate::archive::disk) fn a_place() -> Place {
     Place { segment, offset: 0, length: 1 }
 }
 
-/// All that an archive holds, in its order; the archive is closed.
-async fn all_in(archive: DiskArchive) -> Vec<Archived> {
-    let mut entries = archive.scan(Query::all());
-    let mut found = Vec::new();
-    while let Some(entry) = entries.next().await {
-        found.push(entry.unwrap());
-    }
-    found
+fn bytes(records: &[Encoded]) -> Vec<u8> {
+    records.iter().flat_map(Encoded::slices).flatten().copied().collect()
 }
 
 async fn deliveries_in(path: &Path) -> Vec<Delivery> {
-    let found = all_in(DiskArchive::open(path).await.unwrap()).await;
-    found.into_iter().map(|archived| archived.delivery).collect()
+    let archive = DiskArchive::open(path).await.unwrap();
+    let mut entries = archive.scan(Query::all());
+    let mut found = Vec::new();
+    while let Some(entry) = entries.next().await {
+        found.push(entry.unwrap().delivery);
+    }
+    found
 }
 
 /// The segments of an archive, in the order of the log.

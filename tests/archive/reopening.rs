@@ -1,14 +1,7 @@
 use std::{fs, path::Path};
 
-use super::{
-    super::{
-        entry::Entry,
-        name::SegmentName,
-        warc::{Encoded, Salt, encode, warcinfo},
-    },
-    all_in, deliveries_in, delivery, segments,
-};
-use crate::{
+use super::{all_in, deliveries_in, delivery, segments};
+use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, Query},
     delivery::{Outcome, Receipt},
 };
@@ -127,43 +120,6 @@ async fn a_torn_end_is_cut_wherever_it_is_torn() {
 }
 
 #[tokio::test]
-async fn a_torn_first_record_leaves_an_empty_segment_to_begin_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let name = SegmentName { sequence: 1, salt: Salt::random() };
-    fs::write(name.open_path(dir.path()), &bytes(&[warcinfo(name)])[..50]).unwrap();
-    let one = delivery("/m", b"a");
-    let archive = DiskArchive::open(dir.path()).await.unwrap();
-    let _ = archive.append(one.clone()).await.unwrap();
-    drop(archive);
-    assert_eq!(deliveries_in(dir.path()).await, [one]);
-    assert!(
-        fs::read(name.open_path(dir.path()))
-            .unwrap()
-            .starts_with(b"WARC/1.1\r\nWARC-Type: warcinfo")
-    );
-}
-
-#[tokio::test]
-async fn a_delivery_that_was_written_to_two_segments_is_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
-    for (sequence, kept) in [(1, vec![&a, &b]), (2, vec![&b])] {
-        let name = SegmentName { sequence, salt: Salt::random() };
-        let entries = kept.into_iter().cloned().map(Entry::Delivery);
-        let records = entries.map(|entry| encode(&entry, name.salt));
-        let records: Vec<_> = [warcinfo(name)].into_iter().chain(records).collect();
-        fs::write(name.open_path(dir.path()), bytes(&records)).unwrap();
-    }
-    assert_eq!(deliveries_in(dir.path()).await, [a, b.clone()]);
-    let open =
-        segments(dir.path()).iter().filter(|file| file.extension().unwrap() == "open").count();
-    assert_eq!(open, 1, "the segment that was given up is sealed");
-    let archive = DiskArchive::open(dir.path()).await.unwrap();
-    fs::remove_file(&segments(dir.path())[0]).unwrap();
-    assert!(archive.get(b.id()).await.unwrap().is_some(), "it is read where its sync succeeded");
-}
-
-#[tokio::test]
 async fn damage_after_the_start_is_an_error_with_its_place() {
     for needle in ["needle in the body", "page=1 HTTP/1.1"] {
         let dir = tempfile::tempdir().unwrap();
@@ -189,8 +145,4 @@ fn spoil(segment: &Path, needle: &str) {
     let place = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
     bytes[place.unwrap()] ^= 1;
     fs::write(segment, bytes).unwrap();
-}
-
-pub(super) fn bytes(records: &[Encoded]) -> Vec<u8> {
-    records.iter().flat_map(Encoded::slices).flatten().copied().collect()
 }

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::{all_in, deliveries_in, delivery, segments};
-use crate::{
+use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive},
     delivery::{Delivery, Outcome},
     testing::{Fault, FaultyDisk},

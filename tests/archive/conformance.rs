@@ -1,6 +1,3 @@
-//! Every archive of this crate keeps the contract.
-#![cfg(all(feature = "disk", feature = "testing"))]
-
 use tower_inbox::{
     MemoryArchive,
     archive::DiskArchive,

@@ -1,0 +1,42 @@
+//! The archives of this crate, through their public doors.
+#![cfg(all(feature = "disk", feature = "testing"))]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
+
+mod conformance;
+mod faults;
+mod reopening;
+
+use std::path::{Path, PathBuf};
+
+use tower_inbox::{
+    archive::{Archive, Archived, DiskArchive, Query},
+    delivery::Delivery,
+    testing::Sample,
+};
+
+fn delivery(model: &str, body: &[u8]) -> Delivery {
+    Sample::of(model).body(body.to_vec()).delivery()
+}
+
+/// All that an archive holds, in its order; the archive is closed.
+async fn all_in(archive: DiskArchive) -> Vec<Archived> {
+    let mut entries = archive.scan(Query::all());
+    let mut found = Vec::new();
+    while let Some(entry) = entries.next().await {
+        found.push(entry.unwrap());
+    }
+    found
+}
+
+async fn deliveries_in(path: &Path) -> Vec<Delivery> {
+    let found = all_in(DiskArchive::open(path).await.unwrap()).await;
+    found.into_iter().map(|archived| archived.delivery).collect()
+}
+
+/// The segments of an archive, in the order of the log.
+fn segments(path: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    let mut segments: Vec<_> = files.filter(|file| !file.ends_with("inbox.lock")).collect();
+    segments.sort();
+    segments
+}
