@@ -57,8 +57,7 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
     /// The event, such as `annotation_content`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event: Option<String>,
+    pub event: String,
     /// What was done, such as `initialize`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
@@ -89,10 +88,10 @@ impl Payload for Event {
 
     /// `request_id`; without it the event, with its time as the version.
     fn key(&self) -> InferenceKey {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let time = self.timestamp.as_deref().unwrap_or_default();
         match &self.request_id {
             Some(id) => InferenceKey::new(id),
-            None => InferenceKey::versioned(text(&self.event), text(&self.timestamp)),
+            None => InferenceKey::versioned(&self.event, time),
         }
     }
 

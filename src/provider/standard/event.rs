@@ -10,9 +10,9 @@ use crate::{
 
 /// Whoever follows Standard Webhooks.
 #[derive(Clone, Copy, Debug)]
-pub struct StandardWebhooks;
+pub struct Standard;
 
-impl Provider for StandardWebhooks {
+impl Provider for Standard {
     const NAME: &'static str = "standard-webhooks";
 
     /// Anything but a 2xx is a failure that is tried again for days, and many failures disable an endpoint; a 410
@@ -38,7 +38,7 @@ pub struct Event<D = Value> {
 }
 
 impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
-    type Provider = StandardWebhooks;
+    type Provider = Standard;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         decode_json(body)

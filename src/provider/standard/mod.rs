@@ -29,5 +29,5 @@
 mod event;
 mod id;
 
-pub use event::{Event, StandardWebhooks, event};
+pub use event::{Event, Standard, event};
 pub(super) use id::message_id;
