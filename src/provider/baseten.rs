@@ -21,12 +21,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, Listed, ModelDraft, Payload, Profile, Provider, decode_json,
+    DecodeError, InferenceKey, Listed, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
 };
+use crate::signature::{HmacBody, SecretSet};
+
+/// Where the signature stands (page on asynchronous inference).
+const SIGNATURE: HeaderName = HeaderName::from_static("x-baseten-signature");
 
 /// Baseten.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +45,16 @@ impl Provider for Baseten {
     const PROFILE: Profile = Profile::GIVES_UP_ON_4XX
         .answered_within(Duration::from_secs(10))
         .tried_for(Duration::from_secs(2));
+}
+
+/// HMAC-SHA256 of the body, in hexadecimal behind `v1=`, one for each secret during a rotation of 24 hours. The key is
+/// the text of the secret with its `whsec_`: it is not decoded (page on asynchronous inference).
+impl Signs for Baseten {
+    type Scheme = HmacBody;
+
+    fn scheme(secrets: SecretSet) -> HmacBody {
+        HmacBody::new(SIGNATURE, secrets).prefix("v1=").list()
+    }
 }
 
 /// An asynchronous request that was completed with an output of type `D`, or failed.

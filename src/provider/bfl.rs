@@ -17,16 +17,37 @@
 //! assert_eq!(generation.result.and_then(|result| result.seed), Some(42));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
+//!
+//! With a secret for each request, which a layer around the inbox has looked up:
+//!
+//! ```
+//! use http::request::Parts;
+//! use tower_inbox::{Secret, provider::bfl, signature::SecretSet};
+//!
+//! #[derive(Clone)]
+//! struct JobSecret(Secret);
+//!
+//! let secrets = SecretSet::resolved_by(|head: &Parts| {
+//!     head.extensions.get().map(|JobSecret(secret)| secret.clone()).into_iter().collect()
+//! });
+//! let model = bfl::generation().signed_with(secrets);
+//! # let _ = model;
+//! ```
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json, words::words,
 };
+use crate::signature::{HmacBody, SecretSet};
+
+/// Where the signature stands (second-hand).
+const SIGNATURE: HeaderName = HeaderName::from_static("x-bfl-signature");
 
 /// Black Forest Labs.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +60,15 @@ impl Provider for Bfl {
     const PROFILE: Profile = Profile::REPEATS_ON_4XX
         .answered_within(Duration::from_secs(30))
         .tried_for(Duration::from_secs(36));
+}
+
+/// HMAC-SHA256 of the body, in hexadecimal behind `sha256=` (second-hand).
+impl Signs for Bfl {
+    type Scheme = HmacBody;
+
+    fn scheme(secrets: SecretSet) -> HmacBody {
+        HmacBody::new(SIGNATURE, secrets).prefix("sha256=")
+    }
 }
 
 words! {

@@ -1,6 +1,6 @@
 //! Deepgram: transcripts, posted whole.
 //!
-//! Nothing is signed. The header `dg-token` holds the identifier of the API key that made the request, which is no
+//! Nothing is signed. The header [`dg-token`](TOKEN) holds the identifier of the API key that made the request, which is no
 //! secret of the endpoint but few know it; or the URL holds a user and password, or a token. With `callback_method=put`
 //! a result comes by PUT: see [`Model::methods`](super::Model::methods).
 //!
@@ -21,10 +21,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json};
+
+/// The header with the identifier of the API key, for [`token_in_header`](ModelDraft::token_in_header).
+pub const TOKEN: HeaderName = HeaderName::from_static("dg-token");
 
 /// Deepgram.
 #[derive(Clone, Copy, Debug)]

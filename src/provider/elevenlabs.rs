@@ -22,12 +22,24 @@
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
 
-use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json};
-use crate::delivery::Delivery;
+use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json};
+use crate::{
+    delivery::Delivery,
+    signature::{HmacTemplate, Placement, Tolerance, SecretSet},
+};
+
+/// Where the signature stands (`elevenlabs-python`).
+const SIGNATURE: HeaderName = HeaderName::from_static("elevenlabs-signature");
+
+/// How old a signature may be; from the future any is taken (`elevenlabs-python`, `webhooks_custom.py`).
+const OLDEST: Duration = Duration::from_mins(30);
 
 /// ElevenLabs.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +51,17 @@ impl Provider for ElevenLabs {
     /// Only 200 is success. Ten failures in a row, with the last success more than seven days ago, disable the
     /// endpoint; tries after the first are off unless asked for, and never made for some events (page on webhooks).
     const PROFILE: Profile = Profile::WANTS_200;
+}
+
+/// HMAC-SHA256 of time and body, in `t=…,v0=…` (`elevenlabs-python`, `webhooks_custom.py`).
+impl Signs for ElevenLabs {
+    type Scheme = HmacTemplate;
+
+    fn scheme(secrets: SecretSet) -> HmacTemplate {
+        let placement = Placement::list(SIGNATURE, "t", "v0");
+        HmacTemplate::new("{timestamp}.{body}", placement, secrets)
+            .tolerance(Tolerance::past(OLDEST))
+    }
 }
 
 /// An event about `D`.

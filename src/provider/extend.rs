@@ -23,12 +23,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, Hidden, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json,
+    DecodeError, Hidden, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
 };
+use crate::signature::{HmacTemplate, Placement, SecretSet};
+
+/// Where the signature stands (clients of Extend).
+const SIGNATURE: HeaderName = HeaderName::from_static("x-extend-request-signature");
+
+/// Where its time stands (clients of Extend).
+const TIMESTAMP: HeaderName = HeaderName::from_static("x-extend-request-timestamp");
 
 /// Extend.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +47,16 @@ impl Provider for Extend {
 
     /// Waits for 30 seconds for a 2xx (page on best practices). What it makes of a 4xx was not read.
     const PROFILE: Profile = Profile::UNPUBLISHED.answered_within(Duration::from_secs(30));
+}
+
+/// HMAC-SHA256 of `v0`, time and body, in hexadecimal; 300 seconds (clients of Extend, which take 60 on the future side).
+impl Signs for Extend {
+    type Scheme = HmacTemplate;
+
+    fn scheme(secrets: SecretSet) -> HmacTemplate {
+        let placement = Placement::headers(SIGNATURE, TIMESTAMP);
+        HmacTemplate::new("v0:{timestamp}:{body}", placement, secrets)
+    }
 }
 
 /// An event about a run of type `R`, or about where the run can be fetched.

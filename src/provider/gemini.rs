@@ -27,10 +27,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
     standard::message_id,
 };
-use crate::delivery::Delivery;
+use crate::{
+    delivery::Delivery,
+    signature::{StandardWebhooks, SecretSet},
+};
 
 /// The Gemini API.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +44,15 @@ impl Provider for Gemini {
 
     /// Anything but a 2xx within "a few seconds" is tried again for up to 24 hours (page on webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_hours(24));
+}
+
+/// Standard Webhooks, five minutes (page on webhooks). During a rotation of 24 hours both secrets sign.
+impl Signs for Gemini {
+    type Scheme = StandardWebhooks;
+
+    fn scheme(secrets: SecretSet) -> StandardWebhooks {
+        StandardWebhooks::new(secrets)
+    }
 }
 
 /// Something has ended, and can be fetched.

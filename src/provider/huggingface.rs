@@ -1,6 +1,6 @@
 //! The Hugging Face Hub: events of repositories. Not results of models.
 //!
-//! Nothing is signed: a secret comes as it is, in `X-Webhook-Secret`. A delivery has no id: the one in `webhook` is the
+//! Nothing is signed: a secret comes as it is, in [`X-Webhook-Secret`](SECRET). A delivery has no id: the one in `webhook` is the
 //! hook's.
 //!
 //! Sources: the page on webhooks in `huggingface/hub-docs`, read; it shows whole bodies, and the ones that are tested
@@ -21,6 +21,7 @@
 //! ```
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -28,6 +29,9 @@ use super::{
     DecodeError, InferenceKey, Listed, ModelDraft, Payload, Profile, Provider, decode_json,
 };
 use crate::delivery::Delivery;
+
+/// The header with the secret, for [`token_in_header`](ModelDraft::token_in_header).
+pub const SECRET: HeaderName = HeaderName::from_static("x-webhook-secret");
 
 /// The Hugging Face Hub.
 #[derive(Clone, Copy, Debug)]

@@ -23,10 +23,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
 
-use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json};
+use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json};
+use crate::signature::{HmacBody, SecretSet};
+
+/// Where the signature stands (second-hand).
+const SIGNATURE: HeaderName = HeaderName::from_static("lc-signature");
 
 /// LlamaCloud.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +44,16 @@ impl Provider for LlamaCloud {
     const PROFILE: Profile = Profile::REPEATS_ON_4XX
         .answered_within(Duration::from_secs(30))
         .tried_for(Duration::from_secs(7));
+}
+
+/// HMAC-SHA256 of the body, in hexadecimal behind `sha256=`, where a `webhook_signing_secret` is set (second-hand). Older
+/// configurations have headers of the caller's choice instead.
+impl Signs for LlamaCloud {
+    type Scheme = HmacBody;
+
+    fn scheme(secrets: SecretSet) -> HmacBody {
+        HmacBody::new(SIGNATURE, secrets).prefix("sha256=")
+    }
 }
 
 /// An event of a job, about `D`.

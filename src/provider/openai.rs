@@ -24,10 +24,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
     standard::message_id,
 };
-use crate::delivery::Delivery;
+use crate::{
+    delivery::Delivery,
+    signature::{StandardWebhooks, SecretSet},
+};
 
 /// OpenAI.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +41,15 @@ impl Provider for OpenAi {
 
     /// Anything but a 2xx within "a few seconds" is tried again for up to 72 hours; a 3xx is not followed (guide).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_hours(72));
+}
+
+/// Standard Webhooks, 300 seconds in both directions (`openai-python`).
+impl Signs for OpenAi {
+    type Scheme = StandardWebhooks;
+
+    fn scheme(secrets: SecretSet) -> StandardWebhooks {
+        StandardWebhooks::new(secrets)
+    }
 }
 
 /// Something has ended, and can be fetched.

@@ -22,8 +22,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json, words::words,
 };
+use crate::signature::{StandardWebhooks, SecretSet};
 
 /// Reducto.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,15 @@ impl Provider for Reducto {
     /// The direct mode tries three times more; Svix has its own schedule, and disables an endpoint that fails for long
     /// (pages on webhooks). The same bytes would come again.
     const PROFILE: Profile = Profile::REPEATS_ON_4XX;
+}
+
+/// Standard Webhooks in headers named `svix-…` (page on Svix webhooks).
+impl Signs for Reducto {
+    type Scheme = StandardWebhooks;
+
+    fn scheme(secrets: SecretSet) -> StandardWebhooks {
+        StandardWebhooks::new(secrets).svix()
+    }
 }
 
 words! {

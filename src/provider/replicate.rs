@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json, words::words,
 };
+use crate::signature::{StandardWebhooks, SecretSet};
 
 /// Replicate.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,15 @@ impl Provider for Replicate {
     /// Only the terminal event is tried again, after 4xx and 5xx alike, for about a minute; "a few seconds" are the
     /// time for an answer (page on webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_mins(1));
+}
+
+/// Standard Webhooks, with the one secret of the account (page on webhooks).
+impl Signs for Replicate {
+    type Scheme = StandardWebhooks;
+
+    fn scheme(secrets: SecretSet) -> StandardWebhooks {
+        StandardWebhooks::new(secrets)
+    }
 }
 
 words! {

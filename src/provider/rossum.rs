@@ -24,13 +24,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, Hidden, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json,
+    DecodeError, Hidden, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
 };
-use crate::delivery::Delivery;
+use crate::{
+    delivery::Delivery,
+    signature::{HmacBody, SecretSet},
+};
+
+/// Where the signature stands (API documentation).
+const SIGNATURE: HeaderName = HeaderName::from_static("x-rossum-signature-sha256");
 
 /// Rossum.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +51,15 @@ impl Provider for Rossum {
     const PROFILE: Profile = Profile::REPORTS_FAILURES
         .answered_within(Duration::from_secs(30))
         .tried_for(Duration::from_secs(30));
+}
+
+/// HMAC-SHA256 of the body, in hexadecimal behind `sha256=` (API documentation). The older SHA-1 is not checked.
+impl Signs for Rossum {
+    type Scheme = HmacBody;
+
+    fn scheme(secrets: SecretSet) -> HmacBody {
+        HmacBody::new(SIGNATURE, secrets).prefix("sha256=")
+    }
 }
 
 /// Something happened to a document.

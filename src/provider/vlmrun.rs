@@ -23,12 +23,17 @@
 //! ```
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json, words::words,
 };
+use crate::signature::{HmacBody, SecretSet};
+
+/// Where the signature stands (page on webhooks).
+const SIGNATURE: HeaderName = HeaderName::from_static("x-vlmrun-signature");
 
 /// VLM Run.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +44,16 @@ impl Provider for VlmRun {
 
     /// A 2xx is success; of anything else the page says nothing.
     const PROFILE: Profile = Profile::UNPUBLISHED;
+}
+
+/// HMAC-SHA256 of the body, in hexadecimal behind `sha256=`, with the secret of the account (page on webhooks, and the
+/// verifier of the Node client).
+impl Signs for VlmRun {
+    type Scheme = HmacBody;
+
+    fn scheme(secrets: SecretSet) -> HmacBody {
+        HmacBody::new(SIGNATURE, secrets).prefix("sha256=")
+    }
 }
 
 words! {

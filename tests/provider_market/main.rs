@@ -9,12 +9,16 @@
 
 mod bad_input;
 mod documents;
+#[cfg(feature = "ed25519")]
+mod fal_signature;
 mod media;
 mod models;
 mod profiles;
 mod secrets;
+mod signature;
 mod speech;
 #[path = "../provider_support/mod.rs"]
 mod support;
 mod thin;
+mod tokens;
 mod with_head;

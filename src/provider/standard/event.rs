@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::message_id;
 use crate::{
     delivery::Delivery,
-    provider::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json},
+    provider::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json},
+    signature::{StandardWebhooks, SecretSet},
 };
 
 /// Whoever follows Standard Webhooks.
@@ -18,6 +19,15 @@ impl Provider for Standard {
     /// Anything but a 2xx is a failure that is tried again for days, and many failures disable an endpoint; a 410
     /// disables it at once (specification). Senders are advised to wait for 15 to 30 seconds.
     const PROFILE: Profile = Profile::REPEATS_ON_4XX;
+}
+
+/// As the specification says.
+impl Signs for Standard {
+    type Scheme = StandardWebhooks;
+
+    fn scheme(secrets: SecretSet) -> StandardWebhooks {
+        StandardWebhooks::new(secrets)
+    }
 }
 
 /// A thin event about `D`: the payload that the specification recommends.
