@@ -169,10 +169,11 @@ fn allow_value(methods: &[Method]) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signature::Place;
 
     #[test]
     fn a_stranger_is_not_told_what_was_wrong_with_the_signature() {
-        let cause = SignatureError::Mismatch { place: "header x-signature".to_owned() };
+        let cause = SignatureError::Mismatch { place: Place::Query("x-signature".to_owned()) };
         let response = Refusal::Signature(cause).into_response();
         assert_eq!(response.status(), 401);
         let body = String::from_utf8(response.into_body().to_vec()).unwrap();

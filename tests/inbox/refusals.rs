@@ -1,6 +1,9 @@
 //! Bad input: what each is answered, and what of it is archived.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -404,7 +407,7 @@ fn an_error_of_a_scheme_holds_nothing_of_the_request() {
     assert!(!format!("{scheme:?}").contains(SECRET));
     let parts = with_signatures(&["HUNTER2"]).into_parts().0;
     let scheme = tower_inbox::signature::HmacBody::new(SIGNATURE, Secret::new(SECRET));
-    let error = scheme.verify(&parts, b"").unwrap_err();
+    let error = scheme.verify(&parts, b"", SystemTime::now()).unwrap_err();
     assert!(matches!(error, SignatureError::Malformed { .. }));
     assert!(!format!("{error:?} {error}").contains("HUNTER2"));
 }

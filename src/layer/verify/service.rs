@@ -59,7 +59,7 @@ where
 fn verify(parts: &Parts, held: Held<Raw>) -> Result<(bytes::Bytes, Verified), Refusal> {
     let Held { bytes, step: raw } = held;
     let began = Instant::now();
-    let verdict = raw.claim.model.scheme().verify(parts, &bytes);
+    let verdict = raw.claim.model.scheme().verify(parts, &bytes, raw.claim.received_at);
     raw.claim.took("verify_us", began);
     let proof = verdict.map_err(Refusal::Signature)?;
     Ok((bytes, Verified { raw, proof }))
