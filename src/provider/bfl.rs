@@ -42,7 +42,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    words::words,
 };
 use crate::signature::{HmacBody, SecretSet};
 

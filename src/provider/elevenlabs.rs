@@ -29,10 +29,12 @@ use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
 
-use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json};
+use super::{
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+};
 use crate::{
     delivery::Delivery,
-    signature::{HmacTemplate, Placement, Tolerance, SecretSet},
+    signature::{HmacTemplate, Placement, SecretSet, Tolerance},
 };
 
 /// Where the signature stands (`elevenlabs-python`).

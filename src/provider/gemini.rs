@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    signature::{StandardWebhooks, SecretSet},
+    signature::{SecretSet, StandardWebhooks},
 };
 
 /// The Gemini API.

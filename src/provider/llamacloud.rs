@@ -27,7 +27,9 @@ use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
 
-use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json};
+use super::{
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+};
 use crate::signature::{HmacBody, SecretSet};
 
 /// Where the signature stands (second-hand).

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     delivery::Delivery,
-    signature::{StandardWebhooks, SecretSet},
+    signature::{SecretSet, StandardWebhooks},
 };
 
 /// OpenAI.

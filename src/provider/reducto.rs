@@ -22,9 +22,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    words::words,
 };
-use crate::signature::{StandardWebhooks, SecretSet};
+use crate::signature::{SecretSet, StandardWebhooks};
 
 /// Reducto.
 #[derive(Clone, Copy, Debug)]

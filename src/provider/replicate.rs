@@ -26,9 +26,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    words::words,
 };
-use crate::signature::{StandardWebhooks, SecretSet};
+use crate::signature::{SecretSet, StandardWebhooks};
 
 /// Replicate.
 #[derive(Clone, Copy, Debug)]

@@ -28,7 +28,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    words::words,
 };
 use crate::signature::{HmacBody, SecretSet};
 

@@ -8,10 +8,8 @@ use tower_inbox::{
 use crate::signature::{AT, BODY, Signed};
 
 /// The key of RFC 8032, section 7.1, test 1, and the one of test 2.
-const KEYS: [&str; 2] = [
-    "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-    "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw",
-];
+const KEYS: [&str; 2] =
+    ["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"];
 
 const SIGNED: Signed = Signed {
     body: BODY,

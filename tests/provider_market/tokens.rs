@@ -21,7 +21,9 @@ fn a_token_in_the_header_of_its_provider_is_accepted_and_hidden() {
         let now = SystemTime::now();
         assert!(scheme.verify(&head(&name, "hunter2"), b"{}", now).is_ok());
         assert!(scheme.verify(&head(&name, "hunter3"), b"{}", now).is_err());
-        assert!(scheme.verify(&head(&HeaderName::from_static("x-a"), "hunter2"), b"{}", now).is_err());
+        assert!(
+            scheme.verify(&head(&HeaderName::from_static("x-a"), "hunter2"), b"{}", now).is_err()
+        );
         let archived = Head::of(&head(&name, "hunter2"), &scheme.redaction());
         assert!(!format!("{archived:?}").contains("hunter2"));
     }

@@ -5,8 +5,10 @@ use serde_json::{Map, Value};
 use super::message_id;
 use crate::{
     delivery::Delivery,
-    provider::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json},
-    signature::{StandardWebhooks, SecretSet},
+    provider::{
+        DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    },
+    signature::{SecretSet, StandardWebhooks},
 };
 
 /// Whoever follows Standard Webhooks.
