@@ -3,7 +3,7 @@
 //! Baseten does not keep outputs, and tries twice within two seconds: what is not received then is lost.
 //!
 //! Sources: Baseten's page on asynchronous inference, read. The signature is optional at Baseten, and is verified here
-//! with signatures of our own after the page's recipe; no signed delivery was published.
+//! with signatures of our own after the page's recipe; no signed delivery was found.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -4,7 +4,7 @@
 //! once, by the handler.
 //!
 //! Sources: Extend's pages on webhooks and the verifiers of its clients, read. The signature is verified with
-//! signatures of our own after those verifiers; no posted body was published.
+//! signatures of our own after those verifiers; no posted body was found.
 //!
 //! ```
 //! use bytes::Bytes;

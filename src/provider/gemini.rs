@@ -5,7 +5,7 @@
 //! [`Scheme`](crate::signature::Scheme) of your own, and do not trust the body.
 //!
 //! Sources: Google's page on webhooks (2026-05-19), read. The signature is that of Standard Webhooks, verified with the
-//! vector of its specification; no posted body was published.
+//! vector of its specification; no posted body was found.
 //!
 //! ```
 //! use bytes::Bytes;

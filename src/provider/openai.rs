@@ -3,7 +3,7 @@
 //! The result is fetched with the id in `data`. An endpoint has a secret of its own, `whsec_…`.
 //!
 //! Sources: OpenAI's guide on webhooks and `openai-python`, both read. The signature is that of Standard Webhooks,
-//! verified with the vector of its specification; no posted body was published.
+//! verified with the vector of its specification; no posted body was found.
 //!
 //! ```
 //! use bytes::Bytes;

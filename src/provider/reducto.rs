@@ -4,7 +4,7 @@
 //! into the URL. The result is fetched with `job_id`.
 //!
 //! Sources: Reducto's pages on Svix and direct webhooks, read. The signature is that of Standard Webhooks under other
-//! names, verified with the vector of its specification; no posted body was published.
+//! names, verified with the vector of its specification; no posted body was found.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -5,7 +5,10 @@ use tower_inbox::{
     signature::{Ed25519Key, Ed25519Keys},
 };
 
-use crate::signature::{AT, BODY, Signed};
+use crate::{
+    signature::{AT, BODY},
+    signed::Signed,
+};
 
 /// The key of RFC 8032, section 7.1, test 1, and the one of test 2.
 const KEYS: [&str; 2] =

@@ -16,6 +16,7 @@ mod models;
 mod profiles;
 mod secrets;
 mod signature;
+mod signed;
 mod speech;
 #[path = "../provider_support/mod.rs"]
 mod support;

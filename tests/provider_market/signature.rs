@@ -1,9 +1,6 @@
 //! Signatures: the published vector of Standard Webhooks, and ones that were made outside of this crate, with Python's
 //! `hmac`, after the recipe of each provider. Each with its negative twins.
 
-use std::time::{Duration, SystemTime};
-
-use http::{HeaderMap, HeaderName, Request, request::Parts};
 use tower_inbox::{
     Secret,
     provider::{
@@ -14,77 +11,7 @@ use tower_inbox::{
     signature::Scheme,
 };
 
-/// A signed delivery: its body, when it was signed, and its headers.
-pub(crate) struct Signed {
-    pub(crate) body: &'static [u8],
-    pub(crate) at: u64,
-    pub(crate) headers: &'static [(&'static str, &'static str)],
-}
-
-impl Signed {
-    fn at(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(self.at)
-    }
-
-    fn head(&self) -> Parts {
-        let request = Request::post("/a");
-        let add = |request: http::request::Builder, (name, value): &(&str, &str)| {
-            request.header(*name, *value)
-        };
-        self.headers.iter().fold(request, add).body(()).unwrap().into_parts().0
-    }
-
-    fn without(&self, name: &HeaderName) -> Parts {
-        let mut head = self.head();
-        head.headers.remove(name).unwrap();
-        head
-    }
-
-    fn with_twice(&self, name: &HeaderName) -> Parts {
-        let mut head = self.head();
-        let value = head.headers[name].clone();
-        head.headers.append(name, value);
-        head
-    }
-
-    /// The scheme accepts this, and nothing that differs.
-    pub(crate) fn is_all_that_is_accepted_by(&self, scheme: &dyn Scheme, other: &dyn Scheme) {
-        let at = self.at();
-        scheme.check().unwrap();
-        scheme.verify(&self.head(), self.body, at).unwrap();
-        assert!(other.verify(&self.head(), self.body, at).is_err(), "another secret");
-        let spaced = [self.body, b" "].concat();
-        assert!(scheme.verify(&self.head(), &spaced, at).is_err(), "another body");
-        let names: HeaderMap = self.head().headers;
-        for name in names.keys() {
-            assert!(scheme.verify(&self.without(name), self.body, at).is_err(), "no {name}");
-            assert!(scheme.verify(&self.with_twice(name), self.body, at).is_err(), "twice {name}");
-        }
-    }
-
-    fn is_all_that_is_accepted_of<P: Signs>(&self, secret: &str) {
-        let scheme = |secret: &str| P::scheme(Secret::new(secret).into());
-        self.is_all_that_is_accepted_by(&scheme(secret), &scheme(OTHER));
-    }
-
-    /// Seconds before and after the signing within which it is accepted.
-    fn is_accepted_within<P: Signs>(&self, secret: &str, before: Option<u64>, after: u64) {
-        let scheme = P::scheme(Secret::new(secret).into());
-        let accepted = |at: SystemTime| scheme.verify(&self.head(), self.body, at).is_ok();
-        let seconds = Duration::from_secs;
-        assert!(accepted(self.at() + seconds(after)));
-        assert!(!accepted(self.at() + seconds(after + 1)));
-        match before {
-            Some(before) => {
-                assert!(accepted(self.at() - seconds(before)));
-                assert!(!accepted(self.at() - seconds(before + 1)));
-            }
-            None => assert!(accepted(SystemTime::UNIX_EPOCH)),
-        }
-    }
-}
-
-const OTHER: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+use crate::signed::Signed;
 
 /// `libraries/python/tests/test_webhooks.py` of Standard Webhooks, `test_sign_function`.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -3,7 +3,7 @@
 //! Signed with Ed25519, which feature `ed25519` checks: fal publishes a set of keys at
 //! `https://rest.fal.ai/.well-known/jwks.json`, to be fetched at least once a day and given to the scheme.
 //!
-//! Sources: fal's page on webhooks, read. No signed delivery was published: the scheme is verified with signatures of
+//! Sources: fal's page on webhooks, read. No signed delivery was found: the scheme is verified with signatures of
 //! our own after the page's recipe. Failures come with a payload of another shape than the model's, which the page
 //! shows in examples.
 //!
