@@ -3,10 +3,11 @@ use std::{borrow::Cow, time::SystemTime};
 use http::{HeaderName, request::Parts};
 
 use super::{
-    BodyForm, Encoding, KeyEncoding, Place, Proof, Scheme, SchemeError, Secret, SecretSet,
-    SignError, Signature, SignatureError,
+    BodyForm, Encoding, KeyEncoding, Proof, Scheme, SchemeError, Secret, SecretSet, SignError,
+    Signature, SignatureError,
     doctor::{Difference, Variant, WELL_KNOWN},
-    hmac::{self, Tag},
+    hmac,
+    hmac_format::HmacFormat,
     hmac_keys::HmacKeys,
 };
 
@@ -42,11 +43,8 @@ use super::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct HmacBody {
-    header: HeaderName,
+    format: HmacFormat,
     keys: HmacKeys,
-    encoding: Encoding,
-    prefix: Cow<'static, str>,
-    list: bool,
     form: BodyForm,
 }
 
@@ -54,30 +52,27 @@ impl HmacBody {
     /// Expects the HMAC in `header`, in hexadecimal, made with one of `secrets`.
     pub fn new(header: HeaderName, secrets: impl Into<SecretSet>) -> Self {
         Self {
-            header,
+            format: HmacFormat::new(header),
             keys: HmacKeys::new(secrets.into(), KeyEncoding::Text),
-            encoding: Encoding::Hex,
-            prefix: Cow::Borrowed(""),
-            list: false,
             form: BodyForm::Raw,
         }
     }
 
     /// How the HMAC is written.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
-        self.encoding = encoding;
+        self.format.encoding = encoding;
         self
     }
 
     /// What stands before the HMAC, such as `sha256=`. Its case counts.
     pub fn prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
-        self.prefix = prefix.into();
+        self.format.prefix = prefix.into();
         self
     }
 
     /// The header is a list with commas, one item for each secret of the sender.
     pub fn list(mut self) -> Self {
-        self.list = true;
+        self.format.list = true;
         self
     }
 
@@ -96,33 +91,13 @@ impl HmacBody {
     /// What a sender puts into the header for `body`, with the first secret, whenever that is valid; `None` where
     /// there is no secret. [`signature`](Scheme::signature) signs as of a time, and with all that a list can hold.
     pub fn sign(&self, body: &[u8]) -> Option<String> {
-        self.keys.sign_with_first(&[body]).map(|tag| self.item(&tag))
+        self.keys.sign_with_first(&[body]).map(|tag| self.format.write_item(&tag))
     }
 
-    fn item(&self, tag: &Tag) -> String {
-        format!("{}{}", self.prefix, self.encoding.encode(tag))
-    }
-
-    fn sent(&self, head: &Parts) -> Result<Vec<Tag>, SignatureError> {
-        let place = Place::from(&self.header);
-        let value = place.single(head.headers.get_all(&self.header))?.as_bytes();
-        let items = value.split(|byte| self.list && *byte == b',');
-        let tags: Vec<_> = items.filter_map(|item| self.tag(item)).collect();
-        if tags.is_empty() {
-            return Err(place.malformed(self.encoding.expected::<32>()));
-        }
-        Ok(tags)
-    }
-
-    fn tag(&self, item: &[u8]) -> Option<Tag> {
-        let item = if self.list { item.trim_ascii() } else { item };
-        self.encoding.decode(item.strip_prefix(self.prefix.as_bytes())?)
-    }
-
-    fn differing(&self, change: impl FnOnce(&mut Self)) -> Self {
+    fn differing(&self, difference: Difference, change: impl FnOnce(&mut Self)) -> Variant {
         let mut other = self.clone();
         change(&mut other);
-        other
+        Variant::new(difference, other)
     }
 }
 
@@ -132,8 +107,8 @@ impl Scheme for HmacBody {
     }
 
     fn verify(&self, head: &Parts, body: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {
-        let place = Place::from(&self.header);
-        let sent = self.sent(head)?;
+        let place = self.format.place();
+        let sent = self.format.read(&head.headers)?;
         let keys = self.keys.live(head, at);
         if keys.is_empty() {
             return Err(SignatureError::NoSecret { place });
@@ -146,30 +121,24 @@ impl Scheme for HmacBody {
     }
 
     fn signature(&self, _: &str, body: &[u8], at: SystemTime) -> Result<Signature, SignError> {
-        let tags = self.keys.sign(&[body], at)?;
-        let items = tags.iter().map(|tag| self.item(tag));
-        let items: Vec<_> = items.take(if self.list { usize::MAX } else { 1 }).collect();
-        Signature::new().header(&self.header, items.join(","))
+        self.format.write(&self.keys.sign(&[body], at)?)
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let encoding = self.encoding.other();
         let keys = self.keys.variants().into_iter();
-        let keys = keys.map(|(difference, keys)| {
-            Variant::new(difference, self.differing(|other| other.keys = keys))
-        });
-        let headers = WELL_KNOWN.iter().map(|(header, prefix)| {
+        let keys =
+            keys.map(|(difference, keys)| self.differing(difference, |other| other.keys = keys));
+        let encoding = self.format.encoding.other();
+        let difference = Difference::Encoding(encoding);
+        let encodings = [self.differing(difference, |other| other.format.encoding = encoding)];
+        let headers = WELL_KNOWN.map(|(header, prefix)| {
             let header = HeaderName::from_static(header);
-            let other = self.differing(|other| {
-                other.header = header.clone();
-                other.prefix = Cow::Borrowed(prefix);
-            });
-            Variant::new(Difference::Header { header, prefix }, other)
+            let difference = Difference::Header { header: header.clone(), prefix };
+            self.differing(difference, |other| {
+                other.format.header = header;
+                other.format.prefix = prefix.into();
+            })
         });
-        let encodings = [Variant::new(
-            Difference::Encoding(encoding),
-            self.differing(|other| other.encoding = encoding),
-        )];
         keys.chain(encodings).chain(headers).collect()
     }
 }
@@ -179,6 +148,7 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::signature::Place;
 
     const HEADER: HeaderName = HeaderName::from_static("x-signature");
     const BODY: &[u8] = b"{\n  \"a\": 1\r\n}";

@@ -24,6 +24,7 @@ mod encoding;
 mod error;
 mod hmac;
 mod hmac_body;
+mod hmac_format;
 mod hmac_keys;
 mod name;
 mod place;
@@ -31,6 +32,7 @@ mod proof;
 mod scheme;
 mod secret;
 mod secret_set;
+mod secret_source;
 #[expect(clippy::module_inception, reason = "the folder is named after what it gives")]
 mod signature;
 mod standard_webhooks;

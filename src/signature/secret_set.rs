@@ -1,9 +1,9 @@
-use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use http::request;
 use zeroize::Zeroizing;
 
-use super::{SchemeError, Secret, doctor::Difference};
+use super::{SchemeError, Secret, doctor::Difference, secret_source::Source};
 
 /// The secrets that are live at the same time, so that one can take the place of another without a gap.
 ///
@@ -17,14 +17,6 @@ use super::{SchemeError, Secret, doctor::Difference};
 pub struct SecretSet {
     source: Source,
     reading: Reading,
-}
-
-type Resolve = dyn Fn(&request::Parts) -> Vec<Secret> + Send + Sync;
-
-#[derive(Clone)]
-enum Source {
-    Fixed(Vec<Secret>),
-    Resolved(Arc<Resolve>),
 }
 
 /// How the doctor reads a set, beside the plain way.
@@ -67,17 +59,13 @@ impl SecretSet {
     ///
     /// If there is no secret in it, or an empty one. What is looked up by request is not known yet, and passes.
     pub fn check(&self) -> Result<(), SchemeError> {
-        match &self.source {
-            Source::Resolved(_) => Ok(()),
-            Source::Fixed(secrets) if secrets.is_empty() => Err(SchemeError::NoSecret),
-            Source::Fixed(secrets) => {
-                match secrets.iter().find(|secret| secret.value().is_empty()) {
-                    Some(secret) => {
-                        Err(SchemeError::EmptySecret { name: secret.name().to_owned() })
-                    }
-                    None => Ok(()),
-                }
-            }
+        let Source::Fixed(secrets) = &self.source else { return Ok(()) };
+        if secrets.is_empty() {
+            return Err(SchemeError::NoSecret);
+        }
+        match secrets.iter().find(|secret| secret.value().is_empty()) {
+            Some(secret) => Err(SchemeError::EmptySecret { name: secret.name().to_owned() }),
+            None => Ok(()),
         }
     }
 
@@ -91,10 +79,7 @@ impl SecretSet {
 
     /// The secrets with which a request that was received at `at` may be signed. Never an empty one.
     pub(super) fn live(&self, head: &request::Parts, at: SystemTime) -> Vec<Secret> {
-        let secrets = match &self.source {
-            Source::Fixed(secrets) => Cow::Borrowed(secrets),
-            Source::Resolved(resolve) => Cow::Owned(resolve(head)),
-        };
+        let secrets = self.source.of(head);
         let live = secrets.iter().filter(|secret| self.reading.at_any_time || secret.is_live(at));
         live.map(|secret| if self.reading.trimmed { trimmed(secret) } else { secret.clone() })
             .filter(|secret| !secret.value().is_empty())
@@ -118,21 +103,6 @@ impl SecretSet {
 
 fn trimmed(secret: &Secret) -> Secret {
     secret.with_value(Zeroizing::new(secret.value().trim_ascii().to_vec()))
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fixed(secrets) => secrets.fmt(f),
-            Self::Resolved(_) => f.write_str("looked up by request"),
-        }
-    }
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        Self::Fixed(Vec::new())
-    }
 }
 
 impl From<Secret> for SecretSet {

@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn one_side_can_be_open() {
-        let tolerance = Tolerance::past(Duration::from_secs(1800));
+        let tolerance = Tolerance::past(Duration::from_mins(30));
         assert_eq!(check(tolerance, at(0)), Ok(()));
         assert_eq!(check(tolerance, at(SENT + 1800)), Ok(()));
         assert!(check(tolerance, at(SENT + 1801)).is_err());

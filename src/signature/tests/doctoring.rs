@@ -5,7 +5,7 @@ use http::{HeaderName, Request, request::Parts};
 use crate::signature::{
     Encoding, HmacBody, HmacTemplate, KeyEncoding, Placement, QueryToken, Scheme, Secret,
     StandardWebhooks, TimeUnit, Unsigned,
-    doctor::{BodyChange, Difference, examine},
+    doctor::{BodyChange, Difference, Finding, examine},
 };
 
 const HEADER: HeaderName = HeaderName::from_static("x-signature");
@@ -93,7 +93,7 @@ fn a_stale_timestamp_is_found() {
     }
     let head = signed_by(&template(TimeUnit::Millis), b"{}", at());
     let findings = examine(&template(TimeUnit::Seconds), &head, b"{}", at());
-    let differences: Vec<_> = findings.iter().flat_map(|finding| finding.differences()).collect();
+    let differences: Vec<_> = findings.iter().flat_map(Finding::differences).collect();
     assert!(differences.contains(&&Difference::Unit(TimeUnit::Millis)), "{differences:?}");
 }
 
