@@ -2,11 +2,11 @@
 ///
 /// `#[serde(other)]` would forget the word.
 macro_rules! words {
-    ($(#[$attribute:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$attribute:meta])* $visibility:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum $name {
+        $visibility enum $name {
             $(#[doc = concat!("`", $word, "`.")] $(#[$doc])* $variant,)+
             /// Another word, kept as it came.
             Other(Box<str>),
@@ -14,7 +14,7 @@ macro_rules! words {
 
         impl $name {
             /// The word for it, as it is sent.
-            pub fn as_str(&self) -> &str {
+            $visibility fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $word,)+
                     Self::Other(word) => word,
@@ -52,7 +52,7 @@ pub(crate) use words;
 mod tests {
     words! {
         /// A state.
-        pub enum State { Done = "done", Waiting = "waiting" }
+        enum State { Done = "done", Waiting = "waiting" }
     }
 
     #[test]

@@ -68,6 +68,6 @@ fn who_wants_200_gets_200() {
 fn published_times_are_known() {
     assert_eq!(Baseten::PROFILE.answered_within, Some(Duration::from_secs(10)));
     assert_eq!(Baseten::PROFILE.tried_for, Some(Duration::from_secs(2)));
-    assert_eq!(OpenAi::PROFILE.tried_for, Some(Duration::from_secs(72 * 60 * 60)));
+    assert_eq!(OpenAi::PROFILE.tried_for, Some(Duration::from_hours(72)));
     assert_eq!(Gladia::PROFILE.tried_for, None);
 }

@@ -36,7 +36,7 @@ impl Signed {
 
     fn with_twice(&self, name: &HeaderName) -> Parts {
         let mut head = self.head();
-        let value = head.headers[name].clone();
+        let value = head.headers.get(name).unwrap().clone();
         head.headers.append(name, value);
         head
     }
