@@ -1,8 +1,9 @@
 //! Deepgram: transcripts, posted whole.
 //!
-//! Nothing is signed. The header [`dg-token`](TOKEN) holds the identifier of the API key that made the request, which is no
-//! secret of the endpoint but few know it; or the URL holds a user and password, or a token. With `callback_method=put`
-//! a result comes by PUT: see [`Model::methods`](super::Model::methods).
+//! Nothing is signed. The header [`dg-token`](TOKEN) holds the identifier of the API key that made the request, which is
+//! no secret of the endpoint but few know it; or the URL holds a user and password, which
+//! [`BasicAuth`](crate::signature::BasicAuth) checks, or a token. With `callback_method=put` a result comes by PUT: see
+//! [`Model::methods`](super::Model::methods).
 //!
 //! Sources: Deepgram's page on callbacks, read; the shape of a failure is second-hand. Bodies are tested with our own.
 //!

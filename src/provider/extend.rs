@@ -49,7 +49,8 @@ impl Provider for Extend {
     const PROFILE: Profile = Profile::UNPUBLISHED.answered_within(Duration::from_secs(30));
 }
 
-/// HMAC-SHA256 of `v0`, time and body, in hexadecimal; 300 seconds (clients of Extend, which take 60 on the future side).
+/// HMAC-SHA256 of `v0`, time and body, in hexadecimal; 300 seconds, of which Extend's clients take no more than 60 on the
+/// future side (clients of Extend).
 impl Signs for Extend {
     type Scheme = HmacTemplate;
 

@@ -1,7 +1,7 @@
 //! The Hugging Face Hub: events of repositories. Not results of models.
 //!
-//! Nothing is signed: a secret comes as it is, in [`X-Webhook-Secret`](SECRET). A delivery has no id: the one in `webhook` is the
-//! hook's.
+//! Nothing is signed: a secret comes as it is, in [`X-Webhook-Secret`](SECRET). A delivery has no id: the one in
+//! `webhook` is the hook's.
 //!
 //! Sources: the page on webhooks in `huggingface/hub-docs`, read; it shows whole bodies, and the ones that are tested
 //! here are our own after it.
