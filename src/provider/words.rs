@@ -1,6 +1,6 @@
 /// Writes an enum of words, with an arm for those that are not known yet.
 ///
-/// `#[serde(other)]` would forget the word.
+/// `#[serde(other)]` would forget the word, and an untagged arm reads slowly.
 macro_rules! words {
     ($(#[$attribute:meta])* $visibility:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$attribute])*
@@ -33,14 +33,16 @@ macro_rules! words {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-                let word = <String as serde::Deserialize>::deserialize(json)?;
-                Ok(word.as_str().into())
+                json.deserialize_str($crate::provider::read::Word(std::marker::PhantomData))
             }
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
-                json.serialize_str(self.as_str())
+                match self {
+                    Self::Other(word) => $crate::provider::known::unknown_word(word, json),
+                    known => json.serialize_str(known.as_str()),
+                }
             }
         }
     };
