@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
 mod conformance;
+mod crashes;
 mod faults;
 mod reopening;
 
