@@ -9,12 +9,12 @@ use super::{
     verify::Verifier,
 };
 
-fn sample(body: &str) -> Delivery {
+pub(super) fn sample(body: &str) -> Delivery {
     Sample::of("/m").body(body.to_owned()).delivery()
 }
 
 /// Appends, a batch of all kinds of entries, a repeat, a restart, and more than one segment.
-fn a_history(disk: &ModelDisk, verifier: &Verifier) -> Driver {
+pub(super) fn a_history(disk: &ModelDisk, verifier: &Verifier) -> Driver {
     let mut driver = Driver::new(disk.clone());
     let (a, b, c, d) = (sample("a"), sample("b"), sample(&"c".repeat(700)), sample("d"));
     let processed = Outcome::Processed { status: 200 };
@@ -40,7 +40,9 @@ fn a_history(disk: &ModelDisk, verifier: &Verifier) -> Driver {
 
 #[test]
 fn whatever_a_crash_leaves_of_a_small_history_what_was_answered_holds() {
-    for (block, segment_size) in [(512, 1500), (512, 1 << 20), (4096, 1500), (4096, 1 << 20)] {
+    for (block, segment_size) in
+        [(256, 1500), (512, 1500), (512, 1 << 20), (4096, 1500), (4096, 1 << 20)]
+    {
         let mut verifier = Verifier::new(segment_size);
         let driver = a_history(&ModelDisk::new(block), &verifier);
         verifier.crash_everywhere(&driver, &Promises::default(), 1);
@@ -52,7 +54,7 @@ fn whatever_a_crash_leaves_of_a_small_history_what_was_answered_holds() {
 
 #[test]
 fn a_crash_while_a_crash_is_repaired_loses_nothing_either() {
-    for (block, segment_size) in [(1024, 1500), (4096, 1 << 20)] {
+    for (block, segment_size) in [(512, 1500), (512, 1 << 20), (4096, 1500)] {
         let mut verifier = Verifier::new(segment_size);
         let disk = ModelDisk::new(block);
         let mut driver = Driver::new(disk.clone());
