@@ -27,6 +27,7 @@ mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod unsynced;
 mod walk;
 mod warc;
 mod window;

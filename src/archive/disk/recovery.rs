@@ -11,6 +11,7 @@ use super::{
     medium::{Medium, MediumFile},
     name::SegmentName,
     segment::Segment,
+    unsynced,
     walk::{Meaning, Step, Walk},
 };
 
@@ -67,6 +68,7 @@ impl Recovery {
             return Ok(());
         }
         self.cut(&*file, &path, end)?;
+        let file = unsynced::settle(&*self.log.medium, &self.log.dir, name, file, end)?;
         self.log.open = Some(Segment::resume(name, path, file, end));
         if end >= self.log.segment_size { self.seal_open() } else { Ok(()) }
     }
@@ -128,13 +130,13 @@ impl Recovery {
         }
     }
 
-    /// Leaves no torn end to append to, and makes durable what may be in the page cache alone.
+    /// Leaves no torn end to append to.
     fn cut(&mut self, file: &dyn MediumFile, path: &Path, end: u64) -> Result<(), Failure> {
         let length = file.len().map_err(Failure::to("read", path))?;
         if length > end {
             file.set_len(end).map_err(Failure::to("cut", path))?;
             self.bytes_cut += length - end;
         }
-        file.sync_data().map_err(Failure::to("sync", path))
+        Ok(())
     }
 }
