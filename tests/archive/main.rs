@@ -5,6 +5,8 @@
 mod conformance;
 mod crashes;
 mod faults;
+mod golden;
+mod mangled;
 mod reopening;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use tower_inbox::DiskArchive;
 
 use crate::{process::Receiver, support::archived};
 
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 50;
 const CLIENTS: usize = 16;
 
 /// About 4 KiB each, and no two alike.

@@ -13,6 +13,7 @@ mod builder;
 mod entry;
 mod failure;
 mod file_io;
+mod format;
 mod handle;
 mod index;
 mod log;

@@ -6,6 +6,7 @@ use std::{
 use super::{
     entry::Place,
     failure::Failure,
+    format::check_formats,
     index::Index,
     log::{Log, seal},
     medium::{Medium, MediumFile},
@@ -14,6 +15,7 @@ use super::{
     unsynced,
     walk::{Meaning, Step, Walk},
 };
+use crate::archive::ArchiveError;
 
 /// Reads a directory of segments into an index, repairs what a crash left, and goes on where the log ends.
 #[derive(Debug)]
@@ -28,8 +30,9 @@ pub(super) fn recover(
     medium: Arc<dyn Medium>,
     dir: PathBuf,
     segment_size: u64,
-) -> Result<(Index, Log), Failure> {
+) -> Result<(Index, Log), ArchiveError> {
     let segments = segments(&*medium, &dir)?;
+    check_formats(&*medium, &dir, &segments)?;
     let log = Log { medium, dir, segment_size, next_sequence: 1, open: None };
     let mut recovery = Recovery { index: Index::default(), log, bytes_cut: 0 };
     // The process may have died between making a file and making its name durable.
@@ -63,7 +66,7 @@ impl Recovery {
         // Of two segments that were being written the first was given up.
         self.seal_open()?;
         let (path, file) = self.open(name, sealed)?;
-        let end = self.walk(&*file, name, &path).map_err(Failure::to("read", &path))?;
+        let end = self.walk(&*file, (name, sealed), &path).map_err(Failure::to("read", &path))?;
         if sealed {
             return Ok(());
         }
@@ -95,7 +98,7 @@ impl Recovery {
     fn walk(
         &mut self,
         file: &dyn MediumFile,
-        name: SegmentName,
+        (name, sealed): (SegmentName, bool),
         path: &Path,
     ) -> std::io::Result<u64> {
         let mut walk = Walk::new(file, name.salt)?;
@@ -108,9 +111,14 @@ impl Recovery {
                 }
                 Step::Damage { offset, length } => {
                     end = offset + length;
+                    self.index.note_damage(name, offset);
                     tracing::warn!(path = %path.display(), offset, length, "skipped damaged bytes");
                 }
                 Step::Torn { offset } => {
+                    // An open segment is cut there; from a sealed one something was lost.
+                    if sealed {
+                        self.index.note_damage(name, offset);
+                    }
                     tracing::warn!(path = %path.display(), offset, "the end of a segment is torn");
                 }
             }

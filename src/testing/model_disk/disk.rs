@@ -1,7 +1,10 @@
 use std::{
     collections::HashSet,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{call::Call, crash::Crash, gate::Gate, image::Image};
@@ -43,6 +46,7 @@ pub(super) struct Shared {
     pub(super) faults: Faults,
     pub(super) gate: Gate,
     pub(super) locks: Mutex<HashSet<PathBuf>>,
+    pub(super) bytes_read: AtomicU64,
 }
 
 /// The disk as it is, and how it came to be so.
@@ -66,6 +70,7 @@ impl ModelDisk {
             faults: Faults::default(),
             gate: Gate::default(),
             locks: Mutex::default(),
+            bytes_read: AtomicU64::new(0),
         }))
     }
 
@@ -89,6 +94,32 @@ impl ModelDisk {
         let mut image = state.start.clone();
         state.calls.iter().take(calls).for_each(|call| image.apply(call));
         Crash(image)
+    }
+
+    /// The files, by name.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.state().now.names.now.keys().cloned().collect()
+    }
+
+    /// What programs see of a file; `None` where there is none.
+    pub fn read(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.state();
+        state.now.file(path).map(|file| state.now.bytes(file).to_vec())
+    }
+
+    /// Puts a file there that was not there before, durably.
+    pub fn put(&self, path: &Path, bytes: Vec<u8>) {
+        let mut state = self.state();
+        let file = state.now.next_file();
+        state.make(Call::Create(path.to_owned()));
+        state.make(Call::Append(file, bytes));
+        state.make(Call::Sync(file));
+        path.parent().into_iter().for_each(|dir| state.make(Call::SyncDir(dir.to_owned())));
+    }
+
+    /// How many bytes were read since the disk was made.
+    pub fn bytes_read(&self) -> u64 {
+        self.0.bytes_read.load(Ordering::Relaxed)
     }
 
     /// Goes wrong like this from now on; `None` heals it.

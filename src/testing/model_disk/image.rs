@@ -45,6 +45,11 @@ impl Image {
         self.names.now.get(path).copied()
     }
 
+    /// The number of the file that is created next.
+    pub(super) fn next_file(&self) -> usize {
+        self.files.len()
+    }
+
     /// What programs see of a file.
     pub(super) fn bytes(&self, file: usize) -> &[u8] {
         self.files.get(file).map_or(&[], |content| &content.now)

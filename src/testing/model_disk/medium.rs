@@ -3,7 +3,7 @@ use std::{
     ffi::OsString,
     io::{self, IoSlice},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
 use super::{
@@ -110,6 +110,7 @@ impl MediumFile for ModelFile {
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = state.now.bytes(self.file).get(from..).unwrap_or_default();
         let read = buffer.iter_mut().zip(rest).map(|(to, from)| *to = *from).count();
+        self.disk.0.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 
