@@ -46,6 +46,8 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+#[doc = include_str!("../../../docs/archive.md")]
 #[derive(Clone)]
 pub struct DiskArchive(Arc<Handle>);
 
