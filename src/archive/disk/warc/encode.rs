@@ -38,10 +38,17 @@ impl Encoded {
     }
 }
 
+/// What a segment says of how it is to be read. A version that writes what this one would misread adds one.
+pub(in super::super) const FORMAT: u32 = 1;
+
 /// The record that every segment begins with.
 pub(in super::super) fn warcinfo(name: SegmentName) -> Encoded {
+    warcinfo_of(name, FORMAT)
+}
+
+pub(in super::super) fn warcinfo_of(name: SegmentName, format: u32) -> Encoded {
     let block = format!(
-        "software: {}/{}\r\nformat: WARC File Format 1.1\r\ninbox-format: 1\r\n\
+        "software: {}/{}\r\nformat: WARC File Format 1.1\r\ninbox-format: {format}\r\n\
          inbox-segment: {:08}\r\ninbox-salt: {}\r\n\
          description: HTTP requests as received; bodies are exact, heads are rebuilt\r\n",
         env!("CARGO_PKG_NAME"),
