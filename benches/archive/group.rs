@@ -27,6 +27,7 @@ struct State {
     waiting: Vec<Handed>,
     least: usize,
     closed: bool,
+    asleep: bool,
 }
 
 impl Group {
@@ -48,8 +49,14 @@ impl Group {
 
     pub(crate) fn push(&self, n: usize, body: Bytes) -> oneshot::Receiver<()> {
         let (done, receipt) = oneshot::channel();
-        self.shared.state.lock().unwrap().waiting.push((n, body, done));
-        self.shared.changed.notify_one();
+        let mut state = self.shared.state.lock().unwrap();
+        state.waiting.push((n, body, done));
+        let wakes = state.asleep && state.waiting.len() >= state.least;
+        state.asleep &= !wakes;
+        drop(state);
+        if wakes {
+            self.shared.changed.notify_one();
+        }
         receipt
     }
 
@@ -70,9 +77,12 @@ impl Drop for Group {
 
 impl Shared {
     fn take(&self) -> Option<Vec<Handed>> {
-        let state = self.state.lock().unwrap();
-        let few = |state: &mut State| state.waiting.len() < state.least && !state.closed;
-        let mut state = self.changed.wait_while(state, few).unwrap();
+        let mut state = self.state.lock().unwrap();
+        while state.waiting.len() < state.least && !state.closed {
+            state.asleep = true;
+            state = self.changed.wait(state).unwrap();
+        }
+        state.asleep = false;
         let batch = mem::take(&mut state.waiting);
         (!batch.is_empty()).then_some(batch)
     }
