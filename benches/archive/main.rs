@@ -76,13 +76,15 @@ async fn rounds(options: &Options, load: &Arc<Load>, in_flight: usize, dir: &Pat
 fn print(title: &str, measured: &Rounds, options: &Options) {
     println!("{title}");
     println!(
-        "  {:<10} {:>9} {:>8} {:>9} {:>8} {:>9} {:>8} {:>9} {:>9}",
+        "  {:<10} {:>9} {:>8} {:>9} {:>8} {:>9} {:>8} {:>8} {:>8} {:>9} {:>9}",
         "engine",
         "acks/s",
         "vs limit",
         "p50 µs",
         "vs limit",
         "p99 µs",
+        "vs limit",
+        "CPU µs",
         "vs limit",
         "B/B body",
         "framing B"
@@ -94,13 +96,15 @@ fn print(title: &str, measured: &Rounds, options: &Options) {
             median(measured[name].iter().zip(limit).map(|(a, b)| value(a) / value(b)).collect())
         };
         println!(
-            "  {name:<10} {:>9.0} {:>8.2} {:>9.0} {:>8.2} {:>9.0} {:>8.2} {:>9.2} {:>9.0}",
+            "  {name:<10} {:>9.0} {:>8.2} {:>9.0} {:>8.2} {:>9.0} {:>8.2} {:>8.1} {:>8.2} {:>9.2} {:>9.0}",
             of(|m| m.rate),
             ratio(|m| m.rate),
             of(|m| m.p50),
             ratio(|m| m.p50),
             of(|m| m.p99),
             ratio(|m| m.p99),
+            of(|m| m.cpu),
+            ratio(|m| m.cpu),
             of(|m| m.amplification),
             of(|m| m.framing),
         );

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{engine::Engine, load::Load};
-use crate::support::stats::quantile;
+use crate::support::{cpu, stats::quantile};
 
 /// One engine in one round.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Measured {
     /// How long one waits, in microseconds.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// How long the threads of this process worked for an acknowledgement, in microseconds.
+    pub(crate) cpu: f64,
     /// Bytes that went to the device for each byte of a body.
     pub(crate) amplification: f64,
     /// Bytes of the files beyond those of the bodies, for each body.
@@ -37,7 +39,7 @@ pub(crate) async fn measure(
 ) -> Measured {
     let engine: Arc<dyn Engine> = Arc::from(engine);
     let (next, written) = (Arc::new(AtomicUsize::new(0)), written_by_this_process());
-    let began = Instant::now();
+    let (began, worked) = (Instant::now(), cpu::micros(""));
     let clients: Vec<_> = (0..in_flight)
         .map(|_| {
             let (engine, load, next) = (Arc::clone(&engine), Arc::clone(load), Arc::clone(&next));
@@ -61,14 +63,16 @@ pub(crate) async fn measure(
     for client in clients {
         ends.push(client.await.unwrap());
     }
+    let worked = cpu::micros("") - worked;
     drop(engine);
     let written = written_by_this_process() - written;
-    summary(&ends, load.bodies[0].len(), written, dir)
+    summary(&ends, load.bodies[0].len(), worked, written, dir)
 }
 
 fn summary(
     clients: &[(Vec<(Duration, Duration)>, Duration)],
     size: usize,
+    worked: f64,
     written: u64,
     dir: &Path,
 ) -> Measured {
@@ -84,6 +88,7 @@ fn summary(
         rate: waits.len() as f64 / end.as_secs_f64(),
         p50: quantile(&mut waits, 0.5),
         p99: quantile(&mut waits, 0.99),
+        cpu: worked / all,
         amplification: written as f64 / (all * size as f64),
         framing: length_of_files(dir) as f64 / all - size as f64,
     }

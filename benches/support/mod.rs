@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
+pub(crate) mod cpu;
 pub(crate) mod file_each;
 pub(crate) mod slow_sync;
 pub(crate) mod stats;
