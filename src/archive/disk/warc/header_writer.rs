@@ -80,7 +80,7 @@ impl Value<'_> {
         self.room -= part.len();
         let start = self.bytes.len();
         self.bytes.extend_from_slice(part);
-        for byte in self.bytes.iter_mut().skip(start) {
+        for byte in self.bytes.get_mut(start..).into_iter().flatten() {
             if matches!(byte, b'\r' | b'\n') {
                 *byte = b' ';
             }
