@@ -410,8 +410,10 @@ fn an_error_of_a_scheme_holds_nothing_of_the_request() {
 }
 
 #[tokio::test]
-async fn hostile_captures_are_text_and_nothing_else() {
-    let inbox = Inbox::builder(memory()).model("/hooks/p/{reference}", captions()).build().unwrap();
+async fn hostile_captures_are_text_and_never_touch_the_file_system() {
+    let directory = tempfile::tempdir().unwrap();
+    let archive = DiskArchive::open(directory.path().join("inbox")).await.unwrap();
+    let inbox = Inbox::builder(archive).model("/hooks/p/{reference}", captions()).build().unwrap();
     let long = "x".repeat(4096);
     for (number, capture) in ["..", "..%2F..%2Fetc", "%00", &long, "%0d%0a"].iter().enumerate() {
         let seen = Seen::default();
@@ -420,6 +422,14 @@ async fn hostile_captures_are_text_and_nothing_else() {
         assert_eq!(send(service, request).await.status, StatusCode::OK, "{capture}");
     }
     assert_eq!(bodies(&inbox).await.len(), 5);
+    let names = |folder: &std::path::Path| {
+        let files = std::fs::read_dir(folder).unwrap();
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(directory.path()), ["inbox"]);
+    for name in names(&directory.path().join("inbox")) {
+        assert!(name == "inbox.lock" || name.ends_with(".warc.open"), "{name}");
+    }
 }
 
 #[tokio::test]
