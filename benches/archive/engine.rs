@@ -103,9 +103,10 @@ async fn inbox(dir: &Path, options: &Options) -> DiskArchive {
 
 impl Engine for Inbox {
     fn append(&self, load: &Load, n: usize) -> Appending {
-        let delivery = match self.hashing {
-            true => delivery(load.bodies[n].clone()),
-            false => load.deliveries[n].clone(),
+        let delivery = if self.hashing {
+            delivery(load.bodies[n].clone())
+        } else {
+            load.deliveries[n].clone()
         };
         let receipt = self.archive.append(delivery);
         Box::pin(async { assert!(!receipt.await.unwrap().is_repeat()) })

@@ -2,6 +2,8 @@ use std::{path::PathBuf, time::Duration};
 
 use lexopt::{Arg::Long, ValueExt};
 
+use crate::support::list::list;
+
 const HELP: &str = "\
 Durable appends of several engines, side by side in alternating rounds.
 
@@ -34,9 +36,9 @@ impl Options {
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
-                Long("sizes") => options.sizes = list(arguments.value()?.string()?)?,
-                Long("in-flight") => options.in_flight = list(arguments.value()?.string()?)?,
-                Long("engines") => options.engines = list(arguments.value()?.string()?)?,
+                Long("sizes") => options.sizes = list(&arguments.value()?.string()?)?,
+                Long("in-flight") => options.in_flight = list(&arguments.value()?.string()?)?,
+                Long("engines") => options.engines = list(&arguments.value()?.string()?)?,
                 Long("rounds") => options.rounds = arguments.value()?.parse()?,
                 Long("millis") => {
                     options.time = Duration::from_millis(arguments.value()?.parse()?);
@@ -87,10 +89,4 @@ impl Default for Options {
             dir: env!("CARGO_TARGET_TMPDIR").into(),
         }
     }
-}
-
-fn list<T: std::str::FromStr>(text: String) -> Result<Vec<T>, lexopt::Error> {
-    text.split(',')
-        .map(|part| part.parse().map_err(|_| lexopt::Error::Custom(text.clone().into())))
-        .collect()
 }

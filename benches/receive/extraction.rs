@@ -7,7 +7,8 @@ use tower_inbox::provider::mindee::{Extraction, Field, List, Object};
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "it is loaded, not read")]
 pub(crate) struct Invoice {
-    invoice_number: Field<String>,
+    #[serde(rename = "invoice_number")]
+    number: Field<String>,
     date: Field<String>,
     total_net: Field<f64>,
     total_amount: Field<f64>,

@@ -2,6 +2,8 @@ use std::{path::PathBuf, time::Duration};
 
 use lexopt::{Arg::Long, ValueExt};
 
+use crate::support::list::list;
+
 const HELP: &str = "\
 Whole servers over loopback HTTP, side by side in alternating rounds.
 
@@ -35,9 +37,9 @@ impl Options {
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
-                Long("sizes") => options.sizes = list(arguments.value()?.string()?)?,
+                Long("sizes") => options.sizes = list(&arguments.value()?.string()?)?,
                 Long("connections") => options.connections = arguments.value()?.parse()?,
-                Long("servers") => options.servers = list(arguments.value()?.string()?)?,
+                Long("servers") => options.servers = list(&arguments.value()?.string()?)?,
                 Long("rounds") => options.rounds = arguments.value()?.parse()?,
                 Long("mebibytes") => options.bytes = arguments.value()?.parse::<usize>()? << 20,
                 Long("sync-delay-us") => {
@@ -77,10 +79,4 @@ impl Default for Options {
             memory_server: false,
         }
     }
-}
-
-fn list<T: std::str::FromStr>(text: String) -> Result<Vec<T>, lexopt::Error> {
-    text.split(',')
-        .map(|part| part.parse().map_err(|_| lexopt::Error::Custom(text.clone().into())))
-        .collect()
 }

@@ -5,5 +5,6 @@
 
 pub(crate) mod cpu;
 pub(crate) mod file_each;
+pub(crate) mod list;
 pub(crate) mod slow_sync;
 pub(crate) mod stats;
