@@ -40,7 +40,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for &kib in &options.sizes {
         // Bodies seldom fill whole pages, and what does is cheaper to append.
         let size = (kib << 10) + 333;
-        let load = Arc::new(Load::new(size, (options.bytes / size).max(1)));
+        let most = options.in_flight.iter().copied().max().unwrap_or(1);
+        let load = Arc::new(Load::new(size, (options.bytes / size).max(4 * most)));
         for &in_flight in &options.in_flight {
             let name = format!("{kib}-{in_flight}");
             let measured = rounds(&options, &load, in_flight, &dir.path().join(&name)).await;
