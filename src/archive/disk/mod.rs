@@ -4,7 +4,7 @@
 //! `request` record; an outcome or a repeat is a small `metadata` record that refers to it. Each record carries two
 //! checksums: one of the header, so that its length can be trusted, and one of all of it.
 //!
-//! `queue` → `writer` (`plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`walk`) what
+//! `queue` → `writer` (`pace`, `plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`walk`) what
 //! happens at the start. Every file is reached through `medium`.
 
 mod archive;
@@ -20,6 +20,7 @@ mod log;
 mod medium;
 mod mounts;
 mod name;
+mod pace;
 mod plan;
 mod probe;
 mod queue;
