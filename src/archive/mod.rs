@@ -9,6 +9,8 @@ mod entries;
 mod error;
 mod memory;
 mod query;
+#[cfg(feature = "disk")]
+mod query_text;
 
 pub use contract::{Archive, Archived, Work};
 #[cfg(feature = "disk")]
@@ -19,3 +21,5 @@ pub use entries::Entries;
 pub use error::ArchiveError;
 pub use memory::MemoryArchive;
 pub use query::Query;
+#[cfg(feature = "disk")]
+use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};

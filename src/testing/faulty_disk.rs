@@ -17,6 +17,11 @@ pub enum Fault {
         /// How many bytes.
         room: usize,
     },
+    /// It says that so many bytes are free. Writing goes well.
+    Free {
+        /// How many bytes.
+        bytes: u64,
+    },
     /// Nothing can be changed.
     ReadOnly,
     /// Every sync fails.
@@ -98,6 +103,14 @@ impl FaultyDisk {
 
     fn fault(&self) -> MutexGuard<'_, Option<Fault>> {
         self.0.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes it says are free, where it does not ask the disk.
+    pub(super) fn free(&self) -> Option<u64> {
+        match self.fault_now() {
+            Some(Fault::Free { bytes }) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Before a call that changes something.

@@ -1,17 +1,18 @@
 use std::{
     any::Any,
-    io,
+    io, mem,
     sync::{Arc, PoisonError, RwLock},
     thread::{self, JoinHandle},
 };
 
 use super::{
-    entry::{Entry, Place},
+    entry::{Entry, Facts, Place},
     index::Index,
     log::Log,
     plan::{Answer, Command, Plan},
     queue::Queue,
 };
+use crate::archive::ArchiveError;
 
 /// The one that writes, on a thread of its own: takes all that waits, writes it in one go, syncs once, answers.
 #[derive(Debug)]
@@ -38,13 +39,21 @@ impl Writer {
     }
 
     fn commit(&mut self, commands: Vec<Command>) {
-        let plan = Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
-        for (answer, error) in plan.refused {
+        let mut plan =
+            Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
+        for (answer, error) in mem::take(&mut plan.refused) {
             answer.failed(error);
         }
-        if plan.entries.is_empty() {
-            return;
+        let seals = mem::take(&mut plan.seals);
+        if !plan.entries.is_empty() {
+            self.write(plan);
         }
+        for reply in seals {
+            drop(reply.send(self.log.seal_now().map_err(ArchiveError::from)));
+        }
+    }
+
+    fn write(&mut self, plan: Plan) {
         match self.log.append(&plan.entries) {
             Ok(places) => {
                 self.remember(plan.entries, &places);
@@ -61,13 +70,12 @@ impl Writer {
         for (entry, place) in entries.into_iter().zip(places) {
             match entry {
                 Entry::Delivery(delivery) => {
-                    let (model, digest) = (delivery.model().clone(), delivery.digest());
-                    index.insert(delivery.id(), model, digest, *place);
+                    index.insert(Facts::of(&delivery), *place);
                 }
                 Entry::Outcome { of, outcome } => {
                     index.settle(of, outcome);
                 }
-                Entry::Repeat { .. } => {}
+                Entry::Repeat { .. } | Entry::Removed(_) => {}
             }
         }
     }
