@@ -14,7 +14,7 @@ mod query_text;
 
 pub use contract::{Archive, Archived, Work};
 #[cfg(feature = "disk")]
-pub use disk::{DiskArchive, DiskArchiveBuilder};
+pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{Medium, MediumFile, RealDisk};
 pub use entries::Entries;

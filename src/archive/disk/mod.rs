@@ -16,6 +16,7 @@ mod builder;
 mod chores;
 mod cursor;
 mod entry;
+mod export;
 mod failure;
 mod file_io;
 mod handle;
@@ -41,11 +42,13 @@ mod rewrite;
 mod scan;
 mod segment;
 mod space;
+mod stats;
 mod steps;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod verify;
 mod walk;
 mod warc;
 mod window;
@@ -53,6 +56,8 @@ mod writer;
 
 pub use archive::DiskArchive;
 pub use builder::DiskArchiveBuilder;
+pub use stats::Stats;
+pub use verify::{Damage, Verification};
 #[cfg(feature = "testing")]
 pub(crate) use {
     medium::{Medium, MediumFile},
