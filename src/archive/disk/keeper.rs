@@ -94,7 +94,9 @@ impl Keeper {
     ) -> Result<(), ArchiveError> {
         let mut removals = Removals::new();
         for (id, segments) in deliveries {
-            segments.into_iter().for_each(|name| removals.entry(name).or_default().push(id));
+            for name in segments {
+                removals.entry(name).or_default().push(id);
+            }
         }
         if removals.is_empty() {
             return Ok(());
@@ -179,7 +181,9 @@ impl Keeper {
         let path = name.path(&self.dir, new.form);
         let renamed = self.medium.rename(&new.unfinished, &path);
         renamed.map_err(Failure::to("rename", &new.unfinished))?;
-        dropped.iter().for_each(|id| index.dropped(*id, name));
+        for id in dropped {
+            index.dropped(*id, name);
+        }
         for (id, place) in new.deliveries() {
             index.moved(id, place);
         }

@@ -25,7 +25,9 @@ pub(super) fn load_sealed(
     let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
     let length = file.len().map_err(Failure::to("read", &path))?;
     if let Some(records) = indexed(medium, dir, name, length) {
-        records.into_iter().for_each(|(place, meaning)| take(index, meaning, place));
+        for (place, meaning) in records {
+            take(index, meaning, place);
+        }
         return Ok(true);
     }
     load(&*file, &path, (name, form), index).map_err(Failure::to("read", &path))?;

@@ -1,5 +1,5 @@
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{Arc, Mutex, RwLock},
 };
 
@@ -63,9 +63,9 @@ pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, Arch
 
 fn reader(
     medium: &Arc<dyn Medium>,
-    dir: &PathBuf,
+    dir: &Path,
     index: Arc<RwLock<Index>>,
     read_only: bool,
 ) -> Arc<Reader> {
-    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.clone(), index, read_only })
+    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), index, read_only })
 }

@@ -16,11 +16,11 @@ pub(super) struct Terms {
 impl Default for Terms {
     fn default() -> Self {
         Self {
-            segment_age: Duration::from_secs(24 * 60 * 60),
-            compress_after: Some(Duration::from_secs(7 * 24 * 60 * 60)),
+            segment_age: Duration::from_hours(24),
+            compress_after: Some(Duration::from_hours(7 * 24)),
             keep_for: None,
             keep_bytes: None,
-            every: Some(Duration::from_secs(60)),
+            every: Some(Duration::from_mins(1)),
         }
     }
 }
@@ -56,10 +56,10 @@ fn age(time: SystemTime, now: SystemTime) -> Duration {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
-    fn times(first: u32, last: u32) -> Times {
-        Some((SystemTime::UNIX_EPOCH + HOUR * first, SystemTime::UNIX_EPOCH + HOUR * last))
+    fn hour(number: u32) -> SystemTime {
+        SystemTime::UNIX_EPOCH + HOUR * number
     }
 
     #[test]
@@ -71,21 +71,23 @@ mod tests {
             ..Terms::default()
         };
         let now = SystemTime::UNIX_EPOCH + HOUR * 3;
-        for (times, first_is_old, last_is_old) in
-            [(times(1, 1), true, true), (times(1, 2), true, false), (times(2, 9), false, false)]
-        {
+        for (times, first_is_old, last_is_old) in [
+            (Some((hour(1), hour(1))), true, true),
+            (Some((hour(1), hour(2))), true, false),
+            (Some((hour(2), hour(9))), false, false),
+        ] {
             assert_eq!(terms.seals(times, now), first_is_old, "{times:?}");
             assert_eq!(terms.compresses(Form::Sealed, times, now), last_is_old, "{times:?}");
             assert_eq!(terms.removes(times, now), last_is_old, "{times:?}");
         }
         assert!(!terms.seals(None, now) && !terms.removes(None, now));
         assert!(terms.compresses(Form::Sealed, None, now));
-        assert!(!terms.compresses(Form::Packed, times(1, 1), now));
+        assert!(!terms.compresses(Form::Packed, Some((hour(1), hour(1))), now));
     }
 
     #[test]
     fn without_a_choice_nothing_is_removed() {
-        assert!(!Terms::default().removes(times(0, 0), SystemTime::now()));
+        assert!(!Terms::default().removes(Some((hour(0), hour(0))), SystemTime::now()));
         assert_eq!(Terms::default().keep_bytes, None);
     }
 }
