@@ -1,4 +1,4 @@
-use std::{fmt, pin::Pin};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use super::{ArchiveError, Entries, Query};
 use crate::delivery::{Delivery, DeliveryId, Outcome, Receipt};
@@ -61,6 +61,33 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     ///
     /// If something could not be removed. A part may be gone; what is not can be removed by the same query again.
     fn remove(&self, query: Query) -> Work<u64>;
+}
+
+/// An archive that is shared is an archive.
+impl<T: Archive + ?Sized> Archive for Arc<T> {
+    fn append(&self, delivery: Delivery) -> Work<Receipt> {
+        (**self).append(delivery)
+    }
+
+    fn settle(&self, id: DeliveryId, outcome: Outcome) -> Work<()> {
+        (**self).settle(id, outcome)
+    }
+
+    fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>> {
+        (**self).outcome(id)
+    }
+
+    fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
+        (**self).get(id)
+    }
+
+    fn scan(&self, query: Query) -> Entries {
+        (**self).scan(query)
+    }
+
+    fn remove(&self, query: Query) -> Work<u64> {
+        (**self).remove(query)
+    }
 }
 
 /// A delivery as an archive holds it.

@@ -26,8 +26,17 @@ const QUERY: [&str; 15] = [
 ];
 
 /// Headers whose value is taken for a secret, whatever the model says.
-const HEADERS: [HeaderName; 3] =
-    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+const HEADERS: [HeaderName; 9] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("dg-token"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-webhook-secret"),
+    HeaderName::from_static("x-webhook-token"),
+];
 
 /// Which parts of a request's head are secrets, and never reach the archive or a log.
 ///

@@ -1,11 +1,11 @@
 use std::{any::type_name, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use http::{Extensions, Method};
+use http::{Extensions, HeaderName, Method};
 
 use super::{DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs};
 use crate::{
     delivery::{Delivery, ModelName, Redaction},
-    signature::{QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
+    signature::{HeaderToken, QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
 };
 
 /// How long a body may be, in bytes, unless the model says otherwise: 32 MiB.
@@ -41,6 +41,11 @@ impl<T: Payload> ModelDraft<T> {
         secrets: impl Into<SecretSet>,
     ) -> Model {
         self.verified_by(QueryToken::new(parameter, secrets))
+    }
+
+    /// Every delivery must carry one of `secrets` in `header`.
+    pub fn token_in_header(self, header: HeaderName, secrets: impl Into<SecretSet>) -> Model {
+        self.verified_by(HeaderToken::new(header, secrets))
     }
 
     /// Every delivery must satisfy this scheme.

@@ -35,9 +35,9 @@ fn builder(dir: &Path) -> DiskArchiveBuilder {
 /// Ten deliveries, of which one is pending; received an hour apart, from the beginning of 1970 on.
 async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
     let mut all = Vec::new();
-    for number in 0_u32..10 {
+    for number in 0_u64..10 {
         let sample = Sample::of("/m").body(format!("<{number}>\u{0}\r\n").repeat(100));
-        let one = sample.received_at(Duration::from_secs(3600) * number).delivery();
+        let one = sample.received_at(Duration::from_hours(number)).delivery();
         let _ = archive.append(one.clone()).await.unwrap();
         if number != 3 {
             archive.settle(one.id(), Outcome::Processed { status: 200 }).await.unwrap();

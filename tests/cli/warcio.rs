@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
     time::Duration,
 };
 
@@ -12,25 +12,40 @@ use tower_inbox::{Archive, Delivery, archive::Query};
 
 use super::{builder, fill};
 
-/// `None`, with a note, where warcio is not installed; but in CI that is a failure.
-fn warcio(arguments: &[&str]) -> Option<Output> {
+/// Runs the command line of warcio, once for each of `calls`, in one Python: its start takes longer than the work.
+const RUN: &str = "\
+import contextlib, io, json, sys
+from warcio.cli import main
+for call in json.loads(sys.argv[1]):
+    out = io.TextIOWrapper(io.BytesIO(), encoding='utf-8')
+    with contextlib.redirect_stdout(out):
+        status = main(call)
+    out.flush()
+    print(json.dumps({'status': status or 0, 'out': out.buffer.getvalue().hex()}))
+";
+
+/// What each call writes. `None`, with a note, where warcio is not installed; but in CI that is a failure.
+fn warcio(calls: &[Vec<&str>]) -> Option<Vec<Vec<u8>>> {
     let python = env::var("INBOX_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let run = "import sys; from warcio.cli import main; sys.exit(main())";
-    let output = Command::new(python).args(["-c", run]).args(arguments).output().unwrap();
+    let list = serde_json::to_string(calls).unwrap();
+    let output = Command::new(python).args(["-c", RUN, &list]).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     if errors.contains("No module named 'warcio'") {
         assert!(env::var_os("CI").is_none(), "warcio is not installed: {errors}");
-        eprintln!(
-            "not checked by warcio: `pip install warcio`, and name that Python in INBOX_PYTHON"
-        );
+        eprintln!("not checked by warcio: pip install it, and name that Python in INBOX_PYTHON");
         return None;
     }
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {errors}{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
-    Some(output)
+    assert!(output.status.success(), "{calls:?}: {errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let written = text.lines().zip(calls).map(|(line, call)| {
+        let result: Value = serde_json::from_str(line).unwrap();
+        let out = hex::decode(result["out"].as_str().unwrap()).unwrap();
+        assert_eq!(result["status"], 0, "{call:?}: {}", String::from_utf8_lossy(&out));
+        out
+    });
+    let written: Vec<_> = written.collect();
+    assert_eq!(written.len(), calls.len());
+    Some(written)
 }
 
 fn segments(dir: &Path) -> Vec<PathBuf> {
@@ -43,16 +58,17 @@ fn assert_readable(dir: &Path, left: &[&Delivery]) -> Option<()> {
     let mut found = 0;
     for segment in segments(dir) {
         let segment = segment.to_str().unwrap();
-        warcio(&["check", segment])?;
-        let index = warcio(&["index", "-f", "offset,warc-type,warc-record-id", segment])?;
-        for line in String::from_utf8(index.stdout).unwrap().lines() {
-            let record: Value = serde_json::from_str(line).unwrap();
-            if record["warc-type"] != "request" {
-                continue;
-            }
-            let offset = record["offset"].as_str().unwrap();
-            let body = warcio(&["extract", "--payload", segment, offset])?.stdout;
-            let id = record["warc-record-id"].as_str().unwrap();
+        let fields = "offset,warc-type,warc-record-id";
+        let both = [vec!["check", segment], vec!["index", "-f", fields, segment]];
+        let index = String::from_utf8(warcio(&both)?.remove(1)).unwrap();
+        let records = index.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let requests: Vec<_> = records.filter(|one| one["warc-type"] == "request").collect();
+        let calls: Vec<_> = requests
+            .iter()
+            .map(|one| vec!["extract", "--payload", segment, one["offset"].as_str().unwrap()])
+            .collect();
+        for (request, body) in requests.iter().zip(warcio(&calls)?) {
+            let id = request["warc-record-id"].as_str().unwrap();
             let one = left.iter().find(|one| id == format!("<urn:uuid:{}>", one.id())).unwrap();
             assert!(body == *one.body(), "{segment}: the body of {id} is another");
             found += 1;

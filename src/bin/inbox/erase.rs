@@ -13,7 +13,7 @@ pub(crate) async fn run(options: Options) -> Done {
         return Ok(ExitCode::FAILURE);
     }
     let query = Query::all().id(id);
-    if options.dry_run {
+    if options.has("dry-run") {
         return removal::would(&options.archive, "remove", query).await;
     }
     removal::remove(&options.archive, query).await

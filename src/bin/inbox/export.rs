@@ -10,7 +10,7 @@ use crate::{Done, options::Options, output::deliveries, removal};
 
 pub(crate) async fn run(options: Options) -> Done {
     let query = options.selection.query();
-    if options.dry_run {
+    if options.has("dry-run") {
         return removal::would(&options.archive, "export", query).await;
     }
     let archive = DiskArchive::read_only(&options.archive).await?;

@@ -11,14 +11,14 @@ use crate::{Done, options::Options, time};
 pub(crate) async fn run(options: Options) -> Done {
     let archive = DiskArchive::read_only(&options.archive).await?;
     let mut out = BufWriter::new(io::stdout());
-    if !options.json {
+    if !options.has("json") {
         writeln!(out, "{:36}  {:24}  {:>10}  MODEL  OUTCOME", "ID", "RECEIVED", "BYTES")?;
     }
     let mut code = ExitCode::SUCCESS;
     let mut found = archive.scan(options.selection.query());
     while let Some(archived) = found.next().await {
         match archived {
-            Ok(archived) if options.json => writeln!(out, "{}", object(&archived))?,
+            Ok(archived) if options.has("json") => writeln!(out, "{}", object(&archived))?,
             Ok(archived) => writeln!(out, "{}", row(&archived))?,
             Err(error) => {
                 eprintln!("inbox: {error}");

@@ -17,10 +17,8 @@ pub(crate) struct Options {
     pub(crate) archive: PathBuf,
     pub(crate) id: Option<DeliveryId>,
     pub(crate) selection: Selection,
-    pub(crate) json: bool,
-    pub(crate) body: bool,
-    pub(crate) dry_run: bool,
-    pub(crate) unsettled_too: bool,
+    /// The options without a value.
+    flags: Vec<String>,
     pub(crate) into: Option<PathBuf>,
 }
 
@@ -70,15 +68,17 @@ impl Options {
             );
         }
         match name {
-            "json" => self.json = true,
-            "body" => self.body = true,
-            "dry-run" => self.dry_run = true,
-            "unsettled-too" => self.unsettled_too = true,
+            "json" | "body" | "dry-run" | "unsettled-too" => self.flags.push(name.to_owned()),
             "into" => self.into = Some(arguments.value()?.into()),
             "pending" | "settled" => self.selection.flag(name),
             _ => self.selection.option(name, &arguments.value()?.string()?)?,
         }
         Ok(())
+    }
+
+    /// Whether this option is there.
+    pub(crate) fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|known| known == flag)
     }
 
     /// The delivery that the command is about.

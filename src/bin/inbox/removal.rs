@@ -5,7 +5,7 @@ use tower_inbox::archive::{Archive, ArchiveError, DiskArchive, Query};
 use crate::output::deliveries;
 
 /// For how long the process that writes to the archive is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Removes what `query` selects: itself, or, where a server has the archive open, by having the server do it.
 pub(crate) async fn remove(path: &Path, query: Query) -> Result<ExitCode, Box<dyn Error>> {

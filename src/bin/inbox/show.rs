@@ -3,7 +3,10 @@ use std::{
     process::ExitCode,
 };
 
-use tower_inbox::archive::{Archive, Archived, DiskArchive};
+use tower_inbox::{
+    DeliveryId,
+    archive::{Archive, ArchiveError, Archived, DiskArchive},
+};
 
 use crate::{Done, list::object, options::Options, output, time};
 
@@ -11,25 +14,27 @@ pub(crate) async fn run(options: Options) -> Done {
     let id = options.wanted_id()?;
     let archive = DiskArchive::read_only(&options.archive).await?;
     let Some(archived) = archive.get(id).await? else {
-        match archive.outcome(id).await? {
-            Some(outcome) => {
-                eprintln!("inbox: the delivery {id} was removed; its outcome: {outcome}")
-            }
-            None => eprintln!("inbox: there is no delivery {id} in {archive}"),
-        }
+        eprintln!("inbox: {}", missing(&archive, id).await?);
         return Ok(ExitCode::FAILURE);
     };
-    if options.json {
+    if options.has("json") {
         return output::line(&object(&archived).to_string());
     }
     let mut out = io::stdout().lock();
-    if options.body {
+    if options.has("body") {
         out.write_all(archived.delivery.body())?;
     } else {
         out.write_all(&page(&archived)?)?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn missing(archive: &DiskArchive, id: DeliveryId) -> Result<String, ArchiveError> {
+    Ok(match archive.outcome(id).await? {
+        Some(outcome) => format!("the delivery {id} was removed; its outcome: {outcome}"),
+        None => format!("there is no delivery {id} in {archive}, or it was removed while pending"),
+    })
 }
 
 fn page(archived: &Archived) -> io::Result<Vec<u8>> {

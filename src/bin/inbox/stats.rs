@@ -13,7 +13,7 @@ const FORMS: [&str; 3] = ["open", "sealed", "compressed"];
 
 pub(crate) async fn run(options: Options) -> Done {
     let stats = DiskArchive::read_only(&options.archive).await?.stats().await?;
-    if options.json {
+    if options.has("json") {
         return output::line(&object(&stats).to_string());
     }
     let mut page = Vec::new();

@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn times_are_read_in_every_form() {
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let day = Duration::from_secs(24 * 60 * 60);
+        let day = Duration::from_hours(24);
         for (text, wanted) in [
             ("1970-01-03", UNIX_EPOCH + day * 2),
             ("1970-01-03T00:00:01Z", UNIX_EPOCH + day * 2 + Duration::from_secs(1)),

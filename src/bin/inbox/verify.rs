@@ -11,7 +11,7 @@ use crate::{Done, options::Options, output};
 pub(crate) async fn run(options: Options) -> Done {
     let found = DiskArchive::verify(&options.archive, Bar::new().told()).await?;
     let mut out = io::stdout().lock();
-    if options.json {
+    if options.has("json") {
         writeln!(out, "{}", object(&found))?;
     } else {
         for damage in &found.damages {
