@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{Archive, ArchiveError, Archived, Entries, Query, Work};
-use crate::delivery::{Delivery, DeliveryId, Digest, ModelName, Outcome, Receipt};
+use crate::delivery::{Delivery, DeliveryId, Fingerprint, Outcome, Receipt};
 
 /// Keeps deliveries in memory: **nothing survives the process**. For tests and for measuring what a disk costs.
 ///
@@ -27,7 +27,7 @@ pub struct MemoryArchive(Arc<Mutex<State>>);
 struct State {
     entries: Vec<Entry>,
     by_id: HashMap<DeliveryId, usize>,
-    by_bytes: HashMap<(ModelName, Digest), DeliveryId>,
+    firsts: HashMap<Fingerprint, DeliveryId>,
 }
 
 struct Entry {
@@ -55,12 +55,12 @@ impl MemoryArchive {
 
 impl State {
     fn append(&mut self, delivery: Delivery) -> Receipt {
-        let bytes = (delivery.model().clone(), delivery.digest());
-        if let Some(first) = self.by_bytes.get(&bytes) {
+        let fingerprint = delivery.fingerprint();
+        if let Some(first) = self.firsts.get(&fingerprint) {
             return Receipt::repeat(*first);
         }
         let id = delivery.id();
-        self.by_bytes.insert(bytes, id);
+        self.firsts.insert(fingerprint, id);
         self.by_id.insert(id, self.entries.len());
         self.entries.push(Entry { delivery: Some(delivery), outcome: None });
         Receipt::fresh(id)

@@ -3,6 +3,7 @@
 //! Plain data without I/O; every other part of the crate speaks in these words.
 
 mod digest;
+mod fingerprint;
 mod head;
 mod id;
 mod model_name;
@@ -12,6 +13,7 @@ mod record;
 mod redaction;
 
 pub use digest::{Digest, ParseDigestError};
+pub use fingerprint::Fingerprint;
 pub use head::Head;
 pub use id::{DeliveryId, ParseDeliveryIdError};
 pub use model_name::{ModelName, ModelNameError};

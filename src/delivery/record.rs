@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 
-use super::{DeliveryId, Digest, Head, ModelName};
+use super::{DeliveryId, Digest, Fingerprint, Head, ModelName};
 use crate::signature::Proof;
 
 /// One POST as it was received: id, model, head, exact body, digest, time, and what proved its sender.
@@ -66,6 +67,13 @@ impl Delivery {
     /// The SHA-256 of the body.
     pub fn digest(&self) -> Digest {
         self.inner.digest
+    }
+
+    /// What makes a repeat of it: model, path with query, and bytes. Computed with each call.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let uri = self.inner.head.uri();
+        let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        Fingerprint::of(&self.inner.model, target, self.inner.digest)
     }
 
     /// When the request reached the inbox, by the clock of this machine.

@@ -163,6 +163,23 @@ async fn when_the_first_fails_one_of_those_who_wait_takes_over() {
     assert_eq!((statuses, ran.load(Ordering::SeqCst)), (vec![200, 200, 200, 200, 503], 2));
 }
 
+/// The path and the query may be all that tells which inference it is.
+#[tokio::test]
+async fn the_same_bytes_at_another_address_are_no_repeat() {
+    let inbox = Inbox::builder(memory()).model("/hooks/p/{reference}", captions()).build().unwrap();
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    let targets = ["/hooks/p/1", "/hooks/p/2", "/hooks/p/2?id=3", "/hooks/p/1", "/hooks/p/2?id=3"];
+    for target in targets {
+        assert_eq!(send(service.clone(), signed_to(target, caption("same"))).await.status, 200);
+        inbox.settled().await;
+    }
+    assert_eq!(seen.all().len(), 3);
+    let uris: Vec<_> = archived(inbox.archive()).await;
+    let uris: Vec<_> = uris.iter().map(|kept| kept.delivery.head().uri().to_string()).collect();
+    assert_eq!(uris, targets[..3]);
+}
+
 #[tokio::test]
 async fn other_bytes_of_the_same_inference_are_run() {
     let inbox = inbox(memory());

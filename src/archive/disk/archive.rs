@@ -161,8 +161,7 @@ impl DiskArchive {
     fn admit(&self, delivery: &Delivery) -> Result<(), ArchiveError> {
         self.keeper()?;
         self.0.space.admit(delivery.body().len()).or_else(|full| {
-            let bytes = (delivery.model().clone(), delivery.digest());
-            self.0.reader.index().first(&bytes).map(|_| ()).ok_or(full)
+            self.0.reader.index().first(delivery.fingerprint()).map(|_| ()).ok_or(full)
         })
     }
 

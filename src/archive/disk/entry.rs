@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use super::name::SegmentName;
-use crate::delivery::{Delivery, DeliveryId, Digest, ModelName, Outcome};
+use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, ModelName, Outcome};
 
 /// What is known of a delivery without its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +9,7 @@ pub(super) struct Facts {
     pub(super) id: DeliveryId,
     pub(super) model: ModelName,
     pub(super) digest: Digest,
+    pub(super) fingerprint: Fingerprint,
     pub(super) received_at: SystemTime,
 }
 
@@ -18,6 +19,7 @@ impl Facts {
             id: delivery.id(),
             model: delivery.model().clone(),
             digest: delivery.digest(),
+            fingerprint: delivery.fingerprint(),
             received_at: delivery.received_at(),
         }
     }

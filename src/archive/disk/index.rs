@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     archive::Query,
-    delivery::{DeliveryId, Digest, ModelName, Outcome},
+    delivery::{DeliveryId, Fingerprint, ModelName, Outcome},
 };
 
 /// What the archive knows without reading: where each delivery lies and what became of it, in the order of the log; and
@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Index {
     kept: Vec<Kept>,
     by_id: HashMap<DeliveryId, usize>,
-    by_bytes: HashMap<(ModelName, Digest), DeliveryId>,
+    firsts: HashMap<Fingerprint, DeliveryId>,
     models: HashSet<ModelName>,
     damages: Vec<Damage>,
     /// Where else a delivery lies whose batch was written twice.
@@ -96,7 +96,7 @@ impl Index {
     fn add(&mut self, mut facts: Facts, place: Option<Place>, outcome: Option<Outcome>) {
         facts.model = self.interned(facts.model);
         self.by_id.insert(facts.id, self.kept.len());
-        self.by_bytes.entry((facts.model.clone(), facts.digest)).or_insert(facts.id);
+        self.firsts.entry(facts.fingerprint).or_insert(facts.id);
         self.kept.push(Kept { facts, place, outcome });
     }
 
@@ -139,8 +139,8 @@ impl Index {
     }
 
     /// The delivery that came first with these bytes for this model.
-    pub(super) fn first(&self, bytes: &(ModelName, Digest)) -> Option<DeliveryId> {
-        self.by_bytes.get(bytes).copied()
+    pub(super) fn first(&self, fingerprint: Fingerprint) -> Option<DeliveryId> {
+        self.firsts.get(&fingerprint).copied()
     }
 
     pub(super) fn get(&self, id: DeliveryId) -> Option<&Kept> {

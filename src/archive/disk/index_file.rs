@@ -8,7 +8,10 @@ use super::{
     name::SegmentName,
     warc::{Checksum, Meaning},
 };
-use crate::archive::{nanos, parse_nanos};
+use crate::{
+    archive::{nanos, parse_nanos},
+    delivery::Fingerprint,
+};
 
 /// How many bytes the last line has.
 const LAST: usize = "checksum crc32:00000000\n".len();
@@ -48,8 +51,8 @@ fn line(meaning: &Meaning) -> Option<String> {
 }
 
 fn print_facts(facts: &Facts) -> String {
-    let Facts { id, model, digest, received_at } = facts;
-    format!("{id} {digest} {} {model}", nanos(*received_at))
+    let Facts { id, model, digest, fingerprint, received_at } = facts;
+    format!("{id} {digest} {fingerprint} {} {model}", nanos(*received_at))
 }
 
 /// What the file tells of a segment of this length; `None` if it does not fit.
@@ -93,10 +96,11 @@ fn meaning(kind: &str, rest: &str) -> Option<Meaning> {
 }
 
 fn facts(text: &str) -> Option<(Facts, &str)> {
-    let mut words = text.splitn(5, ' ');
+    let mut words = text.splitn(6, ' ');
     let facts = Facts {
         id: words.next()?.parse().ok()?,
         digest: words.next()?.parse().ok()?,
+        fingerprint: Fingerprint::from_archive(words.next()?.parse().ok()?),
         received_at: parse_nanos(words.next()?)?,
         model: words.next()?.parse().ok()?,
     };

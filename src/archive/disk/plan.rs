@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::{entry::Entry, index::Index};
 use crate::{
     archive::ArchiveError,
-    delivery::{Delivery, DeliveryId, Digest, ModelName, Outcome, Receipt},
+    delivery::{Delivery, DeliveryId, Fingerprint, Outcome, Receipt},
 };
 
 /// Where the answer to a command goes. Nobody may be waiting for it any more.
@@ -53,7 +53,7 @@ pub(super) struct Plan {
     pub(super) refused: Vec<(Answer, ArchiveError)>,
     /// Who waits until the segment is sealed behind the entries.
     pub(super) seals: Vec<Reply<()>>,
-    first_of: HashMap<(ModelName, Digest), DeliveryId>,
+    first_of: HashMap<Fingerprint, DeliveryId>,
     new_ids: HashSet<DeliveryId>,
 }
 
@@ -73,8 +73,10 @@ impl Plan {
 
     fn append(&mut self, delivery: Delivery, reply: Reply<Receipt>, index: &Index) {
         let id = delivery.id();
-        let bytes = (delivery.model().clone(), delivery.digest());
-        if let Some(of) = index.first(&bytes).or_else(|| self.first_of.get(&bytes).copied()) {
+        let fingerprint = delivery.fingerprint();
+        if let Some(of) =
+            index.first(fingerprint).or_else(|| self.first_of.get(&fingerprint).copied())
+        {
             let received_at = delivery.received_at();
             self.entries.push(Entry::Repeat { of, id, received_at });
             self.answers.push(Answer::Receipt(reply, Receipt::repeat(of)));
@@ -85,7 +87,7 @@ impl Plan {
             self.refused.push((answer, ArchiveError::Other(Box::new(IdTaken { id }))));
             return;
         }
-        self.first_of.insert(bytes, id);
+        self.first_of.insert(fingerprint, id);
         self.new_ids.insert(id);
         self.entries.push(Entry::Delivery(delivery));
         self.answers.push(Answer::Receipt(reply, Receipt::fresh(id)));

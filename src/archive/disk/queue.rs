@@ -39,7 +39,8 @@ enum Sleep {
 }
 
 impl Queue {
-    /// A queue in which at most `limit` commands wait.
+    /// A queue in which at most `limit` deliveries wait. An outcome is always let in: the sender was told already, and
+    /// there are no more of them than there were deliveries.
     pub(super) fn new(limit: usize) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), limit }
     }
@@ -50,7 +51,7 @@ impl Queue {
         if state.closed {
             return Err(ArchiveError::Closed);
         }
-        if state.waiting.len() >= self.limit {
+        if is_delivery(&command) && state.deliveries >= self.limit {
             return Err(ArchiveError::Overloaded);
         }
         let wakes = state.push(command);
@@ -109,7 +110,7 @@ impl Queue {
 impl State {
     /// Adds a command; says whether it wakes the writer.
     fn push(&mut self, command: Command) -> bool {
-        self.deliveries += usize::from(matches!(command, Command::Append(..)));
+        self.deliveries += usize::from(is_delivery(&command));
         self.since.get_or_insert_with(Instant::now);
         self.waiting.push(command);
         let wakes = match self.sleep {
@@ -137,15 +138,30 @@ impl State {
     }
 }
 
+fn is_delivery(command: &Command) -> bool {
+    matches!(command, Command::Append(..))
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::delivery::{DeliveryId, Outcome};
+    use crate::{
+        archive::disk::tests::delivery,
+        delivery::{DeliveryId, Outcome},
+    };
 
     fn command() -> Command {
-        Command::Settle(DeliveryId::new(), Outcome::failed(""), oneshot::channel().0)
+        Command::Append(delivery("/m", b""), oneshot::channel().0)
+    }
+
+    #[test]
+    fn an_outcome_is_let_in_where_no_delivery_is() {
+        let queue = Queue::new(0);
+        assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
+        let outcome = Outcome::Processed { status: 200 };
+        queue.push(Command::Settle(DeliveryId::new(), outcome, oneshot::channel().0)).unwrap();
     }
 
     #[test]

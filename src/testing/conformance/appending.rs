@@ -57,6 +57,12 @@ pub(super) async fn knows_repeats(archive: &dyn Archive) {
     assert!(kept.is_none(), "a repeat must not be kept a second time");
     let fresh = done("append the bytes for another model", archive.append(elsewhere.clone())).await;
     assert!(!fresh.is_repeat(), "the same bytes for another model are no repeat");
+    for target in ["/hooks/other?page=1", "/hooks/sample?page=2"] {
+        let uri = http::Uri::from_static(target);
+        let there = Sample::of(&model).body("same").uri(uri).delivery();
+        let fresh = done("append the bytes at another target", archive.append(there)).await;
+        assert!(!fresh.is_repeat(), "the same bytes at another path or query are no repeat");
+    }
 }
 
 pub(super) async fn keeps_one_of_many_equal_ones(archive: &dyn Archive) {

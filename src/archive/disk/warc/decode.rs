@@ -9,7 +9,7 @@ use super::{
     header::{Header, TRAILER},
     http_head::{Framing, Parsed, read},
 };
-use crate::delivery::{Delivery, DeliveryId, Digest, Head, Outcome};
+use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, Head, Outcome};
 
 /// What a record is to the archive.
 #[derive(Debug)]
@@ -34,11 +34,14 @@ pub(in super::super) fn kind_of(header: &Header<'_>) -> Kind {
 }
 
 fn delivery_in(header: &Header<'_>) -> Option<Kind> {
+    let (model, digest) = (header.text("Inbox-Model")?.parse().ok()?, digest_in(header)?);
+    let (_, target) = header.text("WARC-Target-URI")?.strip_prefix("http://")?.split_once('/')?;
     Some(Kind::Delivery(Facts {
         id: id_in(header, "WARC-Record-ID")?,
-        model: header.text("Inbox-Model")?.parse().ok()?,
-        digest: digest_in(header)?,
+        fingerprint: Fingerprint::of(&model, target, digest),
         received_at: date::parse(header.text("WARC-Date")?)?,
+        model,
+        digest,
     }))
 }
 

@@ -1,7 +1,7 @@
 //! The block of the record that stays of a delivery that was removed.
 
 use super::{super::entry::Facts, super::entry::Tombstone, date};
-use crate::delivery::DeliveryId;
+use crate::delivery::{DeliveryId, Fingerprint};
 
 /// The first word of the block. The block of an outcome begins with another.
 const REMOVED_AT: &str = "removed-at";
@@ -11,10 +11,11 @@ pub(super) fn print(tombstone: &Tombstone) -> String {
     let outcome =
         outcome.as_ref().map(|outcome| format!("outcome: {outcome}\r\n")).unwrap_or_default();
     format!(
-        "{REMOVED_AT}: {}\r\nmodel: {}\r\ndigest: sha256:{}\r\nreceived-at: {}\r\n{outcome}",
+        "{REMOVED_AT}: {}\r\nmodel: {}\r\ndigest: sha256:{}\r\nfingerprint: {}\r\nreceived-at: {}\r\n{outcome}",
         date::print(*removed_at),
         facts.model,
         facts.digest,
+        facts.fingerprint,
         date::print(facts.received_at),
     )
 }
@@ -31,6 +32,7 @@ pub(super) fn parse(of: DeliveryId, block: &str) -> Option<Tombstone> {
         id: of,
         model: field("model")?.1.parse().ok()?,
         digest: field("digest")?.1.strip_prefix("sha256:")?.parse().ok()?,
+        fingerprint: Fingerprint::from_archive(field("fingerprint")?.1.parse().ok()?),
         received_at: date::parse(field("received-at")?.1)?,
     };
     let outcome = field("outcome").and_then(|(_, outcome)| outcome.parse().ok());
