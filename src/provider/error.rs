@@ -1,7 +1,9 @@
-use std::{fmt, iter};
+use std::fmt;
 
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
+
+use super::json_path;
 
 /// The longest JSON path that is shown, in characters.
 const LONGEST_PATH: usize = 256;
@@ -38,7 +40,7 @@ impl DecodeError {
             Category::Syntax | Category::Io => Kind::Syntax,
         };
         let (line, column) = (source.line(), source.column());
-        let path = path.map_or_else(|| "$".to_owned(), json_path);
+        let path = path.map_or_else(|| json_path::ROOT.to_owned(), shown);
         Self { path, kind, line, column, source }
     }
 
@@ -48,22 +50,19 @@ impl DecodeError {
     }
 }
 
-/// In the notation of RFC 9535: names that are plain words behind a point, others quoted. Cut to what a log can bear.
-fn json_path(path: &Path) -> String {
-    let segments = path.iter().map(|segment| match segment {
-        Segment::Seq { index } => format!("[{index}]"),
-        Segment::Map { key } | Segment::Enum { variant: key } if is_word(key) => format!(".{key}"),
-        Segment::Map { key } | Segment::Enum { variant: key } => {
-            format!("['{}']", key.escape_debug())
+/// Cut to what a log can bear.
+fn shown(path: &Path) -> String {
+    let mut text = json_path::ROOT.to_owned();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => json_path::push_index(&mut text, *index),
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                json_path::push_name(&mut text, key);
+            }
+            Segment::Unknown => {}
         }
-        Segment::Unknown => String::new(),
-    });
-    let text: String = iter::once("$".to_owned()).chain(segments).collect();
+    }
     text.chars().take(LONGEST_PATH).collect()
-}
-
-fn is_word(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 impl fmt::Display for DecodeError {
@@ -92,7 +91,7 @@ mod tests {
     fn path_in(json: &str) -> String {
         type Nested = HashMap<String, Vec<HashMap<String, u8>>>;
         let mut json = serde_json::Deserializer::from_str(json);
-        json_path(serde_path_to_error::deserialize::<_, Nested>(&mut json).unwrap_err().path())
+        shown(serde_path_to_error::deserialize::<_, Nested>(&mut json).unwrap_err().path())
     }
 
     #[test]

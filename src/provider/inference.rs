@@ -3,7 +3,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-use super::Payload;
+use super::{InferenceKey, Payload, known, unknown};
 use crate::delivery::Delivery;
 
 /// A delivery loaded into the type of its model. Derefs to `T`; cheap to clone.
@@ -36,6 +36,11 @@ impl<T: Payload> Inference<T> {
         let payload = T::decode(delivery.body())?;
         Ok(Self(Arc::new(Loaded { payload, delivery })))
     }
+
+    /// Which inference it is: what the payload says of this delivery.
+    pub fn key(&self) -> InferenceKey {
+        self.0.payload.key_of(&self.0.delivery)
+    }
 }
 
 impl<T> Inference<T> {
@@ -47,6 +52,32 @@ impl<T> Inference<T> {
     /// The exact bytes that it was loaded from.
     pub fn raw(&self) -> &Bytes {
         self.0.delivery.body()
+    }
+}
+
+impl<T: Serialize> Inference<T> {
+    /// The JSON paths of what `T` does not know: unknown members, unknown words, and what `T` writes otherwise than it
+    /// came. In a [`Fields`](super::mindee::Fields) or a map all members are known.
+    ///
+    /// Nothing is lost, it is in [`raw`](Self::raw). This loads the body once more: not for every delivery.
+    ///
+    /// ```
+    /// # use bytes::Bytes;
+    /// # use tower_inbox::{Inference, delivery::Delivery, provider::{DecodeError, foxyai::ImageGroup}};
+    /// # fn of(inference: &Inference<ImageGroup>) {
+    /// for path in inference.unknown() {
+    ///     println!("not known: {path}");
+    /// }
+    /// # }
+    /// ```
+    pub fn unknown(&self) -> Vec<String> {
+        let raw = serde_json::from_slice(self.raw());
+        let known = known::write(&self.0.payload);
+        match (raw, known) {
+            (Ok(raw), Ok(known)) => unknown::paths(&raw, &known),
+            // Not JSON, or with keys that JSON does not have: nothing to compare.
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -122,6 +122,22 @@ impl Model {
         self
     }
 
+    /// The methods that the provider may use instead of POST. Others are answered 405.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_inbox::{Secret, provider::deepgram};
+    ///
+    /// let model = deepgram::transcription::<serde_json::Value>()
+    ///     .token_in_query("token", Secret::new("correct horse"))
+    ///     .methods([Method::POST, Method::PUT]);
+    /// # let _ = model;
+    /// ```
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.methods = methods.into_iter().collect();
+        self
+    }
+
     /// Takes more of the head for secrets than the usual names and what the scheme reads.
     pub fn redact(mut self, redaction: Redaction) -> Self {
         self.redaction = self.redaction.and(redaction);
@@ -155,7 +171,7 @@ impl Model {
         self.profile
     }
 
-    pub(crate) fn methods(&self) -> &[Method] {
+    pub(crate) fn allowed_methods(&self) -> &[Method] {
         &self.methods
     }
 

@@ -1,21 +1,57 @@
+//! Pieces that the hand-written readers of payloads share.
+
+mod absent;
+mod given;
+mod name;
+
 use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{Error, MapAccess, Visitor},
 };
 
-/// Reads a JSON object. The derive of serde would also take an array of the members' values for one.
-pub(super) fn object<'de, D, T>(json: D) -> Result<T, D::Error>
+use absent::Absent;
+pub(crate) use given::Given;
+pub(crate) use name::Name;
+
+/// Reads the value of a member that may come once only.
+pub(crate) fn once<'de, A, T>(
+    slot: &mut Option<T>,
+    name: &'static str,
+    members: &mut A,
+) -> Result<(), A::Error>
 where
-    D: Deserializer<'de>,
+    A: MapAccess<'de>,
     T: Deserialize<'de>,
 {
-    json.deserialize_map(Object(PhantomData))
+    if slot.is_some() {
+        return Err(A::Error::duplicate_field(name));
+    }
+    *slot = Some(members.next_value()?);
+    Ok(())
+}
+
+/// What a member is that may not have come: what its type makes of null, if it takes null for nothing.
+pub(crate) fn or_null<'de, T, E>(slot: Option<T>, name: &'static str) -> Result<T, E>
+where
+    T: Deserialize<'de>,
+    E: Error,
+{
+    match slot {
+        Some(value) => Ok(value),
+        None => T::deserialize(Absent::new(name)),
+    }
+}
+
+/// What a member is that may not have come: its default.
+#[expect(clippy::unnecessary_wraps, reason = "of one form with `or_null`")]
+pub(crate) fn or_default<T: Default, E>(slot: Option<T>, _: &'static str) -> Result<T, E> {
+    Ok(slot.unwrap_or_default())
 }
 
 /// Reads `null` as the default.
-pub(super) fn null_is_default<'de, D, T>(json: D) -> Result<T, D::Error>
+pub(crate) fn null_is_default<'de, D, T>(json: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
@@ -23,53 +59,17 @@ where
     Option::deserialize(json).map(Option::unwrap_or_default)
 }
 
-/// Reads `null`, too, by way of `T`, so that it is not the same as nothing.
-pub(super) fn null_is_something<'de, D, T>(json: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(json).map(Some)
-}
+/// Reads one of the words of an enum.
+pub(crate) struct Word<T>(pub(crate) PhantomData<T>);
 
-struct Object<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+impl<T: for<'a> From<&'a str>> Visitor<'_> for Word<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("a word")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(members))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    struct Pair {
-        left: u8,
-        #[serde(default, deserialize_with = "null_is_default")]
-        right: u8,
-    }
-
-    #[test]
-    fn an_array_is_not_an_object() {
-        let mut json = serde_json::Deserializer::from_str("[1, 2]");
-        let error = object::<_, Pair>(&mut json).unwrap_err();
-        assert!(error.to_string().contains("expected an object"), "{error}");
-    }
-
-    #[test]
-    fn null_and_nothing_are_the_default() {
-        for text in [r#"{"left": 1, "right": null}"#, r#"{"left": 1}"#] {
-            let mut json = serde_json::Deserializer::from_str(text);
-            let pair: Pair = object(&mut json).unwrap();
-            assert_eq!((pair.left, pair.right), (1, 0));
-        }
+    fn visit_str<E>(self, word: &str) -> Result<T, E> {
+        Ok(word.into())
     }
 }

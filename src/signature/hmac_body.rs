@@ -10,6 +10,7 @@ use super::{
     hmac_format::HmacFormat,
     hmac_keys::HmacKeys,
 };
+use crate::delivery::Redaction;
 
 /// HMAC-SHA256 (RFC 2104) over the exact bytes of the body, as text in one header.
 ///
@@ -104,6 +105,14 @@ impl HmacBody {
 impl Scheme for HmacBody {
     fn check(&self) -> Result<(), SchemeError> {
         self.keys.check()
+    }
+
+    fn check_head(&self, head: &Parts, _: SystemTime) -> Result<(), SignatureError> {
+        self.format.read(&head.headers).map(drop)
+    }
+
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
     }
 
     fn verify(&self, head: &Parts, body: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {

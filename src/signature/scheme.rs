@@ -14,6 +14,7 @@ use crate::delivery::Redaction;
 /// ```
 /// use std::time::SystemTime;
 /// use http::request::Parts;
+/// use tower_inbox::delivery::Redaction;
 /// use tower_inbox::signature::{Proof, Scheme, SchemeError, SignatureError};
 ///
 /// /// Whoever can reach the server's port inside a private network may post.
@@ -28,6 +29,10 @@ use crate::delivery::Redaction;
 ///     fn verify(&self, _: &Parts, _: &[u8], _: SystemTime) -> Result<Proof, SignatureError> {
 ///         Ok(Proof::new("private-network", "none", "raw"))
 ///     }
+///
+///     fn redaction(&self) -> Redaction {
+///         Redaction::default()
+///     }
 /// }
 /// ```
 pub trait Scheme: fmt::Debug + Send + Sync + 'static {
@@ -37,6 +42,18 @@ pub trait Scheme: fmt::Debug + Send + Sync + 'static {
     ///
     /// If it cannot, such as for an empty secret.
     fn check(&self) -> Result<(), SchemeError>;
+
+    /// Whether the head alone allows the request. Asked before anything of the body is read, so that strangers cannot
+    /// make the inbox hold bodies: refuse here what no body can mend, such as a header that is missing. Allows all by
+    /// default; what it allows still has to be verified.
+    ///
+    /// # Errors
+    ///
+    /// If no body can make the request acceptable.
+    fn check_head(&self, head: &request::Parts, at: SystemTime) -> Result<(), SignatureError> {
+        let _ = (head, at);
+        Ok(())
+    }
 
     /// Checks that a holder of a secret that was live at `at`, the time of receipt, sent exactly these bytes.
     ///
@@ -61,11 +78,9 @@ pub trait Scheme: fmt::Debug + Send + Sync + 'static {
         Err(SignError::CheckOnly)
     }
 
-    /// Where the scheme reads secrets from the head, so that they never reach the archive. None by default: a
-    /// signature is not a secret.
-    fn redaction(&self) -> Redaction {
-        Redaction::default()
-    }
+    /// Where the scheme reads secrets from the head, so that they never reach the archive. A signature is not a secret,
+    /// a token is.
+    fn redaction(&self) -> Redaction;
 
     /// The schemes that differ from this one in a single thing that is often mistaken. They accept nothing: the
     /// [doctor](super::doctor) tries them to say why a delivery was refused. None by default.

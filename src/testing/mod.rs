@@ -11,6 +11,8 @@ mod faulty_medium;
 #[cfg(feature = "disk")]
 mod model_disk;
 mod sample;
+#[cfg(feature = "disk")]
+mod slow_disk;
 
 pub use conformance::conformance;
 pub use sample::Sample;
@@ -19,4 +21,5 @@ pub use {
     fault::Fault,
     faulty_disk::FaultyDisk,
     model_disk::{Crash, Dice, ModelDisk},
+    slow_disk::SlowDisk,
 };

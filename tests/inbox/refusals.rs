@@ -47,6 +47,11 @@ fn with_signatures(signatures: &[&str]) -> Request<Full<Bytes>> {
     request.body(Full::new(caption("1").into())).unwrap()
 }
 
+/// A request whose head could be that of a sender; its signature fits to no body that is sent here.
+fn unproved() -> http::request::Builder {
+    Request::post(CAPTIONS).header(SIGNATURE, sign(b"other bytes"))
+}
+
 fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status);
     assert_eq!(answer.headers["content-type"], "application/problem+json");
@@ -135,10 +140,18 @@ async fn a_body_that_is_announced_too_long_is_answered_413_without_reading() {
         }
     }
 
-    let request = Request::post(CAPTIONS).body(Announced).unwrap();
+    let request = unproved().body(Announced).unwrap();
     let (answer, inbox) = refused_by(limited(100), request).await;
     assert_problem(&answer, 413);
     assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_no_body_can_prove_is_refused_without_reading_it() {
+    // The sender sends nothing: to wait for the body would end with a 408.
+    let (_sender, body) = parts();
+    let request = Request::post(CAPTIONS).body(body).unwrap();
+    assert_problem(&refused_by(inbox(memory()), request).await.0, 401);
 }
 
 #[tokio::test]
@@ -147,8 +160,7 @@ async fn a_body_that_turns_out_too_long_is_answered_413_before_its_end() {
     let (sender, body) = parts();
     sender.send(&[b' '; 60]).unwrap();
     sender.send(&[b' '; 60]).unwrap();
-    let (answer, inbox) =
-        refused_by(limited(100), Request::post(CAPTIONS).body(body).unwrap()).await;
+    let (answer, inbox) = refused_by(limited(100), unproved().body(body).unwrap()).await;
     assert_problem(&answer, 413);
     assert_eq!(inbox.bytes_in_flight(), 0);
     assert!(bodies(&inbox).await.is_empty());
@@ -168,8 +180,7 @@ async fn a_body_that_stalls_is_answered_408_after_its_deadline() {
     let (sender, body) = parts();
     sender.send(b"{").unwrap();
     let began = tokio::time::Instant::now();
-    let (answer, inbox) =
-        refused_by(limited(100), Request::post(CAPTIONS).body(body).unwrap()).await;
+    let (answer, inbox) = refused_by(limited(100), unproved().body(body).unwrap()).await;
     assert_problem(&answer, 408);
     assert_eq!(began.elapsed().as_secs(), 30);
     assert!(bodies(&inbox).await.is_empty());
@@ -179,8 +190,7 @@ async fn a_body_that_stalls_is_answered_408_after_its_deadline() {
 async fn a_body_that_breaks_off_is_not_archived() {
     let frames: [Result<_, &str>; 2] = [Ok(Frame::data(Bytes::from_static(b"{}"))), Err("gone")];
     let body = StreamBody::new(stream::iter(frames));
-    let (answer, inbox) =
-        refused_by(inbox(memory()), Request::post(CAPTIONS).body(body).unwrap()).await;
+    let (answer, inbox) = refused_by(inbox(memory()), unproved().body(body).unwrap()).await;
     assert_problem(&answer, 400);
     assert!(bodies(&inbox).await.is_empty());
 }
@@ -221,7 +231,7 @@ async fn more_bytes_than_the_budget_are_answered_503_at_once() {
     let service = inbox.layer().layer(handler(&seen));
     let (sender, slow) = parts();
     sender.send(&[b' '; 900]).unwrap();
-    let request = Request::post(CAPTIONS).body(slow.boxed_unsync()).unwrap();
+    let request = unproved().body(slow.boxed_unsync()).unwrap();
     let waiting = tokio::spawn(send(service.clone(), request));
     while inbox.bytes_in_flight() < 4096 + 900 {
         tokio::task::yield_now().await;
@@ -358,6 +368,9 @@ async fn an_archive_that_fails_is_answered_503_and_never_2xx() {
         }
         fn scan(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Entries {
             unreachable!("nobody scans")
+        }
+        fn remove(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Work<u64> {
+            unreachable!("nobody removes")
         }
     }
 

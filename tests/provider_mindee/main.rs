@@ -8,9 +8,12 @@
 )]
 
 mod bad_input;
+mod catalogue;
 mod kinds;
 mod round_trip;
 mod signature;
 #[path = "../provider_support/mod.rs"]
 mod support;
 mod typed;
+mod unknown;
+mod v1;

@@ -3,17 +3,89 @@
 use std::{fs, path::Path};
 
 use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
 use tower_inbox::provider::{
     Payload,
-    mindee::{Extraction, Fields},
+    mindee::{
+        Classification, Crop, ErrorResponse, Extraction, Fields, JobResponse, Ocr, Split,
+        catalogue::FinancialDocument,
+    },
 };
 
-use crate::support::{own, round_trip, shared};
+use crate::support::{by_meaning, own, round_trip, shared};
 
 fn json_files(folder: &Path) -> Vec<Bytes> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let json = files.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
     json.map(|path| fs::read(path).unwrap().into()).collect()
+}
+
+fn all_come_back<T: Payload + Serialize>(folder: &Path, least: usize) -> Vec<T> {
+    let bodies = json_files(folder);
+    assert!(bodies.len() >= least, "only {} in {}", bodies.len(), folder.display());
+    bodies.iter().map(round_trip).collect()
+}
+
+fn files_come_back<T: Serialize + DeserializeOwned>(folder: &Path, least: usize) {
+    let files = json_files(folder);
+    assert!(files.len() >= least, "only {} in {}", files.len(), folder.display());
+    for file in files {
+        let read: T = serde_json::from_slice(&file).unwrap();
+        let original = serde_json::from_slice(&file).unwrap();
+        assert_eq!(by_meaning(serde_json::to_value(&read).unwrap()), by_meaning(original));
+    }
+}
+
+#[test]
+fn the_results_of_all_products_come_back() {
+    let Some(folder) = shared().map(|folder| folder.join("mindee/v2")) else { return };
+    let classes = all_come_back::<Classification>(&folder.join("classification"), 1);
+    assert_eq!(classes[0].result().unwrap().classification.document_type, "invoice");
+    let crops = all_come_back::<Crop>(&folder.join("crop"), 2);
+    assert!(crops.iter().any(|crop| crop.result().unwrap().crops[0].extraction_response.is_some()));
+    let splits = all_come_back::<Split>(&folder.join("split"), 2);
+    assert!(splits.iter().all(|split| split.result().unwrap().splits[0].page_range.first == 0));
+    let ocr = all_come_back::<Ocr>(&folder.join("ocr"), 1);
+    assert_eq!(ocr[0].result().unwrap().pages[0].words.len(), 305);
+}
+
+#[test]
+fn jobs_and_errors_come_back() {
+    let Some(folder) = shared().map(|folder| folder.join("mindee/v2")) else { return };
+    files_come_back::<JobResponse>(&folder.join("job"), 3);
+    files_come_back::<ErrorResponse>(&folder.join("errors"), 2);
+}
+
+#[test]
+fn chained_extractions_are_loaded_into_a_struct() {
+    let Some(folder) = shared() else { return };
+    let body = fs::read(folder.join("mindee/v2/split/default_sample_extraction.json")).unwrap();
+    let split = Split::<FinancialDocument>::decode(&body.into()).unwrap();
+    let part = &split.result().unwrap().splits[0];
+    let chained = part.extraction_response.as_ref().unwrap();
+    assert_eq!(chained.inference.job.as_ref().unwrap().id, chained.inference.id);
+    assert_eq!(chained.fields().date.value.as_deref(), Some("2020-02-17"));
+}
+
+#[test]
+fn unknown_members_come_back_wherever_they_stand() {
+    let member = r#""new": {"a": [1.50, null, "x"]}"#;
+    let body = format!(
+        r#"{{{member}, "job": {{"id": "old"}}, "model_id": "m", "inference": {{{member}, "id": "i",
+            "job": {{"id": "j", {member}}}, "model": {{"id": "m", {member}}}, "file": {{"name": "f", {member}}},
+            "active_options": {{"data_schema": {{{member}}}, {member}}},
+            "result": {{{member}, "rag": {{"retrieved_document_id": "r", {member}}},
+                "raw_text": {{"pages": [{{"content": "", {member}}}], {member}}},
+                "fields": {{"a": {{"value": 1, {member}, "locations": [{{"page": 0, "polygon": [], {member}}}]}},
+                    "b": {{"fields": {{}}, {member}}}, "c": {{"items": [], {member}, "locations": []}}}}}}}}}}"#
+    );
+    round_trip::<Extraction>(&Bytes::from(body));
+    let failed = format!(
+        r#"{{"inference_id": "i", "model_id": "m", "file_name": "f", "created_at": "c", {member},
+            "error": {{"status": 500, "title": "t", "detail": "d", "code": "c", {member},
+                "errors": [{{"detail": "d", {member}}}]}}}}"#
+    );
+    round_trip::<Extraction>(&Bytes::from(failed));
 }
 
 #[test]

@@ -1,17 +1,20 @@
 use std::{
     any::Any,
-    io,
+    io, mem,
     sync::{Arc, PoisonError, RwLock},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use super::{
-    entry::{Entry, Place},
+    entry::{Entry, Facts, Place},
     index::Index,
     log::Log,
+    pace::Pace,
     plan::{Answer, Command, Plan},
     queue::Queue,
 };
+use crate::archive::ArchiveError;
 
 /// The one that writes, on a thread of its own: takes all that waits, writes it in one go, syncs once, answers.
 #[derive(Debug)]
@@ -32,44 +35,60 @@ impl Writer {
 
     fn run(mut self) {
         let _closing = CloseOnDrop(Arc::clone(&self.queue));
-        while let Some(commands) = self.queue.take_all() {
-            self.commit(commands);
+        let mut pace = Pace::new();
+        while let Some(commands) = self.queue.take_all(pace) {
+            pace = self.commit(commands);
         }
     }
 
-    fn commit(&mut self, commands: Vec<Command>) {
-        let plan = Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
-        for (answer, error) in plan.refused {
+    fn commit(&mut self, commands: Vec<Command>) -> Pace {
+        let began = Instant::now();
+        let mut plan =
+            Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
+        for (answer, error) in mem::take(&mut plan.refused) {
             answer.failed(error);
         }
-        if plan.entries.is_empty() {
-            return;
+        let seals = mem::take(&mut plan.seals);
+        let pace = if plan.entries.is_empty() { Pace::new() } else { self.write(plan, began) };
+        for reply in seals {
+            drop(reply.send(self.log.seal_now().map_err(ArchiveError::from)));
         }
+        pace
+    }
+
+    fn write(&mut self, plan: Plan, began: Instant) -> Pace {
         match self.log.append(&plan.entries) {
             Ok(places) => {
-                self.remember(plan.entries, &places);
+                let told = self.remember(plan.entries, &places);
+                let now = Instant::now();
+                let pace = Pace::after(told, self.queue.deliveries(), now - began, now);
                 plan.answers.into_iter().for_each(Answer::done);
+                pace
             }
             Err(failure) => {
                 plan.answers.into_iter().for_each(|answer| answer.failed(failure.error()));
+                Pace::new()
             }
         }
     }
 
-    fn remember(&self, entries: Vec<Entry>, places: &[Place]) {
+    /// Says how many deliveries there were.
+    fn remember(&self, entries: Vec<Entry>, places: &[Place]) -> usize {
+        let mut deliveries = 0;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         for (entry, place) in entries.into_iter().zip(places) {
             match entry {
                 Entry::Delivery(delivery) => {
-                    let (model, digest) = (delivery.model().clone(), delivery.digest());
-                    index.insert(delivery.id(), model, digest, *place);
+                    deliveries += 1;
+                    index.insert(Facts::of(&delivery), *place);
                 }
                 Entry::Outcome { of, outcome } => {
                     index.settle(of, outcome);
                 }
-                Entry::Repeat { .. } => {}
+                Entry::Repeat { .. } | Entry::Removed(_) => {}
             }
         }
+        deliveries
     }
 }
 
@@ -79,6 +98,6 @@ struct CloseOnDrop(Arc<Queue>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-        drop(self.0.take_all());
+        drop(self.0.take_all(Pace::new()));
     }
 }

@@ -64,8 +64,8 @@ impl Table {
         };
         match matched.value {
             Endpoint::Removed => Found::Refused(Refusal::Removed),
-            Endpoint::Live { model, .. } if !model.methods().contains(method) => {
-                Found::Refused(Refusal::Method { allow: model.methods().to_vec() })
+            Endpoint::Live { model, .. } if !model.allowed_methods().contains(method) => {
+                Found::Refused(Refusal::Method { allow: model.allowed_methods().to_vec() })
             }
             Endpoint::Live { name, model } => match Captures::decode(matched.params.iter()) {
                 Some(captures) => {

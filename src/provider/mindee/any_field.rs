@@ -1,7 +1,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{Confidence, Field, Fields, List, Locations, Object, Value};
-use crate::provider::read::{self, null_is_something};
+use crate::provider::{OtherMembers, members::read_members, read::Given};
 
 /// A field of any kind, told by the member that it has: `value`, `fields` or `items`, in whatever order.
 ///
@@ -59,34 +59,34 @@ impl AnyField {
 }
 
 /// All members of all kinds, so that one pass is enough whatever their order.
-#[derive(Deserialize)]
 struct Wire {
-    #[serde(default, deserialize_with = "null_is_something")]
-    value: Option<Nullable>,
+    value: Given<Value>,
     fields: Option<Fields>,
     items: Option<Vec<AnyField>>,
     confidence: Option<Confidence>,
-    #[serde(default)]
     locations: Locations,
+    other: OtherMembers,
 }
 
-#[derive(Deserialize)]
-struct Nullable(Option<Value>);
+read_members! { Wire { value, fields, items, confidence, locations } }
 
 impl Wire {
     fn into_field<E: Error>(self) -> Result<AnyField, E> {
-        let Self { value, fields, items, confidence, locations } = self;
+        let Self { value, fields, items, confidence, locations, other } = self;
         match (value, fields, items) {
-            (Some(Nullable(value)), None, None) => {
-                Ok(AnyField::Simple(Field { value, confidence, locations }))
+            (Given::Value(value), None, None) => {
+                Ok(AnyField::Simple(Field { value: Some(value), confidence, locations, other }))
             }
-            (None | Some(Nullable(None)), Some(fields), None) => {
-                Ok(AnyField::Object(Object { fields, confidence, locations }))
+            (Given::Null, None, None) => {
+                Ok(AnyField::Simple(Field { value: None, confidence, locations, other }))
             }
-            (None | Some(Nullable(None)), None, Some(items)) => {
-                Ok(AnyField::List(List { items, confidence }))
+            (Given::Nothing | Given::Null, Some(fields), None) => {
+                Ok(AnyField::Object(Object { fields, confidence, locations, other }))
             }
-            (None, None, None) => {
+            (Given::Nothing | Given::Null, None, Some(items)) => {
+                Ok(AnyField::List(List { items, confidence, locations, other }))
+            }
+            (Given::Nothing, None, None) => {
                 Err(E::custom("expected a field with the member `value`, `fields` or `items`"))
             }
             _ => Err(E::custom("expected a field with only one of `value`, `fields` and `items`")),
@@ -96,6 +96,6 @@ impl Wire {
 
 impl<'de> Deserialize<'de> for AnyField {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        read::object::<_, Wire>(json)?.into_field()
+        Wire::deserialize(json)?.into_field()
     }
 }

@@ -1,6 +1,7 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{FailedInference, Fields, Response};
+use crate::provider::{OtherMembers, Text, members::read_members};
 
 /// What an extraction model posts. `F` is a struct of your own, or [`Fields`] for whatever comes.
 pub type Extraction<F = Fields> = Response<ExtractionResult<F>>;
@@ -17,7 +18,7 @@ impl<F> Extraction<F> {
 }
 
 /// The result of an extraction. Only `fields` is always there (Mindee's `OpenAPI`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ExtractionResult<F> {
     /// The fields of the model's schema.
@@ -28,28 +29,48 @@ pub struct ExtractionResult<F> {
     /// The document that was retrieved to help. Null or absent unless the option is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rag: Option<Rag>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { ExtractionResult<F> { fields, raw_text, rag } }
+
 /// The text of a file, page by page (fixture `v2/extraction/raw_texts.json`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RawText {
     /// The pages, in order.
     pub pages: Vec<RawPage>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { RawText { pages } }
+
 /// The text of a page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RawPage {
     /// The text, its lines separated by `\n`.
-    pub content: String,
+    pub content: Text,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { RawPage { content } }
+
 /// What retrieval found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Rag {
     /// The id of the document. Null where none matched.
-    pub retrieved_document_id: Option<String>,
+    pub retrieved_document_id: Option<Text>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { Rag { retrieved_document_id } }

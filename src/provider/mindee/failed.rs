@@ -1,30 +1,33 @@
 use std::{error::Error, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::provider::Listed;
+use crate::provider::{Listed, OtherMembers, Text, members::read_members};
 
 /// An inference that failed before there was a result: a flat object, unlike a processed one
 /// (fixture `v2/webhook/failed.json`; in Mindee's client libraries since July 2026).
 ///
 /// It is an [`Error`] that shows the ids of inference and problem, so that a handler can give it on with `?`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FailedInference {
     /// The id of the inference. There is none of the job.
-    pub inference_id: String,
+    pub inference_id: Text,
     /// The id of the model.
-    pub model_id: String,
+    pub model_id: Text,
     /// The name that the file was sent with.
-    pub file_name: String,
+    pub file_name: Text,
     /// The caller's tag, echoed. Null or absent where none was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_alias: Option<String>,
+    pub file_alias: Option<Text>,
     /// Why it failed. Mindee's documentation calls it optional.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorResponse>,
     /// When, as RFC 3339 with microseconds and `Z`.
-    pub created_at: String,
+    pub created_at: Text,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
 impl fmt::Display for FailedInference {
@@ -40,29 +43,39 @@ impl fmt::Display for FailedInference {
 impl Error for FailedInference {}
 
 /// A problem as Mindee describes it, much like RFC 9457 (Mindee's `OpenAPI`, `ErrorResponse`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ErrorResponse {
     /// A status code of HTTP, 100 to 599.
     pub status: u16,
     /// A short name. Several problems share one.
-    pub title: String,
+    pub title: Text,
     /// What happened.
-    pub detail: String,
+    pub detail: Text,
     /// Mindee's own code, such as `500-012`: what its support asks for.
-    pub code: String,
+    pub code: Text,
     /// What is wrong in particular. Empty where it is absent or null.
-    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    #[serde(skip_serializing_if = "Listed::is_absent")]
     pub errors: Listed<ErrorItem>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { ErrorResponse { status, title, detail, code, errors } }
+
 /// One mistake of a problem.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ErrorItem {
     /// Where in the request, if it was there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pointer: Option<String>,
+    pub pointer: Option<Text>,
     /// What.
-    pub detail: String,
+    pub detail: Text,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { ErrorItem { pointer, detail } }

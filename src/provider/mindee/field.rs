@@ -1,7 +1,7 @@
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{Confidence, Locations};
-use crate::provider::read;
+use crate::provider::{OtherMembers, members::read_members, read::Given};
 
 /// A field with a single value: text, number, boolean, date (as text), or one of the classes of a classification.
 ///
@@ -26,11 +26,19 @@ pub struct Field<T> {
     /// Where it stands. Null, absent or empty unless the option is on.
     #[serde(skip_serializing_if = "Locations::is_absent")]
     pub locations: Locations,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
 impl<T> Default for Field<T> {
     fn default() -> Self {
-        Self { value: None, confidence: None, locations: Locations::default() }
+        Self {
+            value: None,
+            confidence: None,
+            locations: Locations::default(),
+            other: OtherMembers::default(),
+        }
     }
 }
 
@@ -40,20 +48,23 @@ impl<T> From<T> for Field<T> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(bound = "T: Deserialize<'de>")]
 struct Wire<T> {
-    // Without a function of its own, an absent value would be read as null.
-    #[serde(deserialize_with = "Option::deserialize")]
-    value: Option<T>,
+    value: Given<T>,
     confidence: Option<Confidence>,
-    #[serde(default)]
     locations: Locations,
+    other: OtherMembers,
 }
+
+read_members! { Wire<T> { value, confidence, locations } }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let Wire { value, confidence, locations } = read::object(json)?;
-        Ok(Self { value, confidence, locations })
+        let Wire { value, confidence, locations, other } = Wire::deserialize(json)?;
+        let value = match value {
+            Given::Value(value) => Some(value),
+            Given::Null => None,
+            Given::Nothing => return Err(D::Error::missing_field("value")),
+        };
+        Ok(Self { value, confidence, locations, other })
     }
 }

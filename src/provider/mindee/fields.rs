@@ -3,6 +3,7 @@ use std::{fmt, slice};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::AnyField;
+use crate::provider::{Text, other_members::Keep};
 
 /// The fields of a result or of an object, by name and in Mindee's order.
 ///
@@ -20,7 +21,7 @@ use super::AnyField;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq)]
-pub struct Fields(Vec<(Box<str>, AnyField)>);
+pub struct Fields(Vec<(Text, AnyField)>);
 
 impl Fields {
     /// The field of this name. Looks at one field after the other: a result has few.
@@ -61,7 +62,7 @@ impl<'a> IntoIterator for &'a Fields {
 
 /// Iterates over names and fields, in Mindee's order.
 #[derive(Clone, Debug)]
-pub struct FieldsIter<'a>(slice::Iter<'a, (Box<str>, AnyField)>);
+pub struct FieldsIter<'a>(slice::Iter<'a, (Text, AnyField)>);
 
 impl<'a> Iterator for FieldsIter<'a> {
     type Item = (&'a str, &'a AnyField);
@@ -113,5 +114,20 @@ impl<'de> de::Visitor<'de> for Members {
             Some(name) => Err(de::Error::custom(format_args!("repeated field `{name}`"))),
             None => Ok(fields),
         }
+    }
+}
+
+/// The fields of a schema that a struct does not name.
+impl Keep for Fields {
+    fn keep<'de, A: de::MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        members: &mut A,
+    ) -> Result<(), A::Error> {
+        if self.get(name).is_some() {
+            return Err(de::Error::custom("a field is repeated"));
+        }
+        self.0.push((name.into(), members.next_value()?));
+        Ok(())
     }
 }

@@ -1,13 +1,13 @@
 use std::{ops::Deref, slice, vec};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
-use super::Confidence;
-use crate::provider::read;
+use super::{Confidence, Locations};
+use crate::provider::{OtherMembers, members::read_members};
 
 /// A field that holds several of a kind: [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
 ///
-/// In JSON an object with `items`. It has no locations of its own: its items have.
+/// In JSON an object with `items`.
 ///
 /// ```
 /// use tower_inbox::provider::mindee::{Field, List};
@@ -25,11 +25,19 @@ pub struct List<T> {
     /// How sure the model is of the list as a whole. Null or absent unless the option is on, and mostly even then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
+    /// Where it stands. None are documented: its items have them.
+    #[serde(skip_serializing_if = "Locations::is_absent")]
+    pub locations: Locations,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { List<T> { items, confidence, locations } }
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), confidence: None }
+        Self::from_iter([])
     }
 }
 
@@ -43,7 +51,12 @@ impl<T> Deref for List<T> {
 
 impl<T> FromIterator<T> for List<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        Self { items: items.into_iter().collect(), confidence: None }
+        Self {
+            items: items.into_iter().collect(),
+            confidence: None,
+            locations: Locations::default(),
+            other: OtherMembers::default(),
+        }
     }
 }
 
@@ -62,18 +75,5 @@ impl<'a, T> IntoIterator for &'a List<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.items.iter()
-    }
-}
-
-#[derive(Deserialize)]
-struct Wire<T> {
-    items: Vec<T>,
-    confidence: Option<Confidence>,
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let Wire { items, confidence } = read::object(json)?;
-        Ok(Self { items, confidence })
     }
 }

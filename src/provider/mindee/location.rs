@@ -1,17 +1,22 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Polygon;
-use crate::provider::Listed;
+use crate::provider::{Listed, OtherMembers, members::read_members};
 
 /// Where in the file something was found (Mindee's `OpenAPI`, `FieldLocation`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Location {
     /// Its outline on the page.
     pub polygon: Polygon,
     /// The page, from 0.
     pub page: u32,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { Location { polygon, page } }
 
 /// The places where a field was found.
 pub type Locations = Listed<Location>;

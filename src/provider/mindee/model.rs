@@ -1,7 +1,7 @@
 use http::HeaderName;
 use serde::de::DeserializeOwned;
 
-use super::Extraction;
+use super::{Classification, Crop, Extraction, Ocr, Split};
 use crate::{
     provider::{ModelDraft, Profile, Provider, Signs},
     signature::{HmacBody, SecretSet},
@@ -43,6 +43,43 @@ pub fn extraction<F>() -> ModelDraft<Extraction<F>>
 where
     F: DeserializeOwned + Send + Sync + 'static,
 {
+    ModelDraft::new()
+}
+
+/// A classification model, loaded into [`Classification<F>`], where `F` is what a chained extraction is loaded into.
+///
+/// ```
+/// use tower_inbox::{Secret, provider::mindee};
+///
+/// let model = mindee::classification::<mindee::Fields>().signed_with(Secret::new("correct horse"));
+/// # let _ = model;
+/// ```
+pub fn classification<F>() -> ModelDraft<Classification<F>>
+where
+    F: DeserializeOwned + Send + Sync + 'static,
+{
+    ModelDraft::new()
+}
+
+/// A crop model, loaded into [`Crop<F>`], where `F` is what chained extractions are loaded into.
+pub fn crop<F>() -> ModelDraft<Crop<F>>
+where
+    F: DeserializeOwned + Send + Sync + 'static,
+{
+    ModelDraft::new()
+}
+
+/// A split model, loaded into [`Split<F>`], where `F` is what chained extractions are loaded into.
+pub fn split<F>() -> ModelDraft<Split<F>>
+where
+    F: DeserializeOwned + Send + Sync + 'static,
+{
+    ModelDraft::new()
+}
+
+/// An OCR model, loaded into [`Ocr`]. A page takes about 60 KB: long files need a larger
+/// [`body_limit`](crate::Model::body_limit).
+pub fn ocr() -> ModelDraft<Ocr> {
     ModelDraft::new()
 }
 

@@ -1,9 +1,9 @@
 use std::ops::Deref;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use super::{Confidence, Locations};
-use crate::provider::read;
+use crate::provider::{OtherMembers, members::read_members};
 
 /// A field that consists of fields. Derefs to them: `F` is a struct of your own, or [`Fields`](super::Fields).
 ///
@@ -33,7 +33,12 @@ pub struct Object<F> {
     /// Where it stands. Null, absent or empty unless the option is on.
     #[serde(skip_serializing_if = "Locations::is_absent")]
     pub locations: Locations,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { Object<F> { fields, confidence, locations } }
 
 impl<F> Deref for Object<F> {
     type Target = F;
@@ -45,21 +50,11 @@ impl<F> Deref for Object<F> {
 
 impl<F> From<F> for Object<F> {
     fn from(fields: F) -> Self {
-        Self { fields, confidence: None, locations: Locations::default() }
-    }
-}
-
-#[derive(Deserialize)]
-struct Wire<F> {
-    fields: F,
-    confidence: Option<Confidence>,
-    #[serde(default)]
-    locations: Locations,
-}
-
-impl<'de, F: Deserialize<'de>> Deserialize<'de> for Object<F> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let Wire { fields, confidence, locations } = read::object(json)?;
-        Ok(Self { fields, confidence, locations })
+        Self {
+            fields,
+            confidence: None,
+            locations: Locations::default(),
+            other: OtherMembers::default(),
+        }
     }
 }

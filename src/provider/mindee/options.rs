@@ -1,7 +1,9 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::provider::{OtherMembers, members::read_members};
 
 /// The options of an extraction that were on. An absent one is off (Mindee's `OpenAPI`, `active_options`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ActiveOptions {
     /// The text of whole pages.
@@ -25,13 +27,23 @@ pub struct ActiveOptions {
     /// Undocumented. Only chained extractions of the fixtures have it, though Mindee's `OpenAPI` requires it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipage_context: Option<bool>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { ActiveOptions { raw_text, polygon, confidence, rag, text_context, data_schema, multipage_context } }
+
 /// What was changed about a model's schema for one inference.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DataSchemaOptions {
     /// Whether another schema took its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replace: Option<bool>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { DataSchemaOptions { replace } }

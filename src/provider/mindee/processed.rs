@@ -1,15 +1,16 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::ActiveOptions;
+use crate::provider::{OtherMembers, Text, members::read_members};
 
 /// An inference with its result of type `R`: what Mindee calls `inference`, in all of its products.
 ///
 /// Ids are text: Mindee describes them as UUIDs, but not all that its own fixtures hold are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Processed<R> {
     /// The id of the inference.
-    pub id: String,
+    pub id: Text,
     /// The job that was enqueued for it. Absent before 2026-01-28 (history of the fixtures).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
@@ -23,37 +24,61 @@ pub struct Processed<R> {
     /// result are filled: the fixtures show members of options that are off, and the other way round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_options: Option<ActiveOptions>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+    /// Members beside `inference`. None are known, but for a few days in 2026 `job` stood there (history of the
+    /// fixtures).
+    #[serde(skip)]
+    pub beside: OtherMembers,
 }
 
+read_members! { Processed<R> { id, job, model, file, result, active_options; beside } }
+
 /// The job of an inference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Job {
     /// What enqueuing returned: by it the caller knows the inference again, and can fetch it.
-    pub id: String,
+    pub id: Text,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { Job { id } }
+
 /// The model of an inference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelRef {
     /// The id that Mindee's dashboard shows.
-    pub id: String,
+    pub id: Text,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { ModelRef { id } }
+
 /// The file of an inference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct File {
     /// The name that it was sent with. A chained inference has a name of Mindee's own making.
-    pub name: String,
+    pub name: Text,
     /// The caller's tag, echoed. Null or absent where none was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub alias: Option<String>,
+    pub alias: Option<Text>,
     /// The number of pages, from 1. Absent before 2025-07-29 (history of the fixtures).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page_count: Option<u32>,
     /// The media type that Mindee detected. Absent in old payloads.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mime_type: Option<String>,
+    pub mime_type: Option<Text>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { File { name, alias, page_count, mime_type } }

@@ -5,7 +5,9 @@ use serde::{
 };
 
 use super::{ErrorResponse, FailedInference, Mindee, Processed};
-use crate::provider::{DecodeError, InferenceKey, Payload, decode_json, read};
+use crate::provider::{
+    DecodeError, InferenceKey, OtherMembers, Payload, Text, decode_json, members::read_members,
+};
 
 /// What an endpoint of Mindee V2 is posted: a processed inference with a result of type `R`, or a failed one.
 ///
@@ -81,20 +83,25 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
 }
 
 /// All members of both forms, so that one pass is enough whatever their order.
-#[derive(Deserialize)]
 struct Wire<R> {
     inference: Option<Processed<R>>,
-    inference_id: Option<String>,
-    model_id: Option<String>,
-    file_name: Option<String>,
-    file_alias: Option<String>,
+    inference_id: Option<Text>,
+    model_id: Option<Text>,
+    file_name: Option<Text>,
+    file_alias: Option<Text>,
     error: Option<ErrorResponse>,
-    created_at: Option<String>,
+    created_at: Option<Text>,
+    other: OtherMembers,
+}
+
+read_members! {
+    Wire<R> { inference, inference_id, model_id, file_name, file_alias, error, created_at }
 }
 
 impl<R> Wire<R> {
-    fn into_response<E: Error>(self) -> Result<Response<R>, E> {
-        if let Some(processed) = self.inference {
+    fn into_response<E: Error>(mut self) -> Result<Response<R>, E> {
+        if let Some(mut processed) = self.inference.take() {
+            processed.beside = self.beside().map_err(E::custom)?;
             return Ok(Response::Processed(processed));
         }
         let inference_id = self.inference_id.ok_or_else(|| {
@@ -107,21 +114,44 @@ impl<R> Wire<R> {
             file_alias: self.file_alias,
             error: self.error,
             created_at: self.created_at.ok_or_else(|| E::missing_field("created_at"))?,
+            other: self.other,
         }))
+    }
+
+    /// All that stands beside a processed inference, even what has a meaning for a failed one.
+    fn beside(self) -> Result<OtherMembers, serde_json::Error> {
+        let mut beside = self.other;
+        beside.add("inference_id", self.inference_id)?;
+        beside.add("model_id", self.model_id)?;
+        beside.add("file_name", self.file_name)?;
+        beside.add("file_alias", self.file_alias)?;
+        beside.add("error", self.error)?;
+        beside.add("created_at", self.created_at)?;
+        Ok(beside)
     }
 }
 
 impl<'de, R: Deserialize<'de>> Deserialize<'de> for Response<R> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        read::object::<_, Wire<R>>(json)?.into_response()
+        Wire::deserialize(json)?.into_response()
     }
 }
 
 impl<R: Serialize> Serialize for Response<R> {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Processed(processed) => json.collect_map([("inference", processed)]),
+            Self::Processed(processed) => {
+                Posted { inference: processed, beside: &processed.beside }.serialize(json)
+            }
             Self::Failed(failed) => failed.serialize(json),
         }
     }
+}
+
+#[derive(Serialize)]
+#[serde(bound = "R: Serialize")]
+struct Posted<'a, R> {
+    inference: &'a Processed<R>,
+    #[serde(flatten)]
+    beside: &'a OtherMembers,
 }

@@ -1,5 +1,15 @@
-use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{
+        self,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 use serde_json::Number;
+
+use crate::provider::Text;
 
 /// The value of a field whose type is not known beforehand. Null is not one: a field without a value holds `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -7,7 +17,7 @@ use serde_json::Number;
 #[non_exhaustive]
 pub enum Value {
     /// Text; also dates (`2022-08-23`), times and the classes of a classification.
-    String(String),
+    String(Text),
     /// A boolean.
     Bool(bool),
     /// A number. Whether it was written with a decimal point is kept: `2145` or `2145.0`.
@@ -53,7 +63,7 @@ impl Value {
 impl From<serde_json::Value> for Value {
     fn from(json: serde_json::Value) -> Self {
         match json {
-            serde_json::Value::String(text) => Self::String(text),
+            serde_json::Value::String(text) => Self::String(text.into()),
             serde_json::Value::Bool(value) => Self::Bool(value),
             serde_json::Value::Number(number) => Self::Number(number),
             other => Self::Other(Box::new(other)),
@@ -61,9 +71,49 @@ impl From<serde_json::Value> for Value {
     }
 }
 
-/// Through `serde_json::Value`, which alone can read numbers where its feature `arbitrary_precision` is on somewhere.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        serde_json::Value::deserialize(json).map(Self::from)
+        json.deserialize_any(Anything)
+    }
+}
+
+struct Anything;
+
+impl<'de> de::Visitor<'de> for Anything {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.into()))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
+        Number::from_f64(number)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("expected a finite number"))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, array: A) -> Result<Value, A::Error> {
+        serde_json::Value::deserialize(SeqAccessDeserializer::new(array)).map(Value::from)
+    }
+
+    /// Where the feature `arbitrary_precision` of `serde_json` is on somewhere, numbers come this way, too.
+    fn visit_map<A: de::MapAccess<'de>>(self, object: A) -> Result<Value, A::Error> {
+        serde_json::Value::deserialize(MapAccessDeserializer::new(object)).map(Value::from)
     }
 }

@@ -3,11 +3,14 @@ use std::time::SystemTime;
 use http::request::Parts;
 
 use super::Ed25519Keys;
-use crate::signature::{
-    Encoding, Placement, Proof, Scheme, SchemeError, SignError, Signature, SignatureError,
-    TimeUnit, Tolerance,
-    doctor::Variant,
-    template::{Shape, slices},
+use crate::{
+    delivery::Redaction,
+    signature::{
+        Encoding, Placement, Proof, Scheme, SchemeError, SignError, Signature, SignatureError,
+        TimeUnit, Tolerance,
+        doctor::Variant,
+        template::{Shape, slices},
+    },
 };
 
 /// Ed25519 (RFC 8032) over a text of timestamp, body and headers, with a set of keys that can be replaced.
@@ -80,6 +83,14 @@ impl Scheme for Ed25519Template {
     fn check(&self) -> Result<(), SchemeError> {
         self.shape.check()?;
         self.keys.check()
+    }
+
+    fn check_head(&self, head: &Parts, at: SystemTime) -> Result<(), SignatureError> {
+        self.shape.read(head, b"", at).map(drop)
+    }
+
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
     }
 
     fn verify(&self, head: &Parts, body: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {

@@ -3,11 +3,14 @@ use std::{sync::Arc, time::SystemTime};
 use http::request::Parts;
 
 use super::{names::Names, read::Presented, version::Version};
-use crate::signature::{
-    KeyEncoding, Place, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
-    SignatureError, TimeUnit, Tolerance,
-    doctor::{Difference, Variant},
-    hmac_keys::HmacKeys,
+use crate::{
+    delivery::Redaction,
+    signature::{
+        KeyEncoding, Place, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
+        SignatureError, TimeUnit, Tolerance,
+        doctor::{Difference, Variant},
+        hmac_keys::HmacKeys,
+    },
 };
 
 /// Standard Webhooks 1.0.0 (github.com/standard-webhooks, `spec/standard-webhooks.md`): what Replicate, `OpenAI`,
@@ -101,6 +104,18 @@ impl StandardWebhooks {
         change(&mut other);
         other
     }
+
+    /// What the head claims, if its time is near enough.
+    fn presented<'h>(
+        &self,
+        head: &'h Parts,
+        at: SystemTime,
+    ) -> Result<Presented<'h>, SignatureError> {
+        let presented = Presented::of(&head.headers, &self.names)?;
+        let place = Place::from(&self.names.timestamp);
+        self.tolerance.check(presented.timestamp, TimeUnit::Seconds, at, &place)?;
+        Ok(presented)
+    }
 }
 
 impl Scheme for StandardWebhooks {
@@ -108,10 +123,16 @@ impl Scheme for StandardWebhooks {
         self.versions().try_for_each(Version::check)
     }
 
+    fn check_head(&self, head: &Parts, at: SystemTime) -> Result<(), SignatureError> {
+        self.presented(head, at).map(drop)
+    }
+
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
+    }
+
     fn verify(&self, head: &Parts, body: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {
-        let presented = Presented::of(&head.headers, &self.names)?;
-        let place = Place::from(&self.names.timestamp);
-        self.tolerance.check(presented.timestamp, TimeUnit::Seconds, at, &place)?;
+        let presented = self.presented(head, at)?;
         self.signer_of(&presented, head, body, at)
     }
 

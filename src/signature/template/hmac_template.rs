@@ -6,9 +6,12 @@ use super::{
     Placement,
     shape::{Shape, slices},
 };
-use crate::signature::{
-    Encoding, KeyEncoding, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
-    SignatureError, TimeUnit, Tolerance, doctor::Variant, hmac, hmac_keys::HmacKeys,
+use crate::{
+    delivery::Redaction,
+    signature::{
+        Encoding, KeyEncoding, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
+        SignatureError, TimeUnit, Tolerance, doctor::Variant, hmac, hmac_keys::HmacKeys,
+    },
 };
 
 /// HMAC-SHA256 (RFC 2104) over a text of timestamp, body and headers.
@@ -86,6 +89,14 @@ impl Scheme for HmacTemplate {
     fn check(&self) -> Result<(), SchemeError> {
         self.shape.check()?;
         self.keys.check()
+    }
+
+    fn check_head(&self, head: &Parts, at: SystemTime) -> Result<(), SignatureError> {
+        self.shape.read(head, b"", at).map(drop)
+    }
+
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
     }
 
     fn verify(&self, head: &Parts, body: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {

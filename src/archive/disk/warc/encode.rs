@@ -8,8 +8,9 @@ use super::{
     checksum::Salt,
     date,
     header::TRAILER,
-    header_writer::{HeaderWriter, urn},
+    header_writer::{HeaderWriter, Urn},
     http_head::{framing, path_and_query, write},
+    tombstone,
 };
 use crate::delivery::{Delivery, DeliveryId, Head};
 
@@ -68,20 +69,21 @@ pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
         Entry::Outcome { of, outcome } => note(*of, salt, &format!("outcome: {outcome}\r\n")),
         Entry::Repeat { of, id, received_at } => {
             let received_at = date::print(*received_at);
-            let of_urn = urn(*of);
             let block = format!(
-                "repeat-of: {of_urn}\r\nreceived-id: {}\r\nreceived-at: {received_at}\r\n",
-                urn(*id)
+                "repeat-of: {}\r\nreceived-id: {}\r\nreceived-at: {received_at}\r\n",
+                Urn(*of),
+                Urn(*id)
             );
             note(*of, salt, &block)
         }
+        Entry::Removed(tombstone) => note(tombstone.facts.id, salt, &tombstone::print(tombstone)),
     }
 }
 
 /// A small record about a delivery.
 fn note(of: DeliveryId, salt: Salt, block: &str) -> Encoded {
     let mut header = HeaderWriter::new("metadata", DeliveryId::new(), SystemTime::now());
-    header.field("WARC-Refers-To", urn(of));
+    header.field("WARC-Refers-To", Urn(of));
     with_fields(header, salt, block)
 }
 

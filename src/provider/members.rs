@@ -1,0 +1,117 @@
+/// Writes `Deserialize` for a struct that is a JSON object: one pass, unknown members kept in `other`, repeated ones
+/// refused.
+///
+/// The derive of serde reads unknown members by `flatten` only, which first copies the whole object.
+///
+/// ```ignore
+/// read_members! { File { name, mime_type, kind = "type" } }
+/// read_members! { default Invoice { total } }
+/// ```
+///
+/// A member that is absent is an error, unless its type takes null for it, as an `Option` does. With `default` it has
+/// its default, and so has a member behind a semicolon, which is not read at all.
+macro_rules! read_members {
+    (default $name:ident { $($members:tt)+ }) => {
+        $crate::provider::members::read_members! { @or_default $name [] { $($members)+ } }
+    };
+    ($name:ident $(<$($type:ident),+>)? { $($members:tt)+ }) => {
+        $crate::provider::members::read_members! { @or_null $name [$($($type),+)?] { $($members)+ } }
+    };
+    (@$absent:ident $name:ident [$($type:ident),*] { $($member:ident $(= $wire:literal)?),+ $(,)? $(; $unread:ident)? }) => {
+        impl<'de, $($type: serde::Deserialize<'de>),*> serde::Deserialize<'de> for $name<$($type),*> {
+            fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+                struct Members<T>(std::marker::PhantomData<T>);
+
+                impl<'de, $($type: serde::Deserialize<'de>),*> serde::de::Visitor<'de> for Members<$name<$($type),*>> {
+                    type Value = $name<$($type),*>;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A>(self, mut json: A) -> Result<Self::Value, A::Error>
+                    where
+                        A: serde::de::MapAccess<'de>,
+                    {
+                        use $crate::provider::{members, other_members::Keep, read};
+                        $(let mut $member = None;)+
+                        let mut other = Default::default();
+                        while let Some(name) = json.next_key::<read::Name<'de>>()? {
+                            match &*name {
+                                $(members::wire_name!($member $($wire)?) => {
+                                    read::once(&mut $member, members::wire_name!($member $($wire)?), &mut json)?;
+                                })+
+                                unknown => Keep::keep(&mut other, unknown, &mut json)?,
+                            }
+                        }
+                        Ok($name {
+                            $($member: read::$absent($member, members::wire_name!($member $($wire)?))?,)+
+                            $($unread: Default::default(),)?
+                            other,
+                        })
+                    }
+                }
+
+                json.deserialize_map(Members(std::marker::PhantomData))
+            }
+        }
+    };
+}
+
+macro_rules! wire_name {
+    ($member:ident) => {
+        stringify!($member)
+    };
+    ($member:ident $wire:literal) => {
+        $wire
+    };
+}
+
+pub(crate) use {read_members, wire_name};
+
+#[cfg(test)]
+mod tests {
+    use crate::provider::{Listed, OtherMembers};
+
+    #[derive(Debug, PartialEq)]
+    struct Thing {
+        size: u8,
+        note: Option<u8>,
+        parts: Listed<u8>,
+        kind: Option<u8>,
+        other: OtherMembers,
+    }
+
+    read_members! { Thing { size, note, parts, kind = "type" } }
+
+    #[derive(Debug, Default)]
+    struct Sparse {
+        size: u8,
+        other: OtherMembers,
+    }
+
+    read_members! { default Sparse { size } }
+
+    fn read(json: &str) -> Result<Thing, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_what_cannot_be_null_must_be_there() {
+        let least = read(r#"{"size": 1}"#).unwrap();
+        assert_eq!(least, read(r#"{"note": null, "parts": null, "size": 1}"#).unwrap());
+        assert!(read("{}").unwrap_err().contains("missing field `size`"));
+        assert!(read("[1]").unwrap_err().contains("expected an object"));
+        assert_eq!(serde_json::from_str::<Sparse>("{}").unwrap().size, 0);
+    }
+
+    #[test]
+    fn unknown_members_are_kept_and_repeated_ones_refused() {
+        let thing = read(r#"{"si\u007ae": 1, "type": 2, "n\u0065w": [1], "kind": 3}"#).unwrap();
+        assert_eq!(thing.kind, Some(2));
+        assert_eq!(thing.other.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["new", "kind"]);
+        assert!(read(r#"{"size": 1, "size": 1}"#).unwrap_err().contains("duplicate field `size`"));
+        let sparse: Sparse = serde_json::from_str(r#"{"a": 1}"#).unwrap();
+        assert_eq!(sparse.other.get("a"), Some(&1.into()));
+    }
+}

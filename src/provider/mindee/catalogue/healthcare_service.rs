@@ -1,0 +1,13 @@
+use crate::provider::words::words;
+
+words! {
+    /// What a copayment is for.
+    pub enum HealthcareService {
+        PrimaryCare = "primary_care",
+        EmergencyRoom = "emergency_room",
+        UrgentCare = "urgent_care",
+        Specialist = "specialist",
+        OfficeVisit = "office_visit",
+        Prescription = "prescription",
+    }
+}

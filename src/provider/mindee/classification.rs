@@ -1,0 +1,36 @@
+use serde::Serialize;
+
+use super::{Chained, Fields, Response};
+use crate::provider::{OtherMembers, Text, members::read_members};
+
+/// What a classification model posts. `F` is what a chained extraction is loaded into.
+pub type Classification<F = Fields> = Response<ClassificationResult<F>>;
+
+/// The result of a classification (fixture `v2/classification/default_sample.json`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ClassificationResult<F> {
+    /// What the file is.
+    pub classification: Classified<F>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+read_members! { ClassificationResult<F> { classification } }
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Classified<F> {
+    /// One of the classes of the model, such as `invoice`.
+    pub document_type: Text,
+    /// The extraction that is chained to the class. Null or absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extraction_response: Option<Box<Chained<F>>>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+read_members! { Classified<F> { document_type, extraction_response } }

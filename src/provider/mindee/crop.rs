@@ -1,0 +1,38 @@
+use serde::Serialize;
+
+use super::{Chained, Fields, Location, Response};
+use crate::provider::{OtherMembers, Text, members::read_members};
+
+/// What a crop model posts. `F` is what chained extractions are loaded into.
+pub type Crop<F = Fields> = Response<CropResult<F>>;
+
+/// The result of a crop (fixtures `v2/crop`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CropResult<F> {
+    /// The things that were found, each in its place.
+    pub crops: Vec<CropItem<F>>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+read_members! { CropResult<F> { crops } }
+
+/// A thing in a file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CropItem<F> {
+    /// What it is, such as `receipt`.
+    pub object_type: Text,
+    /// Where it is.
+    pub location: Location,
+    /// The extraction that is chained to it. Null or absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extraction_response: Option<Box<Chained<F>>>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+read_members! { CropItem<F> { object_type, location, extraction_response } }

@@ -1,0 +1,60 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Chained, Fields, Response};
+use crate::provider::{OtherMembers, Text, members::read_members};
+
+/// What a split model posts. `F` is what chained extractions are loaded into.
+pub type Split<F = Fields> = Response<SplitResult<F>>;
+
+/// The result of a split (fixtures `v2/split`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SplitResult<F> {
+    /// The documents that the file consists of.
+    pub splits: Vec<SplitItem<F>>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+read_members! { SplitResult<F> { splits } }
+
+/// A document in a file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SplitItem<F> {
+    /// The pages that it takes.
+    pub page_range: PageRange,
+    /// What it is, such as `invoice`.
+    pub document_type: Text,
+    /// The extraction that is chained to it. Null or absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extraction_response: Option<Box<Chained<F>>>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+read_members! { SplitItem<F> { page_range, document_type, extraction_response } }
+
+/// A range of pages, counted from 0, both ends included. In JSON an array of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u32; 2]", into = "[u32; 2]")]
+pub struct PageRange {
+    /// The first page.
+    pub first: u32,
+    /// The last page.
+    pub last: u32,
+}
+
+impl From<[u32; 2]> for PageRange {
+    fn from([first, last]: [u32; 2]) -> Self {
+        Self { first, last }
+    }
+}
+
+impl From<PageRange> for [u32; 2] {
+    fn from(range: PageRange) -> Self {
+        [range.first, range.last]
+    }
+}

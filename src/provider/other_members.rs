@@ -1,0 +1,84 @@
+use std::fmt;
+
+use serde::{Serialize, Serializer, de::MapAccess};
+use serde_json::Value;
+
+use super::{Text, known};
+
+/// The members of a JSON object that its type does not know: kept, and written again.
+///
+/// ```
+/// use tower_inbox::provider::mindee::File;
+///
+/// let file: File = serde_json::from_str(r#"{"name": "a.pdf", "pages_read": 3}"#)?;
+/// assert_eq!(file.other.get("pages_read"), Some(&3.into()));
+/// assert_eq!(serde_json::to_string(&file)?, r#"{"name":"a.pdf","pages_read":3}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq)]
+#[expect(
+    clippy::box_collection,
+    reason = "nearly always empty, and in every field: a pointer is all it may cost"
+)]
+pub struct OtherMembers(Option<Box<Vec<(Text, Value)>>>);
+
+impl OtherMembers {
+    /// The member of this name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.iter().find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// Names and values, as they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().flat_map(|members| &**members).map(|(name, value)| (&**name, value))
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        value: Option<impl Serialize>,
+    ) -> serde_json::Result<()> {
+        if let Some(value) = value {
+            let value = serde_json::to_value(value)?;
+            self.0.get_or_insert_default().push((name.into(), value));
+        }
+        Ok(())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl fmt::Debug for OtherMembers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for OtherMembers {
+    fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
+        json.collect_map(self.iter().filter(|_| !known::only()))
+    }
+}
+
+/// Where the members go that a type does not know.
+pub(crate) trait Keep: Default {
+    /// Reads the member behind `name`.
+    fn keep<'de, A: MapAccess<'de>>(&mut self, name: &str, members: &mut A)
+    -> Result<(), A::Error>;
+}
+
+impl Keep for OtherMembers {
+    #[cold]
+    fn keep<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        members: &mut A,
+    ) -> Result<(), A::Error> {
+        let value = members.next_value()?;
+        self.0.get_or_insert_default().push((name.into(), value));
+        Ok(())
+    }
+}
