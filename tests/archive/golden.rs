@@ -59,9 +59,8 @@ async fn write() {
         let _ = archive.append(delivery.clone()).await.unwrap();
         archive.settle(id, Outcome::failed("the first time")).await.unwrap();
         let _ = archive.append(delivery.with_id(tower_inbox::DeliveryId::new())).await.unwrap();
-        match outcome {
-            Some(outcome) => archive.settle(id, outcome).await.unwrap(),
-            None => {}
+        if let Some(outcome) = outcome {
+            archive.settle(id, outcome).await.unwrap();
         }
     }
     drop(archive);

@@ -1,6 +1,11 @@
 //! The archives of this crate, through their public doors.
 #![cfg(all(feature = "disk", feature = "testing"))]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says so by panicking"
+)]
 
 mod conformance;
 mod crashes;

@@ -34,7 +34,9 @@ fn each_flipped_bit_loses_one_delivery_at_most_and_is_reported_with_its_place() 
 fn whatever_is_done_to_a_segment_it_is_read_in_bounded_work_and_nothing_is_invented() {
     let mut dice = Dice::new(std::env::var("INBOX_SEED").map_or(1, |seed| seed.parse().unwrap()));
     for _ in 0..3000 {
-        let script: Vec<u8> = (0..4 * (1 + dice.below(8))).map(|_| dice.roll() as u8).collect();
+        let script: Vec<u8> = (0..=dice.below(8))
+            .flat_map(|_| dice.roll().to_le_bytes().into_iter().take(4))
+            .collect();
         // A failure is repeated with its script.
         let outcome = std::panic::catch_unwind(|| read(&mangle(whole().bytes.clone(), &script)));
         assert!(outcome.is_ok(), "the script is {script:?}");
