@@ -13,6 +13,7 @@ mod listed;
 mod members;
 pub mod mindee;
 pub mod mindee_v1;
+mod mismatch;
 mod model;
 mod novelties;
 mod other_members;

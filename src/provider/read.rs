@@ -44,10 +44,9 @@ where
     }
 }
 
-/// What a member is that may not have come: its default.
-#[expect(clippy::unnecessary_wraps, reason = "of one form with `or_null`")]
-pub(crate) fn or_default<T: Default, E>(slot: Option<T>, _: &'static str) -> Result<T, E> {
-    Ok(slot.unwrap_or_default())
+/// Notes that a member has come, which may come once only.
+pub(crate) fn first<E: Error>(seen: &mut bool, name: &'static str) -> Result<(), E> {
+    if std::mem::replace(seen, true) { Err(E::duplicate_field(name)) } else { Ok(()) }
 }
 
 /// Reads `null` as the default.
