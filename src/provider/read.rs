@@ -7,7 +7,7 @@ mod name;
 use std::{fmt, marker::PhantomData};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize,
     de::{Error, MapAccess, Visitor},
 };
 
@@ -47,15 +47,6 @@ where
 /// Notes that a member has come, which may come once only.
 pub(crate) fn first<E: Error>(seen: &mut bool, name: &'static str) -> Result<(), E> {
     if std::mem::replace(seen, true) { Err(E::duplicate_field(name)) } else { Ok(()) }
-}
-
-/// Reads `null` as the default.
-pub(crate) fn null_is_default<'de, D, T>(json: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Option::deserialize(json).map(Option::unwrap_or_default)
 }
 
 /// Reads one of the words of an enum.
