@@ -34,6 +34,14 @@ pub enum ArchiveError {
         /// What is wrong there.
         reason: &'static str,
     },
+    /// A later version of this crate wrote a part of the archive.
+    #[error("{} has the format {format}, which this version does not read: use a newer one", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format. This version reads 1.
+        format: u32,
+    },
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {

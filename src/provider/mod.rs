@@ -3,28 +3,49 @@
 //! A provider is a small file or folder: a type that implements [`Provider`], and for each thing that it posts a type
 //! that implements [`Payload`]. The provider of your own model is no more than that.
 
+pub mod assemblyai;
+pub mod baseten;
+pub mod bfl;
+pub mod deepgram;
+pub mod deepinfra;
+pub mod elevenlabs;
 mod error;
+pub mod extend;
+pub mod fal;
 pub mod foxyai;
+pub mod gemini;
+pub mod gladia;
+mod hidden;
+pub mod huggingface;
 mod inference;
 mod json_path;
 mod key;
 mod known;
 mod listed;
+pub mod llamacloud;
 mod members;
 pub mod mindee;
 pub mod mindee_v1;
 mod mismatch;
 mod model;
 mod novelties;
+pub mod openai;
 mod other_members;
 mod payload;
 mod profile;
 mod read;
+pub mod reducto;
+pub mod replicate;
+pub mod rossum;
+pub mod runpod;
+pub mod standard;
 mod text;
 mod unknown;
+pub mod vlmrun;
 mod words;
 
 pub use error::DecodeError;
+pub use hidden::Hidden;
 pub use inference::Inference;
 pub use key::InferenceKey;
 pub use listed::Listed;

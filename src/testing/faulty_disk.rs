@@ -1,32 +1,7 @@
-use std::{
-    io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::sync::Arc;
 
+use super::{Fault, fault::Faults};
 use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder};
-
-/// What a [`FaultyDisk`] does wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// There is room for so many more bytes, and then for none.
-    Full {
-        /// How many bytes.
-        room: usize,
-    },
-    /// Nothing can be changed.
-    ReadOnly,
-    /// Every sync fails.
-    Unsynced,
-    /// The one call that comes after so many others fails; calls that only read do not count.
-    OneCall {
-        /// How many calls go well before.
-        after: usize,
-    },
-}
 
 /// The disk of this machine, with faults on demand. Its clones share them.
 ///
@@ -47,13 +22,7 @@ pub enum Fault {
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct FaultyDisk(Arc<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    fault: Mutex<Option<Fault>>,
-    misused: AtomicBool,
-}
+pub struct FaultyDisk(pub(super) Arc<Faults>);
 
 impl FaultyDisk {
     /// A disk without faults.
@@ -72,69 +41,22 @@ impl FaultyDisk {
 
     /// Goes wrong like this from now on.
     pub fn fail(&self, fault: Fault) {
-        *self.fault() = Some(fault);
+        self.0.set(Some(fault));
     }
 
     /// Goes well from now on.
     pub fn heal(&self) {
-        *self.fault() = None;
+        self.0.set(None);
     }
 
-    /// What it does wrong at the moment. [`Fault::OneCall`] is over once it has happened.
+    /// What it does wrong at the moment. What concerns one call is over once it has happened.
     pub fn fault_now(&self) -> Option<Fault> {
-        *self.fault()
+        self.0.now()
     }
 
     /// Whether a file was written or synced after a sync of it had failed. No archive may do so: that sync would
     /// succeed, and mean nothing.
     pub fn was_misused(&self) -> bool {
-        self.0.misused.load(Ordering::Relaxed)
-    }
-
-    /// The file was used after a sync of it had failed.
-    pub(super) fn note_misuse(&self) {
-        self.0.misused.store(true, Ordering::Relaxed);
-    }
-
-    fn fault(&self) -> MutexGuard<'_, Option<Fault>> {
-        self.0.fault.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Before a call that changes something.
-    pub(super) fn change(&self) -> io::Result<()> {
-        let mut fault = self.fault();
-        match &mut *fault {
-            Some(Fault::ReadOnly) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
-            Some(Fault::OneCall { after: 0 }) => {
-                *fault = None;
-                Err(io::Error::other("this call was to fail"))
-            }
-            Some(Fault::OneCall { after }) => {
-                *after -= 1;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Before a call that makes something durable.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        match self.fault_now() {
-            Some(Fault::Unsynced) => Err(io::Error::other("this sync was to fail")),
-            _ => self.change(),
-        }
-    }
-
-    /// How many of `wanted` bytes there is room for.
-    pub(super) fn room(&self, wanted: usize) -> io::Result<usize> {
-        match &mut *self.fault() {
-            Some(Fault::Full { room: 0 }) => Err(io::ErrorKind::StorageFull.into()),
-            Some(Fault::Full { room }) => {
-                let taken = wanted.min(*room);
-                *room -= taken;
-                Ok(taken)
-            }
-            _ => Ok(wanted),
-        }
+        self.0.was_misused()
     }
 }

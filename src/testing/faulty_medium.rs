@@ -11,7 +11,7 @@ use crate::archive::{Medium, MediumFile, RealDisk};
 
 impl Medium for FaultyDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.change()?;
+        self.0.change()?;
         RealDisk.create_dir(dir)
     }
 
@@ -20,17 +20,17 @@ impl Medium for FaultyDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>> {
-        self.change()?;
+        self.0.change()?;
         RealDisk.lock(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
-        self.change()?;
+        self.0.change()?;
         Ok(faulty(self, RealDisk.create(path)?))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
-        self.change()?;
+        self.0.change()?;
         Ok(faulty(self, RealDisk.open_append(path)?))
     }
 
@@ -39,17 +39,17 @@ impl Medium for FaultyDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.change()?;
+        self.0.change()?;
         RealDisk.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.change()?;
+        self.0.change()?;
         RealDisk.remove(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.sync()?;
+        self.0.sync()?;
         RealDisk.sync_dir(dir)
     }
 }
@@ -68,7 +68,7 @@ struct FaultyFile {
 impl FaultyFile {
     fn watch_misuse(&self) {
         if self.sync_failed.load(Ordering::Relaxed) {
-            self.disk.note_misuse();
+            self.disk.0.note_misuse();
         }
     }
 }
@@ -84,9 +84,8 @@ impl MediumFile for FaultyFile {
 
     fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.watch_misuse();
-        self.disk.change()?;
         let wanted = slices.iter().map(|slice| slice.len()).sum();
-        let room = self.disk.room(wanted)?;
+        let room = self.disk.0.write(wanted)?;
         if room == wanted {
             return self.file.write_vectored(slices);
         }
@@ -96,13 +95,13 @@ impl MediumFile for FaultyFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.change()?;
+        self.disk.0.change()?;
         self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         self.watch_misuse();
-        let result = self.disk.sync();
+        let result = self.disk.0.sync();
         self.sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);
         result.and_then(|()| self.file.sync_data())
     }

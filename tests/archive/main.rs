@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
 mod conformance;
+mod crashes;
 mod faults;
+mod golden;
+mod mangled;
 mod reopening;
 
 use std::path::{Path, PathBuf};

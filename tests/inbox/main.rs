@@ -15,4 +15,5 @@ mod process;
 mod receiver;
 mod refusals;
 mod repeats;
+mod second_process;
 mod support;

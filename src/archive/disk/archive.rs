@@ -12,6 +12,7 @@ use super::{
     failure::Failure,
     handle::Handle,
     plan::Command,
+    probe::warn_if_not_durable,
     queue::Queue,
     reader::Reader,
     recovery::recover,
@@ -45,6 +46,8 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+#[doc = include_str!("../../../docs/archive.md")]
 #[derive(Clone)]
 pub struct DiskArchive(Arc<Handle>);
 
@@ -90,11 +93,14 @@ impl DiskArchive {
     }
 
     pub(super) fn open_blocking(options: DiskArchiveBuilder) -> Result<Self, ArchiveError> {
-        let DiskArchiveBuilder { path, segment_size, waiting, medium } = options;
+        let DiskArchiveBuilder { path, segment_size, waiting, probe, medium } = options;
         medium.create_dir(&path).map_err(Failure::to("create", &path))?;
         let lock_path = path.join("inbox.lock");
         let lock = medium.lock(&lock_path).map_err(Failure::to("lock", &lock_path))?;
         let lock = lock.ok_or_else(|| ArchiveError::Locked { path: path.clone() })?;
+        if probe {
+            warn_if_not_durable(&*medium, &path);
+        }
         let (index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
         let (index, queue) = (Arc::new(RwLock::new(index)), Arc::new(Queue::new(waiting)));
         let reader = Arc::new(Reader { medium, dir: path.clone(), index: Arc::clone(&index) });

@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use super::entry::Place;
+use super::{entry::Place, name::SegmentName};
 use crate::delivery::{DeliveryId, Digest, ModelName, Outcome};
 
 /// What the archive knows without reading: where each delivery lies and what became of it, in the order of the log.
@@ -12,6 +12,16 @@ pub(super) struct Index {
     by_id: HashMap<DeliveryId, usize>,
     by_bytes: HashMap<(ModelName, Digest), DeliveryId>,
     models: HashSet<ModelName>,
+    damages: Vec<Damage>,
+}
+
+/// Bytes of a segment that are no record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Damage {
+    pub(super) segment: SegmentName,
+    pub(super) offset: u64,
+    /// How many deliveries come before it.
+    pub(super) position: usize,
 }
 
 /// One delivery of the index.
@@ -68,6 +78,18 @@ impl Index {
     /// How many deliveries have no outcome yet.
     pub(super) fn pending(&self) -> usize {
         self.kept.iter().filter(|kept| kept.outcome.is_none()).count()
+    }
+
+    /// Adds bytes that are no record, behind all that was added before.
+    pub(super) fn note_damage(&mut self, segment: SegmentName, offset: u64) {
+        self.damages.push(Damage { segment, offset, position: self.kept.len() });
+    }
+
+    /// The damages before the delivery at this position, and behind the one before it.
+    pub(super) fn damages_at(&self, position: usize) -> &[Damage] {
+        let from = self.damages.partition_point(|damage| damage.position < position);
+        let to = self.damages.partition_point(|damage| damage.position <= position);
+        self.damages.get(from..to).unwrap_or_default()
     }
 
     /// One copy of each name, however many deliveries are for it.

@@ -6,6 +6,7 @@ use super::{
     medium::Medium,
     name::SegmentName,
     segment::{Fault, Segment},
+    unsynced,
     warc::Salt,
 };
 
@@ -82,6 +83,9 @@ impl Log {
     /// be left behind at each attempt while the disk fails.
     fn abandon(&self, segment: &Segment) {
         if segment.durable_length() > 0 {
+            if segment.shows_more_than_durable() {
+                unsynced::mark(&*self.medium, &self.dir, segment.name());
+            }
             return;
         }
         if let Err(error) = self.medium.remove(segment.path()) {

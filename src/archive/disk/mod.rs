@@ -4,7 +4,7 @@
 //! `request` record; an outcome or a repeat is a small `metadata` record that refers to it. Each record carries two
 //! checksums: one of the header, so that its length can be trusted, and one of all of it.
 //!
-//! `queue` → `writer` (`plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`walk`) what
+//! `queue` → `writer` (`pace`, `plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`walk`) what
 //! happens at the start. Every file is reached through `medium`.
 
 mod archive;
@@ -13,12 +13,16 @@ mod builder;
 mod entry;
 mod failure;
 mod file_io;
+mod format;
 mod handle;
 mod index;
 mod log;
 mod medium;
+mod mounts;
 mod name;
+mod pace;
 mod plan;
+mod probe;
 mod queue;
 mod reader;
 mod real_disk;
@@ -27,6 +31,7 @@ mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod unsynced;
 mod walk;
 mod warc;
 mod window;

@@ -1,9 +1,13 @@
 use std::{
     mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use super::plan::Command;
+use super::{
+    pace::{Pace, Waiting},
+    plan::Command,
+};
 use crate::archive::ArchiveError;
 
 /// What waits for the writer.
@@ -17,7 +21,21 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<Command>,
+    /// How many of these are deliveries.
+    deliveries: usize,
+    /// When the first of them came.
+    since: Option<Instant>,
+    sleep: Sleep,
     closed: bool,
+}
+
+/// What wakes the writer. To wake it is a call of the system, even where nobody sleeps.
+#[derive(Clone, Copy, Debug, Default)]
+enum Sleep {
+    #[default]
+    Awake,
+    UntilAny,
+    UntilDeliveries(usize),
 }
 
 impl Queue {
@@ -35,17 +53,30 @@ impl Queue {
         if state.waiting.len() >= self.limit {
             return Err(ArchiveError::Overloaded);
         }
-        state.waiting.push(command);
-        self.changed.notify_one();
+        let wakes = state.push(command);
+        drop(state);
+        if wakes {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
-    /// All that waits, as soon as something does; `None` once the queue is closed and empty.
-    pub(super) fn take_all(&self) -> Option<Vec<Command>> {
-        let state = self.state();
-        let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
-        let mut state =
-            self.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+    /// How many deliveries wait.
+    pub(super) fn deliveries(&self) -> usize {
+        self.state().deliveries
+    }
+
+    /// All that waits, as soon as something does and `pace` waits for no more; `None` once the queue is closed and
+    /// empty.
+    pub(super) fn take_all(&self, pace: Pace) -> Option<Vec<Command>> {
+        let mut state = self.state();
+        while let Some((sleep, patience)) = state.sleep(pace) {
+            state.sleep = sleep;
+            state = self.wait(state, patience);
+            state.sleep = Sleep::Awake;
+        }
+        state.deliveries = 0;
+        state.since = None;
         let waiting = mem::take(&mut state.waiting);
         (!waiting.is_empty()).then_some(waiting)
     }
@@ -56,8 +87,53 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    fn wait<'q>(
+        &self,
+        state: MutexGuard<'q, State>,
+        patience: Option<Duration>,
+    ) -> MutexGuard<'q, State> {
+        match patience {
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(patience) => {
+                let woken = self.changed.wait_timeout(state, patience);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Adds a command; says whether it wakes the writer.
+    fn push(&mut self, command: Command) -> bool {
+        self.deliveries += usize::from(matches!(command, Command::Append(..)));
+        self.since.get_or_insert_with(Instant::now);
+        self.waiting.push(command);
+        let wakes = match self.sleep {
+            Sleep::Awake => false,
+            Sleep::UntilAny => true,
+            Sleep::UntilDeliveries(enough) => self.deliveries >= enough,
+        };
+        if wakes {
+            self.sleep = Sleep::Awake;
+        }
+        wakes
+    }
+
+    /// For what, and how long, to sleep before all is taken; `None` if it is to be taken now.
+    fn sleep(&self, pace: Pace) -> Option<(Sleep, Option<Duration>)> {
+        if self.closed {
+            return None;
+        }
+        let Some(since) = self.since else {
+            return Some((Sleep::UntilAny, None));
+        };
+        let waiting = Waiting { deliveries: self.deliveries, since };
+        let patience = pace.patience(waiting, Instant::now())?;
+        Some((Sleep::UntilDeliveries(pace.enough(waiting)), Some(patience)))
     }
 }
 
@@ -78,7 +154,7 @@ mod tests {
         queue.push(command()).unwrap();
         queue.push(command()).unwrap();
         assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
-        assert_eq!(queue.take_all().unwrap().len(), 2);
+        assert_eq!(queue.take_all(Pace::new()).unwrap().len(), 2);
         queue.push(command()).unwrap();
     }
 
@@ -88,7 +164,7 @@ mod tests {
         queue.push(command()).unwrap();
         queue.close();
         assert!(matches!(queue.push(command()), Err(ArchiveError::Closed)));
-        assert_eq!(queue.take_all().unwrap().len(), 1);
-        assert!(queue.take_all().is_none());
+        assert_eq!(queue.take_all(Pace::new()).unwrap().len(), 1);
+        assert!(queue.take_all(Pace::new()).is_none());
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{
     entry::Place,
     file_io::read_full,
-    index::{Index, Kept},
+    index::{Damage, Index, Kept},
     medium::{Medium, MediumFile},
     name::SegmentName,
     warc::read_delivery,
@@ -35,6 +35,17 @@ impl Reader {
     pub(super) fn get(&self, id: DeliveryId) -> Result<Option<Archived>, ArchiveError> {
         let kept = self.index().get(id).cloned();
         kept.map(|kept| self.read(kept, &mut None)).transpose()
+    }
+
+    /// The damages that were found before the delivery at this position when the archive was opened.
+    pub(super) fn damages_at(&self, position: usize) -> Vec<ArchiveError> {
+        let damages = self.index().damages_at(position).to_vec();
+        let error = |damage: Damage| ArchiveError::Damaged {
+            path: self.path_now(damage.segment),
+            offset: damage.offset,
+            reason: "no record could be read there",
+        };
+        damages.into_iter().map(error).collect()
     }
 
     /// Reads one delivery. The segment that was read last is kept open in `last`.

@@ -6,13 +6,16 @@ use std::{
 use super::{
     entry::Place,
     failure::Failure,
+    format::check_formats,
     index::Index,
     log::{Log, seal},
     medium::{Medium, MediumFile},
     name::SegmentName,
     segment::Segment,
+    unsynced,
     walk::{Meaning, Step, Walk},
 };
+use crate::archive::ArchiveError;
 
 /// Reads a directory of segments into an index, repairs what a crash left, and goes on where the log ends.
 #[derive(Debug)]
@@ -27,8 +30,9 @@ pub(super) fn recover(
     medium: Arc<dyn Medium>,
     dir: PathBuf,
     segment_size: u64,
-) -> Result<(Index, Log), Failure> {
+) -> Result<(Index, Log), ArchiveError> {
     let segments = segments(&*medium, &dir)?;
+    check_formats(&*medium, &dir, &segments)?;
     let log = Log { medium, dir, segment_size, next_sequence: 1, open: None };
     let mut recovery = Recovery { index: Index::default(), log, bytes_cut: 0 };
     // The process may have died between making a file and making its name durable.
@@ -62,11 +66,12 @@ impl Recovery {
         // Of two segments that were being written the first was given up.
         self.seal_open()?;
         let (path, file) = self.open(name, sealed)?;
-        let end = self.walk(&*file, name, &path).map_err(Failure::to("read", &path))?;
+        let end = self.walk(&*file, (name, sealed), &path).map_err(Failure::to("read", &path))?;
         if sealed {
             return Ok(());
         }
         self.cut(&*file, &path, end)?;
+        let file = unsynced::settle(&*self.log.medium, &self.log.dir, name, file, end)?;
         self.log.open = Some(Segment::resume(name, path, file, end));
         if end >= self.log.segment_size { self.seal_open() } else { Ok(()) }
     }
@@ -93,7 +98,7 @@ impl Recovery {
     fn walk(
         &mut self,
         file: &dyn MediumFile,
-        name: SegmentName,
+        (name, sealed): (SegmentName, bool),
         path: &Path,
     ) -> std::io::Result<u64> {
         let mut walk = Walk::new(file, name.salt)?;
@@ -106,9 +111,14 @@ impl Recovery {
                 }
                 Step::Damage { offset, length } => {
                     end = offset + length;
+                    self.index.note_damage(name, offset);
                     tracing::warn!(path = %path.display(), offset, length, "skipped damaged bytes");
                 }
                 Step::Torn { offset } => {
+                    // An open segment is cut there; from a sealed one something was lost.
+                    if sealed {
+                        self.index.note_damage(name, offset);
+                    }
                     tracing::warn!(path = %path.display(), offset, "the end of a segment is torn");
                 }
             }
@@ -128,13 +138,13 @@ impl Recovery {
         }
     }
 
-    /// Leaves no torn end to append to, and makes durable what may be in the page cache alone.
+    /// Leaves no torn end to append to.
     fn cut(&mut self, file: &dyn MediumFile, path: &Path, end: u64) -> Result<(), Failure> {
         let length = file.len().map_err(Failure::to("read", path))?;
         if length > end {
             file.set_len(end).map_err(Failure::to("cut", path))?;
             self.bytes_cut += length - end;
         }
-        file.sync_data().map_err(Failure::to("sync", path))
+        Ok(())
     }
 }

@@ -14,7 +14,12 @@ type Found = Result<Archived, ArchiveError>;
 pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: &mpsc::Sender<Found>) {
     let mut last = None;
     let end = reader.index().len();
-    for position in 0..end {
+    for position in 0..=end {
+        for damage in reader.damages_at(position) {
+            if found.blocking_send(Err(damage)).is_err() {
+                return;
+            }
+        }
         let Some(kept) = reader.index().at(position).cloned() else {
             return;
         };

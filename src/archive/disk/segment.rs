@@ -89,6 +89,11 @@ impl Segment {
         self.good
     }
 
+    /// Whether a batch that failed could not be cut off.
+    pub(super) fn shows_more_than_durable(&self) -> bool {
+        self.file.len().is_ok_and(|length| length > self.good)
+    }
+
     fn places(&self, records: &[Encoded]) -> Vec<Place> {
         let mut offset = self.good;
         let place = |record: &Encoded| {

@@ -3,12 +3,14 @@ use std::{
     io,
     sync::{Arc, PoisonError, RwLock},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use super::{
     entry::{Entry, Place},
     index::Index,
     log::Log,
+    pace::Pace,
     plan::{Answer, Command, Plan},
     queue::Queue,
 };
@@ -32,35 +34,44 @@ impl Writer {
 
     fn run(mut self) {
         let _closing = CloseOnDrop(Arc::clone(&self.queue));
-        while let Some(commands) = self.queue.take_all() {
-            self.commit(commands);
+        let mut pace = Pace::new();
+        while let Some(commands) = self.queue.take_all(pace) {
+            pace = self.commit(commands);
         }
     }
 
-    fn commit(&mut self, commands: Vec<Command>) {
+    fn commit(&mut self, commands: Vec<Command>) -> Pace {
+        let began = Instant::now();
         let plan = Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
         for (answer, error) in plan.refused {
             answer.failed(error);
         }
         if plan.entries.is_empty() {
-            return;
+            return Pace::new();
         }
         match self.log.append(&plan.entries) {
             Ok(places) => {
-                self.remember(plan.entries, &places);
+                let told = self.remember(plan.entries, &places);
+                let now = Instant::now();
+                let pace = Pace::after(told, self.queue.deliveries(), now - began, now);
                 plan.answers.into_iter().for_each(Answer::done);
+                pace
             }
             Err(failure) => {
                 plan.answers.into_iter().for_each(|answer| answer.failed(failure.error()));
+                Pace::new()
             }
         }
     }
 
-    fn remember(&self, entries: Vec<Entry>, places: &[Place]) {
+    /// Says how many deliveries there were.
+    fn remember(&self, entries: Vec<Entry>, places: &[Place]) -> usize {
+        let mut deliveries = 0;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         for (entry, place) in entries.into_iter().zip(places) {
             match entry {
                 Entry::Delivery(delivery) => {
+                    deliveries += 1;
                     let (model, digest) = (delivery.model().clone(), delivery.digest());
                     index.insert(delivery.id(), model, digest, *place);
                 }
@@ -70,6 +81,7 @@ impl Writer {
                 Entry::Repeat { .. } => {}
             }
         }
+        deliveries
     }
 }
 
@@ -79,6 +91,6 @@ struct CloseOnDrop(Arc<Queue>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-        drop(self.0.take_all());
+        drop(self.0.take_all(Pace::new()));
     }
 }

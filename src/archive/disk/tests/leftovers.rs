@@ -6,11 +6,11 @@ use super::{
     super::{
         entry::Entry,
         name::SegmentName,
-        warc::{Salt, encode, warcinfo},
+        warc::{Salt, encode, warcinfo, warcinfo_of},
     },
     bytes, deliveries_in, delivery, segments,
 };
-use crate::archive::{Archive, DiskArchive};
+use crate::archive::{Archive, ArchiveError, DiskArchive};
 
 #[tokio::test]
 async fn a_torn_first_record_leaves_an_empty_segment_to_begin_again() {
@@ -47,4 +47,34 @@ async fn a_delivery_that_was_written_to_two_segments_is_one() {
     let archive = DiskArchive::open(dir.path()).await.unwrap();
     fs::remove_file(&segments(dir.path())[0]).unwrap();
     assert!(archive.get(b.id()).await.unwrap().is_some(), "it is read where its sync succeeded");
+}
+
+#[tokio::test]
+async fn a_later_format_is_refused_and_nothing_in_the_directory_is_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = [1, 2].map(|sequence| SegmentName { sequence, salt: Salt::random() });
+    let torn = [bytes(&[warcinfo(names[0])]), b"a torn end".to_vec()].concat();
+    fs::write(names[0].open_path(dir.path()), &torn).unwrap();
+    let later = names[1].open_path(dir.path());
+    fs::write(&later, bytes(&[warcinfo_of(names[1], 2)])).unwrap();
+    let error = DiskArchive::open(dir.path()).await.unwrap_err();
+    assert!(matches!(&error, ArchiveError::Newer { format: 2, path } if *path == later), "{error}");
+    assert_eq!(fs::read(names[0].open_path(dir.path())).unwrap(), torn);
+}
+
+#[tokio::test]
+async fn a_damaged_format_is_damage_and_no_later_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = SegmentName { sequence: 1, salt: Salt::random() };
+    let one = delivery("/m", b"a");
+    let records = [warcinfo(name), encode(&Entry::Delivery(one.clone()), name.salt)];
+    let text = String::from_utf8(bytes(&records)).unwrap();
+    fs::write(name.open_path(dir.path()), text.replace("format: 1", "format: 3")).unwrap();
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
+    assert_eq!(archive.get(one.id()).await.unwrap().unwrap().delivery, one);
+    let first = archive.scan(crate::archive::Query::all()).next().await.unwrap();
+    let path = name.open_path(dir.path());
+    assert!(
+        matches!(&first, Err(ArchiveError::Damaged { path: at, offset: 0, .. }) if *at == path)
+    );
 }

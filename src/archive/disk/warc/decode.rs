@@ -50,6 +50,23 @@ pub(in super::super) fn outcome_in(block: &[u8]) -> Option<Outcome> {
     line.strip_prefix("outcome: ")?.parse().ok()
 }
 
+/// The format of a segment that begins with these bytes; `None` where they do not say, as in a damaged one.
+pub(in super::super) fn format_in(start: &[u8], salt: Salt) -> Option<u32> {
+    let header = Header::parse(start, salt).ok()?;
+    let length = usize::try_from(header.content_length()).ok()?;
+    let block = start.get(header.len()..header.len().checked_add(length)?)?;
+    // One flipped bit must not make the whole archive look newer.
+    let holds = header.begin_checksum(salt).with(block).finish() == header.expected();
+    let lines = std::str::from_utf8(block).ok().filter(|_| holds)?;
+    let info = header.text("WARC-Type") == Some("warcinfo");
+    lines
+        .lines()
+        .filter(|_| info)
+        .find_map(|line| line.strip_prefix("inbox-format: "))?
+        .parse()
+        .ok()
+}
+
 /// The delivery in a whole record, checked against every checksum. The body shares the bytes of the record.
 pub(in super::super) fn read_delivery(
     record: &Bytes,

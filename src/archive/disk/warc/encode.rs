@@ -8,7 +8,7 @@ use super::{
     checksum::Salt,
     date,
     header::TRAILER,
-    header_writer::{HeaderWriter, urn},
+    header_writer::{HeaderWriter, Urn},
     http_head::{framing, path_and_query, write},
 };
 use crate::delivery::{Delivery, DeliveryId, Head};
@@ -38,10 +38,17 @@ impl Encoded {
     }
 }
 
+/// What a segment says of how it is to be read. A version that writes what this one would misread adds one.
+pub(in super::super) const FORMAT: u32 = 1;
+
 /// The record that every segment begins with.
 pub(in super::super) fn warcinfo(name: SegmentName) -> Encoded {
+    warcinfo_of(name, FORMAT)
+}
+
+pub(in super::super) fn warcinfo_of(name: SegmentName, format: u32) -> Encoded {
     let block = format!(
-        "software: {}/{}\r\nformat: WARC File Format 1.1\r\ninbox-format: 1\r\n\
+        "software: {}/{}\r\nformat: WARC File Format 1.1\r\ninbox-format: {format}\r\n\
          inbox-segment: {:08}\r\ninbox-salt: {}\r\n\
          description: HTTP requests as received; bodies are exact, heads are rebuilt\r\n",
         env!("CARGO_PKG_NAME"),
@@ -61,10 +68,10 @@ pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
         Entry::Outcome { of, outcome } => note(*of, salt, &format!("outcome: {outcome}\r\n")),
         Entry::Repeat { of, id, received_at } => {
             let received_at = date::print(*received_at);
-            let of_urn = urn(*of);
             let block = format!(
-                "repeat-of: {of_urn}\r\nreceived-id: {}\r\nreceived-at: {received_at}\r\n",
-                urn(*id)
+                "repeat-of: {}\r\nreceived-id: {}\r\nreceived-at: {received_at}\r\n",
+                Urn(*of),
+                Urn(*id)
             );
             note(*of, salt, &block)
         }
@@ -74,7 +81,7 @@ pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
 /// A small record about a delivery.
 fn note(of: DeliveryId, salt: Salt, block: &str) -> Encoded {
     let mut header = HeaderWriter::new("metadata", DeliveryId::new(), SystemTime::now());
-    header.field("WARC-Refers-To", urn(of));
+    header.field("WARC-Refers-To", Urn(of));
     with_fields(header, salt, block)
 }
 

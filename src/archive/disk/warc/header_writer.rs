@@ -1,4 +1,7 @@
-use std::{fmt::Display, time::SystemTime};
+use std::{
+    fmt::{self, Display, Write},
+    time::SystemTime,
+};
 
 use super::{
     checksum::{Checksum, Salt},
@@ -11,30 +14,43 @@ use crate::delivery::DeliveryId;
 /// readers look for its end.
 const LONGEST: usize = 66 * 1024;
 
+/// As long as the header and the head of a usual request together, so that a record takes one allocation.
+const USUAL: usize = 2048;
+
 /// Writes the header of a record, field by field, and the checksums last.
 pub(super) struct HeaderWriter(Vec<u8>);
 
 impl HeaderWriter {
     pub(super) fn new(kind: &str, id: DeliveryId, date: SystemTime) -> Self {
-        let mut header = Self(MAGIC.to_vec());
+        let mut bytes = Vec::with_capacity(USUAL);
+        bytes.extend_from_slice(MAGIC);
+        let mut header = Self(bytes);
         header.field("WARC-Type", kind);
-        header.field("WARC-Record-ID", urn(id));
+        header.field("WARC-Record-ID", Urn(id));
         header.field("WARC-Date", date::print(date));
         header
     }
 
     pub(super) fn field(&mut self, name: &str, value: impl Display) {
-        self.raw_field(name, value.to_string().as_bytes());
+        self.begin(name);
+        // It fails only where a part of `value` does, and none does.
+        let _ = write!(Value { bytes: &mut self.0, room: LONGEST }, "{value}");
+        self.end();
     }
 
-    /// A field whose value need not be text. A line break would begin another field, and becomes a space.
+    /// A field whose value need not be text.
     pub(super) fn raw_field(&mut self, name: &str, value: &[u8]) {
+        self.begin(name);
+        Value { bytes: &mut self.0, room: LONGEST }.push(value);
+        self.end();
+    }
+
+    fn begin(&mut self, name: &str) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");
-        self.0.extend(value.iter().take(LONGEST).map(|byte| match byte {
-            b'\r' | b'\n' => b' ',
-            other => *other,
-        }));
+    }
+
+    fn end(&mut self) {
         self.0.extend_from_slice(b"\r\n");
     }
 
@@ -47,12 +63,43 @@ impl HeaderWriter {
         let [start, rest] = block;
         let record = Checksum::new(salt).with(&self.0).with(start).with(rest).finish();
         self.field("Inbox-Checksum", format_args!("crc32:{record:08x}"));
-        self.0.extend_from_slice(b"\r\n");
+        self.end();
         self.0
     }
 }
 
+/// The value of a field in the making. A line break would begin another field, and becomes a space.
+struct Value<'h> {
+    bytes: &'h mut Vec<u8>,
+    room: usize,
+}
+
+impl Value<'_> {
+    fn push(&mut self, part: &[u8]) {
+        let part = part.get(..self.room).unwrap_or(part);
+        self.room -= part.len();
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(part);
+        for byte in self.bytes.get_mut(start..).into_iter().flatten() {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+    }
+}
+
+impl Write for Value<'_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.push(part.as_bytes());
+        Ok(())
+    }
+}
+
 /// How WARC writes an id.
-pub(super) fn urn(id: DeliveryId) -> String {
-    format!("<urn:uuid:{id}>")
+pub(super) struct Urn(pub(super) DeliveryId);
+
+impl Display for Urn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<urn:uuid:{}>", self.0)
+    }
 }

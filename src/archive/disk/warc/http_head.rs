@@ -15,6 +15,9 @@ const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCOD
 /// How much of the sender's framing is kept, in bytes. Honest senders need some thirty.
 const MOST_FRAMING: usize = 64 * 1024;
 
+/// As long as a usual head, in bytes.
+const USUAL: usize = 1024;
+
 /// What is told of the framing apart from the head.
 pub(super) struct Framing {
     /// The head in the record got a `content-length` that the sender did not send.
@@ -44,12 +47,14 @@ pub(super) fn framing(headers: &HeaderMap, body_length: usize) -> Framing {
 
 /// Request line, header lines and blank line.
 pub(super) fn write(head: &Head, body_length: usize) -> Vec<u8> {
-    let mut text = format!("{} {} HTTP/1.1\r\n", head.method(), path_and_query(head)).into_bytes();
+    let mut text = Vec::with_capacity(USUAL);
+    let mut push = |parts: [&[u8]; 4]| parts.iter().for_each(|part| text.extend_from_slice(part));
+    let method = head.method().as_str().as_bytes();
+    push([method, b" ", path_and_query(head).as_bytes(), b" HTTP/1.1\r\n"]);
     for (name, value) in head.headers().iter().filter(|(name, _)| !FRAMING.contains(name)) {
-        text.extend_from_slice(&line(name, value));
-        text.extend_from_slice(b"\r\n");
+        push([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
-    text.extend_from_slice(format!("content-length: {body_length}\r\n\r\n").as_bytes());
+    push([b"content-length: ", body_length.to_string().as_bytes(), b"\r\n", b"\r\n"]);
     text
 }
 

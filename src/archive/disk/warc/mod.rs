@@ -9,6 +9,8 @@ mod header_writer;
 mod http_head;
 
 pub(super) use checksum::{Checksum, Salt};
-pub(super) use decode::{Kind, kind_of, outcome_in, read_delivery};
-pub(super) use encode::{Encoded, encode, warcinfo};
+pub(super) use decode::{Kind, format_in, kind_of, outcome_in, read_delivery};
+#[cfg(test)]
+pub(super) use encode::warcinfo_of;
+pub(super) use encode::{Encoded, FORMAT, encode, warcinfo};
 pub(super) use header::{Flaw, Header, MAGIC, TRAILER};

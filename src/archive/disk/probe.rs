@@ -1,0 +1,76 @@
+//! Whether the disk keeps what is synced, as far as that can be seen from here.
+
+use std::{
+    fs,
+    io::{self, IoSlice},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{
+    medium::Medium,
+    mounts::{is_in_memory, type_of},
+};
+
+/// How many small writes are synced. On a disk that takes 5 ms for each that is 40 ms.
+const SYNCS: u32 = 8;
+
+/// The fastest drives take some 20 µs for a sync, which is 50 000 a second: they have capacitors, and still have to be
+/// told. Who takes less than this for each did not tell any drive.
+const IMPLAUSIBLE: Duration = Duration::from_micros(10);
+
+/// Warns where a receipt would not outlive the power.
+pub(super) fn warn_if_not_durable(medium: &dyn Medium, dir: &Path) {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let path = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let kind = type_of(&mountinfo, &path.to_string_lossy());
+    let path = dir.display();
+    if let Some(kind) = kind.filter(|kind| is_in_memory(kind)) {
+        tracing::warn!(%path, kind, "the archive is in memory: nothing of it outlives the machine");
+        return;
+    }
+    match fastest_sync(medium, dir) {
+        Ok(fastest) if fastest < IMPLAUSIBLE => {
+            tracing::warn!(%path, kind, ?fastest, "syncs are too fast to be true: a power failure may lose deliveries");
+        }
+        Ok(fastest) => tracing::debug!(%path, kind, ?fastest, "syncs take their time"),
+        Err(error) => tracing::debug!(%path, kind, %error, "cannot try how long a sync takes"),
+    }
+}
+
+fn fastest_sync(medium: &dyn Medium, dir: &Path) -> io::Result<Duration> {
+    let path = dir.join("inbox.probe");
+    // One that was killed may have left it.
+    drop(medium.remove(&path));
+    let file = medium.create(&path)?;
+    let sync = || {
+        file.write_vectored(&[IoSlice::new(b"probe")])?;
+        let begun = Instant::now();
+        file.sync_data().map(|()| begun.elapsed())
+    };
+    let times: io::Result<Vec<_>> = (0..SYNCS).map(|_| sync()).collect();
+    drop(medium.remove(&path));
+    Ok(times?.into_iter().min().unwrap_or(Duration::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::real_disk::RealDisk, *};
+
+    #[test]
+    fn a_probe_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("inbox.probe"), "left by another").unwrap();
+        assert!(fastest_sync(&RealDisk, dir.path()).unwrap() > Duration::ZERO);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn memory_is_known_for_what_it_is() {
+        // A directory of which every Linux has one in memory.
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        if Path::new("/dev/shm").is_dir() && !mountinfo.is_empty() {
+            assert!(type_of(&mountinfo, "/dev/shm/inbox").is_some_and(is_in_memory));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    path::Path,
+};
+
+use super::{call::Call, choice::Choice, content::Content, names::Names};
+
+/// A whole disk at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    block: usize,
+    pub(super) names: Names,
+    files: Vec<Content>,
+}
+
+impl Image {
+    pub(super) fn new(block: usize) -> Self {
+        Self { block: block.max(1), names: Names::default(), files: Vec::new() }
+    }
+
+    pub(super) fn apply(&mut self, call: &Call) {
+        let block = self.block;
+        match call {
+            Call::Create(path) => {
+                self.names.link(path, self.files.len());
+                self.files.push(Content::default());
+            }
+            Call::Rename(from, to) => self.names.rename(from, to),
+            Call::Remove(path) => self.names.unlink(path),
+            Call::SyncDir(dir) => self.names.sync(dir),
+            Call::Append(file, bytes) => self.change(*file, |one| one.append(bytes, block)),
+            Call::Cut(file, length) => self.change(*file, |one| one.cut(*length)),
+            Call::Sync(file) => self.change(*file, Content::sync),
+            Call::Forget(file) => self.change(*file, Content::forget),
+        }
+    }
+
+    fn change(&mut self, file: usize, change: impl FnOnce(&mut Content)) {
+        if let Some(content) = self.files.get_mut(file) {
+            change(content);
+        }
+    }
+
+    pub(super) fn file(&self, path: &Path) -> Option<usize> {
+        self.names.now.get(path).copied()
+    }
+
+    /// The number of the file that is created next.
+    pub(super) fn next_file(&self) -> usize {
+        self.files.len()
+    }
+
+    /// What programs see of a file.
+    pub(super) fn bytes(&self, file: usize) -> &[u8] {
+        self.files.get(file).map_or(&[], |content| &content.now)
+    }
+
+    /// What a crash leaves of the disk. All of that is durable.
+    pub(super) fn crashed(&self, choice: &mut dyn Choice, fill: u8) -> Self {
+        let mut left = Self::new(self.block);
+        let mut names = self.names.crashed(choice);
+        for file in names.values_mut() {
+            let bytes = self.files.get(*file).map(|content| content.crashed(choice, fill));
+            *file = left.files.len();
+            left.files.push(Content::durable(bytes.unwrap_or_default()));
+        }
+        left.names = Names::durable(names);
+        left
+    }
+
+    /// The same for the same files with the same bytes.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (path, file) in &self.names.now {
+            (path, self.bytes(*file)).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}

@@ -1,0 +1,124 @@
+use std::{
+    any::Any,
+    ffi::OsString,
+    io::{self, IoSlice},
+    path::Path,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder, Medium, MediumFile, RealDisk};
+
+/// The disk of this machine, each sync of which takes longer by a fixed time: for measurements.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use tower_inbox::{Archive, DiskArchive, testing::{Sample, SlowDisk}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("inbox");
+/// let disk = SlowDisk::new(Duration::from_millis(5));
+/// let archive = disk.open(DiskArchive::builder(&path)).await?;
+/// let began = Instant::now();
+/// archive.append(Sample::of("/m").delivery()).await?;
+/// assert!(began.elapsed() >= Duration::from_millis(5));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct SlowDisk {
+    delay: Duration,
+}
+
+impl SlowDisk {
+    /// Each sync takes longer by `delay`.
+    pub fn new(delay: Duration) -> Self {
+        Self { delay }
+    }
+
+    /// Opens an archive on this disk.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`DiskArchive::open`].
+    pub async fn open(&self, archive: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
+        archive.medium(Arc::new(*self)).open().await
+    }
+
+    fn slow(self, file: Box<dyn MediumFile>) -> Box<dyn MediumFile> {
+        Box::new(SlowFile { disk: self, file })
+    }
+}
+
+impl Medium for SlowDisk {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.create_dir(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        RealDisk.list(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>> {
+        RealDisk.lock(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+        RealDisk.create(path).map(|file| self.slow(file))
+    }
+
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+        RealDisk.open_append(path).map(|file| self.slow(file))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+        RealDisk.open_read(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(dir)?;
+        thread::sleep(self.delay);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct SlowFile {
+    disk: SlowDisk,
+    file: Box<dyn MediumFile>,
+}
+
+impl MediumFile for SlowFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.file.write_vectored(slices)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        thread::sleep(self.disk.delay);
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Opens what a crash left, checks what is owed, goes on, and crashes again.
+
+use std::collections::HashSet;
+
+use tower_inbox::{
+    DiskArchive, Outcome,
+    archive::{Archive, ArchiveError, Archived, Query},
+    testing::{ModelDisk, Sample},
+};
+
+use super::{
+    driver::Driver,
+    options,
+    promises::{Answer, Promises, What},
+};
+
+/// Counts what was tried, so that a test can say that it was enough.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// The moments at which the machine or the program died.
+    pub(crate) crash_points: usize,
+    /// The disks that were left, and opened again.
+    pub(crate) disks: usize,
+    /// Bytes that were no record, between others.
+    pub(crate) damages: usize,
+}
+
+pub(crate) struct Verifier {
+    pub(crate) segment_size: u64,
+    pub(crate) tally: Tally,
+    pub(crate) runtime: tokio::runtime::Runtime,
+}
+
+impl Verifier {
+    pub(crate) fn new(segment_size: u64) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Self { segment_size, tally: Tally::default(), runtime }
+    }
+
+    pub(crate) fn open(&self, disk: &ModelDisk) -> Result<DiskArchive, ArchiveError> {
+        self.runtime.block_on(disk.open(options(self.segment_size)))
+    }
+
+    pub(crate) fn scan(&mut self, archive: &DiskArchive) -> Vec<Archived> {
+        self.runtime.block_on(async {
+            let (mut scan, mut found) = (archive.scan(Query::all()), Vec::new());
+            while let Some(entry) = scan.next().await {
+                match entry {
+                    Ok(archived) => found.push(archived),
+                    Err(ArchiveError::Damaged { .. }) => self.tally.damages += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            found
+        })
+    }
+
+    /// Checks what is owed on this disk, sends all of it again and something new, and so makes a history to crash in.
+    pub(crate) fn go_on(&mut self, disk: &ModelDisk, promises: &mut Promises) -> Driver {
+        self.tally.disks += 1;
+        let mut driver = Driver::new(disk.clone());
+        let archive = self.open(disk).unwrap();
+        let found = self.scan(&archive);
+        let mut shown = promises.clone();
+        shown.check(&found);
+        for delivery in promises.sent.clone().into_values() {
+            let known = found.iter().find(|one| one.delivery.body() == delivery.body());
+            let again = Sample::of(delivery.model().as_str()).body(delivery.body().clone());
+            driver.ask(&archive, What::Append(again.delivery()));
+            let Answer::Receipt(receipt) = &driver.asked.last().unwrap().answer else {
+                panic!("appending does not go on: {:?}", driver.asked.last());
+            };
+            if let Some(known) = known {
+                assert!(receipt.is_repeat() && receipt.id() == known.delivery.id());
+            }
+        }
+        let new = Sample::of("/m").body("behind the crash").delivery();
+        driver.ask(&archive, What::Append(new.clone()));
+        driver.ask(&archive, What::Settle(new.id(), Outcome::dead("behind the crash")));
+        assert!(matches!(driver.asked.last().unwrap().answer, Answer::Settled));
+        let kept = self.runtime.block_on(archive.get(new.id())).unwrap().unwrap();
+        assert_eq!(kept.delivery, new, "it lies elsewhere than where it was written");
+        // What the open archive showed is owed from then on; a crash before that owes what was owed.
+        *promises = shown;
+        driver
+    }
+
+    /// Checks what is owed on this disk, and that appending goes on.
+    pub(crate) fn check(&mut self, disk: &ModelDisk, mut promises: Promises) {
+        self.tally.disks += 1;
+        let archive = self.open(disk).unwrap();
+        promises.check(&self.scan(&archive));
+        let new = Sample::of("/m").body("the last").delivery();
+        let receipt = self.runtime.block_on(archive.append(new.clone())).unwrap();
+        assert!(!receipt.is_repeat());
+        let kept = self.runtime.block_on(archive.get(new.id())).unwrap().unwrap();
+        assert_eq!(kept.delivery, new, "it lies elsewhere than where it was written");
+    }
+
+    /// Crashes at every moment of a history, in every way, and checks what is left, `depth` crashes deep.
+    pub(crate) fn crash_everywhere(&mut self, driver: &Driver, owed: &Promises, depth: usize) {
+        for calls in 0..=driver.disk.calls() {
+            self.tally.crash_points += 1;
+            let promises = owed.until(calls, &driver.asked);
+            let mut seen = HashSet::new();
+            let crash = driver.disk.crash_after(calls);
+            let left = crash.clone().each().filter(|disk| seen.insert(disk.fingerprint()));
+            for disk in left.chain([crash.of_the_program()]) {
+                self.crash_again(&disk, &promises, depth);
+            }
+        }
+    }
+
+    fn crash_again(&mut self, disk: &ModelDisk, promises: &Promises, depth: usize) {
+        if depth == 0 {
+            self.check(disk, promises.clone());
+            return;
+        }
+        let mut shown = promises.clone();
+        let driver = self.go_on(disk, &mut shown);
+        if depth == 1 {
+            let end = driver.disk.crash_after(driver.disk.calls()).barest();
+            self.check(&end, shown.until(usize::MAX, &driver.asked));
+        } else {
+            self.crash_everywhere(&driver, promises, depth - 2);
+            self.crash_everywhere_shown(&driver, &shown);
+        }
+    }
+
+    /// What was shown when the archive was open is owed at the end.
+    fn crash_everywhere_shown(&mut self, driver: &Driver, shown: &Promises) {
+        let end = driver.disk.calls();
+        let promises = shown.until(end, &driver.asked);
+        self.check(&driver.disk.crash_after(end).barest(), promises);
+    }
+}

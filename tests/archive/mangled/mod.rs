@@ -1,0 +1,42 @@
+//! Segments that are not what was written. `fuzz/` does the same without end.
+
+mod body;
+
+use body::{mangle, read, whole};
+use tower_inbox::testing::Dice;
+
+#[test]
+fn a_segment_that_is_not_mangled_is_read_whole() {
+    let found = read(&whole().bytes);
+    assert_eq!((found.deliveries, found.cut), (whole().deliveries.len(), 0));
+    assert!(found.damages.is_empty());
+}
+
+#[test]
+fn each_flipped_bit_loses_one_delivery_at_most_and_is_reported_with_its_place() {
+    let whole = whole();
+    // Each byte with one of its bits; `one_flipped_bit_loses_at_most_one_record` takes each bit of the reader alone.
+    for at in 0..whole.bytes.len() {
+        let mut bytes = whole.bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        let found = read(&bytes);
+        assert!(found.deliveries + 1 >= whole.deliveries.len(), "byte {at}: {found:?}");
+        let reported = match found.damages.as_slice() {
+            [(path, offset)] => *path == whole.path && *offset <= at as u64,
+            [] => at >= bytes.len() - found.cut,
+            _ => false,
+        };
+        assert!(reported, "byte {at}: {found:?}");
+    }
+}
+
+#[test]
+fn whatever_is_done_to_a_segment_it_is_read_in_bounded_work_and_nothing_is_invented() {
+    let mut dice = Dice::new(std::env::var("INBOX_SEED").map_or(1, |seed| seed.parse().unwrap()));
+    for _ in 0..3000 {
+        let script: Vec<u8> = (0..4 * (1 + dice.below(8))).map(|_| dice.roll() as u8).collect();
+        // A failure is repeated with its script.
+        let outcome = std::panic::catch_unwind(|| read(&mangle(whole().bytes.clone(), &script)));
+        assert!(outcome.is_ok(), "the script is {script:?}");
+    }
+}
