@@ -78,12 +78,13 @@ fn inflict(body: &mut Vec<u8>, damage: &Damage) {
     }
     let length = body.len();
     match damage {
-        Damage::Set(at, byte) => body[at.index(length)] = *byte,
+        Damage::Set(at, byte) => at.get_mut(body).clone_from(byte),
         Damage::Cut(at) => body.truncate(at.index(length)),
         Damage::Repeat(from, to) => {
             let (from, to) = (from.index(length), to.index(length));
-            let piece = body[from.min(to)..from.max(to)].to_vec();
-            body.splice(from..from, piece);
+            let piece = body.drain(from.min(to)..from.max(to)).collect::<Vec<_>>();
+            let at = from.min(to);
+            body.splice(at..at, piece.repeat(2));
         }
         Damage::Insert(at, piece) => {
             let at = at.index(length);
@@ -124,7 +125,9 @@ proptest! {
     fn damaged_payloads_do_not_panic(which in 0..6_usize, damages in prop::collection::vec(damage(), 1..6)) {
         let originals = originals();
         let mut body = originals[which % originals.len()].clone();
-        damages.iter().for_each(|damage| inflict(&mut body, damage));
+        for damage in &damages {
+            inflict(&mut body, damage);
+        }
         decode_all(&Bytes::from(body));
     }
 
