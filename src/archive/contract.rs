@@ -38,7 +38,8 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// If the archive cannot be read.
     fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>>;
 
-    /// A delivery with its exact body and its latest outcome; `None` where there is no such delivery. Changes nothing.
+    /// A delivery with its exact body and its latest outcome; `None` where there is no such delivery, or it was removed.
+    /// Changes nothing.
     ///
     /// # Errors
     ///
@@ -48,6 +49,18 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// All deliveries that `query` selects, in the order in which they were archived. Changes nothing. What is
     /// appended while the scan runs may be missing from it.
     fn scan(&self, query: Query) -> Entries;
+
+    /// Removes heads and bodies of all deliveries that `query` selects, settled or not, and says of how many. On return
+    /// they are gone for good, also after a crash.
+    ///
+    /// What stays of each is its line in the ledger: id, model, digest, time of receipt and latest outcome. So its bytes
+    /// are still known as a repeat, and its outcome can be asked for and settled; [`get`](Archive::get) and
+    /// [`scan`](Archive::scan) do not find it any more. What is appended while the work goes on may stay.
+    ///
+    /// # Errors
+    ///
+    /// If something could not be removed. A part may be gone; what is not can be removed by the same query again.
+    fn remove(&self, query: Query) -> Work<u64>;
 }
 
 /// An archive that is shared is an archive.
@@ -70,6 +83,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn scan(&self, query: Query) -> Entries {
         (**self).scan(query)
+    }
+
+    fn remove(&self, query: Query) -> Work<u64> {
+        (**self).remove(query)
     }
 }
 

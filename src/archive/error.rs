@@ -12,6 +12,27 @@ pub enum ArchiveError {
         /// The directory of the archive.
         path: PathBuf,
     },
+    /// The archive was opened to be read only.
+    #[error("the archive {} was opened to be read only: open it for writing", path.display())]
+    ReadOnly {
+        /// The directory of the archive.
+        path: PathBuf,
+    },
+    /// The disk is nearly full. What is left is for outcomes, for recovery and for removing. New deliveries are taken
+    /// again as soon as there is more.
+    #[error(
+        "the disk of the archive {} has {free} bytes left, and new deliveries are refused below {least}: remove old \
+         deliveries, or give it more room",
+        path.display()
+    )]
+    NoSpace {
+        /// The directory of the archive.
+        path: PathBuf,
+        /// How many bytes are free.
+        free: u64,
+        /// How many must be.
+        least: u64,
+    },
     /// More waits to be written than the archive lets wait.
     #[error("the archive has too much waiting to be written: try again in a moment")]
     Overloaded,

@@ -25,9 +25,21 @@ pub struct MemoryArchive(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    entries: Vec<Archived>,
+    entries: Vec<Entry>,
     by_id: HashMap<DeliveryId, usize>,
     by_bytes: HashMap<(ModelName, Digest), DeliveryId>,
+}
+
+struct Entry {
+    /// `None` once it was removed.
+    delivery: Option<Delivery>,
+    outcome: Option<Outcome>,
+}
+
+impl Entry {
+    fn archived(&self) -> Option<Archived> {
+        Some(Archived::new(self.delivery.clone()?, self.outcome.clone()))
+    }
 }
 
 impl MemoryArchive {
@@ -50,11 +62,11 @@ impl State {
         let id = delivery.id();
         self.by_bytes.insert(bytes, id);
         self.by_id.insert(id, self.entries.len());
-        self.entries.push(Archived::new(delivery, None));
+        self.entries.push(Entry { delivery: Some(delivery), outcome: None });
         Receipt::fresh(id)
     }
 
-    fn get(&self, id: DeliveryId) -> Option<&Archived> {
+    fn get(&self, id: DeliveryId) -> Option<&Entry> {
         self.entries.get(*self.by_id.get(&id)?)
     }
 
@@ -62,6 +74,22 @@ impl State {
         let place = self.by_id.get(&id).and_then(|place| self.entries.get_mut(*place));
         place.ok_or(ArchiveError::Unknown { id })?.outcome = Some(outcome);
         Ok(())
+    }
+
+    fn selected(&self, query: &Query) -> Vec<Archived> {
+        let all = self.entries.iter().filter_map(Entry::archived);
+        all.filter(|archived| query.selects(archived)).collect()
+    }
+
+    fn remove(&mut self, query: &Query) -> u64 {
+        let selected =
+            |entry: &Entry| entry.archived().is_some_and(|archived| query.selects(&archived));
+        let mut removed = 0;
+        for entry in self.entries.iter_mut().filter(|entry| selected(entry)) {
+            entry.delivery = None;
+            removed += 1;
+        }
+        removed
     }
 }
 
@@ -75,28 +103,26 @@ impl Archive for MemoryArchive {
     }
 
     fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>> {
-        let outcome = self.state().get(id).and_then(|archived| archived.outcome.clone());
+        let outcome = self.state().get(id).and_then(|entry| entry.outcome.clone());
         Box::pin(ready(Ok(outcome)))
     }
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
-        Box::pin(ready(Ok(self.state().get(id).cloned())))
+        Box::pin(ready(Ok(self.state().get(id).and_then(Entry::archived))))
     }
 
     fn scan(&self, query: Query) -> Entries {
-        let found: Vec<_> = self
-            .state()
-            .entries
-            .iter()
-            .filter(|archived| query.selects(archived))
-            .cloned()
-            .collect();
+        let found = self.state().selected(&query);
         let (sender, receiver) = mpsc::channel(found.len().max(1));
         for archived in found {
             // There is room for each, and the receiver is still here.
             let _ = sender.try_send(Ok(archived));
         }
         Entries::from_channel(receiver)
+    }
+
+    fn remove(&self, query: Query) -> Work<u64> {
+        Box::pin(ready(Ok(self.state().remove(&query))))
     }
 }
 

@@ -9,13 +9,17 @@ mod entries;
 mod error;
 mod memory;
 mod query;
+#[cfg(feature = "disk")]
+mod query_text;
 
 pub use contract::{Archive, Archived, Work};
 #[cfg(feature = "disk")]
-pub use disk::{DiskArchive, DiskArchiveBuilder};
+pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{Medium, MediumFile, RealDisk};
 pub use entries::Entries;
 pub use error::ArchiveError;
 pub use memory::MemoryArchive;
 pub use query::Query;
+#[cfg(feature = "disk")]
+use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};

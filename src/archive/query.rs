@@ -1,9 +1,9 @@
 use std::time::SystemTime;
 
 use super::Archived;
-use crate::delivery::{Delivery, ModelName, Outcome, OutcomeKind};
+use crate::delivery::{DeliveryId, ModelName, Outcome, OutcomeKind};
 
-/// Selects deliveries of an archive: by model, by time of receipt, by outcome. All of them without another word.
+/// Selects deliveries of an archive: by id, by model, by time of receipt, by outcome. All of them without another word.
 ///
 /// ```
 /// use tower_inbox::archive::Query;
@@ -15,17 +15,19 @@ use crate::delivery::{Delivery, ModelName, Outcome, OutcomeKind};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    model: Option<ModelName>,
-    since: Option<SystemTime>,
-    before: Option<SystemTime>,
-    outcome: Wanted,
+    pub(super) id: Option<DeliveryId>,
+    pub(super) model: Option<ModelName>,
+    pub(super) since: Option<SystemTime>,
+    pub(super) before: Option<SystemTime>,
+    pub(super) outcome: Wanted,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-enum Wanted {
+pub(super) enum Wanted {
     #[default]
     Any,
     Pending,
+    Settled,
     Outcome(OutcomeKind),
 }
 
@@ -33,6 +35,12 @@ impl Query {
     /// Every delivery.
     pub fn all() -> Self {
         Self::default()
+    }
+
+    /// Only this one.
+    pub fn id(mut self, id: DeliveryId) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// Only those for this model.
@@ -65,9 +73,17 @@ impl Query {
         self
     }
 
+    /// Only those that are done with: their latest outcome is another than failed, which will be tried again.
+    pub fn settled(mut self) -> Self {
+        self.outcome = Wanted::Settled;
+        self
+    }
+
     /// Whether `archived` is one of the selected.
     pub fn selects(&self, archived: &Archived) -> bool {
-        self.selects_delivery(&archived.delivery) && self.selects_outcome(archived.outcome.as_ref())
+        let Archived { delivery, outcome } = archived;
+        self.selects_facts(delivery.id(), delivery.model(), delivery.received_at())
+            && self.selects_outcome(outcome.as_ref())
     }
 
     /// Whether a delivery with this latest outcome can be one of the selected.
@@ -75,13 +91,21 @@ impl Query {
         match self.outcome {
             Wanted::Any => true,
             Wanted::Pending => outcome.is_none(),
+            Wanted::Settled => outcome.is_some_and(|outcome| outcome.kind() != OutcomeKind::Failed),
             Wanted::Outcome(kind) => outcome.is_some_and(|outcome| outcome.kind() == kind),
         }
     }
 
-    fn selects_delivery(&self, delivery: &Delivery) -> bool {
-        self.model.as_ref().is_none_or(|model| model == delivery.model())
-            && self.since.is_none_or(|since| since <= delivery.received_at())
-            && self.before.is_none_or(|before| delivery.received_at() < before)
+    /// Whether a delivery of which this is known can be one of the selected.
+    pub fn selects_facts(
+        &self,
+        id: DeliveryId,
+        model: &ModelName,
+        received_at: SystemTime,
+    ) -> bool {
+        self.id.is_none_or(|wanted| wanted == id)
+            && self.model.as_ref().is_none_or(|wanted| wanted == model)
+            && self.since.is_none_or(|since| since <= received_at)
+            && self.before.is_none_or(|before| received_at < before)
     }
 }

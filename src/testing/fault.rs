@@ -15,6 +15,11 @@ pub enum Fault {
         /// How many bytes.
         room: usize,
     },
+    /// It says that so many bytes are free. Writing goes well.
+    Free {
+        /// How many bytes.
+        bytes: u64,
+    },
     /// Nothing can be changed.
     ReadOnly,
     /// Every sync fails.

@@ -59,4 +59,12 @@ impl FaultyDisk {
     pub fn was_misused(&self) -> bool {
         self.0.was_misused()
     }
+
+    /// How many bytes it says are free, where it does not ask the disk.
+    pub(super) fn free(&self) -> Option<u64> {
+        match self.fault_now() {
+            Some(Fault::Free { bytes }) => Some(bytes),
+            _ => None,
+        }
+    }
 }

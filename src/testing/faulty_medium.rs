@@ -52,6 +52,10 @@ impl Medium for FaultyDisk {
         self.0.sync()?;
         RealDisk.sync_dir(dir)
     }
+
+    fn free_space(&self, dir: &Path) -> io::Result<u64> {
+        self.free().map_or_else(|| RealDisk.free_space(dir), Ok)
+    }
 }
 
 fn faulty(disk: &FaultyDisk, file: Box<dyn MediumFile>) -> Box<dyn MediumFile> {

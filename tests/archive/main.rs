@@ -6,7 +6,10 @@ mod conformance;
 mod crashes;
 mod faults;
 mod golden;
+mod living;
 mod mangled;
+mod read_only;
+mod removing;
 mod reopening;
 
 use std::path::{Path, PathBuf};
@@ -39,7 +42,8 @@ async fn deliveries_in(path: &Path) -> Vec<Delivery> {
 /// The segments of an archive, in the order of the log.
 fn segments(path: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
-    let mut segments: Vec<_> = files.filter(|file| !file.ends_with("inbox.lock")).collect();
+    let mut segments: Vec<_> =
+        files.filter(|file| file.to_string_lossy().contains(".warc")).collect();
     segments.sort();
     segments
 }

@@ -71,7 +71,7 @@ async fn kill_under_load(directory: &Path, sent: &Sent, round: usize, more: usiz
         })
         .collect();
     while sent.acknowledged.lock().unwrap().len() < wanted {
-        assert!(!clients.iter().all(|client| client.is_finished()), "nobody posts any more");
+        assert!(!clients.iter().all(tokio::task::JoinHandle::is_finished), "nobody posts any more");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     receiver.kill();

@@ -369,6 +369,9 @@ async fn an_archive_that_fails_is_answered_503_and_never_2xx() {
         fn scan(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Entries {
             unreachable!("nobody scans")
         }
+        fn remove(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Work<u64> {
+            unreachable!("nobody removes")
+        }
     }
 
     let inbox = inbox(Broken);

@@ -1,23 +1,16 @@
-use std::{
-    fmt,
-    future::ready,
-    path::Path,
-    sync::{Arc, Mutex, RwLock},
-};
+use std::{fmt, future::ready, path::Path, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     DiskArchiveBuilder, background,
-    failure::Failure,
     handle::Handle,
+    keeper::Keeper,
     plan::Command,
-    probe::warn_if_not_durable,
-    queue::Queue,
     reader::Reader,
-    recovery::recover,
+    real_disk::RealDisk,
+    removal_request::ask,
     scan::{AHEAD, scan},
-    writer::Writer,
 };
 use crate::{
     archive::{Archive, ArchiveError, Archived, Entries, Query, Work},
@@ -32,7 +25,10 @@ use crate::{
 /// Cheap to clone. When the last clone is dropped, what waits is written, and the directory is free to be opened again.
 /// That blocks for as long as the disk takes; see [`DiskArchive::close`].
 ///
-/// Memory: some 300 bytes for each delivery in the directory, and what waits to be written.
+/// It looks after itself on a thread of its own: segments are sealed, get index files, are compressed, and what is too
+/// old is removed; see [`DiskArchiveBuilder`].
+///
+/// Memory: some 400 bytes for each delivery that was ever in the directory, and what waits to be written.
 ///
 /// ```
 /// use tower_inbox::archive::{Archive, DiskArchive, Query};
@@ -54,8 +50,8 @@ pub struct DiskArchive(Arc<Handle>);
 impl DiskArchive {
     /// Opens the archive in this directory, or makes one.
     ///
-    /// What a crash left half written is cut, damaged records are skipped and logged. Reads every segment once: this
-    /// takes as long as the disk needs for it.
+    /// What a crash left half written is cut, damaged records are skipped and logged. Reads every segment once that has
+    /// no index file.
     ///
     /// # Errors
     ///
@@ -76,6 +72,63 @@ impl DiskArchive {
         DiskArchiveBuilder::new(path.as_ref().to_owned())
     }
 
+    /// Opens the archive in this directory to be read only, also while another process writes to it. Takes no lock and
+    /// changes no file.
+    ///
+    /// It shows what was there when it was opened. What is removed later is not found any more.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Io`] if the directory cannot be read, or is not there.
+    ///
+    /// ```
+    /// use tower_inbox::archive::{Archive, DiskArchive, Query};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path();
+    /// let writing = DiskArchive::open(path).await?;
+    /// let reading = DiskArchive::read_only(path).await?;
+    /// assert!(reading.scan(Query::all()).next().await.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn read_only(path: impl AsRef<Path>) -> Result<Self, ArchiveError> {
+        Self::builder(path).read_only().await
+    }
+
+    /// Does at once what the archive does by itself from time to time: seals segments that are old enough, writes index
+    /// files, compresses, removes what is too old or too much, and what other processes have asked for.
+    ///
+    /// # Errors
+    ///
+    /// If something could not be done. The rest was; what was not is tried again the next time.
+    ///
+    /// # Cancel safety
+    ///
+    /// It goes on if the future is dropped.
+    pub async fn upkeep_now(&self) -> Result<(), ArchiveError> {
+        let keeper = self.keeper()?;
+        background::run(move || keeper.upkeep()).await
+    }
+
+    /// Has the process that writes to this directory remove what `query` selects, and waits for as long as `patience`.
+    /// Gives how many deliveries were removed, durably; `None` if nobody did it in that time. Then the request stays, and
+    /// is done by who has the directory open, or opens it next.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Io`] if the request could not be written durably.
+    pub async fn ask_to_remove(
+        path: impl AsRef<Path>,
+        query: Query,
+        patience: Duration,
+    ) -> Result<Option<u64>, ArchiveError> {
+        let path = path.as_ref().to_owned();
+        background::run(move || Ok(ask(&RealDisk, &path, &query, patience)?)).await
+    }
+
     /// Writes what waits and lets go of the directory. From now on, whatever is to be written is refused as
     /// [`ArchiveError::Closed`], by every clone. Reading goes on.
     ///
@@ -92,22 +145,25 @@ impl DiskArchive {
         drop(closing.await);
     }
 
-    pub(super) fn open_blocking(options: DiskArchiveBuilder) -> Result<Self, ArchiveError> {
-        let DiskArchiveBuilder { path, segment_size, waiting, probe, medium } = options;
-        medium.create_dir(&path).map_err(Failure::to("create", &path))?;
-        let lock_path = path.join("inbox.lock");
-        let lock = medium.lock(&lock_path).map_err(Failure::to("lock", &lock_path))?;
-        let lock = lock.ok_or_else(|| ArchiveError::Locked { path: path.clone() })?;
-        if probe {
-            warn_if_not_durable(&*medium, &path);
-        }
-        let (index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
-        let (index, queue) = (Arc::new(RwLock::new(index)), Arc::new(Queue::new(waiting)));
-        let reader = Arc::new(Reader { medium, dir: path.clone(), index: Arc::clone(&index) });
-        let writer = Writer { log, index, queue: Arc::clone(&queue), lock };
-        let writer =
-            Mutex::new(Some(writer.start().map_err(Failure::to("start a writer of", &path))?));
-        Ok(Self(Arc::new(Handle { path, reader, queue, writer })))
+    pub(super) fn from_handle(handle: Handle) -> Self {
+        Self(Arc::new(handle))
+    }
+
+    pub(super) fn reader(&self) -> Arc<Reader> {
+        Arc::clone(&self.0.reader)
+    }
+
+    fn keeper(&self) -> Result<Arc<Keeper>, ArchiveError> {
+        self.0.keeper.clone().ok_or_else(|| ArchiveError::ReadOnly { path: self.0.path.clone() })
+    }
+
+    /// A repeat takes little room, and its sender can be told that it is kept.
+    fn admit(&self, delivery: &Delivery) -> Result<(), ArchiveError> {
+        self.keeper()?;
+        self.0.space.admit(delivery.body().len()).or_else(|full| {
+            let bytes = (delivery.model().clone(), delivery.digest());
+            self.0.reader.index().first(&bytes).map(|_| ()).ok_or(full)
+        })
     }
 
     fn submit<T: Send + 'static>(
@@ -124,11 +180,17 @@ impl DiskArchive {
 
 impl Archive for DiskArchive {
     fn append(&self, delivery: Delivery) -> Work<Receipt> {
+        if let Err(error) = self.admit(&delivery) {
+            return Box::pin(ready(Err(error)));
+        }
         let (reply, answer) = oneshot::channel();
         self.submit(Command::Append(delivery, reply), answer)
     }
 
     fn settle(&self, id: DeliveryId, outcome: Outcome) -> Work<()> {
+        if let Err(error) = self.keeper() {
+            return Box::pin(ready(Err(error)));
+        }
         let (reply, answer) = oneshot::channel();
         self.submit(Command::Settle(id, outcome, reply), answer)
     }
@@ -140,7 +202,7 @@ impl Archive for DiskArchive {
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
         let reader = Arc::clone(&self.0.reader);
-        background::run(move || reader.get(id))
+        background::run(move || reader.get(id, &mut None))
     }
 
     fn scan(&self, query: Query) -> Entries {
@@ -148,6 +210,13 @@ impl Archive for DiskArchive {
         let reader = Arc::clone(&self.0.reader);
         background::start(move || scan(&reader, &query, &sender));
         Entries::from_channel(found)
+    }
+
+    fn remove(&self, query: Query) -> Work<u64> {
+        match self.keeper() {
+            Ok(keeper) => background::run(move || keeper.remove(&query)),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
     }
 }
 

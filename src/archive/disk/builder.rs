@@ -1,6 +1,6 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{DiskArchive, background, medium::Medium, real_disk::RealDisk};
+use super::{DiskArchive, background, medium::Medium, open, real_disk::RealDisk, terms::Terms};
 use crate::archive::ArchiveError;
 
 /// How to open a [`DiskArchive`], where the defaults do not fit.
@@ -11,6 +11,8 @@ pub struct DiskArchiveBuilder {
     pub(super) segment_size: u64,
     pub(super) waiting: usize,
     pub(super) probe: bool,
+    pub(super) least_free: u64,
+    pub(super) terms: Terms,
     pub(super) medium: Arc<dyn Medium>,
 }
 
@@ -21,6 +23,8 @@ impl DiskArchiveBuilder {
             segment_size: 128 << 20,
             waiting: 4096,
             probe: true,
+            least_free: 256 << 20,
+            terms: Terms::default(),
             medium: Arc::new(RealDisk),
         }
     }
@@ -46,6 +50,56 @@ impl DiskArchiveBuilder {
         self
     }
 
+    /// Starts a new segment once the first delivery in one is as old as this, also if it is short. 24 hours without
+    /// another choice.
+    pub fn segment_age(mut self, age: Duration) -> Self {
+        self.terms.segment_age = age;
+        self
+    }
+
+    /// Compresses a sealed segment once its last delivery is as old as this; never with `None`. 7 days without another
+    /// choice.
+    ///
+    /// Each record is a gzip member of its own, as the standard says (`.warc.gz`): what reads the one form reads the
+    /// other.
+    pub fn compress_after(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.terms.compress_after = age.into();
+        self
+    }
+
+    /// Removes what is settled in a segment once its last delivery is as old as this. Kept for ever without this choice.
+    ///
+    /// What is pending or failed is kept until it is settled. Of what is removed the ledger stays, as
+    /// [`Archive::remove`](crate::Archive::remove) says.
+    pub fn keep_for(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.terms.keep_for = age.into();
+        self
+    }
+
+    /// Removes what is settled in the oldest segments while all segments together have more bytes than this. Without
+    /// limit if not chosen.
+    pub fn keep_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.terms.keep_bytes = bytes.into();
+        self
+    }
+
+    /// Refuses new deliveries as [`ArchiveError::NoSpace`] while fewer bytes than this are free on the disk, so that
+    /// there is room for outcomes, for recovery, and for removing, which writes a segment anew. 256 MiB without another
+    /// choice; 0 fills the disk to the last byte. On other systems than Unix the free space is not known, and nothing is
+    /// refused.
+    pub fn least_free(mut self, bytes: u64) -> Self {
+        self.least_free = bytes;
+        self
+    }
+
+    /// How often the archive looks after itself: seals, compresses, removes what is too old, and does what other
+    /// processes ask for (that once a second, or as often). On a thread of its own. Every minute without another choice;
+    /// with `None` only when [`DiskArchive::upkeep_now`] is called.
+    pub fn upkeep_every(mut self, pause: impl Into<Option<Duration>>) -> Self {
+        self.terms.every = pause.into();
+        self
+    }
+
     /// Puts another disk behind the archive, which is not probed.
     #[cfg(feature = "testing")]
     pub(crate) fn medium(mut self, medium: Arc<dyn Medium>) -> Self {
@@ -60,6 +114,15 @@ impl DiskArchiveBuilder {
     ///
     /// As those of [`DiskArchive::open`].
     pub async fn open(self) -> Result<DiskArchive, ArchiveError> {
-        background::run(move || DiskArchive::open_blocking(self)).await
+        background::run(move || open::open(self)).await
+    }
+
+    /// Opens the archive to be read only, as [`DiskArchive::read_only`] does.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`DiskArchive::read_only`].
+    pub async fn read_only(self) -> Result<DiskArchive, ArchiveError> {
+        background::run(move || open::read_only(self)).await
     }
 }

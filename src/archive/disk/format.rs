@@ -1,10 +1,10 @@
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     failure::Failure,
     file_io::read_full,
     medium::Medium,
-    name::SegmentName,
+    name::{Form, SegmentName},
     warc::{FORMAT, format_in},
 };
 use crate::archive::ArchiveError;
@@ -16,10 +16,11 @@ const START: usize = 4096;
 pub(super) fn check_formats(
     medium: &dyn Medium,
     dir: &Path,
-    segments: &[(SegmentName, bool)],
+    segments: &BTreeMap<SegmentName, Form>,
 ) -> Result<(), ArchiveError> {
-    for (name, sealed) in segments {
-        let path = if *sealed { name.sealed_path(dir) } else { name.open_path(dir) };
+    // What was compressed was read before, by this version or an earlier one.
+    for (name, form) in segments.iter().filter(|(_, form)| **form != Form::Packed) {
+        let path = name.path(dir, *form);
         let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
         let mut start = vec![0; START];
         let read = read_full(&*file, &mut start, 0).map_err(Failure::to("read", &path))?;

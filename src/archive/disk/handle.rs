@@ -4,23 +4,39 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::{queue::Queue, reader::Reader};
+use super::{keeper::Keeper, queue::Queue, reader::Reader, space::Space, upkeep::Upkeep};
 
 /// What the clones of an archive share. Dropping it waits for the writer.
 pub(super) struct Handle {
     pub(super) path: PathBuf,
     pub(super) reader: Arc<Reader>,
     pub(super) queue: Arc<Queue>,
+    pub(super) space: Space,
+    /// `None` where it is read only.
+    pub(super) keeper: Option<Arc<Keeper>>,
+    pub(super) upkeep: Mutex<Option<Upkeep>>,
     pub(super) writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Handle {
+    pub(super) fn looked_after_by(&self, upkeep: Upkeep) {
+        *self.upkeep.lock().unwrap_or_else(PoisonError::into_inner) = Some(upkeep);
+    }
+
     /// Waits until all is written and the lock is given back.
     pub(super) fn stop(&self) {
+        let panicked =
+            |what| tracing::error!(path = %self.path.display(), "{what} of the archive panicked");
+        let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        if upkeep.take().is_some_and(|upkeep| upkeep.stop().is_err()) {
+            panicked("the upkeep");
+        }
+        // Before the writer gives the lock back.
+        self.keeper.iter().for_each(|keeper| keeper.close());
         self.queue.close();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.take().is_some_and(|writer| writer.join().is_err()) {
-            tracing::error!(path = %self.path.display(), "the writer of the archive panicked");
+            panicked("the writer");
         }
     }
 }

@@ -79,6 +79,15 @@ impl Log {
         }
     }
 
+    /// Seals the segment that is being written, however short it is.
+    pub(super) fn seal_now(&mut self) -> Result<(), Failure> {
+        let Some(segment) = self.open.take_if(|segment| segment.durable_length() > 0) else {
+            return Ok(());
+        };
+        // Should its new name not be durable: it is written no more, under either.
+        seal(&*self.medium, &self.dir, segment.name())
+    }
+
     /// A segment that must not be written any more. It is sealed when the archive is opened next; an empty one would
     /// be left behind at each attempt while the disk fails.
     fn abandon(&self, segment: &Segment) {

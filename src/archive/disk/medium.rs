@@ -35,6 +35,12 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
 
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// How many bytes can still be written below a directory; as many as there are numbers where that is not known.
+    fn free_space(&self, dir: &Path) -> io::Result<u64> {
+        let _ = dir;
+        Ok(u64::MAX)
+    }
 }
 
 /// An open file of a [`Medium`].

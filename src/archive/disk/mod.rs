@@ -1,37 +1,59 @@
 //! The archive on a disk: an append-only log of WARC 1.1 segments (ISO 28500).
 //!
-//! A directory holds `NUMBER-SALT.warc` files, and one more that ends in `.open` while it is written. A delivery is a
-//! `request` record; an outcome or a repeat is a small `metadata` record that refers to it. Each record carries two
-//! checksums: one of the header, so that its length can be trusted, and one of all of it.
+//! A directory holds `NUMBER-SALT.warc` files, and one more that ends in `.open` while it is written; `.warc.gz` is a
+//! segment that was compressed. A delivery is a `request` record; an outcome, a repeat, or what stays of a delivery that
+//! was removed is a small `metadata` record that refers to it. Each record carries two checksums: one of the header, so
+//! that its length can be trusted, and one of all of it. A `.idx` file tells what a sealed segment holds, and may be
+//! deleted at any time.
 //!
-//! `queue` → `writer` (`pace`, `plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`walk`) what
-//! happens at the start. Every file is reached through `medium`.
+//! `queue` → `writer` (`pace`, `plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`load`,
+//! `walk`) what happens at the start, `keeper` (`rewrite`) what happens to sealed segments. Every file is reached through
+//! `medium`.
 
 mod archive;
 mod background;
 mod builder;
+mod chores;
+mod cursor;
 mod entry;
+mod export;
 mod failure;
 mod file_io;
 mod format;
 mod handle;
 mod index;
+mod index_file;
+mod keeper;
+mod listing;
+mod load;
 mod log;
 mod medium;
 mod mounts;
 mod name;
+mod open;
 mod pace;
+mod packed;
 mod plan;
 mod probe;
 mod queue;
+mod read_only;
 mod reader;
 mod real_disk;
 mod recovery;
+mod removal_request;
+mod replace;
+mod rewrite;
 mod scan;
 mod segment;
+mod space;
+mod stats;
+mod steps;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod unsynced;
+mod upkeep;
+mod verify;
 mod walk;
 mod warc;
 mod window;
@@ -39,6 +61,8 @@ mod writer;
 
 pub use archive::DiskArchive;
 pub use builder::DiskArchiveBuilder;
+pub use stats::Stats;
+pub use verify::{Damage, Verification};
 #[cfg(feature = "testing")]
 pub(crate) use {
     medium::{Medium, MediumFile},

@@ -16,6 +16,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, ArchiveError>>;
 pub(super) enum Command {
     Append(Delivery, Reply<Receipt>),
     Settle(DeliveryId, Outcome, Reply<()>),
+    /// To seal the segment that is written, so that it can be written anew.
+    Seal(Reply<()>),
 }
 
 /// What is answered once the entries are durable, or could not be made so.
@@ -49,6 +51,8 @@ pub(super) struct Plan {
     pub(super) answers: Vec<Answer>,
     /// What cannot be done, whatever the disk does.
     pub(super) refused: Vec<(Answer, ArchiveError)>,
+    /// Who waits until the segment is sealed behind the entries.
+    pub(super) seals: Vec<Reply<()>>,
     first_of: HashMap<(ModelName, Digest), DeliveryId>,
     new_ids: HashSet<DeliveryId>,
 }
@@ -61,6 +65,7 @@ impl Plan {
             match command {
                 Command::Append(delivery, reply) => plan.append(delivery, reply, index),
                 Command::Settle(id, outcome, reply) => plan.settle(id, outcome, reply, index),
+                Command::Seal(reply) => plan.seals.push(reply),
             }
         }
         plan
@@ -146,7 +151,7 @@ mod tests {
     fn an_id_is_given_once() {
         let taken = delivery("/m", b"a");
         let mut index = Index::default();
-        index.insert(taken.id(), taken.model().clone(), taken.digest(), a_place());
+        index.insert(crate::archive::disk::entry::Facts::of(&taken), a_place());
         let (command, _answer) = append(&delivery("/m", b"b").with_id(taken.id()));
         let plan = Plan::of(vec![command], &index);
         assert!(plan.entries.is_empty());

@@ -11,12 +11,14 @@ use super::{
     file_io::read_full,
     index::{Damage, Index, Kept},
     medium::{Medium, MediumFile},
-    name::SegmentName,
+    name::{Form, SegmentName},
+    packed::{is_packed, unpack},
+    read_only::look,
     warc::read_delivery,
 };
 use crate::{
     archive::{ArchiveError, Archived},
-    delivery::DeliveryId,
+    delivery::{Delivery, DeliveryId},
 };
 
 /// Reads deliveries back. Needs nothing of the writer.
@@ -25,6 +27,8 @@ pub(super) struct Reader {
     pub(super) medium: Arc<dyn Medium>,
     pub(super) dir: PathBuf,
     pub(super) index: Arc<RwLock<Index>>,
+    /// Whether somebody else may be writing.
+    pub(super) read_only: bool,
 }
 
 impl Reader {
@@ -32,9 +36,32 @@ impl Reader {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn get(&self, id: DeliveryId) -> Result<Option<Archived>, ArchiveError> {
-        let kept = self.index().get(id).cloned();
-        kept.map(|kept| self.read(kept, &mut None)).transpose()
+    /// Reads one delivery; `None` if there is none, or it was removed. The segment that was read last is kept open in
+    /// `last`.
+    ///
+    /// A segment may be written anew between a look at the index and at the file. What is not where the index said is
+    /// looked up once more.
+    pub(super) fn get(
+        &self,
+        id: DeliveryId,
+        last: &mut LastFile,
+    ) -> Result<Option<Archived>, ArchiveError> {
+        let mut tried = None;
+        loop {
+            let Some(Kept { place: Some(place), outcome, .. }) = self.index().get(id).cloned()
+            else {
+                return Ok(None);
+            };
+            match self.read(id, place, last) {
+                Ok(delivery) => return Ok(Some(Archived::new(delivery, outcome))),
+                Err(error) if tried == Some(place) => return Err(error),
+                Err(_) => {
+                    *last = None;
+                    tried = Some(place);
+                    self.refresh()?;
+                }
+            }
+        }
     }
 
     /// The damages that were found before the delivery at this position when the archive was opened.
@@ -48,9 +75,21 @@ impl Reader {
         damages.into_iter().map(error).collect()
     }
 
-    /// Reads one delivery. The segment that was read last is kept open in `last`.
-    pub(super) fn read(&self, kept: Kept, last: &mut LastFile) -> Result<Archived, ArchiveError> {
-        let Kept { place, outcome } = kept;
+    /// Where another process writes, only the files tell what it did.
+    fn refresh(&self) -> Result<(), ArchiveError> {
+        if self.read_only {
+            let index = look(&*self.medium, &self.dir)?;
+            *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        id: DeliveryId,
+        place: Place,
+        last: &mut LastFile,
+    ) -> Result<Delivery, ArchiveError> {
         let failed = |source| ArchiveError::Io {
             action: "read",
             path: place.segment.sealed_path(&self.dir),
@@ -63,7 +102,14 @@ impl Reader {
                 offset: place.offset,
                 reason,
             })?;
-        Ok(Archived::new(delivery, outcome))
+        if delivery.id() == id {
+            return Ok(delivery);
+        }
+        Err(ArchiveError::Damaged {
+            path: self.path_now(place.segment),
+            offset: place.offset,
+            reason: "another delivery lies there",
+        })
     }
 
     fn read_record(&self, place: Place, last: &mut LastFile) -> io::Result<Bytes> {
@@ -75,26 +121,26 @@ impl Reader {
         let mut record = vec![0; length];
         let read = read_full(&**file, &mut record, place.offset)?;
         record.truncate(read);
-        Ok(record.into())
+        Ok(if is_packed(&record) { unpack(&record)?.into() } else { record.into() })
     }
 
     /// A segment may be sealed, and so renamed, at any moment.
     fn open(&self, name: SegmentName) -> io::Result<Box<dyn MediumFile>> {
-        let (open, sealed) = (name.open_path(&self.dir), name.sealed_path(&self.dir));
         let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        match self.medium.open_read(&open) {
-            Err(error) if missing(&error) => self.medium.open_read(&sealed),
-            result => result,
+        let mut result = Err(io::ErrorKind::NotFound.into());
+        for form in Form::ALL {
+            if result.as_ref().is_err_and(missing) {
+                result = self.medium.open_read(&name.path(&self.dir, form));
+            }
         }
+        result
     }
 
     /// The name that the file of a segment has at the moment, for those who will look at it.
     fn path_now(&self, name: SegmentName) -> PathBuf {
-        let open = name.open_path(&self.dir);
-        match self.medium.open_read(&open) {
-            Ok(_) => open,
-            Err(_) => name.sealed_path(&self.dir),
-        }
+        let paths = Form::ALL.map(|form| name.path(&self.dir, form));
+        let there = paths.into_iter().find(|path| self.medium.open_read(path).is_ok());
+        there.unwrap_or_else(|| name.sealed_path(&self.dir))
     }
 }
 

@@ -67,6 +67,12 @@ impl Medium for RealDisk {
         File::open(dir)?.sync_all()
     }
 
+    #[cfg(unix)]
+    fn free_space(&self, dir: &Path) -> io::Result<u64> {
+        let system = rustix::fs::statvfs(dir)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+
     /// Only Unix lets a program sync a directory.
     #[cfg(not(unix))]
     fn sync_dir(&self, _: &Path) -> io::Result<()> {

@@ -20,14 +20,14 @@ pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: &mpsc::Sender<Fou
                 return;
             }
         }
-        let Some(kept) = reader.index().at(position).cloned() else {
-            return;
+        let selected = match reader.index().at(position) {
+            Some(kept) if kept.is_selected(query) => kept.facts.id,
+            Some(_) => continue,
+            None => return,
         };
-        if !query.selects_outcome(kept.outcome.as_ref()) {
-            continue;
-        }
-        let selected = match reader.read(kept, &mut last) {
-            Ok(archived) if query.selects(&archived) => Ok(archived),
+        // It may have been removed or settled in the meantime.
+        let selected = match reader.get(selected, &mut last) {
+            Ok(Some(archived)) if query.selects(&archived) => Ok(archived),
             Ok(_) => continue,
             Err(error) => Err(error),
         };

@@ -2,16 +2,15 @@ use std::io;
 
 use super::{
     medium::MediumFile,
-    warc::{Checksum, Flaw, Header, Kind, MAGIC, Salt, TRAILER, kind_of, outcome_in},
+    warc::{
+        Checksum, Flaw, Header, Kind, LONGEST_NOTE, MAGIC, Meaning, Salt, TRAILER, kind_of,
+        meaning_of,
+    },
     window::{WINDOW, Window},
 };
-use crate::delivery::{DeliveryId, Digest, ModelName, Outcome};
 
 /// Enough for nearly every header.
 const MOST_HEADERS: usize = 4 * 1024;
-
-/// The longest block of a note that is read. An outcome is shorter by far.
-const LONGEST_NOTE: u64 = 64 * 1024;
 
 /// Goes through a segment record by record, and over what is damaged.
 #[derive(Debug)]
@@ -31,14 +30,6 @@ pub(super) enum Step {
     Damage { offset: u64, length: u64 },
     /// Bytes that are no record, up to the end: what was being written when the process or the machine died.
     Torn { offset: u64 },
-}
-
-/// What a record means for the index.
-#[derive(Debug)]
-pub(super) enum Meaning {
-    Delivery { id: DeliveryId, model: ModelName, digest: Digest },
-    Outcome { of: DeliveryId, outcome: Outcome },
-    Nothing,
 }
 
 enum Probe {
@@ -142,16 +133,10 @@ impl<'f> Walk<'f> {
     }
 
     fn meaning(&mut self, kind: Kind, block: u64, length: u64) -> io::Result<Meaning> {
-        Ok(match kind {
-            Kind::Delivery { id, model, digest } => Meaning::Delivery { id, model, digest },
-            Kind::Note { of } => {
-                let length = usize::try_from(length.min(LONGEST_NOTE)).unwrap_or(0);
-                let block = self.window.at(block, length)?.get(..length).unwrap_or_default();
-                outcome_in(block)
-                    .map_or(Meaning::Nothing, |outcome| Meaning::Outcome { of, outcome })
-            }
-            Kind::Other => Meaning::Nothing,
-        })
+        let wanted = if matches!(kind, Kind::Note { .. }) { length.min(LONGEST_NOTE) } else { 0 };
+        let length = usize::try_from(wanted).unwrap_or(0);
+        let block = self.window.at(block, length)?.get(..length).unwrap_or_default();
+        Ok(meaning_of(kind, block))
     }
 
     /// The next place, from `from` on, with a header whose checksum holds. A body cannot hold one: nobody outside knows

@@ -1,19 +1,20 @@
 use std::{
     any::Any,
-    io,
+    io, mem,
     sync::{Arc, PoisonError, RwLock},
     thread::{self, JoinHandle},
     time::Instant,
 };
 
 use super::{
-    entry::{Entry, Place},
+    entry::{Entry, Facts, Place},
     index::Index,
     log::Log,
     pace::Pace,
     plan::{Answer, Command, Plan},
     queue::Queue,
 };
+use crate::archive::ArchiveError;
 
 /// The one that writes, on a thread of its own: takes all that waits, writes it in one go, syncs once, answers.
 #[derive(Debug)]
@@ -42,13 +43,20 @@ impl Writer {
 
     fn commit(&mut self, commands: Vec<Command>) -> Pace {
         let began = Instant::now();
-        let plan = Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
-        for (answer, error) in plan.refused {
+        let mut plan =
+            Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
+        for (answer, error) in mem::take(&mut plan.refused) {
             answer.failed(error);
         }
-        if plan.entries.is_empty() {
-            return Pace::new();
+        let seals = mem::take(&mut plan.seals);
+        let pace = if plan.entries.is_empty() { Pace::new() } else { self.write(plan, began) };
+        for reply in seals {
+            drop(reply.send(self.log.seal_now().map_err(ArchiveError::from)));
         }
+        pace
+    }
+
+    fn write(&mut self, plan: Plan, began: Instant) -> Pace {
         match self.log.append(&plan.entries) {
             Ok(places) => {
                 let told = self.remember(plan.entries, &places);
@@ -72,13 +80,12 @@ impl Writer {
             match entry {
                 Entry::Delivery(delivery) => {
                     deliveries += 1;
-                    let (model, digest) = (delivery.model().clone(), delivery.digest());
-                    index.insert(delivery.id(), model, digest, *place);
+                    index.insert(Facts::of(&delivery), *place);
                 }
                 Entry::Outcome { of, outcome } => {
                     index.settle(of, outcome);
                 }
-                Entry::Repeat { .. } => {}
+                Entry::Repeat { .. } | Entry::Removed(_) => {}
             }
         }
         deliveries

@@ -2,6 +2,7 @@
 
 mod appending;
 mod ask;
+mod removing;
 mod settling;
 mod suite;
 

@@ -1,4 +1,4 @@
-use super::{appending, settling};
+use super::{appending, removing, settling};
 use crate::archive::Archive;
 
 /// Checks that an archive keeps the contract of [`Archive`], apart from what a crash would show.
@@ -24,5 +24,7 @@ pub async fn conformance(archive: &dyn Archive) {
     appending::keeps_many_at_a_time(archive).await;
     settling::keeps_the_latest_outcome(archive).await;
     settling::finds_by_query(archive).await;
+    removing::the_ledger_outlives_the_body(archive).await;
+    removing::removes_what_is_selected_and_nothing_else(archive).await;
     appending::goes_on_when_nobody_waits(archive).await;
 }

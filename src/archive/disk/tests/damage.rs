@@ -2,11 +2,11 @@ use std::io::{self, IoSlice};
 
 use super::{
     super::{
-        entry::Entry,
+        entry::{Entry, Facts},
         medium::MediumFile,
         name::SegmentName,
-        walk::{Meaning, Step, Walk},
-        warc::{Encoded, Salt, encode, warcinfo},
+        walk::{Step, Walk},
+        warc::{Encoded, Meaning, Salt, encode, warcinfo},
     },
     bytes, delivery,
 };
@@ -183,11 +183,10 @@ fn what_a_record_means_reads_back() {
     while let Some(Step::Record { meaning, .. }) = walk.step().unwrap() {
         meanings.push(meaning);
     }
-    let [Meaning::Nothing, Meaning::Delivery { id, model, digest }, Meaning::Outcome { of, .. }] =
+    let [Meaning::Nothing, Meaning::Delivery(facts), Meaning::Outcome { of, .. }] =
         meanings.as_slice()
     else {
         panic!("{meanings:?}");
     };
-    assert_eq!((*id, *of), (one.id(), one.id()));
-    assert_eq!((model, *digest), (one.model(), one.digest()));
+    assert_eq!((facts, *of), (&Facts::of(&one), one.id()));
 }

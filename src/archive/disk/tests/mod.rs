@@ -54,7 +54,8 @@ async fn deliveries_in(path: &Path) -> Vec<Delivery> {
 /// The segments of an archive, in the order of the log.
 fn segments(path: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
-    let mut segments: Vec<_> = files.filter(|file| !file.ends_with("inbox.lock")).collect();
+    let mut segments: Vec<_> =
+        files.filter(|file| file.to_string_lossy().contains(".warc")).collect();
     segments.sort();
     segments
 }

@@ -8,7 +8,7 @@ use crate::delivery::{DeliveryId, Digest};
 ///
 /// A body is written by strangers and may hold what looks like a record. Without the salt they could give it a checksum
 /// that holds, and a reader that looks for the next record behind a damage would take it for a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in super::super) struct Salt(u64);
 
 impl Salt {

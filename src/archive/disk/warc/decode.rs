@@ -2,23 +2,20 @@ use bytes::Bytes;
 use http::Version;
 
 use super::{
+    super::entry::Facts,
     checksum::Salt,
     date,
     encode::protocol,
     header::{Header, TRAILER},
     http_head::{Framing, Parsed, read},
 };
-use crate::delivery::{Delivery, DeliveryId, Digest, Head, ModelName, Outcome};
+use crate::delivery::{Delivery, DeliveryId, Digest, Head, Outcome};
 
 /// What a record is to the archive.
 #[derive(Debug)]
 pub(in super::super) enum Kind {
-    Delivery {
-        id: DeliveryId,
-        model: ModelName,
-        digest: Digest,
-    },
-    /// An outcome or a repeat.
+    Delivery(Facts),
+    /// An outcome, a repeat, or what stays of a delivery that was removed.
     Note {
         of: DeliveryId,
     },
@@ -37,16 +34,17 @@ pub(in super::super) fn kind_of(header: &Header<'_>) -> Kind {
 }
 
 fn delivery_in(header: &Header<'_>) -> Option<Kind> {
-    Some(Kind::Delivery {
+    Some(Kind::Delivery(Facts {
         id: id_in(header, "WARC-Record-ID")?,
         model: header.text("Inbox-Model")?.parse().ok()?,
         digest: digest_in(header)?,
-    })
+        received_at: date::parse(header.text("WARC-Date")?)?,
+    }))
 }
 
 /// The outcome that the block of a note tells, if it tells one.
-pub(in super::super) fn outcome_in(block: &[u8]) -> Option<Outcome> {
-    let (line, _) = std::str::from_utf8(block).ok()?.split_once("\r\n")?;
+pub(super) fn outcome_in(block: &str) -> Option<Outcome> {
+    let (line, _) = block.split_once("\r\n")?;
     line.strip_prefix("outcome: ")?.parse().ok()
 }
 

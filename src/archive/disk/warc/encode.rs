@@ -10,6 +10,7 @@ use super::{
     header::TRAILER,
     header_writer::{HeaderWriter, Urn},
     http_head::{framing, path_and_query, write},
+    tombstone,
 };
 use crate::delivery::{Delivery, DeliveryId, Head};
 
@@ -75,6 +76,7 @@ pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
             );
             note(*of, salt, &block)
         }
+        Entry::Removed(tombstone) => note(tombstone.facts.id, salt, &tombstone::print(tombstone)),
     }
 }
 

@@ -7,10 +7,13 @@ mod encode;
 mod header;
 mod header_writer;
 mod http_head;
+mod meaning;
+mod tombstone;
 
 pub(super) use checksum::{Checksum, Salt};
-pub(super) use decode::{Kind, format_in, kind_of, outcome_in, read_delivery};
+pub(super) use decode::{Kind, format_in, kind_of, read_delivery};
 #[cfg(test)]
 pub(super) use encode::warcinfo_of;
 pub(super) use encode::{Encoded, FORMAT, encode, warcinfo};
 pub(super) use header::{Flaw, Header, MAGIC, TRAILER};
+pub(super) use meaning::{LONGEST_NOTE, Meaning, meaning_of, whole_record};

@@ -1,0 +1,194 @@
+//! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
+//! for age, removing for age, compressing, index files, removing for size.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use super::{
+    entry::Place,
+    failure::Failure,
+    index_file,
+    keeper::{Keeper, State},
+    load::indexed,
+    name::{Form, SegmentName},
+    removal_request::{answer, query_in, requests},
+    replace::replace,
+    steps::Steps,
+    walk::Step,
+};
+use crate::archive::ArchiveError;
+
+type Done = Result<(), ArchiveError>;
+
+impl Keeper {
+    /// Does all that is due. What fails keeps nothing else from being done; the first error is given.
+    pub(super) fn upkeep(&self) -> Done {
+        let requests = self.do_requests();
+        let mut state = self.turn()?;
+        let left_over = self.read(super::index::Index::left_over);
+        let results = [
+            requests,
+            self.noted("finish a removal", self.bury(left_over, &mut state)),
+            self.noted("seal a segment for its age", self.seal_old()),
+            self.noted("remove old deliveries", self.remove_old(&mut state)),
+            self.noted("compress a segment", self.compress_old(&mut state)),
+            self.noted("write an index file", self.write_indexes(&mut state)),
+            self.noted("remove deliveries for room", self.remove_for_room(&mut state)),
+        ];
+        results.into_iter().collect()
+    }
+
+    /// Removes what other processes have asked for.
+    pub(super) fn do_requests(&self) -> Done {
+        let result = requests(&*self.medium, &self.dir).map_err(ArchiveError::from);
+        let done = result.and_then(|found| found.iter().try_for_each(|path| self.request(path)));
+        self.noted("do what another process asked for", done)
+    }
+
+    fn request(&self, path: &std::path::Path) -> Done {
+        let mut state = self.turn()?;
+        let Some(query) = query_in(&*self.medium, path)? else {
+            tracing::warn!(path = %path.display(), "a request is not understood, and left alone");
+            return Ok(());
+        };
+        let removed = self.remove_in_turn(&query, &mut state)?;
+        Ok(answer(&*self.medium, &self.dir, path, removed)?)
+    }
+
+    fn noted(&self, what: &str, done: Done) -> Done {
+        if let Err(error) = &done {
+            let source = std::error::Error::source(error);
+            tracing::warn!(path = %self.dir.display(), %error, source, "cannot {what}");
+        }
+        done
+    }
+
+    fn seal_old(&self) -> Done {
+        let now = SystemTime::now();
+        let times = self.read(super::index::Index::times);
+        // One that was given up is sealed at the next start.
+        let last = self.segments()?.into_iter().next_back();
+        let due = last.is_some_and(|(name, form)| {
+            form == Form::Open && self.terms.seals(times.get(&name).copied(), now)
+        });
+        if due { self.seal() } else { Ok(()) }
+    }
+
+    fn remove_old(&self, state: &mut State) -> Done {
+        let now = SystemTime::now();
+        let times = self.read(super::index::Index::times);
+        for (name, form) in self.sealed()? {
+            if self.terms.removes(times.get(&name).copied(), now) {
+                self.remove_settled(name, form, state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is settled in a segment, and says how many bytes that freed.
+    fn remove_settled(
+        &self,
+        name: SegmentName,
+        form: Form,
+        state: &mut State,
+    ) -> Result<u64, Failure> {
+        let ids = self.read(|index| index.settled_in(name));
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let freed = self.rewrite(name, form, form, &ids, state)?;
+        let removed = ids.len();
+        tracing::info!(path = %self.dir.display(), segment = %name, removed, freed, "removed old deliveries");
+        Ok(freed)
+    }
+
+    fn compress_old(&self, state: &mut State) -> Done {
+        let now = SystemTime::now();
+        let times = self.read(super::index::Index::times);
+        for (name, form) in self.sealed()? {
+            let times = times.get(&name).copied();
+            if self.terms.compresses(form, times, now) && !state.damaged.contains(&name) {
+                self.rewrite(name, form, Form::Packed, &[], state)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_indexes(&self, state: &mut State) -> Done {
+        for (name, form) in self.sealed()? {
+            if !state.damaged.contains(&name) {
+                self.write_index_of(name, form, state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the index file of a segment, unless one is there that fits. A damaged segment gets none, so that every
+    /// start complains about it.
+    fn write_index_of(
+        &self,
+        name: SegmentName,
+        form: Form,
+        state: &mut State,
+    ) -> Result<(), Failure> {
+        if state.indexed.contains(&name) {
+            return Ok(());
+        }
+        let path = name.path(&self.dir, form);
+        let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        let length = file.len().map_err(Failure::to("read", &path))?;
+        if indexed(&*self.medium, &self.dir, name, length).is_none() {
+            let failed = Failure::to("read", &path);
+            let mut steps = Steps::of(&*file, name, form).map_err(Failure::to("read", &path))?;
+            let mut records = Vec::new();
+            let sound = loop {
+                match steps.step() {
+                    Ok(Some(Step::Record { offset, length, meaning })) => {
+                        records.push((Place { segment: name, offset, length }, meaning));
+                    }
+                    Ok(Some(_)) => break false,
+                    Ok(None) => break true,
+                    Err(error) => return Err(failed(error)),
+                }
+            };
+            if !sound {
+                state.damaged.insert(name);
+                return Ok(());
+            }
+            let text = index_file::print(name, length, &records);
+            replace(&*self.medium, &self.dir, &name.index_path(&self.dir), text.as_bytes())?;
+        }
+        state.indexed.insert(name);
+        Ok(())
+    }
+
+    fn remove_for_room(&self, state: &mut State) -> Done {
+        let Some(most) = self.terms.keep_bytes else {
+            return Ok(());
+        };
+        let mut total = self.total()?;
+        for (name, form) in self.sealed()? {
+            if total <= most {
+                break;
+            }
+            total = total.saturating_sub(self.remove_settled(name, form, state)?);
+        }
+        Ok(())
+    }
+
+    /// How many bytes all segments have.
+    fn total(&self) -> Result<u64, Failure> {
+        let length = |(name, form): (SegmentName, Form)| {
+            let path = name.path(&self.dir, form);
+            let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+            file.len().map_err(Failure::to("read", &path))
+        };
+        self.segments()?.into_iter().map(length).sum()
+    }
+
+    /// The segments to which nothing is written, oldest first.
+    fn sealed(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
+        let mut segments = self.segments()?;
+        segments.retain(|_, form| *form != Form::Open);
+        Ok(segments)
+    }
+}

@@ -1,0 +1,65 @@
+use std::io::{self, BufRead, Read};
+
+use super::medium::MediumFile;
+
+/// How much is read at once.
+const BUFFER: usize = 64 * 1024;
+
+/// Reads a file from a place on. A failure of the disk is told from damage in what was read by [`Cursor::finish`].
+#[derive(Debug)]
+pub(super) struct Cursor<'f> {
+    file: &'f dyn MediumFile,
+    /// Where `buffer` begins in the file.
+    start: u64,
+    buffer: Vec<u8>,
+    used: usize,
+    failed: Option<io::Error>,
+}
+
+impl<'f> Cursor<'f> {
+    pub(super) fn new(file: &'f dyn MediumFile, offset: u64) -> Self {
+        Self { file, start: offset, buffer: Vec::new(), used: 0, failed: None }
+    }
+
+    /// Where the next byte would be read; the error, if the disk failed.
+    pub(super) fn finish(self) -> io::Result<u64> {
+        self.failed.map_or(Ok(self.start + self.used as u64), Err)
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.start += self.used as u64;
+        self.used = 0;
+        self.buffer.resize(BUFFER, 0);
+        let read = self.file.read_at(&mut self.buffer, self.start);
+        self.buffer.truncate(*read.as_ref().unwrap_or(&0));
+        match read {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                let kind = error.kind();
+                self.failed = Some(error);
+                Err(kind.into())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+}
+
+impl BufRead for Cursor<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.used >= self.buffer.len() {
+            self.fill()?;
+        }
+        Ok(self.buffer.get(self.used..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.used = self.used.saturating_add(amount).min(self.buffer.len());
+    }
+}
+
+impl Read for Cursor<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
+        Ok(read)
+    }
+}

@@ -1,0 +1,156 @@
+//! What a sealed segment holds, so that opening need not read it. Text, a line for each record; the last line is a
+//! checksum over the others. It may be deleted at any time, and does not count unless it fits the segment.
+
+use std::fmt::Write;
+
+use super::{
+    entry::{Facts, Place, Tombstone},
+    name::SegmentName,
+    warc::{Checksum, Meaning},
+};
+use crate::archive::{nanos, parse_nanos};
+
+/// How many bytes the last line has.
+const LAST: usize = "checksum crc32:00000000\n".len();
+
+/// The file for a segment of this length.
+pub(super) fn print<'m>(
+    name: SegmentName,
+    length: u64,
+    records: impl IntoIterator<Item = &'m (Place, Meaning)>,
+) -> String {
+    let mut text = first_line(name, length);
+    for (place, meaning) in records {
+        if let Some(what) = line(meaning) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{} {} {what}", place.offset, place.length);
+        }
+    }
+    let checksum = Checksum::new(name.salt).with(text.as_bytes()).finish();
+    let _ = writeln!(text, "checksum crc32:{checksum:08x}");
+    text
+}
+
+fn first_line(name: SegmentName, length: u64) -> String {
+    format!("inbox-index 1 {name} {length}\n")
+}
+
+fn line(meaning: &Meaning) -> Option<String> {
+    match meaning {
+        Meaning::Delivery(facts) => Some(format!("delivery {}", print_facts(facts))),
+        Meaning::Outcome { of, outcome } => Some(format!("outcome {of} {outcome}")),
+        Meaning::Removed(Tombstone { facts, outcome, removed_at }) => {
+            let outcome = outcome.as_ref().map(|outcome| format!(" {outcome}")).unwrap_or_default();
+            Some(format!("removed {} {}{outcome}", print_facts(facts), nanos(*removed_at)))
+        }
+        Meaning::Nothing => None,
+    }
+}
+
+fn print_facts(facts: &Facts) -> String {
+    let Facts { id, model, digest, received_at } = facts;
+    format!("{id} {digest} {} {model}", nanos(*received_at))
+}
+
+/// What the file tells of a segment of this length; `None` if it does not fit.
+pub(super) fn parse(text: &str, name: SegmentName, length: u64) -> Option<Vec<(Place, Meaning)>> {
+    let (covered, last) = text.split_at_checked(text.len().checked_sub(LAST)?)?;
+    let checksum = Checksum::new(name.salt).with(covered.as_bytes()).finish();
+    if last != format!("checksum crc32:{checksum:08x}\n") {
+        return None;
+    }
+    let lines = covered.strip_prefix(&first_line(name, length))?;
+    lines.split_terminator('\n').map(|line| record(line, name)).collect()
+}
+
+fn record(line: &str, segment: SegmentName) -> Option<(Place, Meaning)> {
+    let mut words = line.splitn(4, ' ');
+    let place =
+        Place { segment, offset: words.next()?.parse().ok()?, length: words.next()?.parse().ok()? };
+    let (kind, rest) = (words.next()?, words.next()?);
+    Some((place, meaning(kind, rest)?))
+}
+
+fn meaning(kind: &str, rest: &str) -> Option<Meaning> {
+    match kind {
+        "delivery" => facts(rest).map(|(facts, _)| Meaning::Delivery(facts)),
+        "outcome" => {
+            let (of, outcome) = rest.split_once(' ')?;
+            Some(Meaning::Outcome { of: of.parse().ok()?, outcome: outcome.parse().ok()? })
+        }
+        "removed" => {
+            let (facts, rest) = facts(rest)?;
+            let (removed_at, outcome) = rest.split_once(' ').unwrap_or((rest, ""));
+            let outcome = if outcome.is_empty() { None } else { Some(outcome.parse().ok()?) };
+            Some(Meaning::Removed(Tombstone {
+                facts,
+                outcome,
+                removed_at: parse_nanos(removed_at)?,
+            }))
+        }
+        _ => None,
+    }
+}
+
+fn facts(text: &str) -> Option<(Facts, &str)> {
+    let mut words = text.splitn(5, ' ');
+    let facts = Facts {
+        id: words.next()?.parse().ok()?,
+        digest: words.next()?.parse().ok()?,
+        received_at: parse_nanos(words.next()?)?,
+        model: words.next()?.parse().ok()?,
+    };
+    Some((facts, words.next().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        archive::disk::tests::{a_place, delivery},
+        delivery::Outcome,
+    };
+
+    fn records() -> Vec<(Place, Meaning)> {
+        let facts = Facts::of(&delivery("/m", b"a"));
+        let of = facts.id;
+        let removed_at = facts.received_at;
+        let tombstone =
+            |outcome| Meaning::Removed(Tombstone { facts: facts.clone(), outcome, removed_at });
+        let meanings = [
+            Meaning::Outcome { of, outcome: Outcome::failed("two words") },
+            Meaning::Outcome { of, outcome: Outcome::failed("") },
+            tombstone(None),
+            tombstone(Some(Outcome::Processed { status: 200 })),
+            Meaning::Delivery(facts),
+        ];
+        let place = a_place();
+        meanings.into_iter().map(|meaning| (place, meaning)).collect()
+    }
+
+    #[test]
+    fn an_index_file_reads_back() {
+        let records = records();
+        let name = records[0].0.segment;
+        let text = print(name, 7, &records);
+        assert_eq!(format!("{:?}", parse(&text, name, 7).unwrap()), format!("{records:?}"));
+    }
+
+    #[test]
+    fn an_index_file_that_does_not_fit_does_not_count() {
+        let records = records();
+        let name = records[0].0.segment;
+        let text = print(name, 7, &records);
+        assert!(parse(&text, name, 8).is_none(), "the segment has another length");
+        let other = SegmentName { sequence: 2, ..name };
+        assert!(parse(&text, other, 7).is_none(), "it is another segment");
+        for end in 0..text.len() {
+            assert!(parse(&text[..end], name, 7).is_none(), "it ends at {end}");
+        }
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            assert!(parse(&String::from_utf8(bytes).unwrap(), name, 7).is_none(), "byte {at}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    failure::Failure,
+    index::Index,
+    index_file,
+    listing::Listing,
+    medium::Medium,
+    name::{Form, SegmentName},
+    plan::Command,
+    queue::Queue,
+    replace,
+    rewrite::{Rewrite, Rewritten},
+    terms::Terms,
+};
+use crate::{
+    archive::{ArchiveError, Query},
+    delivery::DeliveryId,
+};
+
+/// Looks after the segments to which nothing is written any more. Does one thing at a time, and never waits for the
+/// writer but to have a segment sealed.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub(super) medium: Arc<dyn Medium>,
+    pub(super) dir: PathBuf,
+    pub(super) index: Arc<RwLock<Index>>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) terms: Terms,
+    pub(super) state: Mutex<State>,
+}
+
+/// Held by who changes a segment.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    closed: bool,
+    /// Segments of which a part is damaged. They are left as they are until their deliveries are removed.
+    pub(super) damaged: HashSet<SegmentName>,
+    /// Segments with an index file that fits.
+    pub(super) indexed: HashSet<SegmentName>,
+}
+
+/// What is to be removed, by segment.
+type Removals = BTreeMap<SegmentName, Vec<DeliveryId>>;
+
+impl Keeper {
+    /// Changes nothing from now on: the directory may soon be another's.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    /// The right to change segments; an error once the archive is closed.
+    pub(super) fn turn(&self) -> Result<MutexGuard<'_, State>, ArchiveError> {
+        let state = self.lock();
+        if state.closed { Err(ArchiveError::Closed) } else { Ok(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes what `query` selects, and says how much.
+    pub(super) fn remove(&self, query: &Query) -> Result<u64, ArchiveError> {
+        let mut state = self.turn()?;
+        self.remove_in_turn(query, &mut state)
+    }
+
+    pub(super) fn remove_in_turn(
+        &self,
+        query: &Query,
+        state: &mut State,
+    ) -> Result<u64, ArchiveError> {
+        let selected = self.read(|index| index.selected(query));
+        let removed = selected.len() as u64;
+        self.bury(selected, state)?;
+        if removed > 0 {
+            tracing::info!(path = %self.dir.display(), removed, ?query, "removed deliveries");
+        }
+        Ok(removed)
+    }
+
+    /// Leaves nothing of these deliveries but their lines in the ledger.
+    pub(super) fn bury(
+        &self,
+        deliveries: Vec<(DeliveryId, Vec<SegmentName>)>,
+        state: &mut State,
+    ) -> Result<(), ArchiveError> {
+        let mut removals = Removals::new();
+        for (id, segments) in deliveries {
+            for name in segments {
+                removals.entry(name).or_default().push(id);
+            }
+        }
+        if removals.is_empty() {
+            return Ok(());
+        }
+        let mut segments = self.segments()?;
+        if removals.keys().any(|name| segments.get(name) == Some(&Form::Open)) {
+            self.seal()?;
+            segments = self.segments()?;
+        }
+        for (name, ids) in removals {
+            if let Some(form) = segments.get(&name) {
+                self.rewrite(name, *form, (*form).max(Form::Sealed), &ids, state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the writer seal what it is writing.
+    pub(super) fn seal(&self) -> Result<(), ArchiveError> {
+        let (reply, sealed) = oneshot::channel();
+        self.queue.push(Command::Seal(reply))?;
+        sealed.blocking_recv().unwrap_or(Err(ArchiveError::Closed))
+    }
+
+    pub(super) fn segments(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
+        Ok(Listing::of_dir(&*self.medium, &self.dir)?.segments)
+    }
+
+    pub(super) fn read<T>(&self, what: impl FnOnce(&Index) -> T) -> T {
+        what(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes a segment anew, without these deliveries, and says how many bytes shorter it is.
+    ///
+    /// The new file is whole and durable before it takes the place of the old one. Readers wait for no more than the
+    /// renaming.
+    pub(super) fn rewrite(
+        &self,
+        name: SegmentName,
+        from: Form,
+        to: Form,
+        ids: &[DeliveryId],
+        state: &mut State,
+    ) -> Result<u64, Failure> {
+        let (medium, dir) = (&*self.medium, &*self.dir);
+        let now = SystemTime::now();
+        let drop: HashMap<_, _> = self.read(|index| {
+            let kept = ids.iter().filter_map(|id| index.get(*id));
+            kept.map(|kept| (kept.facts.id, kept.tombstone(now))).collect()
+        });
+        let these = ids.iter().copied().collect();
+        let keep_damage = ids.is_empty() || self.read(|index| index.others_in(name, &these));
+        let new = Rewrite { medium, dir, name, from, to, drop: &drop, keep_damage }.run()?;
+        if new.damaged && from != to && to == Form::Packed {
+            // Other tools can read neither damaged bytes among compressed records nor behind them.
+            state.damaged.insert(name);
+            replace::remove(medium, dir, &new.unfinished)?;
+            return Ok(0);
+        }
+        // An index file of the old form must not be there with the new one.
+        state.indexed.remove(&name);
+        replace::remove(medium, dir, &name.index_path(dir))?;
+        self.take_place(name, &new, ids)?;
+        medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+        if from != to {
+            replace::remove(medium, dir, &name.path(dir, from))?;
+        }
+        if !new.damaged {
+            self.write_index(name, &new)?;
+            state.indexed.insert(name);
+        }
+        Ok(new.old_length.saturating_sub(new.length))
+    }
+
+    fn take_place(
+        &self,
+        name: SegmentName,
+        new: &Rewritten,
+        dropped: &[DeliveryId],
+    ) -> Result<(), Failure> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let path = name.path(&self.dir, new.form);
+        let renamed = self.medium.rename(&new.unfinished, &path);
+        renamed.map_err(Failure::to("rename", &new.unfinished))?;
+        for id in dropped {
+            index.dropped(*id, name);
+        }
+        for (id, place) in new.deliveries() {
+            index.moved(id, place);
+        }
+        Ok(())
+    }
+
+    fn write_index(&self, name: SegmentName, new: &Rewritten) -> Result<(), Failure> {
+        let text = index_file::print(name, new.length, &new.records);
+        replace::replace(&*self.medium, &self.dir, &name.index_path(&self.dir), text.as_bytes())
+    }
+}

@@ -1,0 +1,91 @@
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    failure::Failure,
+    medium::Medium,
+    name::{Form, SegmentName},
+};
+
+/// How the name of a file ends that is not whole yet.
+pub(super) const UNFINISHED: &str = ".tmp";
+
+/// What lies in the directory of an archive.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Listing {
+    /// The segments in the order of the log, each in the form that counts.
+    pub(super) segments: BTreeMap<SegmentName, Form>,
+    /// The segments that have an index file.
+    pub(super) indexed: Vec<SegmentName>,
+    /// What a crash left: files that are not whole, forms that another has taken the place of, indexes of nothing.
+    pub(super) leftovers: Vec<OsString>,
+}
+
+impl Listing {
+    pub(super) fn of_dir(medium: &dyn Medium, dir: &Path) -> Result<Self, Failure> {
+        Ok(Self::of(medium.list(dir).map_err(Failure::to("list", dir))?))
+    }
+
+    fn of(names: Vec<OsString>) -> Self {
+        let mut listing = Self::default();
+        let mut files = Vec::new();
+        for name in names {
+            if let Some((segment, form)) = SegmentName::parse(&name) {
+                let known = listing.segments.entry(segment).or_insert(form);
+                *known = form.max(*known);
+                files.push((name, segment, form));
+            } else if let Some(segment) = SegmentName::parse_index(&name) {
+                listing.indexed.push(segment);
+            } else if name.to_str().is_some_and(|name| name.ends_with(UNFINISHED)) {
+                listing.leftovers.push(name);
+            }
+        }
+        let Self { segments, indexed, leftovers } = &mut listing;
+        let superseded =
+            |(_, segment, form): &(_, SegmentName, Form)| segments.get(segment) != Some(form);
+        leftovers.extend(files.into_iter().filter(superseded).map(|(name, ..)| name));
+        let dir = Path::new("");
+        leftovers.extend(
+            indexed
+                .extract_if(.., |segment| {
+                    segments.get(segment).is_none_or(|form| *form == Form::Open)
+                })
+                .map(|segment| segment.index_path(dir).into_os_string()),
+        );
+        listing
+    }
+
+    /// The files of the leftovers.
+    pub(super) fn leftover_paths(&self, dir: &Path) -> impl Iterator<Item = PathBuf> {
+        self.leftovers.iter().map(move |name| dir.join(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::warc::Salt, *};
+
+    #[test]
+    fn of_two_forms_of_a_segment_the_later_counts_and_the_other_is_left_over() {
+        let [a, b, c] = [1, 2, 3].map(|sequence| SegmentName { sequence, salt: Salt::random() });
+        let file = |name: SegmentName, form| name.path(Path::new(""), form).into_os_string();
+        let index = |name: SegmentName| name.index_path(Path::new("")).into_os_string();
+        let unfinished = OsString::from(format!("{a}.warc.gz.tmp"));
+        let listing = Listing::of(vec![
+            file(b, Form::Packed),
+            file(b, Form::Sealed),
+            file(a, Form::Open),
+            index(a),
+            index(b),
+            index(c),
+            unfinished.clone(),
+            "notes.txt".into(),
+        ]);
+        assert_eq!(listing.segments, [(a, Form::Open), (b, Form::Packed)].into());
+        assert_eq!(listing.indexed, [b]);
+        assert_eq!(listing.leftovers, [unfinished, file(b, Form::Sealed), index(a), index(c)]);
+    }
+}

@@ -1,0 +1,101 @@
+use std::{io, path::Path};
+
+use super::{
+    entry::Place,
+    failure::Failure,
+    file_io::read_full,
+    index::Index,
+    index_file,
+    medium::{Medium, MediumFile},
+    name::{Form, SegmentName},
+    steps::Steps,
+    walk::Step,
+    warc::Meaning,
+};
+
+/// Takes what a sealed segment holds into the index: from its index file if that fits, else from the segment itself.
+/// Says whether the index file was used.
+pub(super) fn load_sealed(
+    medium: &dyn Medium,
+    dir: &Path,
+    (name, form): (SegmentName, Form),
+    index: &mut Index,
+) -> Result<bool, Failure> {
+    let path = name.path(dir, form);
+    let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
+    let length = file.len().map_err(Failure::to("read", &path))?;
+    if let Some(records) = indexed(medium, dir, name, length) {
+        for (place, meaning) in records {
+            take(index, meaning, place);
+        }
+        return Ok(true);
+    }
+    load(&*file, &path, (name, form), index).map_err(Failure::to("read", &path))?;
+    Ok(false)
+}
+
+/// What the index file of a segment tells, if there is one that fits.
+pub(super) fn indexed(
+    medium: &dyn Medium,
+    dir: &Path,
+    name: SegmentName,
+    length: u64,
+) -> Option<Vec<(Place, Meaning)>> {
+    let path = name.index_path(dir);
+    let bytes = medium.open_read(&path).ok().and_then(|file| whole(&*file).ok())?;
+    let records =
+        std::str::from_utf8(&bytes).ok().and_then(|text| index_file::parse(text, name, length));
+    if records.is_none() {
+        tracing::warn!(path = %path.display(), "an index file does not fit its segment, which is read instead");
+    }
+    records
+}
+
+fn whole(file: &dyn MediumFile) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
+    let read = read_full(file, &mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Takes what is whole in a segment into the index, and says where it ends.
+pub(super) fn load(
+    file: &dyn MediumFile,
+    path: &Path,
+    (name, form): (SegmentName, Form),
+    index: &mut Index,
+) -> io::Result<u64> {
+    let mut steps = Steps::of(file, name, form)?;
+    let mut end = 0;
+    while let Some(step) = steps.step()? {
+        match step {
+            Step::Record { offset, length, meaning } => {
+                end = offset + length;
+                take(index, meaning, Place { segment: name, offset, length });
+            }
+            Step::Damage { offset, length } => {
+                end = offset + length;
+                index.note_damage(name, offset);
+                tracing::warn!(path = %path.display(), offset, length, "skipped damaged bytes");
+            }
+            Step::Torn { offset } => {
+                // An open segment is cut there; from a sealed one something was lost.
+                if form != Form::Open {
+                    index.note_damage(name, offset);
+                }
+                tracing::warn!(path = %path.display(), offset, "the end of a segment is torn");
+            }
+        }
+    }
+    Ok(end)
+}
+
+fn take(index: &mut Index, meaning: Meaning, place: Place) {
+    let of = match &meaning {
+        Meaning::Outcome { of, .. } => Some(*of),
+        _ => None,
+    };
+    if !index.take(meaning, place) {
+        tracing::warn!(delivery = ?of, "there is an outcome of a delivery that is lost");
+    }
+}

@@ -1,0 +1,75 @@
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, RwLock},
+};
+
+use super::{
+    DiskArchive, DiskArchiveBuilder, failure::Failure, handle::Handle, index::Index,
+    keeper::Keeper, medium::Medium, probe::warn_if_not_durable, queue::Queue, read_only::look,
+    reader::Reader, recovery::recover, space::Space, upkeep::Upkeep, writer::Writer,
+};
+use crate::archive::ArchiveError;
+
+/// Opens an archive for writing. Blocks.
+pub(super) fn open(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
+    let DiskArchiveBuilder { path, segment_size, waiting, probe, least_free, terms, medium } =
+        options;
+    medium.create_dir(&path).map_err(Failure::to("create", &path))?;
+    let lock_path = path.join("inbox.lock");
+    let lock = medium.lock(&lock_path).map_err(Failure::to("lock", &lock_path))?;
+    let lock = lock.ok_or_else(|| ArchiveError::Locked { path: path.clone() })?;
+    if probe {
+        warn_if_not_durable(&*medium, &path);
+    }
+    let (index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
+    let (index, queue) = (Arc::new(RwLock::new(index)), Arc::new(Queue::new(waiting)));
+    let every = terms.every;
+    let keeper = Arc::new(Keeper {
+        medium: Arc::clone(&medium),
+        dir: path.clone(),
+        index: Arc::clone(&index),
+        queue: Arc::clone(&queue),
+        terms,
+        state: Mutex::default(),
+    });
+    let writer = Writer { log, index: Arc::clone(&index), queue: Arc::clone(&queue), lock };
+    let handle = Handle {
+        reader: reader(&medium, &path, index, false),
+        queue,
+        space: Space::new(medium, path.clone(), least_free),
+        keeper: Some(Arc::clone(&keeper)),
+        upkeep: Mutex::default(),
+        writer: Mutex::new(Some(writer.start().map_err(Failure::to("start a writer of", &path))?)),
+        path,
+    };
+    if let Some(every) = every {
+        let upkeep =
+            Upkeep::start(keeper, every).map_err(Failure::to("look after", &handle.path))?;
+        handle.looked_after_by(upkeep);
+    }
+    Ok(DiskArchive::from_handle(handle))
+}
+
+/// Opens an archive to be read only. Blocks.
+pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
+    let DiskArchiveBuilder { path, medium, .. } = options;
+    let index = Arc::new(RwLock::new(look(&*medium, &path)?));
+    Ok(DiskArchive::from_handle(Handle {
+        reader: reader(&medium, &path, index, true),
+        queue: Arc::new(Queue::new(0)),
+        space: Space::new(medium, path.clone(), 0),
+        keeper: None,
+        upkeep: Mutex::default(),
+        writer: Mutex::default(),
+        path,
+    }))
+}
+
+fn reader(
+    medium: &Arc<dyn Medium>,
+    dir: &Path,
+    index: Arc<RwLock<Index>>,
+    read_only: bool,
+) -> Arc<Reader> {
+    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), index, read_only })
+}

@@ -1,0 +1,106 @@
+//! Records that are compressed, each as a gzip member of its own (Annex D of the standard), so that one can be read
+//! without those before it.
+
+use std::io::{self, Read, Write};
+
+use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
+
+use super::{
+    cursor::Cursor,
+    medium::MediumFile,
+    walk::Step,
+    warc::{Header, Meaning, Salt, whole_record},
+    window::{WINDOW, Window},
+};
+
+/// How every member begins: the magic bytes, and deflate as the method.
+const MEMBER: &[u8] = &[0x1f, 0x8b, 8];
+
+/// The member of a record.
+pub(super) fn pack(record: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+    encoder.write_all(record)?;
+    encoder.finish()
+}
+
+/// Whether these bytes begin a member, and not a record as it is.
+pub(super) fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(MEMBER)
+}
+
+/// The record of a member.
+pub(super) fn unpack(member: &[u8]) -> io::Result<Vec<u8>> {
+    let mut record = Vec::with_capacity(member.len().saturating_mul(4));
+    GzDecoder::new(member).read_to_end(&mut record)?;
+    Ok(record)
+}
+
+/// Goes through a compressed segment record by record, and over what is damaged.
+#[derive(Debug)]
+pub(super) struct PackedWalk<'f> {
+    file: &'f dyn MediumFile,
+    salt: Salt,
+    length: u64,
+    at: u64,
+}
+
+impl<'f> PackedWalk<'f> {
+    pub(super) fn new(file: &'f dyn MediumFile, salt: Salt) -> io::Result<Self> {
+        Ok(Self { file, salt, length: file.len()?, at: 0 })
+    }
+
+    /// The next step; `None` at the end. The end of a compressed segment is never torn: it was whole when it got its
+    /// name.
+    pub(super) fn step(&mut self) -> io::Result<Option<Step>> {
+        let offset = self.at;
+        if offset >= self.length {
+            return Ok(None);
+        }
+        if let Some((length, meaning)) = self.member(offset)? {
+            self.at = offset + length;
+            return Ok(Some(Step::Record { offset, length, meaning }));
+        }
+        self.at = self.next_member(offset + 1)?;
+        Ok(Some(Step::Damage { offset, length: self.at - offset }))
+    }
+
+    /// The length of the member at `offset` and what its record means, if its checksums hold.
+    fn member(&self, offset: u64) -> io::Result<Option<(u64, Meaning)>> {
+        let mut decoder = GzDecoder::new(Cursor::new(self.file, offset));
+        let record = read_record(&mut decoder, self.salt);
+        let cursor = decoder.into_inner();
+        let end = cursor.finish()?;
+        let meaning = record.and_then(|record| whole_record(&record, self.salt));
+        Ok(meaning.map(|meaning| (end - offset, meaning)))
+    }
+
+    fn next_member(&self, from: u64) -> io::Result<u64> {
+        let mut window = Window::new(self.file, self.length);
+        let mut at = from;
+        while at < self.length {
+            let bytes = window.at(at, MEMBER.len())?;
+            match bytes.windows(MEMBER.len()).position(|bytes| bytes == MEMBER) {
+                Some(place) => {
+                    at += place as u64;
+                    if self.member(at)?.is_some() {
+                        return Ok(at);
+                    }
+                    at += 1;
+                }
+                None => at += (bytes.len().saturating_sub(MEMBER.len() - 1)).max(1) as u64,
+            }
+        }
+        Ok(self.length)
+    }
+}
+
+/// Bytes in a body may look like a member that never ends: no more is unpacked than a true header says.
+fn read_record(decoder: &mut impl Read, salt: Salt) -> Option<Vec<u8>> {
+    let mut record = Vec::new();
+    decoder.take(WINDOW as u64).read_to_end(&mut record).ok()?;
+    let length = Header::parse(&record, salt).ok()?.record_length()?;
+    let rest = length.saturating_sub(record.len() as u64);
+    // One more than there should be, so that the end of the member is read, and its checksum with it.
+    decoder.take(rest.saturating_add(1)).read_to_end(&mut record).ok()?;
+    (record.len() as u64 == length).then_some(record)
+}

@@ -1,0 +1,60 @@
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{
+    failure::Failure,
+    index::Index,
+    listing::Listing,
+    load::{load, load_sealed},
+    medium::Medium,
+    name::{Form, SegmentName},
+};
+
+/// For how long a directory is looked at again, while a writer renames what is read.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads a directory that another process may write to: changes nothing, and takes what is whole.
+pub(super) fn look(medium: &dyn Medium, dir: &Path) -> Result<Index, Failure> {
+    let start = Instant::now();
+    loop {
+        match look_once(medium, dir) {
+            // Between the listing and the reading a segment got another name.
+            Err(failure) if failure.is_missing() && start.elapsed() < PATIENCE => {
+                // Where the directory itself is missing, waiting helps nothing.
+                medium.list(dir).map_err(Failure::to("list", dir))?;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn look_once(medium: &dyn Medium, dir: &Path) -> Result<Index, Failure> {
+    let mut index = Index::default();
+    for (name, form) in Listing::of_dir(medium, dir)?.segments {
+        look_at(medium, dir, (name, form), &mut index)?;
+    }
+    Ok(index)
+}
+
+fn look_at(
+    medium: &dyn Medium,
+    dir: &Path,
+    (name, form): (SegmentName, Form),
+    index: &mut Index,
+) -> Result<(), Failure> {
+    if form != Form::Open {
+        return load_sealed(medium, dir, (name, form), index).map(|_| ());
+    }
+    let path = name.open_path(dir);
+    let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
+    load(&*file, &path, (name, form), index).map(|_| ()).map_err(Failure::to("read", &path))
+}
+
+impl Failure {
+    fn is_missing(&self) -> bool {
+        self.kind() == io::ErrorKind::NotFound
+    }
+}

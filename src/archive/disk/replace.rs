@@ -1,0 +1,86 @@
+//! Files that are whole or not there: written under another name, synced, renamed.
+
+use std::{
+    io::IoSlice,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    failure::Failure,
+    file_io::write_all,
+    listing::UNFINISHED,
+    medium::{Medium, MediumFile},
+};
+
+/// How much is collected before it is written.
+const BUFFER: usize = 1 << 20;
+
+/// A file that is being written and does not have its name yet.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    path: PathBuf,
+    file: Box<dyn MediumFile>,
+    buffer: Vec<u8>,
+    length: u64,
+}
+
+impl Replacement {
+    /// Begins the file that will be `path`.
+    pub(super) fn begin(medium: &dyn Medium, path: &Path) -> Result<Self, Failure> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(UNFINISHED);
+        let path = PathBuf::from(name);
+        // An attempt before may have failed half-way. If this is the reason, creating it says so.
+        drop(medium.remove(&path));
+        let file = medium.create(&path).map_err(Failure::to("create", &path))?;
+        Ok(Self { path, file, buffer: Vec::with_capacity(BUFFER), length: 0 })
+    }
+
+    /// How many bytes it has so far.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.length += bytes.len() as u64;
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let written = write_all(&*self.file, &mut [IoSlice::new(&self.buffer)]);
+        self.buffer.clear();
+        written.map_err(Failure::to("write", &self.path))
+    }
+
+    /// Makes the bytes durable. The file can be given its name now.
+    pub(super) fn finish(mut self) -> Result<PathBuf, Failure> {
+        self.flush()?;
+        self.file.sync_data().map_err(Failure::to("sync", &self.path))?;
+        Ok(self.path)
+    }
+}
+
+/// Writes a whole file, in the place of the one that was there.
+pub(super) fn replace(
+    medium: &dyn Medium,
+    dir: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(), Failure> {
+    let mut file = Replacement::begin(medium, path)?;
+    file.write(bytes)?;
+    let unfinished = file.finish()?;
+    medium.rename(&unfinished, path).map_err(Failure::to("rename", &unfinished))?;
+    medium.sync_dir(dir).map_err(Failure::to("sync", dir))
+}
+
+/// Removes a file durably; it may be gone already.
+pub(super) fn remove(medium: &dyn Medium, dir: &Path, path: &Path) -> Result<(), Failure> {
+    match medium.remove(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::to("remove", path)(error))
+        }
+        _ => medium.sync_dir(dir).map_err(Failure::to("sync", dir)),
+    }
+}

@@ -1,0 +1,87 @@
+use std::{collections::BTreeMap, time::SystemTime};
+
+use super::{
+    DiskArchive, background, failure::Failure, index::Kept, listing::Listing, name::Form,
+    reader::Reader,
+};
+use crate::{
+    archive::ArchiveError,
+    delivery::{ModelName, OutcomeKind},
+};
+
+/// What a [`DiskArchive`] holds, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many deliveries can be read.
+    pub deliveries: u64,
+    /// Of how many removed ones the ledger knows.
+    pub removed: u64,
+    /// When the first and the last that can be read were received.
+    pub received: Option<(SystemTime, SystemTime)>,
+    /// How many deliveries each model has.
+    pub models: BTreeMap<ModelName, u64>,
+    /// How many deliveries have no outcome yet.
+    pub pending: u64,
+    /// How many deliveries have an outcome of each kind, by its word.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// How many segments are being written, are sealed, and are compressed.
+    pub segments: [u64; 3],
+    /// How many bytes they have.
+    pub bytes: [u64; 3],
+}
+
+impl DiskArchive {
+    /// Counts what the archive holds. Reads no delivery.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be listed.
+    pub async fn stats(&self) -> Result<Stats, ArchiveError> {
+        let reader = self.reader();
+        background::run(move || Ok(stats(&reader)?)).await
+    }
+}
+
+fn stats(reader: &Reader) -> Result<Stats, Failure> {
+    let mut stats = Stats::default();
+    let mut position = 0;
+    while let Some(kept) = reader.index().at(position) {
+        stats.count(kept);
+        position += 1;
+    }
+    for (name, form) in Listing::of_dir(&*reader.medium, &reader.dir)?.segments {
+        // One that has got another name in the meantime is counted as empty.
+        let file = reader.medium.open_read(&name.path(&reader.dir, form));
+        stats.count_segment(form, file.and_then(|file| file.len()).unwrap_or(0));
+    }
+    Ok(stats)
+}
+
+impl Stats {
+    fn count(&mut self, kept: &Kept) {
+        if kept.place.is_none() {
+            self.removed += 1;
+            return;
+        }
+        self.deliveries += 1;
+        let at = kept.facts.received_at;
+        let (first, last) = self.received.unwrap_or((at, at));
+        self.received = Some((first.min(at), last.max(at)));
+        *self.models.entry(kept.facts.model.clone()).or_default() += 1;
+        match kept.outcome.as_ref().map(crate::delivery::Outcome::kind).map(OutcomeKind::as_str) {
+            Some(kind) => *self.outcomes.entry(kind).or_default() += 1,
+            None => self.pending += 1,
+        }
+    }
+
+    fn count_segment(&mut self, form: Form, length: u64) {
+        for ((segments, bytes), of) in self.segments.iter_mut().zip(&mut self.bytes).zip(Form::ALL)
+        {
+            if of == form {
+                *segments += 1;
+                *bytes += length;
+            }
+        }
+    }
+}

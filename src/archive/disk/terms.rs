@@ -1,0 +1,93 @@
+use std::time::{Duration, SystemTime};
+
+use super::name::Form;
+
+/// For how long what is kept, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) segment_age: Duration,
+    pub(super) compress_after: Option<Duration>,
+    pub(super) keep_for: Option<Duration>,
+    pub(super) keep_bytes: Option<u64>,
+    /// How often the archive looks after itself; never by itself without.
+    pub(super) every: Option<Duration>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            segment_age: Duration::from_hours(24),
+            compress_after: Some(Duration::from_hours(7 * 24)),
+            keep_for: None,
+            keep_bytes: None,
+            every: Some(Duration::from_mins(1)),
+        }
+    }
+}
+
+/// When the first and the last delivery of a segment were received; `None` where it holds none, or none any more.
+pub(super) type Times = Option<(SystemTime, SystemTime)>;
+
+impl Terms {
+    /// Whether a segment is to be sealed, though it is not full.
+    pub(super) fn seals(&self, times: Times, now: SystemTime) -> bool {
+        times.is_some_and(|(first, _)| age(first, now) >= self.segment_age)
+    }
+
+    /// Whether a sealed segment is to be compressed.
+    pub(super) fn compresses(&self, form: Form, times: Times, now: SystemTime) -> bool {
+        let due = |after| times.is_none_or(|(_, last)| age(last, now) >= after);
+        form == Form::Sealed && self.compress_after.is_some_and(due)
+    }
+
+    /// Whether what is settled in a segment is to be removed, for its age.
+    pub(super) fn removes(&self, times: Times, now: SystemTime) -> bool {
+        let due = |keep| times.is_some_and(|(_, last)| age(last, now) >= keep);
+        self.keep_for.is_some_and(due)
+    }
+}
+
+/// A clock that went back makes nothing old.
+fn age(time: SystemTime, now: SystemTime) -> Duration {
+    now.duration_since(time).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn hour(number: u32) -> SystemTime {
+        SystemTime::UNIX_EPOCH + HOUR * number
+    }
+
+    #[test]
+    fn a_segment_is_sealed_for_its_oldest_and_the_rest_is_done_for_its_newest() {
+        let terms = Terms {
+            segment_age: HOUR * 2,
+            compress_after: Some(HOUR * 2),
+            keep_for: Some(HOUR * 2),
+            ..Terms::default()
+        };
+        let now = SystemTime::UNIX_EPOCH + HOUR * 3;
+        for (times, first_is_old, last_is_old) in [
+            (Some((hour(1), hour(1))), true, true),
+            (Some((hour(1), hour(2))), true, false),
+            (Some((hour(2), hour(9))), false, false),
+        ] {
+            assert_eq!(terms.seals(times, now), first_is_old, "{times:?}");
+            assert_eq!(terms.compresses(Form::Sealed, times, now), last_is_old, "{times:?}");
+            assert_eq!(terms.removes(times, now), last_is_old, "{times:?}");
+        }
+        assert!(!terms.seals(None, now) && !terms.removes(None, now));
+        assert!(terms.compresses(Form::Sealed, None, now));
+        assert!(!terms.compresses(Form::Packed, Some((hour(1), hour(1))), now));
+    }
+
+    #[test]
+    fn without_a_choice_nothing_is_removed() {
+        assert!(!Terms::default().removes(Some((hour(0), hour(0))), SystemTime::now()));
+        assert_eq!(Terms::default().keep_bytes, None);
+    }
+}

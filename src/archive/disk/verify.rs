@@ -1,0 +1,193 @@
+use std::path::{Path, PathBuf};
+
+use super::{
+    DiskArchive, background,
+    failure::Failure,
+    file_io::read_full,
+    listing::Listing,
+    medium::{Medium, MediumFile},
+    name::{Form, SegmentName},
+    packed::{is_packed, unpack},
+    real_disk::RealDisk,
+    steps::Steps,
+    walk::Step,
+    warc::{Meaning, read_delivery},
+};
+use crate::archive::ArchiveError;
+
+/// What [`DiskArchive::verify`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// How many segments were read.
+    pub segments: u64,
+    /// How many records in them are whole.
+    pub records: u64,
+    /// How many of those are deliveries whose bodies have the digests that they were received with.
+    pub deliveries: u64,
+    /// How many bytes were read.
+    pub bytes: u64,
+    /// What is not what was written.
+    pub damages: Vec<Damage>,
+    /// How many bytes at the end of a segment that is being written are no whole record. A writer may be about to
+    /// complete it; what a crash left there is cut at the next start, and was never acknowledged.
+    pub torn: u64,
+}
+
+impl Verification {
+    /// Whether nothing is damaged.
+    pub fn is_sound(&self) -> bool {
+        self.damages.is_empty()
+    }
+}
+
+/// A part of an archive that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in the file.
+    pub offset: u64,
+    /// How many bytes are concerned.
+    pub length: u64,
+    /// What is wrong there.
+    pub reason: &'static str,
+}
+
+impl DiskArchive {
+    /// Reads every byte of the archive in this directory, and checks every checksum and every digest. Changes nothing,
+    /// takes no lock, and does not believe index files. `progress` is told how many bytes were read, and of how many.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read. Damage is no error, but a part of the result.
+    ///
+    /// # Cancel safety
+    ///
+    /// It goes on reading if the future is dropped, and nothing comes of it.
+    ///
+    /// ```
+    /// use tower_inbox::archive::DiskArchive;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path();
+    /// # DiskArchive::open(path).await?.close().await;
+    /// let found = DiskArchive::verify(path, |_read, _of| {}).await?;
+    /// assert!(found.is_sound());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn verify(
+        path: impl AsRef<Path>,
+        progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<Verification, ArchiveError> {
+        let path = path.as_ref().to_owned();
+        background::run(move || Ok(verify(&RealDisk, &path, progress)?)).await
+    }
+}
+
+fn verify(
+    medium: &dyn Medium,
+    dir: &Path,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Verification, Failure> {
+    let segments = Listing::of_dir(medium, dir)?.segments;
+    let total = lengths(medium, dir, &segments);
+    let mut found = Verification::default();
+    for (name, form) in segments {
+        let Some((name, form, path, file)) = open(medium, dir, name, form)? else {
+            continue;
+        };
+        let read = |error| Failure::to("read", &path)(error);
+        let before = found.bytes;
+        found.segments += 1;
+        let mut steps = Steps::of(&*file, name, form).map_err(read)?;
+        while let Some(step) = steps.step().map_err(read)? {
+            found.take(step, &*file, &path, name).map_err(read)?;
+            progress(found.bytes, total.max(found.bytes));
+        }
+        found.bytes = before + file.len().map_err(read)?;
+    }
+    progress(found.bytes, found.bytes);
+    Ok(found)
+}
+
+fn lengths<'s>(
+    medium: &dyn Medium,
+    dir: &Path,
+    segments: impl IntoIterator<Item = (&'s SegmentName, &'s Form)>,
+) -> u64 {
+    let length = |(name, form): (&SegmentName, &Form)| {
+        medium.open_read(&name.path(dir, *form)).and_then(|file| file.len()).unwrap_or(0)
+    };
+    segments.into_iter().map(length).sum()
+}
+
+type Opened = (SegmentName, Form, PathBuf, Box<dyn MediumFile>);
+
+/// A writer may have sealed or compressed it in the meantime.
+fn open(
+    medium: &dyn Medium,
+    dir: &Path,
+    name: SegmentName,
+    listed: Form,
+) -> Result<Option<Opened>, Failure> {
+    for form in Form::ALL.into_iter().filter(|form| *form >= listed) {
+        let path = name.path(dir, form);
+        match medium.open_read(&path) {
+            Ok(file) => return Ok(Some((name, form, path, file))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Failure::to("open", &path)(error)),
+        }
+    }
+    Ok(None)
+}
+
+impl Verification {
+    fn take(
+        &mut self,
+        step: Step,
+        file: &dyn MediumFile,
+        path: &Path,
+        name: SegmentName,
+    ) -> std::io::Result<()> {
+        let mut damaged = |offset, length, reason| {
+            self.damages.push(Damage { path: path.to_owned(), offset, length, reason });
+        };
+        match step {
+            Step::Record { offset, length, meaning } => {
+                self.bytes += length;
+                if matches!(meaning, Meaning::Delivery(_)) {
+                    match check(file, offset, length, name)? {
+                        Ok(()) => self.deliveries += 1,
+                        Err(reason) => damaged(offset, length, reason),
+                    }
+                }
+                self.records += 1;
+            }
+            Step::Damage { offset, length } => {
+                self.bytes += length;
+                damaged(offset, length, "these bytes are no record that was written");
+            }
+            Step::Torn { offset } => self.torn += file.len()?.saturating_sub(offset),
+        }
+        Ok(())
+    }
+}
+
+/// The walk has checked the checksums; this checks the digest of the body.
+fn check(
+    file: &dyn MediumFile,
+    offset: u64,
+    length: u64,
+    name: SegmentName,
+) -> std::io::Result<Result<(), &'static str>> {
+    let mut record = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
+    let read = read_full(file, &mut record, offset)?;
+    record.truncate(read);
+    let record = if is_packed(&record) { unpack(&record)? } else { record };
+    Ok(read_delivery(&record.into(), name.salt).map(|_| ()))
+}

@@ -1,0 +1,46 @@
+use super::{
+    super::entry::{Facts, Tombstone},
+    checksum::Salt,
+    decode::{Kind, kind_of, outcome_in},
+    header::{Header, TRAILER},
+    tombstone,
+};
+use crate::delivery::{DeliveryId, Outcome};
+
+/// The longest block of a note that is read. An outcome is shorter by far.
+pub(in super::super) const LONGEST_NOTE: u64 = 64 * 1024;
+
+/// What a record means for the index.
+#[derive(Debug)]
+pub(in super::super) enum Meaning {
+    Delivery(Facts),
+    Outcome { of: DeliveryId, outcome: Outcome },
+    Removed(Tombstone),
+    Nothing,
+}
+
+/// What a record of this kind means. Of a delivery the block is not needed.
+pub(in super::super) fn meaning_of(kind: Kind, block: &[u8]) -> Meaning {
+    match kind {
+        Kind::Delivery(facts) => Meaning::Delivery(facts),
+        Kind::Note { of } => std::str::from_utf8(block)
+            .map_or(Meaning::Nothing, |block| note_in(of, block).unwrap_or(Meaning::Nothing)),
+        Kind::Other => Meaning::Nothing,
+    }
+}
+
+fn note_in(of: DeliveryId, block: &str) -> Option<Meaning> {
+    match outcome_in(block) {
+        Some(outcome) => Some(Meaning::Outcome { of, outcome }),
+        None => tombstone::parse(of, block).map(Meaning::Removed),
+    }
+}
+
+/// What a record means that is there from its first to its last byte; `None` if its checksums do not hold.
+pub(in super::super) fn whole_record(record: &[u8], salt: Salt) -> Option<Meaning> {
+    let header = Header::parse(record, salt).ok()?;
+    let block = record.get(header.len()..)?.strip_suffix(TRAILER)?;
+    let holds = block.len() as u64 == header.content_length()
+        && header.begin_checksum(salt).with(block).finish() == header.expected();
+    holds.then(|| meaning_of(kind_of(&header), block))
+}

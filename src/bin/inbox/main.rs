@@ -1,0 +1,54 @@
+//! The command `inbox`: looks into a disk archive, checks it, and removes from it.
+//!
+//! Exit status: 0 if all is well, 1 if what was asked for is not there or is damaged, 2 if the command could not be done.
+
+mod erase;
+mod export;
+mod help;
+mod list;
+mod options;
+mod output;
+mod purge;
+mod removal;
+mod selection;
+mod show;
+mod stats;
+mod time;
+mod verify;
+
+use std::{error::Error, process::ExitCode};
+
+use options::Options;
+
+/// What a command comes to, and why it could not be done.
+type Done = Result<ExitCode, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        // Whoever reads has enough.
+        Err(error) if output::is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("inbox: {}", output::with_sources(&*error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Done {
+    let options = Options::parse(lexopt::Parser::from_env())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(async {
+        match options.command.as_str() {
+            "list" => list::run(options).await,
+            "show" => show::run(options).await,
+            "verify" => verify::run(options).await,
+            "stats" => stats::run(options).await,
+            "purge" => purge::run(options).await,
+            "erase" => erase::run(options).await,
+            "export" => export::run(options).await,
+            "version" => output::line(&format!("inbox {}", env!("CARGO_PKG_VERSION"))),
+            _ => output::line(&help::of(&options.about)),
+        }
+    })
+}

@@ -1,0 +1,49 @@
+use std::time::SystemTime;
+
+/// A moment as a date, a date and time, or an age.
+pub(crate) fn moment(text: &str, now: SystemTime) -> Result<SystemTime, String> {
+    let date = format!("{text}T00:00:00Z");
+    humantime::parse_rfc3339(&date)
+        .or_else(|_| humantime::parse_rfc3339_weak(text))
+        .or_else(|_| before_now(text, now))
+        .map_err(|_| {
+            format!(
+                "{text:?} is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 30d"
+            )
+        })
+}
+
+/// The moment that is so long ago.
+pub(crate) fn before_now(age: &str, now: SystemTime) -> Result<SystemTime, String> {
+    let age = humantime::parse_duration(age)
+        .map_err(|_| format!("{age:?} is no age: write 90m, 12h, or 30d"))?;
+    now.checked_sub(age).ok_or_else(|| "that is too long ago".to_owned())
+}
+
+pub(crate) fn print(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time.max(SystemTime::UNIX_EPOCH)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_every_form() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let day = Duration::from_hours(24);
+        for (text, wanted) in [
+            ("1970-01-03", UNIX_EPOCH + day * 2),
+            ("1970-01-03T00:00:01Z", UNIX_EPOCH + day * 2 + Duration::from_secs(1)),
+            ("2d", now - day * 2),
+        ] {
+            assert_eq!(moment(text, now).unwrap(), wanted, "{text}");
+        }
+        for text in ["", "soon", "1970-13-01", "-3d"] {
+            assert!(moment(text, now).is_err(), "{text}");
+        }
+        assert!(before_now("1970-01-03", now).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use serde_json::json;
+use tower_inbox::archive::{DiskArchive, Verification};
+
+use crate::{Done, options::Options, output};
+
+pub(crate) async fn run(options: Options) -> Done {
+    let found = DiskArchive::verify(&options.archive, Bar::new().told()).await?;
+    let mut out = io::stdout().lock();
+    if options.has("json") {
+        writeln!(out, "{}", object(&found))?;
+    } else {
+        for damage in &found.damages {
+            let (path, offset, length) = (damage.path.display(), damage.offset, damage.length);
+            writeln!(out, "{path}: {length} bytes at byte {offset}: {}", damage.reason)?;
+        }
+        writeln!(out, "{}", summary(&found))?;
+    }
+    out.flush()?;
+    Ok(if found.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn summary(found: &Verification) -> String {
+    let verdict = match found.damages.len() {
+        0 => "sound".to_owned(),
+        1 => "damaged in one place".to_owned(),
+        places => format!("damaged in {places} places"),
+    };
+    let torn = match found.torn {
+        0 => String::new(),
+        torn => format!(
+            "; {torn} bytes at the end are not whole: being written, or cut at the next start"
+        ),
+    };
+    let deliveries = output::deliveries(found.deliveries);
+    let (records, segments, bytes) = (found.records, found.segments, found.bytes);
+    format!("{verdict}: {deliveries}, {records} records, {segments} segments, {bytes} bytes{torn}")
+}
+
+fn object(found: &Verification) -> serde_json::Value {
+    let damages: Vec<_> = found
+        .damages
+        .iter()
+        .map(|damage| {
+            json!({
+                "path": damage.path.display().to_string(),
+                "offset": damage.offset,
+                "length": damage.length,
+                "reason": damage.reason,
+            })
+        })
+        .collect();
+    json!({
+        "sound": found.is_sound(),
+        "segments": found.segments,
+        "records": found.records,
+        "deliveries": found.deliveries,
+        "bytes": found.bytes,
+        "torn": found.torn,
+        "damages": damages,
+    })
+}
+
+/// Shows on a terminal how far it is.
+struct Bar {
+    shown: bool,
+    percent: Option<u64>,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self { shown: io::stderr().is_terminal(), percent: None }
+    }
+
+    fn told(mut self) -> impl FnMut(u64, u64) + Send + 'static {
+        move |read, of| self.show(read, of)
+    }
+
+    fn show(&mut self, read: u64, of: u64) {
+        let percent = read.saturating_mul(100).checked_div(of).unwrap_or(100);
+        if self.shown && self.percent != Some(percent) {
+            self.percent = Some(percent);
+            let end = if percent == 100 { "\n" } else { "" };
+            let filled = "#".repeat(usize::try_from(percent / 2).unwrap_or(0));
+            // Where nothing can be shown, nothing is.
+            let _ = write!(io::stderr(), "\r[{filled:50}] {percent:3} % of {of} bytes{end}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What an archive does with its segments in the course of time.
+
+use std::{fs, path::Path, time::Duration};
+
+use super::{deliveries_in, delivery, segments};
+use tower_inbox::{
+    archive::{Archive, ArchiveError, DiskArchive, DiskArchiveBuilder},
+    delivery::Delivery,
+    testing::{Fault, FaultyDisk, conformance},
+};
+
+fn builder(path: &Path) -> DiskArchiveBuilder {
+    DiskArchive::builder(path).segment_size(3000).upkeep_every(None)
+}
+
+async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
+    let all: Vec<_> =
+        (0..12).map(|n| delivery("/m", format!("number {n}").repeat(40).as_bytes())).collect();
+    for one in &all {
+        let _ = archive.append(one.clone()).await.unwrap();
+    }
+    all
+}
+
+fn count(path: &Path, extension: &str) -> usize {
+    let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|found| found == extension)).count()
+}
+
+#[tokio::test]
+async fn sealed_segments_are_compressed_indexed_and_read_as_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();
+    let all = fill(&archive).await;
+    assert_eq!(count(dir.path(), "gz"), 0);
+    let sealed = count(dir.path(), "warc");
+    archive.upkeep_now().await.unwrap();
+    assert!(sealed > 2, "{sealed}");
+    assert_eq!((count(dir.path(), "gz"), count(dir.path(), "idx")), (sealed, sealed));
+    assert_eq!(count(dir.path(), "warc"), 0);
+    for one in &all {
+        assert_eq!(archive.get(one.id()).await.unwrap().unwrap().delivery, *one);
+    }
+    drop(archive);
+    assert_eq!(deliveries_in(dir.path()).await, all);
+    for file in fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|found| found == "idx") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    assert_eq!(deliveries_in(dir.path()).await, all, "an index file may be deleted");
+}
+
+#[tokio::test]
+async fn an_index_file_that_does_not_fit_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    archive.upkeep_now().await.unwrap();
+    drop(archive);
+    let indexes: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|found| found == "idx"))
+        .collect();
+    assert!(indexes.len() > 2);
+    let texts: Vec<_> = indexes.iter().map(|index| fs::read(index).unwrap()).collect();
+    for (at, index) in indexes.iter().enumerate() {
+        let mut text = texts[at].clone();
+        match at % 3 {
+            0 => text.truncate(text.len() / 2),
+            1 => text[60] ^= 1,
+            _ => text.clone_from(&texts[0]),
+        }
+        fs::write(index, text).unwrap();
+    }
+    assert_eq!(deliveries_in(dir.path()).await, all);
+    let archive = builder(dir.path()).open().await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    let again: Vec<_> = indexes.iter().map(|index| fs::read(index).unwrap()).collect();
+    assert_eq!(again, texts, "what does not fit is written anew");
+}
+
+#[tokio::test]
+async fn damage_in_a_compressed_segment_loses_no_more_than_the_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();
+    let all = fill(&archive).await;
+    archive.upkeep_now().await.unwrap();
+    drop(archive);
+    let packed = segments(dir.path()).remove(0);
+    let whole = fs::read(&packed).unwrap();
+    for at in (0..whole.len()).step_by(7) {
+        for index in fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path()) {
+            if index.extension().is_some_and(|found| found == "idx") {
+                fs::remove_file(index).unwrap();
+            }
+        }
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&packed, bytes).unwrap();
+        let found = deliveries_in(dir.path()).await;
+        assert!(found.len() + 1 >= all.len(), "byte {at} leaves {}", found.len());
+        assert!(found.iter().all(|one| all.contains(one)));
+    }
+}
+
+#[tokio::test]
+async fn a_short_segment_is_sealed_for_its_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).segment_age(Duration::ZERO).open().await.unwrap();
+    let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
+    let _ = archive.append(a.clone()).await.unwrap();
+    assert_eq!(count(dir.path(), "warc"), 0);
+    archive.upkeep_now().await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    assert_eq!((count(dir.path(), "warc"), count(dir.path(), "open")), (1, 0));
+    let _ = archive.append(b.clone()).await.unwrap();
+    drop(archive);
+    assert_eq!(deliveries_in(dir.path()).await, [a, b]);
+}
+
+#[tokio::test]
+async fn it_looks_after_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = builder(dir.path()).upkeep_every(Duration::from_millis(10));
+    let archive = builder.compress_after(Duration::ZERO).open().await.unwrap();
+    let all = fill(&archive).await;
+    for _ in 0..1000 {
+        if count(dir.path(), "gz") > 2 {
+            drop(archive);
+            assert_eq!(deliveries_in(dir.path()).await, all);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nothing was compressed in ten seconds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contract_holds_while_everything_is_compressed_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = DiskArchive::builder(dir.path()).segment_size(10_000).segment_age(Duration::ZERO);
+    let builder = builder.compress_after(Duration::ZERO).upkeep_every(Duration::from_millis(1));
+    let archive = builder.open().await.unwrap();
+    for _ in 0..3 {
+        conformance(&archive).await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_segment_is_not_compressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    drop(archive);
+    let damaged = segments(dir.path()).remove(0);
+    let mut bytes = fs::read(&damaged).unwrap();
+    let place = bytes.windows(8).position(|window| window == b"number 0").unwrap();
+    bytes[place] ^= 1;
+    fs::write(&damaged, &bytes).unwrap();
+    let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    assert_eq!(fs::read(&damaged).unwrap(), bytes, "what is damaged is left as it is");
+    assert_eq!(count(dir.path(), "warc"), 1, "the others are compressed");
+    drop(archive);
+    assert_eq!(deliveries_in(dir.path()).await, all[1..]);
+}
+
+#[tokio::test]
+async fn below_the_watermark_new_deliveries_wait_outside_and_all_else_goes_on() {
+    let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
+    let least = 1 << 20;
+    let archive = disk.open(builder(dir.path()).least_free(least)).await.unwrap();
+    let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
+    let _ = archive.append(a.clone()).await.unwrap();
+    disk.fail(Fault::Free { bytes: least });
+    // What was free a moment ago is believed for a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    for _ in 0..2 {
+        let error = archive.append(b.clone()).await.unwrap_err();
+        assert!(matches!(error, ArchiveError::NoSpace { free, .. } if free == least), "{error}");
+    }
+    assert!(archive.append(delivery("/m", b"a")).await.unwrap().is_repeat());
+    archive.settle(a.id(), tower_inbox::Outcome::dead("for the test")).await.unwrap();
+    disk.fail(Fault::Free { bytes: least + 4096 });
+    let _ = archive.append(b.clone()).await.unwrap();
+    drop(archive);
+    assert_eq!(deliveries_in(dir.path()).await, [a, b]);
+}

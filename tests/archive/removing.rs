@@ -1,0 +1,161 @@
+//! Removing: what is gone stays gone, what is not stays, and the ledger stays in any case.
+
+use std::{fs, path::Path, time::Duration};
+
+use super::{all_in, delivery, segments};
+use tower_inbox::{
+    archive::{Archive, ArchiveError, DiskArchive, DiskArchiveBuilder, Query},
+    delivery::{Delivery, Outcome, Receipt},
+    testing::{Fault, FaultyDisk},
+};
+
+/// Small segments, and nothing happens by itself.
+fn builder(path: &Path) -> DiskArchiveBuilder {
+    DiskArchive::builder(path).segment_size(3000).upkeep_every(None)
+}
+
+async fn filled(archive: &DiskArchive) -> Vec<Delivery> {
+    let mut kept = Vec::new();
+    for number in 0..12 {
+        let one = delivery("/m", format!("the body of number {number}").as_bytes());
+        let _ = archive.append(one.clone()).await.unwrap();
+        archive.settle(one.id(), Outcome::Processed { status: 200 }).await.unwrap();
+        kept.push(one);
+    }
+    kept
+}
+
+fn holds(path: &Path, needle: &str) -> bool {
+    fs::read_dir(path).unwrap().any(|file| {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
+    })
+}
+
+/// Of `all` those at `gone` are removed and known, the others are there.
+async fn assert_left(archive: &DiskArchive, all: &[Delivery], gone: &[usize]) {
+    for (at, one) in all.iter().enumerate() {
+        let found = archive.get(one.id()).await.unwrap().map(|archived| archived.delivery);
+        assert_eq!(found.as_ref(), Some(one).filter(|_| !gone.contains(&at)), "number {at}");
+        let outcome = archive.outcome(one.id()).await.unwrap();
+        assert_eq!(outcome, Some(Outcome::Processed { status: 200 }), "number {at}");
+        let again = archive.append(delivery("/m", one.body())).await.unwrap();
+        assert_eq!(again, Receipt::repeat(one.id()), "number {at}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_removed_is_in_no_file_and_stays_removed_when_the_archive_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = filled(&archive).await;
+    for at in [0, 5, 11] {
+        assert!(holds(dir.path(), &format!("the body of number {at}\r\n")));
+        assert_eq!(archive.remove(Query::all().id(all[at].id())).await.unwrap(), 1);
+        assert!(!holds(dir.path(), &format!("the body of number {at}\r\n")));
+    }
+    assert_left(&archive, &all, &[0, 5, 11]).await;
+    drop(archive);
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert_left(&archive, &all, &[0, 5, 11]).await;
+    let late = Outcome::dead("settled when it was gone");
+    archive.settle(all[5].id(), late.clone()).await.unwrap();
+    assert_eq!(archive.remove(Query::all()).await.unwrap(), 9);
+    drop(archive);
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert_eq!(archive.outcome(all[5].id()).await.unwrap(), Some(late));
+    assert!(all_in(archive).await.is_empty());
+    assert!(!holds(dir.path(), "the body of number"));
+}
+
+#[tokio::test]
+async fn removing_fails_at_any_call_without_losing_what_stays() {
+    for after in 0.. {
+        let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
+        let archive = disk.open(builder(dir.path())).await.unwrap();
+        let all = filled(&archive).await;
+        archive.upkeep_now().await.unwrap();
+        disk.fail(Fault::OneCall { after });
+        let removed = archive.remove(Query::all().id(all[4].id())).await;
+        let over = disk.fault_now().is_some();
+        disk.heal();
+        let gone = archive.get(all[4].id()).await.unwrap().is_none();
+        assert!(gone || removed.is_err(), "call {after}: it was not removed, and nobody was told");
+        let rest = [&all[..4], &all[5..]].concat();
+        assert_left(&archive, &rest, &[]).await;
+        drop(archive);
+        let archive = builder(dir.path()).open().await.unwrap();
+        assert_left(&archive, &rest, &[]).await;
+        archive.remove(Query::all().id(all[4].id())).await.unwrap();
+        assert_left(&archive, &all, &[4]).await;
+        drop(archive);
+        assert!(!fs::read_dir(dir.path()).unwrap().any(|file| {
+            file.unwrap().path().extension().is_some_and(|extension| extension == "tmp")
+        }));
+        if over {
+            assert!(after > 5, "it needs only {after} calls");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_settled_and_old_is_removed_and_the_rest_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).keep_for(Duration::ZERO).open().await.unwrap();
+    let all = filled(&archive).await;
+    let failed = delivery("/m", b"failed");
+    let _ = archive.append(failed.clone()).await.unwrap();
+    archive.settle(failed.id(), Outcome::failed("once")).await.unwrap();
+    let pending = delivery("/m", b"pending");
+    let _ = archive.append(pending.clone()).await.unwrap();
+    // The segment that is being written is left alone.
+    let _ = archive.append(delivery("/m", &[b'x'; 4000])).await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    let none: Vec<_> = (0..all.len()).collect();
+    assert_left(&archive, &all, &none).await;
+    for one in [&failed, &pending] {
+        assert_eq!(archive.get(one.id()).await.unwrap().unwrap().delivery, *one);
+    }
+}
+
+#[tokio::test]
+async fn above_its_size_the_oldest_go_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).compress_after(None).keep_bytes(60_000).open().await.unwrap();
+    let mut all = Vec::new();
+    for number in 0_u8..10 {
+        let one = delivery("/m", &[number; 10_000]);
+        let _ = archive.append(one.clone()).await.unwrap();
+        archive.settle(one.id(), Outcome::Processed { status: 200 }).await.unwrap();
+        all.push(one);
+    }
+    archive.upkeep_now().await.unwrap();
+    let left = all_in(archive).await;
+    let bytes: u64 =
+        segments(dir.path()).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(bytes <= 60_000 && left.len() >= 4, "{bytes} bytes, {} deliveries", left.len());
+    let left: Vec<_> = left.into_iter().map(|archived| archived.delivery).collect();
+    assert_eq!(left, all[all.len() - left.len()..]);
+}
+
+#[tokio::test]
+async fn another_process_has_something_removed_while_the_archive_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let pause = Duration::from_millis(20);
+    let archive = builder(dir.path()).upkeep_every(pause).open().await.unwrap();
+    let all = filled(&archive).await;
+    let query = Query::all().id(all[3].id());
+    let patience = Duration::from_secs(20);
+    let removed = DiskArchive::ask_to_remove(dir.path(), query.clone(), patience).await.unwrap();
+    assert_eq!(removed, Some(1));
+    assert_left(&archive, &all, &[3]).await;
+    archive.close().await;
+    assert!(matches!(archive.remove(query).await, Err(ArchiveError::Closed)));
+    let query = Query::all().id(all[4].id());
+    let nobody = DiskArchive::ask_to_remove(dir.path(), query, Duration::ZERO).await.unwrap();
+    assert_eq!(nobody, None);
+    let archive = builder(dir.path()).open().await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    assert_left(&archive, &all, &[3, 4]).await;
+}

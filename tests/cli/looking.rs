@@ -1,0 +1,161 @@
+use std::{
+    fs,
+    io::Read,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+use tower_inbox::{Archive, DiskArchive, archive::Query};
+
+use super::{builder, fill, inbox, written};
+
+fn objects(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn it_lists_what_is_selected_while_a_server_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    let found = objects(&written(dir.path(), &["list", "--json"]));
+    assert_eq!(found.len(), all.len());
+    for (object, one) in found.iter().zip(&all) {
+        assert_eq!(object["id"], one.id().to_string());
+        assert_eq!(object["bytes"], one.body().len());
+        assert_eq!(object["sha256"], one.digest().to_string());
+    }
+    assert_eq!(found[3]["outcome"], Value::Null);
+    assert_eq!(found[4]["outcome_details"], "processed 200");
+    for (selection, wanted) in [
+        (vec!["--pending"], vec![3]),
+        (vec!["--settled", "--before", "1970-01-01T02:30:00Z"], vec![0, 1, 2]),
+        (vec!["--outcome", "processed", "--since", "1970-01-01T08:00:00Z"], vec![8, 9]),
+        (vec!["--model", "/other"], vec![]),
+    ] {
+        let found = objects(&written(dir.path(), &[vec!["list", "--json"], selection].concat()));
+        let ids: Vec<_> = found.iter().map(|object| object["id"].as_str().unwrap()).collect();
+        assert_eq!(
+            ids,
+            wanted.iter().map(|at: &usize| all[*at].id().to_string()).collect::<Vec<_>>()
+        );
+    }
+    let table = written(dir.path(), &["list"]);
+    assert_eq!(table.lines().count(), 11);
+    assert!(table.lines().nth(4).unwrap().ends_with("/m  pending"), "{table}");
+}
+
+#[tokio::test]
+async fn it_shows_the_exact_body_of_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    let id = all[3].id().to_string();
+    assert_eq!(inbox(dir.path(), &["show", &id, "--body"]).stdout, all[3].body().as_ref());
+    let page = written(dir.path(), &["show", &id]);
+    assert!(page.contains("outcome   pending") && page.contains(&id), "{page}");
+    let nobody = tower_inbox::DeliveryId::new().to_string();
+    assert_eq!(inbox(dir.path(), &["show", &nobody]).status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn it_verifies_and_says_what_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    fill(&archive).await;
+    archive.upkeep_now().await.unwrap();
+    assert!(written(dir.path(), &["verify"]).starts_with("sound: 10 deliveries"));
+    let segment = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
+    let segment = segment.filter(|file| file.extension().unwrap() == "gz").min().unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let output = inbox(dir.path(), &["verify"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.starts_with(segment.to_str().unwrap()), "{text}");
+    let object =
+        objects(&String::from_utf8(inbox(dir.path(), &["verify", "--json"]).stdout).unwrap());
+    assert_eq!(object[0]["damages"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn it_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    archive.remove(Query::all().id(all[0].id())).await.unwrap();
+    let stats = &objects(&written(dir.path(), &["stats", "--json"]))[0];
+    assert_eq!((&stats["deliveries"], &stats["removed"]), (&9.into(), &1.into()));
+    assert_eq!((&stats["pending"], &stats["outcomes"]["processed"]), (&1.into(), &8.into()));
+    assert!(written(dir.path(), &["stats"]).contains("9  deliveries"));
+}
+
+#[tokio::test]
+async fn it_exports_a_selection_that_is_an_archive_of_its_own() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    let text = written(dir.path(), &["export", "--before", "1970-01-01T05:00:00Z"]);
+    let name = text.lines().find_map(|line| line.strip_prefix("WARC-Filename: ")).unwrap();
+    fs::write(other.path().join(name), &text).unwrap();
+    let copy = DiskArchive::open(other.path()).await.unwrap();
+    for one in &all[..5] {
+        let found = copy.get(one.id()).await.unwrap().unwrap();
+        assert_eq!(found.delivery, *one);
+        assert_eq!(found.outcome, archive.outcome(one.id()).await.unwrap());
+    }
+    let file = other.path().join("export");
+    let into = ["export", "--into", file.to_str().unwrap()];
+    written(dir.path(), &into);
+    assert_eq!(inbox(dir.path(), &into).status.code(), Some(2), "it overwrites no file");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    for _ in 0..2000 {
+        let sample =
+            tower_inbox::testing::Sample::of("/m").body(tower_inbox::DeliveryId::new().to_string());
+        drop(archive.append(sample.delivery()));
+    }
+    archive.close().await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inbox"));
+    command.args(["list", "--archive"]).arg(dir.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 2];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!((first, output.status.code()), (*b"ID", Some(0)));
+}
+
+#[test]
+fn mistakes_are_told_and_help_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nowhere");
+    for arguments in [
+        vec!["list"],
+        vec!["stats"],
+        vec!["purge", "--keep", "30d"],
+        vec!["purge"],
+        vec!["frobnicate"],
+        vec!["list", "--body"],
+        vec!["show"],
+        vec!["show", "x"],
+        vec!["list", "--since", "soon"],
+        vec!["verify", "too", "much"],
+    ] {
+        let output = inbox(&nowhere, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stderr.starts_with(b"inbox: "), "{arguments:?}");
+    }
+    assert!(!nowhere.exists(), "no command makes an archive");
+    for arguments in
+        [vec![], vec!["help"], vec!["--help"], vec!["list", "--help"], vec!["help", "purge"]]
+    {
+        assert!(written(&nowhere, &arguments).contains("--archive DIR"), "{arguments:?}");
+    }
+}
