@@ -14,7 +14,7 @@ use bytes::Bytes;
 use support::{own, round_trip};
 use tower_inbox::provider::{
     Payload, Provider,
-    foxyai::{Annotation, FoxyAi, ImageGroup, Status},
+    foxyai::{Annotation, FoxyAi, Image, ImageGroup, MODELS, Status},
 };
 
 fn decode(body: &'static str) -> Result<ImageGroup, tower_inbox::provider::DecodeError> {
@@ -91,12 +91,25 @@ fn a_single_image_does_not_pass_for_a_group() {
 #[test]
 fn the_path_leads_to_the_mistake() {
     let error = decode(
-        r#"{"_id": "g", "updatedAt": "t", "status": "completed", "images": [{"_id": "i", "status": "completed", "models": {"m": {"status": "completed", "results": [
-            {"annotationType": "SCORE", "class": "Quality", "score": "good"}]}}}]}"#,
+        r#"{"_id": "g", "updatedAt": "t", "status": "completed", "images": [{"_id": "i", "status": "completed",
+            "models": {"m": {"status": 7}}}]}"#,
     )
     .unwrap_err();
-    assert_eq!(error.path(), "$.images[0].models.m.results[0].score");
+    assert_eq!(error.path(), "$.images[0].models.m.status");
+    assert_eq!((error.expected(), error.found()), (Some("a word"), Some("an integer")));
     assert_eq!(decode(r#"{"_id": "g", "updatedAt": 7}"#).unwrap_err().path(), "$.updatedAt");
+}
+
+#[test]
+fn a_single_image_comes_back_and_a_group_does_not_pass_for_one() {
+    let body = Bytes::from_static(
+        br#"{"_id": "i", "updatedAt": "t", "status": "completed", "new": [1], "models": {"hole": {"status": "completed",
+            "results": [{"annotationType": "SCORE", "class": "Hole", "grade": 1, "score": 2, "new": 3}]}}}"#,
+    );
+    let image = round_trip::<Image>(&body);
+    assert_eq!(image.key().to_string(), "i@t");
+    assert!(MODELS.iter().any(|name| image.model(name).is_some()));
+    assert!(Image::decode(&own("foxyai/group_completed.json")).is_err());
 }
 
 #[test]

@@ -3,19 +3,20 @@ use std::fmt;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
-use super::json_path;
+use super::{json_path, mismatch::Mismatch};
 
 /// The longest JSON path that is shown, in characters.
 const LONGEST_PATH: usize = 256;
 
 /// A body that could not be loaded into its type: where, and what kind of mistake.
 ///
-/// `Display` shows the path and the kind, never a value. The `source()` is the parser's own error, which may quote a
+/// `Display` shows the path, what was expected there and the kind of what was found, never a value. The `source()` is the parser's own error, which may quote a
 /// value of the body: keep it out of logs that outlive the archive.
 #[derive(Debug)]
 pub struct DecodeError {
     path: String,
     kind: Kind,
+    mismatch: Option<Mismatch>,
     line: usize,
     column: usize,
     source: serde_json::Error,
@@ -34,19 +35,33 @@ enum Kind {
 impl DecodeError {
     /// A mistake of the parser at this path; without one, of the whole.
     pub(super) fn new(path: Option<&Path>, source: serde_json::Error) -> Self {
+        let mismatch = Mismatch::of(&source.to_string());
         let kind = match source.classify() {
             Category::Eof => Kind::Truncated,
             Category::Data => Kind::Shape,
+            // What JSON allows, and only the reader does not: a large number, deep nesting.
+            Category::Syntax if mismatch.is_some() => Kind::Shape,
             Category::Syntax | Category::Io => Kind::Syntax,
         };
         let (line, column) = (source.line(), source.column());
         let path = path.map_or_else(|| json_path::ROOT.to_owned(), shown);
-        Self { path, kind, line, column, source }
+        Self { path, kind, mismatch, line, column, source }
     }
 
     /// Where in the document, from `$` for the whole. At most 256 characters.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// What the type expected there, in its own words, such as `f64` or ``the member `id` ``. `None` where the body is
+    /// not JSON, and where a type of your own told its mistake in words of its own.
+    pub fn expected(&self) -> Option<&str> {
+        Some(&self.mismatch.as_ref()?.expected)
+    }
+
+    /// The kind of what was found instead, such as `a string`. Never a part of the body.
+    pub fn found(&self) -> Option<&'static str> {
+        Some(self.mismatch.as_ref()?.found)
     }
 }
 
@@ -72,7 +87,11 @@ impl fmt::Display for DecodeError {
             Kind::Truncated => "the body ends too early",
             Kind::Shape => "the body does not have the shape of the model's type",
         };
-        write!(f, "{what}, at {}, line {} column {}", self.path, self.line, self.column)
+        write!(f, "{what}, at {}, line {} column {}", self.path, self.line, self.column)?;
+        match &self.mismatch {
+            Some(mismatch) => write!(f, ": {mismatch}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -105,11 +124,24 @@ mod tests {
     }
 
     #[test]
+    fn a_number_out_of_range_and_deep_nesting_are_json_of_another_shape() {
+        for json in ["1e400".to_owned(), "[".repeat(200)] {
+            let error = serde_json::from_str::<serde_json::Value>(&json).unwrap_err();
+            let error = DecodeError::new(None, error);
+            assert!(error.to_string().contains("does not have the shape"), "{error}");
+        }
+    }
+
+    #[test]
     fn display_shows_no_value_and_source_is_kept() {
         let error = serde_json::from_str::<u8>("\"hunter2\"").unwrap_err();
         let error = DecodeError::new(None, error);
         assert!(!error.to_string().contains("hunter2"));
-        assert!(error.to_string().contains("at $, line 1"));
+        assert_eq!(
+            error.to_string(),
+            "the body does not have the shape of the model's type, at $, line 1 column 9: expected u8, found a string"
+        );
+        assert_eq!((error.expected(), error.found()), (Some("u8"), Some("a string")));
         assert!(std::error::Error::source(&error).is_some());
     }
 }

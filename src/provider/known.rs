@@ -20,6 +20,14 @@ pub(super) fn hidden<T>(_: &T) -> bool {
     only()
 }
 
+/// Writes something whose kind is not known: as null, where only what is known counts.
+pub(super) fn unless_only<T: Serialize, S: Serializer>(
+    kept: &T,
+    json: S,
+) -> Result<S::Ok, S::Error> {
+    if only() { json.serialize_none() } else { kept.serialize(json) }
+}
+
 /// `payload` as JSON, without what its type does not know.
 pub(super) fn write(payload: &impl Serialize) -> Result<Value, serde_json::Error> {
     let _restore = Restore(ONLY_KNOWN.replace(true));

@@ -33,22 +33,9 @@ macro_rules! read_members {
                     where
                         A: serde::de::MapAccess<'de>,
                     {
-                        use $crate::provider::{members, other_members::Keep, read};
-                        $(let mut $member = None;)+
-                        let mut other = Default::default();
-                        while let Some(name) = json.next_key::<read::Name<'de>>()? {
-                            match &*name {
-                                $(members::wire_name!($member $($wire)?) => {
-                                    read::once(&mut $member, members::wire_name!($member $($wire)?), &mut json)?;
-                                })+
-                                unknown => Keep::keep(&mut other, unknown, &mut json)?,
-                            }
+                        $crate::provider::members::$absent! {
+                            $name json { $($member $($wire)?),+ $(; $unread)? }
                         }
-                        Ok($name {
-                            $($member: read::$absent($member, members::wire_name!($member $($wire)?))?,)+
-                            $($unread: Default::default(),)?
-                            other,
-                        })
                     }
                 }
 
@@ -56,6 +43,47 @@ macro_rules! read_members {
             }
         }
     };
+}
+
+/// Reads the members beside each other, and makes the struct of them.
+macro_rules! or_null {
+    ($name:ident $json:ident { $($member:ident $($wire:literal)?),+ $(; $unread:ident)? }) => {{
+        use $crate::provider::{members, other_members::Keep, read};
+        $(let mut $member = None;)+
+        let mut other = Default::default();
+        while let Some(name) = $json.next_key::<read::Name<'de>>()? {
+            match &*name {
+                $(members::wire_name!($member $($wire)?) => {
+                    read::once(&mut $member, members::wire_name!($member $($wire)?), &mut $json)?;
+                })+
+                unknown => Keep::keep(&mut other, unknown, &mut $json)?,
+            }
+        }
+        Ok($name {
+            $($member: read::or_null($member, members::wire_name!($member $($wire)?))?,)+
+            $($unread: Default::default(),)?
+            other,
+        })
+    }};
+}
+
+/// Reads the members into a struct that is there already: such structs are large, and moving them costs time.
+macro_rules! or_default {
+    ($name:ident $json:ident { $($member:ident $($wire:literal)?),+ }) => {{
+        use $crate::provider::{members, other_members::Keep, read};
+        let mut read = $name::default();
+        $(let mut $member = false;)+
+        while let Some(name) = $json.next_key::<read::Name<'de>>()? {
+            match &*name {
+                $(members::wire_name!($member $($wire)?) => {
+                    read::first(&mut $member, members::wire_name!($member $($wire)?))?;
+                    read.$member = $json.next_value()?;
+                })+
+                unknown => Keep::keep(&mut read.other, unknown, &mut $json)?,
+            }
+        }
+        Ok(read)
+    }};
 }
 
 macro_rules! wire_name {
@@ -67,7 +95,7 @@ macro_rules! wire_name {
     };
 }
 
-pub(crate) use {read_members, wire_name};
+pub(crate) use {or_default, or_null, read_members, wire_name};
 
 #[cfg(test)]
 mod tests {

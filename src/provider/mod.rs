@@ -26,6 +26,7 @@ pub mod llamacloud;
 mod members;
 pub mod mindee;
 pub mod mindee_v1;
+mod mismatch;
 mod model;
 mod novelties;
 pub mod openai;

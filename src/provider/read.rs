@@ -7,7 +7,7 @@ mod name;
 use std::{fmt, marker::PhantomData};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize,
     de::{Error, MapAccess, Visitor},
 };
 
@@ -44,19 +44,9 @@ where
     }
 }
 
-/// What a member is that may not have come: its default.
-#[expect(clippy::unnecessary_wraps, reason = "of one form with `or_null`")]
-pub(crate) fn or_default<T: Default, E>(slot: Option<T>, _: &'static str) -> Result<T, E> {
-    Ok(slot.unwrap_or_default())
-}
-
-/// Reads `null` as the default.
-pub(crate) fn null_is_default<'de, D, T>(json: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Option::deserialize(json).map(Option::unwrap_or_default)
+/// Notes that a member has come, which may come once only.
+pub(crate) fn first<E: Error>(seen: &mut bool, name: &'static str) -> Result<(), E> {
+    if std::mem::replace(seen, true) { Err(E::duplicate_field(name)) } else { Ok(()) }
 }
 
 /// Reads one of the words of an enum.

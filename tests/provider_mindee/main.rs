@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod catalogue;
+mod hostile;
 mod kinds;
 mod round_trip;
 mod signature;

@@ -1,19 +1,16 @@
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::Centroid;
+use crate::provider::{OtherMembers, Text, known, members::read_members};
 
 /// The member that tells the kinds of annotations apart.
 const TAG: &str = "annotationType";
 
 /// One thing that a model found on an image, told by its `annotationType`.
 ///
-/// Kinds that are not known, such as the boxes of `object_detection`, are kept whole.
+/// Kinds that are not known, such as the boxes of `object_detection`, are kept whole. So is one of a known kind that has
+/// another shape than the recorded results: it must not make a whole group undecodable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "annotationType")]
 #[non_exhaustive]
@@ -27,81 +24,66 @@ pub enum Annotation {
     /// `CENTROID`: of `finish_detection`.
     #[serde(rename = "CENTROID")]
     Centroid(Centroid),
-    /// Any other kind, or none: all of its members.
-    #[serde(untagged)]
+    /// Any other kind, shape, or none: all of its members.
+    #[serde(untagged, serialize_with = "known::unless_only")]
     Other(Map<String, Value>),
 }
 
 /// A grade.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Score {
     /// What was graded, such as `Condition`.
-    pub class: String,
+    pub class: Text,
     /// The grade, such as 2.995. Its range is not documented.
     pub score: f64,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { Score { class, score } }
+
 /// A class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Classification {
     /// The class, such as `Living Room` or `No Damage`.
-    pub class: String,
+    pub class: Text,
     /// How sure the model is, 0 to 1.
     pub confidence: f64,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { Classification { class, confidence } }
 
 impl<'de> Deserialize<'de> for Annotation {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_map(Members)
+        let mut members = Map::deserialize(json)?;
+        let Some(tag) = members.remove(TAG) else { return Ok(Self::Other(members)) };
+        let rest = Value::Object(members);
+        Ok(of_kind(&tag, &rest).unwrap_or_else(|| whole(tag, rest)))
     }
 }
 
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Annotation;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an annotation")
-    }
-
-    /// Where the tag comes first, the rest is read straight into its type; else all of it by way of a map.
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Annotation, A::Error> {
-        let mut read = Map::new();
-        while let Some((name, value)) = members.next_entry::<String, Value>()? {
-            if read.is_empty() && name == TAG {
-                return of_kind(value, members);
-            }
-            read.insert(name, value);
-        }
-        match read.get(TAG).cloned() {
-            Some(tag) => of_kind(tag, de::value::MapDeserializer::new(read.into_iter()))
-                .map_err(de::Error::custom),
-            None => Ok(Annotation::Other(read)),
-        }
+/// Nothing for a kind that is not known, or that is of another shape than it was so far.
+fn of_kind(tag: &Value, rest: &Value) -> Option<Annotation> {
+    match tag.as_str()? {
+        "SCORE" => Score::deserialize(rest).ok().map(Annotation::Score),
+        "CLASSIFICATION" => Classification::deserialize(rest).ok().map(Annotation::Classification),
+        "CENTROID" => Centroid::deserialize(rest).ok().map(Annotation::Centroid),
+        _ => None,
     }
 }
 
-fn of_kind<'de, A: MapAccess<'de>>(tag: Value, mut rest: A) -> Result<Annotation, A::Error> {
-    let typed = MapAccessDeserializer::new(&mut rest);
-    match tag.as_str() {
-        Some("SCORE") => Score::deserialize(typed).map(Annotation::Score),
-        Some("CLASSIFICATION") => {
-            Classification::deserialize(typed).map(Annotation::Classification)
-        }
-        Some("CENTROID") => Centroid::deserialize(typed).map(Annotation::Centroid),
-        _ => whole(tag, rest).map(Annotation::Other),
-    }
-}
-
-fn whole<'de, A: MapAccess<'de>>(tag: Value, mut rest: A) -> Result<Map<String, Value>, A::Error> {
+fn whole(tag: Value, rest: Value) -> Annotation {
     let mut all = Map::from_iter([(TAG.to_owned(), tag)]);
-    while let Some((name, value)) = rest.next_entry()? {
-        all.insert(name, value);
+    if let Value::Object(rest) = rest {
+        all.extend(rest);
     }
-    Ok(all)
+    Annotation::Other(all)
 }
 
 #[cfg(test)]
@@ -137,13 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn a_known_kind_of_another_shape_is_a_mistake() {
+    fn a_known_kind_of_another_shape_is_kept_whole() {
         for json in [
-            r#"{"annotationType": "SCORE", "class": "Quality"}"#,
-            r#"{"class": "Quality", "annotationType": "SCORE"}"#,
-            "[]",
+            r#"{"annotationType":"SCORE","class":"Quality"}"#,
+            r#"{"annotationType":"SCORE","class":"Quality","score":"good"}"#,
+            r#"{"annotationType":"CENTROID","class":"Tap","confidence":1,"centroid":[0,1]}"#,
         ] {
-            assert!(serde_json::from_str::<Annotation>(json).is_err(), "{json}");
+            let annotation = read(json);
+            assert!(matches!(annotation, Annotation::Other(_)), "{json}");
+            let written = serde_json::to_value(&annotation).unwrap();
+            assert_eq!(written, serde_json::from_str::<Value>(json).unwrap());
         }
+        assert!(serde_json::from_str::<Annotation>("[]").is_err());
     }
 }

@@ -1,32 +1,42 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Number, Value};
 
-use crate::provider::Listed;
+use crate::provider::{Listed, OtherMembers, Text, members::read_members};
 
 /// A thing, the middle of it, and what it may be made of: model `finish_detection`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Centroid {
     /// What it is, such as `Ceiling Light`.
-    pub class: String,
+    pub class: Text,
     /// How sure the model is, 0 to 1.
     pub confidence: f64,
     /// The middle of it.
     pub centroid: Position,
     /// What it may be made of: none, one or two in the recorded result. Empty where absent or null.
-    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    #[serde(skip_serializing_if = "Listed::is_absent")]
     pub materials: Listed<Material>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
+read_members! { Centroid { class, confidence, centroid, materials } }
+
 /// A position on an image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Position {
     /// From the left, in parts of the width.
     pub x: Coordinate,
     /// From the top, in parts of the height.
     pub y: Coordinate,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { Position { x, y } }
 
 /// A coordinate, 0 to 1. FoxyAI writes a text, such as `"0.77"`; a number is read as well. Written as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +44,7 @@ pub struct Position {
 #[non_exhaustive]
 pub enum Coordinate {
     /// As text.
-    Text(String),
+    Text(Text),
     /// As a number.
     Number(Number),
 }
@@ -52,7 +62,7 @@ impl Coordinate {
 impl<'de> Deserialize<'de> for Coordinate {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         match Value::deserialize(json)? {
-            Value::String(text) => Ok(Self::Text(text)),
+            Value::String(text) => Ok(Self::Text(text.into())),
             Value::Number(number) => Ok(Self::Number(number)),
             _ => Err(de::Error::custom("expected a coordinate as a text or a number")),
         }
@@ -60,15 +70,20 @@ impl<'de> Deserialize<'de> for Coordinate {
 }
 
 /// What something may be made of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Material {
     /// The material, such as `wood`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Text,
     /// How sure the model is, 0 to 1.
     pub confidence: f64,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { Material { kind = "type", confidence } }
 
 #[cfg(test)]
 mod tests {
@@ -86,7 +101,7 @@ mod tests {
     #[test]
     fn a_text_that_is_no_number_has_no_value() {
         for text in ["", "left", "NaN", "inf", "1e400"] {
-            assert_eq!(Coordinate::Text(text.to_owned()).value(), None, "{text}");
+            assert_eq!(Coordinate::Text(text.into()).value(), None, "{text}");
         }
     }
 }

@@ -1,42 +1,54 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use bytes::Bytes;
+use serde::{
+    Serialize,
+    de::{Error, Unexpected},
+};
 
-use super::{Annotation, Status};
-use crate::provider::Listed;
+use super::{Annotation, FoxyAi, Status};
+use crate::provider::{
+    DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
+    members::read_members,
+};
 
 /// An image, and what each model made of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Image {
     /// The id of the image, a UUID as text.
     #[serde(rename = "_id")]
-    pub id: String,
+    pub id: Text,
     /// Where FoxyAI found it. May be signed, and so a secret for a while.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    pub url: Option<Text>,
     /// A name. Absent in the recorded result.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<Text>,
     /// When it was added, as RFC 3339 with milliseconds and `Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<String>,
+    pub created_at: Option<Text>,
     /// When it changed last, in the same form.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<String>,
+    pub updated_at: Option<Text>,
     /// The caller's words for it. Empty where absent or null.
-    #[serde(default, skip_serializing_if = "Listed::is_absent")]
-    pub tags: Listed<String>,
+    #[serde(skip_serializing_if = "Listed::is_absent")]
+    pub tags: Listed<Text>,
     /// The ids of its groups: an image may be in several. Empty where absent or null.
-    #[serde(default, skip_serializing_if = "Listed::is_absent")]
-    pub image_groups: Listed<String>,
+    #[serde(skip_serializing_if = "Listed::is_absent")]
+    pub image_groups: Listed<Text>,
     /// How far the image has come.
     pub status: Status,
     /// The runs of models, by the model's name, such as `condition_score`. They grow from post to post.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub models: Option<BTreeMap<String, ModelRun>>,
+    pub models: Option<BTreeMap<Text, ModelRun>>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { Image { id = "_id", url, name, created_at = "createdAt", updated_at = "updatedAt", tags, image_groups = "imageGroups", status, models } }
 
 impl Image {
     /// The run of the model of this name, such as `condition_score`.
@@ -50,19 +62,47 @@ impl Image {
     }
 }
 
+/// An image that was created by itself. What is posted was never seen; it is taken to be what stands in a group.
+impl Payload for Image {
+    type Provider = FoxyAi;
+
+    /// A group has an id and a status, too, but also `images`: it is none.
+    fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        let image: Self = decode_json(body)?;
+        if image.other.get("images").is_some() {
+            let expected = &"an image, which has no `images`";
+            return Err(DecodeError::new(None, Error::invalid_value(Unexpected::Map, expected)));
+        }
+        Ok(image)
+    }
+
+    /// `_id`, with `updatedAt` as the version: each state of an image is handled.
+    fn key(&self) -> InferenceKey {
+        match &self.updated_at {
+            Some(updated_at) => InferenceKey::versioned(&self.id, updated_at),
+            None => InferenceKey::new(&self.id),
+        }
+    }
+}
+
 /// What one model made of an image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelRun {
     /// The model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<Text>,
     /// The model's version, such as `1.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub version: Option<Text>,
     /// How far the run has come.
     pub status: Status,
     /// What was found. Empty where nothing was.
-    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    #[serde(skip_serializing_if = "Listed::is_absent")]
     pub results: Listed<Annotation>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { ModelRun { name, version, status, results } }

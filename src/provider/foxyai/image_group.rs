@@ -1,35 +1,41 @@
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Serialize,
+    de::{Error, Unexpected},
+};
 use serde_json::Map;
 
 use super::{ComputedMetrics, FoxyAi, Image, Status};
-use crate::provider::{DecodeError, InferenceKey, Payload, decode_json, read::null_is_default};
+use crate::provider::{
+    DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
+    members::read_members,
+};
 
 /// A group of images with all that is known of them at one moment.
 ///
 /// FoxyAI posts it again, as a whole, whenever it was updated: what tells the states of a group apart is `updated_at`,
-/// which is a part of the [key](Payload::key). Only `_id`, `updatedAt`, `status` and `images` must be there: a
-/// posted body was never seen, and a single image, which has no `images`, must not pass for a group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// which is a part of the [key](Payload::key). Only `_id`, `updatedAt` and `status` must be there, since a
+/// posted body was never seen. A single image does not pass for a group.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ImageGroup {
     /// The id of the group, a UUID as text.
     #[serde(rename = "_id")]
-    pub id: String,
+    pub id: Text,
     /// The name that the caller gave.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<Text>,
     /// When the group was made, as RFC 3339 with milliseconds and `Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<String>,
+    pub created_at: Option<Text>,
     /// When the group changed last, in the same form. Of several deliveries the one with the latest counts.
-    pub updated_at: String,
+    pub updated_at: Text,
     /// How far the group has come.
     pub status: Status,
-    /// The images.
-    #[serde(deserialize_with = "null_is_default")]
-    pub images: Vec<Image>,
+    /// The images. Empty where absent or null.
+    #[serde(skip_serializing_if = "Listed::is_absent")]
+    pub images: Listed<Image>,
     /// What the caller gave along, echoed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meta_data: Option<Map<String, serde_json::Value>>,
@@ -38,20 +44,31 @@ pub struct ImageGroup {
     pub computed_metrics: Option<ComputedMetrics>,
     /// In the interface of the client app only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    pub url: Option<Text>,
     /// In the interface of the client app only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub property_id: Option<String>,
+    pub property_id: Option<Text>,
     /// In the interface of the client app only; its recorded result has one inside of `metaData`.
     #[serde(rename = "avv_status", skip_serializing_if = "Option::is_none")]
     pub avv_status: Option<serde_json::Value>,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
+
+read_members! { ImageGroup { id = "_id", name, created_at = "createdAt", updated_at = "updatedAt", status, images, meta_data = "metaData", computed_metrics = "computedMetrics", url, property_id = "propertyId", avv_status } }
 
 impl Payload for ImageGroup {
     type Provider = FoxyAi;
 
+    /// An image has an id and a status, too, but also `models`: it is none.
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        decode_json(body)
+        let group: Self = decode_json(body)?;
+        if group.other.get("models").is_some() {
+            let expected = &"a group of images, which has no `models`";
+            return Err(DecodeError::new(None, Error::invalid_value(Unexpected::Map, expected)));
+        }
+        Ok(group)
     }
 
     /// `_id`, with `updatedAt` as the version: each state of a group is handled.

@@ -49,5 +49,5 @@ pub use centroid::{Centroid, Coordinate, Material, Position};
 pub use image::{Image, ModelRun};
 pub use image_group::ImageGroup;
 pub use metrics::{ComputedMetrics, Means};
-pub use model::{FoxyAi, image_group};
+pub use model::{FoxyAi, MODELS, image, image_group};
 pub use status::Status;

@@ -1,4 +1,4 @@
-use super::ImageGroup;
+use super::{Image, ImageGroup};
 use crate::provider::{ModelDraft, Profile, Provider};
 
 /// FoxyAI.
@@ -25,3 +25,40 @@ impl Provider for FoxyAi {
 pub fn image_group() -> ModelDraft<ImageGroup> {
     ModelDraft::new()
 }
+
+/// A single image, loaded into [`Image`].
+///
+/// ```
+/// use tower_inbox::{Secret, provider::foxyai};
+///
+/// let model = foxyai::image().token_in_query("token", Secret::new("correct horse"));
+/// # let _ = model;
+/// ```
+pub fn image() -> ModelDraft<Image> {
+    ModelDraft::new()
+}
+
+/// The models that are known, by the names that [`Image::model`] takes (interface of the client app, and its recorded
+/// result). The interface has `borken_window` for the last.
+pub const MODELS: [&str; 20] = [
+    "object_detection",
+    "image_quality",
+    "quality_score",
+    "condition_score",
+    "room_classification",
+    "scene_classification",
+    "finish_detection",
+    "exterior_architectural_style_classification",
+    "water_stain",
+    "mold_mildew_and_moss",
+    "standing_water",
+    "soffit_and_fascia",
+    "gutter",
+    "roof_tarp",
+    "roof_damage",
+    "peeling_paint",
+    "hole",
+    "siding_damage",
+    "general_damage",
+    "broken_window",
+];

@@ -1,4 +1,7 @@
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, Unexpected},
+};
 
 use super::{Confidence, Field, Fields, List, Locations, Object, Value};
 use crate::provider::{OtherMembers, members::read_members, read::Given};
@@ -87,9 +90,12 @@ impl Wire {
                 Ok(AnyField::List(List { items, confidence, locations, other }))
             }
             (Given::Nothing, None, None) => {
-                Err(E::custom("expected a field with the member `value`, `fields` or `items`"))
+                Err(E::invalid_value(Unexpected::Map, &"a field with `value`, `fields` or `items`"))
             }
-            _ => Err(E::custom("expected a field with only one of `value`, `fields` and `items`")),
+            _ => Err(E::invalid_value(
+                Unexpected::Map,
+                &"a field with only one of `value`, `fields` and `items`",
+            )),
         }
     }
 }

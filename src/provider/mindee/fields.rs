@@ -44,11 +44,16 @@ impl Fields {
         self.0.is_empty()
     }
 
-    fn repeated(&self) -> Option<&str> {
+    fn is_repeating(&self) -> bool {
         let mut names: Vec<_> = self.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
-        names.array_windows().find_map(|[a, b]| (a == b).then_some(*a))
+        names.array_windows().any(|[a, b]| a == b)
     }
+}
+
+/// Without the name, which is a part of the body.
+fn repeated<E: de::Error>() -> E {
+    E::duplicate_field("of an object of fields")
 }
 
 impl<'a> IntoIterator for &'a Fields {
@@ -110,10 +115,7 @@ impl<'de> de::Visitor<'de> for Members {
         while let Some(member) = members.next_entry()? {
             fields.0.push(member);
         }
-        match fields.repeated() {
-            Some(name) => Err(de::Error::custom(format_args!("repeated field `{name}`"))),
-            None => Ok(fields),
-        }
+        if fields.is_repeating() { Err(repeated()) } else { Ok(fields) }
     }
 }
 
@@ -125,7 +127,7 @@ impl Keep for Fields {
         members: &mut A,
     ) -> Result<(), A::Error> {
         if self.get(name).is_some() {
-            return Err(de::Error::custom("a field is repeated"));
+            return Err(repeated());
         }
         self.0.push((name.into(), members.next_value()?));
         Ok(())

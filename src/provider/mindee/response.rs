@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error},
+    de::{DeserializeOwned, Error, Unexpected},
 };
 
 use super::{ErrorResponse, FailedInference, Mindee, Processed};
@@ -105,7 +105,8 @@ impl<R> Wire<R> {
             return Ok(Response::Processed(processed));
         }
         let inference_id = self.inference_id.ok_or_else(|| {
-            E::custom("expected the member `inference`, or `inference_id` of a failed one")
+            let expected = "an object with `inference`, or with `inference_id` of a failed one";
+            E::invalid_value(Unexpected::Map, &expected)
         })?;
         Ok(Response::Failed(FailedInference {
             inference_id,
