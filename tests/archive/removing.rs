@@ -32,6 +32,11 @@ fn holds(path: &Path, needle: &str) -> bool {
     })
 }
 
+fn unfinished(path: &Path) -> bool {
+    let mut files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    files.any(|file| file.to_string_lossy().contains("warc") && file.extension().unwrap() == "tmp")
+}
+
 /// Of `all` those at `gone` are removed and known, the others are there.
 async fn assert_left(archive: &DiskArchive, all: &[Delivery], gone: &[usize]) {
     for (at, one) in all.iter().enumerate() {
@@ -79,6 +84,7 @@ async fn removing_fails_at_any_call_without_losing_what_stays() {
         let removed = archive.remove(Query::all().id(all[4].id())).await;
         let over = disk.fault_now().is_some();
         disk.heal();
+        assert!(!unfinished(dir.path()), "call {after}: there may be bodies in an unfinished file");
         let gone = archive.get(all[4].id()).await.unwrap().is_none();
         assert!(gone || removed.is_err(), "call {after}: it was not removed, and nobody was told");
         let rest = [&all[..4], &all[5..]].concat();
@@ -89,9 +95,6 @@ async fn removing_fails_at_any_call_without_losing_what_stays() {
         archive.remove(Query::all().id(all[4].id())).await.unwrap();
         assert_left(&archive, &all, &[4]).await;
         drop(archive);
-        assert!(!fs::read_dir(dir.path()).unwrap().any(|file| {
-            file.unwrap().path().extension().is_some_and(|extension| extension == "tmp")
-        }));
         if over {
             assert!(after > 5, "it needs only {after} calls");
             return;

@@ -149,7 +149,9 @@ impl Keeper {
         });
         let these = ids.iter().copied().collect();
         let keep_damage = ids.is_empty() || self.read(|index| index.others_in(name, &these));
-        let new = Rewrite { medium, dir, name, from, to, drop: &drop, keep_damage }.run()?;
+        let new = Rewrite { medium, dir, name, from, to, drop: &drop, keep_damage }
+            .run()
+            .inspect_err(|_| replace::give_up(medium, &name.path(dir, to)))?;
         if new.damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
             state.damaged.insert(name);
@@ -159,7 +161,8 @@ impl Keeper {
         // An index file of the old form must not be there with the new one.
         state.indexed.remove(&name);
         replace::remove(medium, dir, &name.index_path(dir))?;
-        self.take_place(name, &new, ids)?;
+        self.take_place(name, &new, ids)
+            .inspect_err(|_| replace::give_up(medium, &name.path(dir, to)))?;
         medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
         if from != to {
             replace::remove(medium, dir, &name.path(dir, from))?;

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
 };
 
@@ -39,7 +39,7 @@ impl Listing {
                 files.push((name, segment, form));
             } else if let Some(segment) = SegmentName::parse_index(&name) {
                 listing.indexed.push(segment);
-            } else if name.to_str().is_some_and(|name| name.ends_with(UNFINISHED)) {
+            } else if is_unfinished(&name) {
                 listing.leftovers.push(name);
             }
         }
@@ -64,6 +64,14 @@ impl Listing {
     }
 }
 
+/// Whether a segment or an index file was to become of it. Other processes make files of other names.
+fn is_unfinished(name: &OsStr) -> bool {
+    let whole = name.to_str().and_then(|name| name.strip_suffix(UNFINISHED)).map(OsStr::new);
+    whole.is_some_and(|whole| {
+        SegmentName::parse(whole).is_some() || SegmentName::parse_index(whole).is_some()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::warc::Salt, *};
@@ -83,6 +91,7 @@ mod tests {
             index(c),
             unfinished.clone(),
             "notes.txt".into(),
+            "notes.tmp".into(),
         ]);
         assert_eq!(listing.segments, [(a, Form::Open), (b, Form::Packed)].into());
         assert_eq!(listing.indexed, [b]);

@@ -124,11 +124,12 @@ impl Reader {
         Ok(if is_packed(&record) { unpack(&record)?.into() } else { record.into() })
     }
 
-    /// A segment may be sealed, and so renamed, at any moment.
+    /// A segment may be sealed, and so renamed, at any moment. Of two forms the later counts: the other is about to be
+    /// removed. One that got another name behind the search is found by the next.
     fn open(&self, name: SegmentName) -> io::Result<Box<dyn MediumFile>> {
         let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         let mut result = Err(io::ErrorKind::NotFound.into());
-        for form in Form::ALL {
+        for form in Form::ALL.into_iter().rev().cycle().take(3 * Form::ALL.len()) {
             if result.as_ref().is_err_and(missing) {
                 result = self.medium.open_read(&name.path(&self.dir, form));
             }

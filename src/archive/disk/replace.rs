@@ -27,9 +27,7 @@ pub(super) struct Replacement {
 impl Replacement {
     /// Begins the file that will be `path`.
     pub(super) fn begin(medium: &dyn Medium, path: &Path) -> Result<Self, Failure> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(UNFINISHED);
-        let path = PathBuf::from(name);
+        let path = unfinished(path);
         // An attempt before may have failed half-way. If this is the reason, creating it says so.
         drop(medium.remove(&path));
         let file = medium.create(&path).map_err(Failure::to("create", &path))?;
@@ -58,6 +56,25 @@ impl Replacement {
         self.flush()?;
         self.file.sync_data().map_err(Failure::to("sync", &self.path))?;
         Ok(self.path)
+    }
+}
+
+/// Where a file lies until it is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    name.into()
+}
+
+/// Takes away what is left of a file that did not become whole: there may be bodies in it. What cannot be removed now
+/// is when it is tried again, and at the next start.
+pub(super) fn give_up(medium: &dyn Medium, path: &Path) {
+    let path = unfinished(path);
+    match medium.remove(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "cannot remove an unfinished file");
+        }
+        _ => {}
     }
 }
 
