@@ -48,12 +48,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(RouteLayer::new(models))
         .layer(BufferLayer::new(Budget::new(64 << 20)))
         .layer(VerifyLayer::new())
-        // Only what was verified is traced from here.
-        .layer(TraceLayer::new_for_http())
+        // Only what was verified is traced from here. Its usual span shows the URI, in which a token may be.
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|_: &Request<_>| tracing::info_span!("verified")),
+        )
         .layer(ArchiveLayer::new(custody.clone()))
-        .layer(DecodeLayer::new(custody.clone()))
-        .layer(DedupLayer::new(custody.clone()))
-        .layer(RunLayer::new(custody.clone()))
+        .layer(DedupLayer::new())
+        .layer(DecodeLayer::new())
+        .layer(RunLayer::new())
         .service(service_fn(on_request));
 
     let body = r#"{"inference": {"id": "0b1e", "model": {"id": "m"}, "result": {"fields": {}},

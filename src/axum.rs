@@ -4,6 +4,22 @@
 //! [`Inbox`](crate::Inbox). Where one is missing, the server is wired wrongly: the answer is 500 with an empty body, and
 //! the log tells which layer or type is missing.
 
+//!
+//! # Mounting
+//!
+//! - `Router::layer(inbox.layer())` goes around all routes that the router has by then, and around its fallback.
+//!   `MethodRouter::layer` goes around one route.
+//! - Every model needs a route: without one the delivery is archived, and axum's 404 makes it dead.
+//! - Inside of `Router::nest` the inbox sees the rest of the path, without the prefix. A model whose path has the prefix
+//!   matches nothing there, and what matches nothing passes through **unverified**: take an extractor of this crate in
+//!   every handler of a hook, which answers 500 then, or [`claim`](crate::InboxBuilder::claim) the prefix.
+//! - `a.merge(b)` and `a.nest(.., b)` drop the fallback of `b`. If the inbox is around `b`, claimed prefixes and removed
+//!   endpoints without a route are answered by `a`.
+//! - The body can be extracted too, but axum's `Bytes` and `Json` refuse more than 2 MB, whatever the model's limit:
+//!   [`Inference::raw`] has it, whole.
+//! - The peer's address is kept where the request's extensions hold a [`SocketAddr`](std::net::SocketAddr). axum's
+//!   `ConnectInfo` is another type: copy it with a layer of your own.
+
 use axum_core::extract::FromRequestParts;
 use http::{StatusCode, request::Parts};
 

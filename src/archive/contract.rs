@@ -1,4 +1,4 @@
-use std::{fmt, pin::Pin};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use super::{ArchiveError, Entries, Query};
 use crate::delivery::{Delivery, DeliveryId, Outcome, Receipt};
@@ -48,6 +48,29 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// All deliveries that `query` selects, in the order in which they were archived. Changes nothing. What is
     /// appended while the scan runs may be missing from it.
     fn scan(&self, query: Query) -> Entries;
+}
+
+/// An archive that is shared is an archive.
+impl<T: Archive + ?Sized> Archive for Arc<T> {
+    fn append(&self, delivery: Delivery) -> Work<Receipt> {
+        (**self).append(delivery)
+    }
+
+    fn settle(&self, id: DeliveryId, outcome: Outcome) -> Work<()> {
+        (**self).settle(id, outcome)
+    }
+
+    fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>> {
+        (**self).outcome(id)
+    }
+
+    fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
+        (**self).get(id)
+    }
+
+    fn scan(&self, query: Query) -> Entries {
+        (**self).scan(query)
+    }
 }
 
 /// A delivery as an archive holds it.

@@ -30,7 +30,7 @@ pub enum Outcome {
         /// Why, in a few words; never a part of the body.
         reason: String,
     },
-    /// The handler will not take it. It is not tried again unless somebody asks for it.
+    /// The handler will not take it. It is not tried again, unless the sender repeats it or somebody asks for it.
     Dead {
         /// Why, in a few words; never a part of the body.
         reason: String,

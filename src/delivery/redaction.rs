@@ -1,7 +1,6 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use percent_encoding::percent_decode_str;
 
 /// What stands where a secret was.
 const REDACTED: &str = "REDACTED";
@@ -25,9 +24,31 @@ const QUERY: [&str; 15] = [
     "username",
 ];
 
-/// Headers whose value is taken for a secret, whatever the model says.
-const HEADERS: [HeaderName; 3] =
-    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+/// A header with one of these words in its name is taken for a secret, whatever the model says: no list of names would
+/// be complete. Signatures are no secrets.
+const HEADER_WORDS: [&str; 9] = [
+    "api-key",
+    "apikey",
+    "authorization",
+    "cookie",
+    "credential",
+    "passw",
+    "secret",
+    "session",
+    "token",
+];
+
+/// Headers in which proxies and browsers repeat a URL, and with it the secrets of its query.
+const URL_HEADERS: [&str; 8] = [
+    "forwarded-uri",
+    "original-path",
+    "original-uri",
+    "original-url",
+    "referer",
+    "request-uri",
+    "rewrite-url",
+    "rewrite-uri",
+];
 
 /// Which parts of a request's head are secrets, and never reach the archive or a log.
 ///
@@ -79,18 +100,33 @@ impl Redaction {
     /// `headers` with a placeholder for each secret value. Repeated headers stay repeated.
     pub fn redact_headers(&self, headers: &HeaderMap) -> HeaderMap {
         let mut redacted = headers.clone();
-        for name in HEADERS.iter().chain(&self.headers) {
-            // An entry that is not there makes room for itself: the map would be copied once more.
-            if !redacted.contains_key(name) {
-                continue;
-            }
-            if let header::Entry::Occupied(mut entry) = redacted.entry(name) {
-                for value in entry.iter_mut() {
-                    *value = HeaderValue::from_static(REDACTED);
-                }
+        for (name, value) in &mut redacted {
+            if let Some(replacement) = self.replacement(name, value) {
+                *value = replacement;
             }
         }
         redacted
+    }
+
+    /// What stands in the place of a header's value, if it must not stand there itself.
+    fn replacement(&self, name: &HeaderName, value: &HeaderValue) -> Option<HeaderValue> {
+        let contains = |words: &[&str]| words.iter().any(|word| name.as_str().contains(word));
+        if self.headers.contains(name) || contains(&HEADER_WORDS) {
+            return Some(HeaderValue::from_static(REDACTED));
+        }
+        // A host has no user; one that came with it may have brought its password.
+        if name == header::HOST && value.as_bytes().contains(&b'@') {
+            return Some(HeaderValue::from_static(REDACTED));
+        }
+        contains(&URL_HEADERS).then(|| self.redact_url(value))
+    }
+
+    /// Of a whole URL only path and query are kept.
+    fn redact_url(&self, value: &HeaderValue) -> HeaderValue {
+        let uri = Uri::try_from(value.as_bytes());
+        uri.ok()
+            .and_then(|uri| HeaderValue::try_from(self.redact_uri(&uri).to_string()).ok())
+            .unwrap_or(HeaderValue::from_static(REDACTED))
     }
 
     fn redact_pair<'q>(&self, pair: &'q str) -> Cow<'q, str> {
@@ -103,7 +139,9 @@ impl Redaction {
     }
 
     fn hides(&self, encoded_name: &str) -> bool {
-        let name = percent_decode_str(encoded_name).decode_utf8_lossy();
+        // The same decoding as where tokens are read: `+` is a space.
+        let mut decoded = form_urlencoded::parse(encoded_name.as_bytes());
+        let name = decoded.next().map(|(name, _)| name).unwrap_or_default();
         let names = QUERY.into_iter().chain(self.query.iter().map(String::as_str));
         names.into_iter().any(|secret| secret.eq_ignore_ascii_case(&name))
     }
@@ -130,6 +168,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_decoded_as_where_tokens_are_read() {
+        let redaction = Redaction::default().query("my ticket");
+        let uri = "/a?my+ticket=x&my%20ticket=y".parse().unwrap();
+        assert_eq!(redaction.redact_uri(&uri), "/a?my+ticket=REDACTED&my%20ticket=REDACTED");
+    }
+
+    #[test]
     fn user_and_host_are_left_out() {
         assert_eq!(redacted("http://me:pass@host/a?b=c"), "/a?b=c");
     }
@@ -137,15 +182,43 @@ mod tests {
     #[test]
     fn every_value_of_a_secret_header_is_replaced() {
         let mut headers = HeaderMap::new();
-        headers.append("authorization", HeaderValue::from_static("Basic eA=="));
-        headers.append("authorization", HeaderValue::from_static("Bearer y"));
-        headers.append("x-hook-token", HeaderValue::from_static("z"));
-        headers.append("accept", HeaderValue::from_static("*/*"));
-        let redaction = Redaction::default().header(HeaderName::from_static("x-hook-token"));
+        for (name, value) in [
+            ("authorization", "Basic eA=="),
+            ("authorization", "Bearer y"),
+            ("x-hook", "z"),
+            ("x-webhook-secret", "z"),
+            ("dg-token", "z"),
+            ("x-api-key", "z"),
+            ("x-goog-iap-session", "z"),
+            ("host", "me:pass@example.com"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let redaction = Redaction::default().header(HeaderName::from_static("x-hook"));
         let redacted = redaction.redact_headers(&headers);
-        let values: Vec<_> = redacted.get_all("authorization").iter().collect();
-        assert_eq!(values, [REDACTED, REDACTED]);
-        assert_eq!(redacted["x-hook-token"], REDACTED);
-        assert_eq!(redacted["accept"], "*/*");
+        assert_eq!(redacted.len(), headers.len());
+        assert!(redacted.values().all(|value| value == REDACTED), "{redacted:?}");
+    }
+
+    #[test]
+    fn other_headers_stay() {
+        let mut headers = HeaderMap::new();
+        for name in ["x-signature", "webhook-signature", "idempotency-key", "host", "accept"] {
+            headers.append(name, HeaderValue::from_static("value"));
+        }
+        assert_eq!(Redaction::default().redact_headers(&headers), headers);
+    }
+
+    #[test]
+    fn a_url_in_a_header_is_redacted_as_the_url_itself() {
+        let redacted = |name, value| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            Redaction::default().query("ticket").redact_headers(&headers)[name].clone()
+        };
+        assert_eq!(redacted("x-original-uri", "/a?ticket=x&b=c"), "/a?ticket=REDACTED&b=c");
+        assert_eq!(redacted("referer", "https://h/a?ticket=x"), "/a?ticket=REDACTED");
+        assert_eq!(redacted("x-envoy-original-path", "/a?token=x"), "/a?token=REDACTED");
+        assert_eq!(redacted("x-forwarded-uri", "no uri: token=x"), REDACTED);
     }
 }

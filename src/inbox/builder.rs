@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::Inbox;
 use crate::{
     archive::Archive,
@@ -11,14 +9,14 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "call build() to get the inbox"]
 pub struct InboxBuilder {
-    archive: Arc<dyn Archive>,
+    archive: Box<dyn Archive>,
     models: Vec<(String, Model)>,
     prefixes: Vec<String>,
     bytes_in_flight: usize,
 }
 
 impl InboxBuilder {
-    pub(super) fn new(archive: Arc<dyn Archive>) -> Self {
+    pub(super) fn new(archive: Box<dyn Archive>) -> Self {
         Self {
             archive,
             models: Vec::new(),
@@ -40,7 +38,8 @@ impl InboxBuilder {
         self
     }
 
-    /// How many bytes of bodies may be in flight at the same time, from when they arrive until they are handled. By
+    /// How many bytes may be in flight at the same time, from when they arrive until they are handled; a request counts
+    /// with its body, twice its headers, and 4 KiB for the rest. By
     /// default 256 MiB. What is over it is answered 503 at once.
     pub fn bytes_in_flight(mut self, bytes: usize) -> Self {
         self.bytes_in_flight = bytes;
@@ -51,17 +50,17 @@ impl InboxBuilder {
     ///
     /// # Errors
     ///
-    /// If a path cannot be used or is given twice, or a model's sender cannot be verified, such as for an empty secret.
+    /// If a path or a claimed prefix cannot be used, if a path is given twice, or a model's sender cannot be verified, such as for an empty secret.
     pub fn build(self) -> Result<Inbox, BuildError> {
         let models = Models::new();
         for (path, model) in self.models {
             models.add(&path, model)?;
         }
         for prefix in &self.prefixes {
-            models.claim(prefix);
+            models.claim(prefix)?;
         }
         let budget = Budget::new(self.bytes_in_flight);
-        Ok(Inbox::new(models, budget, Custody::shared(self.archive)))
+        Ok(Inbox::new(models, budget, Custody::boxed(self.archive)))
     }
 }
 

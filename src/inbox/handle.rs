@@ -1,12 +1,7 @@
-use std::sync::Arc;
-
 use super::{InboxBuilder, InboxLayer};
 use crate::{
     archive::Archive,
-    layer::{
-        ArchiveLayer, Budget, BufferLayer, Custody, DecodeLayer, DedupLayer, Models, RouteLayer,
-        RunLayer, VerifyLayer,
-    },
+    layer::{ArchiveLayer, Budget, BufferLayer, Custody, Models, RouteLayer},
 };
 
 /// Receives deliveries: its layer goes around the service that has the handlers.
@@ -41,7 +36,7 @@ pub struct Inbox {
 impl Inbox {
     /// Begins with the archive: everything else is optional.
     pub fn builder(archive: impl Archive) -> InboxBuilder {
-        InboxBuilder::new(Arc::new(archive))
+        InboxBuilder::new(Box::new(archive))
     }
 
     pub(super) fn new(models: Models, budget: Budget, custody: Custody) -> Self {
@@ -50,15 +45,10 @@ impl Inbox {
 
     /// The layer. However often it is used, all that it makes share the archive, the models and the limits.
     pub fn layer(&self) -> InboxLayer {
-        let custody = || self.custody.clone();
         InboxLayer {
             route: RouteLayer::new(self.models.clone()),
             buffer: BufferLayer::new(self.budget.clone()),
-            verify: VerifyLayer::new(),
-            archive: ArchiveLayer::new(custody()),
-            decode: DecodeLayer::new(custody()),
-            dedup: DedupLayer::new(custody()),
-            run: RunLayer::new(custody()),
+            archive: ArchiveLayer::new(self.custody.clone()),
         }
     }
 
@@ -68,11 +58,11 @@ impl Inbox {
     }
 
     /// The archive.
-    pub fn archive(&self) -> &Arc<dyn Archive> {
+    pub fn archive(&self) -> &dyn Archive {
         self.custody.archive()
     }
 
-    /// How many bytes of bodies are in flight now.
+    /// How many bytes are in flight now, as [`Budget`] counts them.
     pub fn bytes_in_flight(&self) -> usize {
         self.budget.used()
     }

@@ -1,4 +1,7 @@
+use std::task::{Context, Poll};
+
 use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::layer::{
     ArchiveLayer, ArchiveService, BufferLayer, BufferService, DecodeLayer, DecodeService,
@@ -11,28 +14,46 @@ use crate::layer::{
 pub struct InboxLayer {
     pub(super) route: RouteLayer,
     pub(super) buffer: BufferLayer,
-    pub(super) verify: VerifyLayer,
     pub(super) archive: ArchiveLayer,
-    pub(super) decode: DecodeLayer,
-    pub(super) dedup: DedupLayer,
-    pub(super) run: RunLayer,
 }
 
-/// All steps of an inbox around the service `S`.
-pub type InboxService<S> = RouteService<
-    BufferService<VerifyService<ArchiveService<DecodeService<DedupService<RunService<S>>>>>>,
+/// All steps of an inbox around the service `S`. Made by [`InboxLayer`].
+#[derive(Clone, Debug)]
+pub struct InboxService<S> {
+    steps: Steps<S>,
+}
+
+type Steps<S> = RouteService<
+    BufferService<VerifyService<ArchiveService<DedupService<DecodeService<RunService<S>>>>>>,
 >;
 
 impl<S> Layer<S> for InboxLayer {
     type Service = InboxService<S>;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        let run = self.run.layer(inner);
-        let dedup = self.dedup.layer(run);
-        let decode = self.decode.layer(dedup);
-        let archive = self.archive.layer(decode);
-        let verify = self.verify.layer(archive);
+    fn layer(&self, inner: S) -> InboxService<S> {
+        let run = RunLayer::new().layer(inner);
+        let decode = DecodeLayer::new().layer(run);
+        let dedup = DedupLayer::new().layer(decode);
+        let archive = self.archive.layer(dedup);
+        let verify = VerifyLayer::new().layer(archive);
         let buffer = self.buffer.layer(verify);
-        self.route.layer(buffer)
+        InboxService { steps: self.route.layer(buffer) }
+    }
+}
+
+impl<S, Request> Service<Request> for InboxService<S>
+where
+    Steps<S>: Service<Request>,
+{
+    type Response = <Steps<S> as Service<Request>>::Response;
+    type Error = <Steps<S> as Service<Request>>::Error;
+    type Future = <Steps<S> as Service<Request>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.steps.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.steps.call(request)
     }
 }

@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -8,12 +9,7 @@ use http::{Request, request};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{buffer::Reservation, claim::Claim, dedup::Turn};
-use crate::{
-    delivery::{Delivery, Receipt},
-    provider::InferenceKey,
-    signature::Proof,
-};
+use super::{claim::Claim, step::Handed};
 
 pin_project! {
     /// The body of a request that was routed: unread, and either claimed by a model or not ours.
@@ -67,52 +63,10 @@ pin_project! {
 }
 
 /// The bytes of a delivery that were not read from the body yet, with the proof that it has come as far as step `S`.
-#[derive(Debug)]
 pub struct Held<S> {
     pub(super) bytes: Bytes,
     pub(super) step: S,
 }
-
-/// The body was read whole, within its limits.
-#[derive(Debug)]
-pub struct Raw {
-    pub(super) claim: Claim,
-    #[expect(dead_code, reason = "held until the delivery was handled")]
-    pub(super) reservation: Reservation,
-}
-
-/// The signature was checked over the exact bytes.
-#[derive(Debug)]
-pub struct Verified {
-    pub(super) raw: Raw,
-    pub(super) proof: Proof,
-}
-
-/// The delivery is durable: there is a receipt.
-#[derive(Debug)]
-pub struct Archived {
-    pub(super) raw: Raw,
-    pub(super) delivery: Delivery,
-    pub(super) receipt: Receipt,
-}
-
-/// The inference was loaded, and is in the request's extensions.
-#[derive(Debug)]
-pub struct Decoded {
-    pub(super) archived: Archived,
-    pub(super) key: InferenceKey,
-}
-
-/// Nobody else runs this inference, and it was not processed before.
-#[derive(Debug)]
-pub struct Deduped {
-    pub(super) decoded: Decoded,
-    pub(super) turn: Turn,
-}
-
-/// The delivery is handed to the service inside the inbox.
-#[derive(Debug)]
-pub struct Handed;
 
 impl<B, S> InboxBody<B, S> {
     /// The body of a request that is not ours.
@@ -136,6 +90,13 @@ impl<B, S> InboxBody<B, S> {
 pub(super) enum Split<B, S, N> {
     Delivery(request::Parts, Held<S>),
     Through(Request<InboxBody<B, N>>),
+}
+
+/// Shows how many bytes there are, never which.
+impl<S: fmt::Debug> fmt::Debug for Held<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("bytes", &self.bytes.len()).field("step", &self.step).finish()
+    }
 }
 
 impl<N> Held<N> {

@@ -12,28 +12,30 @@ use crate::{
 
 /// An archive, and the work that is going on with what it holds.
 ///
-/// The layers from the archive inwards share one. Cheap to clone.
+/// There should be one for each archive: what keeps a delivery from being handled twice at the same time is in here.
+/// Cheap to clone; clones are the same custody.
 #[derive(Clone)]
-pub struct Custody {
-    archive: Arc<dyn Archive>,
+pub struct Custody(Arc<Inner>);
+
+struct Inner {
+    archive: Box<dyn Archive>,
     tasks: TaskTracker,
     turns: Turns,
 }
 
 impl Custody {
-    /// Takes deliveries into the custody of `archive`.
+    /// Takes deliveries into the custody of `archive`, which may be an `Arc` that is used elsewhere, too.
     pub fn new(archive: impl Archive) -> Self {
-        Self::shared(Arc::new(archive))
+        Self::boxed(Box::new(archive))
     }
 
-    /// The same for an archive that is used elsewhere, too.
-    pub fn shared(archive: Arc<dyn Archive>) -> Self {
-        Self { archive, tasks: TaskTracker::new(), turns: Turns::default() }
+    pub(crate) fn boxed(archive: Box<dyn Archive>) -> Self {
+        Self(Arc::new(Inner { archive, tasks: TaskTracker::new(), turns: Turns::default() }))
     }
 
     /// The archive.
-    pub fn archive(&self) -> &Arc<dyn Archive> {
-        &self.archive
+    pub fn archive(&self) -> &dyn Archive {
+        &*self.0.archive
     }
 
     /// Waits until every delivery that was begun is answered, archived and settled. New ones may come meanwhile: stop
@@ -44,17 +46,17 @@ impl Custody {
     /// Nothing changes when the future is dropped.
     pub async fn settled(&self) {
         // A closed tracker takes new work all the same; it only lets us wait.
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 
     /// How many deliveries are being archived, handled or settled.
     pub fn in_progress(&self) -> usize {
-        self.tasks.len()
+        self.0.tasks.len()
     }
 
     pub(super) fn turns(&self) -> &Turns {
-        &self.turns
+        &self.0.turns
     }
 
     /// Does work that goes on when the client hangs up.
@@ -62,14 +64,14 @@ impl Custody {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.tasks.spawn(work)
+        self.0.tasks.spawn(work)
     }
 
     /// Records the outcome without letting the answer wait for it. Nobody else gets the `turn` until it is durable.
-    pub(super) fn settle(&self, id: DeliveryId, outcome: Outcome, turn: Option<Turn>) {
+    pub(super) fn settle(&self, id: DeliveryId, outcome: Outcome, turn: Turn) {
         tracing::Span::current().record("outcome", outcome.kind().as_str());
         tracing::info!(%outcome, "settled");
-        let settling = self.archive.settle(id, outcome);
+        let settling = self.0.archive.settle(id, outcome);
         let work = async move {
             if let Err(error) = settling.await {
                 tracing::error!(
@@ -86,7 +88,7 @@ impl Custody {
 impl fmt::Debug for Custody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Custody")
-            .field("archive", &self.archive)
+            .field("archive", &self.0.archive)
             .field("in_progress", &self.in_progress())
             .finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
 //! The steps of a request, each a tower layer of its own.
 //!
 //! ```text
-//! route ─▶ buffer ─▶ verify ─▶ archive ─▶ decode ─▶ dedup ─▶ run ─▶ your service
+//! route ─▶ buffer ─▶ verify ─▶ archive ─▶ dedup ─▶ decode ─▶ run ─▶ your service
 //! ```
 //!
 //! [`Inbox`](crate::Inbox) puts them into this order. Whoever wants other middleware between two of them stacks them
@@ -19,11 +19,11 @@
 //!     .layer(RouteLayer::new(Models::new()))
 //!     .layer(BufferLayer::new(Budget::default()))
 //!     // The archive before the signature: strangers could fill the disk.
-//!     .layer(ArchiveLayer::new(custody.clone()))
+//!     .layer(ArchiveLayer::new(custody))
 //!     .layer(VerifyLayer::new())
-//!     .layer(DecodeLayer::new(custody.clone()))
-//!     .layer(DedupLayer::new(custody.clone()))
-//!     .layer(RunLayer::new(custody))
+//!     .layer(DedupLayer::new())
+//!     .layer(DecodeLayer::new())
+//!     .layer(RunLayer::new())
 //!     .service(service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {
 //!         Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::default()))
 //!     }));
@@ -43,10 +43,10 @@
 //!     .layer(RouteLayer::new(Models::new()))
 //!     .layer(BufferLayer::new(Budget::default()))
 //!     .layer(VerifyLayer::new())
-//!     .layer(ArchiveLayer::new(custody.clone()))
-//!     .layer(DecodeLayer::new(custody.clone()))
-//!     .layer(DedupLayer::new(custody.clone()))
-//!     .layer(RunLayer::new(custody))
+//!     .layer(ArchiveLayer::new(custody))
+//!     .layer(DedupLayer::new())
+//!     .layer(DecodeLayer::new())
+//!     .layer(RunLayer::new())
 //!     .service(service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {
 //!         Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::default()))
 //!     }));
@@ -69,10 +69,11 @@ mod refusal;
 mod reply;
 mod route;
 mod run;
+pub mod step;
 mod verify;
 
 pub use archive::{ArchiveFuture, ArchiveLayer, ArchiveService};
-pub use body::{Archived, Decoded, Deduped, Handed, Held, InboxBody, Raw, Routed, Verified};
+pub use body::{Held, InboxBody, Routed};
 pub use buffer::{Budget, BufferLayer, BufferService, DEFAULT_BYTES_IN_FLIGHT, ReadBody};
 pub use custody::Custody;
 pub use decode::{DecodeLayer, DecodeService};

@@ -1,13 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::{archive::ArchiveError, signature::SignatureError};
 
 /// After how many seconds a sender may try again that was refused because of us.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// RFC 9110, section 11.6.1, asks for one with every 401. No scheme of signatures is registered.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Webhook-Signature");
 
 /// Why the inbox answered instead of the service inside. In the response's extensions, for outer layers.
 ///
@@ -48,9 +51,18 @@ pub enum Refusal {
     /// The sender could not be proved: 401.
     #[error("the signature was refused")]
     Signature(#[source] SignatureError),
-    /// The delivery could not be made durable: 503.
+    /// More repeats of one delivery wait for the first to be handled than the inbox lets wait: 503.
+    #[error("too many repeats wait for the first delivery of the same bytes to be handled")]
+    Crowded,
+    /// The delivery could not be made durable: 503. It may be found in the archive all the same.
     #[error("the delivery could not be archived")]
     Archive(#[source] Arc<ArchiveError>),
+    /// The delivery is archived, but the archive cannot tell what became of it: 503.
+    #[error("the delivery is archived, but its outcome cannot be read")]
+    Unreadable(#[source] Arc<ArchiveError>),
+    /// The server is shutting down: 503.
+    #[error("the server is stopping")]
+    Stopping,
     /// The delivery is archived, but is not of the model's type: 422, or 202 by the provider's profile.
     #[error("the delivery is archived, but {reason}")]
     Undecodable {
@@ -61,7 +73,7 @@ pub enum Refusal {
         /// The status by the provider's profile.
         status: StatusCode,
     },
-    /// The handler, or a layer before it, panicked: 500. The delivery is archived.
+    /// The handler, or a layer before it, panicked: 500.
     #[error("the handler panicked")]
     Panicked,
 }
@@ -76,7 +88,11 @@ impl Refusal {
             Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::CutOff => StatusCode::BAD_REQUEST,
-            Self::Overloaded | Self::Archive(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded
+            | Self::Crowded
+            | Self::Archive(_)
+            | Self::Unreadable(_)
+            | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Signature(_) => StatusCode::UNAUTHORIZED,
             Self::Undecodable { status, .. } => *status,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
@@ -87,10 +103,10 @@ impl Refusal {
     fn detail(&self) -> String {
         match self {
             Self::Signature(_) => "the sender could not be verified".to_owned(),
-            Self::Overloaded | Self::Archive(_) => "try again later".to_owned(),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => "try again later".to_owned(),
             Self::TooLong { limit } => format!("the body is longer than {limit} bytes"),
             Self::TooSlow { .. } => "the body took too long".to_owned(),
-            Self::Panicked => "the delivery is archived, but could not be handled".to_owned(),
+            Self::Panicked => "the delivery could not be handled".to_owned(),
             other => other.to_string(),
         }
     }
@@ -102,27 +118,30 @@ impl Refusal {
         }
     }
 
-    /// The answer, with the refusal in its extensions.
-    pub(super) fn into_response(self) -> Response<Bytes> {
+    /// Tells the log, and gives the answer with the refusal in its extensions.
+    pub(super) fn refuse(self) -> Response<Bytes> {
+        self.log();
         let mut response = Response::new(self.problem());
         *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match &self {
-            Self::Overloaded | Self::Archive(_) => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-            }
-            // The rest of the body is still on the line: it must not be taken for the next request.
-            Self::TooLong { .. } | Self::TooSlow { .. } => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Self::Method { allow } => {
-                headers.insert(header::ALLOW, allow_value(allow));
-            }
-            _ => {}
-        }
+        response.headers_mut().extend(self.headers());
         response.extensions_mut().insert(self);
         response
+    }
+
+    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        // A 202 is not a problem: some gateways count those.
+        let is_problem = !self.status().is_success();
+        let form = if is_problem { "application/problem+json" } else { "application/json" };
+        let mut headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(form))];
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => headers.push((header::RETRY_AFTER, RETRY_AFTER)),
+            StatusCode::UNAUTHORIZED => headers.push((header::WWW_AUTHENTICATE, CHALLENGE)),
+            _ => {}
+        }
+        if let Self::Method { allow } = self {
+            headers.push((header::ALLOW, allow_value(allow)));
+        }
+        headers
     }
 
     fn problem(&self) -> Bytes {
@@ -137,15 +156,17 @@ impl Refusal {
     }
 
     /// Tells the log: our own faults as errors, what looks wrong at the sender as warnings, the rest for information.
-    pub(super) fn log(&self) {
+    fn log(&self) {
         let status = self.status().as_u16();
         match self {
-            Self::Archive(cause) => {
+            Self::Archive(cause) | Self::Unreadable(cause) => {
                 tracing::error!(status, cause = &**cause as &dyn std::error::Error, "{self}");
             }
             Self::Panicked => tracing::error!(status, "{self}"),
             Self::Signature(cause) => tracing::warn!(status, %cause, "{self}"),
-            Self::Overloaded | Self::Undecodable { .. } => tracing::warn!(status, "{self}"),
+            Self::Overloaded | Self::Crowded | Self::Undecodable { .. } => {
+                tracing::warn!(status, "{self}");
+            }
             _ => tracing::info!(status, "{self}"),
         }
     }
@@ -169,12 +190,14 @@ fn allow_value(methods: &[Method]) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signature::Place;
 
     #[test]
     fn a_stranger_is_not_told_what_was_wrong_with_the_signature() {
-        let cause = SignatureError::Mismatch { place: "header x-signature".to_owned() };
-        let response = Refusal::Signature(cause).into_response();
+        let cause = SignatureError::Mismatch { place: Place::Query("x-signature".to_owned()) };
+        let response = Refusal::Signature(cause).refuse();
         assert_eq!(response.status(), 401);
+        assert_eq!(response.headers()["www-authenticate"], "Webhook-Signature");
         let body = String::from_utf8(response.into_body().to_vec()).unwrap();
         assert!(!body.contains("x-signature") && !body.contains("secret"), "{body}");
     }
@@ -182,7 +205,7 @@ mod tests {
     #[test]
     fn another_method_is_told_which_one_is_allowed() {
         let allow = vec![Method::POST, Method::PUT];
-        let response = Refusal::Method { allow }.into_response();
+        let response = Refusal::Method { allow }.refuse();
         assert_eq!(
             (response.status().as_u16(), &response.headers()["allow"]),
             (405, &"POST, PUT".parse().unwrap())
@@ -191,7 +214,7 @@ mod tests {
 
     #[test]
     fn our_own_faults_ask_to_try_again() {
-        let response = Refusal::Archive(Arc::new(ArchiveError::Overloaded)).into_response();
+        let response = Refusal::Archive(Arc::new(ArchiveError::Overloaded)).refuse();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "5");
     }

@@ -3,7 +3,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-use super::Payload;
+use super::{InferenceKey, Payload};
 use crate::delivery::Delivery;
 
 /// A delivery loaded into the type of its model. Derefs to `T`; cheap to clone.
@@ -35,6 +35,11 @@ impl<T: Payload> Inference<T> {
     pub fn load(delivery: Delivery) -> Result<Self, super::DecodeError> {
         let payload = T::decode(delivery.body())?;
         Ok(Self(Arc::new(Loaded { payload, delivery })))
+    }
+
+    /// Which inference it is: what the payload says of this delivery.
+    pub fn key(&self) -> InferenceKey {
+        self.0.payload.key_of(&self.0.delivery)
     }
 }
 
@@ -71,11 +76,10 @@ impl<T: Serialize> Serialize for Inference<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Inference<T> {
+/// Shows which delivery it is, never what is in it: handlers' arguments end up in logs.
+impl<T> fmt::Debug for Inference<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inference")
-            .field("delivery", &self.0.delivery.id())
-            .field("payload", &self.0.payload)
-            .finish()
+        let delivery = self.0.delivery.id();
+        f.debug_struct("Inference").field("delivery", &delivery).finish_non_exhaustive()
     }
 }

@@ -3,18 +3,40 @@
 //! A provider is a small file or folder: a type that implements [`Provider`], and for each thing that it posts a type
 //! that implements [`Payload`]. The provider of your own model is no more than that.
 
+pub mod assemblyai;
+pub mod baseten;
+pub mod bfl;
+pub mod deepgram;
+pub mod deepinfra;
+pub mod elevenlabs;
 mod error;
+pub mod extend;
+pub mod fal;
 pub mod foxyai;
+pub mod gemini;
+pub mod gladia;
+mod hidden;
+pub mod huggingface;
 mod inference;
 mod key;
 mod listed;
+pub mod llamacloud;
 pub mod mindee;
 mod model;
+pub mod openai;
 mod payload;
 mod profile;
 mod read;
+pub mod reducto;
+pub mod replicate;
+pub mod rossum;
+pub mod runpod;
+pub mod standard;
+pub mod vlmrun;
+mod words;
 
 pub use error::DecodeError;
+pub use hidden::Hidden;
 pub use inference::Inference;
 pub use key::InferenceKey;
 pub use listed::Listed;

@@ -1,11 +1,11 @@
 use std::{any::type_name, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use http::{Extensions, Method};
+use http::{Extensions, HeaderName, Method};
 
 use super::{DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs};
 use crate::{
     delivery::{Delivery, ModelName, Redaction},
-    signature::{QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
+    signature::{HeaderToken, QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
 };
 
 /// How long a body may be, in bytes, unless the model says otherwise: 32 MiB.
@@ -41,6 +41,11 @@ impl<T: Payload> ModelDraft<T> {
         secrets: impl Into<SecretSet>,
     ) -> Model {
         self.verified_by(QueryToken::new(parameter, secrets))
+    }
+
+    /// Every delivery must carry one of `secrets` in `header`.
+    pub fn token_in_header(self, header: HeaderName, secrets: impl Into<SecretSet>) -> Model {
+        self.verified_by(HeaderToken::new(header, secrets))
     }
 
     /// Every delivery must satisfy this scheme.
@@ -117,6 +122,22 @@ impl Model {
         self
     }
 
+    /// The methods that the provider may use instead of POST. Others are answered 405.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_inbox::{Secret, provider::deepgram};
+    ///
+    /// let model = deepgram::transcription::<serde_json::Value>()
+    ///     .token_in_query("token", Secret::new("correct horse"))
+    ///     .methods([Method::POST, Method::PUT]);
+    /// # let _ = model;
+    /// ```
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.methods = methods.into_iter().collect();
+        self
+    }
+
     /// Takes more of the head for secrets than the usual names and what the scheme reads.
     pub fn redact(mut self, redaction: Redaction) -> Self {
         self.redaction = self.redaction.and(redaction);
@@ -150,7 +171,7 @@ impl Model {
         self.profile
     }
 
-    pub(crate) fn methods(&self) -> &[Method] {
+    pub(crate) fn allowed_methods(&self) -> &[Method] {
         &self.methods
     }
 

@@ -2,7 +2,10 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{DecodeError, InferenceKey, Profile};
-use crate::signature::{Scheme, SecretSet};
+use crate::{
+    delivery::Delivery,
+    signature::{Scheme, SecretSet},
+};
 
 /// One who sends: a name, and what each status code makes it do.
 pub trait Provider: Send + Sync + 'static {
@@ -71,6 +74,12 @@ pub trait Payload: Sized + Send + Sync + 'static {
 
     /// Which inference it is.
     fn key(&self) -> InferenceKey;
+
+    /// Which inference the delivery carries, where the head says it and the body does not. By default the
+    /// [`key`](Self::key).
+    fn key_of(&self, _: &Delivery) -> InferenceKey {
+        self.key()
+    }
 }
 
 /// Loads JSON. The path of a mistake is looked for only when there is one, in a second pass: it would slow the first

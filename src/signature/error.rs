@@ -1,38 +1,62 @@
-use http::HeaderName;
+use super::Place;
 
-/// Why a request's signature was not accepted. Holds nothing of the request but the name of a header.
+/// Why a request's signature was not accepted. Holds nothing of the request but the name of a header or parameter.
 ///
 /// The sender is told only that it was refused; this is for logs and outer layers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// There is no signature where the scheme reads it.
+    /// There is nothing where the scheme reads.
     #[error("there is no signature in {place}")]
     Missing {
-        /// The header or query parameter.
-        place: String,
+        /// Where the scheme reads.
+        place: Place,
     },
-    /// There is more than one signature where the scheme reads one.
+    /// There is more than one value where the scheme reads one.
     #[error("there is more than one signature in {place}, and it is unclear which one counts")]
     Ambiguous {
-        /// The header or query parameter.
-        place: String,
+        /// Where the scheme reads.
+        place: Place,
     },
-    /// The signature is not in the form that the scheme writes.
+    /// What is there is not in the form that the scheme writes.
     #[error("the signature in {place} is not {expected}")]
     Malformed {
-        /// The header or query parameter.
-        place: String,
+        /// Where the scheme reads.
+        place: Place,
         /// The form that the scheme writes.
         expected: &'static str,
+    },
+    /// The request was signed longer ago than the scheme tolerates.
+    #[error(
+        "the time in {place} is too long ago: compare the clock of this machine, or widen the tolerance"
+    )]
+    TooOld {
+        /// Where the scheme reads the time.
+        place: Place,
+    },
+    /// The request was signed further in the future than the scheme tolerates.
+    #[error(
+        "the time in {place} is too far in the future: compare the clock of this machine, or widen the tolerance"
+    )]
+    TooNew {
+        /// Where the scheme reads the time.
+        place: Place,
+    },
+    /// There is no secret that is valid for this request at the time of its receipt.
+    #[error(
+        "no secret is valid for what is in {place}: give the one that the provider shows, and look at the times between which it is valid"
+    )]
+    NoSecret {
+        /// Where the scheme reads.
+        place: Place,
     },
     /// No live secret gives this signature for these bytes.
     #[error(
         "no live secret matches the signature in {place}: compare the secret with the one that the provider shows"
     )]
     Mismatch {
-        /// The header or query parameter.
-        place: String,
+        /// Where the scheme reads.
+        place: Place,
     },
 }
 
@@ -49,8 +73,53 @@ pub enum SchemeError {
         /// The name of the secret.
         name: String,
     },
+    /// The text of a secret does not encode a key in the way of this scheme.
+    #[error(
+        "the secret {name} is not {expected}: give the one that the provider shows for the endpoint, whole"
+    )]
+    MalformedSecret {
+        /// The name of the secret.
+        name: String,
+        /// What a secret of this scheme is.
+        expected: &'static str,
+    },
+    /// A template has a placeholder that means nothing.
+    #[error(
+        "the template's {{{placeholder}}} is neither timestamp, body, body-sha256 nor the name of a header"
+    )]
+    UnknownPlaceholder {
+        /// What stands between the braces.
+        placeholder: String,
+    },
+    /// A template leaves out what has to be signed.
+    #[error(
+        "the template leaves out {{{placeholder}}}, so that anybody could change it: add it as the provider signs it"
+    )]
+    LeftOut {
+        /// What would have to stand between the braces.
+        placeholder: &'static str,
+    },
 }
 
-pub(super) fn header_place(header: &HeaderName) -> String {
-    format!("header {header}")
+/// Why a scheme cannot sign.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The scheme only checks.
+    #[error("this scheme only checks: it cannot sign")]
+    CheckOnly,
+    /// There is no secret or private key that is valid at this time.
+    #[error(
+        "there is nothing to sign with: give a secret, or a private key, that is valid at this time"
+    )]
+    NoSecret,
+    /// A part of the signature cannot stand where it belongs.
+    #[error("what belongs into {place} cannot stand there: leave control characters out")]
+    Unsendable {
+        /// Where it belongs.
+        place: Place,
+    },
+    /// The time cannot be written.
+    #[error("a time before 1970 cannot be written into a signature")]
+    Time,
 }

@@ -1,54 +1,86 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, time::SystemTime};
 
-use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderName, request};
-use sha2::Sha256;
+use http::{HeaderName, request::Parts};
 
-use super::{Proof, Scheme, SchemeError, Secret, SecretSet, SignatureError, error::header_place};
+use super::{
+    BodyForm, Encoding, KeyEncoding, Proof, Scheme, SchemeError, Secret, SecretSet, SignError,
+    Signature, SignatureError,
+    doctor::{Difference, Variant, WELL_KNOWN},
+    hmac,
+    hmac_format::HmacFormat,
+    hmac_keys::HmacKeys,
+};
+use crate::delivery::Redaction;
 
-/// HMAC-SHA256 (RFC 2104) over the exact bytes of the body, as hexadecimal in one header.
+/// HMAC-SHA256 (RFC 2104) over the exact bytes of the body, as text in one header.
 ///
 /// 1. The header must be there exactly once.
-/// 2. Its value must be 64 hexadecimal digits, of either case.
-/// 3. It must be the HMAC of the body under one of the live secrets, compared in constant time.
+/// 2. Its value must be the prefix, by default none, and behind it 64 hexadecimal digits of either case, or the base64
+///    of 32 bytes. In a [list](Self::list), items of another form are passed over, and one of this form must be there.
+/// 3. It must be the HMAC of the body under one of the secrets that are live at the time of receipt, compared in
+///    constant time. The key is the text of the secret, unless another [key encoding](Self::key) is set.
+///
+/// | who | header | settings |
+/// |---|---|---|
+/// | Mindee V2 (page "Process the Response") | `X-Signature` | – |
+/// | Baseten (docs.baseten.co/inference/async) | `X-BASETEN-SIGNATURE` | `.prefix("v1=").list()` |
+/// | VLM Run (docs.vlm.run/webhooks) | `X-VLMRun-Signature` | `.prefix("sha256=")` |
+/// | Rossum (elis.rossum.ai) | `X-Rossum-Signature-SHA256` | `.prefix("sha256=")` |
+/// | Azure Speech (learn.microsoft.com) | `X-MicrosoftSpeechServices-Signature` | `.encoding(Encoding::Base64)` |
 ///
 /// ```
+/// use std::time::SystemTime;
 /// use http::{HeaderName, Request};
 /// use tower_inbox::signature::{HmacBody, Scheme, Secret};
 ///
-/// let scheme = HmacBody::new(HeaderName::from_static("x-signature"), Secret::new("correct horse"));
-/// let (head, ()) = Request::post("/hooks/invoices")
-///     .header("x-signature", scheme.sign(b"{}").unwrap_or_default())
-///     .body(())?
-///     .into_parts();
-/// assert!(scheme.verify(&head, b"{}").is_ok());
-/// assert!(scheme.verify(&head, b"{ }").is_err());
-/// # Ok::<(), http::Error>(())
+/// let header = HeaderName::from_static("x-baseten-signature");
+/// let scheme = HmacBody::new(header, Secret::new("whsec_correct horse")).prefix("v1=").list();
+/// let now = SystemTime::now();
+/// let (mut head, ()) = Request::post("/hooks/invoices").body(())?.into_parts();
+/// scheme.signature("", b"{}", now)?.add_to(&mut head)?;
+/// assert!(scheme.verify(&head, b"{}", now).is_ok());
+/// assert!(scheme.verify(&head, b"{ }", now).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HmacBody {
-    header: HeaderName,
-    secrets: SecretSet,
+    format: HmacFormat,
+    keys: HmacKeys,
     form: BodyForm,
 }
 
-/// The bytes of a body that a sender signs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BodyForm {
-    /// The body as it was sent.
-    #[default]
-    Raw,
-    /// The body as it was sent or, if that does not match, without its carriage returns and line feeds.
-    ///
-    /// In JSON those two can only stand between values, so that the meaning of what is accepted does not change.
-    RawOrWithoutLineBreaks,
-}
-
 impl HmacBody {
-    /// Expects the HMAC in `header`, made with one of `secrets`.
+    /// Expects the HMAC in `header`, in hexadecimal, made with one of `secrets`.
     pub fn new(header: HeaderName, secrets: impl Into<SecretSet>) -> Self {
-        Self { header, secrets: secrets.into(), form: BodyForm::Raw }
+        Self {
+            format: HmacFormat::new(header),
+            keys: HmacKeys::new(secrets.into(), KeyEncoding::Text),
+            form: BodyForm::Raw,
+        }
+    }
+
+    /// How the HMAC is written.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.format.encoding = encoding;
+        self
+    }
+
+    /// What stands before the HMAC, such as `sha256=`. Its case counts.
+    pub fn prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
+        self.format.prefix = prefix.into();
+        self
+    }
+
+    /// The header is a list with commas, one item for each secret of the sender.
+    pub fn list(mut self) -> Self {
+        self.format.list = true;
+        self
+    }
+
+    /// How the text of a secret becomes a key.
+    pub fn key(mut self, encoding: KeyEncoding) -> Self {
+        self.keys = self.keys.encoded(encoding);
+        self
     }
 
     /// Accepts this form of the body instead of only the raw one.
@@ -57,67 +89,66 @@ impl HmacBody {
         self
     }
 
-    /// What a sender puts into the header for `body`, with the first secret; `None` where there is no secret.
+    /// What a sender puts into the header for `body`, with the first secret, whenever that is valid; `None` where
+    /// there is no secret. [`signature`](Scheme::signature) signs as of a time, and with all that a list can hold.
     pub fn sign(&self, body: &[u8]) -> Option<String> {
-        let mac = hmac(self.secrets.iter().next()?, body)?;
-        Some(hex::encode(mac.finalize().into_bytes()))
+        self.keys.sign_with_first(&[body]).map(|tag| self.format.write_item(&tag))
     }
 
-    fn sent(&self, head: &request::Parts) -> Result<[u8; 32], SignatureError> {
-        let place = || header_place(&self.header);
-        let mut values = head.headers.get_all(&self.header).iter();
-        let value = values.next().ok_or_else(|| SignatureError::Missing { place: place() })?;
-        if values.next().is_some() {
-            return Err(SignatureError::Ambiguous { place: place() });
-        }
-        let mut sent = [0; 32];
-        hex::decode_to_slice(value.as_bytes(), &mut sent).map_err(|_| {
-            SignatureError::Malformed { place: place(), expected: "64 hexadecimal digits" }
-        })?;
-        Ok(sent)
-    }
-
-    fn secret_of(&self, sent: &[u8; 32], body: &[u8]) -> Option<&Secret> {
-        self.secrets
-            .iter()
-            .find(|secret| hmac(secret, body).is_some_and(|mac| mac.verify_slice(sent).is_ok()))
+    fn differing(&self, difference: Difference, change: impl FnOnce(&mut Self)) -> Variant {
+        let mut other = self.clone();
+        change(&mut other);
+        Variant::new(difference, other)
     }
 }
 
 impl Scheme for HmacBody {
     fn check(&self) -> Result<(), SchemeError> {
-        self.secrets.check()
+        self.keys.check()
     }
 
-    fn verify(&self, head: &request::Parts, body: &[u8]) -> Result<Proof, SignatureError> {
-        let sent = self.sent(head)?;
-        let proof = |secret: &Secret, form| Proof::new("hmac-sha256", secret.name(), form);
-        if let Some(secret) = self.secret_of(&sent, body) {
-            return Ok(proof(secret, "raw"));
-        }
-        if self.form == BodyForm::RawOrWithoutLineBreaks
-            && let Cow::Owned(joined) = without_line_breaks(body)
-            && let Some(secret) = self.secret_of(&sent, &joined)
-        {
-            return Ok(proof(secret, "without-line-breaks"));
-        }
-        Err(SignatureError::Mismatch { place: header_place(&self.header) })
+    fn check_head(&self, head: &Parts, _: SystemTime) -> Result<(), SignatureError> {
+        self.format.read(&head.headers).map(drop)
     }
-}
 
-/// HMAC takes keys of any length, so that this is never `None`.
-fn hmac(secret: &Secret, body: &[u8]) -> Option<Hmac<Sha256>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.value()).ok()?;
-    mac.update(body);
-    Some(mac)
-}
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
+    }
 
-fn without_line_breaks(body: &[u8]) -> Cow<'_, [u8]> {
-    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    if body.iter().any(is_break) {
-        Cow::Owned(body.iter().copied().filter(|byte| !is_break(byte)).collect())
-    } else {
-        Cow::Borrowed(body)
+    fn verify(&self, head: &Parts, body: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {
+        let place = self.format.place();
+        let sent = self.format.read(&head.headers)?;
+        let keys = self.keys.live(head, at);
+        if keys.is_empty() {
+            return Err(SignatureError::NoSecret { place });
+        }
+        let proof = |key: &Secret, form| Proof::new("hmac-sha256", key.name(), form);
+        let matching = self.form.readings(body).find_map(|(form, body)| {
+            hmac::signer_of(&keys, &[&body], &sent).map(|key| proof(key, form))
+        });
+        matching.ok_or_else(|| place.mismatch())
+    }
+
+    fn signature(&self, _: &str, body: &[u8], at: SystemTime) -> Result<Signature, SignError> {
+        self.format.write(&self.keys.sign(&[body], at)?)
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let keys = self.keys.variants().into_iter();
+        let keys =
+            keys.map(|(difference, keys)| self.differing(difference, |other| other.keys = keys));
+        let encoding = self.format.encoding.other();
+        let difference = Difference::Encoding(encoding);
+        let encodings = [self.differing(difference, |other| other.format.encoding = encoding)];
+        let headers = WELL_KNOWN.map(|(header, prefix)| {
+            let header = HeaderName::from_static(header);
+            let difference = Difference::Header { header: header.clone(), prefix };
+            self.differing(difference, |other| {
+                other.format.header = header;
+                other.format.prefix = prefix.into();
+            })
+        });
+        keys.chain(encodings).chain(headers).collect()
     }
 }
 
@@ -126,12 +157,18 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::signature::Place;
 
     const HEADER: HeaderName = HeaderName::from_static("x-signature");
     const BODY: &[u8] = b"{\n  \"a\": 1\r\n}";
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn secrets() -> [Secret; 2] {
+        [Secret::new("new").named("new"), Secret::new("old").named("old")]
+    }
 
     fn scheme() -> HmacBody {
-        HmacBody::new(HEADER, [Secret::new("new").named("new"), Secret::new("old").named("old")])
+        HmacBody::new(HEADER, secrets())
     }
 
     fn signed_by(secret: &str, body: &[u8]) -> String {
@@ -143,17 +180,11 @@ mod tests {
         for signature in signatures {
             request = request.header(HEADER, *signature);
         }
-        scheme.verify(&request.body(()).unwrap().into_parts().0, BODY)
+        scheme.verify(&request.body(()).unwrap().into_parts().0, BODY, NOW)
     }
 
-    #[test]
-    fn the_known_vector_matches() {
-        // RFC 4231, test case 2.
-        let scheme = HmacBody::new(HEADER, Secret::new("Jefe"));
-        assert_eq!(
-            scheme.sign(b"what do ya want for nothing?").unwrap(),
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
+    fn place() -> Place {
+        Place::Header(HEADER)
     }
 
     #[test]
@@ -166,7 +197,6 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         let good = signed_by("new", BODY);
-        let place = || "header x-signature".to_owned();
         let malformed =
             Err(SignatureError::Malformed { place: place(), expected: "64 hexadecimal digits" });
         assert_eq!(verify(&scheme(), &[]), Err(SignatureError::Missing { place: place() }));
@@ -177,11 +207,69 @@ mod tests {
         assert_eq!(verify(&scheme(), &[&good[1..]]), malformed);
         assert_eq!(verify(&scheme(), &[""]), malformed);
         assert_eq!(verify(&scheme(), &[&good.replace(&good[..1], "g")]), malformed);
-        let stranger = signed_by("stranger", BODY);
-        assert_eq!(
-            verify(&scheme(), &[&stranger]),
-            Err(SignatureError::Mismatch { place: place() })
-        );
+        assert_eq!(verify(&scheme(), &[&format!("sha256={good}")]), malformed);
+        assert_eq!(verify(&scheme(), &[&format!("{good},{good}")]), malformed);
+        assert_eq!(verify(&scheme(), &[&signed_by("stranger", BODY)]), Err(place().mismatch()));
+    }
+
+    #[test]
+    fn a_secret_outside_of_its_time_is_none() {
+        let scheme = HmacBody::new(HEADER, Secret::new("old").valid(..NOW));
+        let signed = verify(&scheme, &[&signed_by("old", BODY)]);
+        assert_eq!(signed, Err(SignatureError::NoSecret { place: place() }));
+    }
+
+    #[test]
+    fn the_prefix_must_be_there_once_and_in_its_case() {
+        let scheme = scheme().prefix("sha256=");
+        let good = signed_by("new", BODY);
+        assert!(verify(&scheme, &[&format!("sha256={good}")]).is_ok());
+        for prefix in ["", "SHA256=", "sha1=", "sha256=sha256=", " sha256=", "sha256= "] {
+            assert!(verify(&scheme, &[&format!("{prefix}{good}")]).is_err(), "{prefix:?}");
+        }
+    }
+
+    #[test]
+    fn base64_is_read_only_where_the_scheme_says_so() {
+        let scheme = scheme().encoding(Encoding::Base64);
+        let good = scheme.sign(BODY).unwrap();
+        assert!(verify(&scheme, &[&good]).is_ok());
+        assert!(verify(&scheme, &[&signed_by("new", BODY)]).is_err());
+        assert!(verify(&self::scheme(), &[&good]).is_err());
+    }
+
+    #[test]
+    fn one_item_of_a_list_is_enough_and_other_versions_are_passed_over() {
+        let scheme = scheme().prefix("v1=").list();
+        let (good, bad) = (signed_by("old", BODY), signed_by("stranger", BODY));
+        let accepted = format!("v0={bad}, v1={bad} , v1={good},v1=zz");
+        assert_eq!(verify(&scheme, &[&accepted]).unwrap().secret(), "old");
+        assert_eq!(verify(&scheme, &[&format!("v1={bad},")]), Err(place().mismatch()));
+        for refused in [format!("v0={good}"), good, String::new(), ",,".to_owned()] {
+            let refused = verify(&scheme, &[&refused]);
+            assert!(matches!(refused, Err(SignatureError::Malformed { .. })), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_sender_signs_a_list_with_every_live_secret() {
+        let scheme = scheme().prefix("v1=").list();
+        let signature = scheme.signature("", BODY, NOW).unwrap();
+        let expected = format!("v1={},v1={}", signed_by("new", BODY), signed_by("old", BODY));
+        assert_eq!(signature.headers()[HEADER], expected);
+        let single = self::scheme().signature("", BODY, NOW).unwrap();
+        assert_eq!(single.headers()[HEADER], signed_by("new", BODY));
+    }
+
+    #[test]
+    fn a_key_in_base64_is_checked_when_the_inbox_is_built() {
+        let keyed = |secret: &str| {
+            HmacBody::new(HEADER, Secret::new(secret)).key(KeyEncoding::Base64).check()
+        };
+        assert_eq!(keyed("Cv8="), Ok(()));
+        let malformed =
+            SchemeError::MalformedSecret { name: "main".to_owned(), expected: "base64" };
+        assert_eq!(keyed("whsec_Cv8="), Err(malformed));
     }
 
     #[test]

@@ -1,19 +1,63 @@
 //! Who sent it: secrets, the schemes that check them, and the proof that a scheme gives.
 //!
-//! Pure computation without I/O. Every comparison with a secret takes the same time wherever the two differ.
+//! | the provider's page speaks of | scheme |
+//! |---|---|
+//! | an HMAC of the body in a header | [`HmacBody`] |
+//! | `webhook-signature`, `svix-signature`, "Standard Webhooks" | [`StandardWebhooks`] |
+//! | an HMAC of a timestamp and the body | [`HmacTemplate`] |
+//! | Ed25519, a public key, a JWKS | `Ed25519Template`, with feature `ed25519` |
+//! | a header of your choice, an API key, a bearer token | [`HeaderToken`] |
+//! | user and password | [`BasicAuth`] |
+//! | nothing but the URL | [`QueryToken`] |
+//!
+//! Anything else is a type that implements [`Scheme`]. A scheme also signs, for senders and for tests, and the
+//! [doctor] tells why a delivery was refused.
+//!
+//! Pure computation without I/O, and without a clock: the time of receipt is given. Every comparison with a secret
+//! takes the same time wherever the two differ; secrets, and the keys that they encode, are wiped from memory.
 
+mod body_form;
+pub mod doctor;
+#[cfg(feature = "ed25519")]
+mod ed25519;
+mod encoding;
 mod error;
+mod hmac;
 mod hmac_body;
-mod none;
+mod hmac_format;
+mod hmac_keys;
+mod name;
+mod place;
 mod proof;
 mod scheme;
 mod secret;
+mod secret_set;
+mod secret_source;
+#[expect(clippy::module_inception, reason = "the folder is named after what it gives")]
+mod signature;
+mod standard_webhooks;
+mod template;
+#[cfg(test)]
+mod tests;
 mod token;
+mod tolerance;
+mod unsigned;
+mod validity;
 
-pub use error::{SchemeError, SignatureError};
-pub use hmac_body::{BodyForm, HmacBody};
-pub use none::Unsigned;
+pub use body_form::BodyForm;
+#[cfg(feature = "ed25519")]
+pub use ed25519::{Ed25519Key, Ed25519KeyError, Ed25519Keys, Ed25519Template};
+pub use encoding::{Encoding, KeyEncoding};
+pub use error::{SchemeError, SignError, SignatureError};
+pub use hmac_body::HmacBody;
+pub use place::Place;
 pub use proof::{ParseProofError, Proof};
 pub use scheme::Scheme;
-pub use secret::{Secret, SecretError, SecretSet};
-pub use token::QueryToken;
+pub use secret::{Secret, SecretError};
+pub use secret_set::SecretSet;
+pub use signature::Signature;
+pub use standard_webhooks::StandardWebhooks;
+pub use template::{HmacTemplate, Placement};
+pub use token::{BasicAuth, HeaderToken, QueryToken};
+pub use tolerance::{TimeUnit, Tolerance};
+pub use unsigned::Unsigned;

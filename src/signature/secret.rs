@@ -1,12 +1,12 @@
-use std::{env, fmt};
+use std::{env, fmt, ops::RangeBounds, sync::Arc, time::SystemTime};
 
 use zeroize::Zeroizing;
 
-use super::SchemeError;
+use super::{name::printable, validity::Validity};
 
 /// A secret shared with a provider. It has a name, which may be shown, and a value, which never is.
 ///
-/// The value is wiped from memory when the last copy is dropped.
+/// Cheap to clone. The value is wiped from memory when the last copy is dropped.
 ///
 /// ```
 /// use tower_inbox::Secret;
@@ -16,16 +16,22 @@ use super::SchemeError;
 /// ```
 #[derive(Clone)]
 pub struct Secret {
-    name: String,
-    value: Zeroizing<Vec<u8>>,
+    name: Arc<str>,
+    value: Arc<Zeroizing<Vec<u8>>>,
+    validity: Validity,
 }
 
 impl Secret {
-    /// A secret with the name `main`. Its bytes are used as they are: a text is not decoded.
+    /// A secret with the name `main`, valid at all times. Its bytes are used as they are, unless the scheme says that
+    /// a text is decoded.
     ///
     /// An empty one is refused when the inbox is built.
     pub fn new(value: impl AsRef<[u8]>) -> Self {
-        Self { name: "main".to_owned(), value: Zeroizing::new(value.as_ref().to_vec()) }
+        Self::of(Zeroizing::new(value.as_ref().to_vec()))
+    }
+
+    fn of(value: Zeroizing<Vec<u8>>) -> Self {
+        Self { name: "main".into(), value: Arc::new(value), validity: Validity::default() }
     }
 
     /// Reads the environment variable `variable`, whose name becomes the name of the secret.
@@ -36,7 +42,7 @@ impl Secret {
     pub fn from_env(variable: &str) -> Result<Self, SecretError> {
         match env::var(variable) {
             Ok(value) if !value.is_empty() => {
-                Ok(Self::new(Zeroizing::new(value).as_bytes()).named(variable))
+                Ok(Self::of(Zeroizing::new(value.into_bytes())).named(variable))
             }
             _ => Err(SecretError { variable: variable.to_owned() }),
         }
@@ -44,8 +50,23 @@ impl Secret {
 
     /// Gives the secret another name. Spaces and control characters in it become `_`.
     pub fn named(mut self, name: impl AsRef<str>) -> Self {
-        self.name =
-            name.as_ref().chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
+        self.name = printable(name.as_ref());
+        self
+    }
+
+    /// Counts only for what was received during this time, so that a replay verifies as of the time of receipt.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use tower_inbox::Secret;
+    ///
+    /// let rotated_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    /// let old = Secret::new("old").named("old").valid(..rotated_at + Duration::from_secs(86_400));
+    /// let new = Secret::new("new").named("new").valid(rotated_at..);
+    /// # let _ = (old, new);
+    /// ```
+    pub fn valid(mut self, during: impl RangeBounds<SystemTime>) -> Self {
+        self.validity = Validity::during(&during);
         self
     }
 
@@ -56,6 +77,15 @@ impl Secret {
 
     pub(super) fn value(&self) -> &[u8] {
         &self.value
+    }
+
+    pub(super) fn is_live(&self, at: SystemTime) -> bool {
+        self.validity.holds(at)
+    }
+
+    /// The same secret with another value, such as the key that its text encodes.
+    pub(super) fn with_value(&self, value: Zeroizing<Vec<u8>>) -> Self {
+        Self { value: Arc::new(value), ..self.clone() }
     }
 }
 
@@ -74,72 +104,15 @@ pub struct SecretError {
     variable: String,
 }
 
-/// The secrets that are live at the same time, so that one can take the place of another without a gap.
-///
-/// ```
-/// use tower_inbox::signature::{Secret, SecretSet};
-///
-/// let during_rotation = SecretSet::from([Secret::new("new").named("new"), Secret::new("old").named("old")]);
-/// # let _ = during_rotation;
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct SecretSet(Vec<Secret>);
-
-impl SecretSet {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Secret> {
-        self.0.iter()
-    }
-
-    /// Whether a scheme can work with this set.
-    ///
-    /// # Errors
-    ///
-    /// If there is no secret in it, or an empty one.
-    pub fn check(&self) -> Result<(), SchemeError> {
-        if self.0.is_empty() {
-            return Err(SchemeError::NoSecret);
-        }
-        match self.iter().find(|secret| secret.value().is_empty()) {
-            Some(secret) => Err(SchemeError::EmptySecret { name: secret.name.clone() }),
-            None => Ok(()),
-        }
-    }
-}
-
-impl From<Secret> for SecretSet {
-    fn from(secret: Secret) -> Self {
-        Self(vec![secret])
-    }
-}
-
-impl<const N: usize> From<[Secret; N]> for SecretSet {
-    fn from(secrets: [Secret; N]) -> Self {
-        Self(secrets.into())
-    }
-}
-
-impl From<Vec<Secret>> for SecretSet {
-    fn from(secrets: Vec<Secret>) -> Self {
-        Self(secrets)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn neither_debug_nor_error_shows_a_value() {
-        let set = SecretSet::from([Secret::new("hunter2"), Secret::new("hunter3").named("a b")]);
-        assert_eq!(format!("{set:?}"), "SecretSet([Secret(main), Secret(a_b)])");
+        let secret = Secret::new("hunter2").named("a b\n");
+        assert_eq!(format!("{secret:?}"), "Secret(a_b_)");
         let missing = Secret::from_env("NO_SUCH_VARIABLE_HERE").unwrap_err();
         assert!(missing.to_string().contains("NO_SUCH_VARIABLE_HERE"));
-    }
-
-    #[test]
-    fn a_set_without_a_usable_secret_is_refused() {
-        assert_eq!(SecretSet::default().check(), Err(SchemeError::NoSecret));
-        let empty = SecretSet::from([Secret::new("x"), Secret::new("").named("old")]);
-        assert_eq!(empty.check(), Err(SchemeError::EmptySecret { name: "old".to_owned() }));
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -58,7 +59,6 @@ async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
 /// Every layer over a limit of one: a permit that is taken twice, or kept, would be waited for in vain.
 #[tokio::test]
 async fn each_layer_works_over_a_concurrency_limit() {
-    let custody = Custody::new(memory());
     let models = Models::new();
     models.add(CAPTIONS, captions()).unwrap();
     let one = || ConcurrencyLimitLayer::new(1);
@@ -71,13 +71,13 @@ async fn each_layer_works_over_a_concurrency_limit() {
         .layer(one())
         .layer(VerifyLayer::new())
         .layer(one())
-        .layer(ArchiveLayer::new(custody.clone()))
+        .layer(ArchiveLayer::new(Custody::new(memory())))
         .layer(one())
-        .layer(DecodeLayer::new(custody.clone()))
+        .layer(DedupLayer::new())
         .layer(one())
-        .layer(DedupLayer::new(custody.clone()))
+        .layer(DecodeLayer::new())
         .layer(one())
-        .layer(RunLayer::new(custody.clone()))
+        .layer(RunLayer::new())
         .layer(one())
         .service(handler::<Full<Bytes>>(&seen));
     let jobs = async {
@@ -89,7 +89,7 @@ async fn each_layer_works_over_a_concurrency_limit() {
             assert_eq!(response.status(), 299);
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), jobs).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), jobs).await.unwrap();
     assert_eq!(seen.all(), ["1", "through", "2", "through", "3", "through"]);
 }
 
@@ -176,6 +176,34 @@ async fn axum_routers_and_single_routes_take_the_layer() {
         let answer = answer(app.oneshot(captured).await.unwrap()).await;
         assert_eq!(answer.body, format!("{job} elm street"));
     }
+}
+
+#[tokio::test]
+async fn an_inbox_inside_of_an_inbox_does_nothing() {
+    use axum::{Router, routing::post};
+
+    let inbox = inbox(memory());
+    let app = Router::new()
+        .route(CAPTIONS, post(async |caption: Inference<Caption>| caption.job.clone()))
+        .route_layer(inbox.layer())
+        .layer(inbox.layer());
+    let posted = app.oneshot(signed(caption("1")).map(axum::body::Body::new));
+    let response = tokio::time::timeout(Duration::from_secs(10), posted).await.unwrap();
+    assert_eq!(answer(response.unwrap()).await.body, "1");
+}
+
+/// What the documentation of module `axum` says of `nest`.
+#[tokio::test]
+async fn inside_of_a_nest_the_model_path_is_the_rest_of_the_path() {
+    use axum::{Router, body::Body, routing::post};
+
+    let inbox = Inbox::builder(memory()).model("/captions", captions()).build().unwrap();
+    let hooks = Router::new()
+        .route("/captions", post(async |caption: Inference<Caption>| caption.job.clone()))
+        .layer(inbox.layer());
+    let app = Router::new().nest("/api", hooks);
+    let request = signed_to("/api/captions", caption("1")).map(Body::new);
+    assert_eq!(answer(app.oneshot(request).await.unwrap()).await.body, "1");
 }
 
 #[tokio::test]

@@ -1,17 +1,20 @@
 //! Bad input: what each is answered, and what of it is archived.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use tokio::sync::mpsc;
 use tower::Layer;
 use tower_inbox::{
-    BuildError, DiskArchive, Inbox, Outcome, Secret,
-    layer::{ModelError, Refusal},
+    BuildError, Captures, DiskArchive, Inbox, Outcome, Secret,
+    layer::{InboxBody, ModelError, Refusal},
     provider::{ModelDraft, Profile},
     signature::{Scheme, SchemeError, SignatureError},
     testing::{Fault, FaultyDisk},
@@ -44,6 +47,11 @@ fn with_signatures(signatures: &[&str]) -> Request<Full<Bytes>> {
     request.body(Full::new(caption("1").into())).unwrap()
 }
 
+/// A request whose head could be that of a sender; its signature fits to no body that is sent here.
+fn unproved() -> http::request::Builder {
+    Request::post(CAPTIONS).header(SIGNATURE, sign(b"other bytes"))
+}
+
 fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status);
     assert_eq!(answer.headers["content-type"], "application/problem+json");
@@ -69,6 +77,7 @@ async fn a_bad_signature_is_answered_401_and_nothing_is_archived() {
         let (answer, inbox) = refused(with_signatures(&signatures)).await;
         assert_problem(&answer, 401);
         assert!(matches!(answer.refusal, Some(Refusal::Signature(_))), "{signatures:?}");
+        assert!(answer.headers.contains_key("www-authenticate"));
         assert!(bodies(&inbox).await.is_empty(), "{signatures:?}");
     }
 }
@@ -131,11 +140,18 @@ async fn a_body_that_is_announced_too_long_is_answered_413_without_reading() {
         }
     }
 
-    let request = Request::post(CAPTIONS).body(Announced).unwrap();
+    let request = unproved().body(Announced).unwrap();
     let (answer, inbox) = refused_by(limited(100), request).await;
     assert_problem(&answer, 413);
-    assert_eq!(answer.headers["connection"], "close");
     assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_no_body_can_prove_is_refused_without_reading_it() {
+    // The sender sends nothing: to wait for the body would end with a 408.
+    let (_sender, body) = parts();
+    let request = Request::post(CAPTIONS).body(body).unwrap();
+    assert_problem(&refused_by(inbox(memory()), request).await.0, 401);
 }
 
 #[tokio::test]
@@ -144,8 +160,7 @@ async fn a_body_that_turns_out_too_long_is_answered_413_before_its_end() {
     let (sender, body) = parts();
     sender.send(&[b' '; 60]).unwrap();
     sender.send(&[b' '; 60]).unwrap();
-    let (answer, inbox) =
-        refused_by(limited(100), Request::post(CAPTIONS).body(body).unwrap()).await;
+    let (answer, inbox) = refused_by(limited(100), unproved().body(body).unwrap()).await;
     assert_problem(&answer, 413);
     assert_eq!(inbox.bytes_in_flight(), 0);
     assert!(bodies(&inbox).await.is_empty());
@@ -165,8 +180,7 @@ async fn a_body_that_stalls_is_answered_408_after_its_deadline() {
     let (sender, body) = parts();
     sender.send(b"{").unwrap();
     let began = tokio::time::Instant::now();
-    let (answer, inbox) =
-        refused_by(limited(100), Request::post(CAPTIONS).body(body).unwrap()).await;
+    let (answer, inbox) = refused_by(limited(100), unproved().body(body).unwrap()).await;
     assert_problem(&answer, 408);
     assert_eq!(began.elapsed().as_secs(), 30);
     assert!(bodies(&inbox).await.is_empty());
@@ -176,8 +190,7 @@ async fn a_body_that_stalls_is_answered_408_after_its_deadline() {
 async fn a_body_that_breaks_off_is_not_archived() {
     let frames: [Result<_, &str>; 2] = [Ok(Frame::data(Bytes::from_static(b"{}"))), Err("gone")];
     let body = StreamBody::new(stream::iter(frames));
-    let (answer, inbox) =
-        refused_by(inbox(memory()), Request::post(CAPTIONS).body(body).unwrap()).await;
+    let (answer, inbox) = refused_by(inbox(memory()), unproved().body(body).unwrap()).await;
     assert_problem(&answer, 400);
     assert!(bodies(&inbox).await.is_empty());
 }
@@ -211,15 +224,16 @@ async fn a_body_that_ends_before_its_announced_length_is_not_archived() {
 
 #[tokio::test]
 async fn more_bytes_than_the_budget_are_answered_503_at_once() {
-    let inbox =
-        Inbox::builder(memory()).model(CAPTIONS, captions()).bytes_in_flight(100).build().unwrap();
+    // Every request counts for 4 KiB, and its headers twice.
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, captions()).bytes_in_flight(9000).build();
+    let inbox = inbox.unwrap();
     let seen = Seen::default();
     let service = inbox.layer().layer(handler(&seen));
     let (sender, slow) = parts();
-    sender.send(&[b' '; 90]).unwrap();
-    let request = Request::post(CAPTIONS).body(slow.boxed_unsync()).unwrap();
+    sender.send(&[b' '; 900]).unwrap();
+    let request = unproved().body(slow.boxed_unsync()).unwrap();
     let waiting = tokio::spawn(send(service.clone(), request));
-    while inbox.bytes_in_flight() < 90 {
+    while inbox.bytes_in_flight() < 4096 + 900 {
         tokio::task::yield_now().await;
     }
     let refused = send(service.clone(), signed(caption("1")).map(BodyExt::boxed_unsync)).await;
@@ -227,7 +241,7 @@ async fn more_bytes_than_the_budget_are_answered_503_at_once() {
     assert_eq!(refused.headers["retry-after"], "5");
     assert!(matches!(refused.refusal, Some(Refusal::Overloaded)));
     // The budget also holds for a body that announces nothing.
-    sender.send(&[b' '; 20]).unwrap();
+    sender.send(&[b' '; 4096]).unwrap();
     assert_problem(&waiting.await.unwrap(), 503);
     assert_eq!(inbox.bytes_in_flight(), 0);
     let accepted = send(service, signed(caption("1")).map(BodyExt::boxed_unsync)).await;
@@ -263,7 +277,7 @@ async fn what_cannot_be_decoded_is_answered_422_with_its_path_and_archived() {
         let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(problem["path"], path, "{shown}");
         assert_eq!(bodies(&inbox).await, [body], "{shown}");
-        let archived = archived(&**inbox.archive()).await;
+        let archived = archived(inbox.archive()).await;
         assert!(matches!(archived[0].outcome, Some(Outcome::Undecodable { .. })), "{shown}");
         let id = archived[0].delivery.id().to_string();
         assert_eq!(answer.headers["inbox-delivery-id"], id.as_str());
@@ -276,6 +290,7 @@ async fn a_provider_that_gives_up_on_4xx_is_answered_202() {
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     let (answer, inbox) = refused_by(inbox, signed("not JSON")).await;
     assert_eq!(answer.status, 202);
+    assert_eq!(answer.headers["content-type"], "application/json");
     assert_eq!(bodies(&inbox).await, ["not JSON"]);
 }
 
@@ -297,7 +312,7 @@ async fn a_type_that_panics_while_loading_is_undecodable() {
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     let (answer, inbox) = refused_by(inbox, signed("{}")).await;
     assert_problem(&answer, 422);
-    let archived = archived(&**inbox.archive()).await;
+    let archived = archived(inbox.archive()).await;
     assert!(matches!(archived[0].outcome, Some(Outcome::Undecodable { .. })));
 }
 
@@ -386,7 +401,7 @@ async fn nothing_secret_is_logged_answered_or_archived() {
             let answer = send(service, request).await;
             inbox.settled().await;
             assert!(!answer.body.contains("HUNTER"), "{}", answer.body);
-            for archived in archived(&**inbox.archive()).await {
+            for archived in archived(inbox.archive()).await {
                 let shown = format!("{archived:?}");
                 assert!(!shown.contains("HUNTER"), "{shown}");
                 assert!(shown.contains("street=ELM"), "{shown}");
@@ -404,7 +419,7 @@ fn an_error_of_a_scheme_holds_nothing_of_the_request() {
     assert!(!format!("{scheme:?}").contains(SECRET));
     let parts = with_signatures(&["HUNTER2"]).into_parts().0;
     let scheme = tower_inbox::signature::HmacBody::new(SIGNATURE, Secret::new(SECRET));
-    let error = scheme.verify(&parts, b"").unwrap_err();
+    let error = scheme.verify(&parts, b"", SystemTime::now()).unwrap_err();
     assert!(matches!(error, SignatureError::Malformed { .. }));
     assert!(!format!("{error:?} {error}").contains("HUNTER2"));
 }
@@ -415,13 +430,25 @@ async fn hostile_captures_are_text_and_never_touch_the_file_system() {
     let archive = DiskArchive::open(directory.path().join("inbox")).await.unwrap();
     let inbox = Inbox::builder(archive).model("/hooks/p/{reference}", captions()).build().unwrap();
     let long = "x".repeat(4096);
-    for (number, capture) in ["..", "..%2F..%2Fetc", "%00", &long, "%0d%0a"].iter().enumerate() {
-        let seen = Seen::default();
-        let service = inbox.layer().layer(handler(&seen));
+    let captured = tower::service_fn(async |request: Request<InboxBody<Full<Bytes>>>| {
+        let captures = request.extensions().get::<Captures>().unwrap();
+        let reference = captures.get("reference").unwrap().to_owned();
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(reference)))
+    });
+    let hostile = [
+        ("..", ".."),
+        ("..%2F..%2Fetc", "../../etc"),
+        ("%00", "\0"),
+        ("%0d%0a", "\r\n"),
+        ("%2520", "%20"),
+        (&long, &long),
+    ];
+    for (number, (capture, text)) in hostile.iter().enumerate() {
         let request = signed_to(&format!("/hooks/p/{capture}"), caption(&number.to_string()));
-        assert_eq!(send(service, request).await.status, StatusCode::OK, "{capture}");
+        let answer = send(inbox.layer().layer(captured), request).await;
+        assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, *text), "{capture}");
     }
-    assert_eq!(bodies(&inbox).await.len(), 5);
+    assert_eq!(bodies(&inbox).await.len(), hostile.len());
     let names = |folder: &std::path::Path| {
         let files = std::fs::read_dir(folder).unwrap();
         files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()

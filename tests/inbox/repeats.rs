@@ -14,7 +14,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tokio::{io::AsyncWriteExt, sync::Semaphore};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_inbox::{Inbox, Outcome, layer::InboxBody};
+use tower_inbox::{Inbox, Outcome, Secret, layer::InboxBody, provider::ModelDraft};
 
 use crate::support::*;
 
@@ -54,7 +54,7 @@ async fn statuses(script: &'static [u16], posts: usize) -> (Vec<u16>, usize, Inb
 }
 
 async fn outcome(inbox: &Inbox) -> Option<Outcome> {
-    let archived = archived(&**inbox.archive()).await;
+    let archived = archived(inbox.archive()).await;
     assert_eq!(archived.len(), 1);
     archived[0].outcome.clone()
 }
@@ -99,6 +99,53 @@ async fn concurrent_repeats_run_the_handler_once() {
         assert_eq!(*first.get_or_insert(id.clone()), id);
     }
     assert_eq!(ran.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_processed_delivery_stays_processed_when_its_type_has_changed() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Stricter {}
+    impl tower_inbox::provider::Payload for Stricter {
+        type Provider = Acme;
+        fn decode(_: &Bytes) -> Result<Self, tower_inbox::provider::DecodeError> {
+            tower_inbox::provider::decode_json(b"[]")
+        }
+        fn key(&self) -> tower_inbox::provider::InferenceKey {
+            unreachable!("nothing is of this type")
+        }
+    }
+
+    let archive = memory();
+    let ran = Arc::default();
+    let before = inbox(archive.clone());
+    let service = before.layer().layer(scripted(&[201], &ran));
+    assert_eq!(send(service, signed(caption("1"))).await.status, 201);
+    before.settled().await;
+    let stricter = ModelDraft::<Stricter>::new().signed_with(Secret::new(SECRET));
+    let after = Inbox::builder(archive).model(CAPTIONS, stricter).build().unwrap();
+    let service = after.layer().layer(scripted(&[], &ran));
+    assert_eq!(send(service, signed(caption("1"))).await.status, 201);
+    after.settled().await;
+    assert_eq!(outcome(&after).await, Some(Outcome::Processed { status: 201 }));
+}
+
+#[tokio::test]
+async fn more_repeats_than_may_wait_are_answered_503() {
+    let (inbox, gate) = (inbox(memory()), Gate::new());
+    let service = inbox.layer().layer(gate.handler::<Full<Bytes>>());
+    let posts: Vec<_> =
+        (0..70).map(|_| tokio::spawn(send(service.clone(), signed(caption("1"))))).collect();
+    gate.begun().await;
+    while posts.iter().filter(|post| post.is_finished()).count() < 6 {
+        tokio::task::yield_now().await;
+    }
+    gate.open.add_permits(1);
+    let mut statuses = Vec::new();
+    for post in posts {
+        statuses.push(post.await.unwrap().status.as_u16());
+    }
+    let count = |status| statuses.iter().filter(|one| **one == status).count();
+    assert_eq!((count(200), count(503)), (64, 6));
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ pub(crate) async fn archived(archive: &dyn Archive) -> Vec<Archived> {
 }
 
 pub(crate) async fn bodies(inbox: &Inbox) -> Vec<Bytes> {
-    archived(&**inbox.archive()).await.into_iter().map(|a| a.delivery.body().clone()).collect()
+    archived(inbox.archive()).await.into_iter().map(|a| a.delivery.body().clone()).collect()
 }
 
 pub(crate) fn memory() -> MemoryArchive {

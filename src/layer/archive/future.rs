@@ -55,7 +55,6 @@ where
 
 /// The task did not come to an end: something inside panicked, or the runtime is shutting down.
 fn broken<R>(error: &JoinError) -> Response<Reply<R>> {
-    let refusal = if error.is_panic() { Refusal::Panicked } else { Refusal::Overloaded };
-    refusal.log();
-    Reply::own(refusal.into_response())
+    let refusal = if error.is_panic() { Refusal::Panicked } else { Refusal::Stopping };
+    Reply::own(refusal.refuse())
 }

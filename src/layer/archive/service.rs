@@ -14,9 +14,10 @@ use crate::{
     delivery::{Delivery, Head, Receipt},
     layer::{
         Custody,
-        body::{Archived, Held, InboxBody, Raw, Split, Verified},
+        body::{Held, InboxBody, Split},
         refusal::Refusal,
         reply::{DELIVERY_ID, Reply},
+        step::{Archived, Raw, Verified},
         take_ready,
     },
 };
@@ -65,7 +66,13 @@ where
         let work = archive_then_call(
             take_ready(&mut self.inner),
             parts,
-            Pending { delivery, raw: held.step.raw, appending, began: Instant::now() },
+            Pending {
+                delivery,
+                raw: held.step.raw,
+                appending,
+                began: Instant::now(),
+                custody: self.custody.clone(),
+            },
         );
         ArchiveFuture::working(self.custody.spawn(work.instrument(span.clone())))
     }
@@ -76,6 +83,7 @@ struct Pending {
     raw: Raw,
     appending: Work<Receipt>,
     began: Instant,
+    custody: Custody,
 }
 
 fn delivery(parts: &Parts, held: &Held<Verified>) -> Delivery {
@@ -103,9 +111,7 @@ where
     let archived = match pending.archived().await {
         Ok(archived) => archived,
         Err(error) => {
-            let refusal = Refusal::Archive(Arc::new(error));
-            refusal.log();
-            return Ok(Reply::own(refusal.into_response()));
+            return Ok(Reply::own(Refusal::Archive(Arc::new(error)).refuse()));
         }
     };
     let id = archived.delivery.id();
@@ -130,6 +136,6 @@ impl Pending {
             self.raw.claim.span.record("repeat_of", first);
         }
         let delivery = self.delivery.with_id(receipt.id());
-        Ok(Archived { raw: self.raw, delivery, receipt })
+        Ok(Archived { raw: self.raw, delivery, receipt, custody: self.custody })
     }
 }

@@ -3,10 +3,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// How many bytes of bodies may be in flight in one inbox, unless it says otherwise: 256 MiB.
+/// How many bytes may be in flight in one inbox, unless it says otherwise: 256 MiB.
 pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
 
-/// Bounds the bytes of all bodies that are being read, archived and handled. Clones share the bound.
+/// Bounds the memory of all requests that are being read, archived and handled. Clones share the bound.
+///
+/// A request counts with its body, twice its headers, and 4 KiB for the rest.
 ///
 /// Bytes count from when they arrive, not from when they are announced: who only announces a long body takes nothing
 /// from the others.

@@ -1,50 +1,37 @@
-use bytes::{Bytes, BytesMut};
+use std::mem;
 
-/// The longest buffer that is made before any of its bytes have come.
-const FIRST_BUFFER: usize = 64 << 10;
+use bytes::{BufMut, Bytes, BytesMut};
 
-/// The parts of a body, put together. A body of one part is not copied.
+/// The parts of a body. A body of one part is not copied, one of many is once.
 #[derive(Debug, Default)]
-pub(super) enum Collected {
-    #[default]
-    Nothing,
-    One(Bytes),
-    Many(BytesMut),
+pub(super) struct Collected {
+    parts: Vec<Bytes>,
+    length: usize,
 }
 
 impl Collected {
-    /// Adds a part. `announced` is how long the whole body should be; it is not trusted further than one buffer.
-    pub(super) fn push(&mut self, part: Bytes, announced: usize) {
-        *self = match std::mem::take(self) {
-            Self::Nothing => Self::One(part),
-            Self::One(first) => {
-                let so_far = first.len() + part.len();
-                let mut many = BytesMut::with_capacity(so_far.max(announced.min(FIRST_BUFFER)));
-                many.extend_from_slice(&first);
-                many.extend_from_slice(&part);
-                Self::Many(many)
-            }
-            Self::Many(mut many) => {
-                many.extend_from_slice(&part);
-                Self::Many(many)
-            }
-        };
+    pub(super) fn push(&mut self, part: Bytes) {
+        self.length += part.len();
+        if !part.is_empty() {
+            self.parts.push(part);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::One(one) => one.len(),
-            Self::Many(many) => many.len(),
-        }
+        self.length
     }
 
+    /// All parts in one piece, as long as they are and no longer.
     pub(super) fn take(&mut self) -> Bytes {
-        match std::mem::take(self) {
-            Self::Nothing => Bytes::new(),
-            Self::One(one) => one,
-            Self::Many(many) => many.freeze(),
+        let Self { mut parts, length } = mem::take(self);
+        if parts.len() <= 1 {
+            return parts.pop().unwrap_or_default();
         }
+        let mut whole = BytesMut::with_capacity(length);
+        for part in parts {
+            whole.put(part);
+        }
+        whole.freeze()
     }
 }
 
@@ -56,12 +43,12 @@ mod tests {
     fn parts_come_together_and_one_part_is_not_copied() {
         let one = Bytes::from_static(b"one");
         let mut collected = Collected::default();
-        collected.push(one.clone(), 3);
+        collected.push(one.clone());
         assert_eq!(collected.take().as_ptr(), one.as_ptr());
         for part in ["a", "", "bc", "d"] {
-            collected.push(Bytes::from_static(part.as_bytes()), 4);
+            collected.push(Bytes::from_static(part.as_bytes()));
         }
         assert_eq!((collected.len(), collected.take()), (4, Bytes::from_static(b"abcd")));
-        assert_eq!(collected.take(), Bytes::new());
+        assert_eq!((collected.len(), collected.take()), (0, Bytes::new()));
     }
 }

@@ -12,11 +12,15 @@ use tokio::time::Sleep;
 
 use super::{Budget, Reservation, collect::Collected};
 use crate::layer::{
-    body::{Held, InboxBody, Raw},
+    body::{Held, InboxBody},
     claim::Claim,
     future::Ended,
     refusal::Refusal,
+    step::Raw,
 };
+
+/// What every request counts for in the budget, in bytes, before its headers and its body.
+const OVERHEAD: usize = 4 << 10;
 
 pin_project! {
     /// Reads a body whole. Ends with the request for the next step, or with a refusal.
@@ -34,19 +38,22 @@ pin_project! {
 }
 
 impl<B: Body<Data = Bytes>> ReadBody<B> {
-    /// Refuses before reading what is announced to be too much.
+    /// Refuses before reading what no body can prove, and what is announced to be too much.
     pub(super) fn begin(
         parts: Parts,
         body: B,
         claim: Claim,
         budget: &Budget,
     ) -> Result<Self, Refusal> {
+        let scheme = claim.model.scheme();
+        scheme.check_head(&parts, claim.received_at).map_err(Refusal::Signature)?;
         let announced = body.size_hint().lower();
         let limit = claim.model.longest_body();
         if usize::try_from(announced).map_or(true, |announced| announced > limit) {
             return Err(Refusal::TooLong { limit });
         }
-        if !budget.has_room_for(announced) {
+        let mut reservation = budget.reserve();
+        if !reservation.grow(cost_of(&parts)) || !budget.has_room_for(announced) {
             return Err(Refusal::Overloaded);
         }
         Ok(Self {
@@ -54,7 +61,7 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
             deadline: tokio::time::sleep(claim.model.slowest_body()),
             announced: usize::try_from(announced).unwrap_or(limit),
             collected: Collected::default(),
-            reservation: Some(budget.reserve()),
+            reservation: Some(reservation),
             head: Some((parts, claim)),
             began: Instant::now(),
         })
@@ -72,7 +79,7 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
                     // Trailers say nothing that is signed.
                     let Ok(part) = frame.into_data() else { continue };
                     admit(&part, this.collected.len(), claim, reservation)?;
-                    this.collected.push(part, *this.announced);
+                    this.collected.push(part);
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Refusal::CutOff)),
                 // A server may show a connection that was lost as an end, and no error.
@@ -88,6 +95,12 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
             }
         }
     }
+}
+
+/// What a request takes besides its body: copies of its head, a task, a span, places in queues.
+fn cost_of(parts: &Parts) -> usize {
+    let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    OVERHEAD + 2 * headers.sum::<usize>()
 }
 
 /// Whether there is room for one more part of a body.
@@ -122,10 +135,7 @@ impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
         claim.span.record("bytes", this.collected.len());
         Poll::Ready(match read {
             Ok(()) => Ok(request(parts, this.collected.take(), Raw { claim, reservation })),
-            Err(refusal) => {
-                refusal.log();
-                Err(refusal.into_response())
-            }
+            Err(refusal) => Err(refusal.refuse()),
         })
     }
 }

@@ -7,9 +7,10 @@ use tower_service::Service;
 
 use super::{Budget, read::ReadBody};
 use crate::layer::{
-    body::{InboxBody, Raw, Routed},
+    body::{InboxBody, Routed},
     future::StepFuture,
     reply::Reply,
+    step::Raw,
     take_ready,
 };
 
@@ -48,10 +49,7 @@ where
         let span = claim.span.clone();
         match ReadBody::begin(parts, body, claim, &self.budget) {
             Ok(reading) => StepFuture::before(reading, take_ready(&mut self.inner)),
-            Err(refusal) => {
-                span.in_scope(|| refusal.log());
-                StepFuture::answered(refusal.into_response())
-            }
+            Err(refusal) => StepFuture::answered(span.in_scope(|| refusal.refuse())),
         }
     }
 }

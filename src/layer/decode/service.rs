@@ -10,29 +10,28 @@ use tower_service::Service;
 use crate::{
     delivery::Outcome,
     layer::{
-        Custody,
-        body::{Archived, Decoded, Held, InboxBody, Split},
+        body::{Held, InboxBody, Split},
         future::StepFuture,
         refusal::Refusal,
         reply::Reply,
+        step::{Archived, Decoded, Deduped},
     },
-    provider::{InferenceKey, Profile},
+    provider::InferenceKey,
 };
 
 /// Made by [`DecodeLayer`](super::DecodeLayer).
 #[derive(Clone, Debug)]
 pub struct DecodeService<S> {
     inner: S,
-    custody: Custody,
 }
 
 impl<S> DecodeService<S> {
-    pub(super) fn new(inner: S, custody: Custody) -> Self {
-        Self { inner, custody }
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner }
     }
 }
 
-impl<S, B, R> Service<Request<InboxBody<B, Archived>>> for DecodeService<S>
+impl<S, B, R> Service<Request<InboxBody<B, Deduped>>> for DecodeService<S>
 where
     S: Service<Request<InboxBody<B, Decoded>>, Response = Response<R>>,
 {
@@ -44,25 +43,19 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<InboxBody<B, Archived>>) -> Self::Future {
+    fn call(&mut self, request: Request<InboxBody<B, Deduped>>) -> Self::Future {
         let (mut parts, held) = match InboxBody::split(request) {
             Split::Delivery(parts, held) => (parts, held),
             Split::Through(through) => return StepFuture::calling(self.inner.call(through)),
         };
-        let Held { bytes, step: archived } = held;
-        let _entered = archived.raw.claim.span.clone().entered();
-        match load(&archived, &mut parts.extensions) {
+        let Held { bytes, step: deduped } = held;
+        let _entered = deduped.archived.claim().span.clone().entered();
+        match load(&deduped.archived, &mut parts.extensions) {
             Ok(key) => {
-                let request = Held::request(parts, bytes, Decoded { archived, key });
+                let request = Held::request(parts, bytes, Decoded { deduped, key });
                 StepFuture::calling(self.inner.call(request))
             }
-            Err(mistake) => {
-                let outcome = Outcome::undecodable(&mistake.reason);
-                self.custody.settle(archived.delivery.id(), outcome, None);
-                let refusal = mistake.into_refusal(archived.raw.claim.model.status_profile());
-                refusal.log();
-                StepFuture::answered(refusal.into_response())
-            }
+            Err(mistake) => StepFuture::answered(mistake.settle(deduped).refuse()),
         }
     }
 }
@@ -74,13 +67,18 @@ struct Mistake {
 }
 
 impl Mistake {
-    fn into_refusal(self, profile: Profile) -> Refusal {
-        Refusal::Undecodable { path: self.path, reason: self.reason, status: profile.undecodable }
+    /// Records that the delivery cannot be loaded, and gives the refusal by the provider's profile.
+    fn settle(self, deduped: Deduped) -> Refusal {
+        let Deduped { archived, turn } = deduped;
+        let outcome = Outcome::undecodable(&self.reason);
+        archived.custody.settle(archived.delivery.id(), outcome, turn);
+        let status = archived.claim().model.status_profile().undecodable;
+        Refusal::Undecodable { path: self.path, reason: self.reason, status }
     }
 }
 
 fn load(archived: &Archived, extensions: &mut Extensions) -> Result<InferenceKey, Mistake> {
-    let claim = &archived.raw.claim;
+    let claim = archived.claim();
     let began = Instant::now();
     // The payload's type is the user's code: a panic in it must not leave the delivery without an outcome.
     let loading = AssertUnwindSafe(|| claim.model.load(&archived.delivery, extensions));

@@ -1,4 +1,4 @@
-//! Lets one inference run once at a time, and not again once it was processed.
+//! Lets a delivery be handled once at a time, and not again once it was processed.
 
 mod layer;
 mod service;

@@ -1,5 +1,6 @@
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -9,14 +10,13 @@ use tower_service::Service;
 use tracing::Instrument;
 
 use crate::{
-    archive::ArchiveError,
     delivery::Outcome,
     layer::{
-        Custody,
-        body::{Decoded, Deduped, Held, InboxBody, Split},
+        body::{Held, InboxBody, Split},
         future::{Ended, StepFuture},
         refusal::Refusal,
         reply::Reply,
+        step::{Archived, Deduped},
         take_ready,
     },
 };
@@ -25,18 +25,17 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct DedupService<S> {
     inner: S,
-    custody: Custody,
 }
 
 impl<S> DedupService<S> {
-    pub(super) fn new(inner: S, custody: Custody) -> Self {
-        Self { inner, custody }
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner }
     }
 }
 
 type Deciding<N> = Pin<Box<dyn Future<Output = Ended<N>> + Send>>;
 
-impl<S, B, R> Service<Request<InboxBody<B, Decoded>>> for DedupService<S>
+impl<S, B, R> Service<Request<InboxBody<B, Archived>>> for DedupService<S>
 where
     S: Service<Request<InboxBody<B, Deduped>>, Response = Response<R>> + Clone,
     B: 'static,
@@ -49,35 +48,31 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<InboxBody<B, Decoded>>) -> Self::Future {
+    fn call(&mut self, request: Request<InboxBody<B, Archived>>) -> Self::Future {
         match InboxBody::split(request) {
             Split::Through(through) => StepFuture::calling(self.inner.call(through)),
             Split::Delivery(parts, held) => {
-                let span = held.step.archived.raw.claim.span.clone();
-                let deciding = decide(self.custody.clone(), parts, held).instrument(span);
+                let span = held.step.claim().span.clone();
+                let deciding = decide(parts, held).instrument(span);
                 StepFuture::before(Box::pin(deciding), take_ready(&mut self.inner))
             }
         }
     }
 }
 
-/// Waits for the delivery's turn, then either lets it run or answers as the first was answered.
+/// Waits for the delivery's turn, then either lets it be handled or answers as the first was answered.
 ///
-/// Fresh deliveries ask for the outcome, too: a repeat may have overtaken them and run in their place.
-async fn decide<B>(
-    custody: Custody,
-    parts: Parts,
-    held: Held<Decoded>,
-) -> Ended<InboxBody<B, Deduped>> {
-    let id = held.step.archived.delivery.id();
-    let turn = custody.turns().take(id).await;
-    match custody.archive().outcome(id).await {
+/// Fresh deliveries ask for the outcome, too: a repeat may have overtaken them and been handled in their place.
+async fn decide<B>(parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B, Deduped>> {
+    let Held { bytes, step: archived } = held;
+    let id = archived.delivery.id();
+    let Some(turn) = archived.custody.turns().take(id).await else {
+        return Err(Refusal::Crowded.refuse());
+    };
+    match archived.custody.archive().outcome(id).await {
         Ok(Some(Outcome::Processed { status })) => Err(as_the_first(status)),
-        Ok(_) => {
-            let deduped = Deduped { decoded: held.step, turn };
-            Ok(Held::request(parts, held.bytes, deduped))
-        }
-        Err(error) => Err(unknown(error)),
+        Ok(_) => Ok(Held::request(parts, bytes, Deduped { archived, turn })),
+        Err(error) => Err(Refusal::Unreadable(Arc::new(error)).refuse()),
     }
 }
 
@@ -88,10 +83,4 @@ fn as_the_first(status: u16) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     response
-}
-
-fn unknown(error: ArchiveError) -> Response<Bytes> {
-    let refusal = Refusal::Archive(std::sync::Arc::new(error));
-    refusal.log();
-    refusal.into_response()
 }

@@ -8,15 +8,19 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::delivery::DeliveryId;
 
+/// How many may wait for one delivery, the one whose turn it is included. Who waits costs memory, and repeats of one
+/// delivery are all the same.
+const MOST_WAITING: usize = 64;
+
 type Lock = Arc<tokio::sync::Mutex<()>>;
 
-/// Who may run which delivery: one at a time, the others wait for their turn.
+/// Who may handle which delivery: one at a time, the others wait for their turn.
 ///
 /// Holds as many entries as there are turns taken or waited for.
 #[derive(Clone, Default)]
 pub(in crate::layer) struct Turns(Arc<Mutex<HashMap<DeliveryId, Lock>>>);
 
-/// The right to run a delivery, until dropped.
+/// The right to handle a delivery, until dropped.
 pub(in crate::layer) struct Turn {
     guard: Option<OwnedMutexGuard<()>>,
     id: DeliveryId,
@@ -24,14 +28,24 @@ pub(in crate::layer) struct Turn {
 }
 
 impl Turns {
-    /// Waits until nobody else runs `id`.
+    /// Waits until nobody else handles `id`; nothing if too many wait already.
     ///
     /// # Cancel safety
     ///
     /// The place in the queue is lost when the future is dropped.
-    pub(super) async fn take(&self, id: DeliveryId) -> Turn {
-        let lock = Arc::clone(self.locks().entry(id).or_default());
-        Turn { guard: Some(lock.lock_owned().await), id, turns: self.clone() }
+    pub(super) async fn take(&self, id: DeliveryId) -> Option<Turn> {
+        // Made before the wait, so that giving up leaves no entry behind.
+        let mut turn = Turn { guard: None, id, turns: self.clone() };
+        let lock = {
+            let mut locks = self.locks();
+            let lock = locks.entry(id).or_default();
+            if Arc::strong_count(lock) > MOST_WAITING {
+                return None;
+            }
+            Arc::clone(lock)
+        };
+        turn.guard = Some(lock.lock_owned().await);
+        Some(turn)
     }
 
     fn locks(&self) -> MutexGuard<'_, HashMap<DeliveryId, Lock>> {
@@ -65,7 +79,7 @@ mod tests {
 
     fn take(turns: &Turns, id: DeliveryId) -> task::Spawn<BoxFuture<'static, Turn>> {
         let turns = turns.clone();
-        task::spawn(Box::pin(async move { turns.take(id).await }))
+        task::spawn(Box::pin(async move { turns.take(id).await.unwrap() }))
     }
 
     #[test]
@@ -80,6 +94,30 @@ mod tests {
         let second = assert_ready!(second.poll());
         assert_pending!(take(&turns, a).poll());
         drop((second, other));
+        assert!(turns.locks().is_empty());
+    }
+
+    #[test]
+    fn who_gives_up_waiting_leaves_nothing_behind() {
+        let (turns, id) = (Turns::default(), DeliveryId::new());
+        let first = assert_ready!(take(&turns, id).poll());
+        let mut second = take(&turns, id);
+        assert_pending!(second.poll());
+        drop(first);
+        drop(second);
+        assert!(turns.locks().is_empty());
+    }
+
+    #[test]
+    fn only_so_many_may_wait() {
+        let (turns, id) = (Turns::default(), DeliveryId::new());
+        let first = assert_ready!(take(&turns, id).poll());
+        let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| take(&turns, id)).collect();
+        for one in &mut waiting {
+            assert_pending!(one.poll());
+        }
+        assert!(assert_ready!(task::spawn(turns.take(id)).poll()).is_none());
+        drop((first, waiting));
         assert!(turns.locks().is_empty());
     }
 }

@@ -50,8 +50,12 @@ impl Models {
 
     /// Answers 404 to every request whose path is `prefix` or below it and that is not for a model. Without this they
     /// pass through.
-    pub fn claim(&self, prefix: &str) {
-        self.change(|table| table.claim(prefix));
+    ///
+    /// # Errors
+    ///
+    /// If the prefix does not begin with `/`.
+    pub fn claim(&self, prefix: &str) -> Result<(), ModelError> {
+        self.change(|table| table.claim(prefix))
     }
 
     pub(super) fn find(&self, method: &Method, path: &str) -> Found {

@@ -4,7 +4,10 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{Models, table::Found};
-use crate::layer::{body::Routed, claim::Claim, future::StepFuture, reply::Reply};
+use crate::{
+    delivery::Delivery,
+    layer::{body::Routed, claim::Claim, future::StepFuture, reply::Reply},
+};
 
 /// Made by [`RouteLayer`](super::RouteLayer).
 #[derive(Clone, Debug)]
@@ -32,13 +35,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        // Twice around one service, the inner inbox would wait for the outer one's turn for ever.
+        if request.extensions().get::<Delivery>().is_some() {
+            tracing::warn!("there is an inbox inside of an inbox: the inner one does nothing");
+            let routed = request.map(|body| Routed { body, claim: None });
+            return StepFuture::calling(self.inner.call(routed));
+        }
         let claim = match self.models.find(request.method(), request.uri().path()) {
             Found::Through => None,
             Found::Model { name, model, captures } => Some(Claim::new(name, model, captures)),
-            Found::Refused(refusal) => {
-                refusal.log();
-                return StepFuture::answered(refusal.into_response());
-            }
+            Found::Refused(refusal) => return StepFuture::answered(refusal.refuse()),
         };
         StepFuture::calling(self.inner.call(request.map(|body| Routed { body, claim })))
     }

@@ -50,8 +50,12 @@ impl Table {
         }
     }
 
-    pub(super) fn claim(&mut self, prefix: &str) {
+    pub(super) fn claim(&mut self, prefix: &str) -> Result<(), ModelError> {
+        if !prefix.starts_with('/') {
+            return Err(no_slash(prefix));
+        }
         self.prefixes.push(prefix.trim_end_matches('/').to_owned());
+        Ok(())
     }
 
     pub(super) fn find(&self, method: &Method, path: &str) -> Found {
@@ -60,8 +64,8 @@ impl Table {
         };
         match matched.value {
             Endpoint::Removed => Found::Refused(Refusal::Removed),
-            Endpoint::Live { model, .. } if !model.methods().contains(method) => {
-                Found::Refused(Refusal::Method { allow: model.methods().to_vec() })
+            Endpoint::Live { model, .. } if !model.allowed_methods().contains(method) => {
+                Found::Refused(Refusal::Method { allow: model.allowed_methods().to_vec() })
             }
             Endpoint::Live { name, model } => match Captures::decode(matched.params.iter()) {
                 Some(captures) => {
@@ -93,13 +97,18 @@ impl Table {
 fn router(endpoints: &BTreeMap<String, Endpoint>) -> Result<Router<Endpoint>, ModelError> {
     let mut router = Router::new();
     for (path, endpoint) in endpoints {
-        let refuse = |reason| ModelError::Path { path: path.clone(), reason };
         if !path.starts_with('/') {
-            return Err(refuse("it does not begin with /".to_owned()));
+            return Err(no_slash(path));
         }
-        router.insert(path, endpoint.clone()).map_err(|error| refuse(error.to_string()))?;
+        router
+            .insert(path, endpoint.clone())
+            .map_err(|error| ModelError::Path { path: path.clone(), reason: error.to_string() })?;
     }
     Ok(router)
+}
+
+fn no_slash(path: &str) -> ModelError {
+    ModelError::Path { path: path.to_owned(), reason: "it does not begin with /".to_owned() }
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {
@@ -151,7 +160,8 @@ mod tests {
     fn every_other_path_passes_through_unless_it_is_claimed() {
         let mut table = table(&["/hooks/a"]);
         assert_eq!(status(&table, &Method::POST, "/hooks/b"), 0);
-        table.claim("/hooks/");
+        assert!(matches!(table.claim("hooks"), Err(ModelError::Path { .. })));
+        table.claim("/hooks/").unwrap();
         for (path, expected) in [
             ("/hooks/a", 200),
             ("/hooks/a/", 404),

@@ -13,7 +13,7 @@ use tracing::Span;
 use super::verdict::outcome_of;
 use crate::{
     delivery::Outcome,
-    layer::{Custody, body::Deduped, refusal::Refusal, reply::Reply},
+    layer::{refusal::Refusal, reply::Reply, step::Deduped},
 };
 
 pin_project! {
@@ -28,24 +28,23 @@ pin_project! {
 
 /// A delivery while its handler runs. Dropped before the end, as when the runtime shuts down, it stays pending.
 pub(super) struct Running {
-    custody: Custody,
     deduped: Deduped,
     began: Instant,
 }
 
 impl Running {
-    pub(super) fn begin(custody: Custody, deduped: Deduped) -> Self {
-        Self { custody, deduped, began: Instant::now() }
+    pub(super) fn begin(deduped: Deduped) -> Self {
+        Self { deduped, began: Instant::now() }
     }
 
     fn span(&self) -> Span {
-        self.deduped.decoded.archived.raw.claim.span.clone()
+        self.deduped.archived.claim().span.clone()
     }
 
     fn end(self, outcome: Outcome) {
-        let archived = self.deduped.decoded.archived;
-        archived.raw.claim.took("run_us", self.began);
-        self.custody.settle(archived.delivery.id(), outcome, Some(self.deduped.turn));
+        let Deduped { archived, turn } = self.deduped;
+        archived.claim().took("run_us", self.began);
+        archived.custody.settle(archived.delivery.id(), outcome, turn);
     }
 }
 
@@ -103,9 +102,8 @@ fn judge<R, E>(end: Option<Result<Response<R>, E>>) -> (Outcome, Result<Response
         Some(Ok(response)) => (outcome_of(response.status()), Ok(Reply::inner(response))),
         Some(Err(error)) => (Outcome::failed("the service of the handler failed"), Err(error)),
         None => {
-            let refusal = Refusal::Panicked;
-            refusal.log();
-            (Outcome::failed(&refusal), Ok(Reply::own(refusal.into_response())))
+            let outcome = Outcome::failed(Refusal::Panicked);
+            (outcome, Ok(Reply::own(Refusal::Panicked.refuse())))
         }
     }
 }

@@ -8,25 +8,24 @@ use tower_service::Service;
 
 use super::{RunFuture, future::Running};
 use crate::layer::{
-    Custody,
-    body::{Deduped, Handed, Held, InboxBody, Split},
+    body::{Held, InboxBody, Split},
     reply::Reply,
+    step::{Decoded, Handed},
 };
 
 /// Made by [`RunLayer`](super::RunLayer).
 #[derive(Clone, Debug)]
 pub struct RunService<S> {
     inner: S,
-    custody: Custody,
 }
 
 impl<S> RunService<S> {
-    pub(super) fn new(inner: S, custody: Custody) -> Self {
-        Self { inner, custody }
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner }
     }
 }
 
-impl<S, B, R> Service<Request<InboxBody<B, Deduped>>> for RunService<S>
+impl<S, B, R> Service<Request<InboxBody<B, Decoded>>> for RunService<S>
 where
     S: Service<Request<InboxBody<B>>, Response = Response<R>>,
 {
@@ -38,15 +37,15 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<InboxBody<B, Deduped>>) -> Self::Future {
+    fn call(&mut self, request: Request<InboxBody<B, Decoded>>) -> Self::Future {
         let (mut parts, held) = match InboxBody::split(request) {
             Split::Delivery(parts, held) => (parts, held),
             Split::Through(through) => return RunFuture::through(self.inner.call(through)),
         };
-        let span = held.step.decoded.archived.raw.claim.span.clone();
+        let span = held.step.claim().span.clone();
         let _entered = span.enter();
-        parts.extensions.insert(held.step.decoded.key.clone());
-        let running = Running::begin(self.custody.clone(), held.step);
+        parts.extensions.insert(held.step.key.clone());
+        let running = Running::begin(held.step.deduped);
         let request = Held::request(parts, held.bytes, Handed);
         // A handler may also panic before it gives a future.
         let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));

@@ -7,10 +7,11 @@ use http::{Request, Response, request::Parts};
 use tower_service::Service;
 
 use crate::layer::{
-    body::{Held, InboxBody, Raw, Split, Verified},
+    body::{Held, InboxBody, Split},
     future::StepFuture,
     refusal::Refusal,
     reply::Reply,
+    step::{Raw, Verified},
 };
 
 /// Made by [`VerifyLayer`](super::VerifyLayer).
@@ -48,10 +49,7 @@ where
                 let request = Held::request(parts, bytes, verified);
                 StepFuture::calling(self.inner.call(request))
             }
-            Err(refusal) => {
-                refusal.log();
-                StepFuture::answered(refusal.into_response())
-            }
+            Err(refusal) => StepFuture::answered(refusal.refuse()),
         }
     }
 }
@@ -59,7 +57,7 @@ where
 fn verify(parts: &Parts, held: Held<Raw>) -> Result<(bytes::Bytes, Verified), Refusal> {
     let Held { bytes, step: raw } = held;
     let began = Instant::now();
-    let verdict = raw.claim.model.scheme().verify(parts, &bytes);
+    let verdict = raw.claim.model.scheme().verify(parts, &bytes, raw.claim.received_at);
     raw.claim.took("verify_us", began);
     let proof = verdict.map_err(Refusal::Signature)?;
     Ok((bytes, Verified { raw, proof }))

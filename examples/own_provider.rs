@@ -1,0 +1,89 @@
+//! A provider of your own, whole: who signs, what it posts, and what it makes of answers. It sends itself a delivery
+//! and ends. Run it with `cargo run --example own_provider`.
+
+use std::{convert::Infallible, error::Error, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderName, Request, Response};
+use http_body_util::Full;
+use serde::Deserialize;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_inbox::{
+    Inbox, Inference, MemoryArchive, Secret,
+    layer::InboxBody,
+    provider::{
+        DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    },
+    signature::{HmacBody, SecretSet},
+};
+
+// ── The provider ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Acme looks at pictures of cats.
+struct Acme;
+
+impl Provider for Acme {
+    const NAME: &'static str = "acme";
+
+    /// Acme posts again for an hour after anything but a 2xx: the same bytes would come again.
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_hours(1));
+}
+
+/// HMAC-SHA256 of the body, in hexadecimal.
+impl Signs for Acme {
+    type Scheme = HmacBody;
+
+    fn scheme(secrets: SecretSet) -> HmacBody {
+        HmacBody::new(HeaderName::from_static("x-acme-signature"), secrets)
+    }
+}
+
+/// What Acme posts. Members that are not named here are passed over.
+#[derive(Debug, Deserialize)]
+struct Look {
+    job: String,
+    cats: u32,
+}
+
+impl Payload for Look {
+    type Provider = Acme;
+
+    fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        decode_json(body)
+    }
+
+    fn key(&self) -> InferenceKey {
+        InferenceKey::new(&self.job)
+    }
+}
+
+// ── Its use ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async fn on_request(
+    request: Request<InboxBody<Full<Bytes>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    if let Some(look) = request.extensions().get::<Inference<Look>>() {
+        println!("{}: {} cats, archived as {}", look.key(), look.cats, look.delivery().id());
+    }
+    Ok(Response::default())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let secret = Secret::new("the secret that Acme shows");
+    let model = ModelDraft::<Look>::new().signed_with(secret.clone());
+    let inbox = Inbox::builder(MemoryArchive::new()).model("/hooks/cats", model).build()?;
+    let service = ServiceBuilder::new().layer(inbox.layer()).service(service_fn(on_request));
+
+    let body = r#"{"job": "j1", "cats": 2, "dogs": 0}"#;
+    let signature = Acme::scheme(secret.into()).sign(body.as_bytes()).unwrap_or_default();
+    for signature in [signature.as_str(), "0bad"] {
+        let request = Request::post("/hooks/cats")
+            .header("x-acme-signature", signature)
+            .body(Full::<Bytes>::from(body))?;
+        let answer = service.clone().oneshot(request).await?;
+        println!("answer {}", answer.status());
+    }
+    inbox.settled().await;
+    Ok(())
+}

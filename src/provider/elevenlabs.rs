@@ -1,0 +1,153 @@
+//! ElevenLabs: calls of its agents, and transcripts.
+//!
+//! Sources: the pages on webhooks and the verifier of `elevenlabs-python`, read. The signature is verified with
+//! signatures of our own after that verifier; of the ids in `data` the pages show `conversation_id`, and `request_id`
+//! is second-hand.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use serde::Deserialize;
+//! use tower_inbox::provider::{Payload, elevenlabs::Event};
+//!
+//! #[derive(Deserialize)]
+//! struct Call {
+//!     agent_id: String,
+//! }
+//!
+//! let body = Bytes::from_static(br#"{"type": "post_call_transcription", "event_timestamp": 1772355600,
+//!     "data": {"conversation_id": "c1", "agent_id": "a1"}}"#);
+//! let event = Event::<Call>::decode(&body)?;
+//! assert_eq!(event.data.agent_id, "a1");
+//! assert_eq!(event.key().to_string(), "c1@post_call_transcription");
+//! # Ok::<(), tower_inbox::provider::DecodeError>(())
+//! ```
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderName;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Number, Value};
+
+use super::{
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+};
+use crate::{
+    delivery::Delivery,
+    signature::{HmacTemplate, Placement, SecretSet, Tolerance},
+};
+
+/// Where the signature stands (`elevenlabs-python`).
+const SIGNATURE: HeaderName = HeaderName::from_static("elevenlabs-signature");
+
+/// How old a signature may be; from the future any is taken (`elevenlabs-python`, `webhooks_custom.py`).
+const OLDEST: Duration = Duration::from_mins(30);
+
+/// ElevenLabs.
+#[derive(Clone, Copy, Debug)]
+pub struct ElevenLabs;
+
+impl Provider for ElevenLabs {
+    const NAME: &'static str = "elevenlabs";
+
+    /// Only 200 is success. Ten failures in a row, with the last success more than seven days ago, disable the
+    /// endpoint; tries after the first are off unless asked for, and never made for some events (page on webhooks).
+    const PROFILE: Profile = Profile::WANTS_200;
+}
+
+/// HMAC-SHA256 of time and body, in `t=…,v0=…` (`elevenlabs-python`, `webhooks_custom.py`).
+impl Signs for ElevenLabs {
+    type Scheme = HmacTemplate;
+
+    fn scheme(secrets: SecretSet) -> HmacTemplate {
+        let placement = Placement::list(SIGNATURE, "t", "v0");
+        HmacTemplate::new("{timestamp}.{body}", placement, secrets)
+            .tolerance(Tolerance::past(OLDEST))
+    }
+}
+
+/// An event about `D`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Event<D = Value> {
+    /// What happened, such as `post_call_transcription` or `post_call_audio`. On the wire it is `type`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_timestamp: Option<Number>,
+    /// What it happened to.
+    pub data: D,
+    /// Members that are not known here, as they came.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+    #[serde(skip)]
+    subject: Option<String>,
+}
+
+impl<D> Event<D> {
+    /// The id of what it happened to: `conversation_id` or `request_id` in `data`.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+}
+
+impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
+    type Provider = ElevenLabs;
+
+    fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        let Wire { kind, event_timestamp, data, other } = decode_json(body)?;
+        // In a pass of its own, since `D` need not know its ids.
+        let subject = decode_json(body).ok().and_then(Peek::id);
+        Ok(Self { kind, event_timestamp, data, other, subject })
+    }
+
+    /// The id of what it happened to, with the type as the version; without one the type and the time.
+    fn key(&self) -> InferenceKey {
+        match (&self.subject, &self.event_timestamp) {
+            (Some(subject), _) => InferenceKey::versioned(subject, &self.kind),
+            (None, Some(time)) => InferenceKey::versioned(&self.kind, time.to_string()),
+            (None, None) => InferenceKey::new(&self.kind),
+        }
+    }
+
+    /// The same, but without an id the digest of the body.
+    fn key_of(&self, delivery: &Delivery) -> InferenceKey {
+        match self.subject {
+            Some(_) => self.key(),
+            None => InferenceKey::new(delivery.digest().to_string()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire<D> {
+    #[serde(rename = "type")]
+    kind: String,
+    event_timestamp: Option<Number>,
+    data: D,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Peek {
+    data: Ids,
+}
+
+#[derive(Deserialize)]
+struct Ids {
+    conversation_id: Option<String>,
+    request_id: Option<String>,
+}
+
+impl Peek {
+    fn id(self) -> Option<String> {
+        self.data.conversation_id.or(self.data.request_id)
+    }
+}
+
+/// A webhook at ElevenLabs, loaded into [`Event<D>`].
+pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Event<D>> {
+    ModelDraft::new()
+}

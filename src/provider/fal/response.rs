@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::provider::{
+    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json, words::words,
+};
+
+/// fal.
+#[derive(Clone, Copy, Debug)]
+pub struct Fal;
+
+impl Provider for Fal {
+    const NAME: &'static str = "fal";
+
+    /// The first try waits for 15 seconds; what fails is tried ten times more within two hours (page on webhooks).
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX
+        .answered_within(Duration::from_secs(15))
+        .tried_for(Duration::from_hours(2));
+}
+
+words! {
+    /// How a request ended (page on webhooks).
+    pub enum Status {
+        Ok = "OK",
+        Error = "ERROR",
+    }
+}
+
+/// A request that ended, with an output of type `P`, or with whatever came instead.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Response<P = Value> {
+    /// The status is `OK`.
+    Done(Ended<P>),
+    /// It is anything else. The payload tells more of what went wrong, in a shape that is not the model's.
+    Failed(Ended<Value>),
+}
+
+/// What fal tells of a request that ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Ended<P> {
+    /// The id that the queue gave.
+    pub request_id: String,
+    /// The id of the last try inside of fal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_request_id: Option<String>,
+    /// How it ended.
+    pub status: Status,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What the model made. Null where it could not be written as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<P>,
+    /// Why there is no payload, though there is a result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_error: Option<String>,
+    /// Members that are not known here, as they came.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl<P> Response<P> {
+    /// What the model made, if it did.
+    pub fn output(&self) -> Option<&P> {
+        match self {
+            Self::Done(ended) => ended.payload.as_ref(),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// The id that the queue gave.
+    pub fn request_id(&self) -> &str {
+        match self {
+            Self::Done(ended) => &ended.request_id,
+            Self::Failed(ended) => &ended.request_id,
+        }
+    }
+}
+
+impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Response<P> {
+    type Provider = Fal;
+
+    fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        match decode_json(body)? {
+            Peek { status: Status::Ok } => decode_json(body).map(Self::Done),
+            _ => decode_json(body).map(Self::Failed),
+        }
+    }
+
+    /// `request_id`, which is `X-Fal-Webhook-Request-Id`, too, and stays the same through all tries.
+    fn key(&self) -> InferenceKey {
+        InferenceKey::new(self.request_id())
+    }
+}
+
+/// What decides of which type the payload is.
+#[derive(Deserialize)]
+struct Peek {
+    status: Status,
+}
+
+/// A model at fal, loaded into [`Response<P>`]. With feature `ed25519` it is
+/// [verified by](ModelDraft::verified_by) `fal::signature`.
+pub fn response<P: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Response<P>> {
+    ModelDraft::new()
+}

@@ -1,0 +1,69 @@
+/// Writes an enum of words, with an arm for those that are not known yet.
+///
+/// `#[serde(other)]` would forget the word.
+macro_rules! words {
+    ($(#[$attribute:meta])* $visibility:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        $visibility enum $name {
+            $(#[doc = concat!("`", $word, "`.")] $(#[$doc])* $variant,)+
+            /// Another word, kept as it came.
+            Other(Box<str>),
+        }
+
+        impl $name {
+            /// The word for it, as it is sent.
+            $visibility fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)+
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($word => Self::$variant,)+
+                    other => Self::Other(other.into()),
+                }
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+                let word = <String as serde::Deserialize>::deserialize(json)?;
+                Ok(word.as_str().into())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
+                json.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use words;
+
+#[cfg(test)]
+mod tests {
+    words! {
+        /// A state.
+        enum State { Done = "done", Waiting = "waiting" }
+    }
+
+    #[test]
+    fn every_word_reads_back_and_only_other_words_are_other() {
+        for word in ["done", "waiting", "Done", ""] {
+            let json = serde_json::to_string(word).unwrap();
+            let state: State = serde_json::from_str(&json).unwrap();
+            assert_eq!(matches!(state, State::Other(_)), !["done", "waiting"].contains(&word));
+            assert_eq!(state.as_str(), word);
+            assert_eq!(serde_json::to_string(&state).unwrap(), json);
+        }
+        assert!(serde_json::from_str::<State>("1").is_err());
+    }
+}

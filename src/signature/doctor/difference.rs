@@ -1,0 +1,52 @@
+use std::fmt;
+
+use http::HeaderName;
+
+use super::BodyChange;
+use crate::signature::{Encoding, KeyEncoding, TimeUnit};
+
+/// One thing that is other than the scheme expects. Shows as the end of "it would match …".
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// The secret was not valid at the time of receipt.
+    SecretNotValid,
+    /// The secret has white space around it.
+    SecretTrimmed,
+    /// The text of the secret becomes a key in this way.
+    Key(KeyEncoding),
+    /// The signature is written in this way.
+    Encoding(Encoding),
+    /// The signature is in this header.
+    Header {
+        /// The header.
+        header: HeaderName,
+        /// What stands before the signature.
+        prefix: &'static str,
+    },
+    /// The signed time lies outside of the tolerance.
+    Time,
+    /// Timestamps count in this unit.
+    Unit(TimeUnit),
+    /// The body was signed in this form.
+    Body(BodyChange),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecretNotValid => f.write_str("if it were valid at the time of receipt"),
+            Self::SecretTrimmed => f.write_str("without the white space around it"),
+            Self::Key(encoding) => write!(f, "if its key were its text as {encoding}"),
+            Self::Encoding(encoding) => write!(f, "if signatures were {encoding}"),
+            Self::Header { header, prefix: "" } => write!(f, "if read from header {header}"),
+            Self::Header { header, prefix } => {
+                write!(f, "if read from header {header} behind {prefix}")
+            }
+            Self::Time => f.write_str("if the tolerance were wide enough for the signed time"),
+            Self::Unit(TimeUnit::Seconds) => f.write_str("if timestamps were in seconds"),
+            Self::Unit(TimeUnit::Millis) => f.write_str("if timestamps were in milliseconds"),
+            Self::Body(change) => change.fmt(f),
+        }
+    }
+}

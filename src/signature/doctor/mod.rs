@@ -1,0 +1,52 @@
+//! The doctor: why was a delivery refused? It tells what **would** have matched, and accepts nothing.
+//!
+//! Offline: for the head and the body of a refused request, its time of receipt and the scheme that refused it, it
+//! tries a closed list of things that are often mistaken. Never call it to answer a request: whoever sends can learn
+//! from its findings.
+//!
+//! | tried | told |
+//! |---|---|
+//! | all as it was | no difference: the scheme accepts it. Ask the schemes of other models this to find a swapped secret |
+//! | the body without line breaks, without the last one, with one more | which form of the body was signed |
+//! | secrets that were not valid at the time of receipt | that a secret has expired, or is not valid yet |
+//! | secrets without the white space around them | that a line break was copied along |
+//! | keys read as text, and as base64 with or without `whsec_` before it | how the secret becomes a key |
+//! | hexadecimal and base64, seconds and milliseconds | what the sender writes |
+//! | the headers of well-known providers, both sets of names of Standard Webhooks | where the signature is |
+//! | any time | that clocks differ, or that a recorded request was sent again |
+//!
+//! Each change to the body is tried with each of the others. A body that was compressed after it was signed is not
+//! unpacked: unpack it and ask again. A token cannot be looked into where the head comes from an archive, which never
+//! holds it.
+//!
+//! ```
+//! use std::time::SystemTime;
+//! use http::{HeaderName, Request};
+//! use tower_inbox::signature::{HmacBody, Scheme, Secret, doctor};
+//!
+//! let header = HeaderName::from_static("x-signature");
+//! let scheme = |secret: &str| HmacBody::new(header.clone(), Secret::new(secret));
+//! let now = SystemTime::now();
+//! let (mut head, ()) = Request::post("/hooks/invoices").body(())?.into_parts();
+//! scheme("correct horse").signature("", b"{}", now)?.add_to(&mut head)?;
+//!
+//! let pasted = scheme("correct horse\n");
+//! assert!(pasted.verify(&head, b"{}", now).is_err());
+//! let findings = doctor::examine(&pasted, &head, b"{}", now);
+//! assert_eq!(findings[0].to_string(), "secret main would match without the white space around it");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod body_change;
+mod difference;
+mod examine;
+mod finding;
+mod variant;
+mod well_known;
+
+pub use body_change::BodyChange;
+pub use difference::Difference;
+pub use examine::examine;
+pub use finding::Finding;
+pub use variant::Variant;
+pub(super) use well_known::WELL_KNOWN;

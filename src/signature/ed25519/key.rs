@@ -1,0 +1,183 @@
+use std::{fmt, ops::RangeBounds, sync::Arc, time::SystemTime};
+
+use base64::Engine;
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+use super::Ed25519KeyError;
+use crate::signature::{encoding::BASE64, name::printable, validity::Validity};
+
+/// An Ed25519 key (RFC 8032) with a name: a public one, which checks, or a private one, which also signs.
+///
+/// Cheap to clone. A private key is wiped from memory when the last copy is dropped.
+///
+/// ```
+/// use tower_inbox::signature::Ed25519Key;
+///
+/// // RFC 8032, section 7.1, test 1.
+/// let key = Ed25519Key::from_whpk("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")?.named("2026-11");
+/// assert_eq!(format!("{key:?}"), "Ed25519Key(2026-11)");
+/// # Ok::<(), tower_inbox::signature::Ed25519KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Ed25519Key {
+    name: Arc<str>,
+    public: VerifyingKey,
+    private: Option<Arc<SigningKey>>,
+    validity: Validity,
+}
+
+impl Ed25519Key {
+    /// A public key from its 32 bytes, with the name `main`.
+    ///
+    /// # Errors
+    ///
+    /// If they are none, or one for which anybody could sign.
+    pub fn public(bytes: &[u8]) -> Result<Self, Ed25519KeyError> {
+        let public = VerifyingKey::try_from(bytes).map_err(|_| Ed25519KeyError::Public)?;
+        if public.is_weak() {
+            return Err(Ed25519KeyError::Public);
+        }
+        Ok(Self::of(public, None))
+    }
+
+    /// A private key from its 32 bytes of seed, or from these and the public key in 64 bytes, with the name `main`. It
+    /// is for senders and for tests.
+    ///
+    /// # Errors
+    ///
+    /// If they are none, or if the halves of 64 bytes do not belong together.
+    pub fn private(bytes: &[u8]) -> Result<Self, Ed25519KeyError> {
+        let private = match bytes.try_into() {
+            Ok(pair) => SigningKey::from_keypair_bytes(pair),
+            Err(_) => SigningKey::try_from(bytes),
+        };
+        let private = private.map_err(|_| Ed25519KeyError::Private)?;
+        Ok(Self::of(private.verifying_key(), Some(Arc::new(private))))
+    }
+
+    /// A public key as Standard Webhooks show it: base64 behind `whpk_`.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not such a key.
+    pub fn from_whpk(text: &str) -> Result<Self, Ed25519KeyError> {
+        Self::public(&decode(text, "whpk_", "base64 behind whpk_")?)
+    }
+
+    /// A private key as Standard Webhooks show it: base64 behind `whsk_`.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not such a key.
+    pub fn from_whsk(text: &str) -> Result<Self, Ed25519KeyError> {
+        Self::private(&decode(text, "whsk_", "base64 behind whsk_")?)
+    }
+
+    fn of(public: VerifyingKey, private: Option<Arc<SigningKey>>) -> Self {
+        Self { name: "main".into(), public, private, validity: Validity::default() }
+    }
+
+    /// Gives the key another name. Spaces and control characters in it become `_`.
+    pub fn named(mut self, name: impl AsRef<str>) -> Self {
+        self.name = printable(name.as_ref());
+        self
+    }
+
+    /// Counts only for what was received during this time.
+    pub fn valid(mut self, during: impl RangeBounds<SystemTime>) -> Self {
+        self.validity = Validity::during(&during);
+        self
+    }
+
+    /// The name that logs and the archive show.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn is_live(&self, at: SystemTime) -> bool {
+        self.validity.holds(at)
+    }
+
+    /// Strictly: what other libraries would judge differently is refused.
+    pub(super) fn has_signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        self.public.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+    }
+
+    /// `None` for a public key.
+    pub(super) fn sign(&self, message: &[u8]) -> Option<[u8; 64]> {
+        self.private.as_ref().map(|key| key.sign(message).to_bytes())
+    }
+}
+
+fn decode(
+    text: &str,
+    prefix: &str,
+    expected: &'static str,
+) -> Result<Zeroizing<Vec<u8>>, Ed25519KeyError> {
+    let encoded = text.strip_prefix(prefix);
+    let bytes = encoded.and_then(|encoded| BASE64.decode(encoded).ok());
+    bytes.map(Zeroizing::new).ok_or(Ed25519KeyError::Text { expected })
+}
+
+impl fmt::Debug for Ed25519Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ed25519Key({})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 8032, section 7.1, test 2.
+    const SEED: &str = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
+    const PUBLIC: &str = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+    const SIGNATURE: &str = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
+                             085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
+
+    fn bytes(text: &str) -> Vec<u8> {
+        hex::decode(text).unwrap()
+    }
+
+    #[test]
+    fn the_vector_of_the_rfc_is_signed_and_checked() {
+        let private = Ed25519Key::private(&bytes(SEED)).unwrap();
+        let public = Ed25519Key::public(&bytes(PUBLIC)).unwrap();
+        let signature = private.sign(&[0x72]).unwrap();
+        assert_eq!(hex::encode(signature), SIGNATURE);
+        assert!(public.has_signed(&[0x72], &signature) && private.has_signed(&[0x72], &signature));
+        assert!(!public.has_signed(&[0x73], &signature));
+        assert_eq!(public.sign(&[0x72]), None);
+    }
+
+    #[test]
+    fn a_pair_must_belong_together() {
+        assert!(Ed25519Key::private(&bytes(&format!("{SEED}{PUBLIC}"))).is_ok());
+        let other = Ed25519Key::private(&bytes(&format!("{SEED}{SEED}"))).unwrap_err();
+        assert_eq!(other, Ed25519KeyError::Private);
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        const OFF_THE_CURVE: [u8; 32] = [2; 32];
+        let weak = [0; 32];
+        for wrong in [&b""[..], &[1; 31], &weak, &OFF_THE_CURVE, &[1; 33]] {
+            assert_eq!(
+                Ed25519Key::public(wrong).unwrap_err(),
+                Ed25519KeyError::Public,
+                "{wrong:?}"
+            );
+        }
+        for wrong in ["", "whpk_", "whpk_%", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="] {
+            assert!(Ed25519Key::from_whpk(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(Ed25519Key::from_whsk("whsk_AAAA").is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let private = Ed25519Key::private(&bytes(SEED)).unwrap().named("a b");
+        assert_eq!(format!("{private:?}"), "Ed25519Key(a_b)");
+    }
+}

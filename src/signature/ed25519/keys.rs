@@ -1,0 +1,100 @@
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use super::{Ed25519Key, Ed25519KeyError};
+use crate::signature::{SchemeError, SignError};
+
+/// A set of keys, which can be replaced while the server runs: providers publish new ones before they sign with them.
+///
+/// All clones are the same set. Give one to the scheme and keep the other, to [replace](Self::replace) the keys of both
+/// whenever the provider's set was fetched again; fal's may be a day old. Fetching is left to you: nothing here does
+/// I/O.
+///
+/// ```
+/// use tower_inbox::signature::{Ed25519Key, Ed25519Keys};
+///
+/// let fetched = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+/// let keys = Ed25519Keys::new(Ed25519Key::from_jwks(fetched)?);
+/// let handle = keys.clone();
+/// // Hours later:
+/// handle.replace(Ed25519Key::from_jwks(fetched)?)?;
+/// # Ok::<(), tower_inbox::signature::Ed25519KeyError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ed25519Keys(Arc<RwLock<Arc<[Ed25519Key]>>>);
+
+impl Ed25519Keys {
+    /// These keys. An empty set is refused when the inbox is built.
+    pub fn new(keys: impl IntoIterator<Item = Ed25519Key>) -> Self {
+        Self(Arc::new(RwLock::new(keys.into_iter().collect())))
+    }
+
+    /// From now on these keys count and no others. Requests that are being checked are checked with the old ones.
+    ///
+    /// # Errors
+    ///
+    /// If there is no key among them; the old ones stay.
+    pub fn replace(
+        &self,
+        keys: impl IntoIterator<Item = Ed25519Key>,
+    ) -> Result<(), Ed25519KeyError> {
+        let keys: Arc<[_]> = keys.into_iter().collect();
+        if keys.is_empty() {
+            return Err(Ed25519KeyError::NoKey);
+        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    pub(super) fn check(&self) -> Result<(), SchemeError> {
+        if self.all().is_empty() { Err(SchemeError::NoSecret) } else { Ok(()) }
+    }
+
+    /// The name of the key with which one of `signatures` was made.
+    pub(super) fn signer_of(
+        &self,
+        message: &[&[u8]],
+        signatures: &[[u8; 64]],
+        at: SystemTime,
+    ) -> Option<String> {
+        let message = message.concat();
+        let keys = self.all();
+        let signed = |key: &Ed25519Key| {
+            signatures.iter().any(|signature| key.has_signed(&message, signature))
+        };
+        let key = keys.iter().filter(|key| key.is_live(at)).find(|key| signed(key));
+        key.map(|key| key.name().to_owned())
+    }
+
+    /// The signatures of a sender, one for each live private key.
+    pub(super) fn sign(
+        &self,
+        message: &[&[u8]],
+        at: SystemTime,
+    ) -> Result<Vec<[u8; 64]>, SignError> {
+        let message = message.concat();
+        let keys = self.all();
+        let live = keys.iter().filter(|key| key.is_live(at));
+        let signatures: Vec<_> = live.filter_map(|key| key.sign(&message)).collect();
+        if signatures.is_empty() { Err(SignError::NoSecret) } else { Ok(signatures) }
+    }
+
+    /// Taken out of the lock, which is never held while a signature is checked.
+    fn all(&self) -> Arc<[Ed25519Key]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl From<Ed25519Key> for Ed25519Keys {
+    fn from(key: Ed25519Key) -> Self {
+        Self::new([key])
+    }
+}
+
+impl From<Vec<Ed25519Key>> for Ed25519Keys {
+    fn from(keys: Vec<Ed25519Key>) -> Self {
+        Self::new(keys)
+    }
+}

@@ -1,0 +1,215 @@
+use std::time::SystemTime;
+
+use http::request::Parts;
+
+use super::Ed25519Keys;
+use crate::{
+    delivery::Redaction,
+    signature::{
+        Encoding, Placement, Proof, Scheme, SchemeError, SignError, Signature, SignatureError,
+        TimeUnit, Tolerance,
+        doctor::Variant,
+        template::{Shape, slices},
+    },
+};
+
+/// Ed25519 (RFC 8032) over a text of timestamp, body and headers, with a set of keys that can be replaced.
+///
+/// The template is that of [`HmacTemplate`](crate::signature::HmacTemplate).
+///
+/// 1. Timestamp and signature must be where the [`Placement`] says, in the numbers that it says, and each header of the
+///    template exactly once with a value.
+/// 2. The timestamp must be digits, in seconds since 1970 or in [milliseconds](Self::unit), and lie within the
+///    [tolerance](Self::tolerance) around the time of receipt: by default 300 s in both directions.
+/// 3. A signature must be 128 hexadecimal digits of either case, or the base64 of 64 bytes. In a list, others are passed
+///    over, and one of this form must be there.
+/// 4. One of the keys that are live at the time of receipt must have signed the filled template, judged strictly (as
+///    RFC 8032, section 5.1.7, and no key or point of small order). All keys are tried.
+///
+/// fal (docs "Webhooks") signs so:
+///
+/// ```
+/// use std::time::SystemTime;
+/// use http::{HeaderName, Request};
+/// use tower_inbox::signature::{Ed25519Key, Ed25519Keys, Ed25519Template, Placement, Scheme};
+///
+/// let template = "{x-fal-webhook-request-id}\n{x-fal-webhook-user-id}\n{timestamp}\n{body-sha256}";
+/// let placement = Placement::headers(
+///     HeaderName::from_static("x-fal-webhook-signature"),
+///     HeaderName::from_static("x-fal-webhook-timestamp"),
+/// );
+/// let scheme = Ed25519Template::new(template, placement, Ed25519Key::private(&[7; 32])?);
+/// let now = SystemTime::now();
+/// let (mut head, ()) = Request::post("/hooks/images").body(())?.into_parts();
+/// scheme.signature("request-1", b"{}", now)?.add_to(&mut head)?;
+/// assert!(scheme.verify(&head, b"{}", now).is_ok());
+/// assert!(scheme.verify(&head, b"[]", now).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ed25519Template {
+    shape: Shape<64>,
+    keys: Ed25519Keys,
+}
+
+impl Ed25519Template {
+    /// Expects the signature of the filled `template`, in hexadecimal, made with one of `keys`.
+    ///
+    /// A template with an unknown placeholder, or without timestamp or body, is refused when the inbox is built.
+    pub fn new(template: &str, placement: Placement, keys: impl Into<Ed25519Keys>) -> Self {
+        Self { shape: Shape::new(template, placement), keys: keys.into() }
+    }
+
+    /// How the signature is written.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.shape.encoding = encoding;
+        self
+    }
+
+    /// In what the timestamp counts.
+    pub fn unit(mut self, unit: TimeUnit) -> Self {
+        self.shape.unit = unit;
+        self
+    }
+
+    /// How far the timestamp may lie from the time of receipt.
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.shape.tolerance = tolerance;
+        self
+    }
+}
+
+impl Scheme for Ed25519Template {
+    fn check(&self) -> Result<(), SchemeError> {
+        self.shape.check()?;
+        self.keys.check()
+    }
+
+    fn check_head(&self, head: &Parts, at: SystemTime) -> Result<(), SignatureError> {
+        self.shape.read(head, b"", at).map(drop)
+    }
+
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
+    }
+
+    fn verify(&self, head: &Parts, body: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {
+        let claimed = self.shape.read(head, body, at)?;
+        self.keys
+            .signer_of(&slices(&claimed.message), &claimed.signatures, at)
+            .map(|key| Proof::new("ed25519-template", key, "raw"))
+            .ok_or_else(|| self.shape.mismatch())
+    }
+
+    fn signature(&self, id: &str, body: &[u8], at: SystemTime) -> Result<Signature, SignError> {
+        self.shape.write(id, body, at, |message| self.keys.sign(message, at))
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let shapes = self.shape.variants().into_iter();
+        shapes
+            .map(|(difference, shape)| {
+                Variant::new(difference, Self { shape, keys: self.keys.clone() })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderName, Request};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::signature::{Ed25519Key, Ed25519KeyError};
+
+    const BODY: &[u8] = br#"{"request_id":"r-1","status":"OK"}"#;
+    const SENT: u64 = 1_795_000_000;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn key(seed: u8) -> Ed25519Key {
+        Ed25519Key::private(&[seed; 32]).unwrap().named(format!("key-{seed}"))
+    }
+
+    fn fal(keys: Ed25519Keys) -> Ed25519Template {
+        let placement = Placement::headers(
+            HeaderName::from_static("x-fal-webhook-signature"),
+            HeaderName::from_static("x-fal-webhook-timestamp"),
+        );
+        let template =
+            "{x-fal-webhook-request-id}\n{x-fal-webhook-user-id}\n{timestamp}\n{body-sha256}";
+        Ed25519Template::new(template, placement, keys)
+    }
+
+    /// What fal's page says, without the code under test.
+    fn signed_by(key: &Ed25519Key, body: &[u8]) -> Parts {
+        let message = format!("r-1\nu-1\n{SENT}\n{}", hex::encode(Sha256::digest(body)));
+        Request::post("/a")
+            .header("x-fal-webhook-request-id", "r-1")
+            .header("x-fal-webhook-user-id", "u-1")
+            .header("x-fal-webhook-timestamp", SENT)
+            .header("x-fal-webhook-signature", hex::encode(key.sign(message.as_bytes()).unwrap()))
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0
+    }
+
+    #[test]
+    fn every_key_is_tried_and_named() {
+        let scheme = fal(Ed25519Keys::new([key(1), key(2)]));
+        let proof = scheme.verify(&signed_by(&key(2), BODY), BODY, at(SENT)).unwrap();
+        assert_eq!(proof.to_string(), "ed25519-template secret=key-2 form=raw");
+    }
+
+    #[test]
+    fn another_key_body_header_or_time_is_refused() {
+        let scheme = fal(key(1).into());
+        let head = signed_by(&key(1), BODY);
+        assert!(scheme.verify(&head, BODY, at(SENT + 300)).is_ok());
+        assert!(scheme.verify(&head, BODY, at(SENT - 300)).is_ok());
+        assert!(scheme.verify(&head, BODY, at(SENT + 301)).is_err());
+        assert!(scheme.verify(&head, BODY, at(SENT - 301)).is_err());
+        assert!(scheme.verify(&head, b"{}", at(SENT)).is_err());
+        assert!(scheme.verify(&signed_by(&key(3), BODY), BODY, at(SENT)).is_err());
+        for name in ["request-id", "user-id", "timestamp", "signature"] {
+            let name: HeaderName = format!("x-fal-webhook-{name}").parse().unwrap();
+            let mut twice = head.clone();
+            twice.headers.append(&name, head.headers[&name].clone());
+            assert!(scheme.verify(&twice, BODY, at(SENT)).is_err(), "{name}");
+            let mut other = head.clone();
+            other.headers.insert(&name, "1795000001".parse().unwrap());
+            assert!(scheme.verify(&other, BODY, at(SENT)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_can_be_replaced_while_the_scheme_is_in_use() {
+        let handle = Ed25519Keys::from(key(1));
+        let scheme = fal(handle.clone());
+        let signed_by = |seed| scheme.verify(&signed_by(&key(seed), BODY), BODY, at(SENT)).is_ok();
+        assert!(signed_by(1) && !signed_by(2));
+        handle.replace([key(2)]).unwrap();
+        assert!(!signed_by(1) && signed_by(2));
+        assert_eq!(handle.replace([]), Err(Ed25519KeyError::NoKey));
+        assert!(signed_by(2));
+    }
+
+    #[test]
+    fn a_key_counts_by_the_time_of_receipt() {
+        let scheme = fal(key(1).valid(..at(SENT)).into());
+        assert!(scheme.verify(&signed_by(&key(1), BODY), BODY, at(SENT - 1)).is_ok());
+        assert!(scheme.verify(&signed_by(&key(1), BODY), BODY, at(SENT)).is_err());
+    }
+
+    #[test]
+    fn an_empty_set_is_refused_when_the_inbox_is_built() {
+        assert_eq!(fal(Ed25519Keys::new([])).check(), Err(SchemeError::NoSecret));
+        assert_eq!(fal(key(1).into()).check(), Ok(()));
+    }
+}

@@ -1,0 +1,143 @@
+use std::fmt;
+
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    decoded_len_estimate,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use zeroize::Zeroizing;
+
+/// Writes padding, and reads base64 with and without it: senders differ, and it carries nothing.
+pub(super) const CONFIG: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+
+/// Base64 (RFC 4648, section 4).
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
+
+/// How a signature's bytes are written as text. Part of the scheme, and never guessed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// Two hexadecimal digits a byte; read in either case, written in lower case.
+    #[default]
+    Hex,
+    /// Base64 (RFC 4648, section 4); read with and without padding.
+    Base64,
+}
+
+impl Encoding {
+    pub(super) fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex => hex::encode(bytes),
+            Self::Base64 => BASE64.encode(bytes),
+        }
+    }
+
+    pub(super) fn decode<const N: usize>(self, text: &[u8]) -> Option<[u8; N]> {
+        match self {
+            Self::Hex => {
+                let mut bytes = [0; N];
+                hex::decode_to_slice(text, &mut bytes).ok()?;
+                Some(bytes)
+            }
+            Self::Base64 => BASE64.decode(text).ok()?.try_into().ok(),
+        }
+    }
+
+    /// What a signature of `N` bytes looks like, for errors.
+    pub(super) fn expected<const N: usize>(self) -> &'static str {
+        match (self, N) {
+            (Self::Hex, 32) => "64 hexadecimal digits",
+            (Self::Hex, _) => "128 hexadecimal digits",
+            (Self::Base64, 32) => "32 bytes in base64",
+            (Self::Base64, _) => "64 bytes in base64",
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Hex => Self::Base64,
+            Self::Base64 => Self::Hex,
+        }
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hex => "hexadecimal",
+            Self::Base64 => "base64",
+        })
+    }
+}
+
+/// How the text of a secret becomes the key of an HMAC. Part of the scheme, and never guessed: Baseten's secrets begin
+/// with `whsec_` and are used as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyEncoding {
+    /// The text as it is.
+    #[default]
+    Text,
+    /// The bytes that the text encodes in base64.
+    Base64,
+    /// The bytes that the text encodes in base64 behind this prefix, which may be missing.
+    Base64After(&'static str),
+}
+
+impl KeyEncoding {
+    /// The key, wiped on drop; `None` if the text does not encode one.
+    pub(super) fn decode(self, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let encoded = match self {
+            Self::Text => return Some(Zeroizing::new(text.to_vec())),
+            Self::Base64 => text,
+            Self::Base64After(prefix) => text.strip_prefix(prefix.as_bytes()).unwrap_or(text),
+        };
+        // Long enough from the start: a buffer that grows leaves copies behind.
+        let mut key = Zeroizing::new(vec![0; decoded_len_estimate(encoded.len())]);
+        let length = BASE64.decode_slice(encoded, &mut key).ok()?;
+        key.truncate(length);
+        Some(key)
+    }
+}
+
+impl fmt::Display for KeyEncoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("it is"),
+            Self::Base64 => f.write_str("base64"),
+            Self::Base64After(prefix) => write!(f, "base64, with or without {prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_of_another_length_is_none() {
+        assert_eq!(Encoding::Hex.decode(b"0aFf"), Some([10, 255]));
+        assert_eq!(Encoding::Hex.decode::<1>(b"0aFf"), None);
+        assert_eq!(Encoding::Base64.decode(b"Cv8="), Some([10, 255]));
+        assert_eq!(Encoding::Base64.decode(b"Cv8"), Some([10, 255]));
+        assert_eq!(Encoding::Base64.decode::<3>(b"Cv8="), None);
+        assert_eq!(Encoding::Base64.decode::<2>(b"0aFf"), None);
+    }
+
+    #[test]
+    fn a_key_is_read_in_the_way_of_the_scheme_and_in_no_other() {
+        let key = |encoding: KeyEncoding, text: &str| {
+            encoding.decode(text.as_bytes()).map(|key| key.to_vec())
+        };
+        assert_eq!(key(KeyEncoding::Text, "whsec_Cv8="), Some(b"whsec_Cv8=".to_vec()));
+        assert_eq!(key(KeyEncoding::Base64, "Cv8="), Some(vec![10, 255]));
+        assert_eq!(key(KeyEncoding::Base64, "whsec_Cv8="), None);
+        let prefixed = KeyEncoding::Base64After("whsec_");
+        assert_eq!(key(prefixed, "whsec_Cv8="), Some(vec![10, 255]));
+        assert_eq!(key(prefixed, "Cv8"), Some(vec![10, 255]));
+        assert_eq!(key(prefixed, "whsec_"), Some(Vec::new()));
+        assert_eq!(key(prefixed, "whsec_%"), None);
+    }
+}

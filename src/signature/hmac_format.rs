@@ -1,0 +1,50 @@
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName};
+
+use super::{Encoding, Place, SignError, Signature, SignatureError, hmac::Tag};
+
+/// Where and how the HMAC of a body is written.
+#[derive(Clone, Debug)]
+pub(super) struct HmacFormat {
+    pub(super) header: HeaderName,
+    pub(super) encoding: Encoding,
+    pub(super) prefix: Cow<'static, str>,
+    pub(super) list: bool,
+}
+
+impl HmacFormat {
+    pub(super) fn new(header: HeaderName) -> Self {
+        Self { header, encoding: Encoding::Hex, prefix: Cow::Borrowed(""), list: false }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place::from(&self.header)
+    }
+
+    pub(super) fn read(&self, headers: &HeaderMap) -> Result<Vec<Tag>, SignatureError> {
+        let value = self.place().single(headers.get_all(&self.header))?.as_bytes();
+        let items = value.split(|byte| self.list && *byte == b',');
+        let tags: Vec<_> = items.filter_map(|item| self.read_item(item)).collect();
+        if tags.is_empty() {
+            return Err(self.place().malformed(self.encoding.expected::<32>()));
+        }
+        Ok(tags)
+    }
+
+    fn read_item(&self, item: &[u8]) -> Option<Tag> {
+        let item = if self.list { item.trim_ascii() } else { item };
+        self.encoding.decode(item.strip_prefix(self.prefix.as_bytes())?)
+    }
+
+    /// All of `tags` where the header is a list, else the first.
+    pub(super) fn write(&self, tags: &[Tag]) -> Result<Signature, SignError> {
+        let items = tags.iter().map(|tag| self.write_item(tag));
+        let items: Vec<_> = items.take(if self.list { usize::MAX } else { 1 }).collect();
+        Signature::new().header(&self.header, items.join(","))
+    }
+
+    pub(super) fn write_item(&self, tag: &Tag) -> String {
+        format!("{}{}", self.prefix, self.encoding.encode(tag))
+    }
+}

@@ -1,0 +1,180 @@
+use std::{sync::Arc, time::SystemTime};
+
+use http::request;
+use zeroize::Zeroizing;
+
+use super::{SchemeError, Secret, doctor::Difference, secret_source::Source};
+
+/// The secrets that are live at the same time, so that one can take the place of another without a gap.
+///
+/// ```
+/// use tower_inbox::signature::{Secret, SecretSet};
+///
+/// let during_rotation = SecretSet::from([Secret::new("new").named("new"), Secret::new("old").named("old")]);
+/// # let _ = during_rotation;
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SecretSet {
+    source: Source,
+    reading: Reading,
+}
+
+/// How the doctor reads a set, beside the plain way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    at_any_time: bool,
+    trimmed: bool,
+}
+
+impl SecretSet {
+    /// Looks the secrets of each request up by its head, for providers with a secret for each job.
+    ///
+    /// `resolve` runs while the signature is checked and must not block. What needs a database is looked up by a layer
+    /// around the inbox, which puts the secret into the extensions of the request. No secret means: refuse. A set of
+    /// this kind cannot sign.
+    ///
+    /// ```
+    /// use http::{HeaderName, request::Parts};
+    /// use tower_inbox::signature::{HmacBody, Secret, SecretSet};
+    ///
+    /// /// What a layer of your own has found for the job.
+    /// #[derive(Clone)]
+    /// struct JobSecret(Secret);
+    ///
+    /// let secrets = SecretSet::resolved_by(|head: &Parts| {
+    ///     head.extensions.get().map(|JobSecret(secret)| secret.clone()).into_iter().collect()
+    /// });
+    /// let scheme = HmacBody::new(HeaderName::from_static("x-bfl-signature"), secrets).prefix("sha256=");
+    /// # let _ = scheme;
+    /// ```
+    pub fn resolved_by(
+        resolve: impl Fn(&request::Parts) -> Vec<Secret> + Send + Sync + 'static,
+    ) -> Self {
+        Self { source: Source::Resolved(Arc::new(resolve)), reading: Reading::default() }
+    }
+
+    /// Whether a scheme can work with this set.
+    ///
+    /// # Errors
+    ///
+    /// If there is no secret in it, or an empty one. What is looked up by request is not known yet, and passes.
+    pub fn check(&self) -> Result<(), SchemeError> {
+        let Source::Fixed(secrets) = &self.source else { return Ok(()) };
+        if secrets.is_empty() {
+            return Err(SchemeError::NoSecret);
+        }
+        match secrets.iter().find(|secret| secret.value().is_empty()) {
+            Some(secret) => Err(SchemeError::EmptySecret { name: secret.name().to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The secrets that are known before any request, live or not.
+    pub(super) fn fixed(&self) -> &[Secret] {
+        match &self.source {
+            Source::Fixed(secrets) => secrets,
+            Source::Resolved(_) => &[],
+        }
+    }
+
+    /// The secrets with which a request that was received at `at` may be signed. Never an empty one.
+    pub(super) fn live(&self, head: &request::Parts, at: SystemTime) -> Vec<Secret> {
+        let secrets = self.source.of(head);
+        let live = secrets.iter().filter(|secret| self.reading.at_any_time || secret.is_live(at));
+        live.map(|secret| if self.reading.trimmed { trimmed(secret) } else { secret.clone() })
+            .filter(|secret| !secret.value().is_empty())
+            .collect()
+    }
+
+    /// The secrets with which a sender signs at `at`.
+    pub(super) fn signing(&self, at: SystemTime) -> impl Iterator<Item = &Secret> {
+        self.fixed().iter().filter(move |secret| secret.is_live(at) && !secret.value().is_empty())
+    }
+
+    /// The ways of reading this set in which it is often meant.
+    pub(super) fn variants(&self) -> [(Difference, Self); 2] {
+        let read = |reading| Self { reading, ..self.clone() };
+        [
+            (Difference::SecretNotValid, read(Reading { at_any_time: true, ..self.reading })),
+            (Difference::SecretTrimmed, read(Reading { trimmed: true, ..self.reading })),
+        ]
+    }
+}
+
+fn trimmed(secret: &Secret) -> Secret {
+    secret.with_value(Zeroizing::new(secret.value().trim_ascii().to_vec()))
+}
+
+impl From<Secret> for SecretSet {
+    fn from(secret: Secret) -> Self {
+        vec![secret].into()
+    }
+}
+
+impl<const N: usize> From<[Secret; N]> for SecretSet {
+    fn from(secrets: [Secret; N]) -> Self {
+        Vec::from(secrets).into()
+    }
+}
+
+impl From<Vec<Secret>> for SecretSet {
+    fn from(secrets: Vec<Secret>) -> Self {
+        Self { source: Source::Fixed(secrets), reading: Reading::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::Request;
+
+    use super::*;
+
+    fn head(path: &str) -> request::Parts {
+        Request::post(path).body(()).unwrap().into_parts().0
+    }
+
+    fn names(set: &SecretSet, path: &str, seconds: u64) -> Vec<String> {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        set.live(&head(path), at).iter().map(|secret| secret.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let set = SecretSet::from([Secret::new("hunter2"), Secret::new("hunter3").named("old")]);
+        assert!(format!("{set:?}").contains("[Secret(main), Secret(old)]"), "{set:?}");
+        assert!(!format!("{set:?}").contains("hunter"), "{set:?}");
+        let resolved = SecretSet::resolved_by(|_| vec![Secret::new("hunter2")]);
+        assert!(format!("{resolved:?}").contains("looked up by request"), "{resolved:?}");
+    }
+
+    #[test]
+    fn a_set_without_a_usable_secret_is_refused() {
+        assert_eq!(SecretSet::default().check(), Err(SchemeError::NoSecret));
+        let empty = SecretSet::from([Secret::new("x"), Secret::new("").named("old")]);
+        assert_eq!(empty.check(), Err(SchemeError::EmptySecret { name: "old".to_owned() }));
+    }
+
+    #[test]
+    fn a_secret_counts_by_the_time_of_receipt() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let old = Secret::new("old").named("old").valid(..at(20));
+        let new = Secret::new("new").named("new").valid(at(10)..);
+        let set = SecretSet::from([new, old]);
+        assert_eq!(names(&set, "/", 5), ["old"]);
+        assert_eq!(names(&set, "/", 15), ["new", "old"]);
+        assert_eq!(names(&set, "/", 20), ["new"]);
+    }
+
+    #[test]
+    fn secrets_that_are_looked_up_depend_on_the_head_and_are_never_empty() {
+        let set = SecretSet::resolved_by(|head| {
+            let name = head.uri.path().trim_matches('/');
+            vec![Secret::new(name).named(name)]
+        });
+        assert_eq!(set.check(), Ok(()));
+        assert_eq!(names(&set, "/job-1", 0), ["job-1"]);
+        assert!(names(&set, "/", 0).is_empty());
+    }
+}

@@ -1,0 +1,262 @@
+use std::time::SystemTime;
+
+use http::request::Parts;
+
+use super::{
+    Placement,
+    shape::{Shape, slices},
+};
+use crate::{
+    delivery::Redaction,
+    signature::{
+        Encoding, KeyEncoding, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
+        SignatureError, TimeUnit, Tolerance, doctor::Variant, hmac, hmac_keys::HmacKeys,
+    },
+};
+
+/// HMAC-SHA256 (RFC 2104) over a text of timestamp, body and headers.
+///
+/// In the template stand, between braces: `timestamp`, as it was sent; `body`, the exact bytes; `body-sha256`, their
+/// SHA-256 in lower-case hexadecimal; and names of headers, such as `webhook-id`. All else is literal.
+///
+/// 1. Timestamp and signature must be where the [`Placement`] says, in the numbers that it says, and each header of the
+///    template exactly once with a value.
+/// 2. The timestamp must be digits, in seconds since 1970 or in [milliseconds](Self::unit), and lie within the
+///    [tolerance](Self::tolerance) around the time of receipt: by default 300 s in both directions.
+/// 3. A signature must be 64 hexadecimal digits of either case, or the base64 of 32 bytes. In a list, others are passed
+///    over, and one of this form must be there.
+/// 4. One must be the HMAC of the filled template under one of the secrets that are live at the time of receipt,
+///    compared in constant time. The key is the text of the secret, unless another [key encoding](Self::key) is set.
+///
+/// `ElevenLabs` (`elevenlabs-python`, `webhooks_custom.py`) signs so, and tolerates 30 minutes on the past side only:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use http::{HeaderName, Request};
+/// use tower_inbox::signature::{HmacTemplate, Placement, Scheme, Secret, Tolerance};
+///
+/// let place = Placement::list(HeaderName::from_static("elevenlabs-signature"), "t", "v0");
+/// let scheme = HmacTemplate::new("{timestamp}.{body}", place, Secret::new("correct horse"))
+///     .tolerance(Tolerance::past(Duration::from_mins(30)));
+/// let now = SystemTime::now();
+/// let (mut head, ()) = Request::post("/hooks/calls").body(())?.into_parts();
+/// scheme.signature("", b"{}", now)?.add_to(&mut head)?;
+/// assert!(scheme.verify(&head, b"{}", now).is_ok());
+/// assert!(scheme.verify(&head, b"{}", now + Duration::from_secs(1801)).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HmacTemplate {
+    shape: Shape<32>,
+    keys: HmacKeys,
+}
+
+impl HmacTemplate {
+    /// Expects the HMAC of the filled `template`, in hexadecimal, made with one of `secrets`.
+    ///
+    /// A template with an unknown placeholder, or without timestamp or body, is refused when the inbox is built.
+    pub fn new(template: &str, placement: Placement, secrets: impl Into<SecretSet>) -> Self {
+        let keys = HmacKeys::new(secrets.into(), KeyEncoding::Text);
+        Self { shape: Shape::new(template, placement), keys }
+    }
+
+    /// How the HMAC is written.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.shape.encoding = encoding;
+        self
+    }
+
+    /// How the text of a secret becomes a key.
+    pub fn key(mut self, encoding: KeyEncoding) -> Self {
+        self.keys = self.keys.encoded(encoding);
+        self
+    }
+
+    /// In what the timestamp counts.
+    pub fn unit(mut self, unit: TimeUnit) -> Self {
+        self.shape.unit = unit;
+        self
+    }
+
+    /// How far the timestamp may lie from the time of receipt.
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
+        self.shape.tolerance = tolerance;
+        self
+    }
+}
+
+impl Scheme for HmacTemplate {
+    fn check(&self) -> Result<(), SchemeError> {
+        self.shape.check()?;
+        self.keys.check()
+    }
+
+    fn check_head(&self, head: &Parts, at: SystemTime) -> Result<(), SignatureError> {
+        self.shape.read(head, b"", at).map(drop)
+    }
+
+    fn redaction(&self) -> Redaction {
+        Redaction::default()
+    }
+
+    fn verify(&self, head: &Parts, body: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {
+        let claimed = self.shape.read(head, body, at)?;
+        let keys = self.keys.live(head, at);
+        if keys.is_empty() {
+            return Err(self.shape.no_secret());
+        }
+        hmac::signer_of(&keys, &slices(&claimed.message), &claimed.signatures)
+            .map(|key| Proof::new("hmac-sha256-template", key.name(), "raw"))
+            .ok_or_else(|| self.shape.mismatch())
+    }
+
+    fn signature(&self, id: &str, body: &[u8], at: SystemTime) -> Result<Signature, SignError> {
+        self.shape.write(id, body, at, |message| self.keys.sign(message, at))
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let keys = self.keys.variants().into_iter();
+        let keys = keys.map(|(difference, keys)| {
+            Variant::new(difference, Self { shape: self.shape.clone(), keys })
+        });
+        let shapes = self.shape.variants().into_iter().map(|(difference, shape)| {
+            Variant::new(difference, Self { shape, keys: self.keys.clone() })
+        });
+        keys.chain(shapes).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderName, Request};
+
+    use super::*;
+    use crate::signature::Secret;
+
+    const BODY: &[u8] = br#"{"type":"post_call_transcription"}"#;
+    const SENT: u64 = 1_739_537_297;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn elevenlabs() -> HmacTemplate {
+        let place = Placement::list(HeaderName::from_static("elevenlabs-signature"), "t", "v0");
+        HmacTemplate::new("{timestamp}.{body}", place, Secret::new("wsec_1"))
+            .tolerance(Tolerance::past(Duration::from_mins(30)))
+    }
+
+    fn extend() -> HmacTemplate {
+        let place = Placement::headers(
+            HeaderName::from_static("x-extend-request-signature"),
+            HeaderName::from_static("x-extend-request-timestamp"),
+        );
+        HmacTemplate::new("v0:{timestamp}:{body}", place, Secret::new("wss_1"))
+    }
+
+    fn retell() -> HmacTemplate {
+        let place = Placement::list(HeaderName::from_static("x-retell-signature"), "v", "d");
+        HmacTemplate::new("{body}{timestamp}", place, Secret::new("key_1")).unit(TimeUnit::Millis)
+    }
+
+    fn head(headers: &[(&str, &str)]) -> Parts {
+        let request = Request::post("/a");
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn mac(secret: &str, message: &str) -> String {
+        hex::encode(hmac::tag(&Secret::new(secret), &[message.as_bytes()]).unwrap())
+    }
+
+    fn listed(header: &str, value: &str) -> Parts {
+        head(&[(header, value)])
+    }
+
+    #[test]
+    fn a_list_is_accepted_within_its_time_on_the_past_side_only() {
+        let text = std::str::from_utf8(BODY).unwrap();
+        let good = mac("wsec_1", &format!("{SENT}.{text}"));
+        let signed = listed("elevenlabs-signature", &format!("t={SENT},v0=00,v0={good}"));
+        let proof = elevenlabs().verify(&signed, BODY, at(SENT + 1800)).unwrap();
+        assert_eq!(proof.to_string(), "hmac-sha256-template secret=main form=raw");
+        assert!(elevenlabs().verify(&signed, BODY, at(0)).is_ok());
+        let old = elevenlabs().verify(&signed, BODY, at(SENT + 1801));
+        assert!(matches!(old, Err(SignatureError::TooOld { .. })));
+        assert!(elevenlabs().verify(&signed, b"{}", at(SENT)).is_err());
+    }
+
+    #[test]
+    fn a_list_with_a_part_missing_or_twice_is_refused() {
+        let text = std::str::from_utf8(BODY).unwrap();
+        let good = mac("wsec_1", &format!("{SENT}.{text}"));
+        for (value, expected) in [
+            (format!("v0={good}"), "no signature"),
+            (format!("t={SENT},t={SENT},v0={good}"), "more than one"),
+            (format!("t={SENT}"), "not 64"),
+            (format!("t={SENT},v1={good}"), "not 64"),
+            (format!("t=+{SENT},v0={good}"), "not a time"),
+            (format!("t={},v0={good}", SENT + 1), "no live secret"),
+        ] {
+            let signed = listed("elevenlabs-signature", &value);
+            let error = elevenlabs().verify(&signed, BODY, at(SENT)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn headers_of_their_own_are_accepted_within_their_time() {
+        let text = std::str::from_utf8(BODY).unwrap();
+        let signature = mac("wss_1", &format!("v0:{SENT}:{text}"));
+        let time = SENT.to_string();
+        let names = ("x-extend-request-signature", "x-extend-request-timestamp");
+        let signed = head(&[(names.0, &signature), (names.1, &time)]);
+        assert!(extend().verify(&signed, BODY, at(SENT + 300)).is_ok());
+        assert!(extend().verify(&signed, BODY, at(SENT - 301)).is_err());
+        assert!(extend().verify(&head(&[(names.0, &signature)]), BODY, at(SENT)).is_err());
+        let twice = head(&[(names.0, &signature), (names.1, &time), (names.1, &time)]);
+        assert!(extend().verify(&twice, BODY, at(SENT)).is_err());
+    }
+
+    #[test]
+    fn milliseconds_are_signed_as_they_were_sent() {
+        let text = std::str::from_utf8(BODY).unwrap();
+        let signature = mac("key_1", &format!("{text}{SENT}250"));
+        let signed = listed("x-retell-signature", &format!("v={SENT}250,d={signature}"));
+        assert!(retell().verify(&signed, BODY, at(SENT)).is_ok());
+        assert!(retell().unit(TimeUnit::Seconds).verify(&signed, BODY, at(SENT)).is_err());
+    }
+
+    #[test]
+    fn signed_headers_come_with_the_signature_and_cannot_be_changed() {
+        let place = Placement::headers(
+            HeaderName::from_static("x-signature"),
+            HeaderName::from_static("x-timestamp"),
+        );
+        let scheme = HmacTemplate::new(
+            "{x-request-id}.{timestamp}.{body}",
+            place.prefix("sha256="),
+            Secret::new("s"),
+        );
+        let mut head = head(&[]);
+        scheme.signature("id-1", BODY, at(SENT)).unwrap().add_to(&mut head).unwrap();
+        assert_eq!(head.headers["x-request-id"], "id-1");
+        assert!(scheme.verify(&head, BODY, at(SENT)).is_ok());
+        head.headers.insert("x-request-id", "id-2".parse().unwrap());
+        assert!(scheme.verify(&head, BODY, at(SENT)).is_err());
+    }
+
+    #[test]
+    fn an_empty_secret_or_a_bad_template_is_refused_when_the_inbox_is_built() {
+        let place = || Placement::list(HeaderName::from_static("x-signature"), "t", "v0");
+        let check = |template, secret: &str| {
+            HmacTemplate::new(template, place(), Secret::new(secret)).check()
+        };
+        assert_eq!(check("{timestamp}.{body}", "s"), Ok(()));
+        assert!(matches!(check("{timestamp}.{body}", ""), Err(SchemeError::EmptySecret { .. })));
+        assert!(matches!(check("{timestamp}", "s"), Err(SchemeError::LeftOut { .. })));
+    }
+}

@@ -1,0 +1,130 @@
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::signature::{Place, SignError, Signature, SignatureError};
+
+/// Where a sender puts timestamp and signature.
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_inbox::signature::Placement;
+///
+/// // ElevenLabs-Signature: t=1739537297,v0=5d6a…
+/// let elevenlabs = Placement::list(HeaderName::from_static("elevenlabs-signature"), "t", "v0");
+/// let extend = Placement::headers(
+///     HeaderName::from_static("x-extend-request-signature"),
+///     HeaderName::from_static("x-extend-request-timestamp"),
+/// );
+/// # let _ = (elevenlabs, extend);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Placement {
+    signature: HeaderName,
+    timestamp: Timestamp,
+    prefix: Cow<'static, str>,
+}
+
+#[derive(Clone, Debug)]
+enum Timestamp {
+    Header(HeaderName),
+    Listed { key: Cow<'static, str>, signature_key: Cow<'static, str> },
+}
+
+/// What a request presents: its timestamp, and signatures that are still encoded.
+pub(super) struct Presented<'h> {
+    pub(super) timestamp: &'h [u8],
+    pub(super) signatures: Vec<&'h [u8]>,
+}
+
+impl Placement {
+    /// A header each. Both must be there exactly once.
+    pub fn headers(signature: HeaderName, timestamp: HeaderName) -> Self {
+        Self { signature, timestamp: Timestamp::Header(timestamp), prefix: Cow::Borrowed("") }
+    }
+
+    /// One header, there exactly once: a list with commas of `key=value`. The timestamp must be in it exactly once;
+    /// one of the signatures must match. Other keys are passed over.
+    pub fn list(
+        header: HeaderName,
+        timestamp: impl Into<Cow<'static, str>>,
+        signature: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let (key, signature_key) = (timestamp.into(), signature.into());
+        let timestamp = Timestamp::Listed { key, signature_key };
+        Self { signature: header, timestamp, prefix: Cow::Borrowed("") }
+    }
+
+    /// What stands before a signature, such as `sha256=`. Its case counts.
+    pub fn prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place::from(&self.signature)
+    }
+
+    pub(super) fn place_of_timestamp(&self) -> Place {
+        match &self.timestamp {
+            Timestamp::Header(header) => header.into(),
+            Timestamp::Listed { .. } => self.place(),
+        }
+    }
+
+    pub(super) fn read<'h>(&self, headers: &'h HeaderMap) -> Result<Presented<'h>, SignatureError> {
+        let value = self.place().single(headers.get_all(&self.signature))?.as_bytes();
+        let (timestamp, signatures) = match &self.timestamp {
+            Timestamp::Header(header) => {
+                let timestamp = Place::from(header).single(headers.get_all(header))?;
+                (timestamp.as_bytes(), vec![value])
+            }
+            Timestamp::Listed { key, signature_key } => {
+                (self.place().single(listed(value, key))?, listed(value, signature_key).collect())
+            }
+        };
+        let bare = |signature: &'h [u8]| signature.strip_prefix(self.prefix.as_bytes());
+        Ok(Presented { timestamp, signatures: signatures.into_iter().filter_map(bare).collect() })
+    }
+
+    /// The headers of a sender; with a header each there is room for one signature only.
+    pub(super) fn write(
+        &self,
+        timestamp: &str,
+        signatures: &[String],
+    ) -> Result<Signature, SignError> {
+        match &self.timestamp {
+            Timestamp::Header(header) => {
+                let first = signatures.first().ok_or(SignError::NoSecret)?;
+                Signature::new()
+                    .header(header, timestamp)?
+                    .header(&self.signature, format!("{}{first}", self.prefix))
+            }
+            Timestamp::Listed { key, signature_key } => {
+                let signatures = signatures.iter();
+                let items =
+                    signatures.map(|text| format!(",{signature_key}={}{text}", self.prefix));
+                let list = format!("{key}={timestamp}{}", items.collect::<String>());
+                Signature::new().header(&self.signature, list)
+            }
+        }
+    }
+}
+
+fn listed<'h>(list: &'h [u8], key: &str) -> impl Iterator<Item = &'h [u8]> {
+    list.split(|byte| *byte == b',')
+        .filter_map(move |item| item.trim_ascii().strip_prefix(key.as_bytes())?.strip_prefix(b"="))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_told_apart_by_whole_keys() {
+        let values = |key| listed(b"t=1, v0=a,v0=b=c,v1=d,tv=e,t", key).collect::<Vec<_>>();
+        assert_eq!(values("t"), [b"1"]);
+        assert_eq!(values("v0"), [&b"a"[..], b"b=c"]);
+        assert!(values("v").is_empty());
+    }
+}

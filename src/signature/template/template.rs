@@ -1,0 +1,153 @@
+use std::{borrow::Cow, str::FromStr};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use sha2::{Digest, Sha256};
+
+use crate::signature::{Place, SchemeError, SignError, SignatureError};
+
+/// What is signed: literal text, and placeholders in braces.
+#[derive(Clone, Debug)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Timestamp,
+    Body,
+    BodySha256,
+    Header(HeaderName),
+    Unknown(String),
+}
+
+impl Template {
+    pub(super) fn parse(mut text: &str) -> Self {
+        let mut parts = Vec::new();
+        while let Some((literal, rest)) = text.split_once('{') {
+            let Some((placeholder, rest)) = rest.split_once('}') else { break };
+            parts.push(Part::Literal(literal.to_owned()));
+            parts.push(Part::placeholder(placeholder));
+            text = rest;
+        }
+        parts.push(Part::Literal(text.to_owned()));
+        parts.retain(|part| !matches!(part, Part::Literal(text) if text.is_empty()));
+        Self(parts)
+    }
+
+    pub(super) fn check(&self) -> Result<(), SchemeError> {
+        if let Some(Part::Unknown(name)) =
+            self.0.iter().find(|part| matches!(part, Part::Unknown(_)))
+        {
+            return Err(SchemeError::UnknownPlaceholder { placeholder: name.clone() });
+        }
+        let has = |wanted: &[Part]| self.0.iter().any(|part| wanted.contains(part));
+        if !has(&[Part::Body, Part::BodySha256]) {
+            return Err(SchemeError::LeftOut { placeholder: "body" });
+        }
+        if !has(&[Part::Timestamp]) {
+            return Err(SchemeError::LeftOut { placeholder: "timestamp" });
+        }
+        Ok(())
+    }
+
+    /// The signed bytes, in parts that stand one behind the other.
+    pub(super) fn fill<'m>(
+        &'m self,
+        headers: &'m HeaderMap,
+        timestamp: &'m [u8],
+        body: &'m [u8],
+    ) -> Result<Vec<Cow<'m, [u8]>>, SignatureError> {
+        let fill = |part: &'m Part| match part {
+            Part::Literal(text) => Ok(text.as_bytes().into()),
+            Part::Timestamp => Ok(timestamp.into()),
+            Part::Body => Ok(body.into()),
+            Part::BodySha256 => Ok(hex::encode(Sha256::digest(body)).into_bytes().into()),
+            Part::Header(name) => value(headers, name).map(Cow::from),
+            Part::Unknown(_) => Ok(Cow::from(&b""[..])),
+        };
+        self.0.iter().map(fill).collect()
+    }
+
+    /// The headers that are signed, each with the value `id`.
+    pub(super) fn headers_of(&self, id: &str) -> Result<HeaderMap, SignError> {
+        let mut headers = HeaderMap::new();
+        for part in &self.0 {
+            if let Part::Header(name) = part {
+                let unsendable = |_| SignError::Unsendable { place: name.into() };
+                headers.insert(name, HeaderValue::from_str(id).map_err(unsendable)?);
+            }
+        }
+        Ok(headers)
+    }
+}
+
+impl Part {
+    fn placeholder(name: &str) -> Self {
+        match name {
+            "timestamp" => Self::Timestamp,
+            "body" => Self::Body,
+            "body-sha256" => Self::BodySha256,
+            _ => {
+                HeaderName::from_str(name).map_or_else(|_| Self::Unknown(name.into()), Self::Header)
+            }
+        }
+    }
+}
+
+fn value<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h [u8], SignatureError> {
+    let place = Place::from(name);
+    let value = place.single(headers.get_all(name))?.as_bytes();
+    if value.is_empty() { Err(place.malformed("a signed value")) } else { Ok(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(template: &str) -> String {
+        let template = Template::parse(template);
+        let headers = template.headers_of("msg_1").unwrap();
+        let parts = template.fill(&headers, b"123", b"{}").unwrap();
+        String::from_utf8(parts.concat()).unwrap()
+    }
+
+    #[test]
+    fn placeholders_are_filled_and_the_rest_stays() {
+        assert_eq!(filled("{timestamp}.{body}"), "123.{}");
+        assert_eq!(filled("v0:{timestamp}:{body}"), "v0:123:{}");
+        assert_eq!(
+            filled("{webhook-id}\n{body-sha256}!"),
+            format!(
+                "msg_1\n{}!",
+                "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+            )
+        );
+        assert_eq!(filled("{body}{timestamp"), "{}{timestamp");
+        assert_eq!(filled(""), "");
+    }
+
+    #[test]
+    fn a_template_that_leaves_the_body_or_the_time_unsigned_is_refused() {
+        let check = |template| Template::parse(template).check();
+        assert_eq!(check("{timestamp}.{body-sha256}"), Ok(()));
+        assert_eq!(check("{timestamp}"), Err(SchemeError::LeftOut { placeholder: "body" }));
+        assert_eq!(check("{body}"), Err(SchemeError::LeftOut { placeholder: "timestamp" }));
+        let unknown = SchemeError::UnknownPlaceholder { placeholder: "the body".to_owned() };
+        assert_eq!(check("{timestamp}.{the body}"), Err(unknown));
+    }
+
+    #[test]
+    fn a_signed_header_must_be_there_once_and_hold_something() {
+        let template = Template::parse("{webhook-id}");
+        let filled = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("webhook-id", HeaderValue::from_static(value));
+            }
+            template.fill(&headers, b"", b"").map(|parts| parts.concat())
+        };
+        assert_eq!(filled(&["a"]), Ok(b"a".to_vec()));
+        assert!(matches!(filled(&[]), Err(SignatureError::Missing { .. })));
+        assert!(matches!(filled(&["a", "a"]), Err(SignatureError::Ambiguous { .. })));
+        assert!(matches!(filled(&[""]), Err(SignatureError::Malformed { .. })));
+    }
+}

@@ -1,0 +1,140 @@
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderName, Request, request::Parts};
+
+use crate::signature::{
+    Encoding, HmacBody, HmacTemplate, KeyEncoding, Placement, QueryToken, Scheme, Secret,
+    StandardWebhooks, TimeUnit, Unsigned,
+    doctor::{BodyChange, Difference, Finding, examine},
+};
+
+const HEADER: HeaderName = HeaderName::from_static("x-signature");
+const SECRET: &str = "bm8gc2VjcmV0IGF0IGFsbA==";
+
+fn at() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
+}
+
+fn plain(secret: &str) -> HmacBody {
+    HmacBody::new(HEADER, Secret::new(secret))
+}
+
+fn signed_by(sender: &dyn Scheme, body: &[u8], at: SystemTime) -> Parts {
+    let mut head = Request::post("/a").body(()).unwrap().into_parts().0;
+    sender.signature("msg_1", body, at).unwrap().add_to(&mut head).unwrap();
+    head
+}
+
+/// What is found where `sender` has signed `signed`, and `scheme` has received `received`.
+fn found(
+    sender: &dyn Scheme,
+    signed: &[u8],
+    scheme: &dyn Scheme,
+    received: &[u8],
+) -> Vec<Difference> {
+    let head = signed_by(sender, signed, at());
+    let findings = examine(scheme, &head, received, at());
+    assert!(findings.len() <= 1, "{findings:?}");
+    findings.first().map(|finding| finding.differences().to_vec()).unwrap_or_default()
+}
+
+#[test]
+fn a_form_of_the_body_is_found() {
+    let found =
+        |signed: &[u8], received: &[u8]| found(&plain(SECRET), signed, &plain(SECRET), received);
+    assert_eq!(found(b"{\n}", b"{\n}\r\n"), [Difference::Body(BodyChange::WithoutLastLineBreak)]);
+    assert_eq!(found(b"{}\n", b"{}"), [Difference::Body(BodyChange::WithLastLineFeed)]);
+    assert_eq!(found(b"{}", b"{\r\n}\n"), [Difference::Body(BodyChange::WithoutLineBreaks)]);
+}
+
+#[test]
+fn a_mistake_about_the_secret_is_found() {
+    let expired = HmacBody::new(HEADER, Secret::new(SECRET).named("old").valid(..at()));
+    let found = |sender: HmacBody, scheme: HmacBody| found(&sender, b"{}", &scheme, b"{}");
+    assert_eq!(found(plain(SECRET), expired), [Difference::SecretNotValid]);
+    assert_eq!(found(plain("a"), plain(" a\n")), [Difference::SecretTrimmed]);
+    let base64 = KeyEncoding::Base64;
+    let prefixed = KeyEncoding::Base64After("whsec_");
+    assert_eq!(found(plain(SECRET).key(base64), plain(SECRET)), [Difference::Key(prefixed)]);
+    let text = [Difference::Key(KeyEncoding::Text)];
+    assert_eq!(found(plain(SECRET), plain(SECRET).key(base64)), text);
+    let sender = plain("whsec_AAAA").key(prefixed);
+    assert_eq!(found(sender, plain("whsec_AAAA")), [Difference::Key(prefixed)]);
+}
+
+#[test]
+fn another_header_or_encoding_is_found() {
+    let header = HeaderName::from_static("x-bfl-signature");
+    let sender = HmacBody::new(header.clone(), Secret::new("a")).prefix("sha256=");
+    let expected = Difference::Header { header, prefix: "sha256=" };
+    assert_eq!(found(&sender, b"{}", &plain("a"), b"{}"), [expected]);
+    let sender = plain("a").encoding(Encoding::Base64);
+    let expected = [Difference::Encoding(Encoding::Base64)];
+    assert_eq!(found(&sender, b"{}", &plain("a"), b"{}"), expected);
+    let sender = StandardWebhooks::new(Secret::new(SECRET)).svix();
+    let header = HeaderName::from_static("svix-signature");
+    let expected = [Difference::Header { header, prefix: "" }];
+    let scheme = StandardWebhooks::new(Secret::new(SECRET));
+    assert_eq!(found(&sender, b"{}", &scheme, b"{}"), expected);
+}
+
+#[test]
+fn a_stale_timestamp_is_found() {
+    let template = |unit| {
+        let placement = Placement::list(HEADER, "t", "v0");
+        HmacTemplate::new("{timestamp}.{body}", placement, Secret::new("a")).unit(unit)
+    };
+    let webhooks = StandardWebhooks::new(Secret::new(SECRET));
+    let schemes: [&dyn Scheme; 2] = [&webhooks, &template(TimeUnit::Seconds)];
+    for scheme in schemes {
+        let head = signed_by(scheme, b"{}", at() - Duration::from_hours(1));
+        let findings = examine(scheme, &head, b"{}", at());
+        assert_eq!(findings[0].differences(), [Difference::Time]);
+    }
+    let head = signed_by(&template(TimeUnit::Millis), b"{}", at());
+    let findings = examine(&template(TimeUnit::Seconds), &head, b"{}", at());
+    let differences: Vec<_> = findings.iter().flat_map(Finding::differences).collect();
+    assert!(differences.contains(&&Difference::Unit(TimeUnit::Millis)), "{differences:?}");
+}
+
+#[test]
+fn two_things_at_once_are_found_and_the_fewest_are_told() {
+    let head = signed_by(&plain("a"), b"{}", at());
+    let findings = examine(&plain("a "), &head, b"{\n}", at());
+    let trimmed = Difference::SecretTrimmed;
+    let body = Difference::Body(BodyChange::WithoutLineBreaks);
+    assert_eq!(findings[0].differences(), [trimmed, body]);
+    assert_eq!(
+        findings[0].to_string(),
+        "secret main would match without the white space around it, and without the line breaks of the body"
+    );
+}
+
+#[test]
+fn a_swapped_secret_is_found_by_asking_the_other_scheme() {
+    let head = signed_by(&plain("a"), b"{}", at());
+    assert!(examine(&plain("b"), &head, b"{}", at()).is_empty());
+    let findings = examine(&plain("a"), &head, b"{}", at());
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].differences().is_empty());
+    assert_eq!(findings[0].to_string(), "secret main matches");
+}
+
+#[test]
+fn a_token_with_white_space_is_found() {
+    let head = Request::post("/a?ticket=a").body(()).unwrap().into_parts().0;
+    let scheme = QueryToken::new("ticket", Secret::new("a\n"));
+    assert!(scheme.verify(&head, b"", at()).is_err());
+    let findings = examine(&scheme, &head, b"", at());
+    assert_eq!(findings[0].differences(), [Difference::SecretTrimmed]);
+}
+
+#[test]
+fn findings_show_no_secret() {
+    let scheme = plain("HUNTER2 ");
+    let head = signed_by(&plain("HUNTER2"), b"{}", at());
+    let findings = examine(&scheme, &head, b"{}", at());
+    let shown = format!("{findings:?} {} {:?}", findings[0], scheme.variants());
+    assert!(!shown.contains("HUNTER"), "{shown}");
+    assert_eq!(examine(&Unsigned, &head, b"{}", at()).len(), 1);
+}

@@ -1,0 +1,207 @@
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderName, HeaderValue, Request, Uri, request::Parts};
+use proptest::{collection::vec, prelude::*};
+
+use crate::signature::{
+    BasicAuth, Encoding, HeaderToken, HmacBody, HmacTemplate, KeyEncoding, Placement, QueryToken,
+    Scheme, Secret, SecretSet, StandardWebhooks,
+};
+
+const SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
+const TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
+
+fn at() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
+}
+
+/// The schemes that sign the body.
+fn signing(secrets: &SecretSet) -> Vec<Box<dyn Scheme>> {
+    let body = || HmacBody::new(SIGNATURE, secrets.clone());
+    let template =
+        |placement| HmacTemplate::new("{x-id}.{timestamp}.{body}", placement, secrets.clone());
+    let mut schemes: Vec<Box<dyn Scheme>> = vec![
+        Box::new(body()),
+        Box::new(body().prefix("v1=").list()),
+        Box::new(body().encoding(Encoding::Base64).key(KeyEncoding::Base64)),
+        Box::new(StandardWebhooks::new(secrets.clone())),
+        Box::new(StandardWebhooks::new(secrets.clone()).svix()),
+        Box::new(template(Placement::headers(SIGNATURE, TIMESTAMP).prefix("sha256="))),
+        Box::new(template(Placement::list(SIGNATURE, "t", "v0")).encoding(Encoding::Base64)),
+    ];
+    schemes.extend(with_keys());
+    schemes
+}
+
+#[cfg(feature = "ed25519")]
+fn with_keys() -> Vec<Box<dyn Scheme>> {
+    use crate::signature::{Ed25519Key, Ed25519Template};
+
+    let key = || Ed25519Key::private(&[7; 32]).unwrap();
+    let placement = Placement::headers(SIGNATURE, TIMESTAMP);
+    vec![
+        Box::new(Ed25519Template::new("{x-id}\n{timestamp}\n{body-sha256}", placement, key())),
+        Box::new(StandardWebhooks::with_keys(key())),
+    ]
+}
+
+#[cfg(not(feature = "ed25519"))]
+fn with_keys() -> Vec<Box<dyn Scheme>> {
+    Vec::new()
+}
+
+fn tokens(secrets: &SecretSet) -> Vec<Box<dyn Scheme>> {
+    vec![
+        Box::new(QueryToken::new("ticket", secrets.clone())),
+        Box::new(HeaderToken::new(SIGNATURE, secrets.clone())),
+        Box::new(HeaderToken::bearer(secrets.clone())),
+        Box::new(BasicAuth::new("user", secrets.clone())),
+    ]
+}
+
+fn all(secrets: &SecretSet) -> Vec<Box<dyn Scheme>> {
+    let mut schemes = signing(secrets);
+    schemes.extend(tokens(secrets));
+    schemes
+}
+
+fn secrets() -> SecretSet {
+    Secret::new("bm8gc2VjcmV0IGF0IGFsbA").into()
+}
+
+fn head() -> Parts {
+    Request::post("/a?b=c").body(()).unwrap().into_parts().0
+}
+
+fn signed_by(scheme: &dyn Scheme, body: &[u8]) -> Parts {
+    let mut head = head();
+    scheme.signature("msg_1", body, at()).unwrap().add_to(&mut head).unwrap();
+    head
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
+
+    #[test]
+    fn what_a_scheme_signs_it_accepts_and_with_a_flipped_bit_it_does_not(
+        body in vec(any::<u8>(), 1..200),
+        place in any::<prop::sample::Index>(),
+        bit in 0..8_u8,
+    ) {
+        let mut flipped = body.clone();
+        flipped[place.index(body.len())] ^= 1_u8 << bit;
+        for scheme in signing(&secrets()) {
+            let head = signed_by(&*scheme, &body);
+            prop_assert_eq!(scheme.verify(&head, &body, at()).map(|_| ()), Ok(()), "{:?}", scheme);
+            prop_assert!(scheme.verify(&head, &flipped, at()).is_err(), "{:?}", scheme);
+        }
+    }
+
+    #[test]
+    fn no_value_of_a_header_makes_a_scheme_panic_or_accept(
+        values in vec(vec(any::<u8>(), 0..80), 9),
+        body in vec(any::<u8>(), 0..20),
+    ) {
+        for scheme in all(&secrets()) {
+            let mut head = signed_by(&*scheme, &body);
+            let names: Vec<_> = head.headers.keys().cloned().collect();
+            for (name, value) in names.iter().zip(&values) {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    head.headers.insert(name, value);
+                }
+            }
+            head.uri = Uri::from_static("/a?ticket=%ff%00");
+            let accepted = scheme.verify(&head, &body, at()).is_ok();
+            prop_assert!(!accepted || head.headers == signed_by(&*scheme, &body).headers);
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_signature_can_be_left_out_or_changed(place in any::<prop::sample::Index>()) {
+        for scheme in signing(&secrets()) {
+            let head = signed_by(&*scheme, b"{}");
+            for (name, value) in &head.headers {
+                // Digits and hexadecimal digits become others, signs and letters of base64 too.
+                let mut bytes = value.as_bytes().to_vec();
+                let place = place.index(bytes.len());
+                bytes[place] = if bytes[place] == b'1' { b'2' } else { b'1' };
+                let mut changed = head.clone();
+                changed.headers.insert(name, HeaderValue::from_bytes(&bytes).unwrap());
+                prop_assert!(scheme.verify(&changed, b"{}", at()).is_err(), "{:?} {}", scheme, name);
+                let mut missing = head.clone();
+                missing.headers.remove(name);
+                prop_assert!(scheme.verify(&missing, b"{}", at()).is_err(), "{:?} {}", scheme, name);
+                let mut twice = head.clone();
+                twice.headers.append(name, value.clone());
+                prop_assert!(scheme.verify(&twice, b"{}", at()).is_err(), "{:?} {}", scheme, name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_token_is_accepted_as_it_is_sent_and_refused_otherwise() {
+    let stranger = SecretSet::from(Secret::new("another"));
+    for (scheme, stranger) in tokens(&secrets()).iter().zip(tokens(&stranger)) {
+        let head = signed_by(&**scheme, b"");
+        assert!(scheme.verify(&head, b"any body", at()).is_ok(), "{scheme:?}");
+        assert!(stranger.verify(&head, b"any body", at()).is_err(), "{scheme:?}");
+        assert!(scheme.verify(&self::head(), b"any body", at()).is_err(), "{scheme:?}");
+    }
+}
+
+#[test]
+fn an_empty_secret_is_refused_when_the_inbox_is_built_and_accepts_nothing() {
+    let empty = SecretSet::from(Secret::new(""));
+    let unchecked = SecretSet::resolved_by(|_| vec![Secret::new("")]);
+    let by_secret = |schemes: Vec<Box<dyn Scheme>>| {
+        let keyed = with_keys().len();
+        schemes.into_iter().enumerate().filter(move |(at, _)| !(7..7 + keyed).contains(at))
+    };
+    for (_, scheme) in by_secret(all(&empty)) {
+        assert!(scheme.check().is_err(), "{scheme:?}");
+        assert!(scheme.signature("msg_1", b"", at()).is_err(), "{scheme:?}");
+    }
+    let guesses = all(&Secret::new("AAAA").into());
+    for ((_, scheme), (_, guess)) in by_secret(all(&unchecked)).zip(by_secret(guesses)) {
+        let mut head = signed_by(&*guess, b"");
+        assert!(scheme.verify(&head, b"", at()).is_err(), "{scheme:?}");
+        head.uri = Uri::from_static("/a?ticket=");
+        for value in head.headers.values_mut() {
+            *value = HeaderValue::from_static("");
+        }
+        assert!(scheme.verify(&head, b"", at()).is_err(), "{scheme:?}");
+    }
+}
+
+#[test]
+fn secrets_are_looked_up_by_the_request() {
+    let by_path = SecretSet::resolved_by(|head| match head.uri.path() {
+        "/a" => vec![Secret::new("bm8gc2VjcmV0IGF0IGFsbA").named("job-a")],
+        _ => Vec::new(),
+    });
+    for (resolved, fixed) in all(&by_path).iter().zip(all(&secrets())).take(7) {
+        let mut head = signed_by(&*fixed, b"{}");
+        let proof = resolved.verify(&head, b"{}", at()).unwrap();
+        assert_eq!(proof.secret(), "job-a", "{resolved:?}");
+        head.uri = Uri::from_static("/b");
+        assert!(resolved.verify(&head, b"{}", at()).is_err(), "{resolved:?}");
+    }
+}
+
+#[test]
+fn neither_debug_nor_errors_show_a_secret_or_a_part_of_the_request() {
+    let secrets = SecretSet::from(Secret::new("HUNTER2"));
+    for scheme in all(&secrets) {
+        let mut head = head();
+        head.uri = Uri::from_static("/a?ticket=HUNTER3");
+        for name in ["x-signature", "x-timestamp", "authorization", "webhook-id", "svix-id"] {
+            head.headers.insert(name, HeaderValue::from_static("HUNTER3"));
+        }
+        let error = scheme.verify(&head, b"HUNTER3", at()).unwrap_err();
+        let shown = format!("{scheme:?} {error:?} {error}");
+        assert!(!shown.contains("HUNTER"), "{shown}");
+        let signature = scheme.signature("msg_1", b"", at());
+        assert!(!format!("{signature:?}").contains("HUNTER"), "{signature:?}");
+    }
+}

@@ -1,0 +1,186 @@
+use std::time::{Duration, SystemTime};
+
+use super::{Place, SignError, SignatureError};
+
+/// How far the time that a sender signed may lie from the time of receipt. By default 300 s in both directions.
+///
+/// It bounds for how long a signed request that somebody recorded can be sent again.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_inbox::signature::Tolerance;
+///
+/// assert_eq!(Tolerance::default(), Tolerance::both(Duration::from_secs(300)));
+/// let elevenlabs = Tolerance::past(Duration::from_mins(30));
+/// # let _ = elevenlabs;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    past: Option<Duration>,
+    future: Option<Duration>,
+}
+
+impl Tolerance {
+    /// At most this long ago, and at most this far in the future.
+    pub fn both(time: Duration) -> Self {
+        Self { past: Some(time), future: Some(time) }
+    }
+
+    /// At most this long ago, and any time in the future.
+    pub fn past(time: Duration) -> Self {
+        Self { past: Some(time), future: None }
+    }
+
+    /// Any time. A request that somebody recorded can be sent again for ever.
+    pub fn unlimited() -> Self {
+        Self { past: None, future: None }
+    }
+
+    /// Judges the text of a timestamp that stands in `place`.
+    pub(super) fn check(
+        self,
+        text: &[u8],
+        unit: TimeUnit,
+        at: SystemTime,
+        place: &Place,
+    ) -> Result<(), SignatureError> {
+        let sent = parse(text).ok_or_else(|| place.malformed(unit.expected()))?;
+        let age = unit.ticks(at) - sent;
+        let exceeds =
+            |limit: Option<Duration>, age| limit.is_some_and(|limit| age > unit.of(limit));
+        if exceeds(self.past, age) {
+            Err(SignatureError::TooOld { place: place.clone() })
+        } else if exceeds(self.future, -age) {
+            Err(SignatureError::TooNew { place: place.clone() })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self::both(Duration::from_mins(5))
+    }
+}
+
+/// In what a timestamp counts since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimeUnit {
+    /// Seconds.
+    #[default]
+    Seconds,
+    /// Milliseconds.
+    Millis,
+}
+
+impl TimeUnit {
+    /// What a sender writes.
+    pub(super) fn write(self, at: SystemTime) -> Result<String, SignError> {
+        match self.ticks(at) {
+            ticks if ticks >= 0 => Ok(ticks.to_string()),
+            _ => Err(SignError::Time),
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Seconds => Self::Millis,
+            Self::Millis => Self::Seconds,
+        }
+    }
+
+    /// Whole ticks, as senders count them: 300.9 s after a timestamp are 300.
+    fn ticks(self, at: SystemTime) -> i128 {
+        match at.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => self.of(since),
+            Err(before) => -self.of(before.duration()),
+        }
+    }
+
+    fn of(self, time: Duration) -> i128 {
+        match self {
+            Self::Seconds => time.as_secs().into(),
+            Self::Millis => i128::try_from(time.as_millis()).unwrap_or(i128::MAX),
+        }
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Seconds => "a time in seconds since 1970",
+            Self::Millis => "a time in milliseconds since 1970",
+        }
+    }
+}
+
+/// Digits and nothing else: `str::parse` would take a sign.
+fn parse(text: &[u8]) -> Option<i128> {
+    if !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let ticks: u64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(ticks.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    const SENT: u64 = 1_614_265_330;
+
+    fn place() -> Place {
+        Place::Header(HeaderName::from_static("webhook-timestamp"))
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn check(tolerance: Tolerance, at: SystemTime) -> Result<(), SignatureError> {
+        tolerance.check(SENT.to_string().as_bytes(), TimeUnit::Seconds, at, &place())
+    }
+
+    #[test]
+    fn both_sides_are_tolerated_to_the_second() {
+        let tolerance = Tolerance::default();
+        let (old, new) = (
+            Err(SignatureError::TooOld { place: place() }),
+            Err(SignatureError::TooNew { place: place() }),
+        );
+        assert_eq!(check(tolerance, at(SENT + 300) + Duration::from_millis(999)), Ok(()));
+        assert_eq!(check(tolerance, at(SENT + 301)), old);
+        assert_eq!(check(tolerance, at(SENT - 300)), Ok(()));
+        assert_eq!(check(tolerance, at(SENT - 301)), new);
+    }
+
+    #[test]
+    fn one_side_can_be_open() {
+        let tolerance = Tolerance::past(Duration::from_mins(30));
+        assert_eq!(check(tolerance, at(0)), Ok(()));
+        assert_eq!(check(tolerance, at(SENT + 1800)), Ok(()));
+        assert!(check(tolerance, at(SENT + 1801)).is_err());
+        assert_eq!(check(Tolerance::unlimited(), at(2 * SENT)), Ok(()));
+    }
+
+    #[test]
+    fn milliseconds_are_counted_as_such() {
+        let check = |at| {
+            let sent = (SENT * 1000).to_string();
+            Tolerance::default().check(sent.as_bytes(), TimeUnit::Millis, at, &place())
+        };
+        assert_eq!(check(at(SENT + 300)), Ok(()));
+        assert!(check(at(SENT + 300) + Duration::from_millis(1)).is_err());
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "+1", "-1", "1.5", " 1", "1e9", "0x1", "99999999999999999999999999"] {
+            let checked =
+                Tolerance::unlimited().check(text.as_bytes(), TimeUnit::Seconds, at(1), &place());
+            assert!(matches!(checked, Err(SignatureError::Malformed { .. })), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The payloads of the market's providers, each read from a fixture of our own after what the provider publishes.
+
+#![allow(
+    clippy::float_cmp,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects by panicking"
+)]
+
+mod bad_input;
+mod documents;
+#[cfg(feature = "ed25519")]
+mod fal_signature;
+mod media;
+mod models;
+mod profiles;
+mod secrets;
+mod signature;
+mod signed;
+mod speech;
+#[path = "../provider_support/mod.rs"]
+mod support;
+mod thin;
+mod tokens;
+mod with_head;

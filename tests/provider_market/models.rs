@@ -1,0 +1,75 @@
+//! Models of any kind: jobs that a provider runs for whoever brings or chooses the model.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tower_inbox::provider::{Payload, baseten, deepinfra, replicate, runpod};
+
+use crate::support::{own, round_trip};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Caption {
+    caption: String,
+}
+
+#[test]
+fn the_end_of_a_prediction_has_a_key_that_no_earlier_state_has() {
+    let last = round_trip::<replicate::Prediction<Vec<String>>>(&own("replicate/succeeded.json"));
+    assert_eq!((last.key().to_string(), last.output.unwrap().len()), ("x4f2kd9s0hrm80c".into(), 2));
+    assert_eq!(last.other["model"], "acme/captions");
+    let early = round_trip::<replicate::Prediction>(&own("replicate/processing.json"));
+    assert_eq!(early.key().to_string(), "x4f2kd9s0hrm80c@processing");
+    assert_eq!(early.output, Some(serde_json::json!(["https://example.com/out-0.png"])));
+}
+
+#[test]
+fn an_unknown_status_of_a_prediction_is_kept_and_is_not_its_end() {
+    let body = Bytes::from_static(br#"{"id": "p", "status": "aborted", "output": null}"#);
+    let prediction = round_trip::<replicate::Prediction<u8>>(&body);
+    assert_eq!(prediction.status, replicate::Status::Other("aborted".into()));
+    assert_eq!(prediction.key().version(), Some("aborted"));
+}
+
+#[test]
+fn a_prediction_of_another_type_has_the_path_of_the_mistake() {
+    let body = own("replicate/succeeded.json");
+    let error = replicate::Prediction::<Vec<u8>>::decode(&body).unwrap_err();
+    assert_eq!(error.path(), "$.output[0]");
+}
+
+#[test]
+fn results_and_failures_of_baseten_come_back() {
+    let done = round_trip::<baseten::Completed<Caption>>(&own("baseten/completed.json"));
+    assert_eq!(done.data.as_ref().unwrap().caption, "a cat on an oven");
+    assert_eq!((done.key().to_string(), &done.other["attempt"]), ("9f0c".into(), &1.into()));
+    let failed = round_trip::<baseten::Completed<Caption>>(&own("baseten/failed.json"));
+    assert!(failed.data.is_none());
+    assert_eq!(failed.errors[0].code, "MODEL_PREDICT_ERROR");
+}
+
+#[test]
+fn jobs_of_runpod_are_read() {
+    let job = runpod::Job::<Value>::decode(&own("runpod/completed.json")).unwrap();
+    assert_eq!((job.key().to_string(), job.delay_time), ("c80ffee4-e1".into(), Some(2188)));
+    assert_eq!(job.other["workerId"], "w1");
+    let failed = round_trip::<runpod::Job>(&own("runpod/failed.json"));
+    assert_eq!((failed.status.as_str(), failed.error), ("FAILED", Some("out of memory".into())));
+    let waiting = Bytes::from_static(br#"{"id": "j", "status": "PAUSED"}"#);
+    assert_eq!(round_trip::<runpod::Job>(&waiting).key().to_string(), "j@PAUSED");
+}
+
+#[test]
+fn results_of_deepinfra_stand_beside_its_own_members() {
+    #[derive(Deserialize)]
+    struct Generated {
+        results: Vec<Value>,
+        num_tokens: u32,
+    }
+    let done = round_trip::<deepinfra::Completion>(&own("deepinfra/succeeded.json"));
+    let output: Generated = done.output().unwrap();
+    assert_eq!((output.results.len(), output.num_tokens), (1, 20));
+    assert_eq!(done.inference_status.other["tokens_generated"], 20);
+    assert_eq!(done.key().to_string(), "RfMW");
+    let failed = round_trip::<deepinfra::Completion>(&own("deepinfra/failed.json"));
+    assert!(failed.results.is_empty() && failed.output::<Generated>().is_err());
+}

@@ -1,0 +1,84 @@
+//! Signed deliveries, and what must hold of each: it is accepted, and nothing that differs.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, Request, request::Parts};
+use tower_inbox::{Secret, provider::Signs, signature::Scheme};
+
+/// A secret that signed nothing, in a form that every scheme takes.
+const OTHER: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A signed delivery: its body, when it was signed, and its headers.
+pub(crate) struct Signed {
+    pub(crate) body: &'static [u8],
+    pub(crate) at: u64,
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+}
+
+impl Signed {
+    pub(crate) fn at(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.at)
+    }
+
+    pub(crate) fn head(&self) -> Parts {
+        let request = Request::post("/a");
+        let add = |request: http::request::Builder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        self.headers.iter().fold(request, add).body(()).unwrap().into_parts().0
+    }
+
+    fn without(&self, name: &HeaderName) -> Parts {
+        let mut head = self.head();
+        head.headers.remove(name).unwrap();
+        head
+    }
+
+    fn with_twice(&self, name: &HeaderName) -> Parts {
+        let mut head = self.head();
+        let value = head.headers.get(name).unwrap().clone();
+        head.headers.append(name, value);
+        head
+    }
+
+    /// The scheme accepts this, and nothing that differs.
+    pub(crate) fn is_all_that_is_accepted_by(&self, scheme: &dyn Scheme, other: &dyn Scheme) {
+        let at = self.at();
+        scheme.check().unwrap();
+        scheme.verify(&self.head(), self.body, at).unwrap();
+        assert!(other.verify(&self.head(), self.body, at).is_err(), "another secret");
+        let spaced = [self.body, b" "].concat();
+        assert!(scheme.verify(&self.head(), &spaced, at).is_err(), "another body");
+        let names: HeaderMap = self.head().headers;
+        for name in names.keys() {
+            assert!(scheme.verify(&self.without(name), self.body, at).is_err(), "no {name}");
+            assert!(scheme.verify(&self.with_twice(name), self.body, at).is_err(), "twice {name}");
+        }
+    }
+
+    pub(crate) fn is_all_that_is_accepted_of<P: Signs>(&self, secret: &str) {
+        let scheme = |secret: &str| P::scheme(Secret::new(secret).into());
+        self.is_all_that_is_accepted_by(&scheme(secret), &scheme(OTHER));
+    }
+
+    /// Seconds before and after the signing within which it is accepted.
+    pub(crate) fn is_accepted_within<P: Signs>(
+        &self,
+        secret: &str,
+        before: Option<u64>,
+        after: u64,
+    ) {
+        let scheme = P::scheme(Secret::new(secret).into());
+        let accepted = |at: SystemTime| scheme.verify(&self.head(), self.body, at).is_ok();
+        let seconds = Duration::from_secs;
+        assert!(accepted(self.at() + seconds(after)));
+        assert!(!accepted(self.at() + seconds(after + 1)));
+        match before {
+            Some(before) => {
+                assert!(accepted(self.at() - seconds(before)));
+                assert!(!accepted(self.at() - seconds(before + 1)));
+            }
+            None => assert!(accepted(SystemTime::UNIX_EPOCH)),
+        }
+    }
+}
