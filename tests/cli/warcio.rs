@@ -19,7 +19,10 @@ from warcio.cli import main
 for call in json.loads(sys.argv[1]):
     out = io.TextIOWrapper(io.BytesIO(), encoding='utf-8')
     with contextlib.redirect_stdout(out):
-        status = main(call)
+        try:
+            status = main(call)
+        except SystemExit as end:
+            status = end.code
     out.flush()
     print(json.dumps({'status': status or 0, 'out': out.buffer.getvalue().hex()}))
 ";

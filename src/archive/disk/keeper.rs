@@ -141,6 +141,17 @@ impl Keeper {
         ids: &[DeliveryId],
         state: &mut State,
     ) -> Result<u64, Failure> {
+        let result = self.try_rewrite(name, (from, to), ids, state);
+        result.inspect_err(|_| replace::give_up(&*self.medium, &name.path(&self.dir, to)))
+    }
+
+    fn try_rewrite(
+        &self,
+        name: SegmentName,
+        (from, to): (Form, Form),
+        ids: &[DeliveryId],
+        state: &mut State,
+    ) -> Result<u64, Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
         let now = SystemTime::now();
         let drop: HashMap<_, _> = self.read(|index| {
@@ -149,9 +160,7 @@ impl Keeper {
         });
         let these = ids.iter().copied().collect();
         let keep_damage = ids.is_empty() || self.read(|index| index.others_in(name, &these));
-        let new = Rewrite { medium, dir, name, from, to, drop: &drop, keep_damage }
-            .run()
-            .inspect_err(|_| replace::give_up(medium, &name.path(dir, to)))?;
+        let new = Rewrite { medium, dir, name, from, to, drop: &drop, keep_damage }.run()?;
         if new.damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
             state.damaged.insert(name);
@@ -161,8 +170,7 @@ impl Keeper {
         // An index file of the old form must not be there with the new one.
         state.indexed.remove(&name);
         replace::remove(medium, dir, &name.index_path(dir))?;
-        self.take_place(name, &new, ids)
-            .inspect_err(|_| replace::give_up(medium, &name.path(dir, to)))?;
+        self.take_place(name, &new, ids)?;
         medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
         if from != to {
             replace::remove(medium, dir, &name.path(dir, from))?;
