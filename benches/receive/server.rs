@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -87,7 +87,7 @@ fn bare(files: Option<FileEach>) -> Router {
         let Ok(body) = axum::body::to_bytes(body, 32 << 20).await else {
             return StatusCode::BAD_REQUEST;
         };
-        if scheme.verify(&head, &body, std::time::SystemTime::now()).is_err() {
+        if scheme.verify(&head, &body, SystemTime::now()).is_err() {
             return StatusCode::UNAUTHORIZED;
         }
         if let Some(files) = &files {

@@ -6,6 +6,9 @@ const OUTCOMES_WAIT: Duration = Duration::from_millis(1);
 /// Shorter waits than this are not worth to fall asleep for.
 const SHORTEST: Duration = Duration::from_micros(50);
 
+/// Who has not come back after this long is busy with something else.
+const LONGEST: Duration = Duration::from_millis(1);
+
 /// What the last batch says about the next: how many deliveries to expect, and for how long.
 ///
 /// Those that were just told that theirs is durable often come back at once with the next. On a slow disk a group of
@@ -32,7 +35,8 @@ impl Pace {
 
     /// After a batch that took `took`, of which `told` deliveries are answered `now` while others wait already.
     pub(super) fn after(told: usize, waiting: usize, took: Duration, now: Instant) -> Self {
-        let patience = Some(took / 4).filter(|patience| *patience >= SHORTEST).unwrap_or_default();
+        let patience = (took / 4).min(LONGEST);
+        let patience = if patience < SHORTEST { Duration::ZERO } else { patience };
         Self { expected: told + waiting, until: now + patience }
     }
 
