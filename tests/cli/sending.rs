@@ -52,7 +52,7 @@ impl Server {
 
     async fn send(&self, path: &str, provider: &str, file: &str, more: &[&str]) -> Output {
         let url = format!("http://{}{path}", self.address);
-        let arguments = ["send", &url, "--provider", provider, "--secret", SECRET, file];
+        let arguments = ["send", &url, "--as", provider, "--secret", SECRET, file];
         run([&arguments[..], more].concat().into_iter().map(str::to_owned).collect()).await
     }
 
@@ -148,14 +148,14 @@ async fn it_says_what_it_cannot_do_without_the_secret() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let closed = format!("http://{closed}/?token=hunter2");
     for (arguments, wanted) in [
-        (vec!["https://localhost/", "--provider", "mindee", "--secret", "hunter2"], "proxy"),
-        (vec!["http://localhost/", "--provider", "acme", "--secret", "hunter2"], "baseten, bfl"),
-        (vec!["http://localhost/", "--provider", "mindee", "--secret", ""], "empty"),
-        (vec!["http://localhost/", "--provider", "mindee"], "INBOX_SECRET"),
-        (vec!["http://localhost/", "--secret", "hunter2"], "--provider mindee"),
-        (vec![&closed, "--provider", "mindee", "--secret", "hunter2"], "onnect"),
+        (vec!["https://localhost/", "--as", "mindee", "--secret", "hunter2"], "proxy"),
+        (vec!["http://localhost/", "--as", "acme", "--secret", "hunter2"], "baseten, bfl"),
+        (vec!["http://localhost/", "--as", "mindee", "--secret", ""], "empty"),
+        (vec!["http://localhost/", "--as", "mindee"], "INBOX_SECRET"),
+        (vec!["http://localhost/", "--secret", "hunter2"], "--as mindee"),
+        (vec![&closed, "--as", "mindee", "--secret", "hunter2"], "onnect"),
         (
-            vec![&closed, "--provider", "mindee", "--secret", "hunter2", "--repeat", "0"],
+            vec![&closed, "--as", "mindee", "--secret", "hunter2", "--repeat", "0"],
             "--repeat \"0\" is no number",
         ),
     ] {

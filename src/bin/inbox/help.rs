@@ -11,7 +11,7 @@ pub(crate) const COMMANDS: [(&str, &[&str], &str); 9] = [
         &["model", "outcome", "pending", "settled", "since", "before", "into", "dry-run"],
         EXPORT,
     ),
-    ("send", &["provider", "secret", "token-name", "repeat", "concurrency", "rate"], SEND),
+    ("send", &["as", "secret", "token-name", "repeat", "concurrency", "rate"], SEND),
     ("model", &["name"], MODEL),
 ];
 
@@ -120,13 +120,13 @@ Writes deliveries and their outcomes as one WARC file.
   --dry-run         only say how many that would be";
 
 const SEND: &str = "\
-inbox send URL --provider NAME --secret S [--repeat N] [--concurrency N] [--rate N] FILE
+inbox send URL --as NAME --secret S [--repeat N] [--concurrency N] [--rate N] FILE
 
 Signs the exact bytes of FILE (`-`: the standard input) as a provider does, and posts them. Prints
 status and body of the answer; with --repeat how often which status came, and how long it took.
 Ends with status 1 if an answer is not 2xx. Nothing else is asked, no redirect is followed.
 
-  --provider NAME   one of these
+  --as NAME         one of these
                       signed    baseten, bfl, elevenlabs, extend, gemini, llamacloud, mindee,
                                 mindee-v1, openai, reducto, replicate, rossum, standard, vlmrun
                       a header  assemblyai, deepgram, gladia, huggingface

@@ -86,7 +86,7 @@ impl Options {
             "into" => self.into = Some(arguments.value()?.into()),
             "pending" | "settled" => self.selection.flag(name),
             "secret" => self.secret = Some(Secret::new(arguments.value()?.as_encoded_bytes())),
-            "provider" | "token-name" | "repeat" | "concurrency" | "rate" | "name" => {
+            "as" | "token-name" | "repeat" | "concurrency" | "rate" | "name" => {
                 self.values.push((name.to_owned(), arguments.value()?.string()?));
             }
             _ => self.selection.option(name, &arguments.value()?.string()?)?,

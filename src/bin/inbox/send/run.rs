@@ -22,7 +22,7 @@ pub(crate) async fn run(options: Options) -> Done {
     let url = options.operand(0, "the URL")?.to_string_lossy();
     let url = client::url(&url)?;
     let file = options.operand(1, "the file")?;
-    let provider = options.value("provider").ok_or("who sends? Say --provider mindee")?;
+    let provider = options.value("as").ok_or("who sends? Say --as mindee")?;
     let scheme = sender::named(provider, options.value("token-name"), secret(&options)?)?;
     let load = options.value("repeat").map(|repeat| load(repeat, &options)).transpose()?;
     let client = Client::new(url, scheme, input::read(file)?);
