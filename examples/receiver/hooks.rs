@@ -9,7 +9,7 @@ use serde_json::Value;
 use tower_inbox::{
     Inference, Model,
     provider::{
-        ModelDraft, Payload, assemblyai, baseten, fal, foxyai,
+        ModelDraft, Payload, assemblyai, baseten, foxyai,
         mindee::{self, Fields},
         mindee_v1::{self, Prediction},
         replicate, standard,
@@ -17,7 +17,7 @@ use tower_inbox::{
     signature::{Scheme, SchemeError},
 };
 
-use crate::senders::Senders;
+use crate::{fal, senders::Senders};
 
 pub(crate) struct Hook {
     pub(crate) path: &'static str,
@@ -56,15 +56,11 @@ pub(crate) fn all(senders: Option<&Senders>) -> Vec<Hook> {
         hook("/hooks/baseten", baseten::completed::<Value>(), senders.map(Senders::baseten)),
         hook("/hooks/assemblyai", assemblyai::notice(), senders.map(Senders::assemblyai)),
     ];
-    let fal = senders.map(Senders::fal);
-    // Without fal's key nobody can be told from fal, and nothing of fal's is received.
-    if !matches!(fal, Some(None)) {
-        hooks.push(hook("/hooks/fal", fal::response::<Value>(), fal.flatten()));
-    }
+    hooks.extend(fal::hook(senders));
     hooks
 }
 
-fn hook<T>(path: &'static str, draft: ModelDraft<T>, scheme: Option<impl Scheme>) -> Hook
+pub(crate) fn hook<T>(path: &'static str, draft: ModelDraft<T>, scheme: Option<impl Scheme>) -> Hook
 where
     T: Payload + Serialize,
 {

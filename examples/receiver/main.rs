@@ -1,12 +1,13 @@
 //! A server to play with, and to test against from outside.
 //!
 //! ```text
-//! cargo run --example receiver --features axum,ed25519 -- --secret S
+//! cargo run --example receiver --features axum -- --secret S
 //! ```
 //!
 //! Its handlers answer the decoded inference in the provider's own form. Send it SIGTERM to stop it: what was begun is
 //! answered, archived and settled first.
 
+mod fal;
 mod hooks;
 mod options;
 mod senders;

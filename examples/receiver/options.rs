@@ -8,7 +8,7 @@ use lexopt::{
 };
 use tower_inbox::{Secret, signature::BodyForm};
 
-use crate::senders::{Senders, public_key};
+use crate::senders::Senders;
 
 const HELP: &str = "\
 Receives webhooks, archives them, and answers what it decoded.
@@ -98,7 +98,7 @@ impl Given {
         Ok(Some(Senders {
             secret: Secret::new(secret.as_encoded_bytes()),
             token: Secret::new(token.as_encoded_bytes()),
-            fal_key: self.fal_key.as_deref().map(public_key).transpose()?,
+            fal_key: self.fal_key.as_deref().map(str::parse).transpose()?,
             form: self.form,
         }))
     }

@@ -3,17 +3,17 @@
 use http::HeaderName;
 use tower_inbox::{
     Secret,
-    provider::{Signs, baseten::Baseten, fal, mindee, mindee_v1},
-    signature::{
-        BodyForm, Ed25519Key, Ed25519KeyError, Ed25519Template, HeaderToken, HmacBody, QueryToken,
-        StandardWebhooks,
-    },
+    provider::{Signs, baseten::Baseten, mindee, mindee_v1},
+    signature::{BodyForm, HeaderToken, HmacBody, QueryToken, StandardWebhooks},
 };
+
+use crate::fal;
 
 pub(crate) struct Senders {
     pub(crate) secret: Secret,
     pub(crate) token: Secret,
-    pub(crate) fal_key: Option<Ed25519Key>,
+    #[cfg_attr(not(feature = "ed25519"), expect(dead_code, reason = "only keys are asked for it"))]
+    pub(crate) fal_key: Option<fal::Key>,
     pub(crate) form: BodyForm,
 }
 
@@ -42,18 +42,4 @@ impl Senders {
     pub(crate) fn assemblyai(&self) -> HeaderToken {
         HeaderToken::new(HeaderName::from_static("x-webhook-secret"), self.token.clone())
     }
-
-    /// `None` where its key is not given.
-    pub(crate) fn fal(&self) -> Option<Ed25519Template> {
-        self.fal_key.clone().map(fal::signature)
-    }
-}
-
-/// A public key in hexadecimal or base64, or in base64 for URLs as it stands in a JWKS.
-pub(crate) fn public_key(text: &str) -> Result<Ed25519Key, Ed25519KeyError> {
-    if text.len() == 64 {
-        return Ed25519Key::public(&hex::decode(text).unwrap_or_default());
-    }
-    let base64 = text.replace('-', "+").replace('_', "/");
-    Ed25519Key::from_whpk(&format!("whpk_{base64}")).map_err(|_| Ed25519KeyError::Public)
 }
