@@ -89,7 +89,7 @@ impl Faults {
     pub(super) fn write(&self, wanted: usize) -> io::Result<usize> {
         let mut fault = self.fault();
         match &mut *fault {
-            None | Some(Fault::Unsynced) => Ok(wanted),
+            None | Some(Fault::Unsynced | Fault::Free { .. }) => Ok(wanted),
             Some(Fault::ReadOnly) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
             Some(Fault::Full { room: 0 }) if wanted > 0 => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Full { room }) => {

@@ -20,7 +20,7 @@ mod reopening;
 use std::path::{Path, PathBuf};
 
 use tower_inbox::{
-    archive::{Archive, Archived, DiskArchive, Query},
+    archive::{Archive, ArchiveError, Archived, DiskArchive, Query},
     delivery::Delivery,
     testing::Sample,
 };
@@ -42,6 +42,20 @@ async fn all_in(archive: DiskArchive) -> Vec<Archived> {
 async fn deliveries_in(path: &Path) -> Vec<Delivery> {
     let found = all_in(DiskArchive::open(path).await.unwrap()).await;
     found.into_iter().map(|archived| archived.delivery).collect()
+}
+
+/// What can still be read of an archive, and how many damages are reported.
+async fn readable_in(path: &Path) -> (Vec<Delivery>, usize) {
+    let archive = DiskArchive::open(path).await.unwrap();
+    let (mut entries, mut found, mut damages) = (archive.scan(Query::all()), Vec::new(), 0);
+    while let Some(entry) = entries.next().await {
+        match entry {
+            Ok(archived) => found.push(archived.delivery),
+            Err(ArchiveError::Damaged { .. }) => damages += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    (found, damages)
 }
 
 /// The segments of an archive, in the order of the log.

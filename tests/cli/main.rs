@@ -1,8 +1,12 @@
 //! The command `inbox`, as it is run.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
+#[expect(unreachable_pub, reason = "it is what the command writes, for a module of a library")]
+mod generated;
 mod looking;
+mod modelling;
 mod removing;
+mod sending;
 mod warcio;
 
 use std::{

@@ -11,6 +11,7 @@
 mod composition;
 mod crash;
 mod floors;
+mod hooks;
 mod process;
 mod receiver;
 mod refusals;

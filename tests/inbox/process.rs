@@ -2,9 +2,10 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -15,8 +16,10 @@ use hyper_util::{
     client::legacy::{Client, Error, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use tower_inbox::signature::Scheme;
 
-pub(crate) const SECRET: &str = "the receiver's secret";
+/// In base64, as Standard Webhooks show theirs; others use the text as it is.
+pub(crate) const SECRET: &str = "whsec_dGhlIHJlY2VpdmVyJ3Mgc2VjcmV0";
 pub(crate) const EXTRACTION: &str = "/hooks/mindee/extraction";
 pub(crate) const IMAGE_GROUP: &str = "/hooks/foxyai/image-group";
 
@@ -29,7 +32,12 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Starts a receiver on a free port, with [`SECRET`].
     pub(crate) fn start(archive: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(archive, arguments).spawn().unwrap();
+        Self::of(&mut command(archive, arguments))
+    }
+
+    /// Starts what [`command`] made.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
@@ -59,6 +67,21 @@ impl Receiver {
         self.post(EXTRACTION, &[("x-signature", &signature)], body).await
     }
 
+    /// Posts what a sender signs with `scheme` as of now.
+    pub(crate) async fn post_signed_by(
+        &self,
+        scheme: &dyn Scheme,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Incoming>, Error> {
+        let body = body.into();
+        let request = Request::post(format!("{}{path}", self.address)).body(()).unwrap();
+        let (mut head, ()) = request.into_parts();
+        let signature = scheme.signature("msg_1", &body, SystemTime::now()).unwrap();
+        signature.add_to(&mut head).unwrap();
+        self.client.request(Request::from_parts(head, Full::new(body))).await
+    }
+
     pub(crate) fn address(&self) -> &str {
         self.address.strip_prefix("http://").unwrap()
     }
@@ -72,6 +95,15 @@ impl Receiver {
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal("-TERM");
         self.child.wait().unwrap()
+    }
+
+    /// SIGTERM, and what it wrote to its piped stderr.
+    pub(crate) fn stop_and_read_errors(mut self) -> String {
+        let mut pipe = self.child.stderr.take().unwrap();
+        assert!(self.stop().success());
+        let mut errors = String::new();
+        pipe.read_to_string(&mut errors).unwrap();
+        errors
     }
 
     fn signal(&self, signal: &str) {

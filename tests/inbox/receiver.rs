@@ -3,8 +3,8 @@
 use std::{
     collections::HashMap,
     env, fs,
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -17,31 +17,10 @@ use tokio::{
 use tower_inbox::{DiskArchive, Outcome};
 
 use crate::{
+    hooks::{ALL, FAL_KEY, Hook, hooks},
     process::{EXTRACTION, IMAGE_GROUP, Receiver, command, signature},
     support::{answer, archived},
 };
-
-/// Payloads of providers, which are not part of this repository. `None`, with a note, where they are missing; but in CI
-/// that is a failure.
-fn real_payloads(folder: &str) -> Option<Vec<PathBuf>> {
-    let root = env::var_os("INBOX_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
-        PathBuf::from,
-    );
-    let Ok(found) = fs::read_dir(root.join(folder)) else {
-        assert!(env::var_os("CI").is_none(), "there are no payloads in {}", root.display());
-        eprintln!("not tested with real payloads: there is no {}", root.join(folder).display());
-        return None;
-    };
-    let files: Vec<_> = found.map(|file| file.unwrap().path()).collect();
-    assert!(!files.is_empty(), "{folder} is empty");
-    Some(files)
-}
-
-fn our_payloads() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mindee");
-    ["invoice.json", "failed.json"].map(|file| folder.join(file)).into()
-}
 
 /// Null and absent are the same, and 1 and 1.0 are.
 fn normal(value: Value) -> Value {
@@ -57,14 +36,16 @@ fn normal(value: Value) -> Value {
     }
 }
 
-async fn assert_comes_back(receiver: &Receiver, file: &Path) -> Vec<u8> {
+async fn assert_comes_back(receiver: &Receiver, hook: &Hook, file: &Path) -> Vec<u8> {
     let body = fs::read(file).unwrap();
-    let answer = answer(receiver.post_signed(body.clone()).await.unwrap()).await;
-    assert_eq!(answer.status, 200, "{}: {}", file.display(), answer.body);
+    let response = receiver.post_signed_by(&*hook.scheme, hook.path, body.clone()).await.unwrap();
+    let answer = answer(response).await;
+    let what = format!("{} at {}", file.display(), hook.path);
+    assert_eq!(answer.status, 200, "{what}: {}", answer.body);
     assert!(answer.headers.contains_key("inbox-delivery-id"));
     let original = normal(serde_json::from_slice(&body).unwrap());
     let returned = normal(serde_json::from_str(&answer.body).unwrap());
-    assert_eq!(returned, original, "{}", file.display());
+    assert_eq!(returned, original, "{what}");
     body
 }
 
@@ -94,14 +75,12 @@ fn read_by_warcio(directory: &Path) -> HashMap<String, String> {
 #[tokio::test]
 async fn payloads_come_back_equal_and_another_reader_finds_their_bytes() {
     let directory = tempfile::tempdir().unwrap();
-    let receiver = Receiver::start(directory.path(), &[]);
-    let mut files = our_payloads();
-    for folder in ["mindee/v2/extraction", "mindee/v2/webhook"] {
-        files.extend(real_payloads(folder).unwrap_or_default());
-    }
+    let receiver = Receiver::start(directory.path(), &ALL);
     let mut sent = Vec::new();
-    for file in &files {
-        sent.push(assert_comes_back(&receiver, file).await);
+    for hook in hooks() {
+        for file in &hook.files {
+            sent.push(assert_comes_back(&receiver, &hook, file).await);
+        }
     }
     assert!(receiver.stop().success());
 
@@ -117,6 +96,95 @@ async fn payloads_come_back_equal_and_another_reader_finds_their_bytes() {
             assert_eq!(by_warcio[&id], entry.delivery.digest().to_string());
         }
     }
+}
+
+/// An image has no fixture of its own: it is taken to be what stands in a group.
+#[tokio::test]
+async fn an_image_of_a_group_comes_back_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(directory.path(), &ALL);
+    let hooks = hooks();
+    let group = hooks.iter().find(|hook| hook.path == IMAGE_GROUP).unwrap();
+    let image = hooks.iter().find(|hook| hook.path == "/hooks/foxyai/image").unwrap();
+    let group: Value = serde_json::from_slice(&fs::read(&group.files[0]).unwrap()).unwrap();
+    let file = directory.path().join("image.json");
+    fs::write(&file, group["images"][0].to_string()).unwrap();
+    assert_comes_back(&receiver, image, &file).await;
+    assert!(receiver.stop().success());
+}
+
+#[tokio::test]
+async fn nothing_is_accepted_without_its_signature() {
+    let directory = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(directory.path(), &ALL);
+    let hooks = hooks();
+    for hook in &hooks {
+        assert_eq!(
+            receiver.post(hook.path, &[], "{}").await.unwrap().status(),
+            401,
+            "{}",
+            hook.path
+        );
+        let signed = hook.scheme.signature("msg_1", b"[]", std::time::SystemTime::now()).unwrap();
+        if signed.query().is_some() || hook.path == "/hooks/assemblyai" {
+            continue; // A token goes with any body.
+        }
+        let headers: Vec<_> = signed.headers().iter().collect();
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let response = receiver.post(hook.path, &headers, "{}").await.unwrap();
+        assert_eq!(response.status(), 401, "signed for another body at {}", hook.path);
+    }
+    assert!(receiver.stop().success());
+    let archive = DiskArchive::open(directory.path()).await.unwrap();
+    assert!(archived(&archive).await.is_empty());
+}
+
+#[tokio::test]
+async fn anything_is_accepted_everywhere_when_it_is_told_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(directory.path(), &["--unsigned"]);
+    for hook in hooks() {
+        let body = hook.files.first().map_or_else(
+            || br#"{"_id": "i", "status": "completed", "updatedAt": "2026"}"#.to_vec(),
+            |file| fs::read(file).unwrap(),
+        );
+        let response = receiver.post(hook.path, &[], body).await.unwrap();
+        assert_eq!(response.status(), 200, "{}", hook.path);
+    }
+    assert!(receiver.stop().success());
+}
+
+#[tokio::test]
+async fn a_path_without_a_secret_of_its_form_is_left_out_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = command(directory.path(), &["--secret", "not base64!"]);
+    let receiver = Receiver::of(command.stderr(Stdio::piped()));
+    for hook in hooks() {
+        let left_out = ["/hooks/standard", "/hooks/replicate", "/hooks/fal"].contains(&hook.path);
+        let status = receiver.post(hook.path, &[], "{}").await.unwrap().status();
+        assert_eq!(status, if left_out { 404 } else { 401 }, "{}", hook.path);
+    }
+    let errors = receiver.stop_and_read_errors();
+    assert!(errors.contains("/hooks/standard is left out"), "{errors}");
+    assert!(errors.contains("/hooks/replicate is left out"), "{errors}");
+    assert!(!errors.contains("not base64!"), "it shows the secret");
+}
+
+#[tokio::test]
+async fn the_key_of_fal_may_be_in_hexadecimal_or_base64() {
+    let hooks = hooks();
+    let fal = hooks.iter().find(|hook| hook.path == "/hooks/fal").unwrap();
+    let base64 = FAL_KEY.replace('_', "/") + "=";
+    let hex = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    for key in [&base64, hex] {
+        let directory = tempfile::tempdir().unwrap();
+        let receiver = Receiver::start(directory.path(), &["--fal-key", key]);
+        assert_comes_back(&receiver, fal, &fal.files[0]).await;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let output = command(directory.path(), &["--fal-key", "x"]).output().unwrap();
+    assert!(!output.status.success());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{
     failure::Failure,
     file_io::{read_full, write_all},
+    listing::UNFINISHED,
     medium::{Medium, MediumFile},
     name::SegmentName,
 };
@@ -53,7 +54,8 @@ fn rewrite(
     old: &dyn MediumFile,
     end: u64,
 ) -> Result<Box<dyn MediumFile>, Failure> {
-    let (open, new) = (name.open_path(dir), dir.join(format!("{name}.warc.new")));
+    let open = name.open_path(dir);
+    let new = dir.join(format!("{name}.warc.open{UNFINISHED}"));
     // An attempt before this one may have left it.
     drop(medium.remove(&new));
     let file = medium.create(&new).map_err(Failure::to("create", &new))?;

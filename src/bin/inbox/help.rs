@@ -1,5 +1,5 @@
 /// The commands, and the options that each has besides those of all.
-pub(crate) const COMMANDS: [(&str, &[&str], &str); 7] = [
+pub(crate) const COMMANDS: [(&str, &[&str], &str); 9] = [
     ("list", &["model", "outcome", "pending", "settled", "since", "before", "json"], LIST),
     ("show", &["body", "json"], SHOW),
     ("verify", &["json"], VERIFY),
@@ -11,11 +11,22 @@ pub(crate) const COMMANDS: [(&str, &[&str], &str); 7] = [
         &["model", "outcome", "pending", "settled", "since", "before", "into", "dry-run"],
         EXPORT,
     ),
+    ("send", &["as", "secret", "token-name", "repeat", "concurrency", "rate"], SEND),
+    ("model", &["name"], MODEL),
 ];
 
+/// How many words a command takes that are no ids of deliveries.
+pub(crate) fn operands(command: &str) -> usize {
+    match command {
+        "send" => 2,
+        "model" => 1,
+        _ => 0,
+    }
+}
+
 const ALL: &str = "\
-Looks after the archive of an inbox. All but `purge` and `erase` only read, also while a server
-writes to the archive; those two have the server do it.
+Looks after the archive of an inbox. `purge` and `erase` have a server that writes to the archive
+remove from it; the others only read it, also while a server writes.
 
   inbox list            what is in the archive, oldest first
   inbox show ID         one delivery; --body writes its exact bytes
@@ -24,13 +35,15 @@ writes to the archive; those two have the server do it.
   inbox purge --keep A  remove what is settled and older
   inbox erase ID        remove one delivery
   inbox export          write a selection as one WARC file
+  inbox send URL FILE   sign a payload as a provider does, and post it, once or often
+  inbox model FILE      write the Rust struct for a sample of a model of your own at Mindee
   inbox help COMMAND    more about one of them
 
   --archive DIR         the directory of the archive (INBOX_ARCHIVE, else ./inbox)
   --version
 
-Exit status: 0 if all is well, 1 if what was asked for is not there or is damaged, 2 if it could
-not be done.";
+Exit status: 0 if all is well, 1 if what was asked for is not there, is damaged or is refused, 2 if
+it could not be done.";
 
 const SELECTION: &str = "\
   --model NAME      only those for this model
@@ -105,6 +118,37 @@ Writes deliveries and their outcomes as one WARC file.
 
   --into FILE       the file to write, which must not be there; else to the standard output
   --dry-run         only say how many that would be";
+
+const SEND: &str = "\
+inbox send URL --as NAME --secret S [--repeat N] [--concurrency N] [--rate N] FILE
+
+Signs the exact bytes of FILE (`-`: the standard input) as a provider does, and posts them. Prints
+status and body of the answer; with --repeat how often which status came, and how long it took.
+Ends with status 1 if an answer is not 2xx. Nothing else is asked, no redirect is followed.
+
+  --as NAME         one of these
+                      signed    baseten, bfl, elevenlabs, extend, gemini, llamacloud, mindee,
+                                mindee-v1, openai, reducto, replicate, rossum, standard, vlmrun
+                      a header  assemblyai, deepgram, gladia, huggingface
+                      a query   deepinfra, foxyai, runpod
+  --secret S        the signing secret, or the token (or INBOX_SECRET, which no list of processes
+                    shows)
+  --token-name NAME the header or query parameter of a token, where you chose another
+  --repeat N        post so many times, each with a signature of its own; the bytes are the same,
+                    so that an inbox handles one and answers the others as repeats
+  --concurrency N   so many at a time (1)
+  --rate N          at most so many a second
+
+An answer is waited for 30 seconds. The URL is one with http://";
+
+const MODEL: &str = "\
+inbox model [--name NAME] FILE
+
+Writes a Rust struct for the fields of a model of your own at Mindee. FILE (`-`: the standard input)
+is a whole payload as Mindee posts it, the fuller the better: a field that is null or a list that is
+empty does not tell its type, and says so in a comment.
+
+  --name NAME       the name of the struct (Extracted)";
 
 /// The help of a command; of all without one, or where there is no such.
 pub(crate) fn of(command: &str) -> String {

@@ -1,16 +1,21 @@
-//! The command `inbox`: looks into a disk archive, checks it, and removes from it.
+//! The command `inbox`: looks into a disk archive, checks it, and removes from it; posts signed payloads, and writes
+//! structs for models.
 //!
-//! Exit status: 0 if all is well, 1 if what was asked for is not there or is damaged, 2 if the command could not be done.
+//! Exit status: 0 if all is well, 1 if what was asked for is not there, is damaged or is refused, 2 if the command could
+//! not be done.
 
 mod erase;
 mod export;
 mod help;
+mod input;
 mod list;
+mod model;
 mod options;
 mod output;
 mod purge;
 mod removal;
 mod selection;
+mod send;
 mod show;
 mod stats;
 mod time;
@@ -37,7 +42,7 @@ fn main() -> ExitCode {
 
 fn run() -> Done {
     let options = Options::parse(lexopt::Parser::from_env())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match options.command.as_str() {
             "list" => list::run(options).await,
@@ -47,6 +52,8 @@ fn run() -> Done {
             "purge" => purge::run(options).await,
             "erase" => erase::run(options).await,
             "export" => export::run(options).await,
+            "send" => send::run(options).await,
+            "model" => model::run(&options),
             "version" => output::line(&format!("inbox {}", env!("CARGO_PKG_VERSION"))),
             _ => output::line(&help::of(&options.about)),
         }

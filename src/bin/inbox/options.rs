@@ -1,10 +1,15 @@
-use std::{env, error::Error, ffi::OsString, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 use lexopt::{
     Arg::{Long, Short, Value},
     ValueExt,
 };
-use tower_inbox::DeliveryId;
+use tower_inbox::{DeliveryId, Secret};
 
 use crate::{help, selection::Selection};
 
@@ -20,6 +25,11 @@ pub(crate) struct Options {
     /// The options without a value.
     flags: Vec<String>,
     pub(crate) into: Option<PathBuf>,
+    /// What the command is about, if it is no delivery: a URL, a file.
+    operands: Vec<OsString>,
+    /// The options with a value that only one command knows.
+    values: Vec<(String, String)>,
+    pub(crate) secret: Option<Secret>,
 }
 
 impl Options {
@@ -47,6 +57,10 @@ impl Options {
     }
 
     fn word(&mut self, word: OsString) -> Result<(), Box<dyn Error>> {
+        if self.operands.len() < help::operands(&self.command) {
+            self.operands.push(word);
+            return Ok(());
+        }
         let known = |word: &str| help::COMMANDS.iter().any(|(name, ..)| *name == word);
         let word = word.string()?;
         match self.command.as_str() {
@@ -71,6 +85,10 @@ impl Options {
             "json" | "body" | "dry-run" | "unsettled-too" => self.flags.push(name.to_owned()),
             "into" => self.into = Some(arguments.value()?.into()),
             "pending" | "settled" => self.selection.flag(name),
+            "secret" => self.secret = Some(Secret::new(arguments.value()?.as_encoded_bytes())),
+            "as" | "token-name" | "repeat" | "concurrency" | "rate" | "name" => {
+                self.values.push((name.to_owned(), arguments.value()?.string()?));
+            }
             _ => self.selection.option(name, &arguments.value()?.string()?)?,
         }
         Ok(())
@@ -79,6 +97,18 @@ impl Options {
     /// Whether this option is there.
     pub(crate) fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|known| known == flag)
+    }
+
+    /// The value of an option; the last one, if it is there several times.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.values.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What stands at this place behind the command.
+    pub(crate) fn operand(&self, place: usize, what: &str) -> Result<&OsStr, Box<dyn Error>> {
+        let command = &self.command;
+        let operand = self.operands.get(place).map(OsString::as_os_str);
+        operand.ok_or_else(|| format!("{what} is missing: see inbox help {command}").into())
     }
 
     /// The delivery that the command is about.

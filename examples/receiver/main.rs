@@ -1,0 +1,57 @@
+//! A server to play with, and to test against from outside.
+//!
+//! ```text
+//! cargo run --example receiver --features axum,ed25519 -- --secret S
+//! ```
+//!
+//! Its handlers answer the decoded inference in the provider's own form. Send it SIGTERM to stop it: what was begun is
+//! answered, archived and settled first.
+
+mod hooks;
+mod options;
+mod senders;
+
+use std::error::Error;
+
+use axum::Router;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tower_inbox::{DiskArchive, Inbox};
+use tracing_subscriber::EnvFilter;
+
+use options::Options;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse()?;
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_writer(std::io::stderr)
+        .init();
+
+    let mut inbox = Inbox::builder(DiskArchive::open(&options.archive).await?).claim("/hooks");
+    let mut app = Router::new();
+    for hook in hooks::all(options.senders.as_ref()) {
+        if let Some(reason) = hook.cannot_read_its_secret() {
+            eprintln!("{} is left out: {reason}", hook.path);
+            continue;
+        }
+        inbox = inbox.model(hook.path, hook.model);
+        app = app.route(hook.path, hook.handler);
+    }
+    let inbox = inbox.build()?;
+    let app = app.layer(inbox.layer());
+
+    let mut stop = signal(SignalKind::terminate())?;
+    let listener = TcpListener::bind(&options.listen).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(async move {
+            stop.recv().await;
+        })
+        .await?;
+    inbox.settled().await;
+    Ok(())
+}

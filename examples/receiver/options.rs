@@ -1,0 +1,105 @@
+//! The command line.
+
+use std::{env, error::Error, ffi::OsString, path::PathBuf};
+
+use lexopt::{
+    Arg::{Long, Short},
+    Parser, ValueExt,
+};
+use tower_inbox::{Secret, signature::BodyForm};
+
+use crate::senders::{Senders, public_key};
+
+const HELP: &str = "\
+Receives webhooks, archives them, and answers what it decoded.
+
+  --listen ADDRESS       where to listen (127.0.0.1:3000; port 0 takes a free one)
+  --archive DIR          where to keep deliveries (./inbox)
+  --secret S             the secret of all who sign with one (or INBOX_SECRET); for Standard Webhooks and
+                         Replicate in base64, with or without whsec_, else their paths are left out
+  --token T              the token of all who do not sign (the secret, if not given)
+  --fal-key KEY          fal's public key, the `x` in its JWKS, or in base64 or hexadecimal; without it
+                         fal's path is left out
+  --without-line-breaks  also accept Mindee's signatures over the body without CR and LF
+  --unsigned             accept whatever is posted, from anybody
+
+  POST /hooks/...                 proved by
+  mindee/extraction               X-Signature
+  mindee/classification           X-Signature
+  mindee/crop                     X-Signature
+  mindee/split                    X-Signature
+  mindee/ocr                      X-Signature
+  mindee-v1                       X-Mindee-Hmac-Signature
+  foxyai/image-group?token=T      the token
+  foxyai/image?token=T            the token
+  standard                        webhook-signature
+  replicate                       webhook-signature
+  baseten                         X-BASETEN-SIGNATURE
+  assemblyai                      the token in X-Webhook-Secret
+  fal                             X-Fal-Webhook-Signature
+
+What is logged is set by RUST_LOG (info).";
+
+pub(crate) struct Options {
+    pub(crate) listen: String,
+    pub(crate) archive: PathBuf,
+    /// `None` accepts whatever is posted.
+    pub(crate) senders: Option<Senders>,
+}
+
+/// What the command line says of senders, before it is known whether it is enough.
+struct Given {
+    secret: Option<OsString>,
+    token: Option<OsString>,
+    fal_key: Option<String>,
+    form: BodyForm,
+    unsigned: bool,
+}
+
+impl Options {
+    pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
+        let (mut listen, mut archive) = ("127.0.0.1:3000".to_owned(), PathBuf::from("inbox"));
+        let mut given = Given::by_environment();
+        let mut arguments = Parser::from_env();
+        while let Some(argument) = arguments.next()? {
+            match argument {
+                Long("listen") => listen = arguments.value()?.string()?,
+                Long("archive") => archive = arguments.value()?.into(),
+                Long("secret") => given.secret = Some(arguments.value()?),
+                Long("token") => given.token = Some(arguments.value()?),
+                Long("fal-key") => given.fal_key = Some(arguments.value()?.string()?),
+                Long("without-line-breaks") => given.form = BodyForm::RawOrWithoutLineBreaks,
+                Long("unsigned") => given.unsigned = true,
+                Long("help") | Short('h') => {
+                    println!("{HELP}");
+                    std::process::exit(0);
+                }
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(Self { listen, archive, senders: given.senders()? })
+    }
+}
+
+impl Given {
+    fn by_environment() -> Self {
+        let secret = env::var_os("INBOX_SECRET");
+        Self { secret, token: None, fal_key: None, form: BodyForm::Raw, unsigned: false }
+    }
+
+    fn senders(self) -> Result<Option<Senders>, Box<dyn Error>> {
+        if self.unsigned {
+            return Ok(None);
+        }
+        let secret = self.secret.ok_or(
+            "there is no secret: give --secret or INBOX_SECRET, or --unsigned to accept anything",
+        )?;
+        let token = self.token.unwrap_or_else(|| secret.clone());
+        Ok(Some(Senders {
+            secret: Secret::new(secret.as_encoded_bytes()),
+            token: Secret::new(token.as_encoded_bytes()),
+            fal_key: self.fal_key.as_deref().map(public_key).transpose()?,
+            form: self.form,
+        }))
+    }
+}

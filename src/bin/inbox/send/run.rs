@@ -1,0 +1,75 @@
+use std::{
+    env,
+    error::Error,
+    io::{self, Write},
+    num::NonZeroU32,
+    process::ExitCode,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tower_inbox::Secret;
+
+use super::{
+    client::{self, Client},
+    load::{self, Load},
+    sender,
+};
+use crate::{Done, input, options::Options};
+
+pub(crate) async fn run(options: Options) -> Done {
+    let url = options.operand(0, "the URL")?.to_string_lossy();
+    let url = client::url(&url)?;
+    let file = options.operand(1, "the file")?;
+    let provider = options.value("as").ok_or("who sends? Say --as mindee")?;
+    let scheme = sender::named(provider, options.value("token-name"), secret(&options)?)?;
+    let load = options.value("repeat").map(|repeat| load(repeat, &options)).transpose()?;
+    let client = Client::new(url, scheme, input::read(file)?);
+    match load {
+        None => one(&client).await,
+        Some(load) => many(client, load).await,
+    }
+}
+
+fn secret(options: &Options) -> Result<Secret, &'static str> {
+    let from_environment =
+        || env::var_os("INBOX_SECRET").map(|secret| Secret::new(secret.as_encoded_bytes()));
+    let secret = options.secret.clone().or_else(from_environment);
+    secret.ok_or("there is no secret: give --secret or INBOX_SECRET")
+}
+
+fn load(repeat: &str, options: &Options) -> Result<Load, String> {
+    let number = |name| options.value(name).map(|text| number(name, text)).transpose();
+    Ok(Load {
+        repeat: self::number("repeat", repeat)?,
+        concurrency: number("concurrency")?.unwrap_or(NonZeroU32::MIN),
+        rate: number("rate")?,
+    })
+}
+
+fn number(name: &str, text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("--{name} {text:?} is no number from 1 on"))
+}
+
+async fn one(client: &Client) -> Done {
+    let (status, body) = client.post().await.map_err(|error| -> Box<dyn Error> { error })?;
+    write_answer(&mut io::stdout().lock(), status, &body)?;
+    Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write_answer(out: &mut impl Write, status: StatusCode, body: &Bytes) -> io::Result<()> {
+    writeln!(out, "{status}")?;
+    out.write_all(body)?;
+    if !body.is_empty() && !body.ends_with(b"\n") {
+        writeln!(out)?;
+    }
+    out.flush()
+}
+
+async fn many(client: Client, load: Load) -> Done {
+    let start = Instant::now();
+    let tally = load::post_all(client, load).await?;
+    io::stdout().write_all(tally.page(start.elapsed()).as_bytes())?;
+    Ok(if tally.all_accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,169 @@
+use std::{convert::Infallible, net::SocketAddr, path::Path, process::Output, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use tokio::{net::TcpListener, time::Instant};
+use tower::{Layer, service_fn};
+use tower_inbox::{
+    Archive, Inbox, MemoryArchive, Secret,
+    archive::{Archived, Query},
+    layer::InboxBody,
+    provider::{foxyai, mindee, openai},
+};
+
+use super::inbox;
+
+const SECRET: &str = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0";
+
+struct Server {
+    address: SocketAddr,
+    archive: MemoryArchive,
+}
+
+impl Server {
+    /// An inbox that checks signatures. What is no hook is answered by the handler, too.
+    async fn start() -> Self {
+        let archive = MemoryArchive::new();
+        let inbox = Inbox::builder(archive.clone())
+            .model(
+                "/mindee",
+                mindee::extraction::<mindee::Fields>().signed_with(Secret::new(SECRET)),
+            )
+            .model("/foxyai", foxyai::image_group().token_in_query("ticket", Secret::new(SECRET)))
+            .model("/openai", openai::event().signed_with(Secret::new(SECRET)))
+            .build()
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = TowerToHyperService::new(inbox.layer().layer(service_fn(answer)));
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let connection =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+                tokio::spawn(connection);
+            }
+        });
+        Self { address, archive }
+    }
+
+    async fn send(&self, path: &str, provider: &str, file: &str, more: &[&str]) -> Output {
+        let url = format!("http://{}{path}", self.address);
+        let arguments = ["send", &url, "--as", provider, "--secret", SECRET, file];
+        run([&arguments[..], more].concat().into_iter().map(str::to_owned).collect()).await
+    }
+
+    async fn archived(&self) -> Vec<Archived> {
+        let (mut found, mut all) = (self.archive.scan(Query::all()), Vec::new());
+        while let Some(archived) = found.next().await {
+            all.push(archived.unwrap());
+        }
+        all
+    }
+}
+
+async fn run(arguments: Vec<String>) -> Output {
+    let run =
+        move || inbox(Path::new("/nowhere"), &arguments.iter().map(|a| &**a).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+async fn answer(
+    request: Request<InboxBody<Incoming>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let status = match request.uri().path() {
+        "/broken" => 500,
+        "/moved" => 307,
+        _ => 202,
+    };
+    let response = Response::builder().status(status).header("location", "/mindee");
+    Ok(response.body(Full::from("taken")).unwrap())
+}
+
+fn fixture(name: &str) -> String {
+    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_posts_the_exact_bytes_as_the_provider_would() {
+    let server = Server::start().await;
+    for (path, provider, file, more) in [
+        ("/mindee", "mindee", "mindee/invoice.json", &[][..]),
+        ("/foxyai", "foxyai", "foxyai/group_completed.json", &["--token-name", "ticket"]),
+        ("/openai", "openai", "openai/response_completed.json", &[]),
+    ] {
+        let file = fixture(file);
+        let output = server.send(path, provider, &file, more).await;
+        assert_eq!(printed(&output), "202 Accepted\ntaken\n", "{provider}: {output:?}");
+        assert_eq!(output.status.code(), Some(0));
+        let archived = server.archived().await;
+        assert_eq!(archived.last().unwrap().delivery.body(), &std::fs::read(file).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_ends_with_status_1_where_it_is_refused() {
+    let server = Server::start().await;
+    let file = fixture("mindee/invoice.json");
+    for (path, provider, status) in [
+        ("/mindee", "mindee-v1", "401 Unauthorized"),
+        ("/broken", "mindee", "500 Internal Server Error"),
+        ("/moved", "mindee", "307 Temporary Redirect"),
+    ] {
+        let output = server.send(path, provider, &file, &[]).await;
+        assert!(printed(&output).starts_with(status), "{output:?}");
+        assert_eq!(output.status.code(), Some(1), "{path}");
+        let output = server.send(path, provider, &file, &["--repeat", "2"]).await;
+        assert!(printed(&output).starts_with(&format!("           2  {status}\n")), "{output:?}");
+        assert_eq!(output.status.code(), Some(1), "{path}");
+    }
+    assert!(server.archived().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_posts_as_often_as_wanted_and_no_faster() {
+    let server = Server::start().await;
+    let file = fixture("mindee/invoice.json");
+    let begin = Instant::now();
+    let load = ["--repeat", "21", "--concurrency", "4", "--rate", "100"];
+    let output = server.send("/mindee", "mindee", &file, &load).await;
+    assert!(begin.elapsed() >= Duration::from_millis(200), "the last is due after 20 others");
+    assert!(printed(&output).starts_with("          21  202 Accepted\n"), "{output:?}");
+    assert!(printed(&output).ends_with("  seconds\n"));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!server.archived().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_says_what_it_cannot_do_without_the_secret() {
+    let file = fixture("mindee/invoice.json");
+    // Nobody listens there once it is dropped.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = format!("http://{closed}/?token=hunter2");
+    for (arguments, wanted) in [
+        (vec!["https://localhost/", "--as", "mindee", "--secret", "hunter2"], "proxy"),
+        (vec!["http://localhost/", "--as", "acme", "--secret", "hunter2"], "baseten, bfl"),
+        (vec!["http://localhost/", "--as", "mindee", "--secret", ""], "empty"),
+        (vec!["http://localhost/", "--as", "mindee"], "INBOX_SECRET"),
+        (vec!["http://localhost/", "--secret", "hunter2"], "--as mindee"),
+        (vec![&closed, "--as", "mindee", "--secret", "hunter2"], "onnect"),
+        (
+            vec![&closed, "--as", "mindee", "--secret", "hunter2", "--repeat", "0"],
+            "--repeat \"0\" is no number",
+        ),
+    ] {
+        let arguments = ["send"].into_iter().chain(arguments).chain([&*file]);
+        let output = run(arguments.map(str::to_owned).collect()).await;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains(wanted), "{wanted}: {errors}");
+        assert!(!errors.contains("hunter"), "{errors}");
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+    }
+}

@@ -1,0 +1,109 @@
+//! The paths of the example `receiver`, who may post there, and payloads for each.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use http::HeaderName;
+use tower_inbox::{
+    Secret,
+    provider::{Signs, baseten::Baseten, fal, mindee, mindee_v1},
+    signature::{Ed25519Key, HeaderToken, QueryToken, Scheme, StandardWebhooks},
+};
+
+use crate::process::{EXTRACTION, IMAGE_GROUP, SECRET};
+
+pub(crate) const TOKEN: &str = "t&t";
+
+/// RFC 8032, section 7.1, test 1; the public key is as a JWKS writes it.
+pub(crate) const FAL_KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+const FAL_PRIVATE: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+
+/// What the receiver has to be started with, so that it has all of its paths.
+pub(crate) const ALL: [&str; 4] = ["--token", TOKEN, "--fal-key", FAL_KEY];
+
+pub(crate) struct Hook {
+    pub(crate) path: &'static str,
+    pub(crate) scheme: Box<dyn Scheme>,
+    pub(crate) files: Vec<PathBuf>,
+}
+
+fn hook(path: &'static str, scheme: impl Scheme, files: Vec<PathBuf>) -> Hook {
+    assert!(files.iter().all(|file| file.exists()), "{files:?}");
+    Hook { path, scheme: Box::new(scheme), files }
+}
+
+pub(crate) fn hooks() -> Vec<Hook> {
+    let secret = || Secret::new(SECRET);
+    let mindee = || mindee::signature(secret());
+    let token = || QueryToken::new("token", Secret::new(TOKEN));
+    let standard = || StandardWebhooks::new(secret());
+    let header = HeaderName::from_static("x-webhook-secret");
+    let fal_key = Ed25519Key::private(&hex::decode(FAL_PRIVATE).unwrap()).unwrap();
+    vec![
+        hook(EXTRACTION, mindee(), mindee_v2("extraction", ours("mindee"))),
+        hook("/hooks/mindee/classification", mindee(), mindee_v2("classification", failed())),
+        hook("/hooks/mindee/crop", mindee(), mindee_v2("crop", failed())),
+        hook("/hooks/mindee/split", mindee(), mindee_v2("split", failed())),
+        hook("/hooks/mindee/ocr", mindee(), mindee_v2("ocr", failed())),
+        hook("/hooks/mindee-v1", mindee_v1::signature(secret()), real("mindee/v1")),
+        hook(IMAGE_GROUP, token(), ours("foxyai")),
+        hook("/hooks/foxyai/image", token(), Vec::new()),
+        hook("/hooks/standard", standard(), ours("standard")),
+        hook("/hooks/replicate", standard(), ours("replicate")),
+        hook("/hooks/baseten", Baseten::scheme(secret().into()), ours("baseten")),
+        hook("/hooks/assemblyai", HeaderToken::new(header, Secret::new(TOKEN)), ours("assemblyai")),
+        hook("/hooks/fal", fal::signature(fal_key), ours("fal")),
+    ]
+}
+
+/// What a product of Mindee V2 posts: its results, and what failed, which is the same for all.
+fn mindee_v2(product: &str, mut ours: Vec<PathBuf>) -> Vec<PathBuf> {
+    ours.extend(real(&format!("mindee/v2/{product}")));
+    ours.extend(real("mindee/v2/webhook"));
+    ours
+}
+
+fn ours(folder: &str) -> Vec<PathBuf> {
+    let files = json_files(&own_fixtures().join(folder)).unwrap();
+    assert!(!files.is_empty(), "{folder} is empty");
+    files
+}
+
+fn failed() -> Vec<PathBuf> {
+    vec![own_fixtures().join("mindee/failed.json")]
+}
+
+fn own_fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn real(folder: &str) -> Vec<PathBuf> {
+    real_payloads(folder).unwrap_or_default()
+}
+
+/// Payloads of providers, which are not part of this repository. `None`, with a note, where they are missing; but in CI
+/// that is a failure.
+fn real_payloads(folder: &str) -> Option<Vec<PathBuf>> {
+    let root = env::var_os("INBOX_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
+        PathBuf::from,
+    );
+    let Some(files) = json_files(&root.join(folder)) else {
+        assert!(env::var_os("CI").is_none(), "there are no payloads in {}", root.display());
+        eprintln!("not tested with real payloads: there is no {}", root.join(folder).display());
+        return None;
+    };
+    assert!(!files.is_empty(), "{folder} is empty");
+    Some(files)
+}
+
+/// In the order of their names; `None` where there is no such folder.
+fn json_files(folder: &Path) -> Option<Vec<PathBuf>> {
+    let files = fs::read_dir(folder).ok()?.map(|file| file.unwrap().path());
+    let json = files.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    let mut files: Vec<_> = json.collect();
+    files.sort();
+    Some(files)
+}
