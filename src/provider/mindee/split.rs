@@ -58,3 +58,15 @@ impl From<PageRange> for [u32; 2] {
         [range.first, range.last]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_begins_with_its_first_page() {
+        let range: PageRange = serde_json::from_str("[1,3]").unwrap();
+        assert_eq!((range.first, range.last), (1, 3));
+        assert_eq!(serde_json::to_string(&range).unwrap(), "[1,3]");
+    }
+}
