@@ -4,7 +4,8 @@
 //! cargo bench --features testing --bench open -- --mib 1024 --body 20000 --rounds 3
 //! ```
 //!
-//! All of it is in the page cache, so that the ratio is that of the work, not of the disk. Rounds alternate.
+//! Without `--cold` all of it is in the page cache, so that the ratio is that of the work, not of the disk. With it the
+//! files are dropped from the cache before each step, as after a start of the machine. Rounds alternate.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
 
 use std::{
@@ -21,23 +22,39 @@ struct Size {
     mib: usize,
     body: usize,
     rounds: usize,
+    cold: bool,
 }
 
 impl Size {
     fn parse() -> Self {
         // Without a word it is small: `cargo test --benches` runs it as well.
-        let mut size = Self { mib: 16, body: 20_000, rounds: 3 };
+        let mut size = Self { mib: 16, body: 20_000, rounds: 3, cold: false };
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next().unwrap() {
             match argument {
                 Long("mib") => size.mib = arguments.value().unwrap().parse().unwrap(),
                 Long("body") => size.body = arguments.value().unwrap().parse().unwrap(),
                 Long("rounds") => size.rounds = arguments.value().unwrap().parse().unwrap(),
+                Long("cold") => size.cold = true,
                 // Cargo's own, such as `--bench`.
                 _ => {}
             }
         }
         size
+    }
+}
+
+impl Size {
+    /// Drops the files from the page cache, where that is wanted.
+    fn prepare(&self, path: &Path) {
+        for file in fs::read_dir(path).unwrap().map(|file| file.unwrap().path()) {
+            if self.cold {
+                let file = File::open(file).unwrap();
+                file.sync_all().unwrap();
+                #[cfg(unix)]
+                rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+            }
+        }
     }
 }
 
@@ -53,12 +70,16 @@ async fn main() {
     let (mut read, mut plain, mut indexed) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..size.rounds {
         remove_indexes(dir.path());
+        size.prepare(dir.path());
         read.push(timed_reading(dir.path()));
+        size.prepare(dir.path());
         plain.push(timed_opening(dir.path()).await);
         let archive = builder(dir.path()).open().await.unwrap();
         archive.upkeep_now().await.unwrap();
         drop(archive);
+        size.prepare(dir.path());
         read.push(timed_reading(dir.path()));
+        size.prepare(dir.path());
         indexed.push(timed_opening(dir.path()).await);
     }
     let (read, plain, indexed) = (median(read), median(plain), median(indexed));
