@@ -136,9 +136,12 @@ async fn more_repeats_than_may_wait_are_answered_503() {
     let posts: Vec<_> =
         (0..70).map(|_| tokio::spawn(send(service.clone(), signed(caption("1"))))).collect();
     gate.begun().await;
-    while posts.iter().filter(|post| post.is_finished()).count() < 6 {
-        tokio::task::yield_now().await;
-    }
+    let refused = async {
+        while posts.iter().filter(|post| post.is_finished()).count() < 6 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.unwrap();
     gate.open.add_permits(1);
     let mut statuses = Vec::new();
     for post in posts {
