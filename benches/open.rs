@@ -103,7 +103,7 @@ async fn fill(path: &Path, size: &Size) {
             .collect();
         for (id, work) in work {
             let _ = work.await.unwrap();
-            drop(archive.settle(id, Outcome::Processed { status: 200 }));
+            drop(archive.settle(id, Outcome::processed(200)));
         }
     }
     // Sealed to the last, so that all of it can have index files.

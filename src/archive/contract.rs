@@ -1,7 +1,7 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
-use super::{ArchiveError, Entries, Query};
-use crate::delivery::{Delivery, DeliveryId, Outcome, Receipt};
+use super::{ArchiveError, Entries, Line, Query};
+use crate::delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, Receipt};
 
 /// What an archive is doing. The work begins with the call that gives it, and goes on if it is dropped.
 pub type Work<T> = Pin<Box<dyn Future<Output = Result<T, ArchiveError>> + Send>>;
@@ -50,6 +50,19 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// appended while the scan runs may be missing from it.
     fn scan(&self, query: Query) -> Entries;
 
+    /// What is known of all deliveries that [`scan`](Archive::scan) would find, in the same order, without reading
+    /// them: cheap enough to be asked again and again. Changes nothing.
+    fn ledger(&self, query: Query) -> Entries<Line>;
+
+    /// The latest delivery that was [processed](Outcome::Processed) as an inference with the
+    /// [key](InferenceDigest::has_key_of) of this one, and as which, also if it was removed; `None` where there is none.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the archive cannot be read.
+    fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>>;
+
     /// Removes heads and bodies of all deliveries that `query` selects, settled or not, and says of how many. On return
     /// they are gone for good, also after a crash.
     ///
@@ -83,6 +96,14 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn scan(&self, query: Query) -> Entries {
         (**self).scan(query)
+    }
+
+    fn ledger(&self, query: Query) -> Entries<Line> {
+        (**self).ledger(query)
+    }
+
+    fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
+        (**self).processed_as(inference)
     }
 
     fn remove(&self, query: Query) -> Work<u64> {

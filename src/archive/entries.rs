@@ -10,14 +10,15 @@ use tokio::sync::mpsc;
 
 use super::{ArchiveError, Archived};
 
-/// What a scan finds, one delivery after the other. A [`Stream`]; dropping it ends the scan.
+/// What a scan finds, one delivery after the other; of a ledger, one [`Line`](super::Line) after the other. A
+/// [`Stream`]; dropping it ends the scan.
 ///
 /// A damaged record is an error in its place, and the scan goes on behind it.
-pub struct Entries(mpsc::Receiver<Result<Archived, ArchiveError>>);
+pub struct Entries<T = Archived>(mpsc::Receiver<Result<T, ArchiveError>>);
 
-impl Entries {
+impl<T> Entries<T> {
     /// For archives: what is sent to the channel is what the scan finds.
-    pub fn from_channel(found: mpsc::Receiver<Result<Archived, ArchiveError>>) -> Self {
+    pub fn from_channel(found: mpsc::Receiver<Result<T, ArchiveError>>) -> Self {
         Self(found)
     }
 
@@ -30,20 +31,20 @@ impl Entries {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Option<Result<Archived, ArchiveError>> {
+    pub async fn next(&mut self) -> Option<Result<T, ArchiveError>> {
         poll_fn(|context| self.0.poll_recv(context)).await
     }
 }
 
-impl Stream for Entries {
-    type Item = Result<Archived, ArchiveError>;
+impl<T> Stream for Entries<T> {
+    type Item = Result<T, ArchiveError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_recv(context)
     }
 }
 
-impl fmt::Debug for Entries {
+impl<T> fmt::Debug for Entries<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entries").finish_non_exhaustive()
     }

@@ -7,8 +7,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Archive, ArchiveError, Archived, Entries, Query, Work};
-use crate::delivery::{Delivery, DeliveryId, Fingerprint, Outcome, Receipt};
+use super::{Archive, ArchiveError, Archived, Entries, Line, Query, Work};
+use crate::delivery::{Delivery, DeliveryId, Fingerprint, InferenceDigest, Outcome, Receipt};
 
 /// Keeps deliveries in memory: **nothing survives the process**. For tests and for measuring what a disk costs.
 ///
@@ -28,6 +28,8 @@ struct State {
     entries: Vec<Entry>,
     by_id: HashMap<DeliveryId, usize>,
     firsts: HashMap<Fingerprint, DeliveryId>,
+    /// By the key of an inference, what was last processed as it.
+    processed: HashMap<[u8; 16], DeliveryId>,
 }
 
 struct Entry {
@@ -72,8 +74,17 @@ impl State {
 
     fn settle(&mut self, id: DeliveryId, outcome: Outcome) -> Result<(), ArchiveError> {
         let place = self.by_id.get(&id).and_then(|place| self.entries.get_mut(*place));
-        place.ok_or(ArchiveError::Unknown { id })?.outcome = Some(outcome);
+        let entry = place.ok_or(ArchiveError::Unknown { id })?;
+        if let Outcome::Processed { inference: Some(inference), .. } = &outcome {
+            self.processed.insert(inference.key(), id);
+        }
+        entry.outcome = Some(outcome);
         Ok(())
+    }
+
+    fn processed_as(&self, inference: InferenceDigest) -> Option<(DeliveryId, Outcome)> {
+        let id = *self.processed.get(&inference.key())?;
+        Some((id, self.get(id)?.outcome.clone()?))
     }
 
     fn selected(&self, query: &Query) -> Vec<Archived> {
@@ -112,18 +123,33 @@ impl Archive for MemoryArchive {
     }
 
     fn scan(&self, query: Query) -> Entries {
-        let found = self.state().selected(&query);
-        let (sender, receiver) = mpsc::channel(found.len().max(1));
-        for archived in found {
-            // There is room for each, and the receiver is still here.
-            let _ = sender.try_send(Ok(archived));
-        }
-        Entries::from_channel(receiver)
+        entries(self.state().selected(&query))
+    }
+
+    fn ledger(&self, query: Query) -> Entries<Line> {
+        let lines = self.state().selected(&query).into_iter().map(|archived| {
+            let Archived { delivery, outcome } = archived;
+            Line::new(delivery.id(), delivery.model().clone(), delivery.received_at(), outcome)
+        });
+        entries(lines.collect())
+    }
+
+    fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
+        Box::pin(ready(Ok(self.state().processed_as(inference))))
     }
 
     fn remove(&self, query: Query) -> Work<u64> {
         Box::pin(ready(Ok(self.state().remove(&query))))
     }
+}
+
+fn entries<T>(found: Vec<T>) -> Entries<T> {
+    let (sender, receiver) = mpsc::channel(found.len().max(1));
+    for one in found {
+        // There is room for each, and the receiver is still here.
+        let _ = sender.try_send(Ok(one));
+    }
+    Entries::from_channel(receiver)
 }
 
 impl fmt::Display for MemoryArchive {

@@ -7,6 +7,7 @@ mod contract;
 mod disk;
 mod entries;
 mod error;
+mod line;
 mod memory;
 mod query;
 #[cfg(feature = "disk")]
@@ -19,6 +20,7 @@ pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
 pub(crate) use disk::{Medium, MediumFile, RealDisk};
 pub use entries::Entries;
 pub use error::ArchiveError;
+pub use line::Line;
 pub use memory::MemoryArchive;
 pub use query::Query;
 #[cfg(feature = "disk")]

@@ -27,6 +27,7 @@ pub(super) enum Wanted {
     #[default]
     Any,
     Pending,
+    Unsettled,
     Settled,
     Outcome(OutcomeKind),
 }
@@ -61,19 +62,28 @@ impl Query {
         self
     }
 
-    /// Only those whose latest outcome is of this kind.
+    /// Only those whose latest outcome is of this kind. Those without an outcome are pending.
     pub fn outcome(mut self, kind: OutcomeKind) -> Self {
-        self.outcome = Wanted::Outcome(kind);
+        self.outcome = match kind {
+            OutcomeKind::Pending => Wanted::Pending,
+            kind => Wanted::Outcome(kind),
+        };
         self
     }
 
-    /// Only those that have no outcome yet.
+    /// Only those that wait for their handler, or whose handler is at work.
     pub fn pending(mut self) -> Self {
         self.outcome = Wanted::Pending;
         self
     }
 
-    /// Only those that are done with: their latest outcome is another than failed, which will be tried again.
+    /// Only those that are not done with: pending, or failed, which will be tried again.
+    pub fn unsettled(mut self) -> Self {
+        self.outcome = Wanted::Unsettled;
+        self
+    }
+
+    /// Only those that are done with: neither pending nor failed, which will be tried again.
     pub fn settled(mut self) -> Self {
         self.outcome = Wanted::Settled;
         self
@@ -88,11 +98,13 @@ impl Query {
 
     /// Whether a delivery with this latest outcome can be one of the selected.
     pub fn selects_outcome(&self, outcome: Option<&Outcome>) -> bool {
+        let kind = outcome.map_or(OutcomeKind::Pending, Outcome::kind);
         match self.outcome {
             Wanted::Any => true,
-            Wanted::Pending => outcome.is_none(),
-            Wanted::Settled => outcome.is_some_and(|outcome| outcome.kind() != OutcomeKind::Failed),
-            Wanted::Outcome(kind) => outcome.is_some_and(|outcome| outcome.kind() == kind),
+            Wanted::Pending => kind == OutcomeKind::Pending,
+            Wanted::Unsettled => !outcome.is_some_and(Outcome::is_settled),
+            Wanted::Settled => outcome.is_some_and(Outcome::is_settled),
+            Wanted::Outcome(wanted) => kind == wanted,
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) fn print(query: &Query) -> String {
     let outcome = match outcome {
         Wanted::Any => None,
         Wanted::Pending => Some("pending"),
+        Wanted::Unsettled => Some("unsettled"),
         Wanted::Settled => Some("settled"),
         Wanted::Outcome(kind) => Some(kind.as_str()),
     };
@@ -47,6 +48,7 @@ pub(super) fn parse(text: &str) -> Option<Query> {
             ("since", time) => query.since(parse_nanos(time)?),
             ("before", time) => query.before(parse_nanos(time)?),
             ("outcome", "pending") => query.pending(),
+            ("outcome", "unsettled") => query.unsettled(),
             ("outcome", "settled") => query.settled(),
             ("outcome", kind) => query.outcome(kind.parse().ok()?),
             _ => return None,
@@ -76,9 +78,13 @@ mod tests {
         let time = SystemTime::UNIX_EPOCH + Duration::new(7, 8);
         let whole = Query::all().id(DeliveryId::new()).model("/m".parse().unwrap());
         let whole = whole.since(time).before(time).settled();
-        for query in
-            [Query::all(), Query::all().pending(), Query::all().outcome(OutcomeKind::Dead), whole]
-        {
+        for query in [
+            Query::all(),
+            Query::all().pending(),
+            Query::all().unsettled(),
+            Query::all().outcome(OutcomeKind::Dead),
+            whole,
+        ] {
             assert_eq!(format!("{:?}", parse(&print(&query)).unwrap()), format!("{query:?}"));
         }
     }

@@ -1,6 +1,6 @@
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use super::DeliveryId;
+use super::{DeliveryId, InferenceDigest, OutcomeKind};
 
 /// The longest reason that is kept, in bytes.
 const LONGEST_REASON: usize = 512;
@@ -12,7 +12,7 @@ const LONGEST_REASON: usize = 512;
 /// ```
 /// use tower_inbox::Outcome;
 ///
-/// let outcome = Outcome::Processed { status: 200 };
+/// let outcome = Outcome::processed(200);
 /// assert_eq!(outcome.to_string(), "processed 200");
 /// assert_eq!("processed 200".parse::<Outcome>()?, outcome);
 /// # Ok::<(), tower_inbox::delivery::ParseOutcomeError>(())
@@ -20,13 +20,27 @@ const LONGEST_REASON: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
+    /// Not settled: it waits for its handler, or its handler is at work. So is every delivery without an outcome; this
+    /// one was begun before, or given back.
+    Pending {
+        /// How often its handler was begun.
+        attempts: u32,
+        /// How often in a row the process ended while its handler was at work.
+        crashes: u32,
+        /// Whether its handler is at work. Found so at the start, the process ended meanwhile.
+        running: bool,
+    },
     /// The handler took it. It is not run again.
     Processed {
         /// The status that the handler answered, and that a repeat is answered with.
         status: u16,
+        /// Which inference it was, by which it is known again in another delivery.
+        inference: Option<InferenceDigest>,
     },
     /// The handler did not take it this time. It will be tried again.
     Failed {
+        /// How often its handler was begun.
+        attempts: u32,
         /// Why, in a few words; never a part of the body.
         reason: String,
     },
@@ -51,6 +65,7 @@ impl Outcome {
     /// Which of the outcomes this is, without its details.
     pub fn kind(&self) -> OutcomeKind {
         match self {
+            Self::Pending { .. } => OutcomeKind::Pending,
             Self::Processed { .. } => OutcomeKind::Processed,
             Self::Failed { .. } => OutcomeKind::Failed,
             Self::Dead { .. } => OutcomeKind::Dead,
@@ -59,9 +74,24 @@ impl Outcome {
         }
     }
 
-    /// Failed, for a reason that is cut to one line of at most 512 bytes.
+    /// Whether the delivery is done with: neither pending nor failed, which will be tried again.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self.kind(), OutcomeKind::Pending | OutcomeKind::Failed)
+    }
+
+    /// Processed, and answered with this status.
+    pub fn processed(status: u16) -> Self {
+        Self::Processed { status, inference: None }
+    }
+
+    /// Failed at the first attempt, for a reason that is cut to one line of at most 512 bytes.
     pub fn failed(reason: impl fmt::Display) -> Self {
-        Self::Failed { reason: one_line(&reason) }
+        Self::failed_at(1, reason)
+    }
+
+    /// Failed after so many attempts, for a reason that is cut to one line of at most 512 bytes.
+    pub fn failed_at(attempts: u32, reason: impl fmt::Display) -> Self {
+        Self::Failed { attempts, reason: one_line(&reason) }
     }
 
     /// Dead, for a reason that is cut to one line of at most 512 bytes.
@@ -82,117 +112,23 @@ fn one_line(reason: &impl fmt::Display) -> String {
     line.trim().to_owned()
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind();
-        match self {
-            Self::Processed { status } => write!(f, "{kind} {status}"),
-            Self::Failed { reason } | Self::Dead { reason } | Self::Undecodable { reason } => {
-                write!(f, "{kind} {reason}")
-            }
-            Self::Repeat { of } => write!(f, "{kind} {of}"),
-        }
-    }
-}
-
-impl FromStr for Outcome {
-    type Err = ParseOutcomeError;
-
-    fn from_str(line: &str) -> Result<Self, Self::Err> {
-        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
-        match kind.parse()? {
-            OutcomeKind::Processed => rest.parse().ok().map(|status| Self::Processed { status }),
-            OutcomeKind::Failed => Some(Self::failed(rest)),
-            OutcomeKind::Dead => Some(Self::dead(rest)),
-            OutcomeKind::Undecodable => Some(Self::undecodable(rest)),
-            OutcomeKind::Repeat => rest.parse().ok().map(|of| Self::Repeat { of }),
-        }
-        .ok_or(ParseOutcomeError(()))
-    }
-}
-
-/// An outcome without its details, for queries and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OutcomeKind {
-    /// See [`Outcome::Processed`].
-    Processed,
-    /// See [`Outcome::Failed`].
-    Failed,
-    /// See [`Outcome::Dead`].
-    Dead,
-    /// See [`Outcome::Undecodable`].
-    Undecodable,
-    /// See [`Outcome::Repeat`].
-    Repeat,
-}
-
-impl OutcomeKind {
-    /// The word for it, as in archives, logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Processed => "processed",
-            Self::Failed => "failed",
-            Self::Dead => "dead",
-            Self::Undecodable => "undecodable",
-            Self::Repeat => "repeat",
-        }
-    }
-}
-
-impl fmt::Display for OutcomeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for OutcomeKind {
-    type Err = ParseOutcomeError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        [Self::Processed, Self::Failed, Self::Dead, Self::Undecodable, Self::Repeat]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
-            .ok_or(ParseOutcomeError(()))
-    }
-}
-
-/// A text that is not an outcome.
-#[derive(Debug, thiserror::Error)]
-#[error("this is not an outcome: it begins with processed, failed, dead, undecodable or repeat")]
-pub struct ParseOutcomeError(());
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_outcome_reads_back() {
-        for outcome in [
-            Outcome::Processed { status: 204 },
-            Outcome::failed("the handler answered 500"),
-            Outcome::dead("the handler answered 404"),
-            Outcome::undecodable("$.inference.id is missing"),
-            Outcome::failed(""),
-            Outcome::Repeat { of: DeliveryId::new() },
-        ] {
-            assert_eq!(outcome.to_string().parse::<Outcome>().unwrap(), outcome);
-        }
-    }
-
-    #[test]
     fn a_reason_is_one_short_line() {
-        let Outcome::Failed { reason } = Outcome::failed(format!("a\r\nb{}", "é".repeat(512)))
-        else {
+        let reason = format!("a\r\nb{}", "é".repeat(512));
+        let Outcome::Failed { reason, .. } = Outcome::failed(reason) else {
             panic!("not failed");
         };
         assert!(reason.starts_with("a  b") && reason.len() <= 512);
     }
 
     #[test]
-    fn other_lines_are_refused() {
-        for line in ["", "processed", "processed ok", "repeat x", "lost 1"] {
-            assert!(line.parse::<Outcome>().is_err(), "{line:?}");
-        }
+    fn what_will_be_tried_is_not_settled() {
+        let pending = Outcome::Pending { attempts: 1, crashes: 0, running: true };
+        assert!(!pending.is_settled() && !Outcome::failed("x").is_settled());
+        assert!(Outcome::processed(200).is_settled() && Outcome::dead("x").is_settled());
     }
 }

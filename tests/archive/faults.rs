@@ -42,7 +42,7 @@ async fn work_through(disk: &FaultyDisk, path: &std::path::Path) -> Vec<Delivery
                 Ok(_) => acknowledged.push(delivery.clone()),
                 Err(_) => failures += 1,
             }
-            match archive.settle(delivery.id(), Outcome::Processed { status: 200 }).await {
+            match archive.settle(delivery.id(), Outcome::processed(200)).await {
                 Ok(()) | Err(ArchiveError::Unknown { .. }) => {}
                 Err(_) => failures += 1,
             }

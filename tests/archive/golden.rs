@@ -39,7 +39,7 @@ fn deliveries() -> Vec<Delivery> {
 
 fn outcomes() -> [Option<Outcome>; 5] {
     [
-        Some(Outcome::Processed { status: 204 }),
+        Some(Outcome::processed(204)),
         Some(Outcome::dead("the handler answered 404")),
         Some(Outcome::undecodable("$.inference.id is missing")),
         Some(Outcome::Repeat { of: id(0) }),

@@ -23,7 +23,7 @@ async fn a_reader_sees_what_was_there_and_changes_nothing() {
 
     let reading = DiskArchive::read_only(dir.path()).await.unwrap();
     let id = all[0].id();
-    let processed = Outcome::Processed { status: 200 };
+    let processed = Outcome::processed(200);
     assert!(matches!(reading.settle(id, processed).await, Err(ArchiveError::ReadOnly { .. })));
     let refused = reading.append(delivery("/m", b"new")).await;
     assert!(matches!(refused, Err(ArchiveError::ReadOnly { .. })));

@@ -19,7 +19,7 @@ async fn filled(archive: &DiskArchive) -> Vec<Delivery> {
     for number in 0..12 {
         let one = delivery("/m", format!("the body of number {number}").as_bytes());
         let _ = archive.append(one.clone()).await.unwrap();
-        archive.settle(one.id(), Outcome::Processed { status: 200 }).await.unwrap();
+        archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
         kept.push(one);
     }
     kept
@@ -43,7 +43,7 @@ async fn assert_left(archive: &DiskArchive, all: &[Delivery], gone: &[usize]) {
         let found = archive.get(one.id()).await.unwrap().map(|archived| archived.delivery);
         assert_eq!(found.as_ref(), Some(one).filter(|_| !gone.contains(&at)), "number {at}");
         let outcome = archive.outcome(one.id()).await.unwrap();
-        assert_eq!(outcome, Some(Outcome::Processed { status: 200 }), "number {at}");
+        assert_eq!(outcome, Some(Outcome::processed(200)), "number {at}");
         let again = archive.append(delivery("/m", one.body())).await.unwrap();
         assert_eq!(again, Receipt::repeat(one.id()), "number {at}");
     }
@@ -130,7 +130,7 @@ async fn above_its_size_the_oldest_go_first() {
     for number in 0_u8..10 {
         let one = delivery("/m", &[number; 10_000]);
         let _ = archive.append(one.clone()).await.unwrap();
-        archive.settle(one.id(), Outcome::Processed { status: 200 }).await.unwrap();
+        archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
         all.push(one);
     }
     archive.upkeep_now().await.unwrap();

@@ -17,7 +17,7 @@ async fn what_was_archived_is_there_when_the_archive_is_opened_again() {
         assert_eq!(archive.append(one.clone()).await.unwrap(), Receipt::fresh(one.id()));
     }
     archive.settle(a.id(), Outcome::failed("once")).await.unwrap();
-    archive.settle(a.id(), Outcome::Processed { status: 201 }).await.unwrap();
+    archive.settle(a.id(), Outcome::processed(201)).await.unwrap();
     drop(archive);
 
     let archive = DiskArchive::open(&path).await.unwrap();
@@ -25,7 +25,7 @@ async fn what_was_archived_is_there_when_the_archive_is_opened_again() {
     assert_eq!(again, Receipt::repeat(a.id()));
     let found = all_in(archive).await;
     assert_eq!(found.iter().map(|one| &one.delivery).collect::<Vec<_>>(), [&a, &b]);
-    assert_eq!(found[0].outcome, Some(Outcome::Processed { status: 201 }));
+    assert_eq!(found[0].outcome, Some(Outcome::processed(201)));
     assert_eq!(found[1].outcome, None);
 }
 

@@ -44,7 +44,7 @@ async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
         let one = sample.received_at(Duration::from_hours(number)).delivery();
         let _ = archive.append(one.clone()).await.unwrap();
         if number != 3 {
-            archive.settle(one.id(), Outcome::Processed { status: 200 }).await.unwrap();
+            archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
         }
         all.push(one);
     }

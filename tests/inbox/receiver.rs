@@ -90,7 +90,7 @@ async fn payloads_come_back_equal_and_another_reader_finds_their_bytes() {
     let by_warcio = read_by_warcio(directory.path());
     for (entry, body) in found.iter().zip(&sent) {
         assert_eq!(entry.delivery.body(), body);
-        assert_eq!(entry.outcome, Some(Outcome::Processed { status: 200 }));
+        assert_eq!(entry.outcome, Some(Outcome::processed(200)));
         if !by_warcio.is_empty() {
             let id = entry.delivery.id().to_string();
             assert_eq!(by_warcio[&id], entry.delivery.digest().to_string());
@@ -263,7 +263,7 @@ async fn what_was_begun_is_answered_archived_and_settled_when_it_is_stopped() {
     let archive = DiskArchive::open(directory.path()).await.unwrap();
     let found = archived(&archive).await;
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].outcome, Some(Outcome::Processed { status: 200 }));
+    assert_eq!(found[0].outcome, Some(Outcome::processed(200)));
 }
 
 #[tokio::test]

@@ -369,6 +369,18 @@ async fn an_archive_that_fails_is_answered_503_and_never_2xx() {
         fn scan(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Entries {
             unreachable!("nobody scans")
         }
+        fn ledger(
+            &self,
+            _: tower_inbox::archive::Query,
+        ) -> tower_inbox::archive::Entries<tower_inbox::archive::Line> {
+            unreachable!("nobody looks into the ledger")
+        }
+        fn processed_as(
+            &self,
+            _: tower_inbox::delivery::InferenceDigest,
+        ) -> tower_inbox::archive::Work<Option<(tower_inbox::DeliveryId, Outcome)>> {
+            unreachable!("nobody asks for what was not archived")
+        }
         fn remove(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Work<u64> {
             unreachable!("nobody removes")
         }

@@ -63,14 +63,14 @@ async fn outcome(inbox: &Inbox) -> Option<Outcome> {
 async fn a_repeat_of_a_processed_delivery_is_answered_as_the_first_was() {
     let (statuses, ran, inbox) = statuses(&[201], 3).await;
     assert_eq!((statuses, ran), (vec![201, 201, 201], 1));
-    assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 201 }));
+    assert_eq!(outcome(&inbox).await, Some(Outcome::processed(201)));
 }
 
 #[tokio::test]
 async fn a_repeat_of_a_failed_delivery_runs_again() {
     let (statuses, ran, inbox) = statuses(&[500, 0, 404, 200], 5).await;
     assert_eq!((statuses, ran), (vec![500, 500, 404, 200, 200], 4));
-    assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 200 }));
+    assert_eq!(outcome(&inbox).await, Some(Outcome::processed(200)));
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_processed_delivery_stays_processed_when_its_type_has_changed() {
     let service = after.layer().layer(scripted(&[], &ran));
     assert_eq!(send(service, signed(caption("1"))).await.status, 201);
     after.settled().await;
-    assert_eq!(outcome(&after).await, Some(Outcome::Processed { status: 201 }));
+    assert_eq!(outcome(&after).await, Some(Outcome::processed(201)));
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn dropping_the_answer_changes_nothing_about_what_was_read_whole() {
     assert_eq!(outcome(&inbox).await, None);
     gate.open.add_permits(1);
     inbox.settled().await;
-    assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 200 }));
+    assert_eq!(outcome(&inbox).await, Some(Outcome::processed(200)));
     assert_eq!(inbox.bytes_in_flight(), 0);
 }
 
@@ -271,7 +271,7 @@ async fn a_client_that_hangs_up_changes_nothing_about_what_was_read_whole() {
     assert!(connection.await.unwrap().is_err());
     gate.open.add_permits(1);
     inbox.settled().await;
-    assert_eq!(outcome(&inbox).await, Some(Outcome::Processed { status: 200 }));
+    assert_eq!(outcome(&inbox).await, Some(Outcome::processed(200)));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use super::{
     DiskArchiveBuilder, background,
     handle::Handle,
     keeper::Keeper,
+    ledger::{self, ledger},
     plan::Command,
     reader::Reader,
     real_disk::RealDisk,
@@ -13,8 +14,8 @@ use super::{
     scan::{AHEAD, scan},
 };
 use crate::{
-    archive::{Archive, ArchiveError, Archived, Entries, Query, Work},
-    delivery::{Delivery, DeliveryId, Outcome, Receipt},
+    archive::{Archive, ArchiveError, Archived, Entries, Line, Query, Work},
+    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, Receipt},
 };
 
 /// Keeps deliveries in a directory of WARC files, readable with `less` and with every tool for web archives.
@@ -209,6 +210,17 @@ impl Archive for DiskArchive {
         let reader = Arc::clone(&self.0.reader);
         background::start(move || scan(&reader, &query, &sender));
         Entries::from_channel(found)
+    }
+
+    fn ledger(&self, query: Query) -> Entries<Line> {
+        let (sender, found) = mpsc::channel(ledger::AHEAD);
+        let reader = Arc::clone(&self.0.reader);
+        background::start(move || ledger(&reader, &query, &sender));
+        Entries::from_channel(found)
+    }
+
+    fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
+        Box::pin(ready(Ok(self.0.reader.index().processed_as(inference))))
     }
 
     fn remove(&self, query: Query) -> Work<u64> {

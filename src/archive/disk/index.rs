@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     archive::Query,
-    delivery::{DeliveryId, Fingerprint, ModelName, Outcome},
+    delivery::{DeliveryId, Fingerprint, InferenceDigest, ModelName, Outcome},
 };
 
 /// What the archive knows without reading: where each delivery lies and what became of it, in the order of the log; and
@@ -22,6 +22,8 @@ pub(super) struct Index {
     kept: Vec<Kept>,
     by_id: HashMap<DeliveryId, usize>,
     firsts: HashMap<Fingerprint, DeliveryId>,
+    /// By the key of an inference, where the delivery is that was last processed as it.
+    processed: HashMap<[u8; 16], usize>,
     models: HashSet<ModelName>,
     damages: Vec<Damage>,
     /// Where else a delivery lies whose batch was written twice.
@@ -97,13 +99,27 @@ impl Index {
         facts.model = self.interned(facts.model);
         self.by_id.insert(facts.id, self.kept.len());
         self.firsts.entry(facts.fingerprint).or_insert(facts.id);
+        self.note_processed(outcome.as_ref(), self.kept.len());
         self.kept.push(Kept { facts, place, outcome });
+    }
+
+    fn note_processed(&mut self, outcome: Option<&Outcome>, position: usize) {
+        if let Some(Outcome::Processed { inference: Some(inference), .. }) = outcome {
+            self.processed.insert(inference.key(), position);
+        }
+    }
+
+    /// What was last processed as an inference with this key, and as which.
+    pub(super) fn processed_as(&self, inference: InferenceDigest) -> Option<(DeliveryId, Outcome)> {
+        let kept = self.at(*self.processed.get(&inference.key())?)?;
+        Some((kept.facts.id, kept.outcome.clone()?))
     }
 
     /// Records what became of a delivery; `false` where there is no such delivery.
     pub(super) fn settle(&mut self, id: DeliveryId, outcome: Outcome) -> bool {
-        let kept = self.by_id.get(&id).and_then(|at| self.kept.get_mut(*at));
-        kept.map(|kept| kept.outcome = Some(outcome)).is_some()
+        let Some(&position) = self.by_id.get(&id) else { return false };
+        self.note_processed(Some(&outcome), position);
+        self.kept.get_mut(position).map(|kept| kept.outcome = Some(outcome)).is_some()
     }
 
     /// It is known to be removed; what lies of it somewhere is to be dropped.
@@ -203,10 +219,10 @@ impl Index {
         self.kept.len()
     }
 
-    /// How many deliveries have no outcome yet.
+    /// How many deliveries are pending.
     pub(super) fn pending(&self) -> usize {
-        let pending = |kept: &&Kept| kept.place.is_some() && kept.outcome.is_none();
-        self.kept.iter().filter(pending).count()
+        let pending = Query::all().pending();
+        self.kept.iter().filter(|kept| kept.is_selected(&pending)).count()
     }
 
     /// Adds bytes that are no record, behind all that was added before.

@@ -125,7 +125,7 @@ mod tests {
             Meaning::Outcome { of, outcome: Outcome::failed("two words") },
             Meaning::Outcome { of, outcome: Outcome::failed("") },
             tombstone(None),
-            tombstone(Some(Outcome::Processed { status: 200 })),
+            tombstone(Some(Outcome::processed(200))),
             Meaning::Delivery(facts),
         ];
         let place = a_place();

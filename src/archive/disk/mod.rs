@@ -24,6 +24,7 @@ mod handle;
 mod index;
 mod index_file;
 mod keeper;
+mod ledger;
 mod listing;
 mod load;
 mod log;

@@ -110,7 +110,7 @@ impl Plan {
 /// An outcome that was put together by hand may have a reason of many lines; the log keeps one.
 fn on_one_line(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Failed { reason } => Outcome::failed(reason),
+        Outcome::Failed { attempts, reason } => Outcome::failed_at(attempts, reason),
         Outcome::Dead { reason } => Outcome::dead(reason),
         Outcome::Undecodable { reason } => Outcome::undecodable(reason),
         other => other,
@@ -165,7 +165,11 @@ mod tests {
         let delivery = delivery("/m", b"a");
         let (append, _answer) = append(&delivery);
         let settle = |id| {
-            Command::Settle(id, Outcome::Failed { reason: "a\r\nb".into() }, oneshot::channel().0)
+            Command::Settle(
+                id,
+                Outcome::Failed { attempts: 1, reason: "a\r\nb".into() },
+                oneshot::channel().0,
+            )
         };
         let commands = vec![append, settle(delivery.id()), settle(DeliveryId::new())];
         let plan = Plan::of(commands, &Index::default());

@@ -160,7 +160,7 @@ mod tests {
     fn an_outcome_is_let_in_where_no_delivery_is() {
         let queue = Queue::new(0);
         assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
-        let outcome = Outcome::Processed { status: 200 };
+        let outcome = Outcome::processed(200);
         queue.push(Command::Settle(DeliveryId::new(), outcome, oneshot::channel().0)).unwrap();
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     archive::ArchiveError,
-    delivery::{ModelName, OutcomeKind},
+    delivery::{ModelName, Outcome, OutcomeKind},
 };
 
 /// What a [`DiskArchive`] holds, in numbers.
@@ -69,9 +69,9 @@ impl Stats {
         let (first, last) = self.received.unwrap_or((at, at));
         self.received = Some((first.min(at), last.max(at)));
         *self.models.entry(kept.facts.model.clone()).or_default() += 1;
-        match kept.outcome.as_ref().map(crate::delivery::Outcome::kind).map(OutcomeKind::as_str) {
-            Some(kind) => *self.outcomes.entry(kind).or_default() += 1,
-            None => self.pending += 1,
+        match kept.outcome.as_ref().map_or(OutcomeKind::Pending, Outcome::kind) {
+            OutcomeKind::Pending => self.pending += 1,
+            kind => *self.outcomes.entry(kind.as_str()).or_default() += 1,
         }
     }
 

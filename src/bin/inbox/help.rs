@@ -47,8 +47,8 @@ it could not be done.";
 
 const SELECTION: &str = "\
   --model NAME      only those for this model
-  --outcome WORD    only those whose latest outcome is processed, failed, dead, undecodable or repeat
-  --pending         only those without an outcome
+  --outcome WORD    only those that are pending, processed, failed, dead, undecodable or repeat
+  --pending         only those that wait for their handler, or whose handler is at work
   --settled         only those that will not be tried again
   --since TIME      only those received then or later
   --before TIME     only those received before

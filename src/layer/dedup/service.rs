@@ -70,7 +70,7 @@ async fn decide<B>(parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B, Ded
         return Err(Refusal::Crowded.refuse());
     };
     match archived.custody.archive().outcome(id).await {
-        Ok(Some(Outcome::Processed { status })) => Err(as_the_first(status)),
+        Ok(Some(Outcome::Processed { status, .. })) => Err(as_the_first(status)),
         Ok(_) => Ok(Held::request(parts, bytes, Deduped { archived, turn })),
         Err(error) => Err(Refusal::Unreadable(Arc::new(error)).refuse()),
     }

@@ -8,7 +8,7 @@ use crate::delivery::Outcome;
 /// speak of the moment. Everything else: failed.
 pub(super) fn outcome_of(status: StatusCode) -> Outcome {
     if status.is_success() {
-        return Outcome::Processed { status: status.as_u16() };
+        return Outcome::processed(status.as_u16());
     }
     let reason = format_args!("the handler answered {}", status.as_u16()).to_string();
     let of_the_moment = matches!(status.as_u16(), 408 | 409 | 425 | 429);

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use crate::{
-    archive::{Archive, Query, Work},
+    archive::{Archive, Line, Query, Work},
     delivery::{Delivery, DeliveryId, ModelName, Outcome},
 };
 
@@ -31,6 +31,18 @@ pub(super) async fn found(archive: &dyn Archive, query: Query) -> Vec<Delivery> 
         }
     }
     found
+}
+
+pub(super) async fn lines(archive: &dyn Archive, query: Query) -> Vec<Line> {
+    let mut entries = archive.ledger(query);
+    let mut lines = Vec::new();
+    while let Some(line) = entries.next().await {
+        match line {
+            Ok(line) => lines.push(line),
+            Err(error) => panic!("the ledger of a sound archive gave an error: {error:?}"),
+        }
+    }
+    lines
 }
 
 pub(super) async fn done<T: Debug>(what: &str, work: Work<T>) -> T {

@@ -12,7 +12,7 @@ pub(super) async fn the_ledger_outlives_the_body(archive: &dyn Archive) {
     let delivery = sample.delivery();
     let id = delivery.id();
     let _ = done("append", archive.append(delivery)).await;
-    let outcome = Outcome::Processed { status: 201 };
+    let outcome = Outcome::processed(201);
     done("settle", archive.settle(id, outcome.clone())).await;
     let this = || Query::all().id(id);
     assert_eq!(done("remove", archive.remove(this())).await, 1, "there is one to be removed");
@@ -42,7 +42,7 @@ pub(super) async fn removes_what_is_selected_and_nothing_else(archive: &dyn Arch
         None,
         Some(Outcome::failed("for the suite")),
         Some(Outcome::dead("for the suite")),
-        Some(Outcome::Processed { status: 200 }),
+        Some(Outcome::processed(200)),
     ];
     for (delivery, outcome) in deliveries.iter().zip(&outcomes) {
         let _ = done("append", archive.append(delivery.clone())).await;

@@ -24,6 +24,7 @@ pub async fn conformance(archive: &dyn Archive) {
     appending::keeps_many_at_a_time(archive).await;
     settling::keeps_the_latest_outcome(archive).await;
     settling::finds_by_query(archive).await;
+    settling::knows_what_was_processed(archive).await;
     removing::the_ledger_outlives_the_body(archive).await;
     removing::removes_what_is_selected_and_nothing_else(archive).await;
     appending::goes_on_when_nobody_waits(archive).await;

@@ -17,7 +17,7 @@ pub(super) fn sample(body: &str) -> Delivery {
 pub(super) fn a_history(disk: &ModelDisk, verifier: &Verifier) -> Driver {
     let mut driver = Driver::new(disk.clone());
     let (a, b, c, d) = (sample("a"), sample("b"), sample(&"c".repeat(700)), sample("d"));
-    let processed = Outcome::Processed { status: 200 };
+    let processed = Outcome::processed(200);
     let archive = verifier.open(disk).unwrap();
     driver.ask(&archive, What::Append(a.clone()));
     let rest = vec![

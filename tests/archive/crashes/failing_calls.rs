@@ -31,7 +31,7 @@ fn work_through(verifier: &Verifier, disk: &ModelDisk) -> Driver {
             let one = sample(&format!("{round} {number}"));
             driver.ask(&archive, What::Append(one.clone()));
             driver.ask(&archive, What::Append(sample("each time")));
-            driver.ask(&archive, What::Settle(one.id(), Outcome::Processed { status: 200 }));
+            driver.ask(&archive, What::Settle(one.id(), Outcome::processed(200)));
         }
     }
     driver

@@ -66,7 +66,7 @@ fn records_in(file: &InMemory, salt: Salt) -> Vec<(u64, u64, String)> {
 fn segment(salt: Salt, deliveries: &[Delivery]) -> InMemory {
     let name = SegmentName { sequence: 1, salt };
     let outcome = |one: &Delivery| {
-        let outcome = Outcome::Processed { status: 200 };
+        let outcome = Outcome::processed(200);
         encode(&Entry::Outcome { of: one.id(), outcome }, salt)
     };
     let records = deliveries

@@ -1,0 +1,37 @@
+use tokio::sync::mpsc;
+
+use super::{index::Index, reader::Reader};
+use crate::archive::{ArchiveError, Line, Query};
+
+/// How many lines wait to be taken.
+pub(super) const AHEAD: usize = 256;
+
+/// How many deliveries are looked at before others get at the index.
+const AT_A_TIME: usize = 4096;
+
+/// Sends a line for each delivery that `query` selects, until all is sent or nobody listens. Blocks, and reads nothing.
+pub(super) fn ledger(
+    reader: &Reader,
+    query: &Query,
+    found: &mpsc::Sender<Result<Line, ArchiveError>>,
+) {
+    let end = reader.index().len();
+    for from in (0..end).step_by(AT_A_TIME) {
+        for line in lines(&reader.index(), from, query) {
+            if found.blocking_send(Ok(line)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn lines(index: &Index, from: usize, query: &Query) -> Vec<Line> {
+    let kept = (from..from + AT_A_TIME).map_while(|position| index.at(position));
+    let selected = kept.filter(|kept| kept.is_selected(query));
+    selected
+        .map(|kept| {
+            let facts = &kept.facts;
+            Line::new(facts.id, facts.model.clone(), facts.received_at, kept.outcome.clone())
+        })
+        .collect()
+}
