@@ -14,7 +14,7 @@ use tower_inbox::{
     DiskArchive, Inference, Secret,
     layer::{
         ArchiveLayer, Budget, BufferLayer, Custody, DecodeLayer, DedupLayer, InboxBody, Models,
-        RouteLayer, RunLayer, VerifyLayer,
+        RouteLayer, RunLayer, SingleLayer, VerifyLayer,
     },
     provider::mindee::{self, Extraction},
 };
@@ -56,6 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(ArchiveLayer::new(custody.clone()))
         .layer(DedupLayer::new())
         .layer(DecodeLayer::new())
+        .layer(SingleLayer::new())
         .layer(RunLayer::new())
         .service(service_fn(on_request));
 

@@ -5,24 +5,28 @@
 //! ```
 //!
 //! Its handlers answer the decoded inference in the provider's own form. Send it SIGTERM to stop it: what was begun is
-//! answered, archived and settled first.
+//! answered, archived and settled first; what is not done within 20 s is left for the next start.
 
+mod conduct;
 mod fal;
 mod hooks;
 mod options;
 mod senders;
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
-use axum::Router;
+use axum::{Router, body::Body, middleware::from_fn_with_state};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tower_inbox::{DiskArchive, Inbox};
+use tower_inbox::{DiskArchive, Inbox, Workers};
 use tracing_subscriber::EnvFilter;
 
 use options::Options;
+
+/// How long handlers may take after SIGTERM.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -42,8 +46,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         inbox = inbox.model(hook.path, hook.model);
         app = app.route(hook.path, hook.handler);
     }
+    if let Some(workers) = options.background {
+        inbox = inbox.background(Workers::new(workers));
+    }
     let inbox = inbox.build()?;
-    let app = app.layer(inbox.layer());
+    let conductor = options.conduct.conductor()?;
+    let handlers = app.layer(from_fn_with_state(conductor, conduct::conduct));
+    inbox.work::<Body>(handlers.clone());
+    let app = handlers.layer(inbox.layer());
 
     let mut stop = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind(&options.listen).await?;
@@ -53,6 +63,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
             stop.recv().await;
         })
         .await?;
-    inbox.settled().await;
+    inbox.stop(STOP_WITHIN).await;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{env, error::Error, ffi::OsString, path::PathBuf};
+use std::{env, error::Error, ffi::OsString, path::PathBuf, time::Duration};
 
 use lexopt::{
     Arg::{Long, Short},
@@ -8,7 +8,7 @@ use lexopt::{
 };
 use tower_inbox::{Secret, signature::BodyForm};
 
-use crate::senders::Senders;
+use crate::{conduct::Conduct, senders::Senders};
 
 const HELP: &str = "\
 Receives webhooks, archives them, and answers what it decoded.
@@ -22,6 +22,10 @@ Receives webhooks, archives them, and answers what it decoded.
                          fal's path is left out
   --without-line-breaks  also accept Mindee's signatures over the body without CR and LF
   --unsigned             accept whatever is posted, from anybody
+  --background N         answer at once, and have N workers run the handlers
+  --handler-log FILE     each run of a handler appends a line: MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT
+  --fail P               handlers answer 500 with this probability, from 0 to 1
+  --slow MS              handlers take so many milliseconds
 
   POST /hooks/...                 proved by
   mindee/extraction               X-Signature
@@ -45,6 +49,9 @@ pub(crate) struct Options {
     pub(crate) archive: PathBuf,
     /// `None` accepts whatever is posted.
     pub(crate) senders: Option<Senders>,
+    /// How many workers, if senders are not to wait for handlers.
+    pub(crate) background: Option<usize>,
+    pub(crate) conduct: Conduct,
 }
 
 /// What the command line says of senders, before it is known whether it is enough.
@@ -60,6 +67,7 @@ impl Options {
     pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
         let (mut listen, mut archive) = ("127.0.0.1:3000".to_owned(), PathBuf::from("inbox"));
         let mut given = Given::by_environment();
+        let (mut background, mut conduct) = (None, Conduct::default());
         let mut arguments = Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -70,6 +78,10 @@ impl Options {
                 Long("fal-key") => given.fal_key = Some(arguments.value()?.string()?),
                 Long("without-line-breaks") => given.form = BodyForm::RawOrWithoutLineBreaks,
                 Long("unsigned") => given.unsigned = true,
+                Long("background") => background = Some(arguments.value()?.parse()?),
+                Long("handler-log") => conduct.log = Some(arguments.value()?.into()),
+                Long("fail") => conduct.fail = arguments.value()?.parse()?,
+                Long("slow") => conduct.slow = Duration::from_millis(arguments.value()?.parse()?),
                 Long("help") | Short('h') => {
                     println!("{HELP}");
                     std::process::exit(0);
@@ -77,7 +89,7 @@ impl Options {
                 other => return Err(other.unexpected().into()),
             }
         }
-        Ok(Self { listen, archive, senders: given.senders()? })
+        Ok(Self { listen, archive, senders: given.senders()?, background, conduct })
     }
 }
 

@@ -1,7 +1,9 @@
-use super::Inbox;
+use std::time::Duration;
+
+use super::{Inbox, Workers, staff::Staff};
 use crate::{
     archive::Archive,
-    layer::{Budget, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models},
+    layer::{AcceptLayer, Budget, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, Terms},
     provider::Model,
 };
 
@@ -13,6 +15,9 @@ pub struct InboxBuilder {
     models: Vec<(String, Model)>,
     prefixes: Vec<String>,
     bytes_in_flight: usize,
+    accept: AcceptLayer,
+    workers: Workers,
+    answer_within: Duration,
 }
 
 impl InboxBuilder {
@@ -22,6 +27,9 @@ impl InboxBuilder {
             models: Vec::new(),
             prefixes: Vec::new(),
             bytes_in_flight: DEFAULT_BYTES_IN_FLIGHT,
+            accept: AcceptLayer::inline(),
+            workers: Workers::default(),
+            answer_within: Terms::default().answer_within,
         }
     }
 
@@ -46,6 +54,29 @@ impl InboxBuilder {
         self
     }
 
+    /// Deliveries are answered 202, or what the provider's profile says, as soon as they are archived, and `workers`
+    /// handle them: for handlers that take longer than a sender waits, or that must not be lost to an outage of what
+    /// they need. [`Inbox::work`] starts the workers.
+    pub fn background(self, workers: Workers) -> Self {
+        let accept = AcceptLayer::background();
+        Self { accept, ..self.workers(workers) }
+    }
+
+    /// Deliveries are handled while their sender waits, which is the default. `workers` handle what has failed, what
+    /// was left by a crash, and what somebody asks for. [`Inbox::work`] starts them. By default four.
+    pub fn workers(mut self, workers: Workers) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// How long a sender waits for a handler. After that it is answered 202, or what its profile says, and the handler
+    /// goes on; if it fails, workers try again. By default 8 s, less than any provider waits that says how long. Only
+    /// while there are [workers](Inbox::work).
+    pub fn answer_within(mut self, time: Duration) -> Self {
+        self.answer_within = time;
+        self
+    }
+
     /// The inbox.
     ///
     /// # Errors
@@ -59,8 +90,16 @@ impl InboxBuilder {
         for prefix in &self.prefixes {
             models.claim(prefix)?;
         }
-        let budget = Budget::new(self.bytes_in_flight);
-        Ok(Inbox::new(models, budget, Custody::boxed(self.archive)))
+        let Workers { retries, deadline, .. } = self.workers;
+        let terms = Terms { retries, deadline, answer_within: self.answer_within };
+        Ok(Inbox {
+            models,
+            budget: Budget::new(self.bytes_in_flight),
+            custody: Custody::boxed(self.archive, terms),
+            accept: self.accept,
+            workers: self.workers,
+            staff: Staff::default(),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
-use super::{InboxBuilder, InboxLayer};
+use super::{InboxBuilder, InboxLayer, Workers, staff::Staff};
 use crate::{
     archive::Archive,
-    layer::{ArchiveLayer, Budget, BufferLayer, Custody, Models, RouteLayer},
+    layer::{AcceptLayer, ArchiveLayer, Budget, BufferLayer, Custody, Models, RouteLayer},
 };
 
 /// Receives deliveries: its layer goes around the service that has the handlers.
@@ -28,9 +28,12 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    models: Models,
-    budget: Budget,
-    custody: Custody,
+    pub(super) models: Models,
+    pub(super) budget: Budget,
+    pub(super) custody: Custody,
+    pub(super) accept: AcceptLayer,
+    pub(super) workers: Workers,
+    pub(super) staff: Staff,
 }
 
 impl Inbox {
@@ -39,16 +42,13 @@ impl Inbox {
         InboxBuilder::new(Box::new(archive))
     }
 
-    pub(super) fn new(models: Models, budget: Budget, custody: Custody) -> Self {
-        Self { models, budget, custody }
-    }
-
     /// The layer. However often it is used, all that it makes share the archive, the models and the limits.
     pub fn layer(&self) -> InboxLayer {
         InboxLayer {
             route: RouteLayer::new(self.models.clone()),
             buffer: BufferLayer::new(self.budget.clone()),
             archive: ArchiveLayer::new(self.custody.clone()),
+            accept: self.accept,
         }
     }
 
@@ -68,7 +68,8 @@ impl Inbox {
     }
 
     /// Waits until every delivery that was begun is archived, handled and settled: the last step of a graceful
-    /// shutdown, after the server has stopped to accept connections.
+    /// shutdown, after the server has stopped to accept connections. Where there are workers, [`stop`](Self::stop) does
+    /// it.
     ///
     /// # Cancel safety
     ///

@@ -4,9 +4,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::layer::{
-    ArchiveLayer, ArchiveService, BufferLayer, BufferService, DecodeLayer, DecodeService,
-    DedupLayer, DedupService, RouteLayer, RouteService, RunLayer, RunService, VerifyLayer,
-    VerifyService,
+    AcceptLayer, AcceptService, ArchiveLayer, ArchiveService, BufferLayer, BufferService,
+    DecodeLayer, DecodeService, DedupLayer, DedupService, RouteLayer, RouteService, RunLayer,
+    RunService, SingleLayer, SingleService, VerifyLayer, VerifyService,
 };
 
 /// All steps of an inbox as one layer. Made by [`Inbox::layer`](super::Inbox::layer).
@@ -15,6 +15,7 @@ pub struct InboxLayer {
     pub(super) route: RouteLayer,
     pub(super) buffer: BufferLayer,
     pub(super) archive: ArchiveLayer,
+    pub(super) accept: AcceptLayer,
 }
 
 /// All steps of an inbox around the service `S`. Made by [`InboxLayer`].
@@ -23,18 +24,25 @@ pub struct InboxService<S> {
     steps: Steps<S>,
 }
 
-type Steps<S> = RouteService<
-    BufferService<VerifyService<ArchiveService<DedupService<DecodeService<RunService<S>>>>>>,
->;
+type Steps<S> =
+    RouteService<BufferService<VerifyService<ArchiveService<AcceptService<Handling<S>>>>>>;
+
+/// The steps of a delivery that has its receipt, around the service `S`.
+pub(super) type Handling<S> = DedupService<DecodeService<SingleService<RunService<S>>>>;
+
+pub(super) fn handling<S>(inner: S) -> Handling<S> {
+    let run = RunLayer::new().layer(inner);
+    let single = SingleLayer::new().layer(run);
+    let decode = DecodeLayer::new().layer(single);
+    DedupLayer::new().layer(decode)
+}
 
 impl<S> Layer<S> for InboxLayer {
     type Service = InboxService<S>;
 
     fn layer(&self, inner: S) -> InboxService<S> {
-        let run = RunLayer::new().layer(inner);
-        let decode = DecodeLayer::new().layer(run);
-        let dedup = DedupLayer::new().layer(decode);
-        let archive = self.archive.layer(dedup);
+        let accept = self.accept.layer(handling(inner));
+        let archive = self.archive.layer(accept);
         let verify = VerifyLayer::new().layer(archive);
         let buffer = self.buffer.layer(verify);
         InboxService { steps: self.route.layer(buffer) }

@@ -1,9 +1,18 @@
 //! The inbox: the one place that puts the layers into their order.
 
 mod builder;
+mod counts;
+mod hand;
 mod handle;
 mod layer;
+mod staff;
+mod sweep;
+mod work;
+mod worker;
+mod workers;
 
 pub use builder::{BuildError, InboxBuilder};
+pub use counts::Counts;
 pub use handle::Inbox;
 pub use layer::{InboxLayer, InboxService};
+pub use workers::Workers;

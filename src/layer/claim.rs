@@ -7,7 +7,7 @@ use tracing::{Span, field::Empty};
 
 use super::route::Captures;
 use crate::{
-    delivery::{DeliveryId, ModelName},
+    delivery::{Delivery, DeliveryId, ModelName},
     provider::Model,
 };
 
@@ -24,7 +24,22 @@ pub(super) struct Claim {
 
 impl Claim {
     pub(super) fn new(name: ModelName, model: Arc<Model>, captures: Captures) -> Self {
-        let id = DeliveryId::new();
+        Self::of(DeliveryId::new(), SystemTime::now(), name, model, captures)
+    }
+
+    /// Of a delivery that is handled without the request that brought it.
+    pub(super) fn again(delivery: &Delivery, model: Arc<Model>, captures: Captures) -> Self {
+        let name = delivery.model().clone();
+        Self::of(delivery.id(), delivery.received_at(), name, model, captures)
+    }
+
+    fn of(
+        id: DeliveryId,
+        received_at: SystemTime,
+        name: ModelName,
+        model: Arc<Model>,
+        captures: Captures,
+    ) -> Self {
         let span = tracing::info_span!(
             "delivery",
             %id,
@@ -33,6 +48,7 @@ impl Claim {
             bytes = Empty,
             digest = Empty,
             repeat_of = Empty,
+            attempt = Empty,
             outcome = Empty,
             buffer_us = Empty,
             verify_us = Empty,
@@ -40,7 +56,7 @@ impl Claim {
             decode_us = Empty,
             run_us = Empty,
         );
-        Self { id, name, model, captures, received_at: SystemTime::now(), span }
+        Self { id, name, model, captures, received_at, span }
     }
 
     /// Records in the span how long a step took that began at `start`.

@@ -1,14 +1,26 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use tokio::task::JoinHandle;
+use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::dedup::{Turn, Turns};
-use crate::{
-    archive::Archive,
-    delivery::{DeliveryId, Outcome},
+use super::{
+    Retries, Verdict,
+    background::{Job, Limits, Schedule},
+    dedup::Turns,
+    handling::Open,
 };
+use crate::{
+    archive::{Archive, ArchiveError},
+    delivery::{Delivery, Outcome},
+};
+
+/// After how long a delivery is handled again whose outcome could not be recorded.
+const NOT_RECORDED: Duration = Duration::from_secs(10);
 
 /// An archive, and the work that is going on with what it holds.
 ///
@@ -21,16 +33,45 @@ struct Inner {
     archive: Box<dyn Archive>,
     tasks: TaskTracker,
     turns: Turns,
+    schedule: Schedule,
+    terms: Terms,
+}
+
+/// How long a handler may take, and how often it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) retries: Retries,
+    /// After how long a sender is answered whose delivery is still being handled.
+    pub(crate) answer_within: Duration,
+    /// How long a handler may take that no sender waits for.
+    pub(crate) deadline: Duration,
+}
+
+/// Below the tightest that a provider publishes, which is 10 s.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+
+const DEADLINE: Duration = Duration::from_mins(5);
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { retries: Retries::default(), answer_within: ANSWER_WITHIN, deadline: DEADLINE }
+    }
 }
 
 impl Custody {
     /// Takes deliveries into the custody of `archive`, which may be an `Arc` that is used elsewhere, too.
     pub fn new(archive: impl Archive) -> Self {
-        Self::boxed(Box::new(archive))
+        Self::boxed(Box::new(archive), Terms::default())
     }
 
-    pub(crate) fn boxed(archive: Box<dyn Archive>) -> Self {
-        Self(Arc::new(Inner { archive, tasks: TaskTracker::new(), turns: Turns::default() }))
+    pub(crate) fn boxed(archive: Box<dyn Archive>, terms: Terms) -> Self {
+        Self(Arc::new(Inner {
+            archive,
+            tasks: TaskTracker::new(),
+            turns: Turns::default(),
+            schedule: Schedule::new(Limits { all: 0, each_model: None }),
+            terms,
+        }))
     }
 
     /// The archive.
@@ -59,6 +100,14 @@ impl Custody {
         &self.0.turns
     }
 
+    pub(crate) fn schedule(&self) -> &Schedule {
+        &self.0.schedule
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.0.terms
+    }
+
     /// Does work that goes on when the client hangs up.
     pub(super) fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
@@ -67,21 +116,76 @@ impl Custody {
         self.0.tasks.spawn(work)
     }
 
-    /// Records the outcome without letting the answer wait for it. Nobody else gets the `turn` until it is durable.
-    pub(super) fn settle(&self, id: DeliveryId, outcome: Outcome, turn: Turn) {
+    /// Leaves a delivery to the workers.
+    pub(super) fn take_up(&self, delivery: &Delivery) {
+        if !self.0.schedule.has_workers() {
+            tracing::error!(
+                "the delivery is archived, and nobody handles it: call Inbox::work once the inbox is built"
+            );
+        }
+        let (id, model) = (delivery.id(), delivery.model().clone());
+        self.0.schedule.push(Job { id, model, suspect: false }, Duration::ZERO);
+    }
+
+    /// Decides what a run of the handler makes of the delivery, and records it.
+    pub(super) fn judge(&self, open: Open, verdict: Verdict) {
+        let (outcome, wait) = match verdict {
+            Verdict::Processed { status } => {
+                (Outcome::Processed { status, inference: open.inference }, None)
+            }
+            Verdict::Dead { reason } => (Outcome::dead(reason), None),
+            Verdict::Failed { reason, asked } => {
+                let age = SystemTime::now().duration_since(open.received_at).unwrap_or_default();
+                let retries = self.0.terms.retries;
+                match retries.wait(open.attempt, age, asked, fastrand::f64()) {
+                    Ok(wait) => (Outcome::failed_at(open.attempt, reason), Some(wait)),
+                    Err(given_up) => (Outcome::dead(format_args!("{reason}; {given_up}")), None),
+                }
+            }
+        };
+        self.settle(open, outcome, wait);
+    }
+
+    /// Records the outcome without letting the answer wait for it. Nobody else gets the turns until it is durable; then
+    /// the delivery is handled again after `wait`, if there is one.
+    pub(super) fn settle(&self, open: Open, outcome: Outcome, wait: Option<Duration>) {
         tracing::Span::current().record("outcome", outcome.kind().as_str());
         tracing::info!(%outcome, "settled");
-        let settling = self.0.archive.settle(id, outcome);
+        let settled = outcome.is_settled();
+        let suspect = matches!(outcome, Outcome::Pending { crashes: 1.., .. });
+        let settling = self.0.archive.settle(open.id, outcome);
+        let custody = self.clone();
         let work = async move {
-            if let Err(error) = settling.await {
+            let recorded = settling.await;
+            let job = Job { id: open.id, model: open.model, suspect };
+            custody.recorded(job, settled, wait, recorded);
+            drop(open.turns);
+        };
+        match Handle::try_current() {
+            Ok(_) => drop(self.spawn(work.in_current_span())),
+            // The runtime has ended: the archive has begun to record it, and nobody is left to wait for that.
+            Err(_) => drop(work),
+        }
+    }
+
+    fn recorded(
+        &self,
+        job: Job,
+        settled: bool,
+        wait: Option<Duration>,
+        recorded: Result<(), ArchiveError>,
+    ) {
+        match recorded {
+            Ok(()) if settled => self.0.schedule.forget(job.id),
+            Ok(()) => self.0.schedule.push(job, wait.unwrap_or_default()),
+            Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the outcome could not be recorded: the delivery stays as it was, and may be handled again"
                 );
+                self.0.schedule.push(job, NOT_RECORDED);
             }
-            drop(turn);
-        };
-        drop(self.spawn(work.in_current_span()));
+        }
     }
 }
 

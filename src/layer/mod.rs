@@ -1,7 +1,7 @@
 //! The steps of a request, each a tower layer of its own.
 //!
 //! ```text
-//! route ─▶ buffer ─▶ verify ─▶ archive ─▶ dedup ─▶ decode ─▶ run ─▶ your service
+//! route ─▶ buffer ─▶ verify ─▶ archive ─▶ accept ─▶ dedup ─▶ decode ─▶ single ─▶ run ─▶ your service
 //! ```
 //!
 //! [`Inbox`](crate::Inbox) puts them into this order. Whoever wants other middleware between two of them stacks them
@@ -23,6 +23,7 @@
 //!     .layer(VerifyLayer::new())
 //!     .layer(DedupLayer::new())
 //!     .layer(DecodeLayer::new())
+//!     .layer(SingleLayer::new())
 //!     .layer(RunLayer::new())
 //!     .service(service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {
 //!         Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::default()))
@@ -46,6 +47,7 @@
 //!     .layer(ArchiveLayer::new(custody))
 //!     .layer(DedupLayer::new())
 //!     .layer(DecodeLayer::new())
+//!     .layer(SingleLayer::new())
 //!     .layer(RunLayer::new())
 //!     .service(service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {
 //!         Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::default()))
@@ -56,7 +58,10 @@
 //! No layer changes the error type of the service inside, and a refusal is a response, never an error: an error would
 //! close the connection.
 
+mod accept;
 mod archive;
+mod attempt;
+mod background;
 mod body;
 mod buffer;
 mod claim;
@@ -64,18 +69,28 @@ mod custody;
 mod decode;
 mod dedup;
 mod future;
+mod handling;
 mod ready;
 mod refusal;
 mod reply;
 mod route;
 mod run;
+mod single;
 pub mod step;
+mod taken;
+mod verdict;
 mod verify;
 
+pub use accept::{AcceptFuture, AcceptLayer, AcceptService};
 pub use archive::{ArchiveFuture, ArchiveLayer, ArchiveService};
+pub use attempt::Attempt;
+pub(crate) use attempt::Cause;
+pub use background::Retries;
+pub(crate) use background::{Job, Limits, Taken};
 pub use body::{Held, InboxBody, Routed};
 pub use buffer::{Budget, BufferLayer, BufferService, DEFAULT_BYTES_IN_FLIGHT, ReadBody};
 pub use custody::Custody;
+pub(crate) use custody::Terms;
 pub use decode::{DecodeLayer, DecodeService};
 pub use dedup::{DedupLayer, DedupService};
 pub use future::StepFuture;
@@ -84,4 +99,7 @@ pub use refusal::Refusal;
 pub use reply::{DELIVERY_ID, Reply};
 pub use route::{Captures, ModelError, Models, RouteLayer, RouteService};
 pub use run::{RunFuture, RunLayer, RunService};
+pub use single::{SingleLayer, SingleService};
+pub(crate) use taken::{Given, request_again};
+use verdict::Verdict;
 pub use verify::{VerifyLayer, VerifyService};

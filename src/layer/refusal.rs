@@ -54,6 +54,9 @@ pub enum Refusal {
     /// More repeats of one delivery wait for the first to be handled than the inbox lets wait: 503.
     #[error("too many repeats wait for the first delivery of the same bytes to be handled")]
     Crowded,
+    /// The process ended too often while the delivery was handled, and it is dead: 500.
+    #[error("the process ended too often while the delivery was handled: it is put aside as dead")]
+    PutAside,
     /// The delivery could not be made durable: 503. It may be found in the archive all the same.
     #[error("the delivery could not be archived")]
     Archive(#[source] Arc<ArchiveError>),
@@ -73,6 +76,9 @@ pub enum Refusal {
         /// The status by the provider's profile.
         status: StatusCode,
     },
+    /// The handler outlived its deadline, and was stopped: 500, which only a worker sees.
+    #[error("the handler took longer than its deadline")]
+    HandlerTooSlow,
     /// The handler, or a layer before it, panicked: 500.
     #[error("the handler panicked")]
     Panicked,
@@ -95,7 +101,9 @@ impl Refusal {
             | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Signature(_) => StatusCode::UNAUTHORIZED,
             Self::Undecodable { status, .. } => *status,
-            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Panicked | Self::PutAside | Self::HandlerTooSlow => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -106,7 +114,9 @@ impl Refusal {
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => "try again later".to_owned(),
             Self::TooLong { limit } => format!("the body is longer than {limit} bytes"),
             Self::TooSlow { .. } => "the body took too long".to_owned(),
-            Self::Panicked => "the delivery could not be handled".to_owned(),
+            Self::Panicked | Self::PutAside | Self::HandlerTooSlow => {
+                "the delivery could not be handled".to_owned()
+            }
             other => other.to_string(),
         }
     }
@@ -162,7 +172,9 @@ impl Refusal {
             Self::Archive(cause) | Self::Unreadable(cause) => {
                 tracing::error!(status, cause = &**cause as &dyn std::error::Error, "{self}");
             }
-            Self::Panicked => tracing::error!(status, "{self}"),
+            Self::Panicked | Self::PutAside | Self::HandlerTooSlow => {
+                tracing::error!(status, "{self}")
+            }
             Self::Signature(cause) => tracing::warn!(status, %cause, "{self}"),
             Self::Overloaded | Self::Crowded | Self::Undecodable { .. } => {
                 tracing::warn!(status, "{self}");

@@ -4,7 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, Response};
+use http::{HeaderName, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -69,4 +69,21 @@ impl<R: Body<Data = Bytes>> Body for Reply<R> {
             Kind::Own { bytes } => SizeHint::with_exact(bytes.len() as u64),
         }
     }
+}
+
+/// The answer to a repeat. The body of the first answer is not kept; its status is what senders act on.
+pub(super) fn as_the_first(status: u16) -> Response<Bytes> {
+    tracing::Span::current().record("outcome", "repeat");
+    tracing::info!(status, "answered as the first was, without running the handler");
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    response
+}
+
+/// The delivery is archived, and will be handled.
+pub(super) fn accepted(status: StatusCode) -> Response<Bytes> {
+    tracing::info!(status = status.as_u16(), "accepted, to be handled in the background");
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
 }

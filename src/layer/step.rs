@@ -2,7 +2,7 @@
 //!
 //! Only the layer of a step makes its type, so that a request cannot pass for one that has come further.
 
-use super::{Custody, buffer::Reservation, claim::Claim, dedup::Turn};
+use super::{Custody, attempt::Cause, buffer::Reservation, claim::Claim, handling::Handling};
 use crate::{
     delivery::{Delivery, Receipt},
     provider::InferenceKey,
@@ -13,7 +13,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Raw {
     pub(super) claim: Claim,
-    #[expect(dead_code, reason = "held until the delivery was handled")]
     pub(super) reservation: Reservation,
 }
 
@@ -27,17 +26,20 @@ pub struct Verified {
 /// The delivery is durable: there is a receipt.
 #[derive(Debug)]
 pub struct Archived {
-    pub(super) raw: Raw,
+    pub(super) claim: Claim,
+    #[expect(dead_code, reason = "held until the delivery was handled")]
+    pub(super) reservation: Option<Reservation>,
     pub(super) delivery: Delivery,
     pub(super) receipt: Receipt,
     pub(super) custody: Custody,
+    pub(super) cause: Cause,
 }
 
 /// Nobody else handles this delivery, and it was not processed before.
 #[derive(Debug)]
 pub struct Deduped {
     pub(super) archived: Archived,
-    pub(super) turn: Turn,
+    pub(super) handling: Handling,
 }
 
 /// The inference was loaded, and is in the request's extensions.
@@ -47,18 +49,24 @@ pub struct Decoded {
     pub(super) key: InferenceKey,
 }
 
+/// Nobody else handles this inference, and it was not processed before, in whatever delivery.
+#[derive(Debug)]
+pub struct Single {
+    pub(super) deduped: Deduped,
+}
+
 /// The delivery is handed to the service inside the inbox.
 #[derive(Debug)]
 pub struct Handed;
 
-impl Archived {
+impl Decoded {
     pub(super) fn claim(&self) -> &Claim {
-        &self.raw.claim
+        &self.deduped.archived.claim
     }
 }
 
-impl Decoded {
+impl Single {
     pub(super) fn claim(&self) -> &Claim {
-        self.deduped.archived.claim()
+        &self.deduped.archived.claim
     }
 }

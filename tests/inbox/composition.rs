@@ -76,6 +76,7 @@ async fn each_layer_works_over_a_concurrency_limit() {
         .layer(DedupLayer::new())
         .layer(one())
         .layer(DecodeLayer::new())
+        .layer(SingleLayer::new())
         .layer(one())
         .layer(RunLayer::new())
         .layer(one())

@@ -8,6 +8,7 @@
     reason = "a test says what it expects by panicking"
 )]
 
+mod background;
 mod composition;
 mod crash;
 mod floors;

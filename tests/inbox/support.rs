@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
 use tower::{BoxError, Service, ServiceExt};
 use tower_inbox::{
-    Archive, Delivery, Inbox, Inference, MemoryArchive, Model, Secret,
+    Archive, Delivery, Inbox, Inference, MemoryArchive, Model, Outcome, Secret,
     archive::{Archived, Query},
     layer::{InboxBody, Refusal, Reply},
     provider::{
@@ -167,6 +167,14 @@ pub(crate) async fn archived(archive: &dyn Archive) -> Vec<Archived> {
 
 pub(crate) async fn bodies(inbox: &Inbox) -> Vec<Bytes> {
     archived(inbox.archive()).await.into_iter().map(|a| a.delivery.body().clone()).collect()
+}
+
+/// The status with which the handler took it.
+pub(crate) fn processed(outcome: Option<&Outcome>) -> Option<u16> {
+    match outcome {
+        Some(Outcome::Processed { status, .. }) => Some(*status),
+        _ => None,
+    }
 }
 
 pub(crate) fn memory() -> MemoryArchive {

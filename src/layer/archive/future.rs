@@ -5,7 +5,10 @@ use std::{
 
 use http::Response;
 use pin_project_lite::pin_project;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::{
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
+};
 
 use crate::layer::{refusal::Refusal, reply::Reply};
 
@@ -22,8 +25,8 @@ pin_project! {
     enum State<F, O> {
         // Not ours: the service inside has the request.
         Through { #[pin] future: F },
-        // A task of its own archives the delivery and calls the service inside.
-        Working { #[pin] task: JoinHandle<O> },
+        // A task of its own archives the delivery and calls the service inside. It may answer before its end.
+        Working { #[pin] task: JoinHandle<O>, early: Option<oneshot::Receiver<O>> },
     }
 }
 
@@ -32,8 +35,8 @@ impl<F, O> ArchiveFuture<F, O> {
         Self { state: State::Through { future } }
     }
 
-    pub(super) fn working(task: JoinHandle<O>) -> Self {
-        Self { state: State::Working { task } }
+    pub(super) fn working(task: JoinHandle<O>, early: Option<oneshot::Receiver<O>>) -> Self {
+        Self { state: State::Working { task, early } }
     }
 }
 
@@ -46,7 +49,15 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Through { future } => future.poll(context).map_ok(Reply::inner),
-            StateProjection::Working { task } => {
+            StateProjection::Working { task, early } => {
+                if let Some(waiting) = early
+                    && let Poll::Ready(answered) = Pin::new(waiting).poll(context)
+                {
+                    *early = None;
+                    if let Ok(answer) = answered {
+                        return Poll::Ready(answer);
+                    }
+                }
                 Poll::Ready(ready!(task.poll(context)).unwrap_or_else(|error| Ok(broken(&error))))
             }
         }

@@ -8,15 +8,19 @@ use http::{HeaderValue, Request, Response, request::Parts};
 use tower_service::Service;
 use tracing::Instrument;
 
-use super::ArchiveFuture;
+use super::{
+    ArchiveFuture,
+    early::{Early, early},
+};
 use crate::{
     archive::{ArchiveError, Work},
-    delivery::{Delivery, Head, Receipt},
+    delivery::{Delivery, DeliveryId, Head, Receipt},
     layer::{
         Custody,
+        attempt::Cause,
         body::{Held, InboxBody, Split},
         refusal::Refusal,
-        reply::{DELIVERY_ID, Reply},
+        reply::{DELIVERY_ID, Reply, accepted},
         step::{Archived, Raw, Verified},
         take_ready,
     },
@@ -63,22 +67,22 @@ where
         let delivery = delivery(&parts, &held);
         // The append begins here, so that deliveries are archived in the order in which they were read.
         let appending = self.custody.archive().append(delivery.clone());
-        let work = archive_then_call(
-            take_ready(&mut self.inner),
-            parts,
-            Pending {
-                delivery,
-                raw: held.step.raw,
-                appending,
-                began: Instant::now(),
-                custody: self.custody.clone(),
-            },
-        );
-        ArchiveFuture::working(self.custody.spawn(work.instrument(span.clone())))
+        let appending = Appending {
+            delivery,
+            raw: held.step.raw,
+            appending,
+            began: Instant::now(),
+            custody: self.custody.clone(),
+        };
+        let (early, early_answer) = early(&self.custody);
+        let work = archive_then_call(take_ready(&mut self.inner), parts, appending, early);
+        let task = self.custody.spawn(work.instrument(span.clone()));
+        ArchiveFuture::working(task, early_answer)
     }
 }
 
-struct Pending {
+/// A delivery that waits for its receipt.
+struct Appending {
     delivery: Delivery,
     raw: Raw,
     appending: Work<Receipt>,
@@ -103,30 +107,39 @@ fn delivery(parts: &Parts, held: &Held<Verified>) -> Delivery {
 async fn archive_then_call<S, B, R>(
     mut ready_inner: S,
     mut parts: Parts,
-    pending: Pending,
+    appending: Appending,
+    early: Option<Early<Result<Response<Reply<R>>, S::Error>>>,
 ) -> Result<Response<Reply<R>>, S::Error>
 where
     S: Service<Request<InboxBody<B, Archived>>, Response = Response<R>>,
 {
-    let archived = match pending.archived().await {
+    let archived = match appending.archived().await {
         Ok(archived) => archived,
         Err(error) => {
             return Ok(Reply::own(Refusal::Archive(Arc::new(error)).refuse()));
         }
     };
     let id = archived.delivery.id();
+    let status = archived.claim.model.status_profile().accepted;
     let bytes = archived.delivery.body().clone();
     parts.extensions.insert(archived.delivery.clone());
     parts.extensions.insert(archived.receipt);
-    let response = ready_inner.call(Held::request(parts, bytes, archived)).await?;
-    let mut response = Reply::inner(response);
+    let calling = ready_inner.call(Held::request(parts, bytes, archived));
+    let answer = match early {
+        None => calling.await,
+        Some(early) => early.or_of(calling, || Ok(with_id(Reply::own(accepted(status)), id))).await,
+    };
+    Ok(with_id(Reply::inner(answer?), id))
+}
+
+fn with_id<R>(mut response: Response<R>, id: DeliveryId) -> Response<R> {
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(DELIVERY_ID, id);
     }
-    Ok(response)
+    response
 }
 
-impl Pending {
+impl Appending {
     /// Waits for the receipt. A repeat goes on under the id of the first.
     async fn archived(self) -> Result<Archived, ArchiveError> {
         let receipt = self.appending.await?;
@@ -136,6 +149,8 @@ impl Pending {
             self.raw.claim.span.record("repeat_of", first);
         }
         let delivery = self.delivery.with_id(receipt.id());
-        Ok(Archived { raw: self.raw, delivery, receipt, custody: self.custody })
+        let Raw { claim, reservation } = self.raw;
+        let (reservation, cause) = (Some(reservation), Cause::Posted);
+        Ok(Archived { claim, reservation, delivery, receipt, custody: self.custody, cause })
     }
 }

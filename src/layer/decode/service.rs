@@ -49,7 +49,7 @@ where
             Split::Through(through) => return StepFuture::calling(self.inner.call(through)),
         };
         let Held { bytes, step: deduped } = held;
-        let _entered = deduped.archived.claim().span.clone().entered();
+        let _entered = deduped.archived.claim.span.clone().entered();
         match load(&deduped.archived, &mut parts.extensions) {
             Ok(key) => {
                 let request = Held::request(parts, bytes, Decoded { deduped, key });
@@ -69,16 +69,15 @@ struct Mistake {
 impl Mistake {
     /// Records that the delivery cannot be loaded, and gives the refusal by the provider's profile.
     fn settle(self, deduped: Deduped) -> Refusal {
-        let Deduped { archived, turn } = deduped;
-        let outcome = Outcome::undecodable(&self.reason);
-        archived.custody.settle(archived.delivery.id(), outcome, turn);
-        let status = archived.claim().model.status_profile().undecodable;
+        let Deduped { archived, handling } = deduped;
+        handling.settle(Outcome::undecodable(&self.reason));
+        let status = archived.claim.model.status_profile().undecodable;
         Refusal::Undecodable { path: self.path, reason: self.reason, status }
     }
 }
 
 fn load(archived: &Archived, extensions: &mut Extensions) -> Result<InferenceKey, Mistake> {
-    let claim = archived.claim();
+    let claim = &archived.claim;
     let began = Instant::now();
     // The payload's type is the user's code: a panic in it must not leave the delivery without an outcome.
     let loading = AssertUnwindSafe(|| claim.model.load(&archived.delivery, extensions));

@@ -1,9 +1,10 @@
 //! Lets a delivery be handled once at a time, and not again once it was processed.
 
 mod layer;
+mod plan;
 mod service;
 mod turns;
 
 pub use layer::DedupLayer;
 pub use service::DedupService;
-pub(super) use turns::{Turn, Turns};
+pub(super) use turns::{Thing, Turn, Turns};

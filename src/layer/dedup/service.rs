@@ -9,13 +9,21 @@ use http::{Request, Response, StatusCode, request::Parts};
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::{
+    plan::{Plan, plan},
+    turns::Thing,
+};
 use crate::{
-    delivery::Outcome,
+    archive::ArchiveError,
+    delivery::{DeliveryId, Outcome},
     layer::{
+        Attempt,
+        attempt::Cause,
         body::{Held, InboxBody, Split},
         future::{Ended, StepFuture},
+        handling::{Handling, Open},
         refusal::Refusal,
-        reply::Reply,
+        reply::{Reply, as_the_first},
         step::{Archived, Deduped},
         take_ready,
     },
@@ -52,7 +60,7 @@ where
         match InboxBody::split(request) {
             Split::Through(through) => StepFuture::calling(self.inner.call(through)),
             Split::Delivery(parts, held) => {
-                let span = held.step.claim().span.clone();
+                let span = held.step.claim.span.clone();
                 let deciding = decide(parts, held).instrument(span);
                 StepFuture::before(Box::pin(deciding), take_ready(&mut self.inner))
             }
@@ -63,24 +71,74 @@ where
 /// Waits for the delivery's turn, then either lets it be handled or answers as the first was answered.
 ///
 /// Fresh deliveries ask for the outcome, too: a repeat may have overtaken them and been handled in their place.
-async fn decide<B>(parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B, Deduped>> {
+async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B, Deduped>> {
     let Held { bytes, step: archived } = held;
-    let id = archived.delivery.id();
-    let Some(turn) = archived.custody.turns().take(id).await else {
+    let (custody, id) = (archived.custody.clone(), archived.delivery.id());
+    let Some(turn) = custody.turns().take(Thing::Delivery(id)).await else {
         return Err(Refusal::Crowded.refuse());
     };
-    match archived.custody.archive().outcome(id).await {
-        Ok(Some(Outcome::Processed { status, .. })) => Err(as_the_first(status)),
-        Ok(_) => Ok(Held::request(parts, bytes, Deduped { archived, turn })),
-        Err(error) => Err(Refusal::Unreadable(Arc::new(error)).refuse()),
+    let outcome = custody.archive().outcome(id).await.map_err(unreadable)?;
+    let handling = |attempt, crashes| {
+        Handling::new(Open {
+            custody: custody.clone(),
+            id,
+            model: archived.delivery.model().clone(),
+            received_at: archived.delivery.received_at(),
+            attempt,
+            crashes,
+            cause: archived.cause,
+            turns: vec![turn],
+            inference: None,
+        })
+    };
+    match plan(outcome.as_ref(), archived.cause) {
+        Plan::Handle { attempt, crashes } => {
+            let handling = handling(attempt, crashes);
+            archived.claim.span.record("attempt", attempt);
+            parts.extensions.insert(Attempt::new(attempt, archived.cause));
+            if archived.cause == Cause::Taken {
+                handling.mark().await;
+            }
+            Ok(Held::request(parts, bytes, Deduped { archived, handling }))
+        }
+        Plan::PutAside { crashes } => {
+            let outcome = Outcome::dead(format_args!(
+                "the process ended {crashes} times in a row while it was handled"
+            ));
+            handling(0, crashes).settle(outcome);
+            Err(Refusal::PutAside.refuse())
+        }
+        Plan::AnswerAsTheFirst { status } => {
+            custody.schedule().forget(id);
+            Err(as_the_first(status))
+        }
+        Plan::AnswerAs(first) => {
+            custody.schedule().forget(id);
+            Err(as_the_first(status_of(&archived, first).await.map_err(unreadable)?))
+        }
+        Plan::Leave => {
+            custody.schedule().forget(id);
+            Err(left())
+        }
     }
 }
 
-/// The body of the first answer is not kept; its status is what senders act on.
-fn as_the_first(status: u16) -> Response<Bytes> {
-    tracing::Span::current().record("outcome", "repeat");
-    tracing::info!(status, "answered as the first was, without running the handler");
+/// What the delivery was answered in which the same inference was.
+async fn status_of(archived: &Archived, first: DeliveryId) -> Result<u16, ArchiveError> {
+    let accepted = archived.claim.model.status_profile().accepted;
+    Ok(match archived.custody.archive().outcome(first).await? {
+        Some(Outcome::Processed { status, .. }) => status,
+        _ => accepted.as_u16(),
+    })
+}
+
+fn unreadable(error: ArchiveError) -> Response<Bytes> {
+    Refusal::Unreadable(Arc::new(error)).refuse()
+}
+
+/// Only a worker gets this answer.
+fn left() -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }

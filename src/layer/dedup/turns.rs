@@ -8,37 +8,46 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::delivery::DeliveryId;
 
-/// How many may wait for one delivery, the one whose turn it is included. Who waits costs memory, and repeats of one
+/// How many may wait for one thing, the one whose turn it is included. Who waits costs memory, and repeats of one
 /// delivery are all the same.
 const MOST_WAITING: usize = 64;
 
 type Lock = Arc<tokio::sync::Mutex<()>>;
 
-/// Who may handle which delivery: one at a time, the others wait for their turn.
+/// What only one may handle at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::layer) enum Thing {
+    Delivery(DeliveryId),
+    /// By [`InferenceDigest::key`](crate::delivery::InferenceDigest::key), of all its versions.
+    Inference([u8; 16]),
+}
+
+/// Who may handle which delivery and which inference: one at a time, the others wait for their turn. Who takes both
+/// takes the delivery first.
 ///
 /// Holds as many entries as there are turns taken or waited for.
 #[derive(Clone, Default)]
-pub(in crate::layer) struct Turns(Arc<Mutex<HashMap<DeliveryId, Lock>>>);
+pub(in crate::layer) struct Turns(Arc<Mutex<HashMap<Thing, Lock>>>);
 
-/// The right to handle a delivery, until dropped.
+/// The right to handle something, until dropped.
 pub(in crate::layer) struct Turn {
     guard: Option<OwnedMutexGuard<()>>,
-    id: DeliveryId,
+    thing: Thing,
     turns: Turns,
 }
 
 impl Turns {
-    /// Waits until nobody else handles `id`; nothing if too many wait already.
+    /// Waits until nobody else handles `thing`; nothing if too many wait already.
     ///
     /// # Cancel safety
     ///
     /// The place in the queue is lost when the future is dropped.
-    pub(super) async fn take(&self, id: DeliveryId) -> Option<Turn> {
+    pub(in crate::layer) async fn take(&self, thing: Thing) -> Option<Turn> {
         // Made before the wait, so that giving up leaves no entry behind.
-        let mut turn = Turn { guard: None, id, turns: self.clone() };
+        let mut turn = Turn { guard: None, thing, turns: self.clone() };
         let lock = {
             let mut locks = self.locks();
-            let lock = locks.entry(id).or_default();
+            let lock = locks.entry(thing).or_default();
             if Arc::strong_count(lock) > MOST_WAITING {
                 return None;
             }
@@ -48,7 +57,7 @@ impl Turns {
         Some(turn)
     }
 
-    fn locks(&self) -> MutexGuard<'_, HashMap<DeliveryId, Lock>> {
+    fn locks(&self) -> MutexGuard<'_, HashMap<Thing, Lock>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,15 +67,15 @@ impl Drop for Turn {
         self.guard = None;
         let mut locks = self.turns.locks();
         // Nobody waits: whoever does holds a clone, and clones are made under this lock.
-        if locks.get(&self.id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
-            locks.remove(&self.id);
+        if locks.get(&self.thing).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            locks.remove(&self.thing);
         }
     }
 }
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Turn({})", self.id)
+        write!(f, "Turn({:?})", self.thing)
     }
 }
 
@@ -79,7 +88,7 @@ mod tests {
 
     fn take(turns: &Turns, id: DeliveryId) -> task::Spawn<BoxFuture<'static, Turn>> {
         let turns = turns.clone();
-        task::spawn(Box::pin(async move { turns.take(id).await.unwrap() }))
+        task::spawn(Box::pin(async move { turns.take(Thing::Delivery(id)).await.unwrap() }))
     }
 
     #[test]
@@ -116,7 +125,7 @@ mod tests {
         for one in &mut waiting {
             assert_pending!(one.poll());
         }
-        assert!(assert_ready!(task::spawn(turns.take(id)).poll()).is_none());
+        assert!(assert_ready!(task::spawn(turns.take(Thing::Delivery(id))).poll()).is_none());
         drop((first, waiting));
         assert!(turns.locks().is_empty());
     }

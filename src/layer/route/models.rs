@@ -6,10 +6,10 @@ use std::{
 use http::Method;
 
 use super::{
-    ModelError,
+    Captures, ModelError,
     table::{Found, Table},
 };
-use crate::provider::Model;
+use crate::{delivery::Delivery, provider::Model};
 
 /// The models of an inbox, by path. Clones share them, and they may be added and removed while the server runs.
 ///
@@ -60,6 +60,14 @@ impl Models {
 
     pub(super) fn find(&self, method: &Method, path: &str) -> Found {
         self.0.read().unwrap_or_else(PoisonError::into_inner).find(method, path)
+    }
+
+    /// The model that a delivery is for, also where its endpoint was removed, with what its path captures.
+    pub(crate) fn of(&self, delivery: &Delivery) -> Option<(Arc<Model>, Captures)> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .of(delivery.model(), delivery.head().uri().path())
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {

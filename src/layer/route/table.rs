@@ -16,8 +16,15 @@ pub(super) struct Table {
 
 #[derive(Clone, Debug)]
 enum Endpoint {
-    Live { name: ModelName, model: Arc<Model> },
-    Removed,
+    Live(Named),
+    /// Nothing is received any more; what was is still handled.
+    Removed(Named),
+}
+
+#[derive(Clone, Debug)]
+struct Named {
+    name: ModelName,
+    model: Arc<Model>,
 }
 
 /// What a request is for.
@@ -30,7 +37,7 @@ pub(super) enum Found {
 
 impl Table {
     pub(super) fn add(&mut self, path: &str, model: Model) -> Result<(), ModelError> {
-        if let Some(Endpoint::Live { .. }) = self.endpoints.get(path) {
+        if let Some(Endpoint::Live(_)) = self.endpoints.get(path) {
             return Err(ModelError::Taken { path: path.to_owned() });
         }
         model.check().map_err(|source| ModelError::Scheme { path: path.to_owned(), source })?;
@@ -40,12 +47,15 @@ impl Table {
                 path.parse().map_err(|source| ModelError::Name { path: path.to_owned(), source })?
             }
         };
-        self.put(path, Endpoint::Live { name, model: Arc::new(model) })
+        self.put(path, Endpoint::Live(Named { name, model: Arc::new(model) }))
     }
 
     pub(super) fn remove(&mut self, path: &str) -> bool {
         match self.endpoints.get(path) {
-            Some(Endpoint::Live { .. }) => self.put(path, Endpoint::Removed).is_ok(),
+            Some(Endpoint::Live(named)) => {
+                let removed = Endpoint::Removed(named.clone());
+                self.put(path, removed).is_ok()
+            }
             _ => false,
         }
     }
@@ -63,17 +73,32 @@ impl Table {
             return self.unmatched(path);
         };
         match matched.value {
-            Endpoint::Removed => Found::Refused(Refusal::Removed),
-            Endpoint::Live { model, .. } if !model.allowed_methods().contains(method) => {
+            Endpoint::Removed(_) => Found::Refused(Refusal::Removed),
+            Endpoint::Live(Named { model, .. }) if !model.allowed_methods().contains(method) => {
                 Found::Refused(Refusal::Method { allow: model.allowed_methods().to_vec() })
             }
-            Endpoint::Live { name, model } => match Captures::decode(matched.params.iter()) {
-                Some(captures) => {
-                    Found::Model { name: name.clone(), model: Arc::clone(model), captures }
+            Endpoint::Live(Named { name, model }) => {
+                match Captures::decode(matched.params.iter()) {
+                    Some(captures) => {
+                        Found::Model { name: name.clone(), model: Arc::clone(model), captures }
+                    }
+                    None => Found::Refused(Refusal::NoModel),
                 }
-                None => Found::Refused(Refusal::NoModel),
-            },
+            }
         }
+    }
+
+    /// The model of this name, and what its path captures of this one. Without captures, if the path has changed since.
+    pub(super) fn of(&self, name: &ModelName, path: &str) -> Option<(Arc<Model>, Captures)> {
+        if let Ok(matched) = self.router.at(path)
+            && matched.value.named().name == *name
+        {
+            let captures = Captures::decode(matched.params.iter()).unwrap_or_default();
+            return Some((Arc::clone(&matched.value.named().model), captures));
+        }
+        let mut all = self.endpoints.values().map(Endpoint::named);
+        let named = all.find(|named| named.name == *name)?;
+        Some((Arc::clone(&named.model), Captures::default()))
     }
 
     fn unmatched(&self, path: &str) -> Found {
@@ -91,6 +116,14 @@ impl Table {
         self.router = router(&endpoints)?;
         self.endpoints = endpoints;
         Ok(())
+    }
+}
+
+impl Endpoint {
+    fn named(&self) -> &Named {
+        match self {
+            Self::Live(named) | Self::Removed(named) => named,
+        }
     }
 }
 
@@ -186,6 +219,17 @@ mod tests {
         assert_eq!(status(&table, &Method::POST, "/a"), 410);
         table.add("/a", model()).unwrap();
         assert_eq!(status(&table, &Method::POST, "/a"), 200);
+    }
+
+    #[test]
+    fn an_archived_delivery_finds_its_model_by_name_also_once_it_was_removed() {
+        let mut table = table(&["/a", "/p/{reference}"]);
+        let (_, captures) = table.of(&"/p/{reference}".parse().unwrap(), "/p/7").unwrap();
+        assert_eq!(captures.get("reference"), Some("7"));
+        assert!(table.of(&"/a".parse().unwrap(), "/elsewhere").is_some(), "its path has changed");
+        assert!(table.of(&"/b".parse().unwrap(), "/a").is_none(), "it is of another model");
+        assert!(table.remove("/a"));
+        assert!(table.of(&"/a".parse().unwrap(), "/a").is_some());
     }
 
     #[test]

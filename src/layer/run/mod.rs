@@ -3,7 +3,6 @@
 mod future;
 mod layer;
 mod service;
-mod verdict;
 
 pub use future::RunFuture;
 pub use layer::RunLayer;

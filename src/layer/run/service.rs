@@ -10,7 +10,7 @@ use super::{RunFuture, future::Running};
 use crate::layer::{
     body::{Held, InboxBody, Split},
     reply::Reply,
-    step::{Decoded, Handed},
+    step::{Handed, Single},
 };
 
 /// Made by [`RunLayer`](super::RunLayer).
@@ -25,7 +25,7 @@ impl<S> RunService<S> {
     }
 }
 
-impl<S, B, R> Service<Request<InboxBody<B, Decoded>>> for RunService<S>
+impl<S, B, R> Service<Request<InboxBody<B, Single>>> for RunService<S>
 where
     S: Service<Request<InboxBody<B>>, Response = Response<R>>,
 {
@@ -37,14 +37,13 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<InboxBody<B, Decoded>>) -> Self::Future {
-        let (mut parts, held) = match InboxBody::split(request) {
+    fn call(&mut self, request: Request<InboxBody<B, Single>>) -> Self::Future {
+        let (parts, held) = match InboxBody::split(request) {
             Split::Delivery(parts, held) => (parts, held),
             Split::Through(through) => return RunFuture::through(self.inner.call(through)),
         };
         let span = held.step.claim().span.clone();
         let _entered = span.enter();
-        parts.extensions.insert(held.step.key.clone());
         let running = Running::begin(held.step.deduped);
         let request = Held::request(parts, held.bytes, Handed);
         // A handler may also panic before it gives a future.

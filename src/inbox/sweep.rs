@@ -1,0 +1,61 @@
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    archive::{ArchiveError, Line, Query},
+    delivery::Outcome,
+    layer::{Custody, Job},
+};
+
+/// How often the archive is asked for deliveries that are not settled, and that nobody here knows of: other processes
+/// may have asked for them to be handled.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// What is younger may be on its way: its sender still waits.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Takes up what is not settled: all of it now, and from then on what nobody takes care of.
+pub(super) async fn sweep(custody: Custody) {
+    let found = take_up(&custody, Query::all().unsettled()).await;
+    tracing::info!(deliveries = found, "taken up what was not settled when the inbox started");
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let Some(before) = SystemTime::now().checked_sub(YOUNG) else { continue };
+        let found = take_up(&custody, Query::all().unsettled().before(before)).await;
+        if found > 0 {
+            tracing::info!(deliveries = found, "taken up what was not settled");
+        }
+    }
+}
+
+/// How many nobody knew of.
+pub(super) async fn take_up(custody: &Custody, query: Query) -> usize {
+    let mut lines = custody.archive().ledger(query);
+    let mut found = 0;
+    while let Some(line) = lines.next().await {
+        match line {
+            Ok(line) => found += usize::from(push(custody, line)),
+            Err(error) => report(&error),
+        }
+    }
+    found
+}
+
+fn push(custody: &Custody, line: Line) -> bool {
+    let Line { id, model, outcome, .. } = line;
+    let suspect = matches!(
+        outcome,
+        Some(Outcome::Pending { running: true, .. } | Outcome::Pending { crashes: 1.., .. })
+    );
+    let wait = match outcome {
+        Some(Outcome::Failed { attempts, .. }) => {
+            custody.terms().retries.wait_after_start(attempts, fastrand::f64())
+        }
+        _ => Duration::ZERO,
+    };
+    custody.schedule().push_unknown(Job { id, model, suspect }, wait)
+}
+
+fn report(error: &ArchiveError) {
+    let error = error as &dyn std::error::Error;
+    tracing::error!(error, "cannot find out which deliveries are not settled");
+}

@@ -1,0 +1,16 @@
+//! What is handled when, by workers that no sender waits for.
+
+mod limits;
+mod queue;
+mod queues;
+#[cfg(test)]
+mod queues_tests;
+mod retries;
+mod retry_after;
+mod schedule;
+
+pub(crate) use limits::Limits;
+pub(crate) use queues::Job;
+pub use retries::Retries;
+pub(super) use retry_after::retry_after;
+pub(crate) use schedule::{Schedule, Taken};

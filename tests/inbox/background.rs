@@ -1,0 +1,461 @@
+//! Deliveries that workers handle: accepted at once, tried again until they are processed or dead, and given back when
+//! the inbox stops. Time is paused: what takes a week here takes no time.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tokio::{sync::Semaphore, time::Instant};
+use tower::{Layer, Service, service_fn};
+use tower_inbox::{
+    Inbox, Inference, MemoryArchive, Outcome, Workers,
+    archive::{Archive, Query},
+    delivery::OutcomeKind,
+    layer::{Attempt, InboxBody, Retries},
+};
+
+use crate::support::*;
+
+type Body = Full<Bytes>;
+
+/// A handler that writes down its runs, and answers what it is told to.
+#[derive(Clone)]
+struct Script {
+    answers: Arc<dyn Fn(&Run) -> Answers + Send + Sync>,
+    runs: Arc<Mutex<Vec<Run>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    job: String,
+    attempt: u32,
+    in_background: bool,
+    at: Instant,
+}
+
+enum Answers {
+    Status(u16),
+    RetryAfter(u16, &'static str),
+    Panic,
+    Never,
+    After(Duration, u16),
+}
+
+impl Script {
+    fn of(answers: impl Fn(&Run) -> Answers + Send + Sync + 'static) -> Self {
+        Self { answers: Arc::new(answers), runs: Arc::default() }
+    }
+
+    fn runs(&self) -> Vec<Run> {
+        self.runs.lock().unwrap().clone()
+    }
+
+    fn jobs(&self) -> Vec<String> {
+        self.runs().into_iter().map(|run| run.job).collect()
+    }
+
+    fn service(
+        &self,
+    ) -> impl Service<
+        Request<InboxBody<Body>>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static {
+        let script = self.clone();
+        service_fn(move |request: Request<InboxBody<Body>>| {
+            let script = script.clone();
+            async move {
+                let caption: &Inference<Caption> = request.extensions().get().unwrap();
+                let attempt: &Attempt = request.extensions().get().unwrap();
+                let run = Run {
+                    job: caption.job.clone(),
+                    attempt: attempt.number(),
+                    in_background: attempt.is_in_background(),
+                    at: Instant::now(),
+                };
+                script.runs.lock().unwrap().push(run.clone());
+                let mut response = Response::new(Full::default());
+                let status = match (script.answers)(&run) {
+                    Answers::Status(status) => status,
+                    Answers::RetryAfter(status, time) => {
+                        response.headers_mut().insert("retry-after", time.parse().unwrap());
+                        status
+                    }
+                    Answers::Panic => panic!("a handler panics, as the test wants"),
+                    Answers::Never => std::future::pending().await,
+                    Answers::After(time, status) => {
+                        tokio::time::sleep(time).await;
+                        status
+                    }
+                };
+                *response.status_mut() = status.try_into().unwrap();
+                Ok(response)
+            }
+        })
+    }
+}
+
+fn inbox_with(archive: MemoryArchive, workers: Workers) -> Inbox {
+    Inbox::builder(archive).model(CAPTIONS, captions()).background(workers).build().unwrap()
+}
+
+async fn post(inbox: &Inbox, script: &Script, job: &str) -> Answer {
+    send(inbox.layer().layer(script.service()), signed(caption(job))).await
+}
+
+async fn only_outcome(archive: &dyn Archive) -> Option<Outcome> {
+    let mut all = archived(archive).await;
+    assert_eq!(all.len(), 1);
+    all.remove(0).outcome
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_is_accepted_at_once_and_handled_by_a_worker() {
+    let script = Script::of(|_| Answers::Status(204));
+    let inbox = inbox_with(memory(), Workers::new(2));
+    let answer = post(&inbox, &script, "1").await;
+    assert_eq!(answer.status, 202);
+    assert!(answer.headers.contains_key("inbox-delivery-id"));
+    assert!(script.runs().is_empty(), "nobody works yet");
+    inbox.work(script.service());
+    assert_eq!(post(&inbox, &script, "2").await.status, 202);
+    assert_eq!(post(&inbox, &script, "2").await.status, 202, "a repeat");
+    inbox.drained().await;
+    assert_eq!(script.jobs(), ["1", "2"]);
+    assert!(script.runs().iter().all(|run| run.attempt == 1 && run.in_background));
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!(counts.of_all(OutcomeKind::Processed), 2);
+    assert_eq!(counts.oldest_unsettled(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_is_tried_again_with_growing_waits_until_it_is_dead() {
+    let script = Script::of(|run| match run.attempt {
+        2 => Answers::Panic,
+        _ => Answers::Status(500),
+    });
+    let retries = Retries::default().attempts(6).first_wait(2 * SECOND).longest_wait(10 * SECOND);
+    let inbox = inbox_with(memory(), Workers::new(1).retries(retries));
+    inbox.work(script.service());
+    post(&inbox, &script, "1").await;
+    inbox.drained().await;
+    let runs = script.runs();
+    assert_eq!(runs.iter().map(|run| run.attempt).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    for (pair, longest) in runs.windows(2).zip([2, 4, 8, 10, 10]) {
+        // Timers are exact to a millisecond.
+        let longest = longest * SECOND + Duration::from_millis(2);
+        assert!(pair[1].at - pair[0].at <= longest, "{pair:?}");
+    }
+    let Some(Outcome::Dead { reason }) = only_outcome(inbox.archive()).await else {
+        panic!("not dead");
+    };
+    assert!(reason.contains("500") && reason.contains("6 times"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_decides_what_is_tried_again() {
+    for (status, runs) in [(200, 1), (404, 1), (408, 2), (409, 2), (425, 2), (429, 2), (503, 2)] {
+        let script = Script::of(move |_| Answers::Status(status));
+        let workers = Workers::new(1).retries(Retries::default().attempts(2));
+        let inbox = inbox_with(memory(), workers);
+        inbox.work(script.service());
+        post(&inbox, &script, "1").await;
+        inbox.drained().await;
+        assert_eq!(script.runs().len(), runs, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_asks_to_be_left_alone_is() {
+    let script = Script::of(|run| match run.attempt {
+        1 => Answers::RetryAfter(503, "3600"),
+        _ => Answers::Status(200),
+    });
+    let inbox = inbox_with(memory(), Workers::new(1));
+    inbox.work(script.service());
+    post(&inbox, &script, "1").await;
+    inbox.drained().await;
+    let runs = script.runs();
+    assert!(runs[1].at - runs[0].at >= 3600 * SECOND);
+    assert!(runs[1].at - runs[0].at < 3602 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_hangs_is_stopped_at_its_deadline_and_tried_again() {
+    let script = Script::of(|run| match run.attempt {
+        1 => Answers::Never,
+        _ => Answers::Status(200),
+    });
+    let inbox = inbox_with(memory(), Workers::new(1).deadline(30 * SECOND));
+    inbox.work(script.service());
+    post(&inbox, &script, "1").await;
+    inbox.drained().await;
+    let runs = script.runs();
+    let between = runs[1].at - runs[0].at;
+    assert!(between >= 30 * SECOND && between <= 32 * SECOND, "{between:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_is_answered_at_the_deadline_and_its_delivery_goes_on() {
+    for (answers, runs) in [(200, 1), (500, 2)] {
+        let script = Script::of(move |run| match run.attempt {
+            1 => Answers::After(20 * SECOND, answers),
+            _ => Answers::Status(200),
+        });
+        let inbox = Inbox::builder(memory())
+            .model(CAPTIONS, captions())
+            .answer_within(3 * SECOND)
+            .build()
+            .unwrap();
+        inbox.work(script.service());
+        let began = Instant::now();
+        let answer = post(&inbox, &script, "1").await;
+        assert_eq!(answer.status, 202);
+        assert!(answer.headers.contains_key("inbox-delivery-id"));
+        assert!(began.elapsed() >= 3 * SECOND && began.elapsed() < 4 * SECOND);
+        inbox.drained().await;
+        assert_eq!(script.runs().len(), runs, "the first run answered {answers}");
+        assert_eq!(processed(only_outcome(inbox.archive()).await.as_ref()), Some(200));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_workers_a_sender_waits_for_as_long_as_it_takes() {
+    let script = Script::of(|_| Answers::After(60 * SECOND, 201));
+    let inbox = inbox(memory());
+    assert_eq!(post(&inbox, &script, "1").await.status, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_is_taken_up_at_the_start_before_what_comes_later() {
+    let archive = memory();
+    let before = inbox_with(archive.clone(), Workers::new(1));
+    let script = Script::of(|_| Answers::Status(200));
+    for job in ["1", "2", "3"] {
+        post(&before, &script, job).await;
+    }
+    let after = inbox_with(archive, Workers::new(1));
+    after.work(script.service());
+    tokio::task::yield_now().await;
+    post(&after, &script, "4").await;
+    after.drained().await;
+    assert_eq!(script.jobs(), ["1", "2", "3", "4"]);
+}
+
+/// What the archive says if the process ends while the handler is at work.
+async fn begun(archive: &MemoryArchive, crashes: u32) {
+    let id = archived(archive).await[0].delivery.id();
+    let running = Outcome::Pending { attempts: crashes + 1, crashes, running: true };
+    archive.settle(id, running).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_the_process_down_is_put_aside_after_the_third_time() {
+    for (crashes, runs) in [(0, 1), (1, 1), (2, 0)] {
+        let (archive, script) = (memory(), Script::of(|_| Answers::Status(200)));
+        post(&inbox_with(archive.clone(), Workers::new(1)), &script, "1").await;
+        begun(&archive, crashes).await;
+        let inbox = inbox_with(archive.clone(), Workers::new(1));
+        inbox.work(script.service());
+        // The sweep at the start has to come first.
+        tokio::time::sleep(SECOND).await;
+        inbox.drained().await;
+        assert_eq!(script.runs().len(), runs, "after {} crashes", crashes + 1);
+        let outcome = only_outcome(&archive).await.unwrap();
+        match runs {
+            0 => assert!(outcome.to_string().contains("3 times"), "{outcome}"),
+            _ => {
+                assert_eq!(script.runs()[0].attempt, crashes + 2, "a crash is an attempt");
+                assert_eq!(processed(Some(&outcome)), Some(200));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_end_in_time_is_given_back_and_nothing_counts_as_failed() {
+    let (archive, script) = (
+        memory(),
+        Script::of(|run| match run.job.as_str() {
+            "ends" => Answers::After(2 * SECOND, 200),
+            _ => Answers::Never,
+        }),
+    );
+    let inbox = inbox_with(archive.clone(), Workers::new(2));
+    inbox.work(script.service());
+    for job in ["hangs", "ends", "waits"] {
+        post(&inbox, &script, job).await;
+    }
+    tokio::time::sleep(SECOND).await;
+    let began = Instant::now();
+    inbox.stop(5 * SECOND).await;
+    assert!(began.elapsed() < 6 * SECOND);
+    assert_eq!(script.jobs(), ["hangs", "ends"], "nothing was begun after the stop");
+    let outcomes: Vec<_> = archived(&archive).await.into_iter().map(|one| one.outcome).collect();
+    let given_back = Outcome::Pending { attempts: 0, crashes: 0, running: false };
+    assert_eq!(outcomes[0], Some(given_back));
+    assert_eq!(processed(outcomes[1].as_ref()), Some(200));
+    assert_eq!(outcomes[2], None);
+
+    let again = Script::of(|_| Answers::Status(200));
+    let inbox = inbox_with(archive, Workers::new(2));
+    inbox.work(again.service());
+    tokio::time::sleep(SECOND).await;
+    inbox.drained().await;
+    assert_eq!(again.jobs(), ["hangs", "waits"]);
+    assert!(again.runs().iter().all(|run| run.attempt == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_model_is_accepted_and_waits_until_it_is_resumed() {
+    let script = Script::of(|_| Answers::Status(200));
+    let inbox = inbox_with(memory(), Workers::new(2));
+    inbox.work(script.service());
+    let model = CAPTIONS.parse().unwrap();
+    inbox.pause(&model);
+    assert_eq!(post(&inbox, &script, "1").await.status, 202);
+    tokio::time::sleep(3600 * SECOND).await;
+    assert!(script.runs().is_empty() && inbox.is_paused(&model));
+    assert_eq!(inbox.waiting(), 1);
+    inbox.resume(&model);
+    inbox.drained().await;
+    assert_eq!(script.jobs(), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_deliveries_are_retried_when_somebody_asks() {
+    let mended = Arc::new(AtomicUsize::new(422));
+    let status = mended.clone();
+    let script = Script::of(move |_| Answers::Status(status.load(Ordering::SeqCst) as u16));
+    let inbox = inbox_with(memory(), Workers::new(2));
+    inbox.work(script.service());
+    for job in ["1", "2"] {
+        post(&inbox, &script, job).await;
+    }
+    inbox.drained().await;
+    assert_eq!(inbox.counts().await.unwrap().of_all(OutcomeKind::Dead), 2);
+    mended.store(200, Ordering::SeqCst);
+    let first = archived(inbox.archive()).await[0].delivery.id();
+    assert_eq!(inbox.retry(Query::all().id(first)).await.unwrap(), 1);
+    inbox.drained().await;
+    assert_eq!(script.jobs(), ["1", "2", "1"]);
+    assert_eq!(inbox.retry(Query::all()).await.unwrap(), 1, "the other one is dead still");
+    inbox.drained().await;
+    assert_eq!(inbox.counts().await.unwrap().of_all(OutcomeKind::Processed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deliveries_are_accepted_while_every_handler_is_busy() {
+    let script = Script::of(|_| Answers::Never);
+    let inbox = inbox_with(memory(), Workers::new(1));
+    let limited = tower::limit::ConcurrencyLimit::new(script.service(), 1);
+    inbox.work(limited.clone());
+    let service = inbox.layer().layer(limited);
+    for job in ["1", "2", "3"] {
+        assert_eq!(send(service.clone(), signed(caption(job))).await.status, 202);
+        tokio::time::sleep(SECOND).await;
+    }
+    assert_eq!(script.jobs(), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_run_at_the_same_time_than_there_are_workers() {
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = {
+        let (running, most) = (running.clone(), most.clone());
+        service_fn(move |_: Request<InboxBody<Body>>| {
+            let (running, most) = (running.clone(), most.clone());
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(SECOND).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok::<_, Infallible>(Response::new(Body::default()))
+            }
+        })
+    };
+    let inbox = inbox_with(memory(), Workers::new(3));
+    inbox.work(counted);
+    let script = Script::of(|_| Answers::Status(200));
+    for job in 0..10 {
+        post(&inbox, &script, &job.to_string()).await;
+    }
+    inbox.drained().await;
+    assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_inference_in_another_delivery_is_a_repeat_and_in_other_bytes_a_new_version() {
+    let versions = Arc::new(Mutex::new(Vec::new()));
+    let seen = versions.clone();
+    let service = service_fn(move |request: Request<InboxBody<Body>>| {
+        let attempt: &Attempt = request.extensions().get().unwrap();
+        seen.lock().unwrap().push(attempt.new_version_of());
+        std::future::ready(Ok::<_, Infallible>(
+            Response::builder().status(201).body(Body::default()).unwrap(),
+        ))
+    });
+    let inbox = inbox(memory());
+    let service = inbox.layer().layer(service);
+    let to = |query: &str, body: String| signed_to(&format!("{CAPTIONS}{query}"), body);
+    for (query, body) in [
+        ("", caption("1")),
+        ("?attempt=2", caption("1")),
+        ("", caption("1") + " "),
+        ("?attempt=2", caption("1") + " "),
+    ] {
+        assert_eq!(send(service.clone(), to(query, body)).await.status, 201);
+        inbox.settled().await;
+    }
+    let all = archived(inbox.archive()).await;
+    let first = all[0].delivery.id();
+    assert_eq!(*versions.lock().unwrap(), [None, Some(first)]);
+    assert_eq!(all[1].outcome, Some(Outcome::Repeat { of: first }));
+    assert_eq!(all[3].outcome, Some(Outcome::Repeat { of: all[2].delivery.id() }));
+    let again = send(service, to("?attempt=2", caption("1"))).await;
+    assert_eq!(again.status, 201, "a repeat of a repeat is answered as the first was");
+    assert_eq!(versions.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn two_deliveries_of_one_inference_are_not_handled_at_the_same_time() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (running, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let service = {
+        let (gate, running, runs) = (gate.clone(), running.clone(), runs.clone());
+        service_fn(move |_: Request<InboxBody<Body>>| {
+            let (gate, running, runs) = (gate.clone(), running.clone(), runs.clone());
+            async move {
+                assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two at the same time");
+                runs.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok::<_, Infallible>(Response::new(Body::default()))
+            }
+        })
+    };
+    let inbox = inbox(memory());
+    let service = inbox.layer().layer(service);
+    let bodies = [caption("1"), caption("1") + " ", caption("1") + "  "];
+    let sending: Vec<_> =
+        bodies.into_iter().map(|body| tokio::spawn(send(service.clone(), signed(body)))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    gate.add_permits(3);
+    for one in sending {
+        assert_eq!(one.await.unwrap().status, 200);
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+}
