@@ -14,13 +14,13 @@ const EVERY: Duration = Duration::from_secs(10);
 const YOUNG: Duration = Duration::from_secs(60);
 
 /// Takes up what is not settled: all of it now, and from then on what nobody takes care of.
-pub(super) async fn sweep(custody: Custody) {
-    let found = take_up(&custody, Query::all().unsettled()).await;
+pub(super) async fn sweep(custody: &Custody) {
+    let found = take_up(custody, Query::all().unsettled()).await;
     tracing::info!(deliveries = found, "taken up what was not settled when the inbox started");
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(before) = SystemTime::now().checked_sub(YOUNG) else { continue };
-        let found = take_up(&custody, Query::all().unsettled().before(before)).await;
+        let found = take_up(custody, Query::all().unsettled().before(before)).await;
         if found > 0 {
             tracing::info!(deliveries = found, "taken up what was not settled");
         }

@@ -69,7 +69,8 @@ impl Inbox {
             let (models, custody) = (self.models.clone(), self.custody.clone());
             self.staff.employ(Worker { models, custody, hand: hand.another() }.work());
         }
-        self.staff.employ(sweep(self.custody.clone()));
+        let custody = self.custody.clone();
+        self.staff.employ(async move { custody.schedule().until_stopped(sweep(&custody)).await });
         self.staff.know(Box::new(hand));
     }
 

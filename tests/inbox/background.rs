@@ -134,6 +134,9 @@ async fn a_delivery_is_accepted_at_once_and_handled_by_a_worker() {
     assert_eq!(post(&inbox, &script, "2").await.status, 202);
     assert_eq!(post(&inbox, &script, "2").await.status, 202, "a repeat");
     inbox.drained().await;
+    let began = Instant::now();
+    inbox.stop(3600 * SECOND).await;
+    assert_eq!(began.elapsed(), Duration::ZERO, "it waited for nothing");
     assert_eq!(script.jobs(), ["1", "2"]);
     assert!(script.runs().iter().all(|run| run.attempt == 1 && run.in_background));
     let counts = inbox.counts().await.unwrap();

@@ -9,6 +9,7 @@
 )]
 
 mod background;
+mod background_crash;
 mod composition;
 mod crash;
 mod floors;

@@ -169,7 +169,8 @@ async fn when_the_first_fails_one_of_those_who_wait_takes_over() {
 /// What a path captures is the user's own. A query is only a part of the address: there, the payload says which
 /// inference it is.
 #[tokio::test]
-async fn the_same_bytes_at_another_address_are_archived_and_handled_unless_their_key_says_they_were() {
+async fn the_same_bytes_at_another_address_are_archived_and_handled_unless_their_key_says_they_were()
+ {
     let inbox = Inbox::builder(memory()).model("/hooks/p/{reference}", captions()).build().unwrap();
     let seen = Seen::default();
     let service = inbox.layer().layer(handler(&seen));

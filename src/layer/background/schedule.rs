@@ -11,6 +11,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     limits::Limits,
@@ -26,32 +27,32 @@ const NOT_HANDED: Duration = Duration::from_secs(5);
 pub(crate) struct Schedule(Arc<Inner>);
 
 struct Inner {
-    state: Mutex<State>,
+    queues: Mutex<Queues>,
     /// Whether there are workers: without, nothing is to pile up here.
     worked: AtomicBool,
     changed: Notify,
     emptied: Notify,
-}
-
-struct State {
-    queues: Queues,
-    stopped: bool,
+    stopped: CancellationToken,
 }
 
 impl Schedule {
     pub(crate) fn new(limits: Limits) -> Self {
-        let state = Mutex::new(State { queues: Queues::new(limits), stopped: false });
-        let (changed, emptied) = (Notify::new(), Notify::new());
-        Self(Arc::new(Inner { state, worked: AtomicBool::new(false), changed, emptied }))
+        Self(Arc::new(Inner {
+            queues: Mutex::new(Queues::new(limits)),
+            worked: AtomicBool::new(false),
+            changed: Notify::new(),
+            emptied: Notify::new(),
+            stopped: CancellationToken::new(),
+        }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on there are workers; `false` if there were before.
     pub(crate) fn begin(&self, limits: Limits) -> bool {
-        self.state().queues.set_limits(limits);
+        self.queues().set_limits(limits);
         !self.0.worked.swap(true, Ordering::Relaxed)
     }
 
@@ -64,14 +65,14 @@ impl Schedule {
         // What does not fit into the clock's time is never.
         let due = Instant::now().checked_add(wait);
         if let Some(due) = due.filter(|_| self.has_workers()) {
-            self.state().queues.push(job, due);
+            self.queues().push(job, due);
             self.0.changed.notify_one();
         }
     }
 
     /// Has a delivery handled that nobody knows of here.
     pub(crate) fn push_unknown(&self, job: Job, wait: Duration) -> bool {
-        let unknown = !self.state().queues.knows(job.id);
+        let unknown = !self.queues().knows(job.id);
         if unknown {
             self.push(job, wait);
         }
@@ -80,9 +81,9 @@ impl Schedule {
 
     /// The delivery is settled.
     pub(crate) fn forget(&self, id: DeliveryId) {
-        let mut state = self.state();
-        state.queues.forget(id);
-        if state.queues.len() == 0 {
+        let mut queues = self.queues();
+        queues.forget(id);
+        if queues.len() == 0 {
             self.0.emptied.notify_waiters();
         }
     }
@@ -96,11 +97,10 @@ impl Schedule {
         loop {
             let changed = self.0.changed.notified();
             let next = {
-                let mut state = self.state();
-                if state.stopped {
+                if self.0.stopped.is_cancelled() {
                     return None;
                 }
-                state.queues.take(Instant::now())
+                self.queues().take(Instant::now())
             };
             match next {
                 Next::Job(job) => {
@@ -116,10 +116,15 @@ impl Schedule {
 
     /// Hands nothing out any more.
     pub(crate) fn stop(&self) {
-        self.state().stopped = true;
+        self.0.stopped.cancel();
         self.0.changed.notify_waiters();
         self.0.changed.notify_one();
         self.0.emptied.notify_waiters();
+    }
+
+    /// Does this until all is stopped.
+    pub(crate) async fn until_stopped(&self, work: impl Future<Output = ()>) {
+        self.0.stopped.run_until_cancelled(work).await.unwrap_or_default();
     }
 
     /// Waits until nothing is left to do, or all is stopped.
@@ -135,22 +140,21 @@ impl Schedule {
 
     /// Whether nothing is left to do, or all is stopped.
     pub(crate) fn is_idle(&self) -> bool {
-        let state = self.state();
-        state.queues.len() == 0 || state.stopped
+        self.0.stopped.is_cancelled() || self.len() == 0
     }
 
     pub(crate) fn set_paused(&self, model: &ModelName, paused: bool) {
-        self.state().queues.set_paused(model, paused);
+        self.queues().set_paused(model, paused);
         self.0.changed.notify_one();
     }
 
     pub(crate) fn is_paused(&self, model: &ModelName) -> bool {
-        self.state().queues.is_paused(model)
+        self.queues().is_paused(model)
     }
 
     /// How many deliveries wait or are being handled.
     pub(crate) fn len(&self) -> usize {
-        self.state().queues.len()
+        self.queues().len()
     }
 }
 
@@ -187,7 +191,7 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.schedule.state().queues.done(&self.job);
+        self.schedule.queues().done(&self.job);
         if !self.handed {
             self.schedule.push(self.job.clone(), NOT_HANDED);
         }

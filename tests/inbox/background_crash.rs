@@ -1,0 +1,105 @@
+//! A real process that is killed under load while its workers handle deliveries: after the last start, every inference
+//! that was acknowledged was seen by a handler.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tower_inbox::{Archive, DiskArchive, archive::Query};
+
+use crate::process::Receiver;
+
+const ROUNDS: usize = 50;
+const CLIENTS: usize = 6;
+
+fn extraction(key: &str) -> Bytes {
+    format!(
+        r#"{{"inference": {{"id": "{key}", "model": {{"id": "m"}}, "result": {{"fields": {{}}}},
+        "file": {{"name": "f", "page_count": 1, "mime_type": "application/pdf"}}}}}}"#
+    )
+    .into()
+}
+
+type Keys = Arc<Mutex<HashSet<String>>>;
+
+/// Posts one delivery after the other, each twice, until the server is gone.
+async fn post_until_killed(receiver: Arc<Receiver>, acknowledged: Keys, name: String) {
+    for number in 0.. {
+        let key = format!("{name}-{number}");
+        for _ in 0..2 {
+            match receiver.post_signed(extraction(&key)).await {
+                Ok(answer) if answer.status() == 202 => {
+                    acknowledged.lock().unwrap().insert(key.clone());
+                }
+                Ok(answer) => panic!("answered {}", answer.status()),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn start(directory: &Path, log: &Path) -> Arc<Receiver> {
+    let log = log.to_str().unwrap();
+    let conduct = ["--background", "4", "--handler-log", log, "--fail", "0.2", "--slow", "3"];
+    Arc::new(Receiver::start(directory, &conduct))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_inference_that_was_acknowledged_is_handled_after_the_kills() {
+    let directory = tempfile::tempdir().unwrap();
+    let (archive, log) = (directory.path().join("inbox"), directory.path().join("runs"));
+    let acknowledged = Keys::default();
+    for round in 0..ROUNDS {
+        let wanted = acknowledged.lock().unwrap().len() + 1 + round % 7;
+        let receiver = start(&archive, &log);
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let name = format!("{round}-{client}");
+                tokio::spawn(post_until_killed(receiver.clone(), acknowledged.clone(), name))
+            })
+            .collect();
+        while acknowledged.lock().unwrap().len() < wanted {
+            assert!(!clients.iter().all(tokio::task::JoinHandle::is_finished), "nobody posts");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        receiver.kill();
+        for client in clients {
+            client.await.unwrap();
+        }
+    }
+    drain(&archive, &log).await;
+    let handled = handled(&log);
+    let acknowledged = acknowledged.lock().unwrap();
+    let lost: Vec<_> = acknowledged.difference(&handled).collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} were never handled: {lost:?}",
+        lost.len(),
+        acknowledged.len()
+    );
+}
+
+/// Starts it a last time, and waits until nothing is left.
+async fn drain(archive: &Path, log: &Path) {
+    let receiver = start(archive, log);
+    for _ in 0..600 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let reading = DiskArchive::read_only(archive).await.unwrap();
+        if reading.ledger(Query::all().unsettled()).next().await.is_none() {
+            receiver.kill();
+            return;
+        }
+    }
+    panic!("some deliveries are not settled after a minute");
+}
+
+/// The keys in the handler's own record: `MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT`.
+fn handled(log: &Path) -> HashSet<String> {
+    let log = fs::read_to_string(log).unwrap();
+    log.lines().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()
+}
