@@ -1,7 +1,7 @@
 //! Extractors for axum. Needs nothing but `axum-core`.
 //!
-//! [`Inference<T>`], [`Delivery`] and [`Captures`] can be arguments of a handler that is inside an
-//! [`Inbox`](crate::Inbox). Where one is missing, the server is wired wrongly: the answer is 500 with an empty body, and
+//! [`Inference<T>`], [`Delivery`], [`Captures`], [`InferenceKey`] and [`Attempt`] can be arguments of a handler that is
+//! inside an [`Inbox`](crate::Inbox). Where one is missing, the server is wired wrongly: the answer is 500 with an empty body, and
 //! the log tells which layer or type is missing.
 
 //!
@@ -25,8 +25,8 @@ use http::{StatusCode, request::Parts};
 
 use crate::{
     delivery::Delivery,
-    layer::Captures,
-    provider::{Inference, Payload},
+    layer::{Attempt, Captures},
+    provider::{Inference, InferenceKey, Payload},
 };
 
 impl<T: Payload, S: Sync> FromRequestParts<S> for Inference<T> {
@@ -50,6 +50,22 @@ impl<S: Sync> FromRequestParts<S> for Captures {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
         parts.extensions.get().cloned().ok_or_else(|| missing("Captures", "RouteLayer"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Attempt {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get().copied().ok_or_else(|| missing("Attempt", "DedupLayer"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for InferenceKey {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get().cloned().ok_or_else(|| missing("InferenceKey", "SingleLayer"))
     }
 }
 

@@ -34,7 +34,10 @@ pub mod testing;
 pub use archive::DiskArchive;
 pub use archive::{Archive, MemoryArchive};
 pub use delivery::{Delivery, DeliveryId, Digest, ModelName, Outcome, Receipt};
-pub use inbox::{BuildError, Counts, Inbox, InboxBuilder, InboxLayer, InboxService, Workers};
+pub use inbox::{
+    BuildError, Counts, Inbox, InboxBuilder, InboxLayer, InboxService, NotReplayed, Replay,
+    ReplayError, Replayed, Replaying, TypeReport, Workers,
+};
 pub use layer::Captures;
 pub use provider::{Inference, Model};
 pub use signature::Secret;

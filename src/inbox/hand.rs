@@ -1,6 +1,6 @@
 use std::{future::poll_fn, marker::PhantomData, pin::Pin};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
 use super::layer::{Handling, handling};
@@ -23,7 +23,9 @@ pub(super) trait Hand: Send {
 #[derive(Debug)]
 pub(super) enum Handed {
     /// It was handled, or settled before it came to that.
-    Settled,
+    Answered(StatusCode),
+    /// Its handler's service failed, which is recorded.
+    Failed,
     /// It did not come to its handler, and nothing is recorded.
     Not,
 }
@@ -58,8 +60,8 @@ where
             }
             match service.call(request_again(delivery, given)).await {
                 Ok(response) if was_kept_from_its_handler(&response) => Handed::Not,
-                // An error of the service is recorded as a failure.
-                Ok(_) | Err(_) => Handed::Settled,
+                Ok(response) => Handed::Answered(response.status()),
+                Err(_) => Handed::Failed,
             }
         })
     }

@@ -29,6 +29,12 @@ impl Staff {
         *self.0.hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(hand);
     }
 
+    /// What workers hand deliveries over to; nothing while there are none.
+    pub(super) fn hand(&self) -> Option<Box<dyn Hand>> {
+        let hand = self.0.hand.lock().unwrap_or_else(PoisonError::into_inner);
+        hand.as_ref().map(|hand| hand.another())
+    }
+
     /// Waits until all have come to the end of what they are at.
     pub(super) async fn dismiss(&self) {
         self.0.tasks.close();

@@ -11,7 +11,7 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(10);
 
 /// What is younger may be on its way: its sender still waits.
-const YOUNG: Duration = Duration::from_secs(60);
+const YOUNG: Duration = Duration::from_mins(1);
 
 /// Takes up what is not settled: all of it now, and from then on what nobody takes care of.
 pub(super) async fn sweep(custody: &Custody) {

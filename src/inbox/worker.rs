@@ -54,8 +54,9 @@ impl Worker {
             return;
         };
         let given = Given { custody: self.custody.clone(), model, captures, cause: Cause::Taken };
-        if let Handed::Settled = self.hand.hand(delivery, given).await {
-            taken.handed();
+        match self.hand.hand(delivery, given).await {
+            Handed::Answered(_) | Handed::Failed => taken.handed(),
+            Handed::Not => drop(taken),
         }
     }
 }

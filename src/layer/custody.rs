@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     archive::{Archive, ArchiveError},
-    delivery::{Delivery, Outcome},
+    delivery::{Delivery, Outcome, OutcomeKind},
 };
 
 /// After how long a delivery is handled again whose outcome could not be recorded.
@@ -150,6 +150,10 @@ impl Custody {
     /// the delivery is handled again after `wait`, if there is one.
     pub(super) fn settle(&self, open: Open, outcome: Outcome, wait: Option<Duration>) {
         tracing::Span::current().record("outcome", outcome.kind().as_str());
+        if open.stays_processed && outcome.kind() != OutcomeKind::Processed {
+            tracing::info!(%outcome, "replayed; it was processed before, and stays so");
+            return;
+        }
         tracing::info!(%outcome, "settled");
         let settled = outcome.is_settled();
         let suspect = matches!(outcome, Outcome::Pending { crashes: 1.., .. });

@@ -19,6 +19,8 @@ pub(super) struct Open {
     pub(super) attempt: u32,
     pub(super) crashes: u32,
     pub(super) cause: Cause,
+    /// Whether it was processed before, and stays so whatever a replay comes to.
+    pub(super) stays_processed: bool,
     pub(super) turns: Vec<Turn>,
     pub(super) inference: Option<InferenceDigest>,
 }

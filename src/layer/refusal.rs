@@ -173,7 +173,7 @@ impl Refusal {
                 tracing::error!(status, cause = &**cause as &dyn std::error::Error, "{self}");
             }
             Self::Panicked | Self::PutAside | Self::HandlerTooSlow => {
-                tracing::error!(status, "{self}")
+                tracing::error!(status, "{self}");
             }
             Self::Signature(cause) => tracing::warn!(status, %cause, "{self}"),
             Self::Overloaded | Self::Crowded | Self::Undecodable { .. } => {

@@ -22,7 +22,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn failed(reason: impl ToString) -> Self {
+    pub(super) fn failed(reason: &impl ToString) -> Self {
         Self::Failed { reason: reason.to_string(), asked: None }
     }
 

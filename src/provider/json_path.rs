@@ -21,7 +21,7 @@ pub(super) fn push_index(path: &mut String, index: usize) {
 }
 
 /// The path with `[*]` for every index: what is the same for all items.
-pub(super) fn of_every_item(path: &str) -> String {
+pub(crate) fn of_every_item(path: &str) -> String {
     let mut pieces = path.split('[');
     let mut every = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {

@@ -18,7 +18,7 @@ pub mod gladia;
 mod hidden;
 pub mod huggingface;
 mod inference;
-mod json_path;
+pub(crate) mod json_path;
 mod key;
 mod known;
 mod listed;

@@ -18,5 +18,6 @@ mod process;
 mod receiver;
 mod refusals;
 mod repeats;
+mod replay;
 mod second_process;
 mod support;

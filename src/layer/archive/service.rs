@@ -70,7 +70,7 @@ where
         let appending = Appending {
             delivery,
             raw: held.step.raw,
-            appending,
+            receipt: appending,
             began: Instant::now(),
             custody: self.custody.clone(),
         };
@@ -85,7 +85,7 @@ where
 struct Appending {
     delivery: Delivery,
     raw: Raw,
-    appending: Work<Receipt>,
+    receipt: Work<Receipt>,
     began: Instant,
     custody: Custody,
 }
@@ -104,12 +104,14 @@ fn delivery(parts: &Parts, held: &Held<Verified>) -> Delivery {
     delivery
 }
 
+type Answer<R, E> = Result<Response<Reply<R>>, E>;
+
 async fn archive_then_call<S, B, R>(
     mut ready_inner: S,
     mut parts: Parts,
     appending: Appending,
-    early: Option<Early<Result<Response<Reply<R>>, S::Error>>>,
-) -> Result<Response<Reply<R>>, S::Error>
+    early: Option<Early<Answer<R, S::Error>>>,
+) -> Answer<R, S::Error>
 where
     S: Service<Request<InboxBody<B, Archived>>, Response = Response<R>>,
 {
@@ -142,7 +144,7 @@ fn with_id<R>(mut response: Response<R>, id: DeliveryId) -> Response<R> {
 impl Appending {
     /// Waits for the receipt. A repeat goes on under the id of the first.
     async fn archived(self) -> Result<Archived, ArchiveError> {
-        let receipt = self.appending.await?;
+        let receipt = self.receipt.await?;
         self.raw.claim.took("archive_us", self.began);
         if receipt.is_repeat() {
             let first = tracing::field::display(receipt.id());

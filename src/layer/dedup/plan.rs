@@ -26,11 +26,12 @@ pub(super) fn plan(outcome: Option<&Outcome>, cause: Cause) -> Plan {
     let again =
         |attempts: u32, crashes| Plan::Handle { attempt: attempts.saturating_add(1), crashes };
     match (outcome, cause) {
-        (None, _) | (Some(_), Cause::Replayed) => again(0, 0),
+        (None, _)
+        | (Some(_), Cause::Replayed)
+        | (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
         (Some(Outcome::Processed { status, .. }), _) => Plan::AnswerAsTheFirst { status: *status },
         (Some(Outcome::Repeat { of }), _) => Plan::AnswerAs(*of),
         (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Taken) => Plan::Leave,
-        (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
         (Some(Outcome::Failed { attempts, .. }), _) => again(*attempts, 0),
         (Some(Outcome::Pending { attempts, crashes, running: false }), _) => {
             again(*attempts, *crashes)

@@ -87,6 +87,7 @@ async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B,
             attempt,
             crashes,
             cause: archived.cause,
+            stays_processed: was_processed(outcome.as_ref()),
             turns: vec![turn],
             inference: None,
         })
@@ -121,6 +122,10 @@ async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B,
             Err(left())
         }
     }
+}
+
+fn was_processed(outcome: Option<&Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Processed { .. } | Outcome::Repeat { .. }))
 }
 
 /// What the delivery was answered in which the same inference was.

@@ -126,7 +126,7 @@ fn judge<R, E>(end: End<Result<Response<R>, E>>) -> (Verdict, Result<Response<Re
     match end {
         End::Answer(Ok(response)) => (Verdict::of(&response), Ok(Reply::inner(response))),
         End::Answer(Err(error)) => {
-            (Verdict::failed("the service of the handler failed"), Err(error))
+            (Verdict::failed(&"the service of the handler failed"), Err(error))
         }
         End::Panic => refused(Refusal::Panicked),
         End::TooLate => refused(Refusal::HandlerTooSlow),

@@ -79,7 +79,7 @@ async fn decide<B>(mut parts: Parts, held: Held<Decoded>) -> Ended<InboxBody<B, 
     let known = known.map_err(|error| Refusal::Unreadable(Arc::new(error)).refuse())?;
     let id = delivery.id();
     deduped.handling.add_turn(turn, inference);
-    match earlier(id, inference, known) {
+    match earlier(id, inference, known.as_ref()) {
         Earlier::Same { of, status } if deduped.archived.cause != Cause::Replayed => {
             deduped.handling.settle(Outcome::Repeat { of });
             return Err(as_the_first(status));
@@ -119,10 +119,10 @@ enum Earlier {
 fn earlier(
     id: DeliveryId,
     inference: InferenceDigest,
-    known: Option<(DeliveryId, Outcome)>,
+    known: Option<&(DeliveryId, Outcome)>,
 ) -> Earlier {
     match known {
-        Some((of, Outcome::Processed { status, inference: Some(known) })) if of != id => {
+        Some(&(of, Outcome::Processed { status, inference: Some(known) })) if of != id => {
             if known == inference { Earlier::Same { of, status } } else { Earlier::Other { of } }
         }
         _ => Earlier::None,
@@ -143,10 +143,10 @@ mod tests {
         let known = |body| Some((of, processed(of_body(body))));
         let one = of_body(b"one");
         assert_eq!(earlier(id, one, None), Earlier::None);
-        assert_eq!(earlier(id, one, known(b"one")), Earlier::Same { of, status: 201 });
-        assert_eq!(earlier(id, one, known(b"two")), Earlier::Other { of });
-        assert_eq!(earlier(of, one, known(b"one")), Earlier::None, "it is this delivery");
+        assert_eq!(earlier(id, one, known(b"one").as_ref()), Earlier::Same { of, status: 201 });
+        assert_eq!(earlier(id, one, known(b"two").as_ref()), Earlier::Other { of });
+        assert_eq!(earlier(of, one, known(b"one").as_ref()), Earlier::None, "it is this delivery");
         let failed = Some((of, Outcome::failed("later")));
-        assert_eq!(earlier(id, one, failed), Earlier::None);
+        assert_eq!(earlier(id, one, failed.as_ref()), Earlier::None);
     }
 }

@@ -1,0 +1,111 @@
+use std::{collections::BTreeMap, fmt};
+
+use http::Extensions;
+
+use super::Inbox;
+use crate::{
+    archive::{ArchiveError, Query},
+    delivery::{Delivery, DeliveryId, ModelName},
+    provider::json_path,
+};
+
+/// Whether the types of an inbox can load what is archived: the answer of [`Inbox::check_types`].
+#[derive(Debug, Default)]
+pub struct TypeReport {
+    checked: u64,
+    loaded: u64,
+    mistakes: BTreeMap<(ModelName, String), Mistake>,
+}
+
+#[derive(Debug)]
+struct Mistake {
+    reason: String,
+    times: u64,
+    example: DeliveryId,
+}
+
+impl Inbox {
+    /// Loads every archived delivery that `query` selects into the type that its model has now, without a handler: a
+    /// gate before a deploy, with a copy of the archive of production. Deliveries of models that the inbox does not have
+    /// are left out. Changes nothing.
+    ///
+    /// ```
+    /// use tower_inbox::{Inbox, MemoryArchive, archive::Query};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let inbox = Inbox::builder(MemoryArchive::new()).build()?;
+    /// inbox.check_types(Query::all()).await?.assert_all_load();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the archive cannot be read.
+    pub async fn check_types(&self, query: Query) -> Result<TypeReport, ArchiveError> {
+        let mut report = TypeReport::default();
+        let mut entries = self.archive().scan(query);
+        while let Some(entry) = entries.next().await {
+            self.check_one(&entry?.delivery, &mut report);
+        }
+        Ok(report)
+    }
+
+    fn check_one(&self, delivery: &Delivery, report: &mut TypeReport) {
+        let Some((model, _)) = self.models.of(delivery) else { return };
+        report.checked += 1;
+        match model.load(delivery, &mut Extensions::new()) {
+            Ok(_) => report.loaded += 1,
+            Err(error) => report.add(delivery, error.path(), error.to_string()),
+        }
+    }
+}
+
+impl TypeReport {
+    fn add(&mut self, delivery: &Delivery, path: &str, reason: String) {
+        let place = (delivery.model().clone(), json_path::of_every_item(path));
+        let new = || Mistake { reason, times: 0, example: delivery.id() };
+        self.mistakes.entry(place).or_insert_with(new).times += 1;
+    }
+
+    /// How many deliveries were looked at.
+    pub fn checked(&self) -> u64 {
+        self.checked
+    }
+
+    /// The part of them that could be loaded, from 0 to 1; 1 of none.
+    pub fn pass_rate(&self) -> f64 {
+        if self.checked == 0 {
+            return 1.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a part of one does not need all digits")]
+        let rate = self.loaded as f64 / self.checked as f64;
+        rate
+    }
+
+    /// What could not be loaded: the model, the JSON path with `[*]` for the items of lists, and how often.
+    pub fn mistakes(&self) -> impl Iterator<Item = (&ModelName, &str, u64)> {
+        self.mistakes.iter().map(|((model, path), mistake)| (model, path.as_str(), mistake.times))
+    }
+
+    /// For tests: says what could not be loaded.
+    ///
+    /// # Panics
+    ///
+    /// If there is something that could not be loaded.
+    #[track_caller]
+    pub fn assert_all_load(&self) {
+        assert!(self.mistakes.is_empty(), "{self}");
+    }
+}
+
+impl fmt::Display for TypeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} of {} archived deliveries can be loaded", self.loaded, self.checked)?;
+        for ((model, _), Mistake { reason, times, example }) in &self.mistakes {
+            writeln!(f, "  {times} of {model}, such as {example}: {reason}")?;
+        }
+        Ok(())
+    }
+}

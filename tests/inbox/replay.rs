@@ -1,0 +1,201 @@
+//! Archived deliveries go through a handler again, or through a type.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use serde::Deserialize;
+use tokio::time::Instant;
+use tower::{Layer, Service, service_fn};
+use tower_inbox::{
+    Delivery, Inbox, MemoryArchive, NotReplayed, Outcome, Replayed, Replaying, Secret,
+    archive::Query,
+    delivery::OutcomeKind,
+    layer::{Attempt, InboxBody},
+    provider::{DecodeError, InferenceKey, ModelDraft, Payload, decode_json},
+};
+
+use crate::support::*;
+
+type Body = Full<Bytes>;
+
+/// Answers the status that is set, and writes down of each run which delivery and whether it was a replay.
+#[derive(Clone)]
+struct Recorder {
+    status: Arc<AtomicU16>,
+    runs: Arc<Mutex<Vec<(Delivery, bool)>>>,
+}
+
+impl Recorder {
+    fn answering(status: u16) -> Self {
+        Self { status: Arc::new(status.into()), runs: Arc::default() }
+    }
+
+    fn service(
+        &self,
+    ) -> impl Service<
+        Request<InboxBody<Body>>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static {
+        let this = self.clone();
+        service_fn(move |request: Request<InboxBody<Body>>| {
+            let delivery: &Delivery = request.extensions().get().unwrap();
+            let attempt: &Attempt = request.extensions().get().unwrap();
+            this.runs.lock().unwrap().push((delivery.clone(), attempt.is_replay()));
+            let status = this.status.load(Ordering::SeqCst);
+            let answer = Response::builder().status(status).body(Body::default()).unwrap();
+            std::future::ready(Ok(answer))
+        })
+    }
+}
+
+async fn all(mut replaying: Replaying) -> Vec<Replayed> {
+    let mut results = Vec::new();
+    while let Some(replayed) = replaying.next().await {
+        results.push(replayed);
+    }
+    assert_eq!(replaying.left(), 0);
+    results
+}
+
+async fn three(archive: &MemoryArchive, recorder: &Recorder) -> Inbox {
+    let inbox = inbox(archive.clone());
+    let service = inbox.layer().layer(recorder.service());
+    for job in ["1", "2", "3"] {
+        send(service.clone(), signed(caption(job))).await;
+    }
+    inbox.settled().await;
+    inbox
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_selected_goes_through_the_handler_again_in_its_order_with_its_head_and_time() {
+    let (archive, recorder) = (memory(), Recorder::answering(422));
+    let inbox = three(&archive, &recorder).await;
+    let originals = archived(&archive).await;
+    inbox.work(recorder.service());
+    recorder.status.store(201, Ordering::SeqCst);
+    let dead = Query::all().outcome(OutcomeKind::Dead);
+    let replaying = inbox.replay(dead).start().await.unwrap();
+    assert_eq!(replaying.left(), 3);
+    let results = all(replaying).await;
+    assert!(results.iter().all(Replayed::is_processed));
+    inbox.settled().await;
+    let runs = recorder.runs.lock().unwrap().split_off(3);
+    for ((run, is_replay), original) in runs.iter().zip(&originals) {
+        assert!(is_replay);
+        assert_eq!(*run, original.delivery);
+    }
+    for (now, original) in archived(&archive).await.iter().zip(&originals) {
+        assert_eq!(now.delivery, original.delivery, "originals do not change");
+        assert_eq!(processed(now.outcome.as_ref()), Some(201));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_processed_stays_so_when_a_replay_of_it_fails() {
+    let (archive, recorder) = (memory(), Recorder::answering(200));
+    let inbox = three(&archive, &recorder).await;
+    let other = Recorder::answering(500);
+    let replay = inbox.replay(Query::all()).through(other.service());
+    let results = all(replay.start().await.unwrap()).await;
+    assert_eq!(other.runs.lock().unwrap().len(), 3);
+    assert!(results.iter().all(|one| one.result.as_ref().is_ok_and(|status| *status == 500)));
+    inbox.settled().await;
+    for now in archived(&archive).await {
+        assert_eq!(processed(now.outcome.as_ref()), Some(200));
+    }
+    assert!(
+        inbox.replay(Query::all()).start().await.is_err(),
+        "there is nothing to replay through"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_keeps_its_rate_and_its_concurrency() {
+    let archive = memory();
+    let inbox = three(&archive, &Recorder::answering(200)).await;
+    let slow = service_fn(|_: Request<InboxBody<Body>>| async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        Ok::<_, Infallible>(Response::new(Body::default()))
+    });
+    let time = async |replay: tower_inbox::Replay| {
+        let began = Instant::now();
+        assert_eq!(all(replay.start().await.unwrap()).await.len(), 3);
+        began.elapsed().as_secs()
+    };
+    let replay = || inbox.replay(Query::all()).through(slow);
+    assert_eq!(time(replay()).await, 30);
+    assert_eq!(time(replay().concurrency(3)).await, 10);
+    assert_eq!(time(replay().concurrency(3).rate(1)).await, 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_can_be_verified_with_the_secrets_of_now_is_replayed_if_that_is_wanted() {
+    let (archive, recorder) = (memory(), Recorder::answering(200));
+    three(&archive, &recorder).await;
+    let with = |secret: &str| {
+        let model = ModelDraft::<Caption>::new().signed_with(Secret::new(secret));
+        Inbox::builder(archive.clone()).model(CAPTIONS, model).build().unwrap()
+    };
+    for (secret, verified) in [(SECRET, true), ("another", false)] {
+        let replay = with(secret).replay(Query::all()).through(recorder.service()).verified();
+        let results = all(replay.start().await.unwrap()).await;
+        for one in &results {
+            assert_eq!(one.is_processed(), verified, "{one:?}");
+            assert!(verified || matches!(one.result, Err(NotReplayed::Signature(_))), "{one:?}");
+        }
+    }
+}
+
+/// Captions with a mistake: the text is no number.
+#[derive(Deserialize)]
+struct Misread {
+    job: String,
+    #[expect(dead_code, reason = "it is only loaded")]
+    text: u32,
+}
+
+impl Payload for Misread {
+    type Provider = Acme;
+
+    fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        decode_json(body)
+    }
+
+    fn key(&self) -> InferenceKey {
+        InferenceKey::new(&self.job)
+    }
+}
+
+#[tokio::test]
+async fn new_types_are_checked_against_what_is_archived_without_a_handler() {
+    let (archive, recorder) = (memory(), Recorder::answering(200));
+    let inbox = three(&archive, &recorder).await;
+    let report = inbox.check_types(Query::all()).await.unwrap();
+    report.assert_all_load();
+    assert_eq!(report.checked(), 3);
+
+    let model = ModelDraft::<Misread>::new().unsigned();
+    let changed = Inbox::builder(archive.clone()).model(CAPTIONS, model).build().unwrap();
+    let report = changed.check_types(Query::all()).await.unwrap();
+    assert!(report.pass_rate() < f64::EPSILON);
+    let mistakes: Vec<_> = report.mistakes().collect();
+    assert_eq!(mistakes, [(&CAPTIONS.parse().unwrap(), "$.text", 3)]);
+    assert!(report.to_string().contains("$.text"), "{report}");
+    assert_eq!(recorder.runs.lock().unwrap().len(), 3, "no handler was run");
+    let outcomes = archived(&archive).await;
+    assert!(outcomes.iter().all(|one| matches!(one.outcome, Some(Outcome::Processed { .. }))));
+}
