@@ -54,9 +54,9 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// them: cheap enough to be asked again and again. Changes nothing.
     fn ledger(&self, query: Query) -> Entries<Line>;
 
-    /// The latest delivery that was [processed](Outcome::Processed) as an inference with the
-    /// [key](InferenceDigest::has_key_of) of this one, and as which, also if it was removed; `None` where there is none.
-    /// Changes nothing.
+    /// The delivery that was [processed](Outcome::Processed) as this inference in these bytes, and its outcome, also if
+    /// it was removed; else the latest that was processed as an inference of [this key](InferenceDigest::has_key_of);
+    /// `None` where there is none. Changes nothing.
     ///
     /// # Errors
     ///

@@ -28,8 +28,9 @@ struct State {
     entries: Vec<Entry>,
     by_id: HashMap<DeliveryId, usize>,
     firsts: HashMap<Fingerprint, DeliveryId>,
-    /// By the key of an inference, what was last processed as it.
-    processed: HashMap<[u8; 16], DeliveryId>,
+    /// What was processed as an inference, and last as one of its key.
+    processed: HashMap<InferenceDigest, DeliveryId>,
+    latest: HashMap<[u8; 16], DeliveryId>,
 }
 
 struct Entry {
@@ -76,14 +77,16 @@ impl State {
         let place = self.by_id.get(&id).and_then(|place| self.entries.get_mut(*place));
         let entry = place.ok_or(ArchiveError::Unknown { id })?;
         if let Outcome::Processed { inference: Some(inference), .. } = &outcome {
-            self.processed.insert(inference.key(), id);
+            self.processed.insert(*inference, id);
+            self.latest.insert(inference.key(), id);
         }
         entry.outcome = Some(outcome);
         Ok(())
     }
 
     fn processed_as(&self, inference: InferenceDigest) -> Option<(DeliveryId, Outcome)> {
-        let id = *self.processed.get(&inference.key())?;
+        let exactly = self.processed.get(&inference);
+        let id = *exactly.or_else(|| self.latest.get(&inference.key()))?;
         Some((id, self.get(id)?.outcome.clone()?))
     }
 

@@ -13,6 +13,7 @@ mod background_crash;
 mod composition;
 mod crash;
 mod floors;
+mod histories;
 mod hooks;
 mod process;
 mod receiver;

@@ -22,8 +22,9 @@ pub(super) struct Index {
     kept: Vec<Kept>,
     by_id: HashMap<DeliveryId, usize>,
     firsts: HashMap<Fingerprint, DeliveryId>,
-    /// By the key of an inference, where the delivery is that was last processed as it.
-    processed: HashMap<[u8; 16], usize>,
+    /// Where the delivery is that was processed as an inference, and the last one of its key.
+    processed: HashMap<InferenceDigest, usize>,
+    latest: HashMap<[u8; 16], usize>,
     models: HashSet<ModelName>,
     damages: Vec<Damage>,
     /// Where else a delivery lies whose batch was written twice.
@@ -105,13 +106,15 @@ impl Index {
 
     fn note_processed(&mut self, outcome: Option<&Outcome>, position: usize) {
         if let Some(Outcome::Processed { inference: Some(inference), .. }) = outcome {
-            self.processed.insert(inference.key(), position);
+            self.processed.insert(*inference, position);
+            self.latest.insert(inference.key(), position);
         }
     }
 
-    /// What was last processed as an inference with this key, and as which.
+    /// What was processed as this inference, or else last as one of its key, and as which.
     pub(super) fn processed_as(&self, inference: InferenceDigest) -> Option<(DeliveryId, Outcome)> {
-        let kept = self.at(*self.processed.get(&inference.key())?)?;
+        let exactly = self.processed.get(&inference);
+        let kept = self.at(*exactly.or_else(|| self.latest.get(&inference.key()))?)?;
         Some((kept.facts.id, kept.outcome.clone()?))
     }
 

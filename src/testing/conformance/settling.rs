@@ -81,19 +81,25 @@ pub(super) async fn knows_what_was_processed(archive: &dyn Archive) {
     let inference =
         |delivery: &Delivery, key| InferenceDigest::of(delivery.model(), key, delivery.digest());
     let of_body = |body: &str| Sample::of(&model).body(body.to_owned()).delivery();
-    let (a, b) = (of_body("a"), of_body("b"));
+    let (a, b, c) = (of_body("a"), of_body("b"), of_body("c"));
     let (first, second) = (inference(&a, "key"), inference(&b, "key"));
+    let third = inference(&c, "key");
     let known = done("ask for an inference", archive.processed_as(first)).await;
     assert_eq!(known, None, "nothing was processed as this inference");
     for (delivery, inference) in [(&a, first), (&b, second)] {
         let _ = done("append", archive.append(delivery.clone())).await;
         let processed = Outcome::Processed { status: 201, inference: Some(inference) };
         done("settle", archive.settle(delivery.id(), processed.clone())).await;
-        let known = done("ask for an inference", archive.processed_as(first)).await;
-        assert_eq!(known, Some((delivery.id(), processed)), "the latest of this key is known");
+        for (asked, what) in [(inference, "what was processed"), (third, "the latest of its key")] {
+            let known = done("ask for an inference", archive.processed_as(asked)).await;
+            assert_eq!(known, Some((delivery.id(), processed.clone())), "{what} is known");
+        }
     }
-    done("remove", archive.remove(Query::all().id(b.id()))).await;
     let known = done("ask for an inference", archive.processed_as(first)).await;
+    assert_eq!(known.map(|(id, _)| id), Some(a.id()), "the same bytes count before the latest");
+
+    done("remove", archive.remove(Query::all().id(b.id()))).await;
+    let known = done("ask for an inference", archive.processed_as(second)).await;
     assert_eq!(known.map(|(id, _)| id), Some(b.id()), "what was removed is still known");
     let other = done("ask for an inference", archive.processed_as(inference(&a, "other"))).await;
     assert_eq!(other, None, "another key is another inference");

@@ -1,0 +1,411 @@
+//! Random histories of an inbox against a simple model of what it promises: deliveries, repeats, other versions, failing,
+//! panicking and hanging handlers, clients that hang up, pauses, purges, stops, crashes and restarts.
+//!
+//! What must hold: what was acknowledged is settled or pending at any time, and settled in the end; an inference is
+//! handled until its handler takes it, never again after that was durable, and never twice at the same time.
+
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use proptest::prelude::*;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_inbox::{
+    Archive, Delivery, DeliveryId, Inbox, Inference, MemoryArchive, Outcome, Receipt, Workers,
+    archive::{Archived, Entries, Line, Query, Work},
+    delivery::InferenceDigest,
+    layer::{Attempt, InboxBody, Retries},
+};
+
+use crate::support::*;
+
+type Body = Full<Bytes>;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A job in one of its versions, at one of several addresses, so many times at once.
+    Post {
+        job: u8,
+        version: u8,
+        address: u8,
+        times: u8,
+    },
+    /// The client goes away before it has its answer.
+    HangUp {
+        job: u8,
+    },
+    Wait {
+        seconds: u16,
+    },
+    Pause,
+    Resume,
+    /// What is settled loses its body.
+    Purge,
+    Stop,
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..6_u8, 0..2_u8, 0..2_u8, 1..4_u8)
+            .prop_map(|(job, version, address, times)| Step::Post { job, version, address, times }),
+        2 => (0..6_u8).prop_map(|job| Step::HangUp { job }),
+        4 => (0..60_u16).prop_map(|seconds| Step::Wait { seconds }),
+        1 => Just(Step::Pause),
+        1 => Just(Step::Resume),
+        1 => Just(Step::Purge),
+        1 => Just(Step::Stop),
+        2 => Just(Step::Crash),
+    ]
+}
+
+/// What is known from outside.
+#[derive(Default)]
+struct World {
+    /// Bodies that were answered 2xx.
+    acknowledged: HashSet<Bytes>,
+    /// Bodies whose handler has answered 2xx.
+    taken: HashSet<Bytes>,
+    /// Bodies whose handler has answered 404.
+    refused: HashSet<Bytes>,
+    /// Bodies of which it is durable that they were processed.
+    processed: HashSet<Bytes>,
+    /// Jobs whose handler is at work.
+    running: HashSet<String>,
+    /// How often the process has crashed while the handler was at work with a body.
+    crashed: HashMap<Bytes, u32>,
+    bodies: HashMap<DeliveryId, Bytes>,
+    /// What handlers saw that must not be: a panic of theirs would be caught.
+    broken: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<World>>);
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// An archive whose process can crash: from then on nothing reaches it, and nobody gets an answer.
+#[derive(Clone, Debug)]
+struct Mortal {
+    archive: MemoryArchive,
+    alive: Arc<AtomicBool>,
+    shared: Shared,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl std::fmt::Display for Mortal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("mortal")
+    }
+}
+
+impl Mortal {
+    /// A disk takes its time: between asking and being answered others come to their turn.
+    fn unless_dead<T: Send + 'static>(&self, work: impl FnOnce() -> Work<T>) -> Work<T> {
+        if !self.alive.load(Ordering::SeqCst) {
+            return Box::pin(std::future::pending());
+        }
+        let work = work();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            work.await
+        })
+    }
+}
+
+impl Archive for Mortal {
+    fn append(&self, delivery: Delivery) -> Work<Receipt> {
+        self.unless_dead(|| {
+            let (id, body) = (delivery.id(), delivery.body().clone());
+            self.shared.world().bodies.insert(id, body);
+            self.archive.append(delivery)
+        })
+    }
+
+    fn settle(&self, id: DeliveryId, outcome: Outcome) -> Work<()> {
+        self.unless_dead(|| {
+            if let Outcome::Processed { .. } = outcome {
+                let mut world = self.shared.world();
+                let body = world.bodies[&id].clone();
+                world.processed.insert(body);
+            }
+            self.archive.settle(id, outcome)
+        })
+    }
+
+    fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>> {
+        self.unless_dead(|| self.archive.outcome(id))
+    }
+
+    fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
+        self.unless_dead(|| self.archive.get(id))
+    }
+
+    fn scan(&self, query: Query) -> Entries {
+        self.archive.scan(query)
+    }
+
+    fn ledger(&self, query: Query) -> Entries<Line> {
+        self.archive.ledger(query)
+    }
+
+    fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
+        self.unless_dead(|| self.archive.processed_as(inference))
+    }
+
+    fn remove(&self, query: Query) -> Work<u64> {
+        self.unless_dead(|| self.archive.remove(query))
+    }
+}
+
+/// Takes a running job off the list, however its handler ends.
+struct Running {
+    shared: Shared,
+    job: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.world().running.remove(&self.job);
+    }
+}
+
+/// Behaves by job and attempt, so that a history can be played again.
+fn handler(
+    shared: &Shared,
+    mended: bool,
+) -> impl Service<Request<InboxBody<Body>>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
+    let shared = shared.clone();
+    service_fn(move |request: Request<InboxBody<Body>>| {
+        let shared = shared.clone();
+        async move {
+            let caption: &Inference<Caption> = request.extensions().get().unwrap();
+            let attempt: &Attempt = request.extensions().get().unwrap();
+            let (job, body) = (caption.job.clone(), caption.raw().clone());
+            {
+                let mut world = shared.world();
+                if world.processed.contains(&body) {
+                    world.broken.push(format!("{job} is handled after it was processed"));
+                }
+                if !world.running.insert(job.clone()) {
+                    world.broken.push(format!("{job} is handled twice at once"));
+                }
+            }
+            let running = Running { shared: shared.clone(), job: job.clone() };
+            let status = match (job.as_str(), attempt.number()) {
+                _ if mended => 200,
+                ("1", 1) => 503,
+                ("2", 1 | 3) => panic!("a handler panics, as the test wants"),
+                ("3", 1) => std::future::pending().await,
+                ("4", _) => {
+                    tokio::time::sleep(Duration::from_secs(15)).await;
+                    200
+                }
+                ("5", _) => 404,
+                _ => 200,
+            };
+            drop(running);
+            let mut world = shared.world();
+            match status {
+                200 => drop(world.taken.insert(body)),
+                404 => drop(world.refused.insert(body)),
+                _ => {}
+            }
+            Ok(Response::builder().status(status).body(Body::default()).unwrap())
+        }
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    Inline,
+    Background,
+}
+
+/// One life of the process.
+struct Life {
+    inbox: Inbox,
+    alive: Arc<AtomicBool>,
+    shared: Shared,
+}
+
+impl Life {
+    fn begin(archive: &MemoryArchive, shared: &Shared, mode: Mode, mended: bool) -> Self {
+        let alive = Arc::new(AtomicBool::new(true));
+        let mortal =
+            Mortal { archive: archive.clone(), alive: alive.clone(), shared: shared.clone() };
+        let workers = Workers::new(2)
+            .deadline(Duration::from_secs(20))
+            .retries(Retries::default().attempts(1000).longest_wait(Duration::from_secs(8)));
+        let builder = Inbox::builder(mortal).model(CAPTIONS, captions());
+        let builder = match mode {
+            Mode::Inline => builder.workers(workers),
+            Mode::Background => builder.background(workers),
+        };
+        let inbox = builder.build().unwrap();
+        inbox.work(handler(shared, mended));
+        Self { inbox, alive, shared: shared.clone() }
+    }
+
+    fn post(&self, job: u8, version: u8, address: u8) -> tokio::task::JoinHandle<()> {
+        let body = Bytes::from(caption(&job.to_string()) + &" ".repeat(version.into()));
+        let request = signed_to(&format!("{CAPTIONS}?address={address}"), body.clone());
+        let service = self.inbox.layer().layer(handler(&self.shared, false));
+        let (shared, alive) = (self.shared.clone(), self.alive.clone());
+        tokio::spawn(async move {
+            let answer = service.oneshot(request).await.unwrap();
+            if answer.status().is_success() && alive.load(Ordering::SeqCst) {
+                shared.world().acknowledged.insert(body);
+            }
+        })
+    }
+
+    /// Ends when the process does; the steps that are left are for the next one.
+    async fn live(&self, steps: &mut impl Iterator<Item = Step>) -> bool {
+        let model = CAPTIONS.parse().unwrap();
+        for step in steps {
+            match step {
+                Step::Post { job, version, address, times } => {
+                    for _ in 0..times {
+                        drop(self.post(job, version, address));
+                    }
+                }
+                Step::HangUp { job } => {
+                    let post = self.post(job, 0, 0);
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    post.abort();
+                }
+                Step::Wait { seconds } => {
+                    tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+                }
+                Step::Pause => self.inbox.pause(&model),
+                Step::Resume => self.inbox.resume(&model),
+                Step::Purge => {
+                    let settled = Query::all().settled();
+                    self.inbox.archive().remove(settled).await.unwrap();
+                }
+                Step::Stop => {
+                    self.inbox.stop(Duration::from_secs(5)).await;
+                    self.alive.store(false, Ordering::SeqCst);
+                    return true;
+                }
+                Step::Crash => {
+                    self.alive.store(false, Ordering::SeqCst);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+/// What is acknowledged is in the archive, or was settled and lost its body since.
+async fn assert_kept(archive: &MemoryArchive, shared: &Shared) {
+    let known: HashSet<_> = shared.world().bodies.values().cloned().collect();
+    let world = shared.world();
+    for body in &world.acknowledged {
+        assert!(known.contains(body), "acknowledged and not archived");
+    }
+    let bodies = world.bodies.clone();
+    drop(world);
+    for (id, body) in bodies {
+        if let Some(archived) = archive.get(id).await.unwrap() {
+            assert_eq!(*archived.delivery.body(), body);
+        }
+    }
+}
+
+async fn assert_settled(archive: &MemoryArchive, shared: &Shared) {
+    let mut unsettled = archive.ledger(Query::all().unsettled());
+    assert!(unsettled.next().await.is_none(), "not settled after all is drained");
+    let world = shared.world();
+    assert!(world.broken.is_empty(), "{:?}", world.broken);
+    for body in &world.acknowledged {
+        let poisonous = world.crashed.get(body).copied().unwrap_or_default() >= 3;
+        assert!(
+            world.taken.contains(body) || world.refused.contains(body) || poisonous,
+            "acknowledged, and its handler never took it: {body:?}"
+        );
+    }
+}
+
+fn in_a_process(work: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(work);
+}
+
+fn play(mode: Mode, steps: Vec<Step>) {
+    let (archive, shared) = (MemoryArchive::new(), Shared::default());
+    let mut steps = steps.into_iter().peekable();
+    while steps.peek().is_some() {
+        in_a_process(async {
+            let life = Life::begin(&archive, &shared, mode, false);
+            life.live(&mut steps).await;
+            life.alive.store(false, Ordering::SeqCst);
+            note_crashes(&shared);
+        });
+        in_a_process(assert_kept(&archive, &shared));
+    }
+    in_a_process(async {
+        let life = Life::begin(&archive, &shared, mode, true);
+        // The sweep at the start has to come first.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        life.inbox.drained().await;
+        life.inbox.stop(Duration::from_secs(1)).await;
+    });
+    in_a_process(assert_settled(&archive, &shared));
+}
+
+/// Whatever is at work when the process ends may be taken for what ended it.
+fn note_crashes(shared: &Shared) {
+    let mut world = shared.world();
+    let running: Vec<_> = world.running.drain().collect();
+    let of_job = |body: &Bytes, job: &String| body.starts_with(caption(job).as_bytes());
+    let bodies: HashSet<_> = world.bodies.values().cloned().collect();
+    for body in bodies.into_iter().filter(|body| running.iter().any(|job| of_job(body, job))) {
+        *world.crashed.entry(body).or_default() += 1;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_inline_everything_acknowledged_is_settled(
+        steps in proptest::collection::vec(step(), 1..40)
+    ) {
+        play(Mode::Inline, steps);
+    }
+
+    #[test]
+    fn whatever_happens_in_the_background_everything_acknowledged_is_settled(
+        steps in proptest::collection::vec(step(), 1..40)
+    ) {
+        play(Mode::Background, steps);
+    }
+}
