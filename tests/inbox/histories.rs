@@ -21,7 +21,7 @@ use proptest::prelude::*;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_inbox::{
     Archive, Delivery, DeliveryId, Inbox, Inference, MemoryArchive, Outcome, Receipt, Workers,
-    archive::{Archived, Entries, Line, Query, Work},
+    archive::{ArchiveError, Archived, Entries, Line, Query, Work},
     delivery::InferenceDigest,
     layer::{Attempt, InboxBody, Retries},
 };
@@ -118,6 +118,18 @@ impl std::fmt::Display for Mortal {
 }
 
 impl Mortal {
+    async fn settle_now(&self, id: DeliveryId, outcome: Outcome) -> Result<(), ArchiveError> {
+        if !self.alive.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
+        if let Outcome::Processed { .. } = outcome {
+            let mut world = self.shared.world();
+            let body = world.bodies[&id].clone();
+            world.processed.insert(body);
+        }
+        self.archive.settle(id, outcome).await
+    }
+
     /// A disk takes its time: between asking and being answered others come to their turn.
     fn unless_dead<T: Send + 'static>(&self, work: impl FnOnce() -> Work<T>) -> Work<T> {
         if !self.alive.load(Ordering::SeqCst) {
@@ -141,14 +153,13 @@ impl Archive for Mortal {
     }
 
     fn settle(&self, id: DeliveryId, outcome: Outcome) -> Work<()> {
-        self.unless_dead(|| {
-            if let Outcome::Processed { .. } = outcome {
-                let mut world = self.shared.world();
-                let body = world.bodies[&id].clone();
-                world.processed.insert(body);
-            }
-            self.archive.settle(id, outcome)
-        })
+        // It begins with the call, and until it is done nobody sees it: a crash before that loses it.
+        let this = self.clone();
+        let settling = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            this.settle_now(id, outcome).await
+        });
+        Box::pin(async { settling.await.unwrap() })
     }
 
     fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>> {
