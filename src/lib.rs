@@ -8,6 +8,8 @@
 //! | put an inbox around a service | [`Inbox`] |
 //! | say what a path receives, and from whom | [`Model`], [`provider`] |
 //! | write a handler | [`Inference`], [`Delivery`], [`Captures`]; with feature `axum` they are extractors |
+//! | handle what no sender waits for | [`Inbox::work`], [`Workers`] |
+//! | try again, replay, check new types | [`Inbox::retry`], [`Inbox::replay`], [`Inbox::check_types`] |
 //! | look into the archive | [`Archive`], [`archive::Query`] |
 //! | stack single steps by hand | [`layer`] |
 //! | receive from a provider of your own | [`provider::Payload`], [`signature::Scheme`] |
@@ -17,7 +19,7 @@
 //! # Cancel safety
 //!
 //! From the archive on a delivery is handled in a task of its own. A server that drops the answer, since the client has
-//! hung up, changes nothing about what was read whole. [`Inbox::settled`] waits for such tasks at the end.
+//! hung up, changes nothing about what was read whole. [`Inbox::stop`] waits for such tasks at the end.
 
 pub mod archive;
 #[cfg(feature = "axum")]

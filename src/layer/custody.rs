@@ -154,7 +154,7 @@ impl Custody {
             tracing::info!(%outcome, "replayed; it was processed before, and stays so");
             return;
         }
-        tracing::info!(%outcome, "settled");
+        log(&outcome, wait);
         let settled = outcome.is_settled();
         let suspect = matches!(outcome, Outcome::Pending { crashes: 1.., .. });
         let settling = self.0.archive.settle(open.id, outcome);
@@ -190,6 +190,19 @@ impl Custody {
                 self.0.schedule.push(job, NOT_RECORDED);
             }
         }
+    }
+}
+
+/// Tells what a person has to look at apart from the rest.
+fn log(outcome: &Outcome, wait: Option<Duration>) {
+    match outcome {
+        Outcome::Processed { status, .. } => tracing::info!(status, "processed"),
+        Outcome::Failed { attempts, reason } => {
+            let wait = wait.map(tracing::field::debug);
+            tracing::warn!(attempts, reason, wait, "failed, and will be tried again");
+        }
+        Outcome::Dead { reason } => tracing::error!(reason, "dead: it will not be tried again"),
+        outcome => tracing::info!(%outcome, "settled"),
     }
 }
 
