@@ -12,6 +12,7 @@ mod memory;
 mod query;
 #[cfg(feature = "disk")]
 mod query_text;
+mod retry;
 
 pub use contract::{Archive, Archived, Work};
 #[cfg(feature = "disk")]
@@ -25,3 +26,4 @@ pub use memory::MemoryArchive;
 pub use query::Query;
 #[cfg(feature = "disk")]
 use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};
+pub use retry::retry;

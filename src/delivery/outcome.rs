@@ -79,6 +79,15 @@ impl Outcome {
         !matches!(self.kind(), OutcomeKind::Pending | OutcomeKind::Failed)
     }
 
+    /// What it is once somebody wants the handler to have it again; nothing for what is processed, a repeat or pending.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let pending = Self::Pending { attempts: 0, crashes: 0, running: false };
+        match self.kind() {
+            OutcomeKind::Dead | OutcomeKind::Undecodable | OutcomeKind::Failed => Some(pending),
+            OutcomeKind::Processed | OutcomeKind::Repeat | OutcomeKind::Pending => None,
+        }
+    }
+
     /// Processed, and answered with this status.
     pub fn processed(status: u16) -> Self {
         Self::Processed { status, inference: None }

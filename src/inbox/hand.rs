@@ -73,5 +73,5 @@ where
 
 fn was_kept_from_its_handler<R>(response: &Response<R>) -> bool {
     let refusal = response.extensions().get::<Refusal>();
-    matches!(refusal, Some(Refusal::Crowded | Refusal::Unreadable(_)))
+    matches!(refusal, Some(Refusal::Crowded | Refusal::InHand | Refusal::Unreadable(_)))
 }

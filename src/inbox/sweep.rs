@@ -15,25 +15,32 @@ const YOUNG: Duration = Duration::from_mins(1);
 
 /// Takes up what is not settled: all of it now, and from then on what nobody takes care of.
 pub(super) async fn sweep(custody: &Custody) {
-    let found = take_up(custody, Query::all().unsettled()).await;
+    let found = take_up(custody, |_| true).await;
     tracing::info!(deliveries = found, "taken up what was not settled when the inbox started");
     loop {
         tokio::time::sleep(EVERY).await;
         let Some(before) = SystemTime::now().checked_sub(YOUNG) else { continue };
-        let found = take_up(custody, Query::all().unsettled().before(before)).await;
+        let found = take_up(custody, |line| is_left(line, before)).await;
         if found > 0 {
             tracing::info!(deliveries = found, "taken up what was not settled");
         }
     }
 }
 
-/// How many nobody knew of.
-pub(super) async fn take_up(custody: &Custody, query: Query) -> usize {
-    let mut lines = custody.archive().ledger(query);
+/// Whether nobody is at it: it was received before this time, or was given back.
+fn is_left(line: &Line, before: SystemTime) -> bool {
+    line.received_at < before
+        || matches!(line.outcome, Some(Outcome::Pending { running: false, .. }))
+}
+
+/// Of those that are not settled takes up what is wanted. How many of them nobody knew of.
+async fn take_up(custody: &Custody, wanted: impl Fn(&Line) -> bool) -> usize {
+    let mut lines = custody.archive().ledger(Query::all().unsettled());
     let mut found = 0;
     while let Some(line) = lines.next().await {
         match line {
-            Ok(line) => found += usize::from(push(custody, line)),
+            Ok(line) if wanted(&line) => found += usize::from(push(custody, line)),
+            Ok(_) => {}
             Err(error) => report(&error),
         }
     }

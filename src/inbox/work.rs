@@ -12,8 +12,8 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    archive::{ArchiveError, Query},
-    delivery::{ModelName, Outcome, OutcomeKind},
+    archive::{ArchiveError, Line, Query, retry},
+    delivery::ModelName,
     layer::{InboxBody, Job},
 };
 
@@ -172,26 +172,15 @@ impl Inbox {
     /// # Errors
     ///
     /// If the archive cannot be read or written. Some may be pending by then.
-    pub async fn retry(&self, query: Query) -> Result<u64, ArchiveError> {
-        let mut lines = self.archive().ledger(query);
-        let mut retried = 0;
-        while let Some(line) = lines.next().await {
-            let line = line?;
-            if line.outcome.as_ref().is_some_and(can_be_retried) {
-                let pending = Outcome::Pending { attempts: 0, crashes: 0, running: false };
-                self.archive().settle(line.id, pending).await?;
-                let job = Job { id: line.id, model: line.model, suspect: false };
-                self.custody.schedule().push(job, Duration::ZERO);
-                retried += 1;
-            }
+    pub async fn retry(&self, query: Query) -> Result<usize, ArchiveError> {
+        let retried = retry(self.archive(), query).await?;
+        let count = retried.len();
+        for Line { id, model, .. } in retried {
+            self.custody.schedule().push(Job { id, model, suspect: false }, Duration::ZERO);
         }
-        Ok(retried)
+        Ok(count)
     }
 }
 
 /// How long deliveries that are given back may take to become durable.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-fn can_be_retried(outcome: &Outcome) -> bool {
-    matches!(outcome.kind(), OutcomeKind::Dead | OutcomeKind::Undecodable | OutcomeKind::Failed)
-}

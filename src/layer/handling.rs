@@ -1,7 +1,10 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{Custody, Verdict, attempt::Cause, dedup::Turn};
 use crate::delivery::{DeliveryId, InferenceDigest, ModelName, Outcome};
+
+/// After how long a delivery that was given back is taken again, if we are not being stopped.
+const GIVEN_BACK: Duration = Duration::from_secs(1);
 
 /// A delivery that is being handled, from when its turn came until its outcome is durable.
 ///
@@ -74,7 +77,7 @@ impl Drop for Handling {
             let attempts = open.attempt.saturating_sub(1);
             let crashes = open.crashes;
             let back = Outcome::Pending { attempts, crashes, running: false };
-            open.custody.clone().settle(open, back, None);
+            open.custody.clone().settle(open, back, Some(GIVEN_BACK));
         }
     }
 }

@@ -54,6 +54,9 @@ pub enum Refusal {
     /// More repeats of one delivery wait for the first to be handled than the inbox lets wait: 503.
     #[error("too many repeats wait for the first delivery of the same bytes to be handled")]
     Crowded,
+    /// Somebody is handling the delivery, or another one of the same inference: 503, which only a worker sees.
+    #[error("the inference is being handled already")]
+    InHand,
     /// The process ended too often while the delivery was handled, and it is dead: 500.
     #[error("the process ended too often while the delivery was handled: it is put aside as dead")]
     PutAside,
@@ -96,6 +99,7 @@ impl Refusal {
             Self::CutOff => StatusCode::BAD_REQUEST,
             Self::Overloaded
             | Self::Crowded
+            | Self::InHand
             | Self::Archive(_)
             | Self::Unreadable(_)
             | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
@@ -176,6 +180,7 @@ impl Refusal {
                 tracing::error!(status, "{self}");
             }
             Self::Signature(cause) => tracing::warn!(status, %cause, "{self}"),
+            Self::InHand => tracing::debug!(status, "{self}"),
             Self::Overloaded | Self::Crowded | Self::Undecodable { .. } => {
                 tracing::warn!(status, "{self}");
             }

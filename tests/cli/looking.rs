@@ -25,7 +25,7 @@ async fn it_lists_what_is_selected_while_a_server_writes() {
         assert_eq!(object["bytes"], one.body().len());
         assert_eq!(object["sha256"], one.digest().to_string());
     }
-    assert_eq!(found[3]["outcome"], Value::Null);
+    assert_eq!(found[3]["outcome"], "pending");
     assert_eq!(found[4]["outcome_details"], "processed 200");
     for (selection, wanted) in [
         (vec!["--pending"], vec![3]),

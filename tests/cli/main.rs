@@ -1,6 +1,7 @@
 //! The command `inbox`, as it is run.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
+mod again;
 #[expect(unreachable_pub, reason = "it is what the command writes, for a module of a library")]
 mod generated;
 mod looking;

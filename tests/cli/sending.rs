@@ -16,16 +16,16 @@ use tower_inbox::{
 
 use super::inbox;
 
-const SECRET: &str = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0";
+pub(crate) const SECRET: &str = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0";
 
-struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     archive: MemoryArchive,
 }
 
 impl Server {
     /// An inbox that checks signatures. What is no hook is answered by the handler, too.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let archive = MemoryArchive::new();
         let inbox = Inbox::builder(archive.clone())
             .model(
@@ -56,7 +56,7 @@ impl Server {
         run([&arguments[..], more].concat().into_iter().map(str::to_owned).collect()).await
     }
 
-    async fn archived(&self) -> Vec<Archived> {
+    pub(crate) async fn archived(&self) -> Vec<Archived> {
         let (mut found, mut all) = (self.archive.scan(Query::all()), Vec::new());
         while let Some(archived) = found.next().await {
             all.push(archived.unwrap());

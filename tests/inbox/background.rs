@@ -461,3 +461,19 @@ async fn two_deliveries_of_one_inference_are_not_handled_at_the_same_time() {
     }
     assert_eq!(runs.load(Ordering::SeqCst), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_another_process_makes_pending_again_is_taken_up_soon() {
+    let (archive, status) = (memory(), Arc::new(AtomicU16::new(404)));
+    let answer = status.clone();
+    let script = Script::of(move |_| Answers::Status(answer.load(Ordering::SeqCst)));
+    let inbox = inbox_with(archive.clone(), Workers::new(1));
+    inbox.work(script.service());
+    post(&inbox, &script, "1").await;
+    inbox.drained().await;
+    status.store(200, Ordering::SeqCst);
+    let retried = tower_inbox::archive::retry(&archive, Query::all()).await.unwrap();
+    assert_eq!(retried.len(), 1);
+    tokio::time::sleep(12 * SECOND).await;
+    assert_eq!(processed(only_outcome(&archive).await.as_ref()), Some(200));
+}

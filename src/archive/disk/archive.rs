@@ -1,4 +1,10 @@
-use std::{fmt, future::ready, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::ready,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -10,7 +16,7 @@ use super::{
     plan::Command,
     reader::Reader,
     real_disk::RealDisk,
-    removal_request::ask,
+    request::{Request, ask},
     scan::{AHEAD, scan},
 };
 use crate::{
@@ -126,8 +132,31 @@ impl DiskArchive {
         query: Query,
         patience: Duration,
     ) -> Result<Option<u64>, ArchiveError> {
-        let path = path.as_ref().to_owned();
-        background::run(move || Ok(ask(&RealDisk, &path, &query, patience)?)).await
+        Self::ask(path.as_ref().to_owned(), Request::Remove(query), patience).await
+    }
+
+    /// Has the process that writes to this directory make pending again what `query` selects of the dead, the
+    /// undecodable and the failed, and waits for as long as `patience`. Gives of how many deliveries that was done;
+    /// `None` if nobody did it in that time. Then the request stays, and is done by who has the directory open, or opens
+    /// it next.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Io`] if the request could not be written durably.
+    pub async fn ask_to_retry(
+        path: impl AsRef<Path>,
+        query: Query,
+        patience: Duration,
+    ) -> Result<Option<u64>, ArchiveError> {
+        Self::ask(path.as_ref().to_owned(), Request::Retry(query), patience).await
+    }
+
+    async fn ask(
+        path: PathBuf,
+        wanted: Request,
+        patience: Duration,
+    ) -> Result<Option<u64>, ArchiveError> {
+        background::run(move || Ok(ask(&RealDisk, &path, &wanted, patience)?)).await
     }
 
     /// Writes what waits and lets go of the directory. From now on, whatever is to be written is refused as

@@ -10,8 +10,8 @@ use super::{
     keeper::{Keeper, State},
     load::indexed,
     name::{Form, SegmentName},
-    removal_request::{answer, query_in, requests},
     replace::replace,
+    request::{Request, answer, requests, wanted_in},
     steps::Steps,
     walk::Step,
 };
@@ -37,7 +37,7 @@ impl Keeper {
         results.into_iter().collect()
     }
 
-    /// Removes what other processes have asked for.
+    /// Does what other processes have asked for.
     pub(super) fn do_requests(&self) -> Done {
         let result = requests(&*self.medium, &self.dir).map_err(ArchiveError::from);
         let done = result.and_then(|found| found.iter().try_for_each(|path| self.request(path)));
@@ -46,12 +46,15 @@ impl Keeper {
 
     fn request(&self, path: &std::path::Path) -> Done {
         let mut state = self.turn()?;
-        let Some(query) = query_in(&*self.medium, path)? else {
-            tracing::warn!(path = %path.display(), "a request is not understood, and left alone");
-            return Ok(());
+        let done = match wanted_in(&*self.medium, path)? {
+            Some(Request::Remove(query)) => self.remove_in_turn(&query, &mut state)?,
+            Some(Request::Retry(query)) => self.retry(&query)?,
+            None => {
+                tracing::warn!(path = %path.display(), "a request is not understood, and left alone");
+                return Ok(());
+            }
         };
-        let removed = self.remove_in_turn(&query, &mut state)?;
-        Ok(answer(&*self.medium, &self.dir, path, removed)?)
+        Ok(answer(&*self.medium, &self.dir, path, done)?)
     }
 
     fn noted(&self, what: &str, done: Done) -> Done {

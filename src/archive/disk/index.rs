@@ -185,6 +185,12 @@ impl Index {
         selected.map(|kept| (kept.facts.id, self.segments_of(kept))).collect()
     }
 
+    /// Those with a body that `query` selects, and what became of each.
+    pub(super) fn outcomes(&self, query: &Query) -> Vec<(DeliveryId, Option<Outcome>)> {
+        let selected = self.kept.iter().filter(|kept| kept.is_selected(query));
+        selected.map(|kept| (kept.facts.id, kept.outcome.clone())).collect()
+    }
+
     /// The settled ones with a body in this segment.
     pub(super) fn settled_in(&self, segment: SegmentName) -> Vec<DeliveryId> {
         let here = |kept: &&Kept| kept.place.is_some_and(|place| place.segment == segment);

@@ -1,5 +1,5 @@
 /// The commands, and the options that each has besides those of all.
-pub(crate) const COMMANDS: [(&str, &[&str], &str); 9] = [
+pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
     ("list", &["model", "outcome", "pending", "settled", "since", "before", "json"], LIST),
     ("show", &["body", "json"], SHOW),
     ("verify", &["json"], VERIFY),
@@ -10,6 +10,29 @@ pub(crate) const COMMANDS: [(&str, &[&str], &str); 9] = [
         "export",
         &["model", "outcome", "pending", "settled", "since", "before", "into", "dry-run"],
         EXPORT,
+    ),
+    ("dead", &["model", "since", "before", "json"], DEAD),
+    ("retry", &["model", "outcome", "since", "before", "all", "dry-run"], RETRY),
+    (
+        "replay",
+        &[
+            "to",
+            "model",
+            "outcome",
+            "pending",
+            "settled",
+            "since",
+            "before",
+            "header",
+            "query",
+            "as",
+            "secret",
+            "token-name",
+            "concurrency",
+            "rate",
+            "dry-run",
+        ],
+        REPLAY,
     ),
     ("send", &["as", "secret", "token-name", "repeat", "concurrency", "rate"], SEND),
     ("model", &["name"], MODEL),
@@ -25,8 +48,8 @@ pub(crate) fn operands(command: &str) -> usize {
 }
 
 const ALL: &str = "\
-Looks after the archive of an inbox. `purge` and `erase` have a server that writes to the archive
-remove from it; the others only read it, also while a server writes.
+Looks after the archive of an inbox. `purge`, `erase` and `retry` have a server that writes to the
+archive do it; the others only read it, also while a server writes.
 
   inbox list            what is in the archive, oldest first
   inbox show ID         one delivery; --body writes its exact bytes
@@ -35,6 +58,9 @@ remove from it; the others only read it, also while a server writes.
   inbox purge --keep A  remove what is settled and older
   inbox erase ID        remove one delivery
   inbox export          write a selection as one WARC file
+  inbox dead            what its handler would not take, or could not be loaded, and why
+  inbox retry ID        have a dead delivery handled again; or many
+  inbox replay --to URL post what is archived to another server
   inbox send URL FILE   sign a payload as a provider does, and post it, once or often
   inbox model FILE      write the Rust struct for a sample of a model of your own at Mindee
   inbox help COMMAND    more about one of them
@@ -119,6 +145,46 @@ Writes deliveries and their outcomes as one WARC file.
   --into FILE       the file to write, which must not be there; else to the standard output
   --dry-run         only say how many that would be";
 
+const DEAD: &str = "\
+inbox dead [--model NAME] [--since TIME] [--before TIME] [--json]
+
+Lists the deliveries that are not tried again: dead, and undecodable; with the reason.
+
+  --json            one JSON object a line";
+
+const RETRY: &str = "\
+inbox retry (ID | --all | [--model NAME] [--outcome WORD] [--since TIME] [--before TIME]) [--dry-run]
+
+Has deliveries handled again, from the first attempt on, that are dead, undecodable or failed. A
+server that runs takes them up within seconds, another one when it starts.
+
+  --all             all of them
+  --outcome WORD    only those that are dead, undecodable or failed
+  --dry-run         only say how many that would be
+";
+
+const REPLAY: &str = "\
+inbox replay --to URL [selection] [--as NAME --secret S] [--rate N] [--concurrency N] [--dry-run]
+
+Posts archived deliveries to another server, such as that of a developer, in the order of the archive
+with their own methods, paths, queries, headers and exact bytes. Nothing in the archive changes. Each
+says what it is: inbox-replay has its id, inbox-received-at the time at which it was received.
+
+Tokens are never archived, and times in signatures are old by now. So the other server takes them
+unsigned, or this command puts in what it has to see:
+
+  --to URL          the server: http://127.0.0.1:3000, or with a path that goes before theirs
+  --header 'N: V'   put this header in, in the place of one that is there; may be repeated
+  --query N=V       put this parameter in, in the place of one that is there; may be repeated
+  --as NAME         sign anew, as `inbox send` does, with
+  --secret S        this secret or token (or INBOX_SECRET), and --token-name where you chose one
+  --rate N          at most so many a second
+  --concurrency N   so many at a time (1, which keeps the order)
+  --dry-run         only say what would be posted
+
+Ends with status 1 if an answer is not 2xx.
+";
+
 const SEND: &str = "\
 inbox send URL --as NAME --secret S [--repeat N] [--concurrency N] [--rate N] FILE
 
@@ -155,7 +221,7 @@ pub(crate) fn of(command: &str) -> String {
     let known = COMMANDS.iter().find(|(name, ..)| *name == command);
     let help = known.map_or(ALL, |(.., help)| help);
     match command {
-        "list" | "export" => format!("{help}\n{SELECTION}"),
+        "list" | "export" | "dead" | "retry" | "replay" => format!("{help}\n{SELECTION}"),
         _ => help.to_owned(),
     }
 }

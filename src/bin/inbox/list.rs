@@ -4,7 +4,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tower_inbox::archive::{Archive, Archived, DiskArchive};
+use tower_inbox::{
+    Outcome,
+    archive::{Archive, Archived, DiskArchive},
+};
 
 use crate::{Done, options::Options, time};
 
@@ -39,14 +42,22 @@ pub(crate) fn object(archived: &Archived) -> Value {
         "bytes": delivery.body().len(),
         "sha256": delivery.digest().to_string(),
         "model": delivery.model().as_str(),
-        "outcome": outcome.as_ref().map(|outcome| outcome.kind().as_str()),
+        "outcome": outcome.as_ref().map_or("pending", |outcome| outcome.kind().as_str()),
         "outcome_details": outcome.as_ref().map(ToString::to_string),
     })
 }
 
+/// Without what stands for the inference, which tells nobody anything.
+pub(crate) fn brief(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Processed { status, .. } => Outcome::processed(*status).to_string(),
+        outcome => outcome.to_string(),
+    }
+}
+
 fn row(archived: &Archived) -> String {
     let Archived { delivery, outcome, .. } = archived;
-    let outcome = outcome.as_ref().map_or_else(|| "pending".to_owned(), ToString::to_string);
+    let outcome = outcome.as_ref().map_or_else(|| "pending".to_owned(), brief);
     let received_at = time::print(delivery.received_at());
     let bytes = delivery.body().len();
     format!("{}  {received_at}  {bytes:>10}  {}  {outcome}", delivery.id(), delivery.model())

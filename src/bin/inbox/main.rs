@@ -1,9 +1,11 @@
-//! The command `inbox`: looks into a disk archive, checks it, and removes from it; posts signed payloads, and writes
-//! structs for models.
+//! The command `inbox`: looks into a disk archive, checks it, removes from it, has deliveries handled again, and posts
+//! them elsewhere; posts signed payloads, and writes structs for models.
 //!
 //! Exit status: 0 if all is well, 1 if what was asked for is not there, is damaged or is refused, 2 if the command could
 //! not be done.
 
+mod bar;
+mod dead;
 mod erase;
 mod export;
 mod help;
@@ -12,12 +14,16 @@ mod list;
 mod model;
 mod options;
 mod output;
+mod poster;
 mod purge;
 mod removal;
+mod replay;
+mod retry;
 mod selection;
 mod send;
 mod show;
 mod stats;
+mod tally;
 mod time;
 mod verify;
 
@@ -52,6 +58,9 @@ fn run() -> Done {
             "purge" => purge::run(options).await,
             "erase" => erase::run(options).await,
             "export" => export::run(options).await,
+            "dead" => dead::run(options).await,
+            "retry" => retry::run(options).await,
+            "replay" => replay::run(options).await,
             "send" => send::run(options).await,
             "model" => model::run(&options),
             "version" => output::line(&format!("inbox {}", env!("CARGO_PKG_VERSION"))),

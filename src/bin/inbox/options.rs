@@ -67,7 +67,7 @@ impl Options {
             "" if known(&word) || word == "help" => self.command = word,
             "" => return Err(format!("there is no command {word:?}: see inbox --help").into()),
             "help" if known(&word) => self.about = word,
-            "show" | "erase" if self.id.is_none() => self.id = Some(word.parse()?),
+            "show" | "erase" | "retry" if self.id.is_none() => self.id = Some(word.parse()?),
             _ => return Err(format!("{word:?} is too much: see inbox --help").into()),
         }
         Ok(())
@@ -82,11 +82,14 @@ impl Options {
             );
         }
         match name {
-            "json" | "body" | "dry-run" | "unsettled-too" => self.flags.push(name.to_owned()),
+            "json" | "body" | "dry-run" | "unsettled-too" | "all" => {
+                self.flags.push(name.to_owned());
+            }
             "into" => self.into = Some(arguments.value()?.into()),
             "pending" | "settled" => self.selection.flag(name),
             "secret" => self.secret = Some(Secret::new(arguments.value()?.as_encoded_bytes())),
-            "as" | "token-name" | "repeat" | "concurrency" | "rate" | "name" => {
+            "as" | "token-name" | "repeat" | "concurrency" | "rate" | "name" | "to" | "header"
+            | "query" => {
                 self.values.push((name.to_owned(), arguments.value()?.string()?));
             }
             _ => self.selection.option(name, &arguments.value()?.string()?)?,
@@ -102,6 +105,11 @@ impl Options {
     /// The value of an option; the last one, if it is there several times.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.values.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of an option.
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.values.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// What stands at this place behind the command.

@@ -10,16 +10,19 @@ pub(crate) struct Selection {
     query: Query,
     /// Whether there is an upper limit of time.
     pub(crate) limited: bool,
+    given: bool,
 }
 
 impl Selection {
     pub(crate) fn flag(&mut self, name: &str) {
+        self.given = true;
         let query = self.query.clone();
         self.query = if name == "pending" { query.pending() } else { query.settled() };
     }
 
     pub(crate) fn option(&mut self, name: &str, value: &str) -> Result<(), Box<dyn Error>> {
         let (query, now) = (self.query.clone(), SystemTime::now());
+        self.given = true;
         self.limited |= matches!(name, "before" | "keep");
         self.query = match name {
             "model" => query.model(value.parse()?),
@@ -30,6 +33,11 @@ impl Selection {
             _ => return Err(format!("there is no option --{name}").into()),
         };
         Ok(())
+    }
+
+    /// Whether less than everything is meant.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given
     }
 
     pub(crate) fn query(&self) -> Query {

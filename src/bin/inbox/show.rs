@@ -8,7 +8,12 @@ use tower_inbox::{
     archive::{Archive, ArchiveError, Archived, DiskArchive},
 };
 
-use crate::{Done, list::object, options::Options, output, time};
+use crate::{
+    Done,
+    list::{brief, object},
+    options::Options,
+    output, time,
+};
 
 pub(crate) async fn run(options: Options) -> Done {
     let id = options.wanted_id()?;
@@ -49,7 +54,7 @@ fn page(archived: &Archived) -> io::Result<Vec<u8>> {
     }
     writeln!(page, "proof     {}", delivery.proof())?;
     match outcome {
-        Some(outcome) => writeln!(page, "outcome   {outcome}")?,
+        Some(outcome) => writeln!(page, "outcome   {}", brief(outcome))?,
         None => writeln!(page, "outcome   pending")?,
     }
     writeln!(page, "sha256    {}", delivery.digest())?;

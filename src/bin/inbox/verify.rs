@@ -1,15 +1,15 @@
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
 use serde_json::json;
 use tower_inbox::archive::{DiskArchive, Verification};
 
-use crate::{Done, options::Options, output};
+use crate::{Done, bar::Bar, options::Options, output};
 
 pub(crate) async fn run(options: Options) -> Done {
-    let found = DiskArchive::verify(&options.archive, Bar::new().told()).await?;
+    let found = DiskArchive::verify(&options.archive, told(Bar::of("bytes"))).await?;
     let mut out = io::stdout().lock();
     if options.has("json") {
         writeln!(out, "{}", object(&found))?;
@@ -65,29 +65,6 @@ fn object(found: &Verification) -> serde_json::Value {
     })
 }
 
-/// Shows on a terminal how far it is.
-struct Bar {
-    shown: bool,
-    percent: Option<u64>,
-}
-
-impl Bar {
-    fn new() -> Self {
-        Self { shown: io::stderr().is_terminal(), percent: None }
-    }
-
-    fn told(mut self) -> impl FnMut(u64, u64) + Send + 'static {
-        move |read, of| self.show(read, of)
-    }
-
-    fn show(&mut self, read: u64, of: u64) {
-        let percent = read.saturating_mul(100).checked_div(of).unwrap_or(100);
-        if self.shown && self.percent != Some(percent) {
-            self.percent = Some(percent);
-            let end = if percent == 100 { "\n" } else { "" };
-            let filled = "#".repeat(usize::try_from(percent / 2).unwrap_or(0));
-            // Where nothing can be shown, nothing is.
-            let _ = write!(io::stderr(), "\r[{filled:50}] {percent:3} % of {of} bytes{end}");
-        }
-    }
+fn told(mut bar: Bar) -> impl FnMut(u64, u64) + Send + 'static {
+    move |read, of| bar.show(read, of)
 }

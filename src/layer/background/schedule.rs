@@ -20,7 +20,7 @@ use super::{
 use crate::delivery::{DeliveryId, ModelName};
 
 /// After how long a delivery is tried again that could not be handed to its handler.
-const NOT_HANDED: Duration = Duration::from_secs(5);
+const NOT_HANDED: Duration = Duration::from_secs(1);
 
 /// The deliveries that workers have to handle. Clones share them.
 #[derive(Clone)]

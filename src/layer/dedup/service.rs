@@ -74,9 +74,8 @@ where
 async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B, Deduped>> {
     let Held { bytes, step: archived } = held;
     let (custody, id) = (archived.custody.clone(), archived.delivery.id());
-    let Some(turn) = custody.turns().take(Thing::Delivery(id)).await else {
-        return Err(Refusal::Crowded.refuse());
-    };
+    let turn = custody.turns().take_for(archived.cause, Thing::Delivery(id)).await;
+    let turn = turn.map_err(Refusal::refuse)?;
     let outcome = custody.archive().outcome(id).await.map_err(unreadable)?;
     let handling = |attempt, crashes| {
         Handling::new(Open {

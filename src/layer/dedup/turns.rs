@@ -6,7 +6,10 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::delivery::DeliveryId;
+use crate::{
+    delivery::DeliveryId,
+    layer::{attempt::Cause, refusal::Refusal},
+};
 
 /// How many may wait for one thing, the one whose turn it is included. Who waits costs memory, and repeats of one
 /// delivery are all the same.
@@ -42,7 +45,7 @@ impl Turns {
     /// # Cancel safety
     ///
     /// The place in the queue is lost when the future is dropped.
-    pub(in crate::layer) async fn take(&self, thing: Thing) -> Option<Turn> {
+    async fn take(&self, thing: Thing) -> Option<Turn> {
         // Made before the wait, so that giving up leaves no entry behind.
         let mut turn = Turn { guard: None, thing, turns: self.clone() };
         let lock = {
@@ -55,6 +58,30 @@ impl Turns {
         };
         turn.guard = Some(lock.lock_owned().await);
         Some(turn)
+    }
+
+    /// The turn, if nobody else handles `thing` or waits for it.
+    pub(in crate::layer) fn take_now(&self, thing: Thing) -> Option<Turn> {
+        let mut locks = self.locks();
+        if locks.contains_key(&thing) {
+            return None;
+        }
+        let lock = Arc::clone(locks.entry(thing).or_default());
+        let guard = lock.try_lock_owned().ok();
+        drop(locks);
+        Some(Turn { guard, thing, turns: self.clone() })
+    }
+
+    /// A sender waits for its turn. A worker does something else meanwhile: whoever is at it may never come to an end.
+    pub(in crate::layer) async fn take_for(
+        &self,
+        cause: Cause,
+        thing: Thing,
+    ) -> Result<Turn, Refusal> {
+        match cause {
+            Cause::Taken => self.take_now(thing).ok_or(Refusal::InHand),
+            Cause::Posted | Cause::Replayed => self.take(thing).await.ok_or(Refusal::Crowded),
+        }
     }
 
     fn locks(&self) -> MutexGuard<'_, HashMap<Thing, Lock>> {
@@ -114,6 +141,18 @@ mod tests {
         assert_pending!(second.poll());
         drop(first);
         drop(second);
+        assert!(turns.locks().is_empty());
+    }
+
+    #[test]
+    fn who_does_not_want_to_wait_gets_a_turn_that_is_free_and_no_other() {
+        let (turns, thing) = (Turns::default(), Thing::Delivery(DeliveryId::new()));
+        let first = turns.take_now(thing).unwrap();
+        assert!(turns.take_now(thing).is_none());
+        drop(first);
+        let again = turns.take_now(thing);
+        assert!(again.is_some());
+        drop(again);
         assert!(turns.locks().is_empty());
     }
 

@@ -72,9 +72,8 @@ async fn decide<B>(mut parts: Parts, held: Held<Decoded>) -> Ended<InboxBody<B, 
         InferenceDigest::of(delivery.model(), &addressed(key, captures), delivery.digest())
     };
     let inference = digest(&key.to_string());
-    let Some(turn) = custody.turns().take(Thing::Inference(digest(key.id()).key())).await else {
-        return Err(Refusal::Crowded.refuse());
-    };
+    let thing = Thing::Inference(digest(key.id()).key());
+    let turn = custody.turns().take_for(archived.cause, thing).await.map_err(Refusal::refuse)?;
     let known = custody.archive().processed_as(inference).await;
     let known = known.map_err(|error| Refusal::Unreadable(Arc::new(error)).refuse())?;
     let id = delivery.id();

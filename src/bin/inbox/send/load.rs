@@ -12,8 +12,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{client::Client, tally::Tally};
-use crate::output;
+use super::client::Client;
+use crate::{output, tally::Tally};
 
 /// How often, how many at a time, and how many a second.
 #[derive(Clone, Copy, Debug)]

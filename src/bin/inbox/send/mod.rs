@@ -4,6 +4,5 @@ mod client;
 mod load;
 mod run;
 mod sender;
-mod tally;
 
-pub(crate) use run::run;
+pub(crate) use run::{count, run, scheme};

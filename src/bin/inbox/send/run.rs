@@ -9,27 +9,32 @@ use std::{
 
 use bytes::Bytes;
 use http::StatusCode;
-use tower_inbox::Secret;
+use tower_inbox::{Secret, signature::Scheme};
 
 use super::{
-    client::{self, Client},
+    client::Client,
     load::{self, Load},
     sender,
 };
-use crate::{Done, input, options::Options};
+use crate::{Done, input, options::Options, poster};
 
 pub(crate) async fn run(options: Options) -> Done {
     let url = options.operand(0, "the URL")?.to_string_lossy();
-    let url = client::url(&url)?;
+    let url = poster::url(&url)?;
     let file = options.operand(1, "the file")?;
     let provider = options.value("as").ok_or("who sends? Say --as mindee")?;
-    let scheme = sender::named(provider, options.value("token-name"), secret(&options)?)?;
+    let scheme = scheme(provider, &options)?;
     let load = options.value("repeat").map(|repeat| load(repeat, &options)).transpose()?;
     let client = Client::new(url, scheme, input::read(file)?);
     match load {
         None => one(&client).await,
         Some(load) => many(client, load).await,
     }
+}
+
+/// How this provider proves that it sends, with the secret that is given.
+pub(crate) fn scheme(provider: &str, options: &Options) -> Result<Box<dyn Scheme>, Box<dyn Error>> {
+    sender::named(provider, options.value("token-name"), secret(options)?)
 }
 
 fn secret(options: &Options) -> Result<Secret, &'static str> {
@@ -40,12 +45,16 @@ fn secret(options: &Options) -> Result<Secret, &'static str> {
 }
 
 fn load(repeat: &str, options: &Options) -> Result<Load, String> {
-    let number = |name| options.value(name).map(|text| number(name, text)).transpose();
     Ok(Load {
-        repeat: self::number("repeat", repeat)?,
-        concurrency: number("concurrency")?.unwrap_or(NonZeroU32::MIN),
-        rate: number("rate")?,
+        repeat: number("repeat", repeat)?,
+        concurrency: count(options, "concurrency")?.unwrap_or(NonZeroU32::MIN),
+        rate: count(options, "rate")?,
     })
+}
+
+/// The value of an option that is a number from one on.
+pub(crate) fn count(options: &Options, name: &str) -> Result<Option<NonZeroU32>, String> {
+    options.value(name).map(|text| number(name, text)).transpose()
 }
 
 fn number(name: &str, text: &str) -> Result<NonZeroU32, String> {

@@ -4,25 +4,25 @@ use http::StatusCode;
 
 /// How often which status came, and for which reason none.
 #[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<Result<StatusCode, String>, u64>);
+pub(crate) struct Tally(BTreeMap<Result<StatusCode, String>, u64>);
 
 impl Tally {
-    pub(super) fn count(&mut self, answer: Result<StatusCode, String>) {
+    pub(crate) fn count(&mut self, answer: Result<StatusCode, String>) {
         *self.0.entry(answer).or_default() += 1;
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         for (answer, count) in other.0 {
             *self.0.entry(answer).or_default() += count;
         }
     }
 
-    pub(super) fn all_accepted(&self) -> bool {
+    pub(crate) fn all_accepted(&self) -> bool {
         self.0.keys().all(|answer| answer.as_ref().is_ok_and(StatusCode::is_success))
     }
 
     /// The lines that are shown.
-    pub(super) fn page(&self, took: Duration) -> String {
+    pub(crate) fn page(&self, took: Duration) -> String {
         let line = |(answer, count): (&Result<StatusCode, String>, &u64)| match answer {
             Ok(status) => format!("{count:>12}  {status}\n"),
             Err(reason) => format!("{count:>12}  no answer: {reason}\n"),

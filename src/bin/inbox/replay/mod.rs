@@ -1,0 +1,7 @@
+//! `inbox replay`: what is posted, and to whom.
+
+mod changes;
+mod run;
+mod target;
+
+pub(crate) use run::run;
