@@ -1,6 +1,6 @@
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, future::ready, pin::Pin, sync::Arc};
 
-use super::{ArchiveError, Entries, Line, Query};
+use super::{ArchiveError, Entries, Line, Query, Room};
 use crate::delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, Receipt};
 
 /// What an archive is doing. The work begins with the call that gives it, and goes on if it is dropped.
@@ -63,6 +63,16 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// If the archive cannot be read.
     fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>>;
 
+    /// How much the archive takes and how much is free, for metrics; `None`, the default, where that is not known.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be found out.
+    fn room(&self) -> Work<Option<Room>> {
+        Box::pin(ready(Ok(None)))
+    }
+
     /// Removes heads and bodies of all deliveries that `query` selects, settled or not, and says of how many. On return
     /// they are gone for good, also after a crash.
     ///
@@ -104,6 +114,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
         (**self).processed_as(inference)
+    }
+
+    fn room(&self) -> Work<Option<Room>> {
+        (**self).room()
     }
 
     fn remove(&self, query: Query) -> Work<u64> {

@@ -13,6 +13,7 @@ mod query;
 #[cfg(feature = "disk")]
 mod query_text;
 mod retry;
+mod room;
 
 pub use contract::{Archive, Archived, Work};
 #[cfg(feature = "disk")]
@@ -27,3 +28,4 @@ pub use query::Query;
 #[cfg(feature = "disk")]
 use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};
 pub use retry::retry;
+pub use room::Room;

@@ -3,7 +3,9 @@ use std::time::Duration;
 use super::{Inbox, Workers, staff::Staff};
 use crate::{
     archive::Archive,
-    layer::{AcceptLayer, Budget, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, Terms},
+    layer::{
+        AcceptLayer, Budget, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, Terms, metrics,
+    },
     provider::Model,
 };
 
@@ -90,6 +92,7 @@ impl InboxBuilder {
         for prefix in &self.prefixes {
             models.claim(prefix)?;
         }
+        metrics::describe();
         let Workers { retries, deadline, .. } = self.workers;
         let terms = Terms { retries, deadline, answer_within: self.answer_within };
         Ok(Inbox {

@@ -1,5 +1,6 @@
 //! The inbox: the one place that puts the layers into their order.
 
+mod backlog;
 mod builder;
 mod counts;
 mod hand;

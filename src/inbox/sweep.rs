@@ -1,9 +1,10 @@
 use std::time::{Duration, SystemTime};
 
+use super::backlog::Backlog;
 use crate::{
     archive::{ArchiveError, Line, Query},
     delivery::Outcome,
-    layer::{Custody, Job},
+    layer::{Custody, Job, metrics},
 };
 
 /// How often the archive is asked for deliveries that are not settled, and that nobody here knows of: other processes
@@ -21,6 +22,7 @@ pub(super) async fn sweep(custody: &Custody) {
         tokio::time::sleep(EVERY).await;
         let Some(before) = SystemTime::now().checked_sub(YOUNG) else { continue };
         let found = take_up(custody, |line| is_left(line, before)).await;
+        measure_room(custody).await;
         if found > 0 {
             tracing::info!(deliveries = found, "taken up what was not settled");
         }
@@ -36,15 +38,25 @@ fn is_left(line: &Line, before: SystemTime) -> bool {
 /// Of those that are not settled takes up what is wanted. How many of them nobody knew of.
 async fn take_up(custody: &Custody, wanted: impl Fn(&Line) -> bool) -> usize {
     let mut lines = custody.archive().ledger(Query::all().unsettled());
-    let mut found = 0;
+    let (mut found, mut backlog) = (0, Backlog::default());
     while let Some(line) = lines.next().await {
         match line {
-            Ok(line) if wanted(&line) => found += usize::from(push(custody, line)),
-            Ok(_) => {}
+            Ok(line) => {
+                backlog.add(&line);
+                found += usize::from(wanted(&line) && push(custody, line));
+            }
             Err(error) => report(&error),
         }
     }
+    backlog.measure(custody);
     found
+}
+
+async fn measure_room(custody: &Custody) {
+    match custody.archive().room().await {
+        Ok(room) => drop(room.map(metrics::room)),
+        Err(error) => report(&error),
+    }
 }
 
 fn push(custody: &Custody, line: Line) -> bool {
@@ -64,5 +76,5 @@ fn push(custody: &Custody, line: Line) -> bool {
 
 fn report(error: &ArchiveError) {
     let error = error as &dyn std::error::Error;
-    tracing::error!(error, "cannot find out which deliveries are not settled");
+    tracing::error!(error, "cannot look after the archive");
 }

@@ -5,7 +5,7 @@ use std::{
 
 use tracing::{Span, field::Empty};
 
-use super::route::Captures;
+use super::{metrics, route::Captures};
 use crate::{
     delivery::{Delivery, DeliveryId, ModelName},
     provider::Model,
@@ -24,6 +24,7 @@ pub(super) struct Claim {
 
 impl Claim {
     pub(super) fn new(name: ModelName, model: Arc<Model>, captures: Captures) -> Self {
+        metrics::received(&name, model.provider_name());
         Self::of(DeliveryId::new(), SystemTime::now(), name, model, captures)
     }
 

@@ -13,6 +13,7 @@ use super::{
     background::{Job, Limits, Schedule},
     dedup::Turns,
     handling::Open,
+    metrics,
 };
 use crate::{
     archive::{Archive, ArchiveError},
@@ -155,6 +156,7 @@ impl Custody {
             return;
         }
         log(&outcome, wait);
+        metrics::settled(&open.model, outcome.kind(), open.attempt);
         let settled = outcome.is_settled();
         let suspect = matches!(outcome, Outcome::Pending { crashes: 1.., .. });
         let settling = self.0.archive.settle(open.id, outcome);

@@ -70,6 +70,7 @@ mod decode;
 mod dedup;
 mod future;
 mod handling;
+pub(crate) mod metrics;
 mod ready;
 mod refusal;
 mod reply;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 
+use super::metrics;
 use crate::{archive::ArchiveError, signature::SignatureError};
 
 /// After how many seconds a sender may try again that was refused because of us.
@@ -125,6 +126,29 @@ impl Refusal {
         }
     }
 
+    /// One word for it, for metrics.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NoModel => "no-model",
+            Self::Removed => "removed",
+            Self::Method { .. } => "method",
+            Self::TooLong { .. } => "too-long",
+            Self::TooSlow { .. } => "too-slow",
+            Self::CutOff => "cut-off",
+            Self::Overloaded => "overloaded",
+            Self::Signature(_) => "signature",
+            Self::Crowded => "crowded",
+            Self::InHand => "in-hand",
+            Self::PutAside => "put-aside",
+            Self::Archive(_) => "archive",
+            Self::Unreadable(_) => "unreadable",
+            Self::Stopping => "stopping",
+            Self::Undecodable { .. } => "undecodable",
+            Self::HandlerTooSlow => "handler-too-slow",
+            Self::Panicked => "panicked",
+        }
+    }
+
     fn path(&self) -> Option<&str> {
         match self {
             Self::Undecodable { path, .. } => Some(path),
@@ -135,6 +159,7 @@ impl Refusal {
     /// Tells the log, and gives the answer with the refusal in its extensions.
     pub(super) fn refuse(self) -> Response<Bytes> {
         self.log();
+        metrics::refused(self.reason());
         let mut response = Response::new(self.problem());
         *response.status_mut() = self.status();
         response.headers_mut().extend(self.headers());

@@ -15,6 +15,8 @@ mod crash;
 mod floors;
 mod histories;
 mod hooks;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod process;
 mod receiver;
 mod refusals;

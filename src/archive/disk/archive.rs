@@ -18,9 +18,10 @@ use super::{
     real_disk::RealDisk,
     request::{Request, ask},
     scan::{AHEAD, scan},
+    stats::room,
 };
 use crate::{
-    archive::{Archive, ArchiveError, Archived, Entries, Line, Query, Work},
+    archive::{Archive, ArchiveError, Archived, Entries, Line, Query, Room, Work},
     delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, Receipt},
 };
 
@@ -250,6 +251,11 @@ impl Archive for DiskArchive {
 
     fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
         Box::pin(ready(Ok(self.0.reader.index().processed_as(inference))))
+    }
+
+    fn room(&self) -> Work<Option<Room>> {
+        let reader = self.reader();
+        background::run(move || Ok(Some(room(&reader)?)))
     }
 
     fn remove(&self, query: Query) -> Work<u64> {

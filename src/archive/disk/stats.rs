@@ -1,11 +1,15 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
 use super::{
-    DiskArchive, background, failure::Failure, index::Kept, listing::Listing, name::Form,
+    DiskArchive, background,
+    failure::Failure,
+    index::Kept,
+    listing::Listing,
+    name::{Form, SegmentName},
     reader::Reader,
 };
 use crate::{
-    archive::ArchiveError,
+    archive::{ArchiveError, Room},
     delivery::{ModelName, Outcome, OutcomeKind},
 };
 
@@ -50,12 +54,21 @@ fn stats(reader: &Reader) -> Result<Stats, Failure> {
         stats.count(kept);
         position += 1;
     }
-    for (name, form) in Listing::of_dir(&*reader.medium, &reader.dir)?.segments {
-        // One that has got another name in the meantime is counted as empty.
-        let file = reader.medium.open_read(&name.path(&reader.dir, form));
-        stats.count_segment(form, file.and_then(|file| file.len()).unwrap_or(0));
+    for (form, length) in lengths(reader)? {
+        stats.count_segment(form, length);
     }
     Ok(stats)
+}
+
+/// How long each segment is.
+fn lengths(reader: &Reader) -> Result<Vec<(Form, u64)>, Failure> {
+    let segments = Listing::of_dir(&*reader.medium, &reader.dir)?.segments;
+    let length = |(name, form): (SegmentName, Form)| {
+        // One that has got another name in the meantime is counted as empty.
+        let file = reader.medium.open_read(&name.path(&reader.dir, form));
+        (form, file.and_then(|file| file.len()).unwrap_or(0))
+    };
+    Ok(segments.into_iter().map(length).collect())
 }
 
 impl Stats {
@@ -84,4 +97,12 @@ impl Stats {
             }
         }
     }
+}
+
+/// What the segments take, and what is free for them.
+pub(super) fn room(reader: &Reader) -> Result<Room, Failure> {
+    let (medium, dir) = (&reader.medium, &reader.dir);
+    let free = medium.free_space(dir).map_err(Failure::to("ask how much is free at", dir))?;
+    let used = lengths(reader)?.into_iter().map(|(_, length)| length).sum();
+    Ok(Room::new(used, free))
 }

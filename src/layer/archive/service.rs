@@ -19,6 +19,7 @@ use crate::{
         Custody,
         attempt::Cause,
         body::{Held, InboxBody, Split},
+        metrics,
         refusal::Refusal,
         reply::{DELIVERY_ID, Reply, accepted},
         step::{Archived, Raw, Verified},
@@ -149,6 +150,9 @@ impl Appending {
         if receipt.is_repeat() {
             let first = tracing::field::display(receipt.id());
             self.raw.claim.span.record("repeat_of", first);
+        } else {
+            let (model, bytes) = (self.delivery.model(), self.delivery.body().len());
+            metrics::archived(model, bytes, self.began.elapsed());
         }
         let delivery = self.delivery.with_id(receipt.id());
         let Raw { claim, reservation } = self.raw;

@@ -3,6 +3,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::layer::metrics;
+
 /// How many bytes may be in flight in one inbox, unless it says otherwise: 256 MiB.
 pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
 
@@ -68,6 +70,7 @@ impl Reservation {
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let grown = self.budget.take(bytes);
         if grown {
+            metrics::bytes_in_flight(self.budget.used());
             self.bytes += bytes;
         }
         grown
@@ -77,6 +80,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        metrics::bytes_in_flight(self.budget.used());
     }
 }
 

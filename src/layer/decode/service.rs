@@ -12,6 +12,7 @@ use crate::{
     layer::{
         body::{Held, InboxBody, Split},
         future::StepFuture,
+        metrics,
         refusal::Refusal,
         reply::Reply,
         step::{Archived, Decoded, Deduped},
@@ -70,6 +71,7 @@ impl Mistake {
     /// Records that the delivery cannot be loaded, and gives the refusal by the provider's profile.
     fn settle(self, deduped: Deduped) -> Refusal {
         let Deduped { archived, handling } = deduped;
+        metrics::undecodable(archived.delivery.model());
         handling.settle(Outcome::undecodable(&self.reason));
         let status = archived.claim.model.status_profile().undecodable;
         Refusal::Undecodable { path: self.path, reason: self.reason, status }

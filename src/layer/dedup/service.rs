@@ -22,6 +22,7 @@ use crate::{
         body::{Held, InboxBody, Split},
         future::{Ended, StepFuture},
         handling::{Handling, Open},
+        metrics,
         refusal::Refusal,
         reply::{Reply, as_the_first},
         step::{Archived, Deduped},
@@ -110,10 +111,12 @@ async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B,
         }
         Plan::AnswerAsTheFirst { status } => {
             custody.schedule().forget(id);
+            metrics::repeated(archived.delivery.model());
             Err(as_the_first(status))
         }
         Plan::AnswerAs(first) => {
             custody.schedule().forget(id);
+            metrics::repeated(archived.delivery.model());
             Err(as_the_first(status_of(&archived, first).await.map_err(unreadable)?))
         }
         Plan::Leave => {

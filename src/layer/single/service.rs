@@ -16,6 +16,7 @@ use crate::{
         body::{Held, InboxBody, Split},
         dedup::Thing,
         future::{Ended, StepFuture},
+        metrics,
         refusal::Refusal,
         reply::{Reply, as_the_first},
         step::{Decoded, Single},
@@ -80,6 +81,7 @@ async fn decide<B>(mut parts: Parts, held: Held<Decoded>) -> Ended<InboxBody<B, 
     deduped.handling.add_turn(turn, inference);
     match earlier(id, inference, known.as_ref()) {
         Earlier::Same { of, status } if deduped.archived.cause != Cause::Replayed => {
+            metrics::repeated(deduped.archived.delivery.model());
             deduped.handling.settle(Outcome::Repeat { of });
             return Err(as_the_first(status));
         }

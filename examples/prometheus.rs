@@ -1,0 +1,50 @@
+//! An inbox that is watched: its metrics are at `/metrics`, as Prometheus reads them. Run it with
+//! `cargo run --example prometheus --features axum,metrics`, post something to it, and look:
+//!
+//! ```text
+//! curl -d '{"job": "1"}' 'http://127.0.0.1:3000/hooks/jobs?token=T'
+//! curl http://127.0.0.1:3000/metrics
+//! ```
+
+use std::{error::Error, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::StatusCode,
+    routing::{get, post},
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tower_inbox::{DiskArchive, Inbox, Inference, Secret, Workers, provider::runpod};
+
+async fn on_job(job: Inference<runpod::Job<Value>>) -> StatusCode {
+    println!("{}", job.id);
+    StatusCode::OK
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // Before the inbox is built, which describes its metrics to it.
+    let exporter = PrometheusBuilder::new().install_recorder()?;
+
+    let token = Secret::new("T");
+    let inbox = Inbox::builder(DiskArchive::open("inbox").await?)
+        .model("/hooks/jobs", runpod::job::<Value>().token_in_query("token", token))
+        .background(Workers::new(4))
+        .build()?;
+    let hooks = Router::new().route("/hooks/jobs", post(on_job));
+    inbox.work::<Body>(hooks.clone());
+    let app = hooks
+        .layer(inbox.layer())
+        .route("/metrics", get(move || std::future::ready(exporter.render())));
+
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
+        .await?;
+    inbox.stop(Duration::from_secs(20)).await;
+    Ok(())
+}
