@@ -10,13 +10,15 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    options::Options,
-    server::{PATH, scheme},
-};
 use tower_inbox::{
     DiskArchive, Inbox,
     provider::mindee::{self, Fields},
+};
+
+use crate::support::http::{
+    extraction::extraction,
+    options::Options,
+    rounds::{PATH, scheme},
 };
 
 const CONNECTIONS: usize = 256;
@@ -88,7 +90,7 @@ fn send_slowly(to: SocketAddr) -> Vec<u16> {
 
 /// The status of the answer; 503 also if the server closed the connection on a body that it did not take.
 fn send(to: SocketAddr, n: usize) -> u16 {
-    let body = super::extraction::extraction(n, BODY);
+    let body = extraction(n, BODY);
     let signature = scheme().sign(body.as_bytes()).unwrap();
     let mut stream = TcpStream::connect(to).unwrap();
     let length = body.len();

@@ -1,36 +1,30 @@
-use std::{
-    convert::Infallible,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, Request},
     http::{Response, StatusCode},
     routing::post,
 };
 use tower::{ServiceBuilder, service_fn};
 use tower_inbox::{
-    Archive, DiskArchive, Inbox, Inference, MemoryArchive, Secret,
+    Archive, Inbox, Inference, MemoryArchive,
     layer::{ArchiveLayer, Budget, BufferLayer, Custody, Models, RouteLayer, VerifyLayer},
-    provider::{Payload as _, mindee},
-    signature::{HmacBody, Scheme},
-    testing::SlowDisk,
+    provider::mindee,
 };
 
-use super::extraction::{Invoice, Payload};
-use crate::support::{file_each::FileEach, slow_sync::SlowSync};
-
-pub(crate) const PATH: &str = "/hooks/invoices";
+use crate::support::{
+    file_each::FileEach,
+    http::{
+        bare::{bare, on_extraction, open},
+        extraction::{Invoice, Payload},
+        rounds::{Bench, PATH, Server, scheme},
+    },
+    slow_sync::SlowSync,
+};
 
 /// The servers that are compared, and what each does with a delivery.
-pub(crate) const SERVERS: [(&str, &str); 6] = [
+const SERVERS: [(&str, &str); 6] = [
     ("bare", "reads, checks the signature, decodes; keeps nothing"),
     ("file-each", "the same, and a file for each delivery"),
     ("inbox-disk", "the inbox on the disk archive"),
@@ -39,17 +33,10 @@ pub(crate) const SERVERS: [(&str, &str); 6] = [
     ("early-memory", "the same in memory"),
 ];
 
-pub(crate) fn scheme() -> HmacBody {
-    mindee::signature(Secret::new("the signing secret of the endpoint"))
-}
+pub(crate) const BENCH: Bench =
+    Bench { servers: &SERVERS, server: |name, dir, delay| Box::pin(server(name, dir, delay)) };
 
-/// A server, and what it has to be told when it ends.
-pub(crate) struct Server {
-    pub(crate) app: Router,
-    pub(crate) end: Option<DiskArchive>,
-}
-
-pub(crate) async fn server(name: &str, dir: &Path, delay: Duration) -> Server {
+async fn server(name: &str, dir: &Path, delay: Duration) -> Server {
     let disk = match name {
         "inbox-disk" | "early-disk" => Some(open(dir, delay).await),
         _ => None,
@@ -66,39 +53,7 @@ pub(crate) async fn server(name: &str, dir: &Path, delay: Duration) -> Server {
         ("early-memory", _) => early(MemoryArchive::new()),
         (other, _) => panic!("there is no server {other}"),
     };
-    Server { app, end: disk }
-}
-
-async fn open(dir: &Path, delay: Duration) -> DiskArchive {
-    let builder = DiskArchive::builder(dir);
-    let opened = match delay {
-        Duration::ZERO => builder.open().await,
-        delay => SlowDisk::new(delay).open(builder).await,
-    };
-    opened.unwrap()
-}
-
-/// What one writes by hand.
-fn bare(files: Option<FileEach>) -> Router {
-    let count = Arc::new(AtomicUsize::new(0));
-    let scheme = Arc::new(scheme());
-    let handler = async move |request: Request| {
-        let (head, body) = request.into_parts();
-        let Ok(body) = axum::body::to_bytes(body, 32 << 20).await else {
-            return StatusCode::BAD_REQUEST;
-        };
-        if scheme.verify(&head, &body, SystemTime::now()).is_err() {
-            return StatusCode::UNAUTHORIZED;
-        }
-        if let Some(files) = &files {
-            files.store(count.fetch_add(1, Ordering::Relaxed), body.clone()).await;
-        }
-        match Payload::decode(&body) {
-            Ok(extraction) => on_extraction(&extraction),
-            Err(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        }
-    };
-    Router::new().route(PATH, post(handler)).layer(DefaultBodyLimit::disable())
+    Server { app, end: disk, inbox: None }
 }
 
 fn inbox(archive: impl Archive) -> Router {
@@ -106,13 +61,6 @@ fn inbox(archive: impl Archive) -> Router {
     let inbox = Inbox::builder(archive).model(PATH, model).build().unwrap();
     let handler = async |invoice: Inference<Payload>| on_extraction(&invoice);
     Router::new().route(PATH, post(handler)).layer(inbox.layer())
-}
-
-fn on_extraction(extraction: &Payload) -> StatusCode {
-    match extraction.fields() {
-        Ok(_) => StatusCode::NO_CONTENT,
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
 }
 
 fn early(archive: impl Archive) -> Router {

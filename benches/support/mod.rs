@@ -5,6 +5,7 @@
 
 pub(crate) mod cpu;
 pub(crate) mod file_each;
+pub(crate) mod http;
 pub(crate) mod list;
 pub(crate) mod slow_sync;
 pub(crate) mod stats;

@@ -2,6 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use lexopt::{Arg::Long, ValueExt};
 
+use super::rounds::Bench;
 use crate::support::list::list;
 
 const HELP: &str = "\
@@ -14,7 +15,7 @@ Whole servers over loopback HTTP, side by side in alternating rounds.
   --mebibytes 32        how many bytes of bodies each server gets in a round
   --sync-delay-us 0     how much longer each sync takes
   --dir DIR             where to write
-  --memory              only this: the peak memory of a server with slow senders of long bodies
+  --memory              only this: what a server takes of memory
   --smoke               a run of a second, to see that it works";
 
 #[derive(Clone)]
@@ -32,8 +33,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn parse() -> Result<Self, lexopt::Error> {
-        let mut options = Self::default();
+    pub(crate) fn parse(bench: &Bench) -> Result<Self, lexopt::Error> {
+        let mut options = Self::of(bench);
         let mut arguments = lexopt::Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -64,9 +65,9 @@ impl Options {
     }
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        let servers = super::server::SERVERS.iter().skip(1).map(|(name, _)| (*name).to_owned());
+impl Options {
+    fn of(bench: &Bench) -> Self {
+        let servers = bench.servers.iter().skip(1).map(|(name, _)| (*name).to_owned());
         Self {
             sizes: vec![8, 32],
             connections: 64,

@@ -1,0 +1,58 @@
+use std::{path::Path, time::Duration};
+
+use axum::{Router, body::Body, http::StatusCode, routing::post};
+use tower_inbox::{Archive, Inbox, Inference, MemoryArchive, Workers, provider::mindee};
+
+use crate::support::http::{
+    bare::{bare, on_extraction, open},
+    extraction::{Invoice, Payload},
+    rounds::{Bench, PATH, Server, scheme},
+};
+
+pub(crate) const BENCH: Bench =
+    Bench { servers: &SERVERS, server: |name, dir, delay| Box::pin(server(name, dir, delay)) };
+
+/// The servers that are compared, and what each does with a delivery.
+const SERVERS: [(&str, &str); 7] = [
+    ("bare", "reads, checks the signature, decodes; keeps nothing"),
+    ("idle-disk", "archives on disk, answers; nobody handles"),
+    ("idle-memory", "the same in memory"),
+    ("busy-disk", "archives on disk, answers; workers decode and handle"),
+    ("busy-memory", "the same in memory"),
+    ("failing-disk", "the same on disk; every handler fails"),
+    ("failing-memory", "the same in memory"),
+];
+
+async fn server(name: &str, dir: &Path, delay: Duration) -> Server {
+    let Some((conduct, archive)) = name.split_once('-') else {
+        return Server { app: bare(None), end: None, inbox: None };
+    };
+    match archive {
+        "disk" => {
+            let disk = open(dir, delay).await;
+            let (app, inbox) = background(disk.clone(), conduct);
+            Server { app, end: Some(disk), inbox: Some(inbox) }
+        }
+        _ => {
+            let (app, inbox) = background(MemoryArchive::new(), conduct);
+            Server { app, end: None, inbox: Some(inbox) }
+        }
+    }
+}
+
+fn background(archive: impl Archive, conduct: &str) -> (Router, Inbox) {
+    let model = mindee::extraction::<Invoice>().verified_by(scheme());
+    let builder = Inbox::builder(archive).model(PATH, model).background(Workers::new(4));
+    let inbox = builder.build().unwrap();
+    if conduct == "idle" {
+        inbox.pause(&PATH.parse().unwrap());
+    }
+    let fails = conduct == "failing";
+    let handler = async move |invoice: Inference<Payload>| match fails {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => on_extraction(&invoice),
+    };
+    let routes = Router::new().route(PATH, post(handler));
+    inbox.work::<Body>(routes.clone());
+    (routes.layer(inbox.layer()), inbox)
+}
