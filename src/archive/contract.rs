@@ -77,7 +77,8 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// they are gone for good, also after a crash.
     ///
     /// What stays of each is its line in the ledger: id, model, digest, time of receipt and latest outcome. So its bytes
-    /// are still known as a repeat, and its outcome can be asked for and settled; [`get`](Archive::get) and
+    /// are still known as a repeat, if it was settled, and its outcome can be asked for and settled; the bytes of one
+    /// that was not are archived anew when they come again; [`get`](Archive::get) and
     /// [`scan`](Archive::scan) do not find it any more. What is appended while the work goes on may stay.
     ///
     /// # Errors

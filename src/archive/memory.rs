@@ -40,6 +40,11 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether a repeat of it can be answered: its bytes are there, or are not needed any more.
+    fn stands(&self) -> bool {
+        self.delivery.is_some() || self.outcome.as_ref().is_some_and(Outcome::is_settled)
+    }
+
     fn archived(&self) -> Option<Archived> {
         Some(Archived::new(self.delivery.clone()?, self.outcome.clone()))
     }
@@ -59,8 +64,9 @@ impl MemoryArchive {
 impl State {
     fn append(&mut self, delivery: Delivery) -> Receipt {
         let fingerprint = delivery.fingerprint();
-        if let Some(first) = self.firsts.get(&fingerprint) {
-            return Receipt::repeat(*first);
+        let first = self.firsts.get(&fingerprint).copied();
+        if let Some(first) = first.filter(|id| self.get(*id).is_some_and(Entry::stands)) {
+            return Receipt::repeat(first);
         }
         let id = delivery.id();
         self.firsts.insert(fingerprint, id);

@@ -162,3 +162,28 @@ async fn another_process_has_something_removed_while_the_archive_is_open() {
     archive.upkeep_now().await.unwrap();
     assert_left(&archive, &all, &[3, 4]).await;
 }
+
+#[tokio::test]
+async fn the_bytes_of_what_was_removed_before_it_was_settled_are_archived_anew_also_after_a_start()
+{
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (delivery("/m", b"twice"), delivery("/m", b"twice"));
+    let archive = builder(dir.path()).open().await.unwrap();
+    let _ = archive.append(first.clone()).await.unwrap();
+    let _ = archive.append(delivery("/m", b"another")).await.unwrap();
+    assert_eq!(archive.remove(Query::all().id(first.id())).await.unwrap(), 1);
+    archive.close().await;
+    let archive = builder(dir.path()).open().await.unwrap();
+    let again = archive.append(second.clone()).await.unwrap();
+    assert_eq!(again, Receipt::fresh(second.id()));
+    archive.close().await;
+    for _ in 0..2 {
+        let archive = builder(dir.path()).open().await.unwrap();
+        assert_eq!(archive.get(second.id()).await.unwrap().unwrap().delivery, second);
+        let third = archive.append(delivery("/m", b"twice")).await.unwrap();
+        assert_eq!(third, Receipt::repeat(second.id()));
+        // The next time by its index files.
+        archive.upkeep_now().await.unwrap();
+        archive.close().await;
+    }
+}

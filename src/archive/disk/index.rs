@@ -99,7 +99,9 @@ impl Index {
     fn add(&mut self, mut facts: Facts, place: Option<Place>, outcome: Option<Outcome>) {
         facts.model = self.interned(facts.model);
         self.by_id.insert(facts.id, self.kept.len());
-        self.firsts.entry(facts.fingerprint).or_insert(facts.id);
+        if self.first(facts.fingerprint).is_none() {
+            self.firsts.insert(facts.fingerprint, facts.id);
+        }
         self.note_processed(outcome.as_ref(), self.kept.len());
         self.kept.push(Kept { facts, place, outcome });
     }
@@ -157,9 +159,11 @@ impl Index {
         }
     }
 
-    /// The delivery that came first with these bytes for this model.
+    /// The delivery that came first with these bytes for this model. One that was removed before it was settled does
+    /// not count: its bytes are nowhere, and are archived anew.
     pub(super) fn first(&self, fingerprint: Fingerprint) -> Option<DeliveryId> {
-        self.firsts.get(&fingerprint).copied()
+        let id = *self.firsts.get(&fingerprint)?;
+        self.get(id).filter(|kept| kept.stands()).map(|_| id)
     }
 
     pub(super) fn get(&self, id: DeliveryId) -> Option<&Kept> {
@@ -257,6 +261,11 @@ impl Index {
 }
 
 impl Kept {
+    /// Whether a repeat of it can be answered: its bytes are there, or are not needed any more.
+    fn stands(&self) -> bool {
+        self.place.is_some() || self.outcome.as_ref().is_some_and(Outcome::is_settled)
+    }
+
     /// Whether it is there and `query` selects it.
     pub(super) fn is_selected(&self, query: &Query) -> bool {
         let Facts { id, ref model, received_at, .. } = self.facts;

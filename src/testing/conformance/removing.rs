@@ -60,3 +60,22 @@ pub(super) async fn removes_what_is_selected_and_nothing_else(archive: &dyn Arch
     }
     assert_eq!(found(archive, of_model()).await.len(), 2, "two were removed");
 }
+
+/// A repeat of it would be answered, and its bytes would be nowhere.
+pub(super) async fn archives_anew_what_was_removed_before_it_was_settled(archive: &dyn Archive) {
+    let running = Outcome::Pending { attempts: 1, crashes: 0, running: true };
+    for outcome in [None, Some(Outcome::failed("for the suite")), Some(running)] {
+        let sample = Sample::of(&fresh_model()).body("to be removed");
+        let (first, second) = (sample.delivery(), sample.delivery());
+        let _ = done("append", archive.append(first.clone())).await;
+        if let Some(outcome) = outcome.clone() {
+            done("settle", archive.settle(first.id(), outcome)).await;
+        }
+        done("remove", archive.remove(Query::all().id(first.id()))).await;
+        let again = done("append its bytes again", archive.append(second.clone())).await;
+        assert_eq!(again, Receipt::fresh(second.id()), "{outcome:?}: its bytes are nowhere");
+        assert_kept(archive, &second, None).await;
+        let third = done("append them once more", archive.append(sample.delivery())).await;
+        assert_eq!(third, Receipt::repeat(second.id()), "now they are there");
+    }
+}

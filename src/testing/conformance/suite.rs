@@ -26,6 +26,7 @@ pub async fn conformance(archive: &dyn Archive) {
     settling::finds_by_query(archive).await;
     settling::knows_what_was_processed(archive).await;
     removing::the_ledger_outlives_the_body(archive).await;
+    removing::archives_anew_what_was_removed_before_it_was_settled(archive).await;
     removing::removes_what_is_selected_and_nothing_else(archive).await;
     appending::goes_on_when_nobody_waits(archive).await;
 }
