@@ -9,7 +9,11 @@ use std::{
     thread::{self, Thread},
 };
 
-use tower_inbox::{Archive, DiskArchive, archive::Work, testing::ModelDisk};
+use tower_inbox::{
+    Archive, DiskArchive,
+    archive::{Query, Work},
+    testing::ModelDisk,
+};
 
 use super::promises::{Answer, Asked, What};
 
@@ -96,6 +100,15 @@ fn begin(archive: &DiskArchive, what: What) -> Work<Answer> {
         What::Settle(id, outcome) => {
             let work = archive.settle(id, outcome);
             Box::pin(async { Ok(work.await.map_or(Answer::Refused, |()| Answer::Settled)) })
+        }
+        What::Remove(id) => {
+            let work = archive.remove(Query::all().id(id));
+            Box::pin(async { Ok(work.await.map_or(Answer::Refused, |_| Answer::Removed)) })
+        }
+        What::Upkeep => {
+            let archive = archive.clone();
+            let work = async move { archive.upkeep_now().await };
+            Box::pin(async { Ok(work.await.map_or(Answer::Refused, |()| Answer::KeptUp)) })
         }
     }
 }

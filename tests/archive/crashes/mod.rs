@@ -3,15 +3,20 @@
 mod driver;
 mod exhaustive;
 mod failing_calls;
+mod living;
 mod promises;
 mod random;
 mod verify;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tower_inbox::{DiskArchive, archive::DiskArchiveBuilder};
 
-/// Small segments, so that sealing is a part of each history.
+/// Small segments, so that sealing is a part of each history. Nothing happens by itself; upkeep that is asked for
+/// compresses what is sealed.
 fn options(segment_size: u64) -> DiskArchiveBuilder {
-    DiskArchive::builder(Path::new("inbox")).segment_size(segment_size)
+    DiskArchive::builder(Path::new("inbox"))
+        .segment_size(segment_size)
+        .upkeep_every(None)
+        .compress_after(Duration::ZERO)
 }

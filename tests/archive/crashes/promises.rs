@@ -2,18 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use tower_inbox::{Delivery, DeliveryId, Outcome, Receipt, archive::Archived};
 
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     Append(Delivery),
     Settle(DeliveryId, Outcome),
+    Remove(DeliveryId),
+    /// Seals, writes index files, compresses.
+    Upkeep,
 }
 
 #[derive(Debug)]
 pub(crate) enum Answer {
     Receipt(Receipt),
     Settled,
+    Removed,
+    KeptUp,
     Refused,
 }
 
@@ -33,6 +39,8 @@ pub(crate) struct Promises {
     pub(crate) sent: BTreeMap<DeliveryId, Delivery>,
     /// What a receipt names.
     kept: BTreeSet<DeliveryId>,
+    /// What was asked to be removed, and whether that was answered.
+    removed: BTreeMap<DeliveryId, bool>,
     /// The outcomes that may be found: the last that was answered for, and those asked for since.
     outcomes: BTreeMap<DeliveryId, Vec<Option<Outcome>>>,
 }
@@ -63,6 +71,11 @@ impl Promises {
                 }
                 possible.push(Some(outcome.clone()));
             }
+            (What::Remove(id), answer) => {
+                let known = self.removed.entry(*id).or_default();
+                *known |= answered && matches!(answer, Answer::Removed);
+            }
+            (What::Upkeep, _) => {}
         }
     }
 
@@ -73,13 +86,38 @@ impl Promises {
         for Archived { delivery, outcome, .. } in found {
             assert!(ids.insert(delivery.id()), "a delivery was found twice");
             assert_eq!(self.sent.get(&delivery.id()), Some(delivery), "this was never sent");
-            let possible = self.outcomes.entry(delivery.id()).or_insert_with(|| vec![None]);
-            let place = possible.iter().position(|one| one == outcome);
-            let place = place.unwrap_or_else(|| panic!("{outcome:?} is none of {possible:?}"));
-            possible.drain(..place);
+            assert_ne!(self.removed.get(&delivery.id()), Some(&true), "it was removed");
+            self.check_outcome(delivery.id(), outcome.as_ref());
         }
         let lost: Vec<_> = self.kept.difference(&ids).collect();
+        let lost: Vec<_> = lost.into_iter().filter(|id| !self.removed.contains_key(id)).collect();
         assert!(lost.is_empty(), "lost {lost:?}, which a receipt names");
+        // What was to be removed and is not found was removed.
+        for (id, removed) in &mut self.removed {
+            *removed |= self.kept.contains(id) && !ids.contains(id);
+        }
         self.kept.extend(ids);
+    }
+
+    /// What an archive shows once of an outcome is owed from then on.
+    pub(crate) fn check_outcome(&mut self, id: DeliveryId, outcome: Option<&Outcome>) {
+        let possible = self.outcomes.entry(id).or_insert_with(|| vec![None]);
+        let place = possible.iter().position(|one| one.as_ref() == outcome);
+        let place = place.unwrap_or_else(|| panic!("{outcome:?} is none of {possible:?}"));
+        possible.drain(..place);
+    }
+
+    /// What a receipt names and is gone for good.
+    pub(crate) fn gone(&self) -> Vec<DeliveryId> {
+        let gone = self.removed.iter().filter(|(id, gone)| **gone && self.kept.contains(id));
+        gone.map(|(id, _)| *id).collect()
+    }
+
+    /// Bodies that must be in no file: of what is gone, unless they were sent again.
+    pub(crate) fn erased(&self) -> Vec<Bytes> {
+        let body = |id: &DeliveryId| self.sent[id].body().clone();
+        let once =
+            |wanted: &Bytes| self.sent.values().filter(|one| one.body() == wanted).count() == 1;
+        self.gone().iter().map(body).filter(once).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Opens what a crash left, checks what is owed, goes on, and crashes again.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::PathBuf};
 
 use tower_inbox::{
     DiskArchive, Outcome,
@@ -55,6 +55,28 @@ impl Verifier {
         })
     }
 
+    /// What was removed is in no file, its outcome is known, and so are its bytes, if it was settled.
+    fn check_gone(&self, disk: &ModelDisk, archive: &DiskArchive, promises: &mut Promises) {
+        for body in promises.erased() {
+            let holds = |path: &PathBuf| {
+                let bytes = disk.read(path).unwrap_or_default();
+                bytes.windows(body.len()).any(|window| window == body)
+            };
+            assert!(!disk.files().iter().any(holds), "a removed body is in a file");
+        }
+        for id in promises.gone() {
+            let outcome = self.runtime.block_on(archive.outcome(id)).unwrap();
+            promises.check_outcome(id, outcome.as_ref());
+            let settled = outcome.is_some_and(|outcome| outcome.is_settled());
+            let body = promises.sent[&id].body().clone();
+            if settled && promises.sent.values().filter(|one| *one.body() == body).count() == 1 {
+                let again = Sample::of("/m").body(body).delivery();
+                let receipt = self.runtime.block_on(archive.append(again)).unwrap();
+                assert!(receipt.is_repeat() && receipt.id() == id, "its bytes are not known");
+            }
+        }
+    }
+
     /// Checks what is owed on this disk, sends all of it again and something new, and so makes a history to crash in.
     pub(crate) fn go_on(&mut self, disk: &ModelDisk, promises: &mut Promises) -> Driver {
         self.tally.disks += 1;
@@ -63,8 +85,13 @@ impl Verifier {
         let found = self.scan(&archive);
         let mut shown = promises.clone();
         shown.check(&found);
+        self.check_gone(disk, &archive, &mut shown);
+        let gone = shown.gone();
         for delivery in promises.sent.clone().into_values() {
             let known = found.iter().find(|one| one.delivery.body() == delivery.body());
+            if known.is_none() && gone.contains(&delivery.id()) {
+                continue;
+            }
             let again = Sample::of(delivery.model().as_str()).body(delivery.body().clone());
             driver.ask(&archive, What::Append(again.delivery()));
             let Answer::Receipt(receipt) = &driver.asked.last().unwrap().answer else {
@@ -90,6 +117,7 @@ impl Verifier {
         self.tally.disks += 1;
         let archive = self.open(disk).unwrap();
         promises.check(&self.scan(&archive));
+        self.check_gone(disk, &archive, &mut promises);
         let new = Sample::of("/m").body("the last").delivery();
         let receipt = self.runtime.block_on(archive.append(new.clone())).unwrap();
         assert!(!receipt.is_repeat());

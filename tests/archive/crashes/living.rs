@@ -1,0 +1,70 @@
+//! Crashes while the archive looks after itself: sealing, index files, compression, removal.
+
+use tower_inbox::{Outcome, testing::ModelDisk};
+
+use super::{
+    driver::Driver,
+    exhaustive::sample,
+    promises::{Promises, What},
+    verify::Verifier,
+};
+
+/// A long body that is easily told from others, also by its middle.
+fn body(name: &str) -> String {
+    format!("<{name}>").repeat(150)
+}
+
+fn filled(driver: &mut Driver, archive: &tower_inbox::DiskArchive) -> Vec<tower_inbox::Delivery> {
+    let all: Vec<_> = ["a", "b", "c"].map(|name| sample(&body(name))).into();
+    for one in &all {
+        driver.ask(archive, What::Append(one.clone()));
+    }
+    // One is settled, one is dead, one is pending.
+    driver.ask(archive, What::Settle(all[0].id(), Outcome::processed(200)));
+    driver.ask(archive, What::Settle(all[1].id(), Outcome::dead("by the test")));
+    all
+}
+
+/// Two are removed, of which one is pending and comes again; before, between and after are index files and compression.
+fn a_history(verifier: &Verifier, disk: &ModelDisk, upkeep: bool) -> Driver {
+    let mut driver = Driver::new(disk.clone());
+    let archive = verifier.open(disk).unwrap();
+    let all = filled(&mut driver, &archive);
+    if upkeep {
+        driver.ask(&archive, What::Upkeep);
+    }
+    driver.ask(&archive, What::Remove(all[0].id()));
+    driver.ask(&archive, What::Remove(all[2].id()));
+    driver.ask(&archive, What::Append(sample(&body("c"))));
+    if upkeep {
+        driver.ask(&archive, What::Upkeep);
+    }
+    drop(archive);
+    // Opening repairs, and goes by index files.
+    let archive = verifier.open(disk).unwrap();
+    driver.ask(&archive, What::Append(sample(&body("d"))));
+    drop(archive);
+    driver
+}
+
+#[test]
+fn a_crash_while_something_is_removed_loses_nothing_else_and_brings_nothing_back() {
+    for (block, segment_size) in [(4096, 1500), (1024, 3000), (4096, 1 << 20)] {
+        let mut verifier = Verifier::new(segment_size);
+        let driver = a_history(&verifier, &ModelDisk::new(block), false);
+        verifier.crash_everywhere(&driver, &Promises::default(), 1);
+        println!("blocks of {block}, segments of {segment_size}: {:?}", verifier.tally);
+        assert!(verifier.tally.disks > 100, "{:?}", verifier.tally);
+    }
+}
+
+#[test]
+fn a_crash_while_segments_are_indexed_and_compressed_loses_nothing_and_brings_nothing_back() {
+    for (block, segment_size) in [(4096, 1500), (4096, 3000)] {
+        let mut verifier = Verifier::new(segment_size);
+        let driver = a_history(&verifier, &ModelDisk::new(block), true);
+        verifier.crash_everywhere(&driver, &Promises::default(), 1);
+        println!("blocks of {block}, segments of {segment_size}: {:?}", verifier.tally);
+        assert!(verifier.tally.disks > 100, "{:?}", verifier.tally);
+    }
+}
