@@ -27,17 +27,13 @@ async fn server(name: &str, dir: &Path, delay: Duration) -> Server {
     let Some((conduct, archive)) = name.split_once('-') else {
         return Server { app: bare(None), end: None, inbox: None };
     };
-    match archive {
-        "disk" => {
-            let disk = open(dir, delay).await;
-            let (app, inbox) = background(disk.clone(), conduct);
-            Server { app, end: Some(disk), inbox: Some(inbox) }
-        }
-        _ => {
-            let (app, inbox) = background(MemoryArchive::new(), conduct);
-            Server { app, end: None, inbox: Some(inbox) }
-        }
+    if archive == "disk" {
+        let disk = open(dir, delay).await;
+        let (app, inbox) = background(disk.clone(), conduct);
+        return Server { app, end: Some(disk), inbox: Some(inbox) };
     }
+    let (app, inbox) = background(MemoryArchive::new(), conduct);
+    Server { app, end: None, inbox: Some(inbox) }
 }
 
 fn background(archive: impl Archive, conduct: &str) -> (Router, Inbox) {
@@ -48,9 +44,8 @@ fn background(archive: impl Archive, conduct: &str) -> (Router, Inbox) {
         inbox.pause(&PATH.parse().unwrap());
     }
     let fails = conduct == "failing";
-    let handler = async move |invoice: Inference<Payload>| match fails {
-        true => StatusCode::SERVICE_UNAVAILABLE,
-        false => on_extraction(&invoice),
+    let handler = async move |invoice: Inference<Payload>| {
+        if fails { StatusCode::SERVICE_UNAVAILABLE } else { on_extraction(&invoice) }
     };
     let routes = Router::new().route(PATH, post(handler));
     inbox.work::<Body>(routes.clone());

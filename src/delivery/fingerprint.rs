@@ -17,6 +17,12 @@ impl Fingerprint {
         Self(Digest::of(facts.as_bytes()))
     }
 
+    /// The thirty-two bytes of it.
+    #[cfg(feature = "disk")]
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
     /// One that an archive has written down.
     #[cfg(feature = "disk")]
     pub(crate) fn from_archive(digest: Digest) -> Self {

@@ -52,7 +52,7 @@ fn export(reader: &Reader, query: &Query, mut into: impl Write) -> Result<u64, A
     let (mut written, mut position, mut last) = (0, 0, None);
     loop {
         let id = match reader.index().at(position) {
-            Some(kept) if kept.is_selected(query) => Some(kept.facts.id),
+            Some(kept) if kept.is_selected(query) => Some(kept.id),
             Some(_) => None,
             None => break,
         };

@@ -17,7 +17,7 @@ use super::{
     plan::Command,
     queue::Queue,
     replace,
-    rewrite::{Rewrite, Rewritten},
+    rewrite::{Burial, Rewrite, Rewritten},
     terms::Terms,
 };
 use crate::{
@@ -156,7 +156,8 @@ impl Keeper {
         let now = SystemTime::now();
         let drop: HashMap<_, _> = self.read(|index| {
             let kept = ids.iter().filter_map(|id| index.get(*id));
-            kept.map(|kept| (kept.facts.id, kept.tombstone(now))).collect()
+            kept.map(|kept| (kept.id, Burial { outcome: kept.outcome(), removed_at: now }))
+                .collect()
         });
         let these = ids.iter().copied().collect();
         let keep_damage = ids.is_empty() || self.read(|index| index.others_in(name, &these));

@@ -29,9 +29,6 @@ fn lines(index: &Index, from: usize, query: &Query) -> Vec<Line> {
     let kept = (from..from + AT_A_TIME).map_while(|position| index.at(position));
     let selected = kept.filter(|kept| kept.is_selected(query));
     selected
-        .map(|kept| {
-            let facts = &kept.facts;
-            Line::new(facts.id, facts.model.clone(), facts.received_at, kept.outcome.clone())
-        })
+        .map(|kept| Line::new(kept.id, kept.model.clone(), kept.received_at, kept.outcome()))
         .collect()
 }

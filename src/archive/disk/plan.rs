@@ -153,7 +153,7 @@ mod tests {
     fn an_id_is_given_once() {
         let taken = delivery("/m", b"a");
         let mut index = Index::default();
-        index.insert(crate::archive::disk::entry::Facts::of(&taken), a_place());
+        index.insert(&crate::archive::disk::entry::Facts::of(&taken), a_place());
         let (command, _answer) = append(&delivery("/m", b"b").with_id(taken.id()));
         let plan = Plan::of(vec![command], &index);
         assert!(plan.entries.is_empty());

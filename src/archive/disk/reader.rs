@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{
     entry::Place,
     file_io::read_full,
-    index::{Damage, Index, Kept},
+    index::{Damage, Index},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     packed::{is_packed, unpack},
@@ -48,10 +48,8 @@ impl Reader {
     ) -> Result<Option<Archived>, ArchiveError> {
         let mut tried = None;
         loop {
-            let Some(Kept { place: Some(place), outcome, .. }) = self.index().get(id).cloned()
-            else {
-                return Ok(None);
-            };
+            let known = self.index().get(id).map(|kept| (kept.place, kept.outcome()));
+            let Some((Some(place), outcome)) = known else { return Ok(None) };
             match self.read(id, place, last) {
                 Ok(delivery) => return Ok(Some(Archived::new(delivery, outcome))),
                 Err(error) if tried == Some(place) => return Err(error),

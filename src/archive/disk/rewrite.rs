@@ -2,6 +2,7 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
     walk::Step,
     warc::{Meaning, encode},
 };
-use crate::delivery::DeliveryId;
+use crate::delivery::{DeliveryId, Outcome};
 
 /// A segment written anew, durable under a name of its own. Nothing has changed for readers yet.
 #[derive(Debug)]
@@ -42,6 +43,13 @@ impl Rewritten {
     }
 }
 
+/// What becomes of a delivery that is removed, besides its facts.
+#[derive(Clone, Debug)]
+pub(super) struct Burial {
+    pub(super) outcome: Option<Outcome>,
+    pub(super) removed_at: SystemTime,
+}
+
 /// What is done to a segment.
 #[derive(Debug)]
 pub(super) struct Rewrite<'a> {
@@ -51,7 +59,7 @@ pub(super) struct Rewrite<'a> {
     pub(super) from: Form,
     pub(super) to: Form,
     /// The deliveries of which only this is to stay.
-    pub(super) drop: &'a HashMap<DeliveryId, Tombstone>,
+    pub(super) drop: &'a HashMap<DeliveryId, Burial>,
     /// Whether damaged bytes are kept as they are, for who wants to save something out of them.
     pub(super) keep_damage: bool,
 }
@@ -107,10 +115,12 @@ impl Rewrite<'_> {
         };
         match (of.and_then(|of| self.drop.get(&of)), meaning) {
             (None, meaning) => out.write(&bytes()?, meaning),
-            (Some(tombstone), Meaning::Delivery(_)) => {
+            (Some(Burial { outcome, removed_at }), Meaning::Delivery(facts)) => {
+                let (outcome, removed_at) = (outcome.clone(), *removed_at);
+                let tombstone = Tombstone { facts, outcome, removed_at };
                 let entry = Entry::Removed(tombstone.clone());
                 let record = encode(&entry, self.name.salt).slices().concat();
-                out.write(&record, Meaning::Removed(tombstone.clone()))
+                out.write(&record, Meaning::Removed(tombstone))
             }
             // The outcome stands in what stays of the delivery.
             (Some(_), _) => Ok(()),

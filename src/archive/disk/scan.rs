@@ -21,7 +21,7 @@ pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: &mpsc::Sender<Fou
             }
         }
         let selected = match reader.index().at(position) {
-            Some(kept) if kept.is_selected(query) => kept.facts.id,
+            Some(kept) if kept.is_selected(query) => kept.id,
             Some(_) => continue,
             None => return,
         };

@@ -51,7 +51,7 @@ fn stats(reader: &Reader) -> Result<Stats, Failure> {
     let mut stats = Stats::default();
     let mut position = 0;
     while let Some(kept) = reader.index().at(position) {
-        stats.count(kept);
+        stats.count(&kept);
         position += 1;
     }
     for (form, length) in lengths(reader)? {
@@ -72,17 +72,17 @@ fn lengths(reader: &Reader) -> Result<Vec<(Form, u64)>, Failure> {
 }
 
 impl Stats {
-    fn count(&mut self, kept: &Kept) {
+    fn count(&mut self, kept: &Kept<'_>) {
         if kept.place.is_none() {
             self.removed += 1;
             return;
         }
         self.deliveries += 1;
-        let at = kept.facts.received_at;
+        let at = kept.received_at;
         let (first, last) = self.received.unwrap_or((at, at));
         self.received = Some((first.min(at), last.max(at)));
-        *self.models.entry(kept.facts.model.clone()).or_default() += 1;
-        match kept.outcome.as_ref().map_or(OutcomeKind::Pending, Outcome::kind) {
+        *self.models.entry(kept.model.clone()).or_default() += 1;
+        match kept.outcome.as_deref().map_or(OutcomeKind::Pending, Outcome::kind) {
             OutcomeKind::Pending => self.pending += 1,
             kind => *self.outcomes.entry(kind.as_str()).or_default() += 1,
         }

@@ -80,7 +80,7 @@ impl Writer {
             match entry {
                 Entry::Delivery(delivery) => {
                     deliveries += 1;
-                    index.insert(Facts::of(&delivery), *place);
+                    index.insert(&Facts::of(&delivery), *place);
                 }
                 Entry::Outcome { of, outcome } => {
                     index.settle(of, outcome);

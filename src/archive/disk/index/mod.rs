@@ -1,0 +1,15 @@
+//! What the archive knows without reading.
+
+mod chunks;
+mod damage;
+#[expect(clippy::module_inception, reason = "it is what the folder is named after")]
+mod index;
+mod kept;
+mod names;
+mod outcomes;
+mod record;
+mod table;
+
+pub(super) use damage::Damage;
+pub(super) use index::Index;
+pub(super) use kept::Kept;

@@ -1,0 +1,39 @@
+use std::hash::{BuildHasher, Hash, RandomState};
+
+use hashbrown::HashTable;
+
+/// Finds the numbers of things that lie somewhere else. Takes some ten bytes each.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    numbers: HashTable<u32>,
+    /// Nobody outside can tell which keys share a place.
+    hasher: RandomState,
+}
+
+impl Table {
+    /// The number of `key`. Of a number, `key_of` tells the key.
+    pub(super) fn get<K: Eq + Hash>(
+        &self,
+        key: &K,
+        key_of: impl Fn(u32) -> Option<K>,
+    ) -> Option<u32> {
+        let is_it = |number: &u32| key_of(*number).as_ref() == Some(key);
+        self.numbers.find(self.hasher.hash_one(Some(key)), is_it).copied()
+    }
+
+    /// Gives `key` this number, in the place of the one that it has.
+    pub(super) fn set<K: Eq + Hash>(
+        &mut self,
+        key: &K,
+        number: u32,
+        key_of: impl Fn(u32) -> Option<K>,
+    ) {
+        let hasher = &self.hasher;
+        let is_it = |number: &u32| key_of(*number).as_ref() == Some(key);
+        let hash = |number: &u32| hasher.hash_one(key_of(*number));
+        match self.numbers.find_mut(hasher.hash_one(Some(key)), is_it) {
+            Some(known) => *known = number,
+            None => drop(self.numbers.insert_unique(hasher.hash_one(Some(key)), number, hash)),
+        }
+    }
+}
