@@ -37,8 +37,8 @@ pub use archive::DiskArchive;
 pub use archive::{Archive, MemoryArchive};
 pub use delivery::{Delivery, DeliveryId, Digest, ModelName, Outcome, Receipt};
 pub use inbox::{
-    BuildError, Counts, Inbox, InboxBuilder, InboxLayer, InboxService, NotReplayed, Replay,
-    ReplayError, Replayed, Replaying, TypeReport, Workers,
+    BuildError, Counts, Inbox, InboxBuilder, InboxLayer, InboxService, NotReleased, NotReplayed,
+    Released, Replay, ReplayError, Replayed, Replaying, TypeReport, Workers,
 };
 pub use layer::Captures;
 pub use provider::{Inference, Model};

@@ -43,6 +43,19 @@ impl Head {
         Self { method, uri, version, headers, host, peer }
     }
 
+    /// The head of a request as this one, without what was left out of it.
+    pub(crate) fn to_parts(&self) -> request::Parts {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = self.method.clone();
+        parts.uri = self.uri.clone();
+        parts.version = self.version;
+        parts.headers = self.headers.clone();
+        if let Some(peer) = self.peer {
+            parts.extensions.insert(peer);
+        }
+        parts
+    }
+
     /// The method, mostly `POST`.
     pub fn method(&self) -> &Method {
         &self.method

@@ -44,6 +44,20 @@ impl Delivery {
         Self { id, ..self }
     }
 
+    /// The same delivery with another proof.
+    pub(crate) fn proved_by(&self, proof: Proof) -> Self {
+        let Inner { model, head, body, digest, received_at, .. } = &*self.inner;
+        let inner = Inner {
+            model: model.clone(),
+            head: head.clone(),
+            body: body.clone(),
+            digest: *digest,
+            received_at: *received_at,
+            proof,
+        };
+        Self { id: self.id, inner: Arc::new(inner) }
+    }
+
     /// What names this delivery in the archive, in logs and in the answer's `inbox-delivery-id`.
     pub fn id(&self) -> DeliveryId {
         self.id

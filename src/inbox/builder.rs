@@ -4,7 +4,8 @@ use super::{Inbox, Workers, staff::Staff};
 use crate::{
     archive::Archive,
     layer::{
-        AcceptLayer, Budget, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, Terms, metrics,
+        AcceptLayer, Budget, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, Quarantine,
+        Terms, metrics,
     },
     provider::Model,
 };
@@ -20,6 +21,7 @@ pub struct InboxBuilder {
     accept: AcceptLayer,
     workers: Workers,
     answer_within: Duration,
+    quarantine: Option<Quarantine>,
 }
 
 impl InboxBuilder {
@@ -32,6 +34,7 @@ impl InboxBuilder {
             accept: AcceptLayer::inline(),
             workers: Workers::default(),
             answer_within: Terms::default().answer_within,
+            quarantine: None,
         }
     }
 
@@ -79,6 +82,13 @@ impl InboxBuilder {
         self
     }
 
+    /// Keeps deliveries whose sender could not be proved, within the limits of `quarantine`, until
+    /// [`Inbox::release`] verifies them again. By default they are gone with their 401.
+    pub fn quarantine(mut self, quarantine: Quarantine) -> Self {
+        self.quarantine = Some(quarantine);
+        self
+    }
+
     /// The inbox.
     ///
     /// # Errors
@@ -102,6 +112,7 @@ impl InboxBuilder {
             accept: self.accept,
             workers: self.workers,
             staff: Staff::default(),
+            quarantine: self.quarantine,
         })
     }
 }

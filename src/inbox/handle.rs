@@ -1,7 +1,10 @@
 use super::{InboxBuilder, InboxLayer, Workers, staff::Staff};
 use crate::{
     archive::Archive,
-    layer::{AcceptLayer, ArchiveLayer, Budget, BufferLayer, Custody, Models, RouteLayer},
+    layer::{
+        AcceptLayer, ArchiveLayer, Budget, BufferLayer, Custody, Models, Quarantine, RouteLayer,
+        VerifyLayer,
+    },
 };
 
 /// Receives deliveries: its layer goes around the service that has the handlers.
@@ -34,6 +37,7 @@ pub struct Inbox {
     pub(super) accept: AcceptLayer,
     pub(super) workers: Workers,
     pub(super) staff: Staff,
+    pub(super) quarantine: Option<Quarantine>,
 }
 
 impl Inbox {
@@ -44,9 +48,14 @@ impl Inbox {
 
     /// The layer. However often it is used, all that it makes share the archive, the models and the limits.
     pub fn layer(&self) -> InboxLayer {
+        let verify = VerifyLayer::new();
         InboxLayer {
             route: RouteLayer::new(self.models.clone()),
             buffer: BufferLayer::new(self.budget.clone()),
+            verify: match &self.quarantine {
+                Some(quarantine) => verify.quarantine(quarantine.clone()),
+                None => verify,
+            },
             archive: ArchiveLayer::new(self.custody.clone()),
             accept: self.accept,
         }

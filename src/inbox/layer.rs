@@ -14,6 +14,7 @@ use crate::layer::{
 pub struct InboxLayer {
     pub(super) route: RouteLayer,
     pub(super) buffer: BufferLayer,
+    pub(super) verify: VerifyLayer,
     pub(super) archive: ArchiveLayer,
     pub(super) accept: AcceptLayer,
 }
@@ -43,8 +44,7 @@ impl<S> Layer<S> for InboxLayer {
     fn layer(&self, inner: S) -> InboxService<S> {
         let accept = self.accept.layer(handling(inner));
         let archive = self.archive.layer(accept);
-        let verify = VerifyLayer::new().layer(archive);
-        let buffer = self.buffer.layer(verify);
+        let buffer = self.buffer.layer(self.verify.layer(archive));
         InboxService { steps: self.route.layer(buffer) }
     }
 }

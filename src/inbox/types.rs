@@ -15,6 +15,7 @@ pub struct TypeReport {
     checked: u64,
     loaded: u64,
     mistakes: BTreeMap<(ModelName, String), Mistake>,
+    unknown: BTreeMap<(ModelName, String), u64>,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,12 @@ impl Inbox {
         let Some((model, _)) = self.models.of(delivery) else { return };
         report.checked += 1;
         match model.load(delivery, &mut Extensions::new()) {
-            Ok(_) => report.loaded += 1,
+            Ok(_) => {
+                report.loaded += 1;
+                for path in model.unknown_in(delivery) {
+                    *report.unknown.entry((delivery.model().clone(), path)).or_default() += 1;
+                }
+            }
             Err(error) => report.add(delivery, error.path(), error.to_string()),
         }
     }
@@ -89,6 +95,12 @@ impl TypeReport {
         self.mistakes.iter().map(|((model, path), mistake)| (model, path.as_str(), mistake.times))
     }
 
+    /// What could be loaded and is not known to its type: the model, the JSON path, and in how many deliveries. Of
+    /// [watched](crate::provider::ModelDraft::watched) models only.
+    pub fn unknown(&self) -> impl Iterator<Item = (&ModelName, &str, u64)> {
+        self.unknown.iter().map(|((model, path), times)| (model, path.as_str(), *times))
+    }
+
     /// For tests: says what could not be loaded.
     ///
     /// # Panics
@@ -105,6 +117,9 @@ impl fmt::Display for TypeReport {
         writeln!(f, "{} of {} archived deliveries can be loaded", self.loaded, self.checked)?;
         for ((model, _), Mistake { reason, times, example }) in &self.mistakes {
             writeln!(f, "  {times} of {model}, such as {example}: {reason}")?;
+        }
+        for ((model, path), times) in &self.unknown {
+            writeln!(f, "  {times} of {model} have {path}, which its type does not know")?;
         }
         Ok(())
     }

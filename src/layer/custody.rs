@@ -118,7 +118,7 @@ impl Custody {
     }
 
     /// Leaves a delivery to the workers.
-    pub(super) fn take_up(&self, delivery: &Delivery) {
+    pub(crate) fn take_up(&self, delivery: &Delivery) {
         if !self.0.schedule.has_workers() {
             tracing::error!(
                 "the delivery is archived, and nobody handles it: call Inbox::work once the inbox is built"

@@ -103,4 +103,4 @@ pub use run::{RunFuture, RunLayer, RunService};
 pub use single::{SingleLayer, SingleService};
 pub(crate) use taken::{Given, request_again};
 use verdict::Verdict;
-pub use verify::{VerifyLayer, VerifyService};
+pub use verify::{Quarantine, VerifyLayer, VerifyService};

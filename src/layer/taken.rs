@@ -29,15 +29,7 @@ pub(crate) fn request_again<B>(
 ) -> Request<InboxBody<B, Archived>> {
     let Given { custody, model, captures, cause } = given;
     let claim = Claim::again(&delivery, model, captures.clone());
-    let (mut parts, ()) = Request::new(()).into_parts();
-    let head = delivery.head();
-    parts.method = head.method().clone();
-    parts.uri = head.uri().clone();
-    parts.version = head.version();
-    parts.headers = head.headers().clone();
-    if let Some(peer) = head.peer() {
-        parts.extensions.insert(peer);
-    }
+    let mut parts = delivery.head().to_parts();
     let receipt = Receipt::fresh(delivery.id());
     parts.extensions.insert(captures);
     parts.extensions.insert(delivery.clone());

@@ -1,8 +1,13 @@
-use std::{any::type_name, fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    any::type_name, collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Duration,
+};
 
 use http::{Extensions, HeaderName, Method};
+use serde::Serialize;
 
-use super::{DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs};
+use super::{
+    DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs, watch::Watch,
+};
 use crate::{
     delivery::{Delivery, ModelName, Redaction},
     signature::{HeaderToken, QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
@@ -17,13 +22,36 @@ pub const DEFAULT_BODY_DEADLINE: Duration = Duration::from_secs(30);
 type Load = fn(&Delivery, &mut Extensions) -> Result<InferenceKey, DecodeError>;
 
 /// A model of which it is not yet said how its sender is to be proved. Say so, and it becomes a [`Model`].
-pub struct ModelDraft<T>(PhantomData<fn() -> T>);
+pub struct ModelDraft<T> {
+    payload: PhantomData<fn() -> T>,
+    watch: Option<Arc<Watch>>,
+}
 
 impl<T: Payload> ModelDraft<T> {
     /// A model that posts `T`.
     #[expect(clippy::new_without_default, reason = "a draft without a payload type means nothing")]
     pub fn new() -> Self {
-        Self(PhantomData)
+        Self { payload: PhantomData, watch: None }
+    }
+
+    /// Looks now and then for what `T` does not know: unknown members, unknown words. Each place is logged once, as a
+    /// warning, and counted ([`Models::unknown`](crate::layer::Models::unknown), and a metric), so that a provider's
+    /// change is learnt from a number and not from an outage. The first delivery is looked at, and then one of 64: to
+    /// look takes longer than to load.
+    ///
+    /// ```
+    /// use tower_inbox::{Secret, provider::foxyai};
+    ///
+    /// let model = foxyai::image_group()
+    ///     .watched()
+    ///     .token_in_query("ticket", Secret::new("correct horse"));
+    /// # let _ = model;
+    /// ```
+    pub fn watched(self) -> Self
+    where
+        T: Serialize,
+    {
+        Self { watch: Some(Arc::new(Watch::of::<T>())), ..self }
     }
 
     /// Every delivery must carry the provider's own signature, made with one of `secrets`.
@@ -50,7 +78,7 @@ impl<T: Payload> ModelDraft<T> {
 
     /// Every delivery must satisfy this scheme.
     pub fn verified_by(self, scheme: impl Scheme) -> Model {
-        Model::new::<T>(Arc::new(scheme))
+        Model::new::<T>(Arc::new(scheme), self.watch)
     }
 
     /// Whoever knows the URL may post. Only for a port that strangers cannot reach, or for trying things out.
@@ -85,10 +113,11 @@ pub struct Model {
     body_limit: usize,
     body_deadline: Duration,
     load: Load,
+    watch: Option<Arc<Watch>>,
 }
 
 impl Model {
-    fn new<T: Payload>(scheme: Arc<dyn Scheme>) -> Self {
+    fn new<T: Payload>(scheme: Arc<dyn Scheme>, watch: Option<Arc<Watch>>) -> Self {
         Self {
             name: None,
             provider: T::Provider::NAME,
@@ -100,6 +129,7 @@ impl Model {
             body_limit: DEFAULT_BODY_LIMIT,
             body_deadline: DEFAULT_BODY_DEADLINE,
             load: load::<T>,
+            watch,
         }
     }
 
@@ -189,6 +219,21 @@ impl Model {
 
     pub(crate) fn slowest_body(&self) -> Duration {
         self.body_deadline
+    }
+
+    /// The places in this delivery that the type does not know and that were not seen before, if it is looked at.
+    pub(crate) fn look(&self, delivery: &Delivery) -> Vec<String> {
+        self.watch.as_ref().map_or_else(Vec::new, |watch| watch.look(delivery))
+    }
+
+    /// All places in this delivery that the type does not know; nothing if the model is not watched.
+    pub(crate) fn unknown_in(&self, delivery: &Delivery) -> Vec<String> {
+        self.watch.as_ref().map_or_else(Vec::new, |watch| watch.unknown(delivery))
+    }
+
+    /// All places that were seen, and in how many of the deliveries that were looked at.
+    pub(crate) fn unknown_so_far(&self) -> BTreeMap<String, u64> {
+        self.watch.as_ref().map(|watch| watch.seen()).unwrap_or_default()
     }
 
     /// Loads the delivery and puts the typed inference into `extensions`.

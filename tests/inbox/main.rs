@@ -18,6 +18,7 @@ mod hooks;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod process;
+mod quarantine;
 mod receiver;
 mod refusals;
 mod repeats;

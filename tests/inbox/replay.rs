@@ -199,3 +199,26 @@ async fn new_types_are_checked_against_what_is_archived_without_a_handler() {
     let outcomes = archived(&archive).await;
     assert!(outcomes.iter().all(|one| matches!(one.outcome, Some(Outcome::Processed { .. }))));
 }
+
+#[tokio::test]
+async fn what_a_watched_type_does_not_know_is_told_once_counted_and_reported() {
+    let log = Log::default();
+    let _logging = log.here();
+    let model = || ModelDraft::<Caption>::new().watched().signed_with(Secret::new(SECRET));
+    let archive = memory();
+    let inbox = Inbox::builder(archive.clone()).model(CAPTIONS, model()).build().unwrap();
+    let service = inbox.layer().layer(Recorder::answering(200).service());
+    for job in 0..66 {
+        let body =
+            format!(r#"{{"job": "{job}", "text": "a", "tags": [{{"new": 1}}, {{"new": 2}}]}}"#);
+        assert_eq!(send(service.clone(), signed(body)).await.status, 200);
+    }
+    inbox.settled().await;
+    let model_name = CAPTIONS.parse().unwrap();
+    assert_eq!(inbox.models().unknown(), [(model_name, "$.tags".to_owned(), 2)]);
+    assert_eq!(log.text().matches("does not know").count(), 1, "{}", log.text());
+    let report = inbox.check_types(Query::all()).await.unwrap();
+    report.assert_all_load();
+    let unknown: Vec<_> = report.unknown().map(|(_, path, times)| (path, times)).collect();
+    assert_eq!(unknown, [("$.tags", 66)]);
+}

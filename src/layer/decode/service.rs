@@ -53,6 +53,7 @@ where
         let _entered = deduped.archived.claim.span.clone().entered();
         match load(&deduped.archived, &mut parts.extensions) {
             Ok(key) => {
+                look(&deduped.archived);
                 let request = Held::request(parts, bytes, Decoded { deduped, key });
                 StepFuture::calling(self.inner.call(request))
             }
@@ -89,5 +90,19 @@ fn load(archived: &Archived, extensions: &mut Extensions) -> Result<InferenceKey
         Ok(loaded) => loaded
             .map_err(|error| Mistake { path: error.path().to_owned(), reason: error.to_string() }),
         Err(_) => Err(Mistake { path: "$".to_owned(), reason: "loading it panicked".to_owned() }),
+    }
+}
+
+/// Tells what the type does not know, each place once. The payload's type is the user's code: what it panics at here does
+/// not matter to the delivery.
+fn look(archived: &Archived) {
+    let model = &archived.claim.model;
+    let looking = AssertUnwindSafe(|| model.look(&archived.delivery));
+    for path in catch_unwind(looking).unwrap_or_default() {
+        metrics::unknown(archived.delivery.model());
+        tracing::warn!(
+            path,
+            "the type of the model does not know this: nothing is lost, it is in the raw bytes"
+        );
     }
 }

@@ -17,6 +17,7 @@ const ARCHIVED: &str = "inbox_archived_bytes_total";
 const APPEND_WAIT: &str = "inbox_append_wait_seconds";
 const REPEATS: &str = "inbox_repeats_total";
 const UNDECODABLE: &str = "inbox_decode_errors_total";
+const UNKNOWN: &str = "inbox_unknown_members_total";
 const RUNS: &str = "inbox_runs_total";
 const ATTEMPTS: &str = "inbox_attempts";
 const IN_FLIGHT: &str = "inbox_in_flight_bytes";
@@ -33,6 +34,7 @@ pub(crate) fn describe() {
     describe_histogram!(APPEND_WAIT, Unit::Seconds, "how long a delivery waited for its receipt");
     describe_counter!(REPEATS, Unit::Count, "deliveries that were answered as the first was");
     describe_counter!(UNDECODABLE, Unit::Count, "bodies that are not of their model's type");
+    describe_counter!(UNKNOWN, Unit::Count, "places that a watched type does not know");
     describe_counter!(RUNS, Unit::Count, "deliveries that were settled, or failed, by outcome");
     describe_histogram!(ATTEMPTS, Unit::Count, "how often the handler was begun by then");
     describe_gauge!(IN_FLIGHT, Unit::Bytes, "what is in flight, as the budget counts it");
@@ -61,6 +63,10 @@ pub(in crate::layer) fn repeated(model: &ModelName) {
 
 pub(in crate::layer) fn undecodable(model: &ModelName) {
     counter!(UNDECODABLE, "model" => model.to_string()).increment(1);
+}
+
+pub(in crate::layer) fn unknown(model: &ModelName) {
+    counter!(UNKNOWN, "model" => model.to_string()).increment(1);
 }
 
 pub(in crate::layer) fn settled(model: &ModelName, outcome: OutcomeKind, attempt: u32) {

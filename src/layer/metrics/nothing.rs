@@ -19,6 +19,8 @@ pub(in crate::layer) fn repeated(_: &ModelName) {}
 
 pub(in crate::layer) fn undecodable(_: &ModelName) {}
 
+pub(in crate::layer) fn unknown(_: &ModelName) {}
+
 pub(in crate::layer) fn settled(_: &ModelName, _: OutcomeKind, _: u32) {}
 
 pub(in crate::layer) fn bytes_in_flight(_: usize) {}

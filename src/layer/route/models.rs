@@ -9,7 +9,10 @@ use super::{
     Captures, ModelError,
     table::{Found, Table},
 };
-use crate::{delivery::Delivery, provider::Model};
+use crate::{
+    delivery::{Delivery, ModelName},
+    provider::Model,
+};
 
 /// The models of an inbox, by path. Clones share them, and they may be added and removed while the server runs.
 ///
@@ -56,6 +59,13 @@ impl Models {
     /// If the prefix does not begin with `/`.
     pub fn claim(&self, prefix: &str) -> Result<(), ModelError> {
         self.change(|table| table.claim(prefix))
+    }
+
+    /// What the types of [watched](crate::provider::ModelDraft::watched) models do not know: the model, the JSON path
+    /// with `[*]` for the items of lists, and in how many of the deliveries that were looked at. At most 100 paths of
+    /// each model.
+    pub fn unknown(&self) -> Vec<(ModelName, String, u64)> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).unknown()
     }
 
     pub(super) fn find(&self, method: &Method, path: &str) -> Found {

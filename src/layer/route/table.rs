@@ -88,6 +88,15 @@ impl Table {
         }
     }
 
+    pub(super) fn unknown(&self) -> Vec<(ModelName, String, u64)> {
+        let named = self.endpoints.values().map(Endpoint::named);
+        let of_one = |named: &Named| {
+            let (name, paths) = (named.name.clone(), named.model.unknown_so_far());
+            paths.into_iter().map(move |(path, times)| (name.clone(), path, times))
+        };
+        named.flat_map(of_one).collect()
+    }
+
     /// The model of this name, and what its path captures of this one. Without captures, if the path has changed since.
     pub(super) fn of(&self, name: &ModelName, path: &str) -> Option<(Arc<Model>, Captures)> {
         if let Ok(matched) = self.router.at(path)

@@ -6,23 +6,30 @@ use std::{
 use http::{Request, Response, request::Parts};
 use tower_service::Service;
 
-use crate::layer::{
-    body::{Held, InboxBody, Split},
-    future::StepFuture,
-    refusal::Refusal,
-    reply::Reply,
-    step::{Raw, Verified},
+use super::Quarantine;
+use crate::{
+    delivery::{Delivery, Head},
+    layer::{
+        body::{Held, InboxBody, Split},
+        claim::Claim,
+        future::StepFuture,
+        refusal::Refusal,
+        reply::Reply,
+        step::{Raw, Verified},
+    },
+    signature::Proof,
 };
 
 /// Made by [`VerifyLayer`](super::VerifyLayer).
 #[derive(Clone, Debug)]
 pub struct VerifyService<S> {
     inner: S,
+    quarantine: Option<Quarantine>,
 }
 
 impl<S> VerifyService<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner }
+    pub(super) fn new(inner: S, quarantine: Option<Quarantine>) -> Self {
+        Self { inner, quarantine }
     }
 }
 
@@ -44,7 +51,7 @@ where
             Split::Through(through) => return StepFuture::calling(self.inner.call(through)),
         };
         let _entered = held.step.claim.span.clone().entered();
-        match verify(&parts, held) {
+        match verify(&parts, held, self.quarantine.as_ref()) {
             Ok((bytes, verified)) => {
                 let request = Held::request(parts, bytes, verified);
                 StepFuture::calling(self.inner.call(request))
@@ -54,11 +61,29 @@ where
     }
 }
 
-fn verify(parts: &Parts, held: Held<Raw>) -> Result<(bytes::Bytes, Verified), Refusal> {
+fn verify(
+    parts: &Parts,
+    held: Held<Raw>,
+    quarantine: Option<&Quarantine>,
+) -> Result<(bytes::Bytes, Verified), Refusal> {
     let Held { bytes, step: raw } = held;
     let began = Instant::now();
     let verdict = raw.claim.model.scheme().verify(parts, &bytes, raw.claim.received_at);
     raw.claim.took("verify_us", began);
-    let proof = verdict.map_err(Refusal::Signature)?;
-    Ok((bytes, Verified { raw, proof }))
+    match verdict {
+        Ok(proof) => Ok((bytes, Verified { raw, proof })),
+        Err(error) => {
+            if let Some(quarantine) = quarantine {
+                quarantine.keep(refused(parts, bytes, &raw.claim));
+            }
+            Err(Refusal::Signature(error))
+        }
+    }
+}
+
+/// A delivery that nothing proves.
+fn refused(parts: &Parts, bytes: bytes::Bytes, claim: &Claim) -> Delivery {
+    let head = Head::of(parts, claim.model.redaction());
+    let proof = Proof::new("refused", "none", "raw");
+    Delivery::new(claim.id, claim.name.clone(), head, bytes, claim.received_at, proof)
 }

@@ -1,0 +1,87 @@
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde::Serialize;
+
+use super::{Inference, Payload, json_path};
+use crate::delivery::Delivery;
+
+/// Of how many deliveries one is looked at. To look takes longer than to load.
+const ONE_OF: u64 = 64;
+
+/// How many paths are remembered: they are the sender's, and must not fill memory or logs.
+const MOST_PATHS: usize = 100;
+
+/// How much of a path is told.
+const LONGEST_PATH: usize = 200;
+
+/// Looks for what a model's type does not know.
+pub(super) struct Watch {
+    unknown: fn(&Delivery) -> Vec<String>,
+    deliveries: AtomicU64,
+    /// How many of the deliveries that were looked at had something unknown at each path.
+    paths: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Watch {
+    pub(super) fn of<T: Payload + Serialize>() -> Self {
+        Self { unknown: unknown::<T>, deliveries: AtomicU64::new(0), paths: Mutex::default() }
+    }
+
+    /// Looks at the first delivery and then at one of 64, and gives the paths that were not seen before.
+    pub(super) fn look(&self, delivery: &Delivery) -> Vec<String> {
+        if self.deliveries.fetch_add(1, Ordering::Relaxed).is_multiple_of(ONE_OF) {
+            self.note(self.unknown(delivery))
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// All paths of one delivery, those of the items of a list as one.
+    pub(super) fn unknown(&self, delivery: &Delivery) -> Vec<String> {
+        let mut paths: Vec<_> = (self.unknown)(delivery).iter().map(|path| told(path)).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths
+    }
+
+    fn note(&self, paths: Vec<String>) -> Vec<String> {
+        let mut known = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::new();
+        for path in paths {
+            if let Some(count) = known.get_mut(&path) {
+                *count += 1;
+            } else if known.len() < MOST_PATHS {
+                known.insert(path.clone(), 1);
+                new.push(path);
+            }
+        }
+        new
+    }
+
+    pub(super) fn seen(&self) -> BTreeMap<String, u64> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn unknown<T: Payload + Serialize>(delivery: &Delivery) -> Vec<String> {
+    Inference::<T>::load(delivery.clone()).map_or_else(|_| Vec::new(), |loaded| loaded.unknown())
+}
+
+/// A path is in a sender's words: short, and without what a terminal would obey.
+fn told(path: &str) -> String {
+    let path = json_path::of_every_item(path);
+    path.chars().filter(|c| !c.is_control()).take(LONGEST_PATH).collect()
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("deliveries", &self.deliveries).finish_non_exhaustive()
+    }
+}
