@@ -20,10 +20,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
+    words::words,
 };
 use crate::delivery::Digest;
 
@@ -72,7 +73,7 @@ pub struct Transcript {
     pub status: Status,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// A redacted recording that can be fetched.
@@ -86,7 +87,7 @@ pub struct RedactedAudio {
     pub status: Option<Value>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// A streaming session that ended.
@@ -99,7 +100,7 @@ pub struct Session {
     pub messages: Vec<Value>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl Payload for Notice {

@@ -23,10 +23,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, Listed, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    DecodeError, InferenceKey, Listed, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -83,7 +84,7 @@ pub struct Completed<D = Value> {
     pub errors: Listed<Problem>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// What failed.
@@ -96,7 +97,7 @@ pub struct Problem {
     pub message: String,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Completed<D> {

@@ -39,11 +39,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
-    words::words,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json, words::words,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -102,7 +102,7 @@ pub struct Generation {
     pub timestamp: Option<Value>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// An image, and what it was made from.
@@ -119,7 +119,7 @@ pub struct Image {
     pub seed: Option<i64>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl Payload for Generation {

@@ -24,9 +24,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json};
+use super::{
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
+};
 
 /// The header with the identifier of the API key, for [`token_in_header`](ModelDraft::token_in_header).
 pub const TOKEN: HeaderName = HeaderName::from_static("dg-token");
@@ -63,7 +65,7 @@ pub struct Done<R> {
     pub results: R,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// What results are about.
@@ -83,7 +85,7 @@ pub struct Metadata {
     pub channels: Option<u32>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// A request that failed (second-hand).
@@ -99,7 +101,7 @@ pub struct Failed {
     pub request_id: String,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {

@@ -33,7 +33,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json};
+use super::{
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
+};
 
 /// DeepInfra.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +75,7 @@ pub struct InferenceStatus {
     pub cost: Option<f64>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl Completion {

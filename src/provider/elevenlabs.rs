@@ -27,10 +27,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json,
 };
 use crate::{
     delivery::Delivery,
@@ -80,7 +81,7 @@ pub struct Event<D = Value> {
     pub data: D,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
     #[serde(skip)]
     subject: Option<String>,
 }
@@ -127,7 +128,7 @@ struct Wire<D> {
     event_timestamp: Option<Number>,
     data: D,
     #[serde(flatten)]
-    other: Map<String, Value>,
+    other: OtherMembers,
 }
 
 #[derive(Deserialize)]

@@ -25,10 +25,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, Hidden, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    DecodeError, Hidden, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json,
 };
 use crate::signature::{HmacTemplate, Placement, SecretSet};
 
@@ -84,7 +85,7 @@ pub struct Envelope<P> {
     pub payload: P,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// Where a run can be fetched.
@@ -101,7 +102,7 @@ pub struct SignedUrl {
     pub metadata: Option<Value>,
     /// Members that are not known here, as they came, and `object`, which is `signed_data_url`.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Event<R> {

@@ -24,11 +24,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
-    standard::message_id,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json, standard::message_id,
 };
 use crate::{
     delivery::Delivery,
@@ -72,7 +72,7 @@ pub struct Event {
     pub data: Subject,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// What an event is about.
@@ -93,7 +93,7 @@ pub struct Subject {
     pub error_message: Option<String>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl Payload for Event {

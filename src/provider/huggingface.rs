@@ -23,10 +23,11 @@
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, Listed, ModelDraft, Payload, Profile, Provider, decode_json,
+    DecodeError, InferenceKey, Listed, ModelDraft, OtherMembers, Payload, Profile, Provider,
+    decode_json,
 };
 use crate::delivery::Delivery;
 
@@ -67,7 +68,7 @@ pub struct Event {
     pub webhook: Hook,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// What happened.
@@ -101,7 +102,7 @@ pub struct Repo {
     pub head_sha: Option<String>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 /// A branch or tag that moved.

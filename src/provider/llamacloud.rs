@@ -25,10 +25,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -75,7 +76,7 @@ pub struct Event<D = Value> {
     pub data: D,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl Event {

@@ -1,7 +1,7 @@
-use std::fmt;
+use std::{fmt, ops::Index};
 
-use serde::{Serialize, Serializer, de::MapAccess};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess};
+use serde_json::{Map, Value};
 
 use super::{Text, known};
 
@@ -60,6 +60,25 @@ impl fmt::Debug for OtherMembers {
 impl Serialize for OtherMembers {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
         json.collect_map(self.iter().filter(|_| !known::only()))
+    }
+}
+
+/// Takes what is left over, for types that are told `#[serde(flatten)]`.
+impl<'de> Deserialize<'de> for OtherMembers {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let members: Map<String, Value> = Map::deserialize(json)?;
+        let members: Vec<_> =
+            members.into_iter().map(|(name, value)| (Text::from(name.as_str()), value)).collect();
+        Ok(Self((!members.is_empty()).then(|| Box::new(members))))
+    }
+}
+
+/// `null` where there is no such member, as in a [`Value`].
+impl Index<&str> for OtherMembers {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        self.get(name).unwrap_or(&Value::Null)
     }
 }
 

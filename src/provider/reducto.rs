@@ -19,11 +19,11 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
-    words::words,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json, words::words,
 };
 use crate::signature::{SecretSet, StandardWebhooks};
 
@@ -69,7 +69,7 @@ pub struct Notice {
     pub metadata: Option<Value>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl Payload for Notice {

@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
-    words::words,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json, words::words,
 };
 use crate::signature::{SecretSet, StandardWebhooks};
 
@@ -109,7 +109,7 @@ pub struct Prediction<O = Value> {
     pub completed_at: Option<String>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<O> {

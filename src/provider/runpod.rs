@@ -22,11 +22,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, Hidden, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json,
-    words::words,
+    DecodeError, Hidden, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider,
+    decode_json, words::words,
 };
 
 /// RunPod.
@@ -89,7 +89,7 @@ pub struct Job<O = Value> {
     pub webhook: Option<Hidden>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Job<O> {

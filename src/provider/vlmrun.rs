@@ -25,11 +25,11 @@
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
-    words::words,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json, words::words,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -91,7 +91,7 @@ pub struct Prediction<R = Value> {
     pub usage: Option<Value>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<R> {

@@ -22,4 +22,5 @@ mod speech;
 mod support;
 mod thin;
 mod tokens;
+mod unknown;
 mod with_head;

@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::provider::{
-    DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json, words::words,
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
+    words::words,
 };
 
 /// fal.
@@ -62,7 +63,7 @@ pub struct Ended<P> {
     pub payload_error: Option<String>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl<P> Response<P> {

@@ -1,12 +1,13 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::message_id;
 use crate::{
     delivery::Delivery,
     provider::{
-        DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+        DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+        decode_json,
     },
     signature::{SecretSet, StandardWebhooks},
 };
@@ -46,7 +47,7 @@ pub struct Event<D = Value> {
     pub data: D,
     /// Members that the specification does not have, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
 }
 
 impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
