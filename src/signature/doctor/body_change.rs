@@ -12,11 +12,19 @@ pub enum BodyChange {
     WithoutLastLineBreak,
     /// With a line feed at the end.
     WithLastLineFeed,
+    /// Unzipped, where it came as gzip: the sender has signed what it zipped then. Up to 32 MiB of it, and with feature
+    /// `disk`, which brings the library. The other way, a proxy that unzips what was signed zipped, leaves nothing that
+    /// could be tried.
+    Unzipped,
 }
 
 impl BodyChange {
-    pub(super) const ALL: [Self; 3] =
-        [Self::WithoutLastLineBreak, Self::WithLastLineFeed, Self::WithoutLineBreaks];
+    pub(super) const ALL: [Self; 4] = [
+        Self::WithoutLastLineBreak,
+        Self::WithLastLineFeed,
+        Self::WithoutLineBreaks,
+        Self::Unzipped,
+    ];
 
     /// The changed body; `None` if it would stay as it is, or become what another change makes of it.
     pub(super) fn apply(self, body: &[u8]) -> Option<Vec<u8>> {
@@ -28,6 +36,7 @@ impl BodyChange {
                 Some(cut.strip_suffix(b"\r").unwrap_or(cut).to_vec())
             }
             Self::WithLastLineFeed => Some([body, b"\n"].concat()),
+            Self::Unzipped => unzipped(body),
         }
     }
 }
@@ -38,8 +47,27 @@ impl fmt::Display for BodyChange {
             Self::WithoutLineBreaks => "without the line breaks of the body",
             Self::WithoutLastLineBreak => "without the line break at the end of the body",
             Self::WithLastLineFeed => "with a line feed at the end of the body",
+            Self::Unzipped => "with the body unzipped",
         })
     }
+}
+
+#[cfg(feature = "disk")]
+fn unzipped(body: &[u8]) -> Option<Vec<u8>> {
+    use std::io::Read;
+
+    /// A few bytes of gzip may become any number of bytes.
+    const LONGEST: u64 = 32 << 20;
+
+    let mut plain = Vec::new();
+    let mut gzip = flate2::read::MultiGzDecoder::new(body).take(LONGEST + 1);
+    gzip.read_to_end(&mut plain).ok()?;
+    (plain.len() as u64 <= LONGEST).then_some(plain)
+}
+
+#[cfg(not(feature = "disk"))]
+fn unzipped(_: &[u8]) -> Option<Vec<u8>> {
+    None
 }
 
 #[cfg(test)]
@@ -50,9 +78,23 @@ mod tests {
     fn a_change_that_changes_nothing_new_is_none() {
         let changed = |body: &[u8]| BodyChange::ALL.map(|change| change.apply(body));
         let some = |body: &[u8]| Some(body.to_vec());
-        assert_eq!(changed(b"{}"), [None, some(b"{}\n"), None]);
-        assert_eq!(changed(b"{\n}\r\n"), [some(b"{\n}"), some(b"{\n}\r\n\n"), some(b"{}")]);
-        assert_eq!(changed(b"{}\n"), [some(b"{}"), some(b"{}\n\n"), None]);
-        assert_eq!(changed(b""), [None, some(b"\n"), None]);
+        assert_eq!(changed(b"{}"), [None, some(b"{}\n"), None, None]);
+        assert_eq!(changed(b"{\n}\r\n"), [some(b"{\n}"), some(b"{\n}\r\n\n"), some(b"{}"), None]);
+        assert_eq!(changed(b"{}\n"), [some(b"{}"), some(b"{}\n\n"), None, None]);
+        assert_eq!(changed(b""), [None, some(b"\n"), None, None]);
+    }
+
+    #[cfg(feature = "disk")]
+    #[test]
+    fn what_is_zipped_is_unzipped_unless_it_becomes_too_much() {
+        use std::io::Write;
+        let zip = |bytes: &[u8]| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(bytes).unwrap();
+            gzip.finish().unwrap()
+        };
+        assert_eq!(BodyChange::Unzipped.apply(&zip(b"{}")), Some(b"{}".to_vec()));
+        assert_eq!(BodyChange::Unzipped.apply(&zip(b"{}")[..10]), None, "it is cut off");
+        assert_eq!(BodyChange::Unzipped.apply(&zip(&vec![0; (32 << 20) + 1])), None);
     }
 }

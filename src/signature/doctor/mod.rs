@@ -7,7 +7,7 @@
 //! | tried | told |
 //! |---|---|
 //! | all as it was | no difference: the scheme accepts it. Ask the schemes of other models this to find a swapped secret |
-//! | the body without line breaks, without the last one, with one more | which form of the body was signed |
+//! | the body without line breaks, without the last one, with one more, unzipped | which form of the body was signed |
 //! | secrets that were not valid at the time of receipt | that a secret has expired, or is not valid yet |
 //! | secrets without the white space around them | that a line break was copied along |
 //! | keys read as text, and as base64 with or without `whsec_` before it | how the secret becomes a key |
@@ -15,9 +15,8 @@
 //! | the headers of well-known providers, both sets of names of Standard Webhooks | where the signature is |
 //! | any time | that clocks differ, or that a recorded request was sent again |
 //!
-//! Each change to the body is tried with each of the others. A body that was compressed after it was signed is not
-//! unpacked: unpack it and ask again. A token cannot be looked into where the head comes from an archive, which never
-//! holds it.
+//! Each change to the body is tried with each of the others. A body that a proxy unzipped after it was signed zipped is not
+//! on the list: nobody can zip it to the same bytes again.
 //!
 //! ```
 //! use std::time::SystemTime;
