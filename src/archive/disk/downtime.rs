@@ -66,7 +66,7 @@ mod tests {
             fs::write(&path, "").unwrap();
             tell(&RealDisk, dir.path(), 7);
             assert!(log.0.lock().unwrap().is_empty(), "it was made just now");
-            let long_ago = SystemTime::now() - Duration::from_secs(3600);
+            let long_ago = SystemTime::now() - Duration::from_hours(1);
             File::open(&path).unwrap().set_modified(long_ago).unwrap();
             tell(&RealDisk, dir.path(), 7);
             let told = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
