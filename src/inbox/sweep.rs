@@ -17,6 +17,10 @@ const SUSPECT: Duration = Duration::from_secs(1);
 /// What is younger may be on its way: its sender still waits.
 const YOUNG: Duration = Duration::from_mins(1);
 
+/// What somebody wants to have handled again, from the first attempt on: another process may have asked, and here it
+/// may be known as one that waits for its next attempt.
+const RETRIED: Outcome = Outcome::Pending { attempts: 0, crashes: 0, running: false };
+
 /// Takes up what is not settled: all of it now, and from then on what nobody takes care of.
 pub(super) async fn sweep(custody: &Custody) {
     let found = take_up(custody, |_| true).await;
@@ -64,6 +68,9 @@ async fn measure_room(custody: &Custody) {
 
 fn push(custody: &Custody, line: Line) -> bool {
     let Line { id, model, outcome, .. } = line;
+    if matches!(outcome, Some(RETRIED)) {
+        return custody.schedule().hasten(Job { id, model, suspect: false });
+    }
     let crashes = outcome.as_ref().map_or(0, crashes);
     let wait = match outcome {
         Some(Outcome::Failed { attempts, .. }) => {

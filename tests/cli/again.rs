@@ -52,6 +52,8 @@ async fn what_is_not_tried_again_is_listed_with_its_reason() {
     let objects = written(dir.path(), &["dead", "--json"]);
     let second: Value = serde_json::from_str(objects.lines().nth(1).unwrap()).unwrap();
     assert_eq!(second["reason"], "$.text is missing");
+    assert_eq!(written(dir.path(), &["dead", "--outcome", "dead"]).lines().count(), 1);
+    assert_eq!(written(dir.path(), &["dead", "--outcome", "processed"]), "");
 }
 
 #[tokio::test]
@@ -63,11 +65,30 @@ async fn what_was_not_taken_is_made_pending_again_and_nothing_else() {
     let dry = inbox(dir.path(), &["retry", "--all", "--dry-run"]);
     let said = String::from_utf8_lossy(&dry.stderr).into_owned();
     assert!(said.starts_with("would have 3 deliveries handled again"), "{said}");
+    let rows = String::from_utf8(dry.stdout).unwrap();
+    assert_eq!(rows.lines().count(), 3, "{rows}");
+    assert!(rows.starts_with(&first) && rows.contains("dead the handler answered 404"), "{rows}");
     written(dir.path(), &["retry", &first]);
     assert_eq!(outcomes(dir.path(), &all).await, ["pending", "undecodable", "failed", "processed"]);
     assert_eq!(inbox(dir.path(), &["retry", &first]).status.code(), Some(1), "it is pending");
     written(dir.path(), &["retry", "--all"]);
     assert_eq!(outcomes(dir.path(), &all).await, ["pending", "pending", "pending", "processed"]);
+}
+
+#[tokio::test]
+async fn those_that_can_be_handled_again_are_and_the_others_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = four(&builder(dir.path()).open().await.unwrap()).await;
+    let ids: Vec<_> = all.iter().map(|one| one.id().to_string()).collect();
+    let output = inbox(dir.path(), &["retry", &ids[0], &ids[3], &ids[2], &ids[0]]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("{} is no delivery that is dead", ids[3])), "{said}");
+    assert!(said.contains("2 deliveries will be handled again"), "{said}");
+    assert_eq!(
+        outcomes(dir.path(), &all).await,
+        ["pending", "undecodable", "pending", "processed"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +101,8 @@ async fn a_server_that_writes_is_asked_to_do_it() {
     let pending = Outcome::Pending { attempts: 0, crashes: 0, running: false };
     assert_eq!(archive.outcome(all[0].id()).await.unwrap(), Some(pending));
     assert_eq!(outcomes(dir.path(), &all).await, ["pending", "undecodable", "failed", "processed"]);
+    written(dir.path(), &["retry", &all[1].id().to_string(), &all[2].id().to_string()]);
+    assert_eq!(outcomes(dir.path(), &all).await, ["pending", "pending", "pending", "processed"]);
 }
 
 /// An archive of three extractions that were signed with another secret than the server's.
@@ -119,6 +142,10 @@ async fn what_is_archived_is_posted_elsewhere_in_its_order_with_its_head_and_byt
     let server = Server::start().await;
     let (code, said) = replay(dir.path(), &server, &["--dry-run"]).await;
     assert!(code == Some(0) && said.contains("would post 3 deliveries"), "{said}");
+    let first = said.lines().next().unwrap();
+    assert!(first.starts_with(&all[0].id().to_string()), "{said}");
+    assert!(first.ends_with(&format!("POST http://{}/mindee?n=0", server.address)), "{said}");
+    assert!(server.archived().await.is_empty(), "it only says so");
     let (code, said) = replay(dir.path(), &server, &[]).await;
     assert!(code == Some(1) && said.contains("3  401"), "the secret is another: {said}");
     assert!(server.archived().await.is_empty());
@@ -142,7 +169,9 @@ async fn what_is_archived_is_posted_elsewhere_in_its_order_with_its_head_and_byt
 async fn without_a_url_or_with_one_that_is_not_spoken_nothing_is_posted() {
     let dir = tempfile::tempdir().unwrap();
     extractions(dir.path()).await;
-    for arguments in [&["replay"][..], &["replay", "--to", "https://example.com"]] {
+    let to = ["replay", "--to", "http://127.0.0.1:9"];
+    let unsaid = [&to[..], &["--secret", "s"]].concat();
+    for arguments in [&["replay"][..], &["replay", "--to", "https://example.com"], &unsaid] {
         assert_eq!(inbox(dir.path(), arguments).status.code(), Some(2), "{arguments:?}");
     }
 }

@@ -4,6 +4,8 @@
 mod again;
 #[expect(unreachable_pub, reason = "it is what the command writes, for a module of a library")]
 mod generated;
+#[cfg(feature = "axum")]
+mod live;
 mod looking;
 mod modelling;
 mod removing;

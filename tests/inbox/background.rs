@@ -493,3 +493,20 @@ async fn what_another_process_makes_pending_again_is_taken_up_soon() {
     tokio::time::sleep(12 * SECOND).await;
     assert_eq!(processed(only_outcome(&archive).await.as_ref()), Some(200));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_its_next_attempt_is_taken_up_soon_when_another_process_retries_it() {
+    let archive = memory();
+    let script = Script::of(|_| Answers::RetryAfter(503, "36000"));
+    let inbox = inbox_with(archive.clone(), Workers::new(1));
+    inbox.work(script.service());
+    post(&inbox, &script, "1").await;
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(script.runs().len(), 1, "it waits for ten hours");
+    tower_inbox::archive::retry(&archive, Query::all()).await.unwrap();
+    tokio::time::sleep(12 * SECOND).await;
+    assert_eq!(script.runs().len(), 2);
+    assert_eq!(script.runs()[1].attempt, 1, "from the first attempt on");
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(script.runs().len(), 2, "once is enough");
+}

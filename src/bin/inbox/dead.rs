@@ -15,7 +15,7 @@ use crate::{Done, options::Options, time};
 pub(crate) async fn run(options: Options) -> Done {
     let archive = DiskArchive::read_only(&options.archive).await?;
     let mut out = BufWriter::new(io::stdout());
-    let mut lines = archive.ledger(options.selection.query().settled());
+    let mut lines = archive.ledger(options.selection.query());
     while let Some(line) = lines.next().await {
         let line = line?;
         let Some(Outcome::Dead { reason } | Outcome::Undecodable { reason }) = &line.outcome else {

@@ -11,7 +11,7 @@ pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
         &["model", "outcome", "pending", "settled", "since", "before", "into", "dry-run"],
         EXPORT,
     ),
-    ("dead", &["model", "since", "before", "json"], DEAD),
+    ("dead", &["model", "outcome", "since", "before", "json"], DEAD),
     ("retry", &["model", "outcome", "since", "before", "all", "dry-run"], RETRY),
     (
         "replay",
@@ -82,6 +82,15 @@ const SELECTION: &str = "\
 
 TIME is 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 90m, 12h, 30d.";
 
+/// Of those of which only some outcomes are looked at.
+const NARROWER: &str = "\
+  --model NAME      only those for this model
+  --since TIME      only those received then or later
+  --before TIME     only those received before
+  --archive DIR     the directory of the archive (INBOX_ARCHIVE, else ./inbox)
+
+TIME is 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 90m, 12h, 30d.";
+
 const LIST: &str = "\
 inbox list [--model NAME] [--outcome WORD] [--since TIME] [--before TIME] [--json]
 
@@ -146,22 +155,22 @@ Writes deliveries and their outcomes as one WARC file.
   --dry-run         only say how many that would be";
 
 const DEAD: &str = "\
-inbox dead [--model NAME] [--since TIME] [--before TIME] [--json]
+inbox dead [--model NAME] [--outcome WORD] [--since TIME] [--before TIME] [--json]
 
 Lists the deliveries that are not tried again: dead, and undecodable; with the reason.
 
-  --json            one JSON object a line";
+  --json            one JSON object a line
+  --outcome WORD    only those that are dead, or undecodable";
 
 const RETRY: &str = "\
-inbox retry (ID | --all | [--model NAME] [--outcome WORD] [--since TIME] [--before TIME]) [--dry-run]
+inbox retry (ID... | --all | [--model NAME] [--outcome WORD] [--since TIME] [--before TIME]) [--dry-run]
 
 Has deliveries handled again, from the first attempt on, that are dead, undecodable or failed. A
 server that runs takes them up within seconds, another one when it starts.
 
   --all             all of them
   --outcome WORD    only those that are dead, undecodable or failed
-  --dry-run         only say how many that would be
-";
+  --dry-run         only say which they are";
 
 const REPLAY: &str = "\
 inbox replay --to URL [selection] [--as NAME --secret S] [--rate N] [--concurrency N] [--dry-run]
@@ -170,8 +179,9 @@ Posts archived deliveries to another server, such as that of a developer, in the
 with their own methods, paths, queries, headers and exact bytes. Nothing in the archive changes. Each
 says what it is: inbox-replay has its id, inbox-received-at the time at which it was received.
 
-Tokens are never archived, and times in signatures are old by now. So the other server takes them
-unsigned, or this command puts in what it has to see:
+Tokens and passwords are never archived: REDACTED stands where they were. Signatures are archived as
+they came, and those with a time in them are too old by now. So the other server has to take them
+unsigned, or this command puts in what it wants to see:
 
   --to URL          the server: http://127.0.0.1:3000, or with a path that goes before theirs
   --header 'N: V'   put this header in, in the place of one that is there; may be repeated
@@ -182,7 +192,7 @@ unsigned, or this command puts in what it has to see:
   --concurrency N   so many at a time (1, which keeps the order)
   --dry-run         only say what would be posted
 
-Ends with status 1 if an answer is not 2xx.
+Prints how often which status came. Ends with status 1 if an answer is not 2xx.
 ";
 
 const SEND: &str = "\
@@ -221,7 +231,28 @@ pub(crate) fn of(command: &str) -> String {
     let known = COMMANDS.iter().find(|(name, ..)| *name == command);
     let help = known.map_or(ALL, |(.., help)| help);
     match command {
-        "list" | "export" | "dead" | "retry" | "replay" => format!("{help}\n{SELECTION}"),
+        "list" | "export" | "replay" => format!("{help}\n{SELECTION}"),
+        "dead" | "retry" => format!("{help}\n{NARROWER}"),
         _ => help.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_the_options_that_a_command_takes_and_no_others() {
+        for (command, options, _) in COMMANDS {
+            let help = of(command);
+            let described = help.lines().filter_map(|line| line.strip_prefix("  --"));
+            let described: Vec<_> = described.filter_map(|line| line.split(' ').next()).collect();
+            for option in options {
+                assert!(help.contains(&format!("--{option}")), "{command} --{option}");
+            }
+            for option in described {
+                assert!(option == "archive" || options.contains(&option), "{command} --{option}");
+            }
+        }
     }
 }

@@ -20,7 +20,8 @@ pub(crate) struct Options {
     /// The command that help is wanted for.
     pub(crate) about: String,
     pub(crate) archive: PathBuf,
-    pub(crate) id: Option<DeliveryId>,
+    /// The deliveries that the command is about, each once.
+    pub(crate) ids: Vec<DeliveryId>,
     pub(crate) selection: Selection,
     /// The options without a value.
     flags: Vec<String>,
@@ -67,7 +68,13 @@ impl Options {
             "" if known(&word) || word == "help" => self.command = word,
             "" => return Err(format!("there is no command {word:?}: see inbox --help").into()),
             "help" if known(&word) => self.about = word,
-            "show" | "erase" | "retry" if self.id.is_none() => self.id = Some(word.parse()?),
+            "show" | "erase" if self.ids.is_empty() => self.ids.push(word.parse()?),
+            "retry" => {
+                let id = word.parse()?;
+                if !self.ids.contains(&id) {
+                    self.ids.push(id);
+                }
+            }
             _ => return Err(format!("{word:?} is too much: see inbox --help").into()),
         }
         Ok(())
@@ -122,6 +129,9 @@ impl Options {
     /// The delivery that the command is about.
     pub(crate) fn wanted_id(&self) -> Result<DeliveryId, Box<dyn Error>> {
         let command = &self.command;
-        self.id.ok_or_else(|| format!("which delivery? Say inbox {command} ID").into())
+        self.ids
+            .first()
+            .copied()
+            .ok_or_else(|| format!("which delivery? Say inbox {command} ID").into())
     }
 }

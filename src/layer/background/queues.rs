@@ -16,8 +16,8 @@ use crate::delivery::{DeliveryId, ModelName};
 pub(super) struct Queues {
     limits: Limits,
     models: BTreeMap<ModelName, Queue>,
-    /// The ticket that counts of each delivery that waits or is being handled.
-    known: HashMap<DeliveryId, u64>,
+    /// The ticket that counts of each delivery that waits or is being handled, and when it is or was due.
+    known: HashMap<DeliveryId, (u64, Instant)>,
     tickets: u64,
     served: u64,
     running: usize,
@@ -62,7 +62,7 @@ impl Queues {
     /// Has a delivery handled at this time; what was known of it before does not count any more.
     pub(super) fn push(&mut self, job: Job, due: Instant) {
         self.tickets += 1;
-        self.known.insert(job.id, self.tickets);
+        self.known.insert(job.id, (self.tickets, due));
         let ticket = Ticket { due, number: self.tickets, id: job.id, suspect: job.suspect };
         self.models.entry(job.model).or_default().push(ticket);
     }
@@ -78,6 +78,11 @@ impl Queues {
 
     pub(super) fn knows(&self, id: DeliveryId) -> bool {
         self.known.contains_key(&id)
+    }
+
+    /// When the delivery is due; what is being handled was due before. `None` if it is not known.
+    pub(super) fn due(&self, id: DeliveryId) -> Option<Instant> {
+        self.known.get(&id).map(|(_, due)| *due)
     }
 
     /// How many deliveries wait or are being handled.
@@ -101,7 +106,8 @@ impl Queues {
         let free =
             self.models.iter_mut().filter(|(_, queue)| !queue.paused && queue.running < most);
         let firsts = free.filter_map(|(model, queue)| {
-            let first = queue.first(|ticket| known.get(&ticket.id) == Some(&ticket.number))?;
+            let first = queue
+                .first(|ticket| known.get(&ticket.id) == Some(&(ticket.number, ticket.due)))?;
             (!(first.suspect && suspect_running)).then(|| (first, queue.served, model.clone()))
         });
         let firsts: Vec<_> = firsts.collect();

@@ -104,3 +104,16 @@ fn of_those_that_may_take_the_process_down_one_is_handled_at_a_time() {
     queues.done(&first);
     assert_eq!(taken(&mut queues, now), second);
 }
+
+#[test]
+fn it_is_known_when_each_is_due_also_while_it_is_handled() {
+    let (mut queues, now) = (queues(3), Instant::now());
+    let (one, later) = (job("/m"), now + Duration::from_secs(1));
+    assert_eq!(queues.due(one.id), None);
+    queues.push(one.clone(), later);
+    assert_eq!(queues.due(one.id), Some(later));
+    queues.push(one.clone(), now);
+    assert_eq!(taken(&mut queues, now), one);
+    assert_eq!(queues.due(one.id), Some(now));
+    assert_eq!(queues.take(later), Next::Wait(None), "the ticket for later does not count");
+}

@@ -79,6 +79,15 @@ impl Schedule {
         unknown
     }
 
+    /// Has a delivery handled now, unless it is due already: it may wait for an attempt that nobody counts any more.
+    pub(crate) fn hasten(&self, job: Job) -> bool {
+        let waits = self.queues().due(job.id).is_none_or(|due| due > Instant::now());
+        if waits {
+            self.push(job, Duration::ZERO);
+        }
+        waits
+    }
+
     /// The delivery is settled.
     pub(crate) fn forget(&self, id: DeliveryId) {
         let mut queues = self.queues();

@@ -1,6 +1,7 @@
 //! `inbox replay`: what is posted, and to whom.
 
 mod changes;
+mod dry;
 mod run;
 mod target;
 

@@ -20,7 +20,7 @@ use tower_inbox::{
 
 use super::{
     changes::{self, Changes},
-    target,
+    dry, target,
 };
 use crate::{
     Done,
@@ -28,7 +28,7 @@ use crate::{
     options::Options,
     output,
     poster::{self, Failed, Poster},
-    removal, send,
+    send,
     tally::Tally,
 };
 
@@ -42,13 +42,13 @@ struct Replayer {
 pub(crate) async fn run(options: Options) -> Done {
     let to = poster::url(options.value("to").ok_or("to whom? Say --to http://127.0.0.1:3000")?)?;
     let query = options.selection.query();
-    if options.has("dry-run") {
-        return removal::would(&options.archive, "post", query).await;
-    }
     let changes = changes(&options).map_err(|error| -> Box<dyn Error> { error })?;
     let concurrency = send::count(&options, "concurrency")?.unwrap_or(NonZeroU32::MIN);
     let rate = send::count(&options, "rate")?;
     let archive = DiskArchive::read_only(&options.archive).await?;
+    if options.has("dry-run") {
+        return dry::would(&archive, query, &to).await;
+    }
     let replayer = Arc::new(Replayer { to, changes, poster: Poster::new() });
     let start = Instant::now();
     let tally = replay(&archive, query, &replayer, concurrency, rate).await?;
@@ -57,6 +57,10 @@ pub(crate) async fn run(options: Options) -> Done {
 }
 
 fn changes(options: &Options) -> Result<Changes, Failed> {
+    let signs = options.secret.is_some() || options.value("token-name").is_some();
+    if signs && options.value("as").is_none() {
+        return Err("who signs anew? Say --as mindee beside --secret".into());
+    }
     let scheme = options.value("as").map(|provider| send::scheme(provider, options)).transpose();
     Ok(Changes {
         headers: options.values("header").map(changes::header).collect::<Result<_, _>>()?,
