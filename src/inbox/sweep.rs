@@ -11,6 +11,9 @@ use crate::{
 /// may have asked for them to be handled.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// How long one waits that the process may have ended because of; twice that after the second time.
+const SUSPECT: Duration = Duration::from_secs(1);
+
 /// What is younger may be on its way: its sender still waits.
 const YOUNG: Duration = Duration::from_mins(1);
 
@@ -61,17 +64,25 @@ async fn measure_room(custody: &Custody) {
 
 fn push(custody: &Custody, line: Line) -> bool {
     let Line { id, model, outcome, .. } = line;
-    let suspect = matches!(
-        outcome,
-        Some(Outcome::Pending { running: true, .. } | Outcome::Pending { crashes: 1.., .. })
-    );
+    let crashes = outcome.as_ref().map_or(0, crashes);
     let wait = match outcome {
         Some(Outcome::Failed { attempts, .. }) => {
             custody.terms().retries.wait_after_start(attempts, fastrand::f64())
         }
+        // If it takes us down again, others had their turn before; and a process that is killed again and again for
+        // other reasons does not make it look as if it did.
+        _ if crashes > 0 => SUSPECT.saturating_mul(2_u32.saturating_pow(crashes - 1)),
         _ => Duration::ZERO,
     };
-    custody.schedule().push_unknown(Job { id, model, suspect }, wait)
+    custody.schedule().push_unknown(Job { id, model, suspect: crashes > 0 }, wait)
+}
+
+/// How often in a row the process has ended while it was handled, as far as can be told.
+fn crashes(outcome: &Outcome) -> u32 {
+    match outcome {
+        Outcome::Pending { crashes, running, .. } => crashes.saturating_add(u32::from(*running)),
+        _ => 0,
+    }
 }
 
 fn report(error: &ArchiveError) {

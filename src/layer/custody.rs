@@ -9,10 +9,11 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
-    Retries, Verdict,
+    Terms, Verdict,
     background::{Job, Limits, Schedule},
     dedup::Turns,
     handling::Open,
+    judge::{Run, judge},
     metrics,
 };
 use crate::{
@@ -36,27 +37,6 @@ struct Inner {
     turns: Turns,
     schedule: Schedule,
     terms: Terms,
-}
-
-/// How long a handler may take, and how often it is asked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) retries: Retries,
-    /// After how long a sender is answered whose delivery is still being handled.
-    pub(crate) answer_within: Duration,
-    /// How long a handler may take that no sender waits for.
-    pub(crate) deadline: Duration,
-}
-
-/// Below the tightest that a provider publishes, which is 10 s.
-const ANSWER_WITHIN: Duration = Duration::from_secs(8);
-
-const DEADLINE: Duration = Duration::from_mins(5);
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self { retries: Retries::default(), answer_within: ANSWER_WITHIN, deadline: DEADLINE }
-    }
 }
 
 impl Custody {
@@ -130,20 +110,9 @@ impl Custody {
 
     /// Decides what a run of the handler makes of the delivery, and records it.
     pub(super) fn judge(&self, open: Open, verdict: Verdict) {
-        let (outcome, wait) = match verdict {
-            Verdict::Processed { status } => {
-                (Outcome::Processed { status, inference: open.inference }, None)
-            }
-            Verdict::Dead { reason } => (Outcome::dead(reason), None),
-            Verdict::Failed { reason, asked } => {
-                let age = SystemTime::now().duration_since(open.received_at).unwrap_or_default();
-                let retries = self.0.terms.retries;
-                match retries.wait(open.attempt, age, asked, fastrand::f64()) {
-                    Ok(wait) => (Outcome::failed_at(open.attempt, reason), Some(wait)),
-                    Err(given_up) => (Outcome::dead(format_args!("{reason}; {given_up}")), None),
-                }
-            }
-        };
+        let age = SystemTime::now().duration_since(open.received_at).unwrap_or_default();
+        let run = Run { attempt: open.attempt, age, inference: open.inference };
+        let (outcome, wait) = judge(verdict, run, &self.0.terms.retries, fastrand::f64());
         self.settle(open, outcome, wait);
     }
 

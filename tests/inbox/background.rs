@@ -288,6 +288,22 @@ async fn what_takes_the_process_down_is_put_aside_after_the_third_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_have_taken_the_process_down_waits_until_the_others_had_their_turn() {
+    let (archive, script) = (memory(), Script::of(|_| Answers::Status(200)));
+    let before = inbox_with(archive.clone(), Workers::new(1));
+    for job in ["suspect", "2", "3"] {
+        post(&before, &script, job).await;
+    }
+    begun(&archive, 0).await;
+    let inbox = inbox_with(archive, Workers::new(1));
+    inbox.work(script.service());
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!(script.jobs(), ["2", "3"]);
+    inbox.drained().await;
+    assert_eq!(script.jobs(), ["2", "3", "suspect"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_end_in_time_is_given_back_and_nothing_counts_as_failed() {
     let (archive, script) = (
         memory(),

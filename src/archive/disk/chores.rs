@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
 use super::{
+    downtime::lock_path,
     entry::Place,
     failure::Failure,
     index_file,
@@ -37,8 +38,9 @@ impl Keeper {
         results.into_iter().collect()
     }
 
-    /// Does what other processes have asked for.
+    /// Does what other processes have asked for, and notes that the archive is open.
     pub(super) fn do_requests(&self) -> Done {
+        let _before = self.medium.note_time(&lock_path(&self.dir));
         let result = requests(&*self.medium, &self.dir).map_err(ArchiveError::from);
         let done = result.and_then(|found| found.iter().try_for_each(|path| self.request(path)));
         self.noted("do what another process asked for", done)

@@ -4,6 +4,7 @@ use std::{
     fmt::Debug,
     io::{self, IoSlice},
     path::Path,
+    time::SystemTime,
 };
 
 /// All that the archive asks of a file system. Nothing else in this folder touches a file, so that tests can put a disk
@@ -35,6 +36,12 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
 
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Notes at a file that it is now, and gives the time that was noted there before; nothing where that cannot be done.
+    fn note_time(&self, path: &Path) -> Option<SystemTime> {
+        let _ = path;
+        None
+    }
 
     /// How many bytes can still be written below a directory; as many as there are numbers where that is not known.
     fn free_space(&self, dir: &Path) -> io::Result<u64> {

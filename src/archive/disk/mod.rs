@@ -15,6 +15,7 @@ mod background;
 mod builder;
 mod chores;
 mod cursor;
+mod downtime;
 mod entry;
 mod export;
 mod failure;

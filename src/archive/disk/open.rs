@@ -4,9 +4,21 @@ use std::{
 };
 
 use super::{
-    DiskArchive, DiskArchiveBuilder, failure::Failure, handle::Handle, index::Index,
-    keeper::Keeper, medium::Medium, probe::warn_if_not_durable, queue::Queue, read_only::look,
-    reader::Reader, recovery::recover, space::Space, upkeep::Upkeep, writer::Writer,
+    DiskArchive, DiskArchiveBuilder,
+    downtime::{self, lock_path},
+    failure::Failure,
+    handle::Handle,
+    index::Index,
+    keeper::Keeper,
+    medium::Medium,
+    probe::warn_if_not_durable,
+    queue::Queue,
+    read_only::look,
+    reader::Reader,
+    recovery::recover,
+    space::Space,
+    upkeep::Upkeep,
+    writer::Writer,
 };
 use crate::archive::ArchiveError;
 
@@ -15,13 +27,14 @@ pub(super) fn open(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveEr
     let DiskArchiveBuilder { path, segment_size, waiting, probe, least_free, terms, medium } =
         options;
     medium.create_dir(&path).map_err(Failure::to("create", &path))?;
-    let lock_path = path.join("inbox.lock");
+    let lock_path = lock_path(&path);
     let lock = medium.lock(&lock_path).map_err(Failure::to("lock", &lock_path))?;
     let lock = lock.ok_or_else(|| ArchiveError::Locked { path: path.clone() })?;
     if probe {
         warn_if_not_durable(&*medium, &path);
     }
     let (index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
+    downtime::tell(&*medium, &path, index.pending());
     let (index, queue) = (Arc::new(RwLock::new(index)), Arc::new(Queue::new(waiting)));
     let every = terms.every;
     let keeper = Arc::new(Keeper {

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, IoSlice, Write},
     path::Path,
+    time::SystemTime,
 };
 
 use super::medium::{Medium, MediumFile};
@@ -65,6 +66,13 @@ impl Medium for RealDisk {
     #[cfg(unix)]
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn note_time(&self, path: &Path) -> Option<SystemTime> {
+        let file = OpenOptions::new().write(true).open(path).ok()?;
+        let before = file.metadata().and_then(|known| known.modified());
+        file.set_modified(SystemTime::now()).ok()?;
+        before.ok()
     }
 
     #[cfg(unix)]

@@ -70,6 +70,10 @@ impl Queues {
     /// The delivery is settled.
     pub(super) fn forget(&mut self, id: DeliveryId) {
         self.known.remove(&id);
+        // What was a burst does not hold its memory for ever.
+        if self.known.len() < self.known.capacity() / 8 {
+            self.known.shrink_to(self.known.len() * 2);
+        }
     }
 
     pub(super) fn knows(&self, id: DeliveryId) -> bool {

@@ -16,7 +16,8 @@
 //! | any time | that clocks differ, or that a recorded request was sent again |
 //!
 //! Each change to the body is tried with each of the others. A body that a proxy unzipped after it was signed zipped is not
-//! on the list: nobody can zip it to the same bytes again.
+//! on the list: nobody can zip it to the same bytes again. A token cannot be looked into where
+//! the head comes from an archive, which never holds it.
 //!
 //! ```
 //! use std::time::SystemTime;

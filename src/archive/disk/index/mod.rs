@@ -7,6 +7,7 @@ mod index;
 mod kept;
 mod names;
 mod outcomes;
+mod questions;
 mod record;
 mod table;
 
