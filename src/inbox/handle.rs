@@ -85,5 +85,8 @@ impl Inbox {
     /// Nothing changes when the future is dropped.
     pub async fn settled(&self) {
         self.custody.settled().await;
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.settled().await;
+        }
     }
 }

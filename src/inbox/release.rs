@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use super::Inbox;
 use crate::{
@@ -34,7 +34,7 @@ pub enum NotReleased {
         /// What would have matched.
         doctor: Vec<doctor::Finding>,
     },
-    /// It could not be archived, or not be removed from the quarantine.
+    /// It could not be archived, or is archived and could not be let go.
     #[error("the delivery could not be moved to the archive")]
     Archive(#[from] ArchiveError),
 }
@@ -54,25 +54,37 @@ impl Inbox {
 
     /// Verifies again what `query` selects of the quarantine, with the secrets that its model has now, as of the time of
     /// receipt: to be called after a secret was mended. What passes is moved to the archive, under its id and with its
-    /// head and time, and handled by the [workers](Inbox::work) as any delivery. Of what does not, a
-    /// [doctor](crate::signature::doctor) tells what would have matched. Nothing without a quarantine.
+    /// head and time, and is pending there: the [workers](Inbox::work) handle it, or a [replay](Inbox::replay). Of what
+    /// does not, a [doctor](crate::signature::doctor) tells what would have matched. Nothing without a quarantine.
     ///
     /// # Errors
     ///
-    /// If the quarantine cannot be read.
+    /// If the quarantine cannot be read, or what was moved not be removed from it. What cannot be read of it is logged
+    /// and passed over, where anything can.
     ///
     /// # Cancel safety
     ///
     /// What was moved is moved. One may be in both, and is a repeat when it is released once more.
     pub async fn release(&self, query: Query) -> Result<Vec<Released>, ArchiveError> {
         let Some(quarantine) = &self.quarantine else { return Ok(Vec::new()) };
-        let (mut released, mut entries) = (Vec::new(), quarantine.archive().scan(query));
+        let mut entries = quarantine.archive().scan(query);
+        let (mut released, mut unreadable) = (Vec::new(), None);
         while let Some(entry) = entries.next().await {
-            let delivery = entry?.delivery;
-            let (id, result) = (delivery.id(), self.release_one(quarantine, delivery).await);
-            released.push(Released { id, result });
+            match entry {
+                Ok(archived) => {
+                    let delivery = archived.delivery;
+                    let (id, result) =
+                        (delivery.id(), self.release_one(quarantine, delivery).await);
+                    released.push(Released { id, result });
+                }
+                Err(error) => unreadable = Some(noted(error)),
+            }
         }
-        Ok(released)
+        quarantine.clear().await?;
+        match unreadable {
+            Some(error) if released.is_empty() => Err(error),
+            _ => Ok(released),
+        }
     }
 
     async fn release_one(
@@ -81,21 +93,34 @@ impl Inbox {
         delivery: Delivery,
     ) -> Result<Proof, NotReleased> {
         let (model, _) = self.models.of(&delivery).ok_or(NotReleased::NoModel)?;
-        let proof = verify(&model, &delivery, delivery.received_at())?;
-        let id = delivery.id();
+        let (received_at, head) = (delivery.received_at(), delivery.head().to_parts());
+        let proof = match model.scheme().verify(&head, delivery.body(), received_at) {
+            Ok(proof) => proof,
+            Err(source) => return Err(diagnosed(source, model, delivery).await),
+        };
         let proved = delivery.proved_by(proof.clone());
         if !self.archive().append(proved.clone()).await?.is_repeat() {
             self.custody.take_up(&proved);
         }
-        quarantine.archive().remove(Query::all().id(id)).await?;
+        quarantine.let_go(received_at, delivery.id()).await?;
         Ok(proof)
     }
 }
 
-fn verify(model: &Model, delivery: &Delivery, at: SystemTime) -> Result<Proof, NotReleased> {
-    let head = delivery.head().to_parts();
-    model.scheme().verify(&head, delivery.body(), at).map_err(|source| {
-        let doctor = doctor::examine(model.scheme(), &head, delivery.body(), at);
-        NotReleased::Signature { source, doctor }
-    })
+fn noted(error: ArchiveError) -> ArchiveError {
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "a part of the quarantine cannot be read"
+    );
+    error
+}
+
+/// On a thread of its own: the doctor tries many things, on bytes that a stranger chose.
+async fn diagnosed(source: SignatureError, model: Arc<Model>, delivery: Delivery) -> NotReleased {
+    let examine = move || {
+        let head = delivery.head().to_parts();
+        doctor::examine(model.scheme(), &head, delivery.body(), delivery.received_at())
+    };
+    let doctor = tokio::task::spawn_blocking(examine).await.unwrap_or_default();
+    NotReleased::Signature { source, doctor }
 }

@@ -85,3 +85,38 @@ impl fmt::Debug for Watch {
         f.debug_struct("Watch").field("deliveries", &self.deliveries).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::provider::{foxyai::ImageGroup, json_path::ROOT};
+
+    fn watch() -> Watch {
+        Watch::of::<ImageGroup>()
+    }
+
+    #[test]
+    fn only_so_many_places_are_remembered_and_told() {
+        let watch = watch();
+        let paths = |from: usize| (from..from + 80).map(|n| format!("$.a{n}")).collect::<Vec<_>>();
+        assert_eq!(watch.note(paths(0)).len(), 80);
+        assert_eq!(watch.note(paths(40)).len(), 20);
+        let seen = watch.seen();
+        assert_eq!((seen.len(), seen["$.a40"], seen["$.a99"]), (MOST_PATHS, 2, 1));
+    }
+
+    #[test]
+    fn a_name_of_the_sender_is_told_short_and_on_one_line() {
+        let mut raw = Map::new();
+        let name = format!("a\n\u{1b}[2J\u{202e}{}", "é".repeat(1000));
+        raw.insert(name, Value::from(1));
+        let paths = crate::provider::unknown::paths(&raw.into(), &json!({}));
+        let told = told(&paths[0]);
+        assert!(told.starts_with(r"$['a\n\u{1b}[2J\u{202e}éé"), "{told}");
+        assert_eq!(told.chars().count(), LONGEST_PATH);
+        assert_eq!(super::told("$.a\n"), "$.a");
+        assert_eq!(super::told(ROOT), ROOT);
+    }
+}

@@ -24,4 +24,5 @@ mod refusals;
 mod repeats;
 mod replay;
 mod second_process;
+mod stuck;
 mod support;

@@ -7,7 +7,10 @@ use http::{Request, Response};
 use http_body_util::Full;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tower::{Layer, service_fn};
-use tower_inbox::{DiskArchive, Inbox, Workers, layer::InboxBody};
+use tower_inbox::{
+    DiskArchive, Inbox, Workers,
+    layer::{InboxBody, Quarantine},
+};
 
 use crate::support::*;
 
@@ -32,7 +35,9 @@ fn snapshot(snapshotter: &Snapshotter) -> Vec<(String, String, f64)> {
 async fn a_day(directory: &std::path::Path) {
     let archive = DiskArchive::open(directory).await.unwrap();
     let workers = Workers::new(1);
-    let builder = Inbox::builder(archive).model(CAPTIONS, captions()).workers(workers);
+    let quarantine = Quarantine::new(memory()).most_bytes(20);
+    let builder =
+        Inbox::builder(archive).model(CAPTIONS, captions()).workers(workers).quarantine(quarantine);
     let inbox = builder.build().unwrap();
     let handler = service_fn(|request: Request<InboxBody<Full<Bytes>>>| {
         let dead = request.uri().query() == Some("dead");
@@ -47,6 +52,8 @@ async fn a_day(directory: &std::path::Path) {
         signed("junk"),
         signed_to(&format!("{CAPTIONS}?dead"), caption("2")),
         Request::post(CAPTIONS).body(Full::default()).unwrap(),
+        Request::post(CAPTIONS).header(SIGNATURE, sign(b"")).body(Full::from("forged")).unwrap(),
+        Request::post(CAPTIONS).header(SIGNATURE, sign(b"")).body(Full::from(vec![0; 21])).unwrap(),
     ] {
         send(service.clone(), request).await;
         inbox.settled().await;
@@ -77,9 +84,11 @@ fn what_happens_is_counted_and_the_page_names_all_of_it() {
     let model = format!("model={CAPTIONS}");
     let bytes = f64::from(u16::try_from(2 * caption("1").len() + "junk".len()).unwrap());
     for (name, labels, expected) in [
-        ("inbox_deliveries_received_total", format!("{model},provider=acme"), 5.0),
-        ("inbox_deliveries_refused_total", "reason=signature".to_owned(), 1.0),
+        ("inbox_deliveries_received_total", format!("{model},provider=acme"), 7.0),
+        ("inbox_deliveries_refused_total", "reason=signature".to_owned(), 3.0),
         ("inbox_deliveries_refused_total", "reason=undecodable".to_owned(), 1.0),
+        ("inbox_quarantined_total", "kept=yes".to_owned(), 1.0),
+        ("inbox_quarantined_total", "kept=no".to_owned(), 1.0),
         ("inbox_archived_bytes_total", model.clone(), bytes),
         ("inbox_append_wait_seconds", String::new(), 3.0),
         ("inbox_repeats_total", model.clone(), 1.0),

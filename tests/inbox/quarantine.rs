@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use tower::Layer;
 use tower_inbox::{
-    Inbox, MemoryArchive, NotReleased, Secret, Workers, archive::Query, layer::Quarantine,
-    provider::ModelDraft,
+    Archive, DiskArchive, Inbox, MemoryArchive, NotReleased, Released, Secret, Workers,
+    archive::Query, delivery::Redaction, layer::Quarantine, provider::ModelDraft,
 };
 
-use crate::support::*;
+use crate::{stuck::Stuck, support::*};
 
 fn with_secret(secret: &str, archive: &MemoryArchive, quarantine: &Quarantine) -> Inbox {
     let model = ModelDraft::<Caption>::new().signed_with(Secret::new(secret));
@@ -22,26 +23,35 @@ fn with_secret(secret: &str, archive: &MemoryArchive, quarantine: &Quarantine) -
         .unwrap()
 }
 
-/// Nobody waits for what is kept in a quarantine.
-async fn kept(quarantine: &Quarantine, deliveries: usize) {
-    for _ in 0..1000 {
-        if archived(quarantine.archive()).await.len() == deliveries {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// An inbox whose secret is mistyped.
+fn wrong(quarantine: &Quarantine) -> Inbox {
+    with_secret("mistyped", &memory(), quarantine)
+}
+
+async fn status(inbox: &Inbox, request: Request<Full<Bytes>>) -> u16 {
+    let seen = Seen::default();
+    send(inbox.layer().layer(handler(&seen)), request).await.status.as_u16()
+}
+
+/// Sends captions that are refused, one after the other, and waits until they are kept.
+async fn refused(inbox: &Inbox, jobs: impl IntoIterator<Item = usize>) {
+    for job in jobs {
+        assert_eq!(status(inbox, signed(caption(&job.to_string()))).await, 401);
+        inbox.settled().await;
     }
-    panic!("{} are kept", archived(quarantine.archive()).await.len());
+}
+
+async fn kept(quarantine: &Quarantine) -> Vec<Bytes> {
+    let archived = archived(quarantine.archive()).await;
+    archived.into_iter().map(|one| one.delivery.body().clone()).collect()
 }
 
 #[tokio::test]
 async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handled() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()));
-    let (seen, wrong) = (Seen::default(), with_secret("mistyped", &archive, &quarantine));
-    let service = wrong.layer().layer(handler(&seen));
-    for request in [signed(caption("1")), signed(caption("1")), signed(caption("2"))] {
-        assert_eq!(send(service.clone(), request).await.status, 401);
-    }
-    kept(&quarantine, 2).await;
+    let wrong = with_secret("mistyped", &archive, &quarantine);
+    refused(&wrong, [1, 1, 2]).await;
+    assert_eq!(kept(&quarantine).await, [caption("1"), caption("2")]);
     assert!(archived(&archive).await.is_empty(), "the archive is not for strangers");
 
     let still = wrong.release(Query::all()).await.unwrap();
@@ -50,15 +60,15 @@ async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handle
         panic!("{still:?}");
     };
     assert!(error.to_string().contains("nothing that is known"), "{error}");
-    kept(&quarantine, 2).await;
+    assert_eq!(kept(&quarantine).await.len(), 2);
 
-    let mended = with_secret(SECRET, &archive, &quarantine);
-    mended.work(handler::<Full<bytes::Bytes>>(&seen));
+    let (mended, seen) = (with_secret(SECRET, &archive, &quarantine), Seen::default());
+    mended.work(handler::<Full<Bytes>>(&seen));
     let released = mended.release(Query::all()).await.unwrap();
     assert!(released.iter().all(|one| one.result.is_ok()), "{released:?}");
     mended.drained().await;
     assert_eq!(seen.all(), ["1", "2"]);
-    kept(&quarantine, 0).await;
+    assert!(kept(&quarantine).await.is_empty());
     let found = archived(&archive).await;
     assert_eq!(found[0].delivery.id(), released[0].id, "its id stays");
     assert_eq!(found[0].delivery.proof().scheme(), "hmac-sha256");
@@ -66,41 +76,139 @@ async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handle
 }
 
 #[tokio::test]
+async fn a_quarantine_on_a_disk_is_released_by_another_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let quarantine = Quarantine::new(DiskArchive::open(directory.path()).await.unwrap());
+    refused(&wrong(&quarantine), 0..20).await;
+    drop(quarantine);
+
+    let archive = memory();
+    let quarantine = Quarantine::new(DiskArchive::open(directory.path()).await.unwrap());
+    let mended = with_secret(SECRET, &archive, &quarantine);
+    let released = mended.release(Query::all()).await.unwrap();
+    assert_eq!(released.iter().filter(|one| one.result.is_ok()).count(), 20, "{released:?}");
+    assert!(kept(&quarantine).await.is_empty());
+    assert_eq!(archived(&archive).await.len(), 20);
+}
+
+#[tokio::test]
+async fn the_doctor_says_why_a_delivery_stays() {
+    let quarantine = Quarantine::new(memory());
+    let mistyped = with_secret(&format!(" {SECRET}\n"), &memory(), &quarantine);
+    refused(&mistyped, [1]).await;
+    let stays = mistyped.release(Query::all()).await.unwrap();
+    let Err(error) = &stays[0].result else { panic!("{stays:?}") };
+    let told = "secret main would match without the white space around it";
+    assert!(error.to_string().ends_with(told), "{error}");
+    assert!(!format!("{stays:?}").contains(SECRET), "{stays:?}");
+    let renamed = Inbox::builder(memory()).quarantine(quarantine).build().unwrap();
+    let stays = renamed.release(Query::all()).await.unwrap();
+    assert!(matches!(stays[..], [Released { result: Err(NotReleased::NoModel), .. }]));
+}
+
+#[tokio::test]
 async fn a_quarantine_is_capped_and_the_oldest_go_first_also_after_a_start() {
     let store = memory();
     let quarantine = Quarantine::new(store.clone()).most(8);
-    let inbox = with_secret("mistyped", &memory(), &quarantine);
-    let service = inbox.layer().layer(handler(&Seen::default()));
-    for number in 0..8 {
-        send(service.clone(), signed(caption(&number.to_string()))).await;
-        kept(&quarantine, number + 1).await;
-    }
-    send(service, signed(caption("8"))).await;
-    kept(&quarantine, 7).await;
-    let bodies: Vec<_> =
-        archived(&store).await.iter().map(|one| one.delivery.body().clone()).collect();
-    assert_eq!(bodies[0], caption("2"));
+    refused(&wrong(&quarantine), 0..8).await;
+    assert_eq!(kept(&quarantine).await.len(), 8);
+    refused(&wrong(&quarantine), [8]).await;
+    let bodies = kept(&quarantine).await;
+    assert_eq!((bodies.len(), &bodies[0]), (7, &caption("2").into()));
     // Another process counts what is there.
     let again = Quarantine::new(store.clone()).most(8);
-    let inbox = with_secret("mistyped", &memory(), &again);
-    let service = inbox.layer().layer(handler(&Seen::default()));
-    send(service.clone(), signed(caption("9"))).await;
-    kept(&again, 8).await;
-    send(service, signed(caption("10"))).await;
-    kept(&again, 7).await;
+    refused(&wrong(&again), [9]).await;
+    assert_eq!(kept(&again).await.len(), 8);
+    refused(&wrong(&again), [10]).await;
+    assert_eq!(kept(&again).await.len(), 7);
+}
+
+#[tokio::test]
+async fn bodies_that_take_nearly_all_bytes_push_each_other_out() {
+    let most = caption("0").len();
+    let quarantine = Quarantine::new(memory()).most_bytes(most);
+    for job in 0..4 {
+        refused(&wrong(&quarantine), [job]).await;
+        assert_eq!(kept(&quarantine).await, [caption(&job.to_string())]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_released_makes_room() {
+    let quarantine = Quarantine::new(memory()).most(8);
+    refused(&wrong(&quarantine), 0..6).await;
+    let mended = with_secret(SECRET, &memory(), &quarantine);
+    let third = archived(quarantine.archive()).await[2].delivery.received_at();
+    assert_eq!(mended.release(Query::all().since(third)).await.unwrap().len(), 4);
+    refused(&wrong(&quarantine), 6..12).await;
+    assert_eq!(kept(&quarantine).await.len(), 8, "the two oldest are still here");
+}
+
+#[tokio::test]
+async fn a_flood_is_turned_away_and_told_seldom() {
+    let log = Log::default();
+    let _logging = log.here();
+    let quarantine = Quarantine::new(memory()).most(8);
+    refused(&wrong(&quarantine), 0..32).await;
+    assert_eq!(quarantine.turned_away(), 16, "twice as many as it holds were taken");
+    let told = log.text().matches("not kept in the quarantine").count();
+    assert_eq!(told, 5, "the 1st, 2nd, 4th, 8th and 16th");
 }
 
 #[tokio::test]
 async fn what_is_refused_by_its_head_or_is_longer_than_the_cap_is_not_kept() {
     let quarantine = Quarantine::new(memory()).most_bytes(20);
-    let inbox = with_secret("mistyped", &memory(), &quarantine);
-    let service = inbox.layer().layer(handler(&Seen::default()));
+    let inbox = wrong(&quarantine);
     let unsigned = Request::post(CAPTIONS).body(Full::from("{}")).unwrap();
-    for request in [unsigned, signed(caption("1"))] {
-        assert_eq!(send(service.clone(), request).await.status, 401);
+    for request in [unsigned, signed(caption("1")), signed("short")] {
+        assert_eq!(status(&inbox, request).await, 401);
+        inbox.settled().await;
     }
-    send(service, signed("short")).await;
-    kept(&quarantine, 1).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    kept(&quarantine, 1).await;
+    assert_eq!(kept(&quarantine).await, ["short"]);
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_not_kept_and_a_token_beside_a_signature_is_not_written_down() {
+    let quarantine = Quarantine::new(memory());
+    let model = ModelDraft::<Caption>::new().token_in_query("ticket", Secret::new("hunter2"));
+    let inbox = Inbox::builder(memory())
+        .model("/hooks/tokens", model)
+        .model(CAPTIONS, captions().redact(Redaction::default().query("pin")))
+        .quarantine(quarantine.clone())
+        .build()
+        .unwrap();
+    for path in ["/hooks/tokens?ticket=other", "/hooks/captions?pin=hunter2"] {
+        let forged = signed_to(path, caption("1")).map(|_| Full::from("forged"));
+        assert_eq!(status(&inbox, forged).await, 401);
+        inbox.settled().await;
+    }
+    let found = archived(quarantine.archive()).await;
+    assert_eq!(found.len(), 1);
+    let head = found[0].delivery.head();
+    assert_eq!(head.uri(), "/hooks/captions?pin=REDACTED");
+    assert!(head.headers().contains_key(SIGNATURE));
+}
+
+#[tokio::test]
+async fn what_was_moved_before_a_crash_is_a_repeat_when_it_is_released_again() {
+    let (archive, quarantine) = (memory(), Quarantine::new(memory()));
+    refused(&wrong(&quarantine), [1]).await;
+    let delivery = archived(quarantine.archive()).await.remove(0).delivery;
+    assert!(!archive.append(delivery).await.unwrap().is_repeat());
+    let mended = with_secret(SECRET, &archive, &quarantine);
+    assert!(mended.release(Query::all()).await.unwrap()[0].result.is_ok());
+    assert!(kept(&quarantine).await.is_empty());
+    assert_eq!(archived(&archive).await.len(), 1);
+}
+
+/// So that a slow disk of the quarantine is nobody's concern.
+#[tokio::test]
+async fn a_sender_is_answered_before_its_delivery_is_kept() {
+    let quarantine = Quarantine::new(Stuck);
+    let inbox = wrong(&quarantine);
+    for job in 0..70 {
+        let sent = status(&inbox, signed(caption(&job.to_string())));
+        assert_eq!(tokio::time::timeout(Duration::from_secs(10), sent).await.unwrap(), 401);
+    }
+    assert_eq!(quarantine.turned_away(), 6, "64 are on their way");
 }

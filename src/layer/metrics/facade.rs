@@ -13,6 +13,7 @@ use crate::{
 
 const RECEIVED: &str = "inbox_deliveries_received_total";
 const REFUSED: &str = "inbox_deliveries_refused_total";
+const QUARANTINED: &str = "inbox_quarantined_total";
 const ARCHIVED: &str = "inbox_archived_bytes_total";
 const APPEND_WAIT: &str = "inbox_append_wait_seconds";
 const REPEATS: &str = "inbox_repeats_total";
@@ -30,6 +31,11 @@ const ARCHIVE_FREE: &str = "inbox_archive_free_bytes";
 pub(crate) fn describe() {
     describe_counter!(RECEIVED, Unit::Count, "requests that a model has claimed");
     describe_counter!(REFUSED, Unit::Count, "requests that the inbox answered itself, by reason");
+    describe_counter!(
+        QUARANTINED,
+        Unit::Count,
+        "refused deliveries for the quarantine, kept or not"
+    );
     describe_counter!(ARCHIVED, Unit::Bytes, "bodies that were made durable");
     describe_histogram!(APPEND_WAIT, Unit::Seconds, "how long a delivery waited for its receipt");
     describe_counter!(REPEATS, Unit::Count, "deliveries that were answered as the first was");
@@ -50,6 +56,10 @@ pub(in crate::layer) fn received(model: &ModelName, provider: &'static str) {
 
 pub(in crate::layer) fn refused(reason: &'static str) {
     counter!(REFUSED, "reason" => reason).increment(1);
+}
+
+pub(in crate::layer) fn quarantined(kept: bool) {
+    counter!(QUARANTINED, "kept" => if kept { "yes" } else { "no" }).increment(1);
 }
 
 pub(in crate::layer) fn archived(model: &ModelName, bytes: usize, wait: Duration) {

@@ -13,6 +13,8 @@ pub(in crate::layer) fn received(_: &ModelName, _: &'static str) {}
 
 pub(in crate::layer) fn refused(_: &'static str) {}
 
+pub(in crate::layer) fn quarantined(_: bool) {}
+
 pub(in crate::layer) fn archived(_: &ModelName, _: usize, _: Duration) {}
 
 pub(in crate::layer) fn repeated(_: &ModelName) {}

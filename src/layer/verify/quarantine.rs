@@ -1,30 +1,35 @@
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
+    time::{Instant, SystemTime},
 };
 
-use tokio::{runtime::Handle, sync::OnceCell};
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
-use super::cap::{Cap, Kept};
+use super::{
+    cap::Cap,
+    gate::{Gate, Pass},
+    store::Store,
+};
 use crate::{
-    archive::{Archive, ArchiveError, Query},
-    delivery::Delivery,
+    archive::{Archive, ArchiveError},
+    delivery::{Delivery, DeliveryId},
+    layer::metrics,
 };
-
-/// How many may be on their way at the same time. More are not kept: somebody is flooding us.
-const MOST_UNDER_WAY: usize = 64;
 
 /// Where deliveries are kept whose sender could not be proved, for a time at which it may be: after a secret was mended.
 ///
 /// An archive of its own, which no stranger can fill: it is capped by number and by bytes, and the oldest go first. The
-/// same bytes are kept once. Their sender is answered 401 all the same, and does not wait for it.
+/// same bytes are kept once. It takes twice as many at once as it holds, and then as many an hour as it holds, since an
+/// archive remembers a line of each that goes again. Senders are answered 401 all the same, and do not wait for it: what
+/// is on its way there when the process ends is lost.
 ///
-/// Only what was read whole is kept: a delivery without the header or the parameter that its scheme reads is refused
-/// before its body is. Tokens are redacted here as in every archive, so what was to be proved by one cannot be verified
-/// again; signatures are no secrets, and stay. [`Inbox::release`](crate::Inbox::release) verifies again.
+/// What the head alone decides is refused before the body is read, and is not kept: a signature that is missing or
+/// malformed, a timestamp out of tolerance, a token or password that is wrong. Tokens are replaced here as in every archive, so
+/// that no delivery could be proved by one again. Signatures are no secrets, and stay:
+/// [`Inbox::release`](crate::Inbox::release) verifies again.
 ///
 /// ```
 /// use tower_inbox::{Inbox, MemoryArchive, layer::Quarantine};
@@ -41,18 +46,18 @@ pub struct Quarantine {
 }
 
 struct Inner {
-    archive: Box<dyn Archive>,
-    under_way: AtomicUsize,
-    kept: OnceCell<Mutex<Kept>>,
+    store: Store,
+    gate: Gate,
+    tasks: TaskTracker,
 }
 
 impl Quarantine {
     /// In this archive, which should hold nothing else: at most 1000 deliveries of 64 MiB together.
     pub fn new(archive: impl Archive) -> Self {
         let inner = Inner {
-            archive: Box::new(archive),
-            under_way: AtomicUsize::new(0),
-            kept: OnceCell::new(),
+            store: Store::new(Box::new(archive)),
+            gate: Gate::default(),
+            tasks: TaskTracker::new(),
         };
         Self { cap: Cap::default(), inner: Arc::new(inner) }
     }
@@ -71,58 +76,63 @@ impl Quarantine {
 
     /// The archive, to look into.
     pub fn archive(&self) -> &dyn Archive {
-        &*self.inner.archive
+        self.inner.store.archive()
     }
 
-    /// Keeps a delivery that was refused. Does not wait for it.
-    pub(super) fn keep(&self, delivery: Delivery) {
-        if delivery.body().len() > self.cap.bytes {
-            return;
-        }
-        let Ok(runtime) = Handle::try_current() else { return };
-        if self.inner.under_way.fetch_add(1, Ordering::Relaxed) >= MOST_UNDER_WAY {
-            self.inner.under_way.fetch_sub(1, Ordering::Relaxed);
-            tracing::warn!("not kept in the quarantine: too many are on their way there");
-            return;
-        }
-        let this = self.clone();
-        runtime.spawn(async move {
-            if let Err(error) = this.try_keep(delivery).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "cannot keep a refused delivery in the quarantine");
+    /// How many deliveries were not kept since the process began: more than it holds were on their way, or came too fast.
+    pub fn turned_away(&self) -> u64 {
+        self.inner.gate.turned_away()
+    }
+
+    /// Waits until all is there that was on its way.
+    pub(crate) async fn settled(&self) {
+        // A closed tracker takes new work all the same; it only lets us wait.
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// Keeps a delivery that was refused, whose body is so long. Does not wait for it.
+    pub(super) fn keep(&self, bytes: usize, delivery: impl FnOnce() -> Delivery + Send + 'static) {
+        let pass = self.inner.gate.pass(bytes, self.cap, Instant::now());
+        metrics::quarantined(pass.is_some());
+        match (pass, Handle::try_current()) {
+            (Some(pass), Ok(_)) => {
+                let work = self.clone().work(delivery, pass).in_current_span();
+                drop(self.inner.tasks.spawn(work));
             }
-            this.inner.under_way.fetch_sub(1, Ordering::Relaxed);
-        });
+            _ => self.tell_turned_away(),
+        }
     }
 
-    async fn try_keep(&self, delivery: Delivery) -> Result<(), ArchiveError> {
-        // Counted before the first comes in, and not with it.
-        drop(self.kept().await?);
-        let (received_at, bytes) = (delivery.received_at(), delivery.body().len());
-        if self.archive().append(delivery).await?.is_repeat() {
-            return Ok(());
+    async fn work(self, delivery: impl FnOnce() -> Delivery, pass: Pass) {
+        // The digest is computed here, and not while the sender waits.
+        if let Err(error) = self.inner.store.keep(delivery(), self.cap).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "cannot keep a refused delivery in the quarantine");
         }
-        let too_old = self.kept().await?.add(received_at, bytes, self.cap);
-        if let Some(before) = too_old {
-            let removed = self.archive().remove(Query::all().before(before)).await?;
-            tracing::info!(removed, "the quarantine is full: the oldest are gone");
-        }
-        Ok(())
+        drop(pass);
     }
 
-    /// What is in it, which is counted once.
-    async fn kept(&self) -> Result<MutexGuard<'_, Kept>, ArchiveError> {
-        let kept = self.inner.kept.get_or_try_init(|| self.count()).await?;
-        Ok(kept.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Seldom enough for a flood.
+    fn tell_turned_away(&self) {
+        let turned_away = self.turned_away();
+        if turned_away.is_power_of_two() {
+            tracing::warn!(turned_away, "not kept in the quarantine: too many, or too fast");
+        }
     }
 
-    async fn count(&self) -> Result<Mutex<Kept>, ArchiveError> {
-        let (mut kept, mut entries) = (Kept::default(), self.archive().scan(Query::all()));
-        while let Some(entry) = entries.next().await {
-            let delivery = entry?.delivery;
-            kept.push(delivery.received_at(), delivery.body().len());
-        }
-        Ok(Mutex::new(kept))
+    /// Notes that a delivery belongs here no longer. It goes with the next [`clear`](Self::clear).
+    pub(crate) async fn let_go(
+        &self,
+        received_at: SystemTime,
+        id: DeliveryId,
+    ) -> Result<(), ArchiveError> {
+        self.inner.store.let_go(received_at, id).await
+    }
+
+    /// Removes what belongs here no longer, in one go: each removal writes anew what it leaves.
+    pub(crate) async fn clear(&self) -> Result<(), ArchiveError> {
+        self.inner.store.clear().await
     }
 }
 
@@ -130,7 +140,7 @@ impl fmt::Debug for Quarantine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Quarantine")
             .field("cap", &self.cap)
-            .field("archive", &self.inner.archive)
+            .field("archive", &self.archive())
             .finish_non_exhaustive()
     }
 }

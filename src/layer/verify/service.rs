@@ -74,16 +74,21 @@ fn verify(
         Ok(proof) => Ok((bytes, Verified { raw, proof })),
         Err(error) => {
             if let Some(quarantine) = quarantine {
-                quarantine.keep(refused(parts, bytes, &raw.claim));
+                quarantine.keep(bytes.len(), refused(parts, bytes, &raw.claim));
             }
             Err(Refusal::Signature(error))
         }
     }
 }
 
-/// A delivery that nothing proves.
-fn refused(parts: &Parts, bytes: bytes::Bytes, claim: &Claim) -> Delivery {
+/// Makes a delivery that nothing proves: when it is called, since that takes time for the digest.
+fn refused(
+    parts: &Parts,
+    bytes: bytes::Bytes,
+    claim: &Claim,
+) -> impl FnOnce() -> Delivery + Send + 'static {
     let head = Head::of(parts, claim.model.redaction());
+    let (id, name, received_at) = (claim.id, claim.name.clone(), claim.received_at);
     let proof = Proof::new("refused", "none", "raw");
-    Delivery::new(claim.id, claim.name.clone(), head, bytes, claim.received_at, proof)
+    move || Delivery::new(id, name, head, bytes, received_at, proof)
 }

@@ -47,6 +47,21 @@ fn a_form_of_the_body_is_found() {
     assert_eq!(found(b"{}", b"{\r\n}\n"), [Difference::Body(BodyChange::WithoutLineBreaks)]);
 }
 
+#[cfg(feature = "disk")]
+#[test]
+fn a_body_that_was_zipped_after_it_was_signed_is_found_and_the_other_way_is_not() {
+    let zip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let found =
+        |signed: &[u8], received: &[u8]| found(&plain(SECRET), signed, &plain(SECRET), received);
+    assert_eq!(found(b"{}", &zip(b"{}")), [Difference::Body(BodyChange::Unzipped)]);
+    assert_eq!(found(&zip(b"{}"), b"{}"), []);
+    assert_eq!(found(&zip(b"{}"), &zip(b"{}")), [], "as it was");
+}
+
 #[test]
 fn a_mistake_about_the_secret_is_found() {
     let expired = HmacBody::new(HEADER, Secret::new(SECRET).named("old").valid(..at()));
