@@ -28,6 +28,14 @@ async fn on_job(job: Inference<runpod::Job<Value>>) -> StatusCode {
 async fn main() -> Result<(), Box<dyn Error>> {
     // Before the inbox is built, which describes its metrics to it.
     let exporter = PrometheusBuilder::new().install_recorder()?;
+    let upkeep = exporter.clone();
+    // Otherwise it keeps every value of its histograms until somebody reads them.
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
 
     let token = Secret::new("T");
     let inbox = Inbox::builder(DiskArchive::open("inbox").await?)

@@ -10,6 +10,7 @@ mod release;
 mod replay;
 mod staff;
 mod sweep;
+mod tally;
 mod types;
 mod work;
 mod worker;

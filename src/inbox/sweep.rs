@@ -4,7 +4,7 @@ use super::backlog::Backlog;
 use crate::{
     archive::{ArchiveError, Line, Query},
     delivery::Outcome,
-    layer::{Custody, Job, metrics},
+    layer::{Custody, Job},
 };
 
 /// How often the archive is asked for deliveries that are not settled, and that nobody here knows of: other processes
@@ -23,13 +23,14 @@ const RETRIED: Outcome = Outcome::Pending { attempts: 0, crashes: 0, running: fa
 
 /// Takes up what is not settled: all of it now, and from then on what nobody takes care of.
 pub(super) async fn sweep(custody: &Custody) {
-    let found = take_up(custody, |_| true).await;
+    let mut backlog = Backlog::default();
+    let found = take_up(custody, &mut backlog, |_| true).await;
     tracing::info!(deliveries = found, "taken up what was not settled when the inbox started");
     loop {
+        backlog.measure_the_rest(custody).await.unwrap_or_else(|error| report(&error));
         tokio::time::sleep(EVERY).await;
         let Some(before) = SystemTime::now().checked_sub(YOUNG) else { continue };
-        let found = take_up(custody, |line| is_left(line, before)).await;
-        measure_room(custody).await;
+        let found = take_up(custody, &mut backlog, |line| is_left(line, before)).await;
         if found > 0 {
             tracing::info!(deliveries = found, "taken up what was not settled");
         }
@@ -43,9 +44,14 @@ fn is_left(line: &Line, before: SystemTime) -> bool {
 }
 
 /// Of those that are not settled takes up what is wanted. How many of them nobody knew of.
-async fn take_up(custody: &Custody, wanted: impl Fn(&Line) -> bool) -> usize {
+async fn take_up(
+    custody: &Custody,
+    backlog: &mut Backlog,
+    wanted: impl Fn(&Line) -> bool,
+) -> usize {
     let mut lines = custody.archive().ledger(Query::all().unsettled());
-    let (mut found, mut backlog) = (0, Backlog::default());
+    let mut found = 0;
+    backlog.restart();
     while let Some(line) = lines.next().await {
         match line {
             Ok(line) => {
@@ -55,15 +61,8 @@ async fn take_up(custody: &Custody, wanted: impl Fn(&Line) -> bool) -> usize {
             Err(error) => report(&error),
         }
     }
-    backlog.measure(custody);
+    backlog.measure();
     found
-}
-
-async fn measure_room(custody: &Custody) {
-    match custody.archive().room().await {
-        Ok(room) => drop(room.map(metrics::room)),
-        Err(error) => report(&error),
-    }
 }
 
 fn push(custody: &Custody, line: Line) -> bool {

@@ -17,6 +17,8 @@ mod histories;
 mod hooks;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "metrics")]
+mod metrics_page;
 mod process;
 mod quarantine;
 mod receiver;

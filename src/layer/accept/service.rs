@@ -7,6 +7,7 @@ use tower_service::Service;
 use super::{AcceptFuture, layer::Mode};
 use crate::layer::{
     body::{InboxBody, Split},
+    metrics,
     reply::{Reply, accepted},
     step::Archived,
 };
@@ -54,7 +55,9 @@ where
 /// Leaves the delivery to the workers. They know of a repeat already.
 fn accept(archived: &Archived) -> Response<Bytes> {
     let _entered = archived.claim.span.enter();
-    if !archived.receipt.is_repeat() {
+    if archived.receipt.is_repeat() {
+        metrics::repeated(archived.delivery.model());
+    } else {
         archived.custody.take_up(&archived.delivery);
     }
     accepted(archived.claim.model.status_profile().accepted)

@@ -90,11 +90,6 @@ impl Queues {
         self.known.len()
     }
 
-    /// The models that have, or had, something to do.
-    pub(super) fn models(&self) -> Vec<ModelName> {
-        self.models.keys().cloned().collect()
-    }
-
     /// Takes the next that is due.
     pub(super) fn take(&mut self, now: Instant) -> Next {
         if self.running >= self.limits.all {

@@ -161,11 +161,6 @@ impl Schedule {
         self.queues().is_paused(model)
     }
 
-    /// The models that have, or had, something to do.
-    pub(crate) fn models(&self) -> Vec<ModelName> {
-        self.queues().models()
-    }
-
     /// How many deliveries wait or are being handled.
     pub(crate) fn len(&self) -> usize {
         self.queues().len()

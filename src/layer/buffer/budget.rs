@@ -70,7 +70,7 @@ impl Reservation {
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let grown = self.budget.take(bytes);
         if grown {
-            metrics::bytes_in_flight(self.budget.used());
+            metrics::took_flight(bytes);
             self.bytes += bytes;
         }
         grown
@@ -80,7 +80,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        metrics::bytes_in_flight(self.budget.used());
+        metrics::landed(self.bytes);
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{
     delivery::{ModelName, OutcomeKind},
 };
 
+/// Whether it is worth asking for what is only measured.
+pub(crate) const ARE_TAKEN: bool = true;
+
 const RECEIVED: &str = "inbox_deliveries_received_total";
 const REFUSED: &str = "inbox_deliveries_refused_total";
 const QUARANTINED: &str = "inbox_quarantined_total";
@@ -24,6 +27,7 @@ const ATTEMPTS: &str = "inbox_attempts";
 const IN_FLIGHT: &str = "inbox_in_flight_bytes";
 const UNSETTLED: &str = "inbox_unsettled_deliveries";
 const OLDEST: &str = "inbox_oldest_unsettled_age_seconds";
+const DEAD: &str = "inbox_dead_deliveries";
 const ARCHIVE_SIZE: &str = "inbox_archive_size_bytes";
 const ARCHIVE_FREE: &str = "inbox_archive_free_bytes";
 
@@ -46,6 +50,7 @@ pub(crate) fn describe() {
     describe_gauge!(IN_FLIGHT, Unit::Bytes, "what is in flight, as the budget counts it");
     describe_gauge!(UNSETTLED, Unit::Count, "deliveries that are pending or failed");
     describe_gauge!(OLDEST, Unit::Seconds, "the age of the oldest of them, 0 if there is none");
+    describe_gauge!(DEAD, Unit::Count, "deliveries that are dead, until somebody retries them");
     describe_gauge!(ARCHIVE_SIZE, Unit::Bytes, "what the archive takes");
     describe_gauge!(ARCHIVE_FREE, Unit::Bytes, "what is free for it");
 }
@@ -84,12 +89,21 @@ pub(in crate::layer) fn settled(model: &ModelName, outcome: OutcomeKind, attempt
     histogram!(ATTEMPTS).record(f64::from(attempt));
 }
 
-pub(in crate::layer) fn bytes_in_flight(bytes: usize) {
-    gauge!(IN_FLIGHT).set(of(bytes as u64));
+/// A difference, not the sum: of two threads that tell a sum, the one that comes second may tell the older one.
+pub(in crate::layer) fn took_flight(bytes: usize) {
+    gauge!(IN_FLIGHT).increment(of(bytes as u64));
+}
+
+pub(in crate::layer) fn landed(bytes: usize) {
+    gauge!(IN_FLIGHT).decrement(of(bytes as u64));
 }
 
 pub(crate) fn unsettled(model: &ModelName, deliveries: u64) {
     gauge!(UNSETTLED, "model" => model.to_string()).set(of(deliveries));
+}
+
+pub(crate) fn dead(model: &ModelName, deliveries: u64) {
+    gauge!(DEAD, "model" => model.to_string()).set(of(deliveries));
 }
 
 pub(crate) fn oldest_unsettled(age: Duration) {

@@ -7,6 +7,8 @@ use crate::{
     delivery::{ModelName, OutcomeKind},
 };
 
+pub(crate) const ARE_TAKEN: bool = false;
+
 pub(crate) fn describe() {}
 
 pub(in crate::layer) fn received(_: &ModelName, _: &'static str) {}
@@ -25,9 +27,13 @@ pub(in crate::layer) fn unknown(_: &ModelName) {}
 
 pub(in crate::layer) fn settled(_: &ModelName, _: OutcomeKind, _: u32) {}
 
-pub(in crate::layer) fn bytes_in_flight(_: usize) {}
+pub(in crate::layer) fn took_flight(_: usize) {}
+
+pub(in crate::layer) fn landed(_: usize) {}
 
 pub(crate) fn unsettled(_: &ModelName, _: u64) {}
+
+pub(crate) fn dead(_: &ModelName, _: u64) {}
 
 pub(crate) fn oldest_unsettled(_: Duration) {}
 
