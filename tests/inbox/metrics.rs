@@ -74,7 +74,7 @@ async fn sweeps(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     for _ in 0..1000 {
         tokio::task::yield_now().await;
-        std::thread::sleep(Duration::from_micros(100));
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
