@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use super::{all_in, deliveries_in, delivery, segments};
 use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, Query},
-    delivery::{Outcome, Receipt},
+    delivery::{InferenceDigest, Outcome, Receipt},
 };
 
 #[tokio::test]
@@ -145,4 +145,27 @@ fn spoil(segment: &Path, needle: &str) {
     let place = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
     bytes[place.unwrap()] ^= 1;
     fs::write(segment, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_processed_as_an_inference_is_known_after_a_start_also_without_its_body() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = delivery("/m", b"an inference");
+    let inference = InferenceDigest::of(one.model(), "key", one.digest());
+    let processed = Outcome::Processed { status: 201, inference: Some(inference) };
+    let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
+    let _ = archive.append(one.clone()).await.unwrap();
+    archive.settle(one.id(), processed.clone()).await.unwrap();
+    archive.close().await;
+    for removes in [true, false] {
+        let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
+        let known = archive.processed_as(inference).await.unwrap();
+        assert_eq!(known, Some((one.id(), processed.clone())));
+        if removes {
+            assert_eq!(archive.remove(Query::all()).await.unwrap(), 1);
+        }
+        // The next time by its index files.
+        archive.upkeep_now().await.unwrap();
+        archive.close().await;
+    }
 }
