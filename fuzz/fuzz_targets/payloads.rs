@@ -1,6 +1,7 @@
 //! Every provider's types over whatever is posted: no panic, and what is loaded can be written and loaded again.
 //!
-//! `cargo +nightly fuzz run payloads fuzz/corpus/payloads $(find tests/fixtures -type d)`
+//! `cargo +nightly fuzz run payloads`. The first byte of an input says which type it is for, so a payload that is to be
+//! a seed needs one before it: a fixture as it is goes to one type only.
 
 #![no_main]
 
