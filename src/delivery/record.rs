@@ -21,6 +21,7 @@ struct Inner {
     head: Head,
     body: Bytes,
     digest: Digest,
+    fingerprint: Fingerprint,
     received_at: SystemTime,
     proof: Proof,
 }
@@ -36,7 +37,10 @@ impl Delivery {
         proof: Proof,
     ) -> Self {
         let digest = Digest::of(&body);
-        Self { id, inner: Arc::new(Inner { model, head, body, digest, received_at, proof }) }
+        let target = head.uri().path_and_query().map_or("", PathAndQuery::as_str);
+        let fingerprint = Fingerprint::of(&model, target, digest);
+        let inner = Inner { model, head, body, digest, fingerprint, received_at, proof };
+        Self { id, inner: Arc::new(inner) }
     }
 
     /// The same delivery under the id of the one that came first with the same bytes.
@@ -46,12 +50,13 @@ impl Delivery {
 
     /// The same delivery with another proof.
     pub(crate) fn proved_by(&self, proof: Proof) -> Self {
-        let Inner { model, head, body, digest, received_at, .. } = &*self.inner;
+        let Inner { model, head, body, digest, fingerprint, received_at, .. } = &*self.inner;
         let inner = Inner {
             model: model.clone(),
             head: head.clone(),
             body: body.clone(),
             digest: *digest,
+            fingerprint: *fingerprint,
             received_at: *received_at,
             proof,
         };
@@ -83,11 +88,9 @@ impl Delivery {
         self.inner.digest
     }
 
-    /// What makes a repeat of it: model, path with query, and bytes. Computed with each call.
+    /// What makes a repeat of it: model, path with query, and bytes.
     pub fn fingerprint(&self) -> Fingerprint {
-        let uri = self.inner.head.uri();
-        let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
-        Fingerprint::of(&self.inner.model, target, self.inner.digest)
+        self.inner.fingerprint
     }
 
     /// When the request reached the inbox, by the clock of this machine.

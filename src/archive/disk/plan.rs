@@ -60,7 +60,14 @@ pub(super) struct Plan {
 impl Plan {
     /// Decides what each command comes to, after what the index holds and the commands before it.
     pub(super) fn of(commands: Vec<Command>, index: &Index) -> Self {
-        let mut plan = Self::default();
+        let most = commands.len();
+        let mut plan = Self {
+            entries: Vec::with_capacity(most),
+            answers: Vec::with_capacity(most),
+            first_of: HashMap::with_capacity(most),
+            new_ids: HashSet::with_capacity(most),
+            ..Self::default()
+        };
         for command in commands {
             match command {
                 Command::Append(delivery, reply) => plan.append(delivery, reply, index),

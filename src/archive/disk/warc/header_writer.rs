@@ -80,9 +80,13 @@ impl Value<'_> {
         self.room -= part.len();
         let start = self.bytes.len();
         self.bytes.extend_from_slice(part);
-        for byte in self.bytes.get_mut(start..).into_iter().flatten() {
-            if matches!(byte, b'\r' | b'\n') {
-                *byte = b' ';
+        // Not a loop that ends early: this one the processor runs over many bytes at a time.
+        let breaks = part.iter().fold(false, |any, byte| any | matches!(byte, b'\r' | b'\n'));
+        if breaks {
+            for byte in self.bytes.get_mut(start..).into_iter().flatten() {
+                if matches!(byte, b'\r' | b'\n') {
+                    *byte = b' ';
+                }
             }
         }
     }
