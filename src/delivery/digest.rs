@@ -19,6 +19,12 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// One that an archive has written down.
+    #[cfg(feature = "disk")]
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The thirty-two bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -25,6 +25,8 @@ pub(super) fn load_sealed(
     let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
     let length = file.len().map_err(Failure::to("read", &path))?;
     if let Some(records) = indexed(medium, dir, name, length) {
+        let is_delivery = |record: &&(_, Meaning)| matches!(record.1, Meaning::Delivery(_));
+        index.reserve(records.iter().filter(is_delivery).count());
         for (place, meaning) in records {
             take(index, meaning, place);
         }

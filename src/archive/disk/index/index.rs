@@ -49,6 +49,13 @@ impl Index {
         true
     }
 
+    /// Makes room for so many more deliveries at once, rather than again and again.
+    pub(in crate::archive::disk) fn reserve(&mut self, deliveries: usize) {
+        let Self { records, by_id, firsts, .. } = self;
+        by_id.reserve(deliveries, |at| id_at(records, at));
+        firsts.reserve(deliveries, |at| fingerprint_at(records, at));
+    }
+
     /// Adds a delivery. One that is there already, because its batch was written twice, lies at the new place from now
     /// on: of the two that is the one whose sync succeeded. One that was removed stays so.
     pub(in crate::archive::disk) fn insert(&mut self, facts: &Facts, place: Place) {

@@ -36,4 +36,10 @@ impl Table {
             None => drop(self.numbers.insert_unique(hasher.hash_one(Some(key)), number, hash)),
         }
     }
+
+    /// Makes room for so many more.
+    pub(super) fn reserve<K: Hash>(&mut self, more: usize, key_of: impl Fn(u32) -> Option<K>) {
+        let hasher = &self.hasher;
+        self.numbers.reserve(more, |number| hasher.hash_one(key_of(*number)));
+    }
 }
