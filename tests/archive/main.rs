@@ -10,6 +10,7 @@
 mod conformance;
 mod crashes;
 mod faults;
+mod forgetting;
 mod golden;
 mod living;
 mod mangled;

@@ -70,7 +70,7 @@ impl DiskArchiveBuilder {
     /// Removes what is settled in a segment once its last delivery is as old as this. Kept for ever without this choice.
     ///
     /// What is pending or failed is kept until it is settled. Of what is removed the ledger stays, as
-    /// [`Archive::remove`](crate::Archive::remove) says.
+    /// [`Archive::remove`](crate::Archive::remove) says, for as long as [`remember_for`](Self::remember_for) says.
     pub fn keep_for(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.terms.keep_for = age.into();
         self
@@ -80,6 +80,24 @@ impl DiskArchiveBuilder {
     /// limit if not chosen.
     pub fn keep_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.terms.keep_bytes = bytes.into();
+        self
+    }
+
+    /// For how long after its receipt a delivery is remembered whose body was removed, so that a repeat of it is
+    /// recognised: 30 days without another choice; with `None` as long as there is room, see
+    /// [`remember`](Self::remember). Choose no less than the time for which your providers repeat a delivery.
+    ///
+    /// A delivery whose body is there is remembered in any case. What is remembered is forgotten by whole segments, once
+    /// the last delivery of one is as old as this, so it may take longer.
+    pub fn remember_for(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.terms.remember_for = age.into();
+        self
+    }
+
+    /// How many deliveries are remembered whose bodies were removed: above this the segments of the oldest are forgotten,
+    /// however young. 2 million without another choice, which takes at most some 270 MB of memory.
+    pub fn remember(mut self, deliveries: usize) -> Self {
+        self.terms.remember = deliveries;
         self
     }
 

@@ -1,7 +1,7 @@
 //! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
-//! for age, removing for age, compressing, index files, removing for size.
+//! for age, removing for age, compressing, index files, removing for size, forgetting.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{collections::BTreeMap, io, time::SystemTime};
 
 use super::{
     downtime::lock_path,
@@ -10,11 +10,13 @@ use super::{
     index_file,
     keeper::{Keeper, State},
     load::indexed,
+    medium::MediumFile,
     name::{Form, SegmentName},
     replace::replace,
     request::{Request, answer, requests, wanted_in},
     steps::Steps,
     walk::Step,
+    warc::Meaning,
 };
 use crate::archive::ArchiveError;
 
@@ -34,6 +36,7 @@ impl Keeper {
             self.noted("compress a segment", self.compress_old(&mut state)),
             self.noted("write an index file", self.write_indexes(&mut state)),
             self.noted("remove deliveries for room", self.remove_for_room(&mut state)),
+            self.noted("forget removed deliveries", self.forget_old(&mut state)),
         ];
         results.into_iter().collect()
     }
@@ -142,23 +145,11 @@ impl Keeper {
         let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
         let length = file.len().map_err(Failure::to("read", &path))?;
         if indexed(&*self.medium, &self.dir, name, length).is_none() {
-            let failed = Failure::to("read", &path);
-            let mut steps = Steps::of(&*file, name, form).map_err(Failure::to("read", &path))?;
-            let mut records = Vec::new();
-            let sound = loop {
-                match steps.step() {
-                    Ok(Some(Step::Record { offset, length, meaning })) => {
-                        records.push((Place { segment: name, offset, length }, meaning));
-                    }
-                    Ok(Some(_)) => break false,
-                    Ok(None) => break true,
-                    Err(error) => return Err(failed(error)),
-                }
-            };
-            if !sound {
+            let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
+            let Some(records) = records else {
                 state.damaged.insert(name);
                 return Ok(());
-            }
+            };
             let text = index_file::print(name, length, &records);
             replace(&*self.medium, &self.dir, &name.index_path(&self.dir), text.as_bytes())?;
         }
@@ -191,9 +182,26 @@ impl Keeper {
     }
 
     /// The segments to which nothing is written, oldest first.
-    fn sealed(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
+    pub(super) fn sealed(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
         let mut segments = self.segments()?;
         segments.retain(|_, form| *form != Form::Open);
         Ok(segments)
     }
+}
+
+/// What a segment holds, if no part of it is damaged.
+pub(super) fn records(
+    file: &dyn MediumFile,
+    name: SegmentName,
+    form: Form,
+) -> io::Result<Option<Vec<(Place, Meaning)>>> {
+    let mut steps = Steps::of(file, name, form)?;
+    let mut records = Vec::new();
+    while let Some(step) = steps.step()? {
+        let Step::Record { offset, length, meaning } = step else {
+            return Ok(None);
+        };
+        records.push((Place { segment: name, offset, length }, meaning));
+    }
+    Ok(Some(records))
 }

@@ -4,6 +4,7 @@ use super::{
     DiskArchive, background,
     entry::Entry,
     failure::Failure,
+    index::Kept,
     name::SegmentName,
     reader::Reader,
     warc::{Encoded, Salt, encode, warcinfo},
@@ -49,15 +50,11 @@ fn export(reader: &Reader, query: &Query, mut into: impl Write) -> Result<u64, A
     let name = SegmentName { sequence: 1, salt: Salt::random() };
     let failed = || Failure::to("write", Path::new("the export"));
     write(&mut into, &warcinfo(name)).map_err(failed())?;
-    let (mut written, mut position, mut last) = (0, 0, None);
-    loop {
-        let id = match reader.index().at(position) {
-            Some(kept) if kept.is_selected(query) => Some(kept.id),
-            Some(_) => None,
-            None => break,
-        };
-        position += 1;
-        let Some(id) = id else { continue };
+    let (mut written, mut last) = (0, None);
+    let positions = reader.index().positions();
+    for position in positions {
+        let selected = |kept: Kept<'_>| kept.is_selected(query).then_some(kept.id);
+        let Some(id) = reader.index().at(position).and_then(selected) else { continue };
         if let Some(archived) = reader.get(id, &mut last)? {
             for entry in entries(archived) {
                 write(&mut into, &encode(&entry, name.salt)).map_err(failed())?;

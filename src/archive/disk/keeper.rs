@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     failure::Failure,
+    forget::Ledger,
     index::Index,
     index_file,
     listing::Listing,
@@ -45,6 +46,8 @@ pub(super) struct State {
     pub(super) damaged: HashSet<SegmentName>,
     /// Segments with an index file that fits.
     pub(super) indexed: HashSet<SegmentName>,
+    /// What is known of segments in which nothing lies but the ledger.
+    pub(super) ledgers: HashMap<SegmentName, Ledger>,
 }
 
 /// What is to be removed, by segment.

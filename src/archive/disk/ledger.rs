@@ -15,8 +15,8 @@ pub(super) fn ledger(
     query: &Query,
     found: &mpsc::Sender<Result<Line, ArchiveError>>,
 ) {
-    let end = reader.index().len();
-    for from in (0..end).step_by(AT_A_TIME) {
+    let positions = reader.index().positions();
+    for from in positions.step_by(AT_A_TIME) {
         for line in lines(&reader.index(), from, query) {
             if found.blocking_send(Ok(line)).is_err() {
                 return;
@@ -26,7 +26,7 @@ pub(super) fn ledger(
 }
 
 fn lines(index: &Index, from: usize, query: &Query) -> Vec<Line> {
-    let kept = (from..from + AT_A_TIME).map_while(|position| index.at(position));
+    let kept = (from..from + AT_A_TIME).filter_map(|position| index.at(position));
     let selected = kept.filter(|kept| kept.is_selected(query));
     selected
         .map(|kept| Line::new(kept.id, kept.model.clone(), kept.received_at, kept.outcome()))

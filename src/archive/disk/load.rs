@@ -98,6 +98,6 @@ fn take(index: &mut Index, meaning: Meaning, place: Place) {
         _ => None,
     };
     if !index.take(meaning, place) {
-        tracing::warn!(delivery = ?of, "there is an outcome of a delivery that is lost");
+        tracing::debug!(delivery = ?of, "there is an outcome of a delivery that is forgotten, or lost");
     }
 }

@@ -20,6 +20,7 @@ mod entry;
 mod export;
 mod failure;
 mod file_io;
+mod forget;
 mod format;
 mod handle;
 mod index;

@@ -13,7 +13,7 @@ type Found = Result<Archived, ArchiveError>;
 /// Sends what `query` selects, until all is sent or nobody listens. Blocks.
 pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: &mpsc::Sender<Found>) {
     let mut last = None;
-    let end = reader.index().len();
+    let end = reader.index().positions().end;
     for position in 0..=end {
         for damage in reader.damages_at(position) {
             if found.blocking_send(Err(damage)).is_err() {
@@ -22,8 +22,7 @@ pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: &mpsc::Sender<Fou
         }
         let selected = match reader.index().at(position) {
             Some(kept) if kept.is_selected(query) => kept.id,
-            Some(_) => continue,
-            None => return,
+            _ => continue,
         };
         // It may have been removed or settled in the meantime.
         let selected = match reader.get(selected, &mut last) {

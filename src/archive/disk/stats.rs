@@ -49,10 +49,11 @@ impl DiskArchive {
 
 fn stats(reader: &Reader) -> Result<Stats, Failure> {
     let mut stats = Stats::default();
-    let mut position = 0;
-    while let Some(kept) = reader.index().at(position) {
-        stats.count(&kept);
-        position += 1;
+    let positions = reader.index().positions();
+    for position in positions {
+        if let Some(kept) = reader.index().at(position) {
+            stats.count(&kept);
+        }
     }
     for (form, length) in lengths(reader)? {
         stats.count_segment(form, length);

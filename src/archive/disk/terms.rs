@@ -9,6 +9,9 @@ pub(super) struct Terms {
     pub(super) compress_after: Option<Duration>,
     pub(super) keep_for: Option<Duration>,
     pub(super) keep_bytes: Option<u64>,
+    /// For how long after its receipt a delivery is remembered that was removed, and how many such at most.
+    pub(super) remember_for: Option<Duration>,
+    pub(super) remember: usize,
     /// How often the archive looks after itself; never by itself without.
     pub(super) every: Option<Duration>,
 }
@@ -20,6 +23,8 @@ impl Default for Terms {
             compress_after: Some(Duration::from_hours(7 * 24)),
             keep_for: None,
             keep_bytes: None,
+            remember_for: Some(Duration::from_hours(30 * 24)),
+            remember: 2_000_000,
             every: Some(Duration::from_mins(1)),
         }
     }
@@ -44,6 +49,13 @@ impl Terms {
     pub(super) fn removes(&self, times: Times, now: SystemTime) -> bool {
         let due = |keep| times.is_some_and(|(_, last)| age(last, now) >= keep);
         self.keep_for.is_some_and(due)
+    }
+
+    /// Whether removed deliveries are to be forgotten, of which the last was received then, while `remembered` of all
+    /// removed ones are remembered.
+    pub(super) fn forgets(&self, last: SystemTime, remembered: usize, now: SystemTime) -> bool {
+        let old = self.remember_for.is_some_and(|window| age(last, now) >= window);
+        old || remembered > self.remember
     }
 }
 
@@ -83,6 +95,21 @@ mod tests {
         assert!(!terms.seals(None, now) && !terms.removes(None, now));
         assert!(terms.compresses(Form::Sealed, None, now));
         assert!(!terms.compresses(Form::Packed, Some((hour(1), hour(1))), now));
+    }
+
+    #[test]
+    fn what_is_removed_is_forgotten_for_its_age_or_number() {
+        let terms = Terms { remember_for: Some(HOUR * 2), remember: 10, ..Terms::default() };
+        for (last, remembered, forgets) in
+            [(1, 10, false), (0, 10, true), (1, 11, true), (9, 10, false)]
+        {
+            assert_eq!(
+                terms.forgets(hour(last), remembered, hour(2)),
+                forgets,
+                "{last} {remembered}"
+            );
+        }
+        assert!(!Terms { remember_for: None, ..terms }.forgets(hour(0), 10, hour(9999)));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use super::{
     Damage, Kept,
     chunks::Chunks,
     names::Names,
-    outcomes::Outcomes,
+    outcomes::{Brief, Outcomes},
     record::{Record, Spot, short},
     table::Table,
 };
@@ -33,6 +33,8 @@ pub(in crate::archive::disk) struct Index {
     /// The lengths of records that are longer than 4 GiB, by where they lie.
     long: HashMap<(SegmentName, u64), u64>,
     damages: Vec<Damage>,
+    /// How many of the records are of deliveries that are not remembered any more.
+    forgotten: usize,
     /// Where else a delivery lies whose batch was written twice.
     pub(super) copies: HashMap<DeliveryId, Vec<SegmentName>>,
 }
@@ -89,7 +91,7 @@ impl Index {
     }
 
     fn add(&mut self, facts: &Facts, place: Option<Place>, outcome: Option<Outcome>) {
-        let position = number(self.records.len());
+        let position = number(self.records.positions().end);
         let spot = place.map(|place| self.spot(place));
         let model = self.models.number(&facts.model);
         let record = Record::new(facts.id, facts.fingerprint, facts.received_at, spot, model);
@@ -173,9 +175,9 @@ impl Index {
         self.at(index(self.position(id)?))
     }
 
-    /// The delivery at this position of the log.
+    /// The delivery at this position of the log, if it is remembered.
     pub(in crate::archive::disk) fn at(&self, position: usize) -> Option<Kept<'_>> {
-        let record = self.records.get(position)?;
+        let record = self.records.get(position).filter(|record| record.is_remembered())?;
         Some(Kept {
             id: record.id,
             model: self.models.name(record.model)?,
@@ -186,7 +188,12 @@ impl Index {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Kept<'_>> {
-        (0..self.records.len()).map_while(|position| self.at(position))
+        self.positions().filter_map(|position| self.at(position))
+    }
+
+    /// The positions of the log at which deliveries may be remembered.
+    pub(in crate::archive::disk) fn positions(&self) -> Range<usize> {
+        self.records.positions()
     }
 
     fn position(&self, id: DeliveryId) -> Option<u32> {
@@ -221,13 +228,48 @@ impl Index {
         }
     }
 
+    /// How many deliveries are remembered.
     pub(in crate::archive::disk) fn len(&self) -> usize {
-        self.records.len()
+        self.positions().len() - self.forgotten
+    }
+
+    /// Forgets these deliveries, of which nothing is left but their lines in the ledger.
+    pub(in crate::archive::disk) fn forget(&mut self, ids: impl IntoIterator<Item = DeliveryId>) {
+        for id in ids {
+            if let Some(position) = self.position(id)
+                && self.place_at(position).is_none()
+            {
+                self.forget_at(position);
+            }
+        }
+        self.give_back();
+    }
+
+    fn forget_at(&mut self, position: u32) {
+        let Some(record) = self.records.get_mut(index(position)) else { return };
+        self.by_id.forget(&record.id, position);
+        self.firsts.forget(&record.fingerprint, position);
+        self.outcomes.forget(position, record.outcome);
+        record.outcome = Brief::Forgotten;
+        self.forgotten += 1;
+    }
+
+    /// Gives back the room of what is before the first delivery that is remembered.
+    fn give_back(&mut self) {
+        let Self { records, outcomes, forgotten, by_id, firsts, .. } = self;
+        let is_remembered = |at: usize| records.get(at).is_some_and(Record::is_remembered);
+        outcomes.give_back(|position| is_remembered(index(position)));
+        let before = records.positions();
+        let first = before.clone().find(|at| is_remembered(*at)).unwrap_or(before.end);
+        records.forget_before(first);
+        *forgotten -= records.positions().start - before.start;
+        by_id.shrink(|at| id_at(records, at));
+        firsts.shrink(|at| fingerprint_at(records, at));
     }
 
     /// Adds bytes that are no record, behind all that was added before.
     pub(in crate::archive::disk) fn note_damage(&mut self, segment: SegmentName, offset: u64) {
-        self.damages.push(Damage { segment, offset, position: self.records.len() });
+        self.damages.push(Damage { segment, offset, position: self.records.positions().end });
     }
 
     /// The damages before the delivery at this position, and behind the one before it.

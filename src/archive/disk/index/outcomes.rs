@@ -12,6 +12,8 @@ pub(super) enum Brief {
     ProcessedAs(u16, u32),
     /// Kept under its position.
     Detailed,
+    /// The delivery is not remembered any more.
+    Forgotten,
 }
 
 /// Outcomes that do not fit into a record, and the inferences that were processed.
@@ -48,7 +50,7 @@ impl Outcomes {
         {
             return number;
         }
-        let number = u32::try_from(self.inferences.len()).unwrap_or(u32::MAX);
+        let number = u32::try_from(self.inferences.positions().end).unwrap_or(u32::MAX);
         self.inferences.push((inference, position));
         let inferences = &self.inferences;
         let digest = |number| at(inferences, number).map(|(digest, _)| *digest);
@@ -64,11 +66,47 @@ impl Outcomes {
     pub(super) fn of(&self, position: u32, brief: Brief) -> Option<Cow<'_, Outcome>> {
         let owned = |status, inference| Cow::Owned(Outcome::Processed { status, inference });
         match brief {
-            Brief::None => None,
+            Brief::None | Brief::Forgotten => None,
             Brief::Processed(status) => Some(owned(status, None)),
             Brief::ProcessedAs(status, number) => Some(owned(status, self.inference(number))),
             Brief::Detailed => self.details.get(&position).map(Cow::Borrowed),
         }
+    }
+
+    /// Forgets what became of the delivery at `position`.
+    pub(super) fn forget(&mut self, position: u32, brief: Brief) {
+        match brief {
+            Brief::Detailed => drop(self.details.remove(&position)),
+            Brief::ProcessedAs(_, number) => self.forget_inference(number),
+            Brief::None | Brief::Processed(_) | Brief::Forgotten => {}
+        }
+    }
+
+    fn forget_inference(&mut self, number: u32) {
+        if let Some(inference) = self.inference(number) {
+            self.exact.forget(&inference, number);
+            self.latest.forget(&inference.key(), number);
+        }
+    }
+
+    /// Gives back the room of the inferences before the first whose delivery is remembered.
+    pub(super) fn give_back(&mut self, is_remembered: impl Fn(u32) -> bool) {
+        let mut positions = self.inferences.positions();
+        let end = positions.end;
+        let remembered = |number: &usize| {
+            self.inferences.get(*number).is_some_and(|(_, position)| is_remembered(*position))
+        };
+        let first = positions.find(remembered).unwrap_or(end);
+        for number in
+            (self.inferences.positions().start..first).filter_map(|one| one.try_into().ok())
+        {
+            // One whose delivery was processed as another later.
+            self.forget_inference(number);
+        }
+        self.inferences.forget_before(first);
+        let digest = |number| at(&self.inferences, number).map(|(digest, _)| *digest);
+        self.exact.shrink(digest);
+        self.latest.shrink(|number| digest(number).map(|one| one.key()));
     }
 
     /// The position of the delivery that was processed as this inference, or else of the last one of its key.

@@ -74,6 +74,17 @@ impl Index {
         kept.place.iter().map(|place| place.segment).chain(copies).collect()
     }
 
+    /// How many deliveries are remembered of which nothing is left but their lines in the ledger.
+    pub(in crate::archive::disk) fn removed_count(&self) -> usize {
+        self.all().filter(|kept| kept.place.is_none()).count()
+    }
+
+    /// The segments in which deliveries lie, also twice.
+    pub(in crate::archive::disk) fn occupied(&self) -> HashSet<SegmentName> {
+        let places = self.all().filter_map(|kept| kept.place.map(|place| place.segment));
+        places.chain(self.copies.values().flatten().copied()).collect()
+    }
+
     /// How many deliveries are pending.
     pub(in crate::archive::disk) fn pending(&self) -> usize {
         let pending = Query::all().pending();

@@ -43,6 +43,10 @@ impl Record {
         Self { id, fingerprint, received_at, spot, model, outcome: Brief::None }
     }
 
+    pub(super) fn is_remembered(&self) -> bool {
+        self.outcome != Brief::Forgotten
+    }
+
     pub(super) fn received_at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(self.received_at)
     }

@@ -37,6 +37,22 @@ impl Table {
         }
     }
 
+    /// Forgets that `key` has this number.
+    pub(super) fn forget<K: Eq + Hash>(&mut self, key: &K, number: u32) {
+        let is_it = |known: &u32| *known == number;
+        if let Ok(entry) = self.numbers.find_entry(self.hasher.hash_one(Some(key)), is_it) {
+            entry.remove();
+        }
+    }
+
+    /// Gives room back, if most of it is not needed any more.
+    pub(super) fn shrink<K: Hash>(&mut self, key_of: impl Fn(u32) -> Option<K>) {
+        let (hasher, needed) = (&self.hasher, self.numbers.len());
+        if needed < self.numbers.capacity() / 4 {
+            self.numbers.shrink_to(2 * needed, |number| hasher.hash_one(key_of(*number)));
+        }
+    }
+
     /// Makes room for so many more.
     pub(super) fn reserve<K: Hash>(&mut self, more: usize, key_of: impl Fn(u32) -> Option<K>) {
         let hasher = &self.hasher;

@@ -1,0 +1,115 @@
+//! Forgetting: the ledger outlives bodies, but not for ever.
+
+use std::{collections::HashSet, sync::PoisonError, time::SystemTime};
+
+use super::{
+    chores::records,
+    entry::Place,
+    failure::Failure,
+    keeper::{Keeper, State},
+    name::{Form, SegmentName},
+    replace,
+    warc::Meaning,
+};
+use crate::{archive::ArchiveError, delivery::DeliveryId};
+
+/// What is known of a segment in which nothing lies but lines of the ledger and outcomes.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// When the last of its deliveries was received; `None` where it holds none.
+    last: Option<SystemTime>,
+    /// A delivery that is remembered by another segment, and of which this one tells the outcome.
+    needed_for: Option<DeliveryId>,
+}
+
+impl Keeper {
+    /// Drops the oldest segments in which nothing lies but the ledger of deliveries that need not be remembered any more.
+    pub(super) fn forget_old(&self, state: &mut State) -> Result<(), ArchiveError> {
+        let now = SystemTime::now();
+        let occupied = self.read(super::index::Index::occupied);
+        let mut remembered = self.read(super::index::Index::removed_count);
+        for (name, form) in self.sealed()? {
+            if occupied.contains(&name)
+                || state.damaged.contains(&name)
+                || !self.is_due(name, remembered, now, state)
+            {
+                continue;
+            }
+            remembered -= self.forget_segment(name, form, remembered, state)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the segment may be due, as far as can be told without reading it.
+    fn is_due(&self, name: SegmentName, remembered: usize, now: SystemTime, state: &State) -> bool {
+        state.ledgers.get(&name).is_none_or(|ledger| {
+            let needed = |id| self.read(|index| index.get(id).is_some());
+            !ledger.needed_for.is_some_and(needed)
+                && ledger.last.is_none_or(|last| self.terms.forgets(last, remembered, now))
+        })
+    }
+
+    /// Drops a segment if it is due, and says how many deliveries are forgotten with it.
+    fn forget_segment(
+        &self,
+        name: SegmentName,
+        form: Form,
+        remembered: usize,
+        state: &mut State,
+    ) -> Result<usize, Failure> {
+        let path = name.path(&self.dir, form);
+        let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
+        let Some(contents) = records.map(Contents::of) else {
+            state.damaged.insert(name);
+            return Ok(0);
+        };
+        let needed_for = self.read(|index| {
+            contents.others.iter().copied().find(|other| index.get(*other).is_some())
+        });
+        state.ledgers.insert(name, Ledger { last: contents.last, needed_for });
+        if !self.is_due(name, remembered, SystemTime::now(), state) {
+            return Ok(0);
+        }
+        let (medium, dir) = (&*self.medium, &*self.dir);
+        replace::remove(medium, dir, &name.index_path(dir))?;
+        replace::remove(medium, dir, &path)?;
+        state.indexed.remove(&name);
+        state.ledgers.remove(&name);
+        let forgotten = contents.removed.len();
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.forget(contents.removed);
+        drop(index);
+        tracing::info!(path = %dir.display(), segment = %name, forgotten, "forgot removed deliveries");
+        Ok(forgotten)
+    }
+}
+
+/// Of what a segment without bodies tells.
+#[derive(Default)]
+struct Contents {
+    removed: HashSet<DeliveryId>,
+    last: Option<SystemTime>,
+    /// The other deliveries of which it tells something.
+    others: HashSet<DeliveryId>,
+}
+
+impl Contents {
+    fn of(records: Vec<(Place, Meaning)>) -> Self {
+        let mut contents = Self::default();
+        for (_, meaning) in records {
+            match meaning {
+                Meaning::Removed(tombstone) => {
+                    contents.removed.insert(tombstone.facts.id);
+                    contents.last = contents.last.max(Some(tombstone.facts.received_at));
+                }
+                Meaning::Outcome { of, .. } => drop(contents.others.insert(of)),
+                Meaning::Delivery(facts) => drop(contents.others.insert(facts.id)),
+                Meaning::Nothing => {}
+            }
+        }
+        let Self { removed, others, .. } = &mut contents;
+        others.retain(|other| !removed.contains(other));
+        contents
+    }
+}

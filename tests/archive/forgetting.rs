@@ -1,0 +1,159 @@
+//! Forgetting: what was removed is remembered for as long as was chosen, and what is there always.
+
+use std::{path::Path, time::Duration};
+
+use super::{delivery, segments};
+use tower_inbox::{
+    archive::{Archive, DiskArchive, DiskArchiveBuilder, Query},
+    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, Receipt},
+};
+
+/// Small segments, and nothing happens by itself.
+fn builder(path: &Path) -> DiskArchiveBuilder {
+    DiskArchive::builder(path).segment_size(3000).upkeep_every(None).remember_for(None)
+}
+
+fn inference(of: &Delivery) -> InferenceDigest {
+    InferenceDigest::of(of.model(), &of.id().to_string(), of.digest())
+}
+
+/// Twenty, all processed.
+async fn filled(archive: &DiskArchive) -> Vec<Delivery> {
+    let mut kept = Vec::new();
+    for number in 0..20 {
+        let body = format!("the body of number {number}, {}", DeliveryId::new());
+        let one = delivery("/m", body.as_bytes());
+        let _ = archive.append(one.clone()).await.unwrap();
+        let outcome = Outcome::Processed { status: 200, inference: Some(inference(&one)) };
+        archive.settle(one.id(), outcome).await.unwrap();
+        kept.push(one);
+    }
+    kept
+}
+
+async fn is_remembered(archive: &DiskArchive, one: &Delivery) -> bool {
+    let known = archive.outcome(one.id()).await.unwrap().is_some();
+    let processed = archive.processed_as(inference(one)).await.unwrap();
+    assert_eq!(processed.map(|(id, _)| id), Some(one.id()).filter(|_| known));
+    known
+}
+
+async fn remembered(archive: &DiskArchive, all: &[Delivery]) -> Vec<bool> {
+    let mut remembered = Vec::new();
+    for one in all {
+        remembered.push(is_remembered(archive, one).await);
+    }
+    remembered
+}
+
+#[tokio::test]
+async fn what_was_removed_is_forgotten_once_it_is_old_and_its_segments_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = filled(&archive).await;
+    archive.remove(Query::all()).await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    assert_eq!(remembered(&archive, &all).await, [true; 20], "no age was chosen");
+    drop(archive);
+
+    let young = builder(dir.path()).remember_for(Duration::from_hours(1)).open().await.unwrap();
+    young.upkeep_now().await.unwrap();
+    assert_eq!(remembered(&young, &all).await, [true; 20]);
+    assert_eq!(
+        young.append(delivery("/m", all[3].body())).await.unwrap(),
+        Receipt::repeat(all[3].id())
+    );
+    drop(young);
+
+    let old = builder(dir.path()).remember_for(Duration::ZERO).open().await.unwrap();
+    assert_eq!(remembered(&old, &all).await, [true; 20], "nothing is forgotten by opening");
+    old.upkeep_now().await.unwrap();
+    assert_eq!(remembered(&old, &all).await, [false; 20]);
+    assert!(segments(dir.path()).len() <= 1, "{:?}", segments(dir.path()));
+    let again = delivery("/m", all[3].body());
+    assert_eq!(old.append(again.clone()).await.unwrap(), Receipt::fresh(again.id()));
+    drop(old);
+
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert_eq!(remembered(&archive, &all).await, [false; 20]);
+    assert_eq!(archive.get(again.id()).await.unwrap().unwrap().delivery, again);
+}
+
+#[tokio::test]
+async fn of_too_many_the_oldest_are_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).remember(8).open().await.unwrap();
+    let all = filled(&archive).await;
+    archive.remove(Query::all()).await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    let found = remembered(&archive, &all).await;
+    let forgotten = found.iter().filter(|known| !**known).count();
+    assert!(found[forgotten..].iter().all(|known| *known), "{found:?}");
+    // By whole segments: of the last that went, one more was one too many.
+    assert!((12..=16).contains(&forgotten), "{found:?}");
+    assert_eq!(
+        archive.append(delivery("/m", all[19].body())).await.unwrap(),
+        Receipt::repeat(all[19].id())
+    );
+    drop(archive);
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert_eq!(remembered(&archive, &all).await, found);
+}
+
+#[tokio::test]
+async fn what_is_there_is_remembered_with_what_lies_elsewhere_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).remember_for(Duration::ZERO).open().await.unwrap();
+    let first = delivery("/m", b"the first, which stays");
+    let _ = archive.append(first.clone()).await.unwrap();
+    let all = filled(&archive).await;
+    let outcome = Outcome::dead("told in the middle of the others");
+    archive.settle(first.id(), outcome.clone()).await.unwrap();
+    filled(&archive).await;
+    for one in &all {
+        archive.remove(Query::all().id(one.id())).await.unwrap();
+    }
+    archive.upkeep_now().await.unwrap();
+    let found = remembered(&archive, &all).await;
+    assert!(found.contains(&false));
+    drop(archive);
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert_eq!(archive.outcome(first.id()).await.unwrap(), Some(outcome));
+    assert_eq!(archive.get(first.id()).await.unwrap().unwrap().delivery, first);
+    assert_eq!(remembered(&archive, &all).await, found);
+}
+
+#[tokio::test]
+async fn what_is_not_settled_is_not_removed_by_age_and_so_never_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = || builder(dir.path()).keep_for(Duration::ZERO).remember_for(Duration::ZERO);
+    let archive = builder().segment_age(Duration::ZERO).open().await.unwrap();
+    let all = filled(&archive).await;
+    let pending = delivery("/m", b"this one waits");
+    let _ = archive.append(pending.clone()).await.unwrap();
+    for _ in 0..3 {
+        archive.upkeep_now().await.unwrap();
+    }
+    assert_eq!(remembered(&archive, &all).await, [false; 20]);
+    assert_eq!(archive.get(pending.id()).await.unwrap().unwrap().delivery, pending);
+    drop(archive);
+    let archive = builder().open().await.unwrap();
+    assert_eq!(archive.get(pending.id()).await.unwrap().unwrap().delivery, pending);
+}
+
+#[tokio::test]
+async fn the_ledger_does_not_grow_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = builder(dir.path()).keep_for(Duration::ZERO).remember(50);
+    let archive = builder.segment_age(Duration::ZERO).open().await.unwrap();
+    let (mut most, mut last) = (0, Vec::new());
+    for _ in 0..20 {
+        last = filled(&archive).await;
+        archive.upkeep_now().await.unwrap();
+        archive.upkeep_now().await.unwrap();
+        most = most.max(archive.stats().await.unwrap().removed);
+    }
+    assert!((20..=50).contains(&most), "{most}");
+    assert_eq!(remembered(&archive, &last).await, [true; 20]);
+    assert!(segments(dir.path()).len() < 40, "{}", segments(dir.path()).len());
+}
