@@ -76,10 +76,11 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Removes heads and bodies of all deliveries that `query` selects, settled or not, and says of how many. On return
     /// they are gone for good, also after a crash.
     ///
-    /// What stays of each is its line in the ledger: id, model, digest, time of receipt and latest outcome. So its bytes
-    /// are still known as a repeat, if it was settled, and its outcome can be asked for and settled; the bytes of one
-    /// that was not are archived anew when they come again; [`get`](Archive::get) and
-    /// [`scan`](Archive::scan) do not find it any more. What is appended while the work goes on may stay.
+    /// What stays of each is its line in the ledger: id, model, digest, time of receipt and latest outcome, for as long as
+    /// the archive says that it remembers. So its bytes are still known as a repeat, if it was settled, and its outcome can
+    /// be asked for and settled; the bytes of one that was not are archived anew when they come again;
+    /// [`get`](Archive::get) and [`scan`](Archive::scan) do not find it any more. What is appended while the work goes on
+    /// may stay.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use crate::delivery::{Delivery, DeliveryId, Fingerprint, InferenceDigest, Outcom
 
 /// Keeps deliveries in memory: **nothing survives the process**. For tests and for measuring what a disk costs.
 ///
-/// Bounded by nothing but the memory of the machine.
+/// Bounded by nothing but the memory of the machine: it remembers all that it was ever given.
 ///
 /// ```
 /// use tower_inbox::archive::{Archive, MemoryArchive};

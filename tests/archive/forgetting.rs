@@ -106,10 +106,10 @@ async fn what_is_there_is_remembered_with_what_lies_elsewhere_of_it() {
     let archive = builder(dir.path()).remember_for(Duration::ZERO).open().await.unwrap();
     let first = delivery("/m", b"the first, which stays");
     let _ = archive.append(first.clone()).await.unwrap();
-    let all = filled(&archive).await;
+    let mut all = filled(&archive).await;
     let outcome = Outcome::dead("told in the middle of the others");
     archive.settle(first.id(), outcome.clone()).await.unwrap();
-    filled(&archive).await;
+    all.extend(filled(&archive).await);
     for one in &all {
         archive.remove(Query::all().id(one.id())).await.unwrap();
     }

@@ -36,8 +36,8 @@ use crate::{
 /// It looks after itself on a thread of its own: segments are sealed, get index files, are compressed, and what is too
 /// old is removed; see [`DiskArchiveBuilder`].
 ///
-/// Memory: some 90 bytes for each delivery that was ever in the directory, some 50 more for each that was processed, and
-/// what waits to be written.
+/// Memory: some 90 bytes for each delivery that is in the directory or is remembered, some 50 more for each that was
+/// processed, and what waits to be written.
 ///
 /// ```
 /// use tower_inbox::archive::{Archive, DiskArchive, Query};

@@ -68,3 +68,20 @@ fn a_crash_while_segments_are_indexed_and_compressed_loses_nothing_and_brings_no
         assert!(verifier.tally.disks > 100, "{:?}", verifier.tally);
     }
 }
+
+#[test]
+fn a_crash_while_something_is_forgotten_loses_nothing_else_and_brings_nothing_back() {
+    for (block, segment_size) in [(4096, 1500), (1024, 1500)] {
+        let mut verifier = Verifier::new(segment_size);
+        verifier.forgets = true;
+        let disk = ModelDisk::new(block);
+        let driver = a_history(&verifier, &disk, true);
+        let archive = verifier.open(&disk).unwrap();
+        let removed = verifier.runtime.block_on(archive.stats()).unwrap().removed;
+        assert!(removed < 2, "nothing was forgotten");
+        drop(archive);
+        verifier.crash_everywhere(&driver, &Promises::default(), 1);
+        println!("blocks of {block}, segments of {segment_size}: {:?}", verifier.tally);
+        assert!(verifier.tally.disks > 100, "{:?}", verifier.tally);
+    }
+}
