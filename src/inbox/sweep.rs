@@ -29,18 +29,19 @@ pub(super) async fn sweep(custody: &Custody) {
     loop {
         backlog.measure_the_rest(custody).await.unwrap_or_else(|error| report(&error));
         tokio::time::sleep(EVERY).await;
-        let Some(before) = SystemTime::now().checked_sub(YOUNG) else { continue };
-        let found = take_up(custody, &mut backlog, |line| is_left(line, before)).await;
+        let now = SystemTime::now();
+        let found = take_up(custody, &mut backlog, |line| is_left(line, now)).await;
         if found > 0 {
             tracing::info!(deliveries = found, "taken up what was not settled");
         }
     }
 }
 
-/// Whether nobody is at it: it was received before this time, or was given back.
-fn is_left(line: &Line, before: SystemTime) -> bool {
-    line.received_at < before
-        || matches!(line.outcome, Some(Outcome::Pending { running: false, .. }))
+/// Whether nobody may be at it: it was not received just now, or was given back. What comes from the future was received
+/// before the clock was set back, and nobody knows how long before.
+fn is_left(line: &Line, now: SystemTime) -> bool {
+    let is_young = now.duration_since(line.received_at).is_ok_and(|age| age <= YOUNG);
+    !is_young || matches!(line.outcome, Some(Outcome::Pending { running: false, .. }))
 }
 
 /// Of those that are not settled takes up what is wanted. How many of them nobody knew of.
@@ -94,4 +95,26 @@ fn crashes(outcome: &Outcome) -> u32 {
 fn report(error: &ArchiveError) {
     let error = error as &dyn std::error::Error;
     tracing::error!(error, "cannot look after the archive");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_received_just_now_is_somebodys() {
+        let now = SystemTime::UNIX_EPOCH + 1000 * YOUNG;
+        let model: crate::delivery::ModelName = "/m".parse().unwrap();
+        let given_back = || Some(Outcome::Pending { attempts: 1, crashes: 0, running: false });
+        for (received_at, outcome, left) in [
+            (now, None, false),
+            (now - YOUNG, None, false),
+            (now - 2 * YOUNG, None, true),
+            (now + YOUNG, None, true),
+            (now, given_back(), true),
+        ] {
+            let line = Line::new(crate::DeliveryId::new(), model.clone(), received_at, outcome);
+            assert_eq!(is_left(&line, now), left, "{line:?}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! Random histories of an inbox against a simple model of what it promises: deliveries, repeats, other versions, failing,
-//! panicking and hanging handlers, clients that hang up, pauses, purges, stops, crashes and restarts.
+//! panicking and hanging handlers, clients that hang up, pauses, purges, a clock that is set, stops, crashes and restarts.
 //!
 //! What must hold: what was acknowledged is settled or pending at any time, and settled in the end; an inference is
 //! handled until its handler takes it, never again after that was durable, and never twice at the same time.
@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -48,6 +48,10 @@ enum Step {
     },
     Pause,
     Resume,
+    /// The clock of the machine is set, forwards or back.
+    Clock {
+        hours: i16,
+    },
     /// What is settled loses its body.
     Purge,
     Stop,
@@ -63,6 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Pause),
         1 => Just(Step::Resume),
         1 => Just(Step::Purge),
+        2 => (-1000..1000_i16).prop_map(|hours| Step::Clock { hours }),
         1 => Just(Step::Stop),
         2 => Just(Step::Crash),
     ]
@@ -84,6 +89,9 @@ struct World {
     /// How often the process has crashed while the handler was at work with a body.
     crashed: HashMap<Bytes, u32>,
     bodies: HashMap<DeliveryId, Bytes>,
+    /// By how many hours the clock was set since the beginning, and since each was received.
+    clock: i64,
+    set_at: HashMap<DeliveryId, i64>,
     /// What handlers saw that must not be: a panic of theirs would be caught.
     broken: Vec<String>,
 }
@@ -130,6 +138,14 @@ impl Mortal {
         self.archive.settle(id, outcome).await
     }
 
+    /// As the clock of now tells it: what matters is how long ago something was.
+    fn received_at(&self, id: DeliveryId, at: SystemTime) -> SystemTime {
+        let world = self.shared.world();
+        let ahead = world.clock - world.set_at.get(&id).copied().unwrap_or_default();
+        let by = Duration::from_hours(ahead.unsigned_abs());
+        if ahead > 0 { at - by } else { at + by }
+    }
+
     /// A disk takes its time: between asking and being answered others come to their turn.
     fn unless_dead<T: Send + 'static>(&self, work: impl FnOnce() -> Work<T>) -> Work<T> {
         if !self.alive.load(Ordering::SeqCst) {
@@ -147,7 +163,11 @@ impl Archive for Mortal {
     fn append(&self, delivery: Delivery) -> Work<Receipt> {
         self.unless_dead(|| {
             let (id, body) = (delivery.id(), delivery.body().clone());
-            self.shared.world().bodies.insert(id, body);
+            let mut world = self.shared.world();
+            world.bodies.insert(id, body);
+            let clock = world.clock;
+            world.set_at.insert(id, clock);
+            drop(world);
             self.archive.append(delivery)
         })
     }
@@ -167,7 +187,18 @@ impl Archive for Mortal {
     }
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
-        self.unless_dead(|| self.archive.get(id))
+        let this = self.clone();
+        self.unless_dead(|| {
+            let work = self.archive.get(id);
+            Box::pin(async move {
+                Ok(work.await?.map(|Archived { delivery, outcome, .. }| {
+                    let (model, head) = (delivery.model().clone(), delivery.head().clone());
+                    let at = this.received_at(id, delivery.received_at());
+                    let (body, proof) = (delivery.body().clone(), delivery.proof().clone());
+                    Archived::new(Delivery::new(id, model, head, body, at, proof), outcome)
+                }))
+            })
+        })
     }
 
     fn scan(&self, query: Query) -> Entries {
@@ -175,7 +206,19 @@ impl Archive for Mortal {
     }
 
     fn ledger(&self, query: Query) -> Entries<Line> {
-        self.archive.ledger(query)
+        let (this, mut lines) = (self.clone(), self.archive.ledger(query));
+        let (sender, found) = tokio::sync::mpsc::channel(16);
+        tokio::spawn(async move {
+            while let Some(line) = lines.next().await {
+                let line = line.map(|Line { id, model, received_at, outcome, .. }| {
+                    Line::new(id, model, this.received_at(id, received_at), outcome)
+                });
+                if sender.send(line).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Entries::from_channel(found)
     }
 
     fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
@@ -266,9 +309,13 @@ impl Life {
         let alive = Arc::new(AtomicBool::new(true));
         let mortal =
             Mortal { archive: archive.clone(), alive: alive.clone(), shared: shared.clone() };
-        let workers = Workers::new(2)
-            .deadline(Duration::from_secs(20))
-            .retries(Retries::default().attempts(1000).longest_wait(Duration::from_secs(8)));
+        let workers = Workers::new(2).deadline(Duration::from_secs(20)).retries(
+            Retries::default()
+                .attempts(1000)
+                .longest_wait(Duration::from_secs(8))
+                // The clock may be set by years.
+                .longest_age(Duration::from_hours(1_000_000)),
+        );
         let builder = Inbox::builder(mortal).model(CAPTIONS, captions());
         let builder = match mode {
             Mode::Inline => builder.workers(workers),
@@ -311,6 +358,7 @@ impl Life {
                     tokio::time::sleep(Duration::from_secs(seconds.into())).await;
                 }
                 Step::Pause => self.inbox.pause(&model),
+                Step::Clock { hours } => self.shared.world().clock += i64::from(hours),
                 Step::Resume => self.inbox.resume(&model),
                 Step::Purge => {
                     let settled = Query::all().settled();
