@@ -4,7 +4,7 @@ use axum::{Router, body::Body, http::StatusCode, routing::post};
 use tower_inbox::{Archive, Inbox, Inference, MemoryArchive, Workers, provider::mindee};
 
 use crate::support::http::{
-    bare::{bare, on_extraction, open},
+    bare::{bare, ceiling, on_extraction, open},
     extraction::{Invoice, Payload},
     rounds::{Bench, PATH, Server, scheme},
 };
@@ -13,8 +13,9 @@ pub(crate) const BENCH: Bench =
     Bench { servers: &SERVERS, server: |name, dir, delay| Box::pin(server(name, dir, delay)) };
 
 /// The servers that are compared, and what each does with a delivery.
-const SERVERS: [(&str, &str); 7] = [
+const SERVERS: [(&str, &str); 8] = [
     ("bare", "reads, checks the signature, decodes; keeps nothing"),
+    ("ceiling", "reads, answers; nothing else"),
     ("idle-disk", "archives on disk, answers; nobody handles"),
     ("idle-memory", "the same in memory"),
     ("busy-disk", "archives on disk, answers; workers decode and handle"),
@@ -25,7 +26,8 @@ const SERVERS: [(&str, &str); 7] = [
 
 async fn server(name: &str, dir: &Path, delay: Duration) -> Server {
     let Some((conduct, archive)) = name.split_once('-') else {
-        return Server { app: bare(None), end: None, inbox: None };
+        let app = if name == "ceiling" { ceiling() } else { bare(None) };
+        return Server { app, end: None, inbox: None };
     };
     if archive == "disk" {
         let disk = open(dir, delay).await;

@@ -16,7 +16,7 @@ use tower_inbox::{
 use crate::support::{
     file_each::FileEach,
     http::{
-        bare::{bare, on_extraction, open},
+        bare::{bare, ceiling, on_extraction, open},
         extraction::{Invoice, Payload},
         rounds::{Bench, PATH, Server, scheme},
     },
@@ -24,8 +24,9 @@ use crate::support::{
 };
 
 /// The servers that are compared, and what each does with a delivery.
-const SERVERS: [(&str, &str); 6] = [
+const SERVERS: [(&str, &str); 7] = [
     ("bare", "reads, checks the signature, decodes; keeps nothing"),
+    ("ceiling", "reads, answers; nothing else"),
     ("file-each", "the same, and a file for each delivery"),
     ("inbox-disk", "the inbox on the disk archive"),
     ("inbox-memory", "the inbox on the archive in memory"),
@@ -43,6 +44,7 @@ async fn server(name: &str, dir: &Path, delay: Duration) -> Server {
     };
     let app = match (name, disk.clone()) {
         ("bare", _) => bare(None),
+        ("ceiling", _) => ceiling(),
         ("file-each", _) => {
             let slow = Arc::new(SlowSync::new(delay, false));
             bare(Some(FileEach { dir: dir.to_owned(), slow }))

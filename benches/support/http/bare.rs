@@ -32,6 +32,12 @@ pub(crate) async fn open(dir: &Path, delay: Duration) -> DiskArchive {
     opened.unwrap()
 }
 
+/// As much as the client and HTTP allow on this machine.
+pub(crate) fn ceiling() -> Router {
+    let handler = async |_: axum::body::Bytes| StatusCode::ACCEPTED;
+    Router::new().route(PATH, post(handler)).layer(DefaultBodyLimit::disable())
+}
+
 /// What one writes by hand.
 pub(crate) fn bare(files: Option<FileEach>) -> Router {
     let count = Arc::new(AtomicUsize::new(0));
