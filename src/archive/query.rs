@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::{num::NonZeroU64, time::SystemTime};
 
 use super::Archived;
 use crate::delivery::{DeliveryId, ModelName, Outcome, OutcomeKind};
@@ -20,6 +20,7 @@ pub struct Query {
     pub(super) since: Option<SystemTime>,
     pub(super) before: Option<SystemTime>,
     pub(super) outcome: Wanted,
+    pub(super) one_in: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,6 +90,20 @@ impl Query {
         self
     }
 
+    /// Only a sample: about one in so many, the same ones each time. With 0 and 1 all of them.
+    ///
+    /// ```
+    /// use tower_inbox::archive::Query;
+    ///
+    /// let some_of_the_invoices = Query::all().model("/hooks/invoices".parse()?).one_in(100);
+    /// # let _ = some_of_the_invoices;
+    /// # Ok::<(), tower_inbox::delivery::ModelNameError>(())
+    /// ```
+    pub fn one_in(mut self, number: u64) -> Self {
+        self.one_in = NonZeroU64::new(number);
+        self
+    }
+
     /// Whether `archived` is one of the selected.
     pub fn selects(&self, archived: &Archived) -> bool {
         let Archived { delivery, outcome } = archived;
@@ -119,5 +134,32 @@ impl Query {
             && self.model.as_ref().is_none_or(|wanted| wanted == model)
             && self.since.is_none_or(|since| since <= received_at)
             && self.before.is_none_or(|before| received_at < before)
+            && self.one_in.is_none_or(|number| lot(id) % number == 0)
+    }
+}
+
+/// What chance has given a delivery: the last bits of its id are random (RFC 9562, section 5.7).
+fn lot(id: DeliveryId) -> u64 {
+    id.as_bytes().last_chunk().map_or(0, |random| u64::from_be_bytes(*random) & (u64::MAX >> 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_about_as_large_as_was_asked_and_the_same_each_time() {
+        let model = "/m".parse().unwrap();
+        let ids: Vec<_> = (0..4000).map(|_| DeliveryId::new()).collect();
+        let sample = |number| -> Vec<_> {
+            let query = Query::all().one_in(number);
+            let taken =
+                |id: &&DeliveryId| query.selects_facts(**id, &model, SystemTime::UNIX_EPOCH);
+            ids.iter().filter(taken).collect()
+        };
+        assert_eq!((sample(0).len(), sample(1).len()), (4000, 4000));
+        // Of 4000 by a tenth, 400 with a deviation of 19.
+        assert!((250..550).contains(&sample(10).len()), "{}", sample(10).len());
+        assert_eq!(sample(10), sample(10));
     }
 }

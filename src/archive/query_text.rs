@@ -12,7 +12,7 @@ const END: &str = "end";
 
 /// A line for each choice.
 pub(super) fn print(query: &Query) -> String {
-    let Query { id, model, since, before, outcome } = query;
+    let Query { id, model, since, before, outcome, one_in } = query;
     let mut text = String::new();
     let outcome = match outcome {
         Wanted::Any => None,
@@ -27,6 +27,7 @@ pub(super) fn print(query: &Query) -> String {
         ("since", since.map(nanos)),
         ("before", before.map(nanos)),
         ("outcome", outcome.map(str::to_owned)),
+        ("one-in", one_in.map(|number| number.to_string())),
     ];
     for (name, value) in lines {
         if let Some(value) = value {
@@ -50,6 +51,7 @@ pub(super) fn parse(text: &str) -> Option<Query> {
             ("outcome", "pending") => query.pending(),
             ("outcome", "unsettled") => query.unsettled(),
             ("outcome", "settled") => query.settled(),
+            ("one-in", number) => query.one_in(number.parse().ok()?),
             ("outcome", kind) => query.outcome(kind.parse().ok()?),
             _ => return None,
         })
@@ -77,7 +79,7 @@ mod tests {
     fn a_query_reads_back() {
         let time = SystemTime::UNIX_EPOCH + Duration::new(7, 8);
         let whole = Query::all().id(DeliveryId::new()).model("/m".parse().unwrap());
-        let whole = whole.since(time).before(time).settled();
+        let whole = whole.since(time).before(time).settled().one_in(7);
         for query in [
             Query::all(),
             Query::all().pending(),

@@ -28,7 +28,7 @@ struct Mistake {
 impl Inbox {
     /// Loads every archived delivery that `query` selects into the type that its model has now, without a handler: a
     /// gate before a deploy, with a copy of the archive of production. Deliveries of models that the inbox does not have
-    /// are left out. Changes nothing.
+    /// are left out. Changes nothing. Of a large archive a sample may do: [`Query::one_in`].
     ///
     /// ```
     /// use tower_inbox::{Inbox, MemoryArchive, archive::Query};

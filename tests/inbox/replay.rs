@@ -187,6 +187,7 @@ async fn new_types_are_checked_against_what_is_archived_without_a_handler() {
     let report = inbox.check_types(Query::all()).await.unwrap();
     report.assert_all_load();
     assert_eq!(report.checked(), 3);
+    assert!(inbox.check_types(Query::all().one_in(u64::MAX)).await.unwrap().checked() < 3);
 
     let model = ModelDraft::<Misread>::new().unsigned();
     let changed = Inbox::builder(archive.clone()).model(CAPTIONS, model).build().unwrap();
