@@ -57,6 +57,7 @@ pub(crate) enum Any {
     List {
         items: Vec<Any>,
         confidence: Option<String>,
+        locations: Option<Vec<Location>>,
     },
     Object {
         fields: HashMap<String, Any>,
@@ -124,11 +125,17 @@ struct Field<T> {
 #[derive(Deserialize)]
 struct Object<F> {
     fields: F,
+    confidence: Option<String>,
+    #[serde(default)]
+    locations: Vec<Location>,
 }
 
 #[derive(Deserialize)]
 struct List<T> {
     items: Vec<T>,
+    confidence: Option<String>,
+    #[serde(default)]
+    locations: Vec<Location>,
 }
 
 /// What `financial_document_complete.json` has.

@@ -56,7 +56,8 @@ pub struct Completion {
     pub request_id: String,
     /// How it ended.
     pub inference_status: InferenceStatus,
-    /// What the model made, as it came. Empty where it failed.
+    /// What the model made, as it came. Empty where it failed. A member that DeepInfra adds cannot be told from one of the
+    /// model: it is here, too, and is not reported as unknown.
     #[serde(flatten)]
     pub results: Map<String, Value>,
 }

@@ -20,9 +20,11 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, decode_json};
+use super::{
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
+};
 use crate::delivery::Delivery;
 
 /// Gladia.
@@ -51,9 +53,12 @@ pub struct Event<P = Value> {
     /// What the caller gave along, echoed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_metadata: Option<Value>,
-    /// The id of a callback, and members that are not known here, as they came.
+    /// The id of a callback, as it came.
+    #[serde(rename = "id", skip_serializing_if = "Option::is_none")]
+    beside: Option<Value>,
+    /// Members that are not known here, as they came.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: OtherMembers,
     #[serde(skip)]
     id: Option<String>,
 }
@@ -69,10 +74,10 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Event<P> {
     type Provider = Gladia;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        let Wire { event, payload, error, custom_metadata, other } = decode_json(body)?;
+        let Wire { event, payload, error, custom_metadata, id: beside, other } = decode_json(body)?;
         // In a pass of its own, since `P` need not know its id.
         let id = decode_json(body).ok().and_then(Peek::id);
-        Ok(Self { event, payload, error, custom_metadata, other, id })
+        Ok(Self { event, payload, error, custom_metadata, beside, other, id })
     }
 
     /// The id, with the event as the version.
@@ -95,8 +100,9 @@ struct Wire<P> {
     payload: Option<P>,
     error: Option<Value>,
     custom_metadata: Option<Value>,
+    id: Option<Value>,
     #[serde(flatten)]
-    other: Map<String, Value>,
+    other: OtherMembers,
 }
 
 #[derive(Deserialize)]

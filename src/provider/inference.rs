@@ -71,7 +71,7 @@ impl<T: Serialize> Inference<T> {
     /// # }
     /// ```
     pub fn unknown(&self) -> Vec<String> {
-        let raw = serde_json::from_slice(self.raw());
+        let raw = unknown::read(self.raw());
         let known = known::write(&self.0.payload);
         match (raw, known) {
             (Ok(raw), Ok(known)) => unknown::paths(&raw, &known),

@@ -3,9 +3,13 @@ use std::{fmt, ops::Index};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess};
 use serde_json::{Map, Value};
 
-use super::{Text, known};
+use super::{Text, known, read::Shallow};
 
-/// The members of a JSON object that its type does not know: kept, and written again.
+/// How many levels of lists and objects are kept. `serde_json` reads 128 of them, with those around.
+const LEVELS: u8 = 64;
+
+/// The members of a JSON object that its type does not know: kept, and written again. Lists and objects that are nested
+/// in one more than 64 levels deep are left out, and null stands for them.
 ///
 /// ```
 /// use tower_inbox::provider::mindee::File;
@@ -96,7 +100,7 @@ impl Keep for OtherMembers {
         name: &str,
         members: &mut A,
     ) -> Result<(), A::Error> {
-        let value = members.next_value()?;
+        let value = members.next_value_seed(Shallow { levels: LEVELS })?;
         self.0.get_or_insert_default().push((name.into(), value));
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod absent;
 mod given;
 mod name;
+mod shallow;
 
 use std::{fmt, marker::PhantomData};
 
@@ -14,6 +15,7 @@ use serde::{
 use absent::Absent;
 pub(crate) use given::Given;
 pub(crate) use name::Name;
+pub(crate) use shallow::Shallow;
 
 /// Reads the value of a member that may come once only.
 pub(crate) fn once<'de, A, T>(

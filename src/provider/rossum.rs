@@ -90,7 +90,8 @@ pub struct Event {
     /// Never loaded.
     #[serde(default, rename = "secrets", skip_serializing)]
     secrets: IgnoredAny,
-    /// What it happened to, such as `annotation`, and all other members, as they came.
+    /// What it happened to, such as `annotation`, and all other members, as they came. Which ones an event has is not
+    /// known well enough to tell what is new: none is reported as unknown.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }

@@ -1,8 +1,19 @@
 //! What a payload holds that its type does not know.
 
+use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
 
-use super::json_path;
+use super::{json_path, read::Shallow};
+
+/// How deep is looked: as deep as a type can be read.
+const LEVELS: u8 = 120;
+
+/// A body, as deep as is looked.
+pub(super) fn read(body: &[u8]) -> serde_json::Result<Value> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = Shallow { levels: LEVELS }.deserialize(&mut json)?;
+    json.end().map(|()| read)
+}
 
 /// The paths in `raw` of what is not in `known`, or is something else there. What says nothing is not missed: null, and
 /// lists and objects of nothing. Numbers are never another: a type may hold fewer digits.

@@ -1,7 +1,9 @@
 //! The payloads of the market's providers, each read from a fixture of our own after what the provider publishes.
 
 #![allow(
+    clippy::expect_used,
     clippy::float_cmp,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test says what it expects by panicking"
@@ -9,8 +11,10 @@
 
 mod bad_input;
 mod documents;
+mod every;
 #[cfg(feature = "ed25519")]
 mod fal_signature;
+mod mangled;
 mod media;
 mod models;
 mod profiles;

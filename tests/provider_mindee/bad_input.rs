@@ -146,13 +146,12 @@ fn with_unknown(levels: usize) -> String {
 }
 
 #[test]
-fn twenty_levels_are_read_and_a_hundred_of_what_is_unknown() {
+fn twenty_levels_are_read() {
     assert!(decode::<Fields>(nested(20)).is_ok());
-    assert!(decode::<Fields>(with_unknown(100)).is_ok());
 }
 
 #[test]
-fn ten_thousand_levels_are_an_error_on_a_small_stack() {
+fn ten_thousand_levels_are_an_error_on_a_small_stack_and_of_what_is_unknown_none() {
     let decode_all = || {
         for body in [
             nested(10_000),
@@ -163,7 +162,7 @@ fn ten_thousand_levels_are_an_error_on_a_small_stack() {
         ] {
             assert!(decode::<Fields>(body).is_err());
         }
-        assert!(decode::<Fields>(with_unknown(10_000)).is_err());
+        assert!(decode::<Fields>(with_unknown(10_000)).is_ok());
     };
     let thread = thread::Builder::new().stack_size(1 << 20).spawn(decode_all).unwrap();
     thread.join().unwrap();

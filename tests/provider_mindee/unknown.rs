@@ -8,9 +8,15 @@ use serde::{Deserialize, Serialize};
 use tower_inbox::{
     Delivery, DeliveryId, Inference,
     delivery::{Head, Redaction},
-    provider::mindee::{Extraction, Field, Fields, catalogue::Invoice},
+    provider::{
+        Payload,
+        foxyai::ImageGroup,
+        mindee::{Extraction, Field, Fields, catalogue::Invoice},
+    },
     signature::Proof,
 };
+
+use crate::support::own;
 
 const BODY: &str = r#"{"inference": {"id": "i", "model": {"id": "m"}, "file": {"name": "f", "dpi": 300}, "result": {
     "fields": {"total_amount": {"value": 1, "confidence": "Likely"}, "document_type": {"value": "letter"},
@@ -20,16 +26,20 @@ fn unknown<F>() -> Vec<String>
 where
     F: Serialize + serde::de::DeserializeOwned + Send + Sync + 'static,
 {
+    load::<Extraction<F>>(Bytes::from_static(BODY.as_bytes())).unknown()
+}
+
+fn load<T: Payload>(body: Bytes) -> Inference<T> {
     let parts = Request::post("/").body(()).unwrap().into_parts().0;
     let delivery = Delivery::new(
         DeliveryId::new(),
         "m".parse().unwrap(),
         Head::of(&parts, &Redaction::default()),
-        Bytes::from_static(BODY.as_bytes()),
+        body,
         SystemTime::UNIX_EPOCH,
         Proof::new("none", "none", "raw"),
     );
-    Inference::<Extraction<F>>::load(delivery).unwrap().unknown()
+    Inference::load(delivery).unwrap()
 }
 
 #[test]
@@ -55,4 +65,27 @@ fn a_map_knows_every_field_and_a_struct_those_it_has() {
     }
     assert_eq!(unknown::<Fields>().len(), 3);
     assert!(unknown::<Own>().contains(&"$.inference.result.fields.own".to_owned()));
+}
+
+/// Both ways of nesting, as deep as a stack would not bear.
+#[test]
+fn an_unknown_member_that_is_nested_without_end_is_no_mistake() {
+    for (open, close) in [("[", "]"), (r#"{"a": "#, "}")] {
+        let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        let body = BODY
+            .replace("300", &deep)
+            .replace(r#""w""#, &deep)
+            .replace("\"x\"", "\"x\", \"deep\": 7");
+        let extraction = load::<Extraction<Fields>>(body.clone().into());
+        let plain = extraction.fields().unwrap().get("own").unwrap().value().unwrap();
+        assert_eq!(plain.as_str(), Some("x"), "what comes behind it is read");
+        assert!(extraction.unknown().contains(&"$.inference.result.fields.own.deep".to_owned()));
+        let written = serde_json::to_string(&extraction).unwrap();
+        assert!(written.contains(&open.repeat(64).replace(' ', "")), "{written}");
+        assert_eq!(extraction.raw(), &body);
+
+        let group = String::from_utf8(own("foxyai/group_completed.json").to_vec()).unwrap();
+        let group = group.replacen('{', &format!("{{\"deep\": {deep},"), 1);
+        assert!(load::<ImageGroup>(group.into()).other.get("deep").is_some());
+    }
 }

@@ -12,9 +12,8 @@ pub enum BodyChange {
     WithoutLastLineBreak,
     /// With a line feed at the end.
     WithLastLineFeed,
-    /// Unzipped, where it came as gzip: the sender has signed what it zipped then. Up to 32 MiB of it, and with feature
-    /// `disk`, which brings the library. The other way, a proxy that unzips what was signed zipped, leaves nothing that
-    /// could be tried.
+    /// Unzipped, where it came as gzip: the sender has signed what it zipped then. Up to 32 MiB of it. The other way, a
+    /// proxy that unzips what was signed zipped, leaves nothing that could be tried.
     Unzipped,
 }
 
@@ -52,7 +51,6 @@ impl fmt::Display for BodyChange {
     }
 }
 
-#[cfg(feature = "disk")]
 fn unzipped(body: &[u8]) -> Option<Vec<u8>> {
     use std::io::Read;
 
@@ -63,11 +61,6 @@ fn unzipped(body: &[u8]) -> Option<Vec<u8>> {
     let mut gzip = flate2::read::MultiGzDecoder::new(body).take(LONGEST + 1);
     gzip.read_to_end(&mut plain).ok()?;
     (plain.len() as u64 <= LONGEST).then_some(plain)
-}
-
-#[cfg(not(feature = "disk"))]
-fn unzipped(_: &[u8]) -> Option<Vec<u8>> {
-    None
 }
 
 #[cfg(test)]
@@ -84,7 +77,6 @@ mod tests {
         assert_eq!(changed(b""), [None, some(b"\n"), None, None]);
     }
 
-    #[cfg(feature = "disk")]
     #[test]
     fn what_is_zipped_is_unzipped_unless_it_becomes_too_much() {
         use std::io::Write;

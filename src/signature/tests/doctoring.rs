@@ -47,7 +47,6 @@ fn a_form_of_the_body_is_found() {
     assert_eq!(found(b"{}", b"{\r\n}\n"), [Difference::Body(BodyChange::WithoutLineBreaks)]);
 }
 
-#[cfg(feature = "disk")]
 #[test]
 fn a_body_that_was_zipped_after_it_was_signed_is_found_and_the_other_way_is_not() {
     let zip = |bytes: &[u8]| {

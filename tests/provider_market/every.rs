@@ -1,0 +1,94 @@
+//! Every type of every provider over whatever is posted: no panic, and what was loaded can be written and loaded again.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+use tower_inbox::{
+    Inference,
+    delivery::{Delivery, DeliveryId, Head, Redaction},
+    provider::{
+        Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, foxyai,
+        gemini, gladia, huggingface, llamacloud, mindee, mindee_v1, openai, reducto, replicate,
+        rossum, runpod, standard, vlmrun,
+    },
+    signature::Proof,
+};
+
+/// Whether a body can be loaded as one of the types.
+type Load = fn(&Bytes) -> bool;
+
+const TYPES: [Load; 28] = [
+    load::<mindee::Extraction<mindee::Fields>>,
+    load::<mindee::Extraction<mindee::catalogue::Invoice>>,
+    load::<mindee::Classification>,
+    load::<mindee::Crop>,
+    load::<mindee::Split>,
+    load::<mindee::Ocr>,
+    load::<mindee_v1::Response<mindee_v1::Prediction>>,
+    load::<foxyai::ImageGroup>,
+    load::<foxyai::Image>,
+    load::<assemblyai::Notice>,
+    load::<baseten::Completed<Value>>,
+    load::<bfl::Generation>,
+    load::<deepgram::Response<Value>>,
+    load::<deepinfra::Completion>,
+    load::<elevenlabs::Event>,
+    load::<extend::Event<Value>>,
+    load::<fal::Response<Value>>,
+    load::<gemini::Event>,
+    load::<gladia::Event>,
+    load::<huggingface::Event>,
+    load::<llamacloud::Event>,
+    load::<openai::Event>,
+    load::<reducto::Notice>,
+    load::<replicate::Prediction<Value>>,
+    load::<rossum::Event>,
+    load::<runpod::Job<Value>>,
+    load::<standard::Event<Value>>,
+    load::<vlmrun::Prediction<Value>>,
+];
+
+/// As how many types the input can be loaded. What begins as an object is a body for all of them, so that every payload
+/// is an input; else the first byte chooses one type for the rest.
+pub(crate) fn load_as_any(input: &[u8]) -> usize {
+    match input.split_first() {
+        Some((b'{', _)) => {
+            let body = Bytes::copy_from_slice(input);
+            TYPES.iter().filter(|load| load(&body)).count()
+        }
+        Some((&which, body)) => {
+            let body = Bytes::copy_from_slice(body);
+            TYPES.get(usize::from(which) % TYPES.len()).map_or(0, |load| usize::from(load(&body)))
+        }
+        None => 0,
+    }
+}
+
+fn load<T: Payload + Serialize>(body: &Bytes) -> bool {
+    let inference = match Inference::<T>::load(delivery(body)) {
+        Ok(inference) => inference,
+        Err(error) => {
+            assert!(error.to_string().len() < 4096 && error.path().starts_with('$'), "{error}");
+            return false;
+        }
+    };
+    drop(inference.unknown());
+    let written = serde_json::to_vec(&inference).expect("what was loaded can be written").into();
+    let again = Inference::<T>::load(delivery(&written)).expect("what was written can be loaded");
+    assert_eq!(T::key(&again), T::key(&inference), "what was written is the same inference");
+    true
+}
+
+fn delivery(body: &Bytes) -> Delivery {
+    let (head, ()) = http::Request::post("/hooks").body(()).expect("it is a head").into_parts();
+    Delivery::new(
+        DeliveryId::new(),
+        "/hooks".parse().expect("it is a name"),
+        Head::of(&head, &Redaction::default()),
+        body.clone(),
+        SystemTime::UNIX_EPOCH,
+        Proof::new("none", "none", "raw"),
+    )
+}
