@@ -13,7 +13,7 @@ impl<F> Extraction<F> {
     ///
     /// If the inference failed.
     pub fn fields(&self) -> Result<&F, &FailedInference> {
-        self.result().map(|result| &result.fields)
+        self.result().map(|result| &*result.fields)
     }
 }
 
@@ -22,7 +22,7 @@ impl<F> Extraction<F> {
 #[non_exhaustive]
 pub struct ExtractionResult<F> {
     /// The fields of the model's schema.
-    pub fields: F,
+    pub fields: Box<F>,
     /// The text of the pages. Null or absent unless the option is on, and in one fixture even then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_text: Option<RawText>,

@@ -1,7 +1,16 @@
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
 
 use super::{Confidence, Locations};
-use crate::provider::{OtherMembers, members::read_members, read::Given};
+use crate::provider::{
+    OtherMembers,
+    other_members::Keep,
+    read::{Name, once},
+};
 
 /// A field with a single value: text, number, boolean, date (as text), or one of the classes of a classification.
 ///
@@ -48,23 +57,37 @@ impl<T> From<T> for Field<T> {
     }
 }
 
-struct Wire<T> {
-    value: Given<T>,
-    confidence: Option<Confidence>,
-    locations: Locations,
-    other: OtherMembers,
-}
-
-read_members! { Wire<T> { value, confidence, locations } }
-
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let Wire { value, confidence, locations, other } = Wire::deserialize(json)?;
-        let value = match value {
-            Given::Value(value) => Some(value),
-            Given::Null => None,
-            Given::Nothing => return Err(D::Error::missing_field("value")),
-        };
-        Ok(Self { value, confidence, locations, other })
+        json.deserialize_map(Members(PhantomData))
+    }
+}
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = Field<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut json: A) -> Result<Field<T>, A::Error> {
+        let (mut value, mut confidence, mut locations) = (None, None, None);
+        let mut other = OtherMembers::default();
+        while let Some(name) = json.next_key::<Name<'de>>()? {
+            match &*name {
+                "value" => once(&mut value, "value", &mut json)?,
+                "confidence" => once(&mut confidence, "confidence", &mut json)?,
+                "locations" => once(&mut locations, "locations", &mut json)?,
+                unknown => other.keep(unknown, &mut json)?,
+            }
+        }
+        Ok(Field {
+            value: value.ok_or_else(|| A::Error::missing_field("value"))?,
+            confidence: confidence.flatten(),
+            locations: locations.unwrap_or_default(),
+            other,
+        })
     }
 }
