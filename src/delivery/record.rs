@@ -112,6 +112,7 @@ impl std::fmt::Debug for Inner {
             .field("head", &self.head)
             .field("bytes", &self.body.len())
             .field("digest", &self.digest)
+            .field("fingerprint", &self.fingerprint)
             .field("received_at", &self.received_at)
             .field("proof", &self.proof)
             .finish()
