@@ -34,46 +34,25 @@ pub(super) fn tell(medium: &dyn Medium, dir: &Path, pending: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs::{self, File},
-        io::{self, Write},
-        sync::{Arc, Mutex},
+    use std::fs::{self, File};
+
+    use super::{
+        super::{real_disk::RealDisk, tests::logged},
+        *,
     };
-
-    use super::{super::real_disk::RealDisk, *};
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn the_log_tells_from_when_to_when_it_was_not_open() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, log) = (lock_path(dir.path()), Log::default());
-        let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, || {
-            fs::write(&path, "").unwrap();
-            tell(&RealDisk, dir.path(), 7);
-            assert!(log.0.lock().unwrap().is_empty(), "it was made just now");
-            let long_ago = SystemTime::now() - Duration::from_hours(1);
-            File::open(&path).unwrap().set_modified(long_ago).unwrap();
-            tell(&RealDisk, dir.path(), 7);
-            let told = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-            let from = humantime::format_rfc3339_seconds(long_ago).to_string();
-            assert!(told.contains(&from) && told.contains("seconds=3600 pending=7"), "{told}");
-            tell(&RealDisk, dir.path(), 7);
-            assert_eq!(log.0.lock().unwrap().len(), told.len(), "now it is open");
-        });
+        let path = lock_path(dir.path());
+        let told = || logged(|| tell(&RealDisk, dir.path(), 7));
+        fs::write(&path, "").unwrap();
+        assert_eq!(told(), "", "it was made just now");
+        let long_ago = SystemTime::now() - Duration::from_hours(1);
+        File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        let text = told();
+        let from = humantime::format_rfc3339_seconds(long_ago).to_string();
+        assert!(text.contains(&from) && text.contains("seconds=3600 pending=7"), "{text}");
+        assert_eq!(told(), "", "now it is open");
     }
 }

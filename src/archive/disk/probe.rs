@@ -55,7 +55,10 @@ fn fastest_sync(medium: &dyn Medium, dir: &Path) -> io::Result<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::real_disk::RealDisk, *};
+    use super::{
+        super::{real_disk::RealDisk, tests::logged},
+        *,
+    };
 
     #[test]
     fn a_probe_leaves_nothing_behind() {
@@ -72,5 +75,24 @@ mod tests {
         if Path::new("/dev/shm").is_dir() && !mountinfo.is_empty() {
             assert!(type_of(&mountinfo, "/dev/shm/inbox").is_some_and(is_in_memory));
         }
+    }
+
+    #[test]
+    fn a_directory_in_memory_is_named() {
+        // Every Linux has one.
+        if Path::new("/dev/shm").is_dir() {
+            let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+            let text = logged(|| warn_if_not_durable(&RealDisk, dir.path()));
+            assert!(text.contains("WARN") && text.contains("in memory"), "{text}");
+            assert!(text.contains(&dir.path().display().to_string()), "{text}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "testing")]
+    fn a_disk_that_does_not_sync_is_named() {
+        let disk = crate::testing::ModelDisk::new(4096);
+        let text = logged(|| warn_if_not_durable(&disk, Path::new("inbox")));
+        assert!(text.contains("WARN") && text.contains("too fast to be true"), "{text}");
     }
 }

@@ -4,7 +4,9 @@ mod damage;
 mod leftovers;
 
 use std::{
+    io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -35,6 +37,29 @@ pub(in crate::archive::disk) fn delivery(model: &str, body: &[u8]) -> Delivery {
 pub(in crate::archive::disk) fn a_place() -> Place {
     let segment = SegmentName { sequence: 1, salt: Salt::random() };
     Place { segment, offset: 0, length: 1 }
+}
+
+/// What this thread logs while it does this work, from the level of information on.
+pub(in crate::archive::disk) fn logged(work: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }
 
 fn bytes(records: &[Encoded]) -> Vec<u8> {
