@@ -38,7 +38,9 @@ pub(crate) async fn run(options: Options) -> Done {
 async fn missing(archive: &DiskArchive, id: DeliveryId) -> Result<String, ArchiveError> {
     Ok(match archive.outcome(id).await? {
         Some(outcome) => format!("the delivery {id} was removed; its outcome: {outcome}"),
-        None => format!("there is no delivery {id} in {archive}, or it was removed: while pending, or long ago"),
+        None => format!(
+            "there is no delivery {id} in {archive}, or it was removed: while pending, or long ago"
+        ),
     })
 }
 
