@@ -106,6 +106,9 @@ async fn it_exports_a_selection_that_is_an_archive_of_its_own() {
         assert_eq!(found.delivery, *one);
         assert_eq!(found.outcome, archive.outcome(one.id()).await.unwrap());
     }
+    for one in &all[5..] {
+        assert!(copy.get(one.id()).await.unwrap().is_none(), "it was not selected");
+    }
     let file = other.path().join("export");
     let into = ["export", "--into", file.to_str().unwrap()];
     written(dir.path(), &into);
