@@ -100,11 +100,12 @@ fn report(error: &ArchiveError) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::{DeliveryId, ModelName};
 
     #[test]
     fn only_what_was_received_just_now_is_somebodys() {
         let now = SystemTime::UNIX_EPOCH + 1000 * YOUNG;
-        let model: crate::delivery::ModelName = "/m".parse().unwrap();
+        let model: ModelName = "/m".parse().unwrap();
         let given_back = || Some(Outcome::Pending { attempts: 1, crashes: 0, running: false });
         for (received_at, outcome, left) in [
             (now, None, false),
@@ -113,7 +114,7 @@ mod tests {
             (now + YOUNG, None, true),
             (now, given_back(), true),
         ] {
-            let line = Line::new(crate::DeliveryId::new(), model.clone(), received_at, outcome);
+            let line = Line::new(DeliveryId::new(), model.clone(), received_at, outcome);
             assert_eq!(is_left(&line, now), left, "{line:?}");
         }
     }
