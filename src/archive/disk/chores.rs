@@ -72,7 +72,7 @@ impl Keeper {
 
     fn seal_old(&self) -> Done {
         let now = SystemTime::now();
-        let times = self.read(super::index::Index::times);
+        let times = self.survey().times;
         // One that was given up is sealed at the next start.
         let last = self.segments()?.into_iter().next_back();
         let due = last.is_some_and(|(name, form)| {
@@ -83,7 +83,7 @@ impl Keeper {
 
     fn remove_old(&self, state: &mut State) -> Done {
         let now = SystemTime::now();
-        let times = self.read(super::index::Index::times);
+        let times = self.survey().times;
         for (name, form) in self.sealed()? {
             if self.terms.removes(times.get(&name).copied(), now) {
                 self.remove_settled(name, form, state)?;
@@ -111,7 +111,7 @@ impl Keeper {
 
     fn compress_old(&self, state: &mut State) -> Done {
         let now = SystemTime::now();
-        let times = self.read(super::index::Index::times);
+        let times = self.survey().times;
         for (name, form) in self.sealed()? {
             let times = times.get(&name).copied();
             if self.terms.compresses(form, times, now) && !state.damaged.contains(&name) {

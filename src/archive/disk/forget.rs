@@ -6,6 +6,7 @@ use super::{
     chores::records,
     entry::Place,
     failure::Failure,
+    index::{Index, Survey},
     keeper::{Keeper, State},
     name::{Form, SegmentName},
     replace,
@@ -26,10 +27,11 @@ impl Keeper {
     /// Drops the oldest segments in which nothing lies but the ledger of deliveries that need not be remembered any more.
     pub(super) fn forget_old(&self, state: &mut State) -> Result<(), ArchiveError> {
         let now = SystemTime::now();
-        let occupied = self.read(super::index::Index::occupied);
-        let mut remembered = self.read(super::index::Index::removed_count);
+        let Survey { times, removed: mut remembered } = self.survey();
+        let with_copies = self.read(Index::with_copies);
         for (name, form) in self.sealed()? {
-            if occupied.contains(&name)
+            if times.contains_key(&name)
+                || with_copies.contains(&name)
                 || state.damaged.contains(&name)
                 || !self.is_due(name, remembered, now, state)
             {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{
     failure::Failure,
     forget::Ledger,
-    index::Index,
+    index::{Index, Survey},
     index_file,
     listing::Listing,
     medium::Medium,
@@ -25,6 +25,9 @@ use crate::{
     archive::{ArchiveError, Query},
     delivery::DeliveryId,
 };
+
+/// How many deliveries are looked at before others get at the index.
+const AT_A_TIME: usize = 4096;
 
 /// Looks after the segments to which nothing is written any more. Does one thing at a time, and never waits for the
 /// writer but to have a segment sealed.
@@ -130,6 +133,16 @@ impl Keeper {
 
     pub(super) fn read<T>(&self, what: impl FnOnce(&Index) -> T) -> T {
         what(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks at all there is. Others get at the index in between: there may be millions.
+    pub(super) fn survey(&self) -> Survey {
+        let mut survey = Survey::default();
+        let positions = self.read(Index::positions);
+        for from in positions.step_by(AT_A_TIME) {
+            self.read(|index| index.survey(from..from + AT_A_TIME, &mut survey));
+        }
+        survey
     }
 
     /// Writes a segment anew, without these deliveries, and says how many bytes shorter it is.

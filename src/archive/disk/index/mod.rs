@@ -9,8 +9,10 @@ mod names;
 mod outcomes;
 mod questions;
 mod record;
+mod survey;
 mod table;
 
 pub(super) use damage::Damage;
 pub(super) use index::Index;
 pub(super) use kept::Kept;
+pub(super) use survey::Survey;

@@ -1,11 +1,8 @@
 //! What is asked of the index as a whole.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::SystemTime,
-};
+use std::{collections::HashSet, ops::Range};
 
-use super::{Index, Kept};
+use super::{Index, Kept, Survey};
 use crate::{
     archive::{Query, disk::name::SegmentName},
     delivery::{DeliveryId, Outcome},
@@ -57,32 +54,19 @@ impl Index {
         })
     }
 
-    /// When the first and the last delivery of each segment were received, as far as it holds bodies.
-    pub(in crate::archive::disk) fn times(&self) -> HashMap<SegmentName, (SystemTime, SystemTime)> {
-        let mut times = HashMap::new();
-        for kept in self.all() {
-            let Some(place) = kept.place else { continue };
-            let at = kept.received_at;
-            let (first, last) = times.entry(place.segment).or_insert((at, at));
-            (*first, *last) = ((*first).min(at), (*last).max(at));
-        }
-        times
-    }
-
     fn segments_of(&self, kept: &Kept<'_>) -> Vec<SegmentName> {
         let copies = self.copies.get(&kept.id).into_iter().flatten().copied();
         kept.place.iter().map(|place| place.segment).chain(copies).collect()
     }
 
-    /// How many deliveries are remembered of which nothing is left but their lines in the ledger.
-    pub(in crate::archive::disk) fn removed_count(&self) -> usize {
-        self.all().filter(|kept| kept.place.is_none()).count()
+    /// Adds what these positions tell to a survey.
+    pub(in crate::archive::disk) fn survey(&self, positions: Range<usize>, survey: &mut Survey) {
+        positions.filter_map(|position| self.at(position)).for_each(|kept| survey.add(&kept));
     }
 
-    /// The segments in which deliveries lie, also twice.
-    pub(in crate::archive::disk) fn occupied(&self) -> HashSet<SegmentName> {
-        let places = self.all().filter_map(|kept| kept.place.map(|place| place.segment));
-        places.chain(self.copies.values().flatten().copied()).collect()
+    /// The segments in which a delivery lies once more, or still.
+    pub(in crate::archive::disk) fn with_copies(&self) -> HashSet<SegmentName> {
+        self.copies.values().flatten().copied().collect()
     }
 
     /// How many deliveries are pending.
