@@ -1,22 +1,17 @@
 //! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
 //! for age, removing for age, compressing, index files, removing for size, forgetting.
 
-use std::{collections::BTreeMap, io, time::SystemTime};
+use std::{collections::BTreeMap, time::SystemTime};
 
 use super::{
     downtime::lock_path,
-    entry::Place,
     failure::Failure,
     index_file,
     keeper::{Keeper, State},
-    load::indexed,
-    medium::MediumFile,
+    load::{indexed, records},
     name::{Form, SegmentName},
     replace::replace,
     request::{Request, answer, requests, wanted_in},
-    steps::Steps,
-    walk::Step,
-    warc::Meaning,
 };
 use crate::archive::ArchiveError;
 
@@ -187,21 +182,4 @@ impl Keeper {
         segments.retain(|_, form| *form != Form::Open);
         Ok(segments)
     }
-}
-
-/// What a segment holds, if no part of it is damaged.
-pub(super) fn records(
-    file: &dyn MediumFile,
-    name: SegmentName,
-    form: Form,
-) -> io::Result<Option<Vec<(Place, Meaning)>>> {
-    let mut steps = Steps::of(file, name, form)?;
-    let mut records = Vec::new();
-    while let Some(step) = steps.step()? {
-        let Step::Record { offset, length, meaning } = step else {
-            return Ok(None);
-        };
-        records.push((Place { segment: name, offset, length }, meaning));
-    }
-    Ok(Some(records))
 }

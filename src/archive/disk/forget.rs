@@ -3,11 +3,11 @@
 use std::{collections::HashSet, sync::PoisonError, time::SystemTime};
 
 use super::{
-    chores::records,
     entry::Place,
     failure::Failure,
     index::{Index, Survey},
     keeper::{Keeper, State},
+    load::records,
     name::{Form, SegmentName},
     replace,
     warc::Meaning,

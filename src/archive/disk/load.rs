@@ -53,6 +53,23 @@ pub(super) fn indexed(
     records
 }
 
+/// What a segment holds, if no part of it is damaged.
+pub(super) fn records(
+    file: &dyn MediumFile,
+    name: SegmentName,
+    form: Form,
+) -> io::Result<Option<Vec<(Place, Meaning)>>> {
+    let mut steps = Steps::of(file, name, form)?;
+    let mut records = Vec::new();
+    while let Some(step) = steps.step()? {
+        let Step::Record { offset, length, meaning } = step else {
+            return Ok(None);
+        };
+        records.push((Place { segment: name, offset, length }, meaning));
+    }
+    Ok(Some(records))
+}
+
 fn whole(file: &dyn MediumFile) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
     let read = read_full(file, &mut bytes, 0)?;
