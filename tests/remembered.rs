@@ -16,15 +16,17 @@ use tower_inbox::{
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const DELIVERIES: usize = 20_000;
+/// A hash table doubles between these numbers: what is measured is not to be its best case alone.
+const FEW: usize = 20_000;
+const MORE: usize = 30_000;
 
 /// An archive of so many deliveries, which is closed.
-async fn filled(inferences: bool, removed: bool) -> TempDir {
+async fn filled(deliveries: usize, inferences: bool, removed: bool) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::builder(dir.path()).segment_size(1 << 20).least_free(0);
     let archive = archive.open().await.unwrap();
     let mut working = Vec::new();
-    for number in 0..DELIVERIES {
+    for number in 0..deliveries {
         let one = Sample::of("/hooks/invoices").body(number.to_string()).delivery();
         let (id, model, digest) = (one.id(), one.model().clone(), one.digest());
         drop(archive.append(one));
@@ -44,38 +46,39 @@ async fn filled(inferences: bool, removed: bool) -> TempDir {
     dir
 }
 
-fn each(region: &Region<'_, System>) -> usize {
+fn each(region: &Region<'_, System>, deliveries: usize) -> usize {
     let stats = region.change();
-    (stats.bytes_allocated - stats.bytes_deallocated) / DELIVERIES
+    (stats.bytes_allocated - stats.bytes_deallocated) / deliveries
 }
 
 /// Bytes for each delivery after opening an archive of so many.
-async fn opened(inferences: bool, removed: bool) -> usize {
-    let dir = filled(inferences, removed).await;
+async fn opened(deliveries: usize, inferences: bool, removed: bool) -> usize {
+    let dir = filled(deliveries, inferences, removed).await;
     let region = Region::new(ALLOCATOR);
     let _archive = DiskArchive::read_only(dir.path()).await.unwrap();
-    each(&region)
+    each(&region, deliveries)
 }
 
 /// Bytes for each delivery that was forgotten.
 async fn forgotten() -> usize {
-    let dir = filled(true, true).await;
+    let dir = filled(FEW, true, true).await;
     let region = Region::new(ALLOCATOR);
     let archive = DiskArchive::builder(dir.path()).remember(0).upkeep_every(None);
     let archive = archive.open().await.unwrap();
     archive.upkeep_now().await.unwrap();
     assert_eq!(archive.stats().await.unwrap().removed, 0);
-    each(&region)
+    each(&region, FEW)
 }
 
 /// One test: the allocator counts for the whole process.
 #[tokio::test]
 async fn a_remembered_delivery_takes_a_hundred_bytes() {
-    for removed in [false, true] {
-        let (bytes, inference) = (opened(false, removed).await, opened(true, removed).await);
-        println!("removed: {removed}; {bytes} bytes each, {inference} of an inference");
+    for (deliveries, inferences, removed) in
+        [(FEW, false, false), (FEW, true, true), (MORE, true, false)]
+    {
+        let bytes = opened(deliveries, inferences, removed).await;
+        println!("{deliveries}, inferences: {inferences}, removed: {removed}: {bytes} bytes each");
         assert!(bytes <= 100, "{bytes}");
-        assert!(inference <= 150, "{inference}");
     }
     let forgotten = forgotten().await;
     println!("{forgotten} bytes for each that was forgotten");

@@ -55,8 +55,8 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     fn ledger(&self, query: Query) -> Entries<Line>;
 
     /// The delivery that was [processed](Outcome::Processed) as this inference in these bytes, and its outcome, also if
-    /// it was removed; else the latest that was processed as an inference of [this key](InferenceDigest::has_key_of);
-    /// `None` where there is none. Changes nothing.
+    /// it was removed; else the latest delivery that was processed as an inference of
+    /// [this key](InferenceDigest::has_key_of); `None` where there is none. Changes nothing.
     ///
     /// # Errors
     ///

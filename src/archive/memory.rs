@@ -30,7 +30,7 @@ struct State {
     firsts: HashMap<Fingerprint, DeliveryId>,
     /// What was processed as an inference, and last as one of its key.
     processed: HashMap<InferenceDigest, DeliveryId>,
-    latest: HashMap<[u8; 16], DeliveryId>,
+    latest: HashMap<[u8; 12], (usize, DeliveryId)>,
 }
 
 struct Entry {
@@ -80,19 +80,20 @@ impl State {
     }
 
     fn settle(&mut self, id: DeliveryId, outcome: Outcome) -> Result<(), ArchiveError> {
-        let place = self.by_id.get(&id).and_then(|place| self.entries.get_mut(*place));
-        let entry = place.ok_or(ArchiveError::Unknown { id })?;
+        let place = *self.by_id.get(&id).ok_or(ArchiveError::Unknown { id })?;
+        let entry = self.entries.get_mut(place).ok_or(ArchiveError::Unknown { id })?;
         if let Outcome::Processed { inference: Some(inference), .. } = &outcome {
             self.processed.insert(*inference, id);
-            self.latest.insert(inference.key(), id);
+            let latest = self.latest.entry(inference.key()).or_insert((place, id));
+            *latest = (place, id).max(*latest);
         }
         entry.outcome = Some(outcome);
         Ok(())
     }
 
     fn processed_as(&self, inference: InferenceDigest) -> Option<(DeliveryId, Outcome)> {
-        let exactly = self.processed.get(&inference);
-        let id = *exactly.or_else(|| self.latest.get(&inference.key()))?;
+        let latest = || self.latest.get(&inference.key()).map(|(_, id)| id);
+        let id = *self.processed.get(&inference).or_else(latest)?;
         Some((id, self.get(id)?.outcome.clone()?))
     }
 

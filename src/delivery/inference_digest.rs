@@ -4,18 +4,24 @@ use super::{Digest, ModelName};
 
 /// Which inference of a model a delivery carried, and in which bytes: enough to know it again, and no more.
 ///
-/// Takes 24 bytes, since an archive remembers one for every processed delivery. Of the key it keeps 128 bits, which no
-/// two keys share by chance; of the bytes 64, which are only compared where the key is the same.
+/// Takes 20 bytes, since an archive remembers one for every processed delivery. Of the key it keeps 96 bits, which no two
+/// keys share by chance; of the bytes 64, which are only compared where the key is the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InferenceDigest {
     key: [u8; KEY],
     bytes: [u8; BYTES],
 }
 
-const KEY: usize = 16;
+const KEY: usize = 12;
 const BYTES: usize = 8;
+/// How many bytes of the key stood there before. Archives of then are read as long as they are.
+const KEY_BEFORE: usize = 16;
 
 impl InferenceDigest {
+    /// Stands for nothing, where something has to stand.
+    #[cfg(feature = "disk")]
+    pub(crate) const NONE: Self = Self { key: [0; KEY], bytes: [0; BYTES] };
+
     /// Of the inference `key` of `model`, as it came in a body with the digest `body`.
     pub fn of(model: &ModelName, key: &str, body: Digest) -> Self {
         // Names hold no line break.
@@ -39,7 +45,7 @@ fn first<const N: usize>(digest: &Digest) -> [u8; N] {
     digest.as_bytes().first_chunk().copied().unwrap_or([0; N])
 }
 
-/// Forty-eight hexadecimal digits.
+/// Forty hexadecimal digits.
 impl fmt::Display for InferenceDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.key))?;
@@ -57,13 +63,15 @@ impl FromStr for InferenceDigest {
     type Err = hex::FromHexError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut both = [0; KEY + BYTES];
-        hex::decode_to_slice(text, &mut both)?;
-        let (key, bytes) = both.split_at(KEY);
-        let mut digest = Self { key: [0; KEY], bytes: [0; BYTES] };
-        digest.key.copy_from_slice(key);
-        digest.bytes.copy_from_slice(bytes);
-        Ok(digest)
+        let both = hex::decode(text)?;
+        let parts = match both.len() {
+            length if length == KEY + BYTES || length == KEY_BEFORE + BYTES => {
+                both.first_chunk().zip(both.last_chunk())
+            }
+            _ => None,
+        };
+        let (key, bytes) = parts.ok_or(hex::FromHexError::InvalidStringLength)?;
+        Ok(Self { key: *key, bytes: *bytes })
     }
 }
 
@@ -81,5 +89,9 @@ mod tests {
         assert!(one.has_key_of(&of("/m", "k", b"y")) && one != of("/m", "k", b"y"));
         assert!(!one.has_key_of(&of("/n", "k", b"x")) && !one.has_key_of(&of("/m", "l", b"x")));
         assert!("00".parse::<InferenceDigest>().is_err());
+        let text = one.to_string();
+        let (key, bytes) = text.split_at(2 * KEY);
+        let before = format!("{key}{}{bytes}", "f".repeat(2 * (KEY_BEFORE - KEY)));
+        assert_eq!(before.parse::<InferenceDigest>().unwrap(), one);
     }
 }

@@ -22,7 +22,7 @@ type Lock = Arc<tokio::sync::Mutex<()>>;
 pub(in crate::layer) enum Thing {
     Delivery(DeliveryId),
     /// By [`InferenceDigest::key`](crate::delivery::InferenceDigest::key), of all its versions.
-    Inference([u8; 16]),
+    Inference([u8; 12]),
 }
 
 /// Who may handle which delivery and which inference: one at a time, the others wait for their turn. Who takes both

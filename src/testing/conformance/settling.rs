@@ -98,6 +98,15 @@ pub(super) async fn knows_what_was_processed(archive: &dyn Archive) {
     let known = done("ask for an inference", archive.processed_as(first)).await;
     assert_eq!(known.map(|(id, _)| id), Some(a.id()), "the same bytes count before the latest");
 
+    let again = Outcome::Processed { status: 202, inference: Some(first) };
+    done("settle", archive.settle(a.id(), again)).await;
+    let known = done("ask for an inference", archive.processed_as(third)).await;
+    assert_eq!(
+        known.map(|(id, _)| id),
+        Some(b.id()),
+        "the latest delivery, not the latest outcome"
+    );
+
     done("remove", archive.remove(Query::all().id(b.id()))).await;
     let known = done("ask for an inference", archive.processed_as(second)).await;
     assert_eq!(known.map(|(id, _)| id), Some(b.id()), "what was removed is still known");

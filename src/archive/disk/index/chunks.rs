@@ -1,7 +1,7 @@
 use std::{collections::VecDeque, ops::Range};
 
 /// How many items lie together.
-const TOGETHER: usize = 4096;
+const TOGETHER: usize = 1024;
 
 /// A list that never moves what is in it. One that doubles when it is full would at times hold twice as much. What is
 /// forgotten at its beginning is given back; what is behind it keeps its position.

@@ -1,11 +1,12 @@
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, time::SystemTime};
 
 use super::{
     Damage, Kept,
     chunks::Chunks,
     names::Names,
-    outcomes::{Brief, Outcomes},
-    record::{Record, Spot, short},
+    outcomes::Outcomes,
+    received::Received,
+    record::{Record, ShortFingerprint, Spot, short},
     table::Table,
 };
 use crate::{
@@ -20,18 +21,22 @@ use crate::{
 /// What the archive knows without reading: where each delivery lies and what became of it, in the order of the log; and
 /// the ledger of those that were removed.
 ///
-/// Takes some 90 bytes of memory a delivery, and some 50 more for one that was processed as an inference.
+/// Takes some 90 bytes of memory a delivery, and some ten more for one that was processed as an inference.
 #[derive(Debug, Default)]
 pub(in crate::archive::disk) struct Index {
     records: Chunks<Record>,
     by_id: Table,
     /// The first of each fingerprint.
     firsts: Table,
+    /// Those that were processed as an inference, by its key.
+    by_inference: Table,
     outcomes: Outcomes,
     models: Names<ModelName>,
     segments: Names<SegmentName>,
-    /// The lengths of records that are longer than 4 GiB, by where they lie.
-    long: HashMap<(SegmentName, u64), u64>,
+    /// Offset and length where they do not fit into a record, by position.
+    far: HashMap<u32, (u64, u64)>,
+    /// Times of receipt that do not fit into a record, by position.
+    other_times: HashMap<u32, SystemTime>,
     damages: Vec<Damage>,
     /// How many of the records are of deliveries that are not remembered any more.
     forgotten: usize,
@@ -92,25 +97,48 @@ impl Index {
 
     fn add(&mut self, facts: &Facts, place: Option<Place>, outcome: Option<Outcome>) {
         let position = number(self.records.positions().end);
-        let spot = place.map(|place| self.spot(place));
+        let received = Received::beside(facts.id, facts.received_at).unwrap_or_else(|| {
+            self.other_times.insert(position, facts.received_at);
+            Received::ELSEWHERE
+        });
+        let is_known = self.first(facts.fingerprint).is_some();
+        let spot = place.map(|place| self.spot(position, place));
         let model = self.models.number(&facts.model);
-        let record = Record::new(facts.id, facts.fingerprint, facts.received_at, spot, model);
-        let fingerprint = record.fingerprint;
-        let is_first = self.first(facts.fingerprint).is_none();
-        self.records.push(record);
+        self.records.push(Record::new(facts, received, spot, model));
         let records = &self.records;
-        self.by_id.set(&facts.id, position, |at| id_at(records, at));
-        if is_first {
-            self.firsts.set(&fingerprint, position, |at| fingerprint_at(records, at));
+        self.by_id.add(&facts.id, position, |at| id_at(records, at));
+        if !is_known {
+            self.set_first(short(facts.fingerprint), position);
         }
         if let Some(outcome) = outcome {
             self.note(position, outcome);
         }
     }
 
+    /// From now on the delivery at this position is the first of its fingerprint.
+    fn set_first(&mut self, fingerprint: ShortFingerprint, position: u32) {
+        let Self { records, firsts, .. } = self;
+        let of = |at| fingerprint_at(records, at);
+        if let Some(fallen) = firsts.get(&fingerprint, of) {
+            firsts.forget(&fingerprint, fallen);
+        }
+        firsts.add(&fingerprint, position, of);
+    }
+
     fn note(&mut self, position: u32, outcome: Outcome) {
-        if let Some(record) = self.records.get_mut(index(position)) {
-            record.outcome = self.outcomes.note(position, outcome, record.outcome);
+        let Some(record) = self.records.get_mut(index(position)) else { return };
+        let before = record.inference_key();
+        self.outcomes.note(position, outcome, record);
+        let now = record.inference_key();
+        if before == now {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_inference.forget(&before, position);
+        }
+        let records = &self.records;
+        if let Some(now) = now {
+            self.by_inference.add(&now, position, |at| inference_key_at(records, at));
         }
     }
 
@@ -119,7 +147,13 @@ impl Index {
         &self,
         inference: InferenceDigest,
     ) -> Option<(DeliveryId, Outcome)> {
-        let kept = self.at(index(self.outcomes.processed_as(inference)?))?;
+        let key = inference.key();
+        let of_key = self.by_inference.all(&key, |at| inference_key_at(&self.records, at));
+        let in_these_bytes = |at: u32| {
+            self.records.get(index(at)).is_some_and(|record| record.inference == inference)
+        };
+        let position = of_key.max_by_key(|at| (in_these_bytes(*at), *at))?;
+        let kept = self.at(index(position))?;
         Some((kept.id, kept.outcome()?))
     }
 
@@ -181,9 +215,9 @@ impl Index {
         Some(Kept {
             id: record.id,
             model: self.models.name(record.model)?,
-            received_at: record.received_at(),
-            place: self.place(record),
-            outcome: self.outcomes.of(number(position), record.outcome),
+            received_at: self.received_at(number(position), record)?,
+            place: self.place(number(position), record),
+            outcome: self.outcomes.of(number(position), record),
         })
     }
 
@@ -201,28 +235,37 @@ impl Index {
     }
 
     fn place_at(&self, position: u32) -> Option<Place> {
-        self.place(self.records.get(index(position))?)
+        self.place(position, self.records.get(index(position))?)
     }
 
-    fn place(&self, record: &Record) -> Option<Place> {
+    fn received_at(&self, position: u32, record: &Record) -> Option<SystemTime> {
+        record.received.at(record.id).or_else(|| self.other_times.get(&position).copied())
+    }
+
+    fn place(&self, position: u32, record: &Record) -> Option<Place> {
         let Spot { offset, length, segment } = record.spot?;
         let segment = *self.segments.name(segment)?;
-        let long = || self.long.get(&(segment, offset)).copied();
-        let length = if length == u32::MAX { long()? } else { length.into() };
+        let (offset, length) = match offset {
+            Spot::FAR => *self.far.get(&position)?,
+            near => (near.into(), length.into()),
+        };
         Some(Place { segment, offset, length })
     }
 
-    fn spot(&mut self, place: Place) -> Spot {
-        let Place { segment, offset, length } = place;
-        let short = u32::try_from(length).unwrap_or(u32::MAX);
-        if short == u32::MAX {
-            self.long.insert((segment, offset), length);
+    fn spot(&mut self, position: u32, place: Place) -> Spot {
+        let segment = self.segments.number(&place.segment);
+        match (u32::try_from(place.offset), u32::try_from(place.length)) {
+            (Ok(offset), Ok(length)) if offset != Spot::FAR => Spot { offset, length, segment },
+            _ => {
+                self.far.insert(position, (place.offset, place.length));
+                Spot { offset: Spot::FAR, length: 0, segment }
+            }
         }
-        Spot { offset, length: short, segment: self.segments.number(&segment) }
     }
 
     fn put(&mut self, position: u32, place: Option<Place>) {
-        let spot = place.map(|place| self.spot(place));
+        self.far.remove(&position);
+        let spot = place.map(|place| self.spot(position, place));
         if let Some(record) = self.records.get_mut(index(position)) {
             record.spot = spot;
         }
@@ -249,22 +292,25 @@ impl Index {
         let Some(record) = self.records.get_mut(index(position)) else { return };
         self.by_id.forget(&record.id, position);
         self.firsts.forget(&record.fingerprint, position);
-        self.outcomes.forget(position, record.outcome);
-        record.outcome = Brief::Forgotten;
+        if let Some(key) = record.inference_key() {
+            self.by_inference.forget(&key, position);
+        }
+        self.outcomes.forget(position, record);
+        self.other_times.remove(&position);
         self.forgotten += 1;
     }
 
     /// Gives back the room of what is before the first delivery that is remembered.
     fn give_back(&mut self) {
-        let Self { records, outcomes, forgotten, by_id, firsts, .. } = self;
+        let Self { records, forgotten, by_id, firsts, by_inference, .. } = self;
         let is_remembered = |at: usize| records.get(at).is_some_and(Record::is_remembered);
-        outcomes.give_back(|position| is_remembered(index(position)));
         let before = records.positions();
         let first = before.clone().find(|at| is_remembered(*at)).unwrap_or(before.end);
         records.forget_before(first);
         *forgotten -= records.positions().start - before.start;
         by_id.shrink(|at| id_at(records, at));
         firsts.shrink(|at| fingerprint_at(records, at));
+        by_inference.shrink(|at| inference_key_at(records, at));
     }
 
     /// Adds bytes that are no record, behind all that was added before.
@@ -284,8 +330,12 @@ fn id_at(records: &Chunks<Record>, position: u32) -> Option<DeliveryId> {
     records.get(index(position)).map(|record| record.id)
 }
 
-fn fingerprint_at(records: &Chunks<Record>, position: u32) -> Option<[u8; 16]> {
+fn fingerprint_at(records: &Chunks<Record>, position: u32) -> Option<ShortFingerprint> {
     records.get(index(position)).map(|record| record.fingerprint)
+}
+
+fn inference_key_at(records: &Chunks<Record>, position: u32) -> Option<[u8; 12]> {
+    records.get(index(position))?.inference_key()
 }
 
 /// No archive has more deliveries: a thousand a second for more than a month, all of them in memory.
@@ -295,4 +345,60 @@ fn number(position: usize) -> u32 {
 
 fn index(position: u32) -> usize {
     usize::try_from(position).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::{archive::disk::warc::Salt, delivery::Digest};
+
+    fn segment() -> SegmentName {
+        SegmentName { sequence: 1, salt: Salt::random() }
+    }
+
+    fn facts(received_at: SystemTime) -> Facts {
+        let model = "/m".parse().unwrap();
+        let id = DeliveryId::new();
+        let digest = Digest::of(id.as_bytes());
+        Facts { id, fingerprint: Fingerprint::of(&model, "/m", digest), model, digest, received_at }
+    }
+
+    #[test]
+    fn what_does_not_fit_into_a_record_reads_back_too() {
+        let segment = segment();
+        let now = SystemTime::now();
+        let mut index = Index::default();
+        let four_gib = 1 << 32;
+        for (offset, length, received_at) in [
+            (7, 8, now),
+            (four_gib - 1, 8, now),
+            (four_gib, 8, now - Duration::from_secs(3600)),
+            (7, four_gib, now + Duration::from_secs(3600)),
+        ] {
+            let (facts, place) = (facts(received_at), Place { segment, offset, length });
+            index.insert(&facts, place);
+            let kept = index.get(facts.id).unwrap();
+            assert_eq!((kept.place, kept.received_at), (Some(place), received_at));
+        }
+        assert_eq!((index.far.len(), index.other_times.len()), (3, 2));
+    }
+
+    #[test]
+    fn what_was_processed_as_another_inference_is_known_as_that_one_alone() {
+        let segment = segment();
+        let mut index = Index::default();
+        let facts = facts(SystemTime::now());
+        index.insert(&facts, Place { segment, offset: 0, length: 1 });
+        let of = |key| InferenceDigest::of(&facts.model, key, facts.digest);
+        for key in ["a", "b"] {
+            let outcome = Outcome::Processed { status: 200, inference: Some(of(key)) };
+            index.settle(facts.id, outcome.clone());
+            assert_eq!(index.processed_as(of(key)), Some((facts.id, outcome)));
+        }
+        assert_eq!(index.processed_as(of("a")), None);
+        index.settle(facts.id, Outcome::dead("of old age"));
+        assert_eq!(index.processed_as(of("b")), None);
+    }
 }

@@ -8,6 +8,7 @@ mod kept;
 mod names;
 mod outcomes;
 mod questions;
+mod received;
 mod record;
 mod survey;
 mod table;

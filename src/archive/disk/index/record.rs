@@ -1,58 +1,70 @@
-use std::{
-    num::NonZeroU32,
-    time::{Duration, SystemTime},
+use std::num::NonZeroU32;
+
+use super::{outcomes::Brief, received::Received};
+use crate::{
+    archive::disk::entry::Facts,
+    delivery::{DeliveryId, Fingerprint, InferenceDigest},
 };
 
-use super::outcomes::Brief;
-use crate::delivery::{DeliveryId, Fingerprint};
-
-/// How much of a fingerprint is kept: of 128 bits no two are the same by chance.
-pub(super) const FINGERPRINT: usize = 16;
+/// How much of a fingerprint is kept: of 96 bits no two are the same by chance.
+pub(super) type ShortFingerprint = [u8; 12];
 
 /// What the index keeps of each delivery. There may be millions, so it is small.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) id: DeliveryId,
-    pub(super) fingerprint: [u8; FINGERPRINT],
-    received_at: u64,
+    pub(super) fingerprint: ShortFingerprint,
+    pub(super) received: Received,
     pub(super) spot: Option<Spot>,
     pub(super) model: NonZeroU32,
     pub(super) outcome: Brief,
+    /// As what it was processed, if `outcome` says that it was processed as an inference.
+    pub(super) inference: InferenceDigest,
 }
 
 /// Where a record lies, in numbers of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
-    pub(super) offset: u64,
+    pub(super) offset: u32,
+    /// With the offset [`FAR`](Self::FAR), both are kept elsewhere.
     pub(super) length: u32,
     pub(super) segment: NonZeroU32,
 }
 
+impl Spot {
+    /// The offset that stands for one from 4 GiB on, or for a record as long.
+    pub(super) const FAR: u32 = u32::MAX;
+}
+
 impl Record {
     pub(super) fn new(
-        id: DeliveryId,
-        fingerprint: Fingerprint,
-        received_at: SystemTime,
+        facts: &Facts,
+        received: Received,
         spot: Option<Spot>,
         model: NonZeroU32,
     ) -> Self {
-        let since = received_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // Until the year 2554.
-        let received_at = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        let fingerprint = short(fingerprint);
-        Self { id, fingerprint, received_at, spot, model, outcome: Brief::None }
+        Self {
+            id: facts.id,
+            fingerprint: short(facts.fingerprint),
+            received,
+            spot,
+            model,
+            outcome: Brief::None,
+            inference: InferenceDigest::NONE,
+        }
     }
 
     pub(super) fn is_remembered(&self) -> bool {
         self.outcome != Brief::Forgotten
     }
 
-    pub(super) fn received_at(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.received_at)
+    /// The key of the inference as which it was processed.
+    pub(super) fn inference_key(&self) -> Option<[u8; 12]> {
+        matches!(self.outcome, Brief::ProcessedAs(_)).then(|| self.inference.key())
     }
 }
 
-pub(super) fn short(fingerprint: Fingerprint) -> [u8; FINGERPRINT] {
+pub(super) fn short(fingerprint: Fingerprint) -> ShortFingerprint {
     fingerprint.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
