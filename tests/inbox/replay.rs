@@ -226,7 +226,7 @@ async fn a_replay_ends_when_the_inbox_is_stopped_and_says_how_many_are_left() {
     inbox.work(recorder.service());
     let mut replaying = inbox.replay(Query::all()).rate(1).start().await.unwrap();
     assert!(replaying.next().await.unwrap().is_processed());
-    inbox.stop(Duration::from_secs(60)).await;
+    inbox.stop(Duration::from_mins(1)).await;
     while replaying.next().await.is_some() {}
     assert_eq!(recorder.runs.lock().unwrap().len(), 3 + 1);
     assert_eq!(replaying.left(), 2);

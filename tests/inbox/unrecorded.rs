@@ -89,7 +89,7 @@ async fn a_handler_that_has_done_its_work_is_not_run_again_since_its_outcome_cou
     inbox.work(handler.clone());
     let answer = send(inbox.layer().layer(handler), signed(caption("1"))).await;
     assert_eq!(answer.status, StatusCode::OK);
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
     inbox.settled().await;
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     assert_eq!(processed(archived(&archive.archive).await[0].outcome.as_ref()), Some(200));
