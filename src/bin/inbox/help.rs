@@ -173,7 +173,7 @@ server that runs takes them up within seconds, another one when it starts.
   --dry-run         only say which they are";
 
 const REPLAY: &str = "\
-inbox replay --to URL [selection] [--as NAME --secret S] [--rate N] [--concurrency N] [--dry-run]
+inbox replay --to URL [ID] [selection] [--as NAME --secret S] [--rate N] [--concurrency N] [--dry-run]
 
 Posts archived deliveries to another server, such as that of a developer, in the order of the archive
 with their own methods, paths, queries, headers and exact bytes. Nothing in the archive changes. Each

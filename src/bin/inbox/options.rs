@@ -68,7 +68,7 @@ impl Options {
             "" if known(&word) || word == "help" => self.command = word,
             "" => return Err(format!("there is no command {word:?}: see inbox --help").into()),
             "help" if known(&word) => self.about = word,
-            "show" | "erase" if self.ids.is_empty() => self.ids.push(word.parse()?),
+            "show" | "erase" | "replay" if self.ids.is_empty() => self.ids.push(word.parse()?),
             "retry" => {
                 let id = word.parse()?;
                 if !self.ids.contains(&id) {
