@@ -64,6 +64,8 @@ fn line(request: &Request) -> Option<String> {
     let extensions = request.extensions();
     let delivery: &Delivery = extensions.get()?;
     let (key, attempt): (&InferenceKey, &Attempt) = (extensions.get()?, extensions.get()?);
+    // Keys are a sender's text; the columns are ours.
+    let key = key.to_string().replace(char::is_whitespace, "_");
     Some(format!("{} {key} {} {}\n", delivery.model(), delivery.id(), attempt.number()))
 }
 

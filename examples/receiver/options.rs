@@ -63,6 +63,11 @@ struct Given {
     unsigned: bool,
 }
 
+fn probability(number: f64) -> Result<f64, String> {
+    let is_one = (0.0..=1.0).contains(&number);
+    is_one.then_some(number).ok_or_else(|| format!("--fail {number}: say a number from 0 to 1"))
+}
+
 impl Options {
     pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
         let (mut listen, mut archive) = ("127.0.0.1:3000".to_owned(), PathBuf::from("inbox"));
@@ -80,7 +85,7 @@ impl Options {
                 Long("unsigned") => given.unsigned = true,
                 Long("background") => background = Some(arguments.value()?.parse()?),
                 Long("handler-log") => conduct.log = Some(arguments.value()?.into()),
-                Long("fail") => conduct.fail = arguments.value()?.parse()?,
+                Long("fail") => conduct.fail = probability(arguments.value()?.parse()?)?,
                 Long("slow") => conduct.slow = Duration::from_millis(arguments.value()?.parse()?),
                 Long("help") | Short('h') => {
                     println!("{HELP}");
