@@ -26,5 +26,6 @@ mod refusals;
 mod repeats;
 mod replay;
 mod second_process;
+mod snapshots;
 mod stuck;
 mod support;
