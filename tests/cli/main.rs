@@ -9,6 +9,7 @@ mod live;
 mod looking;
 mod modelling;
 mod removing;
+mod senders;
 mod sending;
 mod warcio;
 

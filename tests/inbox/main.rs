@@ -28,6 +28,7 @@ mod refusals;
 mod repeats;
 mod replay;
 mod second_process;
+mod snapshots;
 mod stuck;
 mod support;
 mod unrecorded;

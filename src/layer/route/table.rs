@@ -110,6 +110,12 @@ impl Table {
         Some((Arc::clone(&named.model), Captures::default()))
     }
 
+    pub(super) fn others(&self, name: &ModelName) -> Vec<(ModelName, Arc<Model>)> {
+        let named = self.endpoints.values().map(Endpoint::named);
+        let others = named.filter(|named| named.name != *name);
+        others.map(|named| (named.name.clone(), Arc::clone(&named.model))).collect()
+    }
+
     fn unmatched(&self, path: &str) -> Found {
         if self.prefixes.iter().any(|prefix| is_below(path, prefix)) {
             Found::Refused(Refusal::NoModel)
