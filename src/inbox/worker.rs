@@ -53,7 +53,8 @@ impl Worker {
             taken.later(LATER);
             return;
         };
-        let given = Given { custody: self.custody.clone(), model, captures, cause: Cause::Taken };
+        let (custody, cause, left) = (self.custody.clone(), Cause::Taken, taken.job().left);
+        let given = Given { custody, model, captures, cause, left };
         match self.hand.hand(delivery, given).await {
             Handed::Answered(_) | Handed::Failed => taken.handed(),
             Handed::Not => drop(taken),

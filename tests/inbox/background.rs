@@ -162,7 +162,7 @@ async fn what_fails_is_tried_again_with_growing_waits_until_it_is_dead() {
         let longest = longest * SECOND + Duration::from_millis(2);
         assert!(pair[1].at - pair[0].at <= longest, "{pair:?}");
     }
-    let Some(Outcome::Dead { reason }) = only_outcome(inbox.archive()).await else {
+    let Some(Outcome::Dead { reason, .. }) = only_outcome(inbox.archive()).await else {
         panic!("not dead");
     };
     assert!(reason.contains("500") && reason.contains("6 times"), "{reason}");

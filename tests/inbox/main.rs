@@ -21,6 +21,7 @@ mod metrics;
 mod metrics_page;
 #[path = "../provider_support/numbers.rs"]
 mod numbers;
+mod poison;
 mod process;
 mod quarantine;
 mod receiver;

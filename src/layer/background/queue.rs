@@ -23,6 +23,7 @@ pub(super) struct Ticket {
     pub(super) id: DeliveryId,
     /// Whether the process ended when it was last handled.
     pub(super) suspect: bool,
+    pub(super) left: bool,
 }
 
 impl Queue {

@@ -32,6 +32,15 @@ pub(crate) struct Job {
     /// Whether the process ended when it was last handled. Of those only one is handled at a time, so that one that
     /// takes the process down does not make others look as if they had.
     pub(crate) suspect: bool,
+    /// Whether it was found at the start, and may have been begun without a record of it.
+    pub(crate) left: bool,
+}
+
+impl Job {
+    /// Of a delivery of which nothing bad is known.
+    pub(crate) fn new(id: DeliveryId, model: ModelName) -> Self {
+        Self { id, model, suspect: false, left: false }
+    }
 }
 
 /// What a worker is to do.
@@ -63,7 +72,8 @@ impl Queues {
     pub(super) fn push(&mut self, job: Job, due: Instant) {
         self.tickets += 1;
         self.known.insert(job.id, (self.tickets, due));
-        let ticket = Ticket { due, number: self.tickets, id: job.id, suspect: job.suspect };
+        let ticket =
+            Ticket { due, number: self.tickets, id: job.id, suspect: job.suspect, left: job.left };
         self.models.entry(job.model).or_default().push(ticket);
     }
 
@@ -122,7 +132,7 @@ impl Queues {
             queue.running += 1;
             queue.served = self.served;
         }
-        Job { id: ticket.id, model, suspect: ticket.suspect }
+        Job { id: ticket.id, model, suspect: ticket.suspect, left: ticket.left }
     }
 
     /// A worker is done with what it took.

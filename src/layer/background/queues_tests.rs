@@ -13,7 +13,7 @@ fn queues(all: usize) -> Queues {
 
 fn job(model: &str) -> Job {
     let model: ModelName = model.parse().unwrap();
-    Job { id: DeliveryId::new(), model, suspect: false }
+    Job::new(DeliveryId::new(), model)
 }
 
 fn taken(queues: &mut Queues, now: Instant) -> Job {
