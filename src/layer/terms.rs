@@ -10,7 +10,7 @@ pub(crate) struct Terms {
     pub(crate) inline: bool,
     /// After how long a sender is answered whose delivery is still being handled.
     pub(crate) answer_within: Duration,
-    /// How long a handler may take that no sender waits for.
+    /// How long a handler may take, where there are workers to try again.
     pub(crate) deadline: Duration,
 }
 

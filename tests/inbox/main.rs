@@ -28,6 +28,7 @@ mod receiver;
 mod refusals;
 mod repeats;
 mod replay;
+mod script;
 mod second_process;
 mod stuck;
 mod support;
