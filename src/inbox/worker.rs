@@ -23,7 +23,8 @@ impl Worker {
     ///
     /// A delivery that is being handled is given back to the archive when the future is dropped.
     pub(super) async fn work(mut self) {
-        while let Some(taken) = self.custody.schedule().take().await {
+        let models = self.models.clone();
+        while let Some(taken) = self.custody.schedule().take(|| models.count()).await {
             self.handle(taken).await;
         }
     }

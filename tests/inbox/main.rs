@@ -12,6 +12,7 @@ mod background;
 mod background_crash;
 mod composition;
 mod crash;
+mod fairness;
 mod floors;
 mod histories;
 mod hooks;

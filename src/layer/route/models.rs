@@ -80,6 +80,11 @@ impl Models {
             .of(delivery.model(), delivery.head().uri().path())
     }
 
+    /// How many models something is received for.
+    pub(crate) fn count(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).count()
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
