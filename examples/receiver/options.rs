@@ -26,6 +26,7 @@ Receives webhooks, archives them, and answers what it decoded.
   --handler-log FILE     each run of a handler appends a line: MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT
   --fail P               handlers answer 500 with this probability, from 0 to 1
   --slow MS              handlers take so many milliseconds
+  --abort-on KEY         handlers end the process, as a crash does, at the inference of this key
 
   POST /hooks/...                 proved by
   mindee/extraction               X-Signature
@@ -87,6 +88,7 @@ impl Options {
                 Long("handler-log") => conduct.log = Some(arguments.value()?.into()),
                 Long("fail") => conduct.fail = probability(arguments.value()?.parse()?)?,
                 Long("slow") => conduct.slow = Duration::from_millis(arguments.value()?.parse()?),
+                Long("abort-on") => conduct.abort_on = Some(arguments.value()?.string()?),
                 Long("help") | Short('h') => {
                     println!("{HELP}");
                     std::process::exit(0);

@@ -104,7 +104,8 @@ impl InboxBuilder {
         }
         metrics::describe();
         let Workers { retries, deadline, .. } = self.workers;
-        let terms = Terms { retries, deadline, answer_within: self.answer_within };
+        let (inline, answer_within) = (self.accept.is_inline(), self.answer_within);
+        let terms = Terms { retries, inline, deadline, answer_within };
         Ok(Inbox {
             models,
             budget: Budget::new(self.bytes_in_flight),

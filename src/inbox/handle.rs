@@ -2,8 +2,8 @@ use super::{InboxBuilder, InboxLayer, Workers, staff::Staff};
 use crate::{
     archive::Archive,
     layer::{
-        AcceptLayer, ArchiveLayer, Budget, BufferLayer, Custody, Models, Quarantine,
-        RouteLayer, VerifyLayer,
+        AcceptLayer, ArchiveLayer, Budget, BufferLayer, Custody, Models, Quarantine, RouteLayer,
+        VerifyLayer,
     },
 };
 

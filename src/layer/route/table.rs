@@ -88,6 +88,10 @@ impl Table {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.endpoints.values().filter(|endpoint| matches!(endpoint, Endpoint::Live(_))).count()
+    }
+
     pub(super) fn unknown(&self) -> Vec<(ModelName, String, u64)> {
         let named = self.endpoints.values().map(Endpoint::named);
         let of_one = |named: &Named| {
