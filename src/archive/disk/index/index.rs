@@ -374,8 +374,8 @@ mod tests {
         for (offset, length, received_at) in [
             (7, 8, now),
             (four_gib - 1, 8, now),
-            (four_gib, 8, now - Duration::from_secs(3600)),
-            (7, four_gib, now + Duration::from_secs(3600)),
+            (four_gib, 8, now - Duration::from_hours(1)),
+            (7, four_gib, now + Duration::from_hours(1)),
         ] {
             let (facts, place) = (facts(received_at), Place { segment, offset, length });
             index.insert(&facts, place);
