@@ -81,6 +81,33 @@ async fn it_verifies_and_says_what_is_damaged() {
 }
 
 #[tokio::test]
+async fn it_verifies_the_end_of_a_sealed_segment_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).compress_after(None).open().await.unwrap();
+    fill(&archive).await;
+    archive.upkeep_now().await.unwrap();
+    let segment = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
+    let segment = segment.filter(|file| file.extension().unwrap() == "warc").min().unwrap();
+    let whole = fs::read(&segment).unwrap();
+    let last = whole.windows(10).rposition(|bytes| bytes == b"WARC/1.1\r\n").unwrap();
+    let header = |bytes: &mut Vec<u8>| bytes[last + 20] ^= 1;
+    let trailer = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
+    let cut = |bytes: &mut Vec<u8>| bytes.truncate(last + 100);
+    let ways: [&dyn Fn(&mut Vec<u8>); 3] = [&header, &trailer, &cut];
+    for spoil in ways {
+        let mut bytes = whole.clone();
+        spoil(&mut bytes);
+        fs::write(&segment, &bytes).unwrap();
+        let output = inbox(dir.path(), &["verify", "--json"]);
+        let object = &objects(&String::from_utf8(output.stdout).unwrap())[0];
+        assert_eq!(output.status.code(), Some(1), "{object}");
+        let damage = &object["damages"].as_array().unwrap()[0];
+        assert_eq!((&damage["offset"], &object["torn"]), (&last.into(), &0.into()), "{object}");
+        assert_eq!(damage["length"], bytes.len() - last, "{object}");
+    }
+}
+
+#[tokio::test]
 async fn it_counts() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();

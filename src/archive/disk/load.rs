@@ -98,10 +98,6 @@ pub(super) fn load(
                 tracing::warn!(path = %path.display(), offset, length, "skipped damaged bytes");
             }
             Step::Torn { offset } => {
-                // An open segment is cut there; from a sealed one something was lost.
-                if form != Form::Open {
-                    index.note_damage(name, offset);
-                }
                 tracing::warn!(path = %path.display(), offset, "the end of a segment is torn");
             }
         }

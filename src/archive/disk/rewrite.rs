@@ -94,6 +94,7 @@ impl Rewrite<'_> {
                     let bytes = read(&*file, offset, length).map_err(Failure::to("read", &path))?;
                     out.file.write(&bytes)?;
                 }
+                // Nobody was told that it is there.
                 Step::Torn { .. } => {}
             }
         }

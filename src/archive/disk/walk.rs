@@ -26,7 +26,7 @@ pub(super) struct Walk<'f> {
 pub(super) enum Step {
     /// A record whose checksums hold.
     Record { offset: u64, length: u64, meaning: Meaning },
-    /// Bytes that are no record, with more behind them.
+    /// Bytes that are no record, and stand where one was.
     Damage { offset: u64, length: u64 },
     /// Bytes that are no record, up to the end: what was being written when the process or the machine died.
     Torn { offset: u64 },
@@ -58,6 +58,11 @@ impl<'f> Walk<'f> {
     pub(super) fn new(file: &'f dyn MediumFile, salt: Salt) -> io::Result<Self> {
         let length = file.len()?;
         Ok(Self { window: Window::new(file, length), salt, length, at: 0 })
+    }
+
+    /// How long the segment is.
+    pub(super) fn length(&self) -> u64 {
+        self.length
     }
 
     /// The next step; `None` at the end.
