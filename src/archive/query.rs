@@ -113,12 +113,15 @@ impl Query {
 
     /// Whether a delivery with this latest outcome can be one of the selected.
     pub fn selects_outcome(&self, outcome: Option<&Outcome>) -> bool {
-        let kind = outcome.map_or(OutcomeKind::Pending, Outcome::kind);
+        self.selects_kind(outcome.map_or(OutcomeKind::Pending, Outcome::kind))
+    }
+
+    pub(crate) fn selects_kind(&self, kind: OutcomeKind) -> bool {
         match self.outcome {
             Wanted::Any => true,
+            Wanted::Unsettled => !kind.is_settled(),
+            Wanted::Settled => kind.is_settled(),
             Wanted::Pending => kind == OutcomeKind::Pending,
-            Wanted::Unsettled => !outcome.is_some_and(Outcome::is_settled),
-            Wanted::Settled => outcome.is_some_and(Outcome::is_settled),
             Wanted::Outcome(wanted) => kind == wanted,
         }
     }

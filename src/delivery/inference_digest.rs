@@ -18,10 +18,6 @@ const BYTES: usize = 8;
 const KEY_BEFORE: usize = 16;
 
 impl InferenceDigest {
-    /// Stands for nothing, where something has to stand.
-    #[cfg(feature = "disk")]
-    pub(crate) const NONE: Self = Self { key: [0; KEY], bytes: [0; BYTES] };
-
     /// Of the inference `key` of `model`, as it came in a body with the digest `body`.
     pub fn of(model: &ModelName, key: &str, body: Digest) -> Self {
         // Names hold no line break.

@@ -76,7 +76,7 @@ impl Outcome {
 
     /// Whether the delivery is done with: neither pending nor failed, which will be tried again.
     pub fn is_settled(&self) -> bool {
-        !matches!(self.kind(), OutcomeKind::Pending | OutcomeKind::Failed)
+        self.kind().is_settled()
     }
 
     /// What it is once somebody wants the handler to have it again; nothing for what is processed, a repeat or pending.

@@ -25,6 +25,11 @@ impl OutcomeKind {
     pub const ALL: [Self; 6] =
         [Self::Pending, Self::Processed, Self::Failed, Self::Dead, Self::Undecodable, Self::Repeat];
 
+    /// Whether a delivery of this kind is done with: neither pending nor failed, which will be tried again.
+    pub fn is_settled(self) -> bool {
+        !matches!(self, Self::Pending | Self::Failed)
+    }
+
     /// The word for it, as in archives, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

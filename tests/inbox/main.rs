@@ -19,6 +19,8 @@ mod hooks;
 mod metrics;
 #[cfg(feature = "metrics")]
 mod metrics_page;
+#[path = "../provider_support/numbers.rs"]
+mod numbers;
 mod process;
 mod quarantine;
 mod receiver;

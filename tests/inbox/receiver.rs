@@ -18,6 +18,7 @@ use tower_inbox::DiskArchive;
 
 use crate::{
     hooks::{ALL, FAL_KEY, Hook, hooks},
+    numbers::numbers,
     process::{EXTRACTION, IMAGE_GROUP, Receiver, command, signature},
     support::{answer, archived, processed},
 };
@@ -46,6 +47,7 @@ async fn assert_comes_back(receiver: &Receiver, hook: &Hook, file: &Path) -> Vec
     let original = normal(serde_json::from_slice(&body).unwrap());
     let returned = normal(serde_json::from_str(&answer.body).unwrap());
     assert_eq!(returned, original, "{what}");
+    assert_eq!(numbers(answer.body.as_bytes()), numbers(&body), "{what}: numbers changed");
     body
 }
 

@@ -1,11 +1,15 @@
 //! What the tests of the providers share: fixtures, ours and the shared ones, and JSON compared by meaning.
 
+mod numbers;
+
 use std::{env, fs, path::PathBuf};
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use tower_inbox::provider::Payload;
+
+pub(crate) use numbers::numbers;
 
 /// A fixture of our own.
 pub(crate) fn own(name: &str) -> Bytes {
@@ -34,6 +38,7 @@ pub(crate) fn round_trip<T: Payload + Serialize>(body: &Bytes) -> T {
     let written = serde_json::to_value(&payload).unwrap();
     let original = serde_json::from_slice(body).unwrap();
     assert_eq!(by_meaning(written), by_meaning(original));
+    assert_eq!(numbers(&serde_json::to_vec(&payload).unwrap()), numbers(body), "numbers changed");
     payload
 }
 

@@ -1,9 +1,9 @@
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use super::{
     failure::Failure,
     file_io::read_full,
-    medium::Medium,
+    medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     warc::{FORMAT, format_in},
 };
@@ -22,13 +22,18 @@ pub(super) fn check_formats(
     for (name, form) in segments.iter().filter(|(_, form)| **form != Form::Packed) {
         let path = name.path(dir, *form);
         let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
-        let mut start = vec![0; START];
-        let read = read_full(&*file, &mut start, 0).map_err(Failure::to("read", &path))?;
-        start.truncate(read);
-        match format_in(&start, name.salt) {
+        match format_of(&*file, *name).map_err(Failure::to("read", &path))? {
             Some(format) if format > FORMAT => return Err(ArchiveError::Newer { path, format }),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The format of a segment that is not compressed; `None` where it does not say, as a damaged one.
+pub(super) fn format_of(file: &dyn MediumFile, name: SegmentName) -> io::Result<Option<u32>> {
+    let mut start = vec![0; START];
+    let read = read_full(file, &mut start, 0)?;
+    start.truncate(read);
+    Ok(format_in(&start, name.salt))
 }

@@ -5,7 +5,7 @@ use std::{
 
 use super::{
     failure::Failure,
-    format::check_formats,
+    format::{check_formats, format_of},
     index::Index,
     listing::Listing,
     load::{load, load_sealed},
@@ -14,6 +14,7 @@ use super::{
     name::{Form, SegmentName},
     segment::Segment,
     unsynced,
+    warc::FORMAT,
 };
 use crate::archive::ArchiveError;
 
@@ -88,8 +89,11 @@ impl Recovery {
             .map_err(Failure::to("read", &path))?;
         self.cut(&*file, &path, end)?;
         let file = unsynced::settle(&*self.log.medium, &self.log.dir, name, file, end)?;
+        // What says that it is of an earlier format must hold nothing of this one.
+        let format = format_of(&*file, name).map_err(Failure::to("read", &path))?;
+        let is_full = end >= self.log.segment_size || format.is_some_and(|format| format != FORMAT);
         self.log.open = Some(Segment::resume(name, path, file, end));
-        if end >= self.log.segment_size { self.seal_open() } else { Ok(()) }
+        if is_full { self.seal_open() } else { Ok(()) }
     }
 
     fn seal_open(&mut self) -> Result<(), Failure> {

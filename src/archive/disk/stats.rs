@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, Room},
-    delivery::{ModelName, Outcome, OutcomeKind},
+    delivery::{ModelName, OutcomeKind},
 };
 
 /// What a [`DiskArchive`] holds, in numbers.
@@ -83,7 +83,7 @@ impl Stats {
         let (first, last) = self.received.unwrap_or((at, at));
         self.received = Some((first.min(at), last.max(at)));
         *self.models.entry(kept.model.clone()).or_default() += 1;
-        match kept.outcome.as_deref().map_or(OutcomeKind::Pending, Outcome::kind) {
+        match kept.kind() {
             OutcomeKind::Pending => self.pending += 1,
             kind => *self.outcomes.entry(kind.as_str()).or_default() += 1,
         }

@@ -2,9 +2,10 @@ use std::{collections::HashMap, ops::Range, time::SystemTime};
 
 use super::{
     Damage, Kept,
+    brief::Brief,
     chunks::Chunks,
     names::Names,
-    outcomes::Outcomes,
+    reasons::Reasons,
     received::Received,
     record::{Record, ShortFingerprint, Spot, short},
     table::Table,
@@ -21,7 +22,8 @@ use crate::{
 /// What the archive knows without reading: where each delivery lies and what became of it, in the order of the log; and
 /// the ledger of those that were removed.
 ///
-/// Takes some 90 bytes of memory a delivery, and some ten more for one that was processed as an inference.
+/// Takes some 90 bytes of memory a delivery, and some ten more for one that was processed as an inference; reasons come
+/// on top, each once.
 #[derive(Debug, Default)]
 pub(in crate::archive::disk) struct Index {
     records: Chunks<Record>,
@@ -30,7 +32,7 @@ pub(in crate::archive::disk) struct Index {
     firsts: Table,
     /// Those that were processed as an inference, by its key.
     by_inference: Table,
-    outcomes: Outcomes,
+    reasons: Reasons,
     models: Names<ModelName>,
     segments: Names<SegmentName>,
     /// Offset and length where they do not fit into a record, by position.
@@ -127,18 +129,22 @@ impl Index {
 
     fn note(&mut self, position: u32, outcome: Outcome) {
         let Some(record) = self.records.get_mut(index(position)) else { return };
-        let before = record.inference_key();
-        self.outcomes.note(position, outcome, record);
-        let now = record.inference_key();
-        if before == now {
-            return;
-        }
-        if let Some(before) = before {
-            self.by_inference.forget(&before, position);
-        }
+        let now = Brief::of(&outcome, &mut self.reasons);
+        let before = std::mem::replace(&mut record.outcome, now);
+        self.drop_brief(position, before);
         let records = &self.records;
-        if let Some(now) = now {
-            self.by_inference.add(&now, position, |at| inference_key_at(records, at));
+        if let Some(inference) = now.inference() {
+            self.by_inference.add(&inference.key(), position, |at| inference_key_at(records, at));
+        }
+    }
+
+    /// What became of a delivery has changed: this is not known of it any more.
+    fn drop_brief(&mut self, position: u32, before: Brief) {
+        if let Some(reason) = before.reason() {
+            self.reasons.give_back(reason);
+        }
+        if let Some(inference) = before.inference() {
+            self.by_inference.forget(&inference.key(), position);
         }
     }
 
@@ -150,7 +156,8 @@ impl Index {
         let key = inference.key();
         let of_key = self.by_inference.all(&key, |at| inference_key_at(&self.records, at));
         let in_these_bytes = |at: u32| {
-            self.records.get(index(at)).is_some_and(|record| record.inference == inference)
+            let record = self.records.get(index(at));
+            record.is_some_and(|record| record.outcome.inference() == Some(inference))
         };
         let position = of_key.max_by_key(|at| (in_these_bytes(*at), *at))?;
         let kept = self.at(index(position))?;
@@ -217,7 +224,8 @@ impl Index {
             model: self.models.name(record.model)?,
             received_at: self.received_at(number(position), record)?,
             place: self.place(number(position), record),
-            outcome: self.outcomes.of(number(position), record),
+            brief: record.outcome,
+            reasons: &self.reasons,
         })
     }
 
@@ -292,10 +300,8 @@ impl Index {
         let Some(record) = self.records.get_mut(index(position)) else { return };
         self.by_id.forget(&record.id, position);
         self.firsts.forget(&record.fingerprint, position);
-        if let Some(key) = record.inference_key() {
-            self.by_inference.forget(&key, position);
-        }
-        self.outcomes.forget(position, record);
+        let before = std::mem::replace(&mut record.outcome, Brief::Forgotten);
+        self.drop_brief(position, before);
         self.other_times.remove(&position);
         self.forgotten += 1;
     }
@@ -335,7 +341,7 @@ fn fingerprint_at(records: &Chunks<Record>, position: u32) -> Option<ShortFinger
 }
 
 fn inference_key_at(records: &Chunks<Record>, position: u32) -> Option<[u8; 12]> {
-    records.get(index(position))?.inference_key()
+    Some(records.get(index(position))?.outcome.inference()?.key())
 }
 
 /// No archive has more deliveries: a thousand a second for more than a month, all of them in memory.

@@ -1,8 +1,9 @@
-use std::{borrow::Cow, time::SystemTime};
+use std::time::SystemTime;
 
+use super::{brief::Brief, reasons::Reasons};
 use crate::{
     archive::{Query, disk::entry::Place},
-    delivery::{DeliveryId, ModelName, Outcome},
+    delivery::{DeliveryId, ModelName, Outcome, OutcomeKind},
 };
 
 /// One delivery of the index, as it is now.
@@ -13,23 +14,29 @@ pub(in crate::archive::disk) struct Kept<'i> {
     pub(in crate::archive::disk) received_at: SystemTime,
     /// `None` once it was removed.
     pub(in crate::archive::disk) place: Option<Place>,
-    pub(in crate::archive::disk) outcome: Option<Cow<'i, Outcome>>,
+    pub(super) brief: Brief,
+    pub(super) reasons: &'i Reasons,
 }
 
 impl Kept<'_> {
     pub(in crate::archive::disk) fn outcome(&self) -> Option<Outcome> {
-        self.outcome.clone().map(Cow::into_owned)
+        self.brief.outcome(self.reasons)
+    }
+
+    /// The kind of its outcome. Without one it is pending.
+    pub(in crate::archive::disk) fn kind(&self) -> OutcomeKind {
+        self.brief.kind()
     }
 
     /// Whether a repeat of it can be answered: its bytes are there, or are not needed any more.
     pub(super) fn stands(&self) -> bool {
-        self.place.is_some() || self.outcome.as_deref().is_some_and(Outcome::is_settled)
+        self.place.is_some() || self.kind().is_settled()
     }
 
     /// Whether it is there and `query` selects it.
     pub(in crate::archive::disk) fn is_selected(&self, query: &Query) -> bool {
         self.place.is_some()
             && query.selects_facts(self.id, self.model, self.received_at)
-            && query.selects_outcome(self.outcome.as_deref())
+            && query.selects_kind(self.kind())
     }
 }

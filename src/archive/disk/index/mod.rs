@@ -1,13 +1,14 @@
 //! What the archive knows without reading.
 
+mod brief;
 mod chunks;
 mod damage;
 #[expect(clippy::module_inception, reason = "it is what the folder is named after")]
 mod index;
 mod kept;
 mod names;
-mod outcomes;
 mod questions;
+mod reasons;
 mod received;
 mod record;
 mod survey;

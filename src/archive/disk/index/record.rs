@@ -1,9 +1,9 @@
 use std::num::NonZeroU32;
 
-use super::{outcomes::Brief, received::Received};
+use super::{brief::Brief, received::Received};
 use crate::{
     archive::disk::entry::Facts,
-    delivery::{DeliveryId, Fingerprint, InferenceDigest},
+    delivery::{DeliveryId, Fingerprint},
 };
 
 /// How much of a fingerprint is kept: of 96 bits no two are the same by chance.
@@ -18,8 +18,6 @@ pub(super) struct Record {
     pub(super) spot: Option<Spot>,
     pub(super) model: NonZeroU32,
     pub(super) outcome: Brief,
-    /// As what it was processed, if `outcome` says that it was processed as an inference.
-    pub(super) inference: InferenceDigest,
 }
 
 /// Where a record lies, in numbers of the index.
@@ -50,17 +48,11 @@ impl Record {
             spot,
             model,
             outcome: Brief::None,
-            inference: InferenceDigest::NONE,
         }
     }
 
     pub(super) fn is_remembered(&self) -> bool {
         self.outcome != Brief::Forgotten
-    }
-
-    /// The key of the inference as which it was processed.
-    pub(super) fn inference_key(&self) -> Option<[u8; 12]> {
-        matches!(self.outcome, Brief::ProcessedAs(_)).then(|| self.inference.key())
     }
 }
 

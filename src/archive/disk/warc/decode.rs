@@ -7,9 +7,9 @@ use super::{
     date,
     encode::protocol,
     header::{Header, TRAILER},
-    http_head::{Framing, Parsed, read},
+    http_head::{Framing, Parsed, model_in, read},
 };
-use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, Head, Outcome};
+use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, Head, ModelName, Outcome};
 
 /// What a record is to the archive.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub(in super::super) fn kind_of(header: &Header<'_>) -> Kind {
 }
 
 fn delivery_in(header: &Header<'_>) -> Option<Kind> {
-    let (model, digest) = (header.text("Inbox-Model")?.parse().ok()?, digest_in(header)?);
-    let (_, target) = header.text("WARC-Target-URI")?.strip_prefix("http://")?.split_once('/')?;
+    let (model, digest) = (model(header)?, digest_in(header)?);
+    let (_, target) = target(header)?;
     Some(Kind::Delivery(Facts {
         id: id_in(header, "WARC-Record-ID")?,
         fingerprint: Fingerprint::of(&model, target, digest),
@@ -101,7 +101,7 @@ fn assemble(record: &Bytes, header: &Header<'_>, block: &[u8]) -> Option<Deliver
     let head = Head::from_archive(method, uri, version(header), headers, host(header), peer);
     Some(Delivery::new(
         id_in(header, "WARC-Record-ID")?,
-        header.text("Inbox-Model")?.parse().ok()?,
+        model(header)?,
         head,
         record.slice_ref(body),
         date::parse(header.text("WARC-Date")?)?,
@@ -113,8 +113,19 @@ fn host(header: &Header<'_>) -> Option<String> {
     if header.raw("Inbox-Host").is_some() {
         return None;
     }
-    let target = header.text("WARC-Target-URI")?.strip_prefix("http://")?;
-    Some(target.split_once('/')?.0.to_owned())
+    Some(target(header)?.0.to_owned())
+}
+
+/// Host, and path with query from its slash on.
+fn target<'h>(header: &Header<'h>) -> Option<(&'h str, &'h str)> {
+    let uri = header.text("WARC-Target-URI")?.strip_prefix("http://")?;
+    uri.split_at_checked(uri.find('/')?)
+}
+
+/// Named where it is called other than the path.
+fn model(header: &Header<'_>) -> Option<ModelName> {
+    let named = header.text("Inbox-Model");
+    named.or_else(|| model_in(target(header)?.1))?.parse().ok()
 }
 
 fn version(header: &Header<'_>) -> Version {

@@ -9,7 +9,7 @@ use super::{
     date,
     header::TRAILER,
     header_writer::{HeaderWriter, Urn},
-    http_head::{framing, path_and_query, write},
+    http_head::{framing, model_in, path_and_query, write},
     tombstone,
 };
 use crate::delivery::{Delivery, DeliveryId, Head};
@@ -40,7 +40,9 @@ impl Encoded {
 }
 
 /// What a segment says of how it is to be read. A version that writes what this one would misread adds one.
-pub(in super::super) const FORMAT: u32 = 1;
+///
+/// Format 1 had the checksums of a record in two fields, and named the model of every delivery.
+pub(in super::super) const FORMAT: u32 = 2;
 
 /// The record that every segment begins with.
 pub(in super::super) fn warcinfo(name: SegmentName) -> Encoded {
@@ -98,7 +100,9 @@ fn request(delivery: &Delivery, salt: Salt) -> Encoded {
     let mut header = HeaderWriter::new("request", delivery.id(), delivery.received_at());
     target_fields(&mut header, head);
     header.field("WARC-Payload-Digest", format_args!("sha256:{}", delivery.digest()));
-    header.field("Inbox-Model", delivery.model());
+    if model_in(path_and_query(head)) != Some(delivery.model().as_str()) {
+        header.field("Inbox-Model", delivery.model());
+    }
     if let Some(peer) = head.peer() {
         header.field("Inbox-Peer", peer);
     }
@@ -149,5 +153,49 @@ fn framing_fields(header: &mut HeaderWriter, head: &Head, body_length: usize) {
     }
     for line in framing.left_out {
         header.raw_field("Inbox-Header", &line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, Method};
+
+    use super::*;
+    use crate::signature::Proof;
+
+    /// As Mindee posts it.
+    fn usual() -> Delivery {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.insert("user-agent", HeaderValue::from_static("python-requests/2.32.3"));
+        headers.insert("content-length", HeaderValue::from_static("8192"));
+        let uri = "/hooks/invoices".parse().unwrap();
+        let host = Some("inbox.example.com".to_owned());
+        let peer = Some(([203, 0, 113, 200], 43_210).into());
+        let head = Head::from_archive(Method::POST, uri, Version::HTTP_11, headers, host, peer);
+        Delivery::new(
+            DeliveryId::new(),
+            "/hooks/invoices".parse().unwrap(),
+            head,
+            Bytes::from(vec![b'x'; 8192]),
+            SystemTime::now(),
+            Proof::new("hmac-sha256", "current", "raw"),
+        )
+    }
+
+    #[test]
+    fn the_archive_adds_500_bytes_at_most_to_a_usual_request() {
+        let delivery = usual();
+        let record = request(&delivery, Salt::random());
+        let http = write(delivery.head(), delivery.body().len()).len() + delivery.body().len();
+        let added = record.len() - http as u64;
+        assert!(added <= 500, "{added} bytes: {}", String::from_utf8_lossy(&record.head));
+    }
+
+    #[test]
+    fn a_body_is_not_copied_before_it_is_written() {
+        let delivery = usual();
+        let [_, body, _] = request(&delivery, Salt::random()).slices().map(<[u8]>::as_ptr);
+        assert_eq!(body, delivery.body().as_ptr());
     }
 }

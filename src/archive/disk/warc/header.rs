@@ -6,19 +6,33 @@ pub(in super::super) const MAGIC: &[u8] = b"WARC/1.1\r\n";
 /// How every record ends.
 pub(in super::super) const TRAILER: &[u8] = b"\r\n\r\n";
 
-/// The line of the checksum over the whole record: the last of the header.
+/// The last field of a header: the checksum of what stands before it, and that with the block.
+pub(super) const CHECKSUMS: &str = "Inbox-CRC32";
+
+/// In format 1, the checksum over the whole record with the line before: the last of the header.
 const RECORD_LINE: usize = b"Inbox-Checksum: crc32:00000000\r\n".len();
 
-/// The line of the checksum over the header: the last but one.
+/// In format 1, the checksum over the header: the last but one.
 const HEADER_LINE: usize = b"Inbox-Header-Checksum: crc32:00000000\r\n".len();
 
 /// The header of a record whose own checksum holds: its length can be trusted.
 #[derive(Debug)]
 pub(in super::super) struct Header<'b> {
     bytes: &'b [u8],
-    fields: Vec<(&'b [u8], &'b [u8])>,
+    fields: Fields<'b>,
     content_length: u64,
-    checksum: u32,
+    checksums: Checksums,
+}
+
+/// What the end of a header says of checksums.
+#[derive(Clone, Copy, Debug)]
+struct Checksums {
+    /// Over the header up to here.
+    header: u32,
+    header_ends: usize,
+    /// Over the header up to here, and the block.
+    record: u32,
+    record_ends: usize,
 }
 
 /// Why bytes are not the header of a record.
@@ -39,16 +53,12 @@ impl<'b> Header<'b> {
         Self::check(header, fields, salt).ok_or(Flaw::Malformed)
     }
 
-    fn check(bytes: &'b [u8], fields: Vec<(&'b [u8], &'b [u8])>, salt: Salt) -> Option<Self> {
-        let [.., content_length, header_line, record_line] = fields.as_slice() else {
-            return None;
-        };
-        let content_length = text(named(content_length, "Content-Length")?)?.parse().ok()?;
-        let expected = checksum_in(named(header_line, "Inbox-Header-Checksum")?)?;
-        let checksum = checksum_in(named(record_line, "Inbox-Checksum")?)?;
-        let covered = bytes.get(..bytes.len().checked_sub(2 + RECORD_LINE + HEADER_LINE)?)?;
-        let holds = Checksum::new(salt).with(covered).finish() == expected;
-        holds.then_some(Self { bytes, fields, content_length, checksum })
+    fn check(bytes: &'b [u8], fields: Fields<'b>, salt: Salt) -> Option<Self> {
+        let (checksums, before) = Checksums::in_header(bytes.len(), &fields)?;
+        let content_length = text(named(before.last()?, "Content-Length")?)?.parse().ok()?;
+        let covered = bytes.get(..checksums.header_ends)?;
+        let holds = Checksum::new(salt).with(covered).finish() == checksums.header;
+        holds.then_some(Self { bytes, fields, content_length, checksums })
     }
 
     /// How many bytes the header has, with the blank line.
@@ -69,13 +79,13 @@ impl<'b> Header<'b> {
 
     /// What the checksum over the whole record must come to.
     pub(in super::super) fn expected(&self) -> u32 {
-        self.checksum
+        self.checksums.record
     }
 
     /// The checksum over the whole record, up to the block.
     pub(in super::super) fn begin_checksum(&self, salt: Salt) -> Checksum {
-        let covered = self.bytes.len().saturating_sub(2 + RECORD_LINE);
-        Checksum::new(salt).with(self.bytes.get(..covered).unwrap_or_default())
+        let covered = self.bytes.get(..self.checksums.record_ends);
+        Checksum::new(salt).with(covered.unwrap_or_default())
     }
 
     /// The first field of this name.
@@ -94,12 +104,42 @@ impl<'b> Header<'b> {
     }
 }
 
+impl Checksums {
+    /// Those of a header of this length with these fields, and the fields before them.
+    fn in_header<'f, 'b>(
+        length: usize,
+        fields: &'f [Field<'b>],
+    ) -> Option<(Self, &'f [Field<'b>])> {
+        match fields {
+            [before @ .., both] if named(both, CHECKSUMS).is_some() => {
+                let digits = text(named(both, CHECKSUMS)?)?;
+                let (header, record) = digits.split_once(' ')?;
+                let line = CHECKSUMS.len() + ": ".len() + digits.len() + "\r\n".len();
+                let ends = length.checked_sub(line + "\r\n".len())?;
+                let (header, record) = (checksum(header)?, checksum(record)?);
+                Some((Self { header, header_ends: ends, record, record_ends: ends }, before))
+            }
+            [before @ .., header, record] => {
+                let header = checksum_in(named(header, "Inbox-Header-Checksum")?)?;
+                let record = checksum_in(named(record, "Inbox-Checksum")?)?;
+                let record_ends = length.checked_sub("\r\n".len() + RECORD_LINE)?;
+                let header_ends = record_ends.checked_sub(HEADER_LINE)?;
+                Some((Self { header, header_ends, record, record_ends }, before))
+            }
+            _ => None,
+        }
+    }
+}
+
 fn after_magic(bytes: &[u8]) -> Result<&[u8], Flaw> {
     let flaw = if MAGIC.starts_with(bytes) { Flaw::Cut } else { Flaw::Malformed };
     bytes.strip_prefix(MAGIC).ok_or(flaw)
 }
 
-pub(super) type Fields<'b> = Vec<(&'b [u8], &'b [u8])>;
+/// Name and value.
+type Field<'b> = (&'b [u8], &'b [u8]);
+
+pub(super) type Fields<'b> = Vec<Field<'b>>;
 
 /// The fields up to the blank line, and what comes behind it.
 pub(super) fn fields_in(mut rest: &[u8]) -> Result<(Fields<'_>, &[u8]), Flaw> {
@@ -120,7 +160,7 @@ pub(super) fn split_once<'b>(bytes: &'b [u8], separator: &[u8]) -> Option<(&'b [
     Some((bytes.get(..place)?, bytes.get(place + separator.len()..)?))
 }
 
-fn named<'b>((name, value): &(&'b [u8], &'b [u8]), wanted: &str) -> Option<&'b [u8]> {
+fn named<'b>((name, value): &Field<'b>, wanted: &str) -> Option<&'b [u8]> {
     (*name == wanted.as_bytes()).then_some(value)
 }
 
@@ -129,7 +169,11 @@ fn text(value: &[u8]) -> Option<&str> {
 }
 
 fn checksum_in(value: &[u8]) -> Option<u32> {
-    let digits = text(value)?.strip_prefix("crc32:")?;
+    checksum(text(value)?.strip_prefix("crc32:")?)
+}
+
+/// In exactly eight small hexadecimal digits: there is one way to write a header.
+fn checksum(digits: &str) -> Option<u32> {
     let checksum = u32::from_str_radix(digits, 16).ok()?;
     (format!("{checksum:08x}") == digits).then_some(checksum)
 }
@@ -151,6 +195,21 @@ mod tests {
         let header = Header::parse(&bytes, salt).unwrap();
         assert_eq!(header.record_length(), Some(bytes.len() as u64));
         assert_eq!(header.text("WARC-Type"), Some("metadata"));
+        assert_eq!(header.begin_checksum(salt).with(b"abc").finish(), header.expected());
+    }
+
+    #[test]
+    fn a_header_of_format_1_reads_back() {
+        let salt = Salt::random();
+        let mut bytes = b"WARC/1.1\r\nWARC-Type: metadata\r\nContent-Length: 3\r\n".to_vec();
+        for name in ["Inbox-Header-Checksum", "Inbox-Checksum"] {
+            let block: &[u8] = if name == "Inbox-Checksum" { b"abc" } else { b"" };
+            let checksum = Checksum::new(salt).with(&bytes).with(block).finish();
+            bytes.extend_from_slice(format!("{name}: crc32:{checksum:08x}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\nabc\r\n\r\n");
+        let header = Header::parse(&bytes, salt).unwrap();
+        assert_eq!(header.record_length(), Some(bytes.len() as u64));
         assert_eq!(header.begin_checksum(salt).with(b"abc").finish(), header.expected());
     }
 

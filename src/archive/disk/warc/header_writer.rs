@@ -6,7 +6,7 @@ use std::{
 use super::{
     checksum::{Checksum, Salt},
     date,
-    header::MAGIC,
+    header::{CHECKSUMS, MAGIC},
 };
 use crate::delivery::DeliveryId;
 
@@ -58,11 +58,11 @@ impl HeaderWriter {
     pub(super) fn finish(mut self, content_type: &str, salt: Salt, block: [&[u8]; 2]) -> Vec<u8> {
         self.field("Content-Type", content_type);
         self.field("Content-Length", block.map(<[u8]>::len).iter().sum::<usize>());
-        let header = Checksum::new(salt).with(&self.0).finish();
-        self.field("Inbox-Header-Checksum", format_args!("crc32:{header:08x}"));
+        let header = Checksum::new(salt).with(&self.0);
         let [start, rest] = block;
-        let record = Checksum::new(salt).with(&self.0).with(start).with(rest).finish();
-        self.field("Inbox-Checksum", format_args!("crc32:{record:08x}"));
+        let record = header.clone().with(start).with(rest).finish();
+        let header = header.finish();
+        self.field(CHECKSUMS, format_args!("{header:08x} {record:08x}"));
         self.end();
         self.0
     }

@@ -63,6 +63,11 @@ pub(super) fn path_and_query(head: &Head) -> &str {
     head.uri().path_and_query().map_or("/", |path| path.as_str())
 }
 
+/// What the model of a path with a query is called, unless it has a name of its own.
+pub(super) fn model_in(target: &str) -> Option<&str> {
+    target.split('?').next().filter(|path| path.starts_with('/'))
+}
+
 fn line(name: &HeaderName, value: &HeaderValue) -> Vec<u8> {
     [name.as_str().as_bytes(), b": ", value.as_bytes()].concat()
 }
