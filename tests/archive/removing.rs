@@ -73,6 +73,59 @@ async fn what_was_removed_is_in_no_file_and_stays_removed_when_the_archive_is_op
     assert!(!holds(dir.path(), "the body of number"));
 }
 
+/// Flips a bit in the record of the delivery with this number: in its body, or else in its header.
+fn spoil(path: &Path, number: usize, in_body: bool) {
+    let needle = format!("the body of number {number}\r\n\r\n");
+    let place = |bytes: &[u8]| bytes.windows(needle.len()).position(|at| at == needle.as_bytes());
+    for segment in segments(path) {
+        let mut bytes = fs::read(&segment).unwrap();
+        let Some(body) = place(&bytes) else { continue };
+        let header = bytes[..body].windows(9).rposition(|at| at == b"WARC-Date").unwrap();
+        bytes[if in_body { body } else { header }] ^= 1;
+        fs::write(segment, bytes).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_removed_too_stays_known_and_what_else_is_damaged_stays() {
+    for (in_body, indexed) in [(true, true), (false, true), (true, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = builder(dir.path()).open().await.unwrap();
+        let all = filled(&archive).await;
+        if indexed {
+            archive.upkeep_now().await.unwrap();
+        }
+        spoil(dir.path(), 4, in_body);
+        spoil(dir.path(), 5, in_body);
+        assert_eq!(archive.remove(Query::all().id(all[4].id())).await.unwrap(), 1);
+        assert!(!holds(dir.path(), "he body of number 4\r\n"), "{in_body} {indexed}");
+        assert!(holds(dir.path(), "he body of number 5\r\n"), "{in_body} {indexed}");
+        let (rest, gone) = ([&all[..5], &all[6..]].concat(), [4]);
+        assert_left(&archive, &rest, &gone).await;
+        assert!(archive.get(all[5].id()).await.is_err());
+        drop(archive);
+        let archive = builder(dir.path()).open().await.unwrap();
+        assert_left(&archive, &rest, &gone).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_beyond_knowing_is_removed_and_unknown_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = filled(&archive).await;
+    spoil(dir.path(), 4, false);
+    assert_eq!(archive.remove(Query::all().id(all[4].id())).await.unwrap(), 1);
+    assert!(!holds(dir.path(), "he body of number 4\r\n"));
+    assert_eq!(archive.outcome(all[4].id()).await.unwrap(), None);
+    drop(archive);
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert_eq!(archive.outcome(all[4].id()).await.unwrap(), None);
+    let again = delivery("/m", all[4].body());
+    assert_eq!(archive.append(again.clone()).await.unwrap(), Receipt::fresh(again.id()));
+    assert_left(&archive, &[&all[..4], &all[5..]].concat(), &[]).await;
+}
+
 #[tokio::test]
 async fn removing_fails_at_any_call_without_losing_what_stays() {
     for after in 0.. {

@@ -7,7 +7,7 @@ use super::{
     downtime::lock_path,
     failure::Failure,
     index_file,
-    keeper::{Keeper, State},
+    keeper::{Done, Keeper, State},
     load::{indexed, records},
     name::{Form, SegmentName},
     replace::replace,
@@ -15,11 +15,11 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-type Done = Result<(), ArchiveError>;
+type Chore = Result<(), ArchiveError>;
 
 impl Keeper {
     /// Does all that is due. What fails keeps nothing else from being done; the first error is given.
-    pub(super) fn upkeep(&self) -> Done {
+    pub(super) fn upkeep(&self) -> Chore {
         let requests = self.do_requests();
         let mut state = self.turn()?;
         let left_over = self.read(super::index::Index::left_over);
@@ -37,14 +37,14 @@ impl Keeper {
     }
 
     /// Does what other processes have asked for, and notes that the archive is open.
-    pub(super) fn do_requests(&self) -> Done {
+    pub(super) fn do_requests(&self) -> Chore {
         let _before = self.medium.note_time(&lock_path(&self.dir));
         let result = requests(&*self.medium, &self.dir).map_err(ArchiveError::from);
         let done = result.and_then(|found| found.iter().try_for_each(|path| self.request(path)));
         self.noted("do what another process asked for", done)
     }
 
-    fn request(&self, path: &std::path::Path) -> Done {
+    fn request(&self, path: &std::path::Path) -> Chore {
         let mut state = self.turn()?;
         let done = match wanted_in(&*self.medium, path)? {
             Some(Request::Remove(query)) => self.remove_in_turn(&query, &mut state)?,
@@ -57,7 +57,7 @@ impl Keeper {
         Ok(answer(&*self.medium, &self.dir, path, done)?)
     }
 
-    fn noted(&self, what: &str, done: Done) -> Done {
+    fn noted(&self, what: &str, done: Chore) -> Chore {
         if let Err(error) = &done {
             let source = std::error::Error::source(error);
             tracing::warn!(path = %self.dir.display(), %error, source, "cannot {what}");
@@ -65,7 +65,7 @@ impl Keeper {
         done
     }
 
-    fn seal_old(&self) -> Done {
+    fn seal_old(&self) -> Chore {
         let now = SystemTime::now();
         let times = self.survey().times;
         // One that was given up is sealed at the next start.
@@ -76,7 +76,7 @@ impl Keeper {
         if due { self.seal() } else { Ok(()) }
     }
 
-    fn remove_old(&self, state: &mut State) -> Done {
+    fn remove_old(&self, state: &mut State) -> Chore {
         let now = SystemTime::now();
         let times = self.survey().times;
         for (name, form) in self.sealed()? {
@@ -98,13 +98,14 @@ impl Keeper {
         if ids.is_empty() {
             return Ok(0);
         }
-        let freed = self.rewrite(name, form, form, &ids, state)?;
+        let Done { freed, told } = self.rewrite(name, form, form, &ids, state)?;
+        self.forget_untold(&ids, &told);
         let removed = ids.len();
         tracing::info!(path = %self.dir.display(), segment = %name, removed, freed, "removed old deliveries");
         Ok(freed)
     }
 
-    fn compress_old(&self, state: &mut State) -> Done {
+    fn compress_old(&self, state: &mut State) -> Chore {
         let now = SystemTime::now();
         let times = self.survey().times;
         for (name, form) in self.sealed()? {
@@ -116,7 +117,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn write_indexes(&self, state: &mut State) -> Done {
+    fn write_indexes(&self, state: &mut State) -> Chore {
         for (name, form) in self.sealed()? {
             if !state.damaged.contains(&name) {
                 self.write_index_of(name, form, state)?;
@@ -152,7 +153,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn remove_for_room(&self, state: &mut State) -> Done {
+    fn remove_for_room(&self, state: &mut State) -> Chore {
         let Some(most) = self.terms.keep_bytes else {
             return Ok(());
         };

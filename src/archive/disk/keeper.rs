@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{
     failure::Failure,
     forget::Ledger,
-    index::{Index, Survey},
+    index::{Index, Kept, Survey},
     index_file,
     listing::Listing,
     medium::Medium,
@@ -51,6 +51,15 @@ pub(super) struct State {
     pub(super) indexed: HashSet<SegmentName>,
     /// What is known of segments in which nothing lies but the ledger.
     pub(super) ledgers: HashMap<SegmentName, Ledger>,
+}
+
+/// What came of writing a segment anew.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// How many bytes shorter it is.
+    pub(super) freed: u64,
+    /// The removed deliveries of which it holds the line in the ledger.
+    pub(super) told: HashSet<DeliveryId>,
 }
 
 /// What is to be removed, by segment.
@@ -112,12 +121,25 @@ impl Keeper {
             self.seal()?;
             segments = self.segments()?;
         }
+        let mut told = HashSet::new();
         for (name, ids) in removals {
             if let Some(form) = segments.get(&name) {
-                self.rewrite(name, *form, (*form).max(Form::Sealed), &ids, state)?;
+                let to = (*form).max(Form::Sealed);
+                told.extend(self.rewrite(name, *form, to, &ids, state)?.told);
+                self.forget_untold(&ids, &told);
             }
         }
         Ok(())
+    }
+
+    /// Of a delivery that was damaged, what stays in the ledger may not be known. The next start will know nothing of
+    /// it, and so nothing is known of it from now on.
+    pub(super) fn forget_untold(&self, ids: &[DeliveryId], told: &HashSet<DeliveryId>) {
+        let untold: Vec<_> = ids.iter().copied().filter(|id| !told.contains(id)).collect();
+        if !untold.is_empty() {
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            index.forget(untold);
+        }
     }
 
     /// Has the writer seal what it is writing.
@@ -145,7 +167,7 @@ impl Keeper {
         survey
     }
 
-    /// Writes a segment anew, without these deliveries, and says how many bytes shorter it is.
+    /// Writes a segment anew, without these deliveries.
     ///
     /// The new file is whole and durable before it takes the place of the old one. Readers wait for no more than the
     /// renaming.
@@ -156,7 +178,7 @@ impl Keeper {
         to: Form,
         ids: &[DeliveryId],
         state: &mut State,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Done, Failure> {
         let result = self.try_rewrite(name, (from, to), ids, state);
         result.inspect_err(|_| replace::give_up(&*self.medium, &name.path(&self.dir, to)))
     }
@@ -167,22 +189,20 @@ impl Keeper {
         (from, to): (Form, Form),
         ids: &[DeliveryId],
         state: &mut State,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Done, Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
-        let now = SystemTime::now();
-        let drop: HashMap<_, _> = self.read(|index| {
-            let kept = ids.iter().filter_map(|id| index.get(*id));
-            kept.map(|kept| (kept.id, Burial { outcome: kept.outcome(), removed_at: now }))
-                .collect()
-        });
+        let drop = self.burials(name, ids);
         let these = ids.iter().copied().collect();
-        let keep_damage = ids.is_empty() || self.read(|index| index.others_in(name, &these));
+        // One that is not where the index can tell may be in any damaged bytes.
+        let located = drop.values().all(|burial| burial.place.is_some());
+        let keep_damage =
+            ids.is_empty() || located && self.read(|index| index.others_in(name, &these));
         let new = Rewrite { medium, dir, name, from, to, drop: &drop, keep_damage }.run()?;
         if new.damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
             state.damaged.insert(name);
             replace::remove(medium, dir, &new.unfinished)?;
-            return Ok(0);
+            return Ok(Done::default());
         }
         // An index file of the old form must not be there with the new one.
         state.indexed.remove(&name);
@@ -193,10 +213,21 @@ impl Keeper {
             replace::remove(medium, dir, &name.path(dir, from))?;
         }
         if !new.damaged {
+            state.damaged.remove(&name);
             self.write_index(name, &new)?;
             state.indexed.insert(name);
         }
-        Ok(new.old_length.saturating_sub(new.length))
+        let freed = new.old_length.saturating_sub(new.length);
+        Ok(Done { freed, told: new.removed() })
+    }
+
+    fn burials(&self, name: SegmentName, ids: &[DeliveryId]) -> HashMap<DeliveryId, Burial> {
+        let removed_at = SystemTime::now();
+        let burial = |kept: Kept<'_>| {
+            let place = kept.place.filter(|place| place.segment == name);
+            (kept.id, Burial { outcome: kept.outcome(), removed_at, place })
+        };
+        self.read(|index| ids.iter().filter_map(|id| index.get(*id)).map(burial).collect())
     }
 
     fn take_place(

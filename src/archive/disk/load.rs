@@ -92,7 +92,7 @@ pub(super) fn load(
                 end = offset + length;
                 take(index, meaning, Place { segment: name, offset, length });
             }
-            Step::Damage { offset, length } => {
+            Step::Damage { offset, length, .. } => {
                 end = offset + length;
                 index.note_damage(name, offset);
                 tracing::warn!(path = %path.display(), offset, length, "skipped damaged bytes");

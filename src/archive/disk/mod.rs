@@ -30,6 +30,7 @@ mod ledger;
 mod listing;
 mod load;
 mod log;
+mod lost;
 mod medium;
 mod mounts;
 mod name;

@@ -61,7 +61,7 @@ impl<'f> PackedWalk<'f> {
             return Ok(Some(Step::Record { offset, length, meaning }));
         }
         self.at = self.next_member(offset + 1)?;
-        Ok(Some(Step::Damage { offset, length: self.at - offset }))
+        Ok(Some(Step::Damage { offset, length: self.at - offset, facts: None }))
     }
 
     /// The length of the member at `offset` and what its record means, if its checksums hold.

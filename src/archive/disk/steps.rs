@@ -41,7 +41,9 @@ impl<'f> Steps<'f> {
 
 fn not_torn(step: Step, end: u64) -> Step {
     match step {
-        Step::Torn { offset } => Step::Damage { offset, length: end.saturating_sub(offset) },
+        Step::Torn { offset } => {
+            Step::Damage { offset, length: end.saturating_sub(offset), facts: None }
+        }
         step => step,
     }
 }

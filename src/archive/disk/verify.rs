@@ -168,7 +168,7 @@ impl Verification {
                 }
                 self.records += 1;
             }
-            Step::Damage { offset, length } => {
+            Step::Damage { offset, length, .. } => {
                 self.bytes += length;
                 damaged(offset, length, "these bytes are no record that was written");
             }

@@ -284,11 +284,12 @@ impl Index {
         self.positions().len() - self.forgotten
     }
 
-    /// Forgets these deliveries, of which nothing is left but their lines in the ledger.
+    /// Forgets those of these deliveries of which nothing is left but their lines in the ledger.
     pub(in crate::archive::disk) fn forget(&mut self, ids: impl IntoIterator<Item = DeliveryId>) {
         for id in ids {
             if let Some(position) = self.position(id)
                 && self.place_at(position).is_none()
+                && !self.copies.contains_key(&id)
             {
                 self.forget_at(position);
             }
