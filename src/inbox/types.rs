@@ -16,6 +16,8 @@ pub struct TypeReport {
     loaded: u64,
     mistakes: BTreeMap<(ModelName, String), Mistake>,
     unknown: BTreeMap<(ModelName, String), u64>,
+    without_model: BTreeMap<ModelName, u64>,
+    unreadable: Vec<ArchiveError>,
 }
 
 #[derive(Debug)]
@@ -28,33 +30,33 @@ struct Mistake {
 impl Inbox {
     /// Loads every archived delivery that `query` selects into the type that its model has now, without a handler: a
     /// gate before a deploy, with a copy of the archive of production. Deliveries of models that the inbox does not have
-    /// are left out. Changes nothing. Of a large archive a sample may do: [`Query::one_in`].
+    /// are counted apart, and so is what cannot be read. Changes nothing. Of a large archive a sample may do:
+    /// [`Query::one_in`].
     ///
     /// ```
-    /// use tower_inbox::{Inbox, MemoryArchive, archive::Query};
+    /// # async fn of(inbox: &tower_inbox::Inbox) {
+    /// use tower_inbox::archive::Query;
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let inbox = Inbox::builder(MemoryArchive::new()).build()?;
-    /// inbox.check_types(Query::all()).await?.assert_all_load();
-    /// # Ok(())
+    /// inbox.check_types(Query::all()).await.assert_all_load();
     /// # }
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// If the archive cannot be read.
-    pub async fn check_types(&self, query: Query) -> Result<TypeReport, ArchiveError> {
+    pub async fn check_types(&self, query: Query) -> TypeReport {
         let mut report = TypeReport::default();
         let mut entries = self.archive().scan(query);
         while let Some(entry) = entries.next().await {
-            self.check_one(&entry?.delivery, &mut report);
+            match entry {
+                Ok(entry) => self.check_one(&entry.delivery, &mut report),
+                Err(error) => report.unreadable.push(error),
+            }
         }
-        Ok(report)
+        report
     }
 
     fn check_one(&self, delivery: &Delivery, report: &mut TypeReport) {
-        let Some((model, _)) = self.models.of(delivery) else { return };
+        let Some((model, _)) = self.models.of(delivery) else {
+            *report.without_model.entry(delivery.model().clone()).or_default() += 1;
+            return;
+        };
         report.checked += 1;
         match model.load(delivery, &mut Extensions::new()) {
             Ok(_) => {
@@ -101,14 +103,26 @@ impl TypeReport {
         self.unknown.iter().map(|((model, path), times)| (model, path.as_str(), *times))
     }
 
+    /// The deliveries of models that the inbox does not have, such as one that was renamed: the model, and how many.
+    pub fn without_model(&self) -> impl Iterator<Item = (&ModelName, u64)> {
+        self.without_model.iter().map(|(model, times)| (model, *times))
+    }
+
+    /// What could not be read from the archive.
+    pub fn unreadable(&self) -> &[ArchiveError] {
+        &self.unreadable
+    }
+
     /// For tests: says what could not be loaded.
     ///
     /// # Panics
     ///
-    /// If there is something that could not be loaded.
+    /// If there is something that could not be loaded or read. Also if nothing was looked at: a gate at the wrong
+    /// directory would let everything through.
     #[track_caller]
     pub fn assert_all_load(&self) {
-        assert!(self.mistakes.is_empty(), "{self}");
+        assert!(self.checked > 0, "nothing was checked: is this the right archive?\n{self}");
+        assert!(self.mistakes.is_empty() && self.unreadable.is_empty(), "{self}");
     }
 }
 
@@ -120,6 +134,12 @@ impl fmt::Display for TypeReport {
         }
         for ((model, path), times) in &self.unknown {
             writeln!(f, "  {times} of {model} have {path}, which its type does not know")?;
+        }
+        for (model, times) in &self.without_model {
+            writeln!(f, "  {times} of {model} were left out: the inbox has no such model")?;
+        }
+        for error in &self.unreadable {
+            writeln!(f, "  could not be read: {error}")?;
         }
         Ok(())
     }

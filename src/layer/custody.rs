@@ -17,9 +17,13 @@ use super::{
     metrics,
 };
 use crate::{
-    archive::{Archive, ArchiveError},
-    delivery::{Delivery, Outcome, OutcomeKind},
+    archive::{Archive, ArchiveError, Work},
+    delivery::{Delivery, DeliveryId, Outcome, OutcomeKind},
 };
+
+/// How long to wait each time before an outcome that could not be recorded is tried to be recorded again.
+const RECORD_AGAIN: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
 
 /// After how long a delivery is handled again whose outcome could not be recorded.
 const NOT_RECORDED: Duration = Duration::from_secs(10);
@@ -128,10 +132,10 @@ impl Custody {
         metrics::settled(&open.model, outcome.kind(), open.attempt);
         let settled = outcome.is_settled();
         let suspect = matches!(outcome, Outcome::Pending { crashes: 1.., .. });
-        let settling = self.0.archive.settle(open.id, outcome);
+        let settling = self.0.archive.settle(open.id, outcome.clone());
         let custody = self.clone();
         let work = async move {
-            let recorded = settling.await;
+            let recorded = custody.record(open.id, outcome, settling).await;
             let job = Job { id: open.id, model: open.model, suspect };
             custody.recorded(job, settled, wait, recorded);
             drop(open.turns);
@@ -141,6 +145,32 @@ impl Custody {
             // The runtime has ended: the archive has begun to record it, and nobody is left to wait for that.
             Err(_) => drop(work),
         }
+    }
+
+    /// Rather than run the handler again for what it has done, an archive that cannot record an outcome is given time.
+    async fn record(
+        &self,
+        id: DeliveryId,
+        outcome: Outcome,
+        first: Work<()>,
+    ) -> Result<(), ArchiveError> {
+        let mut recorded = first.await;
+        for wait in RECORD_AGAIN {
+            match &recorded {
+                Ok(()) | Err(ArchiveError::Unknown { .. }) => break,
+                Err(error) => {
+                    let error = error as &dyn std::error::Error;
+                    tracing::warn!(
+                        error,
+                        ?wait,
+                        "an outcome could not be recorded, and will be again"
+                    );
+                }
+            }
+            tokio::time::sleep(wait).await;
+            recorded = self.0.archive.settle(id, outcome.clone()).await;
+        }
+        recorded
     }
 
     fn recorded(

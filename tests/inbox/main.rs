@@ -30,3 +30,4 @@ mod replay;
 mod second_process;
 mod stuck;
 mod support;
+mod unrecorded;

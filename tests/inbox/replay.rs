@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU16, Ordering},
@@ -184,14 +185,14 @@ impl Payload for Misread {
 async fn new_types_are_checked_against_what_is_archived_without_a_handler() {
     let (archive, recorder) = (memory(), Recorder::answering(200));
     let inbox = three(&archive, &recorder).await;
-    let report = inbox.check_types(Query::all()).await.unwrap();
+    let report = inbox.check_types(Query::all()).await;
     report.assert_all_load();
     assert_eq!(report.checked(), 3);
-    assert!(inbox.check_types(Query::all().one_in(u64::MAX)).await.unwrap().checked() < 3);
+    assert!(inbox.check_types(Query::all().one_in(u64::MAX)).await.checked() < 3);
 
     let model = ModelDraft::<Misread>::new().unsigned();
     let changed = Inbox::builder(archive.clone()).model(CAPTIONS, model).build().unwrap();
-    let report = changed.check_types(Query::all()).await.unwrap();
+    let report = changed.check_types(Query::all()).await;
     assert!(report.pass_rate() < f64::EPSILON);
     let mistakes: Vec<_> = report.mistakes().collect();
     assert_eq!(mistakes, [(&CAPTIONS.parse().unwrap(), "$.text", 3)]);
@@ -199,6 +200,36 @@ async fn new_types_are_checked_against_what_is_archived_without_a_handler() {
     assert_eq!(recorder.runs.lock().unwrap().len(), 3, "no handler was run");
     let outcomes = archived(&archive).await;
     assert!(outcomes.iter().all(|one| matches!(one.outcome, Some(Outcome::Processed { .. }))));
+}
+
+#[tokio::test]
+async fn a_gate_that_looked_at_nothing_does_not_open_and_says_what_it_left_out() {
+    let archive = memory();
+    three(&archive, &Recorder::answering(200)).await;
+    let model = ModelDraft::<Misread>::new().unsigned();
+    let renamed = Inbox::builder(archive).model("/hooks/renamed", model).build().unwrap();
+    let report = renamed.check_types(Query::all()).await;
+    assert_eq!(report.without_model().collect::<Vec<_>>(), [(&CAPTIONS.parse().unwrap(), 3)]);
+    let closed =
+        std::panic::catch_unwind(AssertUnwindSafe(|| report.assert_all_load())).unwrap_err();
+    let said = closed.downcast_ref::<String>().unwrap();
+    assert!(
+        said.contains("nothing was checked") && said.contains("3 of /hooks/captions"),
+        "{said}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_ends_when_the_inbox_is_stopped_and_says_how_many_are_left() {
+    let (archive, recorder) = (memory(), Recorder::answering(200));
+    let inbox = three(&archive, &recorder).await;
+    inbox.work(recorder.service());
+    let mut replaying = inbox.replay(Query::all()).rate(1).start().await.unwrap();
+    assert!(replaying.next().await.unwrap().is_processed());
+    inbox.stop(Duration::from_mins(1)).await;
+    while replaying.next().await.is_some() {}
+    assert_eq!(recorder.runs.lock().unwrap().len(), 3 + 1);
+    assert_eq!(replaying.left(), 2);
 }
 
 #[tokio::test]
@@ -218,7 +249,7 @@ async fn what_a_watched_type_does_not_know_is_told_once_counted_and_reported() {
     let model_name = CAPTIONS.parse().unwrap();
     assert_eq!(inbox.models().unknown(), [(model_name, "$.tags".to_owned(), 2)]);
     assert_eq!(log.text().matches("does not know").count(), 1, "{}", log.text());
-    let report = inbox.check_types(Query::all()).await.unwrap();
+    let report = inbox.check_types(Query::all()).await;
     report.assert_all_load();
     let unknown: Vec<_> = report.unknown().map(|(_, path, times)| (path, times)).collect();
     assert_eq!(unknown, [("$.tags", 66)]);

@@ -83,7 +83,7 @@ impl Writer {
                     index.insert(&Facts::of(&delivery), *place);
                 }
                 Entry::Outcome { of, outcome } => {
-                    index.settle(of, outcome);
+                    index.settle(of, &outcome);
                 }
                 Entry::Repeat { .. } | Entry::Removed(_) => {}
             }

@@ -113,7 +113,8 @@ impl Replay {
         self
     }
 
-    /// Begins. What is selected is fixed from now on.
+    /// Begins. What is selected is fixed from now on. [`Inbox::stop`] ends it early: what is at a handler comes to its
+    /// end, the rest is left.
     ///
     /// # Errors
     ///
@@ -133,7 +134,10 @@ impl Replay {
         };
         let drive =
             Drive { one, results, staff: inbox.staff.clone(), concurrency: self.concurrency };
-        inbox.staff.employ(drive.all(ids, self.between));
+        let (custody, between) = (inbox.custody, self.between);
+        inbox.staff.employ(async move {
+            custody.schedule().until_stopped(drive.all(ids, between)).await;
+        });
         Ok(replaying)
     }
 }

@@ -31,7 +31,7 @@ impl Replaying {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// How many results are still to come.
+    /// How many results are still to come; after the end, how many will not, since the inbox was stopped.
     pub fn left(&self) -> usize {
         self.left
     }
@@ -42,7 +42,7 @@ impl Stream for Replaying {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Replayed>> {
         let next = ready!(self.results.poll_recv(context));
-        self.left = if next.is_some() { self.left.saturating_sub(1) } else { 0 };
+        self.left = self.left.saturating_sub(usize::from(next.is_some()));
         Poll::Ready(next)
     }
 

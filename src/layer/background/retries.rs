@@ -60,7 +60,9 @@ impl Retries {
         self
     }
 
-    /// How long after it was received a delivery is tried for the last time. By default 7 days.
+    /// How long after it was received a delivery is tried for the last time. By default 7 days. The first five attempts
+    /// are made at whatever age: what is older may be so because the server was down, or because somebody has it
+    /// [handled again](crate::Inbox::retry).
     pub fn longest_age(mut self, time: Duration) -> Self {
         self.longest_age = time;
         self
@@ -80,9 +82,11 @@ impl Retries {
         }
         let wait =
             self.bound(attempts).mul_f64(jitter.clamp(0.0, 1.0)).max(asked.unwrap_or_default());
-        match age.checked_add(wait) {
-            Some(then) if then <= self.longest_age => Ok(wait),
-            _ => Err(GivenUp::Age(self.longest_age)),
+        let in_time = age.checked_add(wait).is_some_and(|then| then <= self.longest_age);
+        if in_time || attempts < AT_ANY_AGE {
+            Ok(wait)
+        } else {
+            Err(GivenUp::Age(self.longest_age))
         }
     }
 
@@ -96,6 +100,9 @@ impl Retries {
         self.first_wait.saturating_mul(doubled).min(self.longest_wait)
     }
 }
+
+/// How many attempts are made however old the delivery is.
+const AT_ANY_AGE: u32 = 5;
 
 /// The longest wait after a start.
 const SOON: Duration = Duration::from_secs(30);
@@ -117,11 +124,19 @@ mod tests {
 
     #[test]
     fn attempts_and_age_are_bounded() {
-        let retries = Retries::default().attempts(3).longest_age(10 * SECOND);
-        assert_eq!(retries.wait(3, SECOND, None, 0.0), Err(GivenUp::Attempts(3)));
-        assert_eq!(retries.wait(2, 8 * SECOND, None, 1.0), Ok(2 * SECOND));
-        assert_eq!(retries.wait(2, 9 * SECOND, None, 1.0), Err(GivenUp::Age(10 * SECOND)));
-        assert!(retries.wait(1, SECOND, Some(Duration::MAX), 1.0).is_err());
+        let retries = Retries::default().attempts(7).longest_age(100 * SECOND);
+        assert_eq!(retries.wait(7, SECOND, None, 0.0), Err(GivenUp::Attempts(7)));
+        assert_eq!(retries.wait(6, 68 * SECOND, None, 1.0), Ok(32 * SECOND));
+        assert_eq!(retries.wait(6, 69 * SECOND, None, 1.0), Err(GivenUp::Age(100 * SECOND)));
+        assert!(retries.wait(5, SECOND, Some(Duration::MAX), 1.0).is_err());
+    }
+
+    #[test]
+    fn what_is_old_is_tried_five_times_all_the_same() {
+        let retries = Retries::default();
+        let year = Duration::from_hours(365 * 24);
+        let tried = (1..25).take_while(|n| retries.wait(*n, year, None, 0.5).is_ok()).count();
+        assert_eq!(tried + 1, 5);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Index {
     pub(in crate::archive::disk) fn take(&mut self, meaning: Meaning, place: Place) -> bool {
         match meaning {
             Meaning::Delivery(facts) => self.insert(&facts, place),
-            Meaning::Outcome { of, outcome } => return self.settle(of, outcome),
+            Meaning::Outcome { of, outcome } => return self.settle(of, &outcome),
             Meaning::Removed(tombstone) => self.bury(tombstone),
             Meaning::Nothing => {}
         }
@@ -91,7 +91,7 @@ impl Index {
         let id = facts.id;
         if self.position(id).is_some() {
             self.removed(id);
-            outcome.map(|outcome| self.settle(id, outcome));
+            outcome.map(|outcome| self.settle(id, &outcome));
         } else {
             self.add(&facts, None, outcome);
         }
@@ -113,7 +113,7 @@ impl Index {
             self.set_first(short(facts.fingerprint), position);
         }
         if let Some(outcome) = outcome {
-            self.note(position, outcome);
+            self.note(position, &outcome);
         }
     }
 
@@ -127,9 +127,9 @@ impl Index {
         firsts.add(&fingerprint, position, of);
     }
 
-    fn note(&mut self, position: u32, outcome: Outcome) {
+    fn note(&mut self, position: u32, outcome: &Outcome) {
         let Some(record) = self.records.get_mut(index(position)) else { return };
-        let now = Brief::of(&outcome, &mut self.reasons);
+        let now = Brief::of(outcome, &mut self.reasons);
         let before = std::mem::replace(&mut record.outcome, now);
         self.drop_brief(position, before);
         let records = &self.records;
@@ -165,7 +165,7 @@ impl Index {
     }
 
     /// Records what became of a delivery; `false` where there is no such delivery.
-    pub(in crate::archive::disk) fn settle(&mut self, id: DeliveryId, outcome: Outcome) -> bool {
+    pub(in crate::archive::disk) fn settle(&mut self, id: DeliveryId, outcome: &Outcome) -> bool {
         let position = self.position(id);
         position.map(|position| self.note(position, outcome)).is_some()
     }
@@ -401,11 +401,11 @@ mod tests {
         let of = |key| InferenceDigest::of(&facts.model, key, facts.digest);
         for key in ["a", "b"] {
             let outcome = Outcome::Processed { status: 200, inference: Some(of(key)) };
-            index.settle(facts.id, outcome.clone());
+            index.settle(facts.id, &outcome);
             assert_eq!(index.processed_as(of(key)), Some((facts.id, outcome)));
         }
         assert_eq!(index.processed_as(of("a")), None);
-        index.settle(facts.id, Outcome::dead("of old age"));
+        index.settle(facts.id, &Outcome::dead("of old age"));
         assert_eq!(index.processed_as(of("b")), None);
     }
 }
