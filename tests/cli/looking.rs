@@ -90,13 +90,13 @@ async fn it_verifies_the_end_of_a_sealed_segment_too() {
     let segment = segment.filter(|file| file.extension().unwrap() == "warc").min().unwrap();
     let whole = fs::read(&segment).unwrap();
     let last = whole.windows(10).rposition(|bytes| bytes == b"WARC/1.1\r\n").unwrap();
-    let header = |bytes: &mut Vec<u8>| bytes[last + 20] ^= 1;
-    let trailer = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
-    let cut = |bytes: &mut Vec<u8>| bytes.truncate(last + 100);
-    let ways: [&dyn Fn(&mut Vec<u8>); 3] = [&header, &trailer, &cut];
-    for spoil in ways {
+    for way in ["header", "trailer", "cut"] {
         let mut bytes = whole.clone();
-        spoil(&mut bytes);
+        match way {
+            "header" => bytes[last + 20] ^= 1,
+            "trailer" => *bytes.last_mut().unwrap() ^= 1,
+            _ => bytes.truncate(last + 100),
+        }
         fs::write(&segment, &bytes).unwrap();
         let output = inbox(dir.path(), &["verify", "--json"]);
         let object = &objects(&String::from_utf8(output.stdout).unwrap())[0];

@@ -7,11 +7,12 @@ use super::{
     downtime::lock_path,
     failure::Failure,
     index_file,
-    keeper::{Done, Keeper, State},
+    keeper::{Done, Keeper},
     load::{indexed, records},
     name::{Form, SegmentName},
     replace::replace,
     request::{Request, answer, requests, wanted_in},
+    state::State,
 };
 use crate::archive::ArchiveError;
 
@@ -22,10 +23,9 @@ impl Keeper {
     pub(super) fn upkeep(&self) -> Chore {
         let requests = self.do_requests();
         let mut state = self.turn()?;
-        let left_over = self.read(super::index::Index::left_over);
         let results = [
             requests,
-            self.noted("finish a removal", self.bury(left_over, &mut state)),
+            self.noted("finish a removal", self.finish_removals(&mut state)),
             self.noted("seal a segment for its age", self.seal_old()),
             self.noted("remove old deliveries", self.remove_old(&mut state)),
             self.noted("compress a segment", self.compress_old(&mut state)),
@@ -94,7 +94,7 @@ impl Keeper {
         form: Form,
         state: &mut State,
     ) -> Result<u64, Failure> {
-        let ids = self.read(|index| index.settled_in(name));
+        let ids = self.settled_in(name);
         if ids.is_empty() {
             return Ok(0);
         }

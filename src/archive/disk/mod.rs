@@ -51,6 +51,7 @@ mod rewrite;
 mod scan;
 mod segment;
 mod space;
+mod state;
 mod stats;
 mod steps;
 mod terms;
