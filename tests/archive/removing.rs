@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use super::{all_in, delivery, segments};
 use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, DiskArchiveBuilder, Query},
-    delivery::{Delivery, Outcome, Receipt},
+    delivery::{Delivery, DeliveryId, Outcome, Receipt},
     testing::{Fault, FaultyDisk},
 };
 
@@ -214,6 +214,39 @@ async fn another_process_has_something_removed_while_the_archive_is_open() {
     let archive = builder(dir.path()).open().await.unwrap();
     archive.upkeep_now().await.unwrap();
     assert_left(&archive, &all, &[3, 4]).await;
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_done_keeps_no_other_from_being_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = filled(&archive).await;
+    // A directory cannot be read, and its name is older than those of the others.
+    let old = "0192f0c1-2a3b-7c4d-8e5f-000000000000";
+    fs::create_dir(dir.path().join(format!("{old}.request"))).unwrap();
+    let unknown = DeliveryId::new();
+    fs::write(dir.path().join(format!("{unknown}.request")), b"frobnicate \xff\n").unwrap();
+    let query = Query::all().id(all[3].id());
+    DiskArchive::ask_to_remove(dir.path(), query, Duration::ZERO).await.unwrap();
+    assert!(archive.upkeep_now().await.is_err(), "one could not be done");
+    assert_left(&archive, &all, &[3]).await;
+    let answer = dir.path().join(format!("{unknown}.answer"));
+    assert_eq!(fs::read_to_string(answer).unwrap(), "not understood\n");
+    assert!(!dir.path().join(format!("{unknown}.request")).exists());
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_took_for_a_day_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let old = dir.path().join("0192f0c1-2a3b-7c4d-8e5f-000000000000.answer");
+    let new = dir.path().join(format!("{}.answer", DeliveryId::new()));
+    let another = dir.path().join("an.answer");
+    for path in [&old, &new, &another] {
+        fs::write(path, "1\n").unwrap();
+    }
+    archive.upkeep_now().await.unwrap();
+    assert!(!old.exists() && new.exists() && another.exists());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
 //! for age, removing for age, compressing, index files, removing for size, forgetting.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
 use super::{
     downtime::lock_path,
@@ -11,7 +11,7 @@ use super::{
     load::{indexed, records},
     name::{Form, SegmentName},
     replace::replace,
-    request::{Request, answer, requests, wanted_in},
+    request::{Answer, Mail, Request, answer, mail, wanted_in},
     state::State,
 };
 use crate::archive::ArchiveError;
@@ -38,23 +38,36 @@ impl Keeper {
 
     /// Does what other processes have asked for, and notes that the archive is open.
     pub(super) fn do_requests(&self) -> Chore {
+        const WHAT: &str = "do what another process asked for";
         let _before = self.medium.note_time(&lock_path(&self.dir));
-        let result = requests(&*self.medium, &self.dir).map_err(ArchiveError::from);
-        let done = result.and_then(|found| found.iter().try_for_each(|path| self.request(path)));
-        self.noted("do what another process asked for", done)
+        let mail = mail(&*self.medium, &self.dir, SystemTime::now());
+        let Mail { requests, untaken } = match mail {
+            Ok(mail) => mail,
+            Err(failure) => return self.noted(WHAT, Err(failure.into())),
+        };
+        for path in untaken {
+            // What cannot be removed now is when it is seen again.
+            drop(self.medium.remove(&path));
+        }
+        // One that cannot be done keeps no other from being done.
+        let done = requests.iter().map(|path| self.noted(WHAT, self.request(path)));
+        done.fold(Ok(()), Result::and)
     }
 
-    fn request(&self, path: &std::path::Path) -> Chore {
+    fn request(&self, path: &Path) -> Chore {
         let mut state = self.turn()?;
-        let done = match wanted_in(&*self.medium, path)? {
-            Some(Request::Remove(query)) => self.remove_in_turn(&query, &mut state)?,
-            Some(Request::Retry(query)) => self.retry(&query)?,
-            None => {
-                tracing::warn!(path = %path.display(), "a request is not understood, and left alone");
-                return Ok(());
+        let came = match wanted_in(&*self.medium, path)? {
+            Some(Ok(Request::Remove(query))) => {
+                Answer::Done(self.remove_in_turn(&query, &mut state)?)
             }
+            Some(Ok(Request::Retry(query))) => Answer::Done(self.retry(&query)?),
+            Some(Err(not_understood)) => {
+                tracing::warn!(path = %path.display(), "a request is not understood, and answered so");
+                not_understood
+            }
+            None => return Ok(()),
         };
-        Ok(answer(&*self.medium, &self.dir, path, done)?)
+        Ok(answer(&*self.medium, &self.dir, path, came)?)
     }
 
     fn noted(&self, what: &str, done: Chore) -> Chore {
