@@ -5,8 +5,9 @@ use std::{fs, path::Path, time::Duration};
 use super::{
     super::{
         entry::Entry,
-        name::SegmentName,
-        warc::{Salt, encode, warcinfo, warcinfo_of},
+        name::{Form, SegmentName},
+        packed::pack,
+        warc::{FORMAT, Salt, encode, warcinfo, warcinfo_of},
     },
     bytes, deliveries_in, delivery, segments,
 };
@@ -94,6 +95,25 @@ async fn a_later_format_is_refused_and_nothing_in_the_directory_is_changed() {
     let error = DiskArchive::open(dir.path()).await.unwrap_err();
     assert!(matches!(&error, ArchiveError::Newer { format: 3, path } if *path == later), "{error}");
     assert_eq!(fs::read(names[0].open_path(dir.path())).unwrap(), torn);
+}
+
+#[tokio::test]
+async fn a_later_format_is_refused_by_readers_too_and_in_every_form() {
+    for form in Form::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let name = SegmentName { sequence: 1, salt: Salt::random() };
+        let record = bytes(&[warcinfo_of(name, FORMAT + 1)]);
+        let file = if form == Form::Packed { pack(&record).unwrap() } else { record };
+        let path = name.path(dir.path(), form);
+        fs::write(&path, &file).unwrap();
+        let writing = DiskArchive::open(dir.path()).await.unwrap_err();
+        let reading = DiskArchive::read_only(dir.path()).await.unwrap_err();
+        let verifying = DiskArchive::verify(dir.path(), |_, _| {}).await.unwrap_err();
+        for error in [writing, reading, verifying] {
+            let newer = matches!(&error, ArchiveError::Newer { path: of, .. } if *of == path);
+            assert!(newer, "{form:?}: {error}");
+        }
+    }
 }
 
 #[tokio::test]
