@@ -85,5 +85,6 @@ fn reader(
     index: Arc<RwLock<Index>>,
     read_only: bool,
 ) -> Arc<Reader> {
-    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), index, read_only })
+    let latest = RwLock::new(index);
+    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), latest, read_only })
 }

@@ -17,6 +17,15 @@ impl Index {
             .collect()
     }
 
+    /// The delivery at this position, if it has a body and `query` selects it.
+    pub(in crate::archive::disk) fn selected_at(
+        &self,
+        position: usize,
+        query: &Query,
+    ) -> Option<DeliveryId> {
+        self.at(position).filter(|kept| kept.is_selected(query)).map(|kept| kept.id)
+    }
+
     /// Those at these positions with a body that `query` selects, and every segment in which something of each lies.
     pub(in crate::archive::disk) fn selected(
         &self,
