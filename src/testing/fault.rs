@@ -36,6 +36,11 @@ pub enum Fault {
         /// The number of the error, such as 5 for `EIO` on Linux.
         errno: i32,
     },
+    /// Every call fails that comes after so many others; calls that only read do not count.
+    From {
+        /// How many calls go well before.
+        after: usize,
+    },
     /// The one call that comes after so many others takes half of what it is to write, if it writes.
     OneShortWrite {
         /// How many calls go well before.
@@ -100,11 +105,13 @@ impl Faults {
             Some(
                 Fault::OneCall { after }
                 | Fault::OneError { after, .. }
-                | Fault::OneShortWrite { after },
+                | Fault::OneShortWrite { after }
+                | Fault::From { after },
             ) if *after > 0 => {
                 *after -= 1;
                 Ok(wanted)
             }
+            Some(Fault::From { .. }) => Err(io::Error::other("from this call on all were to fail")),
             Some(once) => {
                 let once = *once;
                 *fault = None;

@@ -19,7 +19,7 @@ impl Medium for FaultyDisk {
         RealDisk.list(dir)
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         self.0.change()?;
         RealDisk.lock(path)
     }

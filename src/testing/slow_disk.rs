@@ -62,7 +62,7 @@ impl Medium for SlowDisk {
         RealDisk.list(dir)
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         RealDisk.lock(path)
     }
 

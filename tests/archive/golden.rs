@@ -3,7 +3,11 @@
 use std::{fs, path::Path, time::Duration};
 
 use http::{Uri, Version};
-use tower_inbox::{Delivery, DiskArchive, Outcome, Receipt, archive::Archive, testing::Sample};
+use tower_inbox::{
+    Delivery, DiskArchive, Outcome, Receipt,
+    archive::{Archive, Query},
+    testing::Sample,
+};
 
 use super::{all_in, segments};
 
@@ -97,4 +101,22 @@ async fn what_the_first_version_wrote_is_read_exactly() {
     outcomes[4] = Some(Outcome::failed("the first time"));
     assert_eq!(found.iter().map(|one| one.delivery.clone()).collect::<Vec<_>>(), expected);
     assert_eq!(found.into_iter().map(|one| one.outcome).collect::<Vec<_>>(), outcomes);
+}
+
+#[tokio::test]
+async fn what_is_written_anew_of_the_first_version_says_that_it_is_of_this_one() {
+    let dir = copy_of("v1");
+    let format = |file: &Path| {
+        let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
+        text.lines().find_map(|line| line.strip_prefix("inbox-format: ").map(str::to_owned))
+    };
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
+    let before = segments(dir.path()).remove(0);
+    archive.remove(Query::all().id(id(0))).await.unwrap();
+    let files = segments(dir.path());
+    assert_eq!((&files[0], format(&files[0]).as_deref()), (&before, Some("2")));
+    assert_eq!(format(&files[1]).as_deref(), Some("1"), "it was not touched");
+    drop(archive);
+    let found = all_in(DiskArchive::open(dir.path()).await.unwrap()).await;
+    assert_eq!(found.into_iter().map(|one| one.delivery).collect::<Vec<_>>(), deliveries()[1..]);
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use super::{deliveries_in, delivery, readable_in, segments};
 use tower_inbox::{
-    archive::{Archive, ArchiveError, DiskArchive, DiskArchiveBuilder},
+    archive::{Archive, ArchiveError, DiskArchive, DiskArchiveBuilder, Query},
     delivery::Delivery,
     testing::{Fault, FaultyDisk, conformance},
 };
@@ -167,6 +167,38 @@ async fn a_damaged_segment_is_not_compressed() {
     assert_eq!(count(dir.path(), "warc"), 1, "the others are compressed");
     drop(archive);
     assert_eq!(readable_in(dir.path()).await, (all[1..].to_vec(), 1));
+}
+
+/// Where a bit is flipped in the last record of a segment: in its header, and in its last byte.
+fn in_header_and_trailer(segment: &[u8]) -> [usize; 2] {
+    let needle = b"Inbox-Model";
+    let header = segment.windows(needle.len()).rposition(|window| window == needle);
+    [header.unwrap(), segment.len() - 1]
+}
+
+#[tokio::test]
+async fn a_damaged_last_record_of_a_sealed_segment_is_reported_and_stays_what_it_is() {
+    for flipped in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = builder(dir.path()).open().await.unwrap();
+        let all = fill(&archive).await;
+        drop(archive);
+        let path = segments(dir.path()).remove(0);
+        let mut bytes = fs::read(&path).unwrap();
+        let places = in_header_and_trailer(&bytes);
+        bytes[places[flipped]] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+
+        let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();
+        archive.upkeep_now().await.unwrap();
+        assert!(fs::read(&path).unwrap() == bytes, "what is damaged is not compressed");
+        archive.remove(Query::all().id(all[0].id())).await.unwrap();
+        drop(archive);
+        let left = fs::read(&path).unwrap();
+        assert!(left.len() < bytes.len() && left.ends_with(&bytes[bytes.len() - 600..]));
+        let (found, damages) = readable_in(dir.path()).await;
+        assert_eq!((found.len(), damages), (all.len() - 2, 1));
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,36 @@ async fn a_reader_goes_on_while_segments_are_written_anew_beneath_it() {
 }
 
 #[tokio::test]
+async fn a_scan_finds_all_that_stays_while_what_was_before_it_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = DiskArchive::builder(dir.path()).segment_size(3000).upkeep_every(None);
+    let archive = builder.remember_for(Duration::ZERO).open().await.unwrap();
+    let mut all = Vec::new();
+    for number in 0..40 {
+        let one = delivery("/m", format!("{number}").as_bytes());
+        let _ = archive.append(one.clone()).await.unwrap();
+        archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
+        all.push(one);
+    }
+    let reading = DiskArchive::read_only(dir.path()).await.unwrap();
+    let mut scan = reading.scan(Query::all());
+    // Not many more are read ahead.
+    assert_eq!(scan.next().await.unwrap().unwrap().delivery, all[0]);
+    for one in &all[..20] {
+        archive.remove(Query::all().id(one.id())).await.unwrap();
+    }
+    archive.upkeep_now().await.unwrap();
+    assert!(archive.stats().await.unwrap().removed < 5, "nothing was forgotten");
+    let mut found = Vec::new();
+    while let Some(entry) = scan.next().await {
+        found.push(entry.unwrap().delivery.id());
+    }
+    assert!(found.len() < 30, "all was read ahead");
+    let stay: Vec<_> = all[20..].iter().map(Delivery::id).collect();
+    assert_eq!(found[found.len() - 20..], stay);
+}
+
+#[tokio::test]
 async fn where_there_is_no_archive_a_reader_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let error = DiskArchive::read_only(dir.path().join("nowhere")).await.unwrap_err();

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use super::{all_in, delivery, segments};
 use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, DiskArchiveBuilder, Query},
-    delivery::{Delivery, Outcome, Receipt},
+    delivery::{Delivery, DeliveryId, Outcome, Receipt},
     testing::{Fault, FaultyDisk},
 };
 
@@ -71,6 +71,59 @@ async fn what_was_removed_is_in_no_file_and_stays_removed_when_the_archive_is_op
     assert_eq!(archive.outcome(all[5].id()).await.unwrap(), Some(late));
     assert!(all_in(archive).await.is_empty());
     assert!(!holds(dir.path(), "the body of number"));
+}
+
+/// Flips a bit in the record of the delivery with this number: in its body, or else in its header.
+fn spoil(path: &Path, number: usize, in_body: bool) {
+    let needle = format!("the body of number {number}\r\n\r\n");
+    let place = |bytes: &[u8]| bytes.windows(needle.len()).position(|at| at == needle.as_bytes());
+    for segment in segments(path) {
+        let mut bytes = fs::read(&segment).unwrap();
+        let Some(body) = place(&bytes) else { continue };
+        let header = bytes[..body].windows(9).rposition(|at| at == b"WARC-Date").unwrap();
+        bytes[if in_body { body } else { header }] ^= 1;
+        fs::write(segment, bytes).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_removed_too_stays_known_and_what_else_is_damaged_stays() {
+    for (in_body, indexed) in [(true, true), (false, true), (true, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = builder(dir.path()).open().await.unwrap();
+        let all = filled(&archive).await;
+        if indexed {
+            archive.upkeep_now().await.unwrap();
+        }
+        spoil(dir.path(), 4, in_body);
+        spoil(dir.path(), 5, in_body);
+        assert_eq!(archive.remove(Query::all().id(all[4].id())).await.unwrap(), 1);
+        assert!(!holds(dir.path(), "he body of number 4\r\n"), "{in_body} {indexed}");
+        assert!(holds(dir.path(), "he body of number 5\r\n"), "{in_body} {indexed}");
+        let (rest, gone) = ([&all[..5], &all[6..]].concat(), [4]);
+        assert_left(&archive, &rest, &gone).await;
+        assert!(archive.get(all[5].id()).await.is_err());
+        drop(archive);
+        let archive = builder(dir.path()).open().await.unwrap();
+        assert_left(&archive, &rest, &gone).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_beyond_knowing_is_removed_and_unknown_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = filled(&archive).await;
+    spoil(dir.path(), 4, false);
+    assert_eq!(archive.remove(Query::all().id(all[4].id())).await.unwrap(), 1);
+    assert!(!holds(dir.path(), "he body of number 4\r\n"));
+    assert_eq!(archive.outcome(all[4].id()).await.unwrap(), None);
+    drop(archive);
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert_eq!(archive.outcome(all[4].id()).await.unwrap(), None);
+    let again = delivery("/m", all[4].body());
+    assert_eq!(archive.append(again.clone()).await.unwrap(), Receipt::fresh(again.id()));
+    assert_left(&archive, &[&all[..4], &all[5..]].concat(), &[]).await;
 }
 
 #[tokio::test]
@@ -161,6 +214,39 @@ async fn another_process_has_something_removed_while_the_archive_is_open() {
     let archive = builder(dir.path()).open().await.unwrap();
     archive.upkeep_now().await.unwrap();
     assert_left(&archive, &all, &[3, 4]).await;
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_done_keeps_no_other_from_being_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = filled(&archive).await;
+    // A directory cannot be read, and its name is older than those of the others.
+    let old = "0192f0c1-2a3b-7c4d-8e5f-000000000000";
+    fs::create_dir(dir.path().join(format!("{old}.request"))).unwrap();
+    let unknown = DeliveryId::new();
+    fs::write(dir.path().join(format!("{unknown}.request")), b"frobnicate \xff\n").unwrap();
+    let query = Query::all().id(all[3].id());
+    DiskArchive::ask_to_remove(dir.path(), query, Duration::ZERO).await.unwrap();
+    assert!(archive.upkeep_now().await.is_err(), "one could not be done");
+    assert_left(&archive, &all, &[3]).await;
+    let answer = dir.path().join(format!("{unknown}.answer"));
+    assert_eq!(fs::read_to_string(answer).unwrap(), "not understood\n");
+    assert!(!dir.path().join(format!("{unknown}.request")).exists());
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_took_for_a_day_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let old = dir.path().join("0192f0c1-2a3b-7c4d-8e5f-000000000000.answer");
+    let new = dir.path().join(format!("{}.answer", DeliveryId::new()));
+    let another = dir.path().join("an.answer");
+    for path in [&old, &new, &another] {
+        fs::write(path, "1\n").unwrap();
+    }
+    archive.upkeep_now().await.unwrap();
+    assert!(!old.exists() && new.exists() && another.exists());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::{
     fs,
     io::Read,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -81,6 +82,33 @@ async fn it_verifies_and_says_what_is_damaged() {
 }
 
 #[tokio::test]
+async fn it_verifies_the_end_of_a_sealed_segment_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).compress_after(None).open().await.unwrap();
+    fill(&archive).await;
+    archive.upkeep_now().await.unwrap();
+    let segment = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
+    let segment = segment.filter(|file| file.extension().unwrap() == "warc").min().unwrap();
+    let whole = fs::read(&segment).unwrap();
+    let last = whole.windows(10).rposition(|bytes| bytes == b"WARC/1.1\r\n").unwrap();
+    for way in ["header", "trailer", "cut"] {
+        let mut bytes = whole.clone();
+        match way {
+            "header" => bytes[last + 20] ^= 1,
+            "trailer" => *bytes.last_mut().unwrap() ^= 1,
+            _ => bytes.truncate(last + 100),
+        }
+        fs::write(&segment, &bytes).unwrap();
+        let output = inbox(dir.path(), &["verify", "--json"]);
+        let object = &objects(&String::from_utf8(output.stdout).unwrap())[0];
+        assert_eq!(output.status.code(), Some(1), "{object}");
+        let damage = &object["damages"].as_array().unwrap()[0];
+        assert_eq!((&damage["offset"], &object["torn"]), (&last.into(), &0.into()), "{object}");
+        assert_eq!(damage["length"], bytes.len() - last, "{object}");
+    }
+}
+
+#[tokio::test]
 async fn it_counts() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
@@ -113,6 +141,59 @@ async fn it_exports_a_selection_that_is_an_archive_of_its_own() {
     let into = ["export", "--into", file.to_str().unwrap()];
     written(dir.path(), &into);
     assert_eq!(inbox(dir.path(), &into).status.code(), Some(2), "it overwrites no file");
+}
+
+/// Flips a bit in the body of the delivery with this number.
+fn spoil(dir: &Path, number: usize) {
+    let needle = format!("<{number}>\u{0}\r\n").repeat(100).into_bytes();
+    for file in fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()) {
+        let mut bytes = fs::read(&file).unwrap();
+        let Some(place) = bytes.windows(needle.len()).position(|at| at == needle) else { continue };
+        bytes[place] ^= 1;
+        fs::write(file, bytes).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn it_exports_what_can_be_read_and_says_what_cannot() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let archive = builder(dir.path()).compress_after(None).open().await.unwrap();
+    let all = fill(&archive).await;
+    // Of this one only opening can tell that it is there. Of the other the index file knows.
+    spoil(dir.path(), 1);
+    archive.upkeep_now().await.unwrap();
+    spoil(dir.path(), 5);
+    drop(archive);
+    let file = other.path().join("00000001-0123456789abcdef.warc");
+    let output = inbox(dir.path(), &["export", "--into", file.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.matches("is damaged at byte").count()), (Some(1), 2));
+    assert!(said.ends_with("exported 8 deliveries\n"), "{said}");
+    let text = String::from_utf8(fs::read(&file).unwrap()).unwrap();
+    let name = text.lines().find_map(|line| line.strip_prefix("WARC-Filename: ")).unwrap();
+    fs::rename(&file, other.path().join(name)).unwrap();
+    let copy = DiskArchive::open(other.path()).await.unwrap();
+    for (number, one) in all.iter().enumerate() {
+        let found = copy.get(one.id()).await.unwrap();
+        assert_eq!(found.is_some(), ![1, 5].contains(&number), "{number}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_export_that_fails_leaves_no_part_of_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    fill(&archive).await;
+    let file = dir.path().join("export");
+    // A file that would be too long is a disk that is full.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$@\"", "sh"]);
+    command.args([env!("CARGO_BIN_EXE_inbox"), "export", "--into"]).arg(&file);
+    let output = command.env("INBOX_ARCHIVE", dir.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(!file.exists(), "{said}");
 }
 
 #[tokio::test]

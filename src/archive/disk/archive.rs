@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     DiskArchiveBuilder, background,
     handle::Handle,
+    index::Index,
     keeper::Keeper,
     ledger::{self, ledger},
     plan::Command,
@@ -193,7 +194,8 @@ impl DiskArchive {
     fn admit(&self, delivery: &Delivery) -> Result<(), ArchiveError> {
         self.keeper()?;
         self.0.space.admit(delivery.body().len()).or_else(|full| {
-            self.0.reader.index().first(delivery.fingerprint()).map(|_| ()).ok_or(full)
+            let first = self.0.reader.ask(|index| index.first(delivery.fingerprint()));
+            first.map(|_| ()).ok_or(full)
         })
     }
 
@@ -227,7 +229,7 @@ impl Archive for DiskArchive {
     }
 
     fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>> {
-        let outcome = self.0.reader.index().get(id).and_then(|kept| kept.outcome());
+        let outcome = self.0.reader.ask(|index| index.get(id).and_then(|kept| kept.outcome()));
         Box::pin(ready(Ok(outcome)))
     }
 
@@ -251,7 +253,7 @@ impl Archive for DiskArchive {
     }
 
     fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
-        Box::pin(ready(Ok(self.0.reader.index().processed_as(inference))))
+        Box::pin(ready(Ok(self.0.reader.ask(|index| index.processed_as(inference)))))
     }
 
     fn room(&self) -> Work<Option<Room>> {
@@ -277,7 +279,7 @@ impl fmt::Debug for DiskArchive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DiskArchive")
             .field("path", &self.0.path)
-            .field("deliveries", &self.0.reader.index().len())
+            .field("deliveries", &self.0.reader.ask(Index::len))
             .finish_non_exhaustive()
     }
 }

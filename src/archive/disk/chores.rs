@@ -1,31 +1,31 @@
 //! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
 //! for age, removing for age, compressing, index files, removing for size, forgetting.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
 use super::{
     downtime::lock_path,
     failure::Failure,
     index_file,
-    keeper::{Keeper, State},
+    keeper::{Done, Keeper},
     load::{indexed, records},
     name::{Form, SegmentName},
     replace::replace,
-    request::{Request, answer, requests, wanted_in},
+    request::{Answer, Mail, Request, answer, mail, wanted_in},
+    state::State,
 };
 use crate::archive::ArchiveError;
 
-type Done = Result<(), ArchiveError>;
+type Chore = Result<(), ArchiveError>;
 
 impl Keeper {
     /// Does all that is due. What fails keeps nothing else from being done; the first error is given.
-    pub(super) fn upkeep(&self) -> Done {
+    pub(super) fn upkeep(&self) -> Chore {
         let requests = self.do_requests();
         let mut state = self.turn()?;
-        let left_over = self.read(super::index::Index::left_over);
         let results = [
             requests,
-            self.noted("finish a removal", self.bury(left_over, &mut state)),
+            self.noted("finish a removal", self.finish_removals(&mut state)),
             self.noted("seal a segment for its age", self.seal_old()),
             self.noted("remove old deliveries", self.remove_old(&mut state)),
             self.noted("compress a segment", self.compress_old(&mut state)),
@@ -37,27 +37,40 @@ impl Keeper {
     }
 
     /// Does what other processes have asked for, and notes that the archive is open.
-    pub(super) fn do_requests(&self) -> Done {
+    pub(super) fn do_requests(&self) -> Chore {
+        const WHAT: &str = "do what another process asked for";
         let _before = self.medium.note_time(&lock_path(&self.dir));
-        let result = requests(&*self.medium, &self.dir).map_err(ArchiveError::from);
-        let done = result.and_then(|found| found.iter().try_for_each(|path| self.request(path)));
-        self.noted("do what another process asked for", done)
-    }
-
-    fn request(&self, path: &std::path::Path) -> Done {
-        let mut state = self.turn()?;
-        let done = match wanted_in(&*self.medium, path)? {
-            Some(Request::Remove(query)) => self.remove_in_turn(&query, &mut state)?,
-            Some(Request::Retry(query)) => self.retry(&query)?,
-            None => {
-                tracing::warn!(path = %path.display(), "a request is not understood, and left alone");
-                return Ok(());
-            }
+        let mail = mail(&*self.medium, &self.dir, SystemTime::now());
+        let Mail { requests, untaken } = match mail {
+            Ok(mail) => mail,
+            Err(failure) => return self.noted(WHAT, Err(failure.into())),
         };
-        Ok(answer(&*self.medium, &self.dir, path, done)?)
+        for path in untaken {
+            // What cannot be removed now is when it is seen again.
+            drop(self.medium.remove(&path));
+        }
+        // One that cannot be done keeps no other from being done.
+        let done = requests.iter().map(|path| self.noted(WHAT, self.request(path)));
+        done.fold(Ok(()), Result::and)
     }
 
-    fn noted(&self, what: &str, done: Done) -> Done {
+    fn request(&self, path: &Path) -> Chore {
+        let mut state = self.turn()?;
+        let came = match wanted_in(&*self.medium, path)? {
+            Some(Ok(Request::Remove(query))) => {
+                Answer::Done(self.remove_in_turn(&query, &mut state)?)
+            }
+            Some(Ok(Request::Retry(query))) => Answer::Done(self.retry(&query)?),
+            Some(Err(not_understood)) => {
+                tracing::warn!(path = %path.display(), "a request is not understood, and answered so");
+                not_understood
+            }
+            None => return Ok(()),
+        };
+        Ok(answer(&*self.medium, &self.dir, path, came)?)
+    }
+
+    fn noted(&self, what: &str, done: Chore) -> Chore {
         if let Err(error) = &done {
             let source = std::error::Error::source(error);
             tracing::warn!(path = %self.dir.display(), %error, source, "cannot {what}");
@@ -65,7 +78,7 @@ impl Keeper {
         done
     }
 
-    fn seal_old(&self) -> Done {
+    fn seal_old(&self) -> Chore {
         let now = SystemTime::now();
         let times = self.survey().times;
         // One that was given up is sealed at the next start.
@@ -76,7 +89,7 @@ impl Keeper {
         if due { self.seal() } else { Ok(()) }
     }
 
-    fn remove_old(&self, state: &mut State) -> Done {
+    fn remove_old(&self, state: &mut State) -> Chore {
         let now = SystemTime::now();
         let times = self.survey().times;
         for (name, form) in self.sealed()? {
@@ -94,17 +107,18 @@ impl Keeper {
         form: Form,
         state: &mut State,
     ) -> Result<u64, Failure> {
-        let ids = self.read(|index| index.settled_in(name));
+        let ids = self.settled_in(name);
         if ids.is_empty() {
             return Ok(0);
         }
-        let freed = self.rewrite(name, form, form, &ids, state)?;
+        let Done { freed, told } = self.rewrite(name, form, form, &ids, state)?;
+        self.forget_untold(&ids, &told);
         let removed = ids.len();
         tracing::info!(path = %self.dir.display(), segment = %name, removed, freed, "removed old deliveries");
         Ok(freed)
     }
 
-    fn compress_old(&self, state: &mut State) -> Done {
+    fn compress_old(&self, state: &mut State) -> Chore {
         let now = SystemTime::now();
         let times = self.survey().times;
         for (name, form) in self.sealed()? {
@@ -116,7 +130,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn write_indexes(&self, state: &mut State) -> Done {
+    fn write_indexes(&self, state: &mut State) -> Chore {
         for (name, form) in self.sealed()? {
             if !state.damaged.contains(&name) {
                 self.write_index_of(name, form, state)?;
@@ -152,7 +166,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn remove_for_room(&self, state: &mut State) -> Done {
+    fn remove_for_room(&self, state: &mut State) -> Chore {
         let Some(most) = self.terms.keep_bytes else {
             return Ok(());
         };

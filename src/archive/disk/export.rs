@@ -4,7 +4,7 @@ use super::{
     DiskArchive, background,
     entry::Entry,
     failure::Failure,
-    index::Kept,
+    index::Index,
     name::SegmentName,
     reader::Reader,
     warc::{Encoded, Salt, encode, warcinfo},
@@ -13,11 +13,12 @@ use crate::archive::{ArchiveError, Archived, Query};
 
 impl DiskArchive {
     /// Writes what `query` selects, with the latest outcome of each, as one WARC file, and says how many deliveries that
-    /// were. `into` is flushed at the end, and not synced.
+    /// were. `into` is flushed at the end, and not synced. What cannot be read is left out, and `unreadable` is told why;
+    /// also of what was damaged already when the archive was opened, whether or not it would have been selected.
     ///
     /// # Errors
     ///
-    /// If a delivery cannot be read, or `into` cannot be written. What was written until then is a WARC file as well.
+    /// If `into` cannot be written. What was written until then is a WARC file as well.
     ///
     /// # Cancel safety
     ///
@@ -32,7 +33,7 @@ impl DiskArchive {
     /// # let path = dir.path();
     /// let archive = DiskArchive::open(path).await?;
     /// let file = std::fs::File::create(path.join("export.warc"))?;
-    /// assert_eq!(archive.export(Query::all().pending(), file).await?, 0);
+    /// assert_eq!(archive.export(Query::all().pending(), file, |error| eprintln!("{error}")).await?, 0);
     /// # Ok(())
     /// # }
     /// ```
@@ -40,26 +41,33 @@ impl DiskArchive {
         &self,
         query: Query,
         into: impl Write + Send + 'static,
+        unreadable: impl FnMut(ArchiveError) + Send + 'static,
     ) -> Result<u64, ArchiveError> {
         let reader = self.reader();
-        background::run(move || export(&reader, &query, into)).await
+        background::run(move || export(&reader, &query, into, unreadable)).await
     }
 }
 
-fn export(reader: &Reader, query: &Query, mut into: impl Write) -> Result<u64, ArchiveError> {
+fn export(
+    reader: &Reader,
+    query: &Query,
+    mut into: impl Write,
+    mut unreadable: impl FnMut(ArchiveError),
+) -> Result<u64, ArchiveError> {
     let name = SegmentName { sequence: 1, salt: Salt::random() };
     let failed = || Failure::to("write", Path::new("the export"));
     write(&mut into, &warcinfo(name)).map_err(failed())?;
     let (mut written, mut last) = (0, None);
-    let positions = reader.index().positions();
-    for position in positions {
-        let selected = |kept: Kept<'_>| kept.is_selected(query).then_some(kept.id);
-        let Some(id) = reader.index().at(position).and_then(selected) else { continue };
-        if let Some(archived) = reader.get(id, &mut last)? {
-            for entry in entries(archived) {
-                write(&mut into, &encode(&entry, name.salt)).map_err(failed())?;
-            }
-            written += 1;
+    let index = reader.index();
+    for position in 0..=index.ask(Index::positions).end {
+        reader.damages_at(position, &index).into_iter().for_each(&mut unreadable);
+        let Some(id) = index.ask(|index| index.selected_at(position, query)) else { continue };
+        let archived = reader.get(id, &mut last).unwrap_or_else(|error| {
+            unreadable(error);
+            None
+        });
+        for entry in archived.into_iter().inspect(|_| written += 1).flat_map(entries) {
+            write(&mut into, &encode(&entry, name.salt)).map_err(failed())?;
         }
     }
     into.flush().map_err(failed())?;

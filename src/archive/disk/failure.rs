@@ -20,10 +20,6 @@ impl Failure {
         move |source| Self { action, path: path.to_owned(), source }
     }
 
-    pub(super) fn kind(&self) -> io::ErrorKind {
-        self.source.kind()
-    }
-
     /// A copy for one of those that wait: an [`io::Error`] cannot be cloned.
     pub(super) fn error(&self) -> ArchiveError {
         let source = match self.source.raw_os_error() {

@@ -6,10 +6,11 @@ use super::{
     entry::Place,
     failure::Failure,
     index::{Index, Survey},
-    keeper::{Keeper, State},
+    keeper::Keeper,
     load::records,
     name::{Form, SegmentName},
     replace,
+    state::State,
     warc::Meaning,
 };
 use crate::{archive::ArchiveError, delivery::DeliveryId};
@@ -37,7 +38,8 @@ impl Keeper {
             {
                 continue;
             }
-            remembered -= self.forget_segment(name, form, remembered, state)?;
+            let forgotten = self.forget_segment(name, form, remembered, state)?;
+            remembered = remembered.saturating_sub(forgotten);
         }
         Ok(())
     }
@@ -70,7 +72,9 @@ impl Keeper {
             contents.others.iter().copied().find(|other| index.get(*other).is_some())
         });
         state.ledgers.insert(name, Ledger { last: contents.last, needed_for });
-        if !self.is_due(name, remembered, SystemTime::now(), state) {
+        // Without its line, a copy that is left over somewhere would come back to life.
+        let left_over = self.read(|index| contents.removed.iter().any(|id| index.has_copies(*id)));
+        if left_over || !self.is_due(name, remembered, SystemTime::now(), state) {
             return Ok(0);
         }
         let (medium, dir) = (&*self.medium, &*self.dir);
@@ -78,9 +82,9 @@ impl Keeper {
         replace::remove(medium, dir, &path)?;
         state.indexed.remove(&name);
         state.ledgers.remove(&name);
-        let forgotten = contents.removed.len();
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.forget(contents.removed);
+        // One that lies in two segments may be forgotten already.
+        let forgotten = index.forget(contents.removed);
         drop(index);
         tracing::info!(path = %dir.display(), segment = %name, forgotten, "forgot removed deliveries");
         Ok(forgotten)

@@ -5,6 +5,7 @@ use super::{
     file_io::read_full,
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
+    packed::{is_packed, unpack_start},
     warc::{FORMAT, format_in},
 };
 use crate::archive::ArchiveError;
@@ -12,28 +13,39 @@ use crate::archive::ArchiveError;
 /// More than the record has that a segment begins with.
 const START: usize = 4096;
 
-/// Refuses segments of a later version, before anything in the directory is changed.
+/// Refuses segments of a later version, before anything in the directory is changed or believed.
 pub(super) fn check_formats(
     medium: &dyn Medium,
     dir: &Path,
     segments: &BTreeMap<SegmentName, Form>,
 ) -> Result<(), ArchiveError> {
-    // What was compressed was read before, by this version or an earlier one.
-    for (name, form) in segments.iter().filter(|(_, form)| **form != Form::Packed) {
+    for (name, form) in segments {
         let path = name.path(dir, *form);
         let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
-        match format_of(&*file, *name).map_err(Failure::to("read", &path))? {
-            Some(format) if format > FORMAT => return Err(ArchiveError::Newer { path, format }),
-            _ => {}
-        }
+        check_format(&*file, &path, *name)?;
     }
     Ok(())
 }
 
-/// The format of a segment that is not compressed; `None` where it does not say, as a damaged one.
+/// Refuses a segment of a later version.
+pub(super) fn check_format(
+    file: &dyn MediumFile,
+    path: &Path,
+    name: SegmentName,
+) -> Result<(), ArchiveError> {
+    match format_of(file, name).map_err(Failure::to("read", path))? {
+        Some(format) if format > FORMAT => {
+            Err(ArchiveError::Newer { path: path.to_owned(), format })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The format of a segment; `None` where it does not say, as a damaged one.
 pub(super) fn format_of(file: &dyn MediumFile, name: SegmentName) -> io::Result<Option<u32>> {
     let mut start = vec![0; START];
     let read = read_full(file, &mut start, 0)?;
     start.truncate(read);
+    let start = if is_packed(&start) { unpack_start(&start, START) } else { start };
     Ok(format_in(&start, name.salt))
 }

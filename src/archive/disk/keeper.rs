@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    ops::Range,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::SystemTime,
@@ -9,8 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     failure::Failure,
-    forget::Ledger,
-    index::{Index, Survey},
+    index::{Index, Kept, Survey},
     index_file,
     listing::Listing,
     medium::Medium,
@@ -19,11 +19,12 @@ use super::{
     queue::Queue,
     replace,
     rewrite::{Burial, Rewrite, Rewritten},
+    state::State,
     terms::Terms,
 };
 use crate::{
     archive::{ArchiveError, Query},
-    delivery::DeliveryId,
+    delivery::{DeliveryId, Outcome},
 };
 
 /// How many deliveries are looked at before others get at the index.
@@ -41,16 +42,13 @@ pub(super) struct Keeper {
     pub(super) state: Mutex<State>,
 }
 
-/// Held by who changes a segment.
+/// What came of writing a segment anew.
 #[derive(Debug, Default)]
-pub(super) struct State {
-    closed: bool,
-    /// Segments of which a part is damaged. They are left as they are until their deliveries are removed.
-    pub(super) damaged: HashSet<SegmentName>,
-    /// Segments with an index file that fits.
-    pub(super) indexed: HashSet<SegmentName>,
-    /// What is known of segments in which nothing lies but the ledger.
-    pub(super) ledgers: HashMap<SegmentName, Ledger>,
+pub(super) struct Done {
+    /// How many bytes shorter it is.
+    pub(super) freed: u64,
+    /// The removed deliveries of which it holds the line in the ledger.
+    pub(super) told: HashSet<DeliveryId>,
 }
 
 /// What is to be removed, by segment.
@@ -59,13 +57,13 @@ type Removals = BTreeMap<SegmentName, Vec<DeliveryId>>;
 impl Keeper {
     /// Changes nothing from now on: the directory may soon be another's.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.lock().lock = None;
     }
 
     /// The right to change segments; an error once the archive is closed.
     pub(super) fn turn(&self) -> Result<MutexGuard<'_, State>, ArchiveError> {
         let state = self.lock();
-        if state.closed { Err(ArchiveError::Closed) } else { Ok(state) }
+        if state.lock.is_none() { Err(ArchiveError::Closed) } else { Ok(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -83,13 +81,35 @@ impl Keeper {
         query: &Query,
         state: &mut State,
     ) -> Result<u64, ArchiveError> {
-        let selected = self.read(|index| index.selected(query));
+        self.finish_removals(state)?;
+        let selected = self.selected(query);
         let removed = selected.len() as u64;
         self.bury(selected, state)?;
         if removed > 0 {
             tracing::info!(path = %self.dir.display(), removed, ?query, "removed deliveries");
         }
         Ok(removed)
+    }
+
+    /// Finishes removals that failed half-way: what the index knows to be gone may still be in a file, or come back into
+    /// one with the power.
+    pub(super) fn finish_removals(&self, state: &mut State) -> Result<(), ArchiveError> {
+        self.finish(state)?;
+        self.bury(self.read(Index::left_over), state)
+    }
+
+    /// Makes durable what was renamed, and removes what may not stay beside it.
+    fn finish(&self, state: &mut State) -> Result<(), Failure> {
+        let (medium, dir) = (&*self.medium, &*self.dir);
+        if state.unsynced {
+            medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+            state.unsynced = false;
+        }
+        while let Some(path) = state.leftovers.first() {
+            replace::remove(medium, dir, path)?;
+            state.leftovers.pop_first();
+        }
+        Ok(())
     }
 
     /// Leaves nothing of these deliveries but their lines in the ledger.
@@ -112,12 +132,25 @@ impl Keeper {
             self.seal()?;
             segments = self.segments()?;
         }
+        let mut told = HashSet::new();
         for (name, ids) in removals {
             if let Some(form) = segments.get(&name) {
-                self.rewrite(name, *form, (*form).max(Form::Sealed), &ids, state)?;
+                let to = (*form).max(Form::Sealed);
+                told.extend(self.rewrite(name, *form, to, &ids, state)?.told);
+                self.forget_untold(&ids, &told);
             }
         }
         Ok(())
+    }
+
+    /// Of a delivery that was damaged, what stays in the ledger may not be known. The next start will know nothing of
+    /// it, and so nothing is known of it from now on.
+    pub(super) fn forget_untold(&self, ids: &[DeliveryId], told: &HashSet<DeliveryId>) {
+        let untold: Vec<_> = ids.iter().copied().filter(|id| !told.contains(id)).collect();
+        if !untold.is_empty() {
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            index.forget(untold);
+        }
     }
 
     /// Has the writer seal what it is writing.
@@ -138,14 +171,35 @@ impl Keeper {
     /// Looks at all there is. Others get at the index in between: there may be millions.
     pub(super) fn survey(&self) -> Survey {
         let mut survey = Survey::default();
-        let positions = self.read(Index::positions);
-        for from in positions.step_by(AT_A_TIME) {
-            self.read(|index| index.survey(from..from + AT_A_TIME, &mut survey));
-        }
+        self.parts().for_each(|part| self.read(|index| index.survey(part, &mut survey)));
         survey
     }
 
-    /// Writes a segment anew, without these deliveries, and says how many bytes shorter it is.
+    /// All positions of the index, so many at a time that nobody waits long.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> {
+        self.read(Index::positions).step_by(AT_A_TIME).map(|from| from..from + AT_A_TIME)
+    }
+
+    fn selected(&self, query: &Query) -> Vec<(DeliveryId, Vec<SegmentName>)> {
+        self.parts().flat_map(|part| self.read(|index| index.selected(part, query))).collect()
+    }
+
+    /// What became of each with a body that `query` selects.
+    pub(super) fn outcomes(&self, query: &Query) -> Vec<(DeliveryId, Option<Outcome>)> {
+        self.parts().flat_map(|part| self.read(|index| index.outcomes(part, query))).collect()
+    }
+
+    /// The settled ones with a body in this segment.
+    pub(super) fn settled_in(&self, name: SegmentName) -> Vec<DeliveryId> {
+        self.parts().flat_map(|part| self.read(|index| index.settled_in(part, name))).collect()
+    }
+
+    /// Whether a delivery lies in this segment that is none of these.
+    fn others_in(&self, name: SegmentName, these: &HashSet<DeliveryId>) -> bool {
+        self.parts().any(|part| self.read(|index| index.others_in(part, name, these)))
+    }
+
+    /// Writes a segment anew, without these deliveries.
     ///
     /// The new file is whole and durable before it takes the place of the old one. Readers wait for no more than the
     /// renaming.
@@ -156,9 +210,11 @@ impl Keeper {
         to: Form,
         ids: &[DeliveryId],
         state: &mut State,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Done, Failure> {
         let result = self.try_rewrite(name, (from, to), ids, state);
-        result.inspect_err(|_| replace::give_up(&*self.medium, &name.path(&self.dir, to)))
+        result.inspect_err(|_| {
+            state.leftovers.extend(replace::give_up(&*self.medium, &name.path(&self.dir, to)));
+        })
     }
 
     fn try_rewrite(
@@ -167,36 +223,43 @@ impl Keeper {
         (from, to): (Form, Form),
         ids: &[DeliveryId],
         state: &mut State,
-    ) -> Result<u64, Failure> {
+    ) -> Result<Done, Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
-        let now = SystemTime::now();
-        let drop: HashMap<_, _> = self.read(|index| {
-            let kept = ids.iter().filter_map(|id| index.get(*id));
-            kept.map(|kept| (kept.id, Burial { outcome: kept.outcome(), removed_at: now }))
-                .collect()
-        });
+        let drop = self.burials(name, ids);
         let these = ids.iter().copied().collect();
-        let keep_damage = ids.is_empty() || self.read(|index| index.others_in(name, &these));
+        // One that is not where the index can tell may be in any damaged bytes.
+        let located = drop.values().all(|burial| burial.place.is_some());
+        let keep_damage = ids.is_empty() || located && self.others_in(name, &these);
         let new = Rewrite { medium, dir, name, from, to, drop: &drop, keep_damage }.run()?;
         if new.damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
             state.damaged.insert(name);
             replace::remove(medium, dir, &new.unfinished)?;
-            return Ok(0);
+            return Ok(Done::default());
         }
         // An index file of the old form must not be there with the new one.
         state.indexed.remove(&name);
         replace::remove(medium, dir, &name.index_path(dir))?;
         self.take_place(name, &new, ids)?;
-        medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
-        if from != to {
-            replace::remove(medium, dir, &name.path(dir, from))?;
-        }
+        state.unsynced = true;
+        state.leftovers.extend((from != to).then(|| name.path(dir, from)));
+        self.finish(state)?;
         if !new.damaged {
+            state.damaged.remove(&name);
             self.write_index(name, &new)?;
             state.indexed.insert(name);
         }
-        Ok(new.old_length.saturating_sub(new.length))
+        let freed = new.old_length.saturating_sub(new.length);
+        Ok(Done { freed, told: new.removed() })
+    }
+
+    fn burials(&self, name: SegmentName, ids: &[DeliveryId]) -> HashMap<DeliveryId, Burial> {
+        let removed_at = SystemTime::now();
+        let burial = |kept: Kept<'_>| {
+            let place = kept.place.filter(|place| place.segment == name);
+            (kept.id, Burial { outcome: kept.outcome(), removed_at, place })
+        };
+        self.read(|index| ids.iter().filter_map(|id| index.get(*id)).map(burial).collect())
     }
 
     fn take_place(

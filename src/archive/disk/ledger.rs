@@ -15,9 +15,9 @@ pub(super) fn ledger(
     query: &Query,
     found: &mpsc::Sender<Result<Line, ArchiveError>>,
 ) {
-    let positions = reader.index().positions();
-    for from in positions.step_by(AT_A_TIME) {
-        for line in lines(&reader.index(), from, query) {
+    let index = reader.index();
+    for from in index.ask(Index::positions).step_by(AT_A_TIME) {
+        for line in index.ask(|index| lines(index, from, query)) {
             if found.blocking_send(Ok(line)).is_err() {
                 return;
             }

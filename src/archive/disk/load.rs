@@ -92,16 +92,12 @@ pub(super) fn load(
                 end = offset + length;
                 take(index, meaning, Place { segment: name, offset, length });
             }
-            Step::Damage { offset, length } => {
+            Step::Damage { offset, length, .. } => {
                 end = offset + length;
                 index.note_damage(name, offset);
                 tracing::warn!(path = %path.display(), offset, length, "skipped damaged bytes");
             }
             Step::Torn { offset } => {
-                // An open segment is cut there; from a sealed one something was lost.
-                if form != Form::Open {
-                    index.note_damage(name, offset);
-                }
                 tracing::warn!(path = %path.display(), offset, "the end of a segment is torn");
             }
         }

@@ -4,8 +4,12 @@ use std::{
     fmt::Debug,
     io::{self, IoSlice},
     path::Path,
+    sync::Arc,
     time::SystemTime,
 };
+
+/// What keeps other writers out for as long as one of its clones lives.
+pub(super) type Lock = Arc<dyn Any + Send + Sync>;
 
 /// All that the archive asks of a file system. Nothing else in this folder touches a file, so that tests can put a disk
 /// behind it that fails or crashes at any call.
@@ -17,7 +21,7 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>>;
 
     /// Takes a lock that is given back when the result is dropped; `None` while another holds it.
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>>;
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 
     /// Makes a file for appending that was not there before. Its name is durable after [`Medium::sync_dir`].
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;

@@ -10,13 +10,14 @@ use super::{
     handle::Handle,
     index::Index,
     keeper::Keeper,
-    medium::Medium,
+    medium::{Lock, Medium},
     probe::warn_if_not_durable,
     queue::Queue,
     read_only::look,
     reader::Reader,
     recovery::recover,
     space::Space,
+    state::State,
     upkeep::Upkeep,
     writer::Writer,
 };
@@ -29,7 +30,7 @@ pub(super) fn open(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveEr
     medium.create_dir(&path).map_err(Failure::to("create", &path))?;
     let lock_path = lock_path(&path);
     let lock = medium.lock(&lock_path).map_err(Failure::to("lock", &lock_path))?;
-    let lock = lock.ok_or_else(|| ArchiveError::Locked { path: path.clone() })?;
+    let lock: Lock = lock.ok_or_else(|| ArchiveError::Locked { path: path.clone() })?.into();
     if probe {
         warn_if_not_durable(&*medium, &path);
     }
@@ -43,7 +44,7 @@ pub(super) fn open(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveEr
         index: Arc::clone(&index),
         queue: Arc::clone(&queue),
         terms,
-        state: Mutex::default(),
+        state: Mutex::new(State::new(Arc::clone(&lock))),
     });
     let writer = Writer { log, index: Arc::clone(&index), queue: Arc::clone(&queue), lock };
     let handle = Handle {
@@ -84,5 +85,6 @@ fn reader(
     index: Arc<RwLock<Index>>,
     read_only: bool,
 ) -> Arc<Reader> {
-    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), index, read_only })
+    let latest = RwLock::new(index);
+    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), latest, read_only })
 }

@@ -35,6 +35,14 @@ pub(super) fn unpack(member: &[u8]) -> io::Result<Vec<u8>> {
     Ok(record)
 }
 
+/// The first bytes of a record, so many at most, of a member that may be cut or damaged.
+pub(super) fn unpack_start(member: &[u8], most: usize) -> Vec<u8> {
+    let mut start = Vec::new();
+    // What comes before a flaw counts: the record has a checksum of its own.
+    let _ = GzDecoder::new(member).take(most as u64).read_to_end(&mut start);
+    start
+}
+
 /// Goes through a compressed segment record by record, and over what is damaged.
 #[derive(Debug)]
 pub(super) struct PackedWalk<'f> {
@@ -61,7 +69,7 @@ impl<'f> PackedWalk<'f> {
             return Ok(Some(Step::Record { offset, length, meaning }));
         }
         self.at = self.next_member(offset + 1)?;
-        Ok(Some(Step::Damage { offset, length: self.at - offset }))
+        Ok(Some(Step::Damage { offset, length: self.at - offset, facts: None }))
     }
 
     /// The length of the member at `offset` and what its record means, if its checksums hold.

@@ -6,23 +6,25 @@ use std::{
 
 use super::{
     failure::Failure,
+    format::check_formats,
     index::Index,
     listing::Listing,
     load::{load, load_sealed},
     medium::Medium,
     name::{Form, SegmentName},
 };
+use crate::archive::ArchiveError;
 
 /// For how long a directory is looked at again, while a writer renames what is read.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a directory that another process may write to: changes nothing, and takes what is whole.
-pub(super) fn look(medium: &dyn Medium, dir: &Path) -> Result<Index, Failure> {
+pub(super) fn look(medium: &dyn Medium, dir: &Path) -> Result<Index, ArchiveError> {
     let start = Instant::now();
     loop {
         match look_once(medium, dir) {
             // Between the listing and the reading a segment got another name.
-            Err(failure) if failure.is_missing() && start.elapsed() < PATIENCE => {
+            Err(error) if is_missing(&error) && start.elapsed() < PATIENCE => {
                 // Where the directory itself is missing, waiting helps nothing.
                 medium.list(dir).map_err(Failure::to("list", dir))?;
             }
@@ -31,9 +33,11 @@ pub(super) fn look(medium: &dyn Medium, dir: &Path) -> Result<Index, Failure> {
     }
 }
 
-fn look_once(medium: &dyn Medium, dir: &Path) -> Result<Index, Failure> {
+fn look_once(medium: &dyn Medium, dir: &Path) -> Result<Index, ArchiveError> {
     let mut index = Index::default();
-    for (name, form) in Listing::of_dir(medium, dir)?.segments {
+    let segments = Listing::of_dir(medium, dir)?.segments;
+    check_formats(medium, dir, &segments)?;
+    for (name, form) in segments {
         look_at(medium, dir, (name, form), &mut index)?;
     }
     Ok(index)
@@ -53,8 +57,6 @@ fn look_at(
     load(&*file, &path, (name, form), index).map(|_| ()).map_err(Failure::to("read", &path))
 }
 
-impl Failure {
-    fn is_missing(&self) -> bool {
-        self.kind() == io::ErrorKind::NotFound
-    }
+fn is_missing(error: &ArchiveError) -> bool {
+    matches!(error, ArchiveError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }

@@ -1,7 +1,7 @@
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
@@ -26,14 +26,22 @@ use crate::{
 pub(super) struct Reader {
     pub(super) medium: Arc<dyn Medium>,
     pub(super) dir: PathBuf,
-    pub(super) index: Arc<RwLock<Index>>,
+    /// The index as it was read last. It is another one after each look at what a writer elsewhere has done.
+    pub(super) latest: RwLock<Arc<RwLock<Index>>>,
     /// Whether somebody else may be writing.
     pub(super) read_only: bool,
 }
 
 impl Reader {
-    pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    /// Asks the index, and holds others up for no longer.
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&Index) -> T) -> T {
+        self.index().ask(question)
+    }
+
+    /// The index as it is now, to go through by positions. They are not those of a later one: the writer elsewhere may
+    /// have forgotten deliveries, or written a segment anew, in the meantime.
+    pub(super) fn index(&self) -> Snapshot {
+        Snapshot(Arc::clone(&self.latest.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Reads one delivery; `None` if there is none, or it was removed. The segment that was read last is kept open in
@@ -48,7 +56,7 @@ impl Reader {
     ) -> Result<Option<Archived>, ArchiveError> {
         let mut tried = None;
         loop {
-            let known = self.index().get(id).map(|kept| (kept.place, kept.outcome()));
+            let known = self.ask(|index| index.get(id).map(|kept| (kept.place, kept.outcome())));
             let Some((Some(place), outcome)) = known else { return Ok(None) };
             match self.read(id, place, last) {
                 Ok(delivery) => return Ok(Some(Archived::new(delivery, outcome))),
@@ -62,9 +70,9 @@ impl Reader {
         }
     }
 
-    /// The damages that were found before the delivery at this position when the archive was opened.
-    pub(super) fn damages_at(&self, position: usize) -> Vec<ArchiveError> {
-        let damages = self.index().damages_at(position).to_vec();
+    /// The damages that were found before the delivery at this position when the index was read.
+    pub(super) fn damages_at(&self, position: usize, index: &Snapshot) -> Vec<ArchiveError> {
+        let damages = index.ask(|index| index.damages_at(position).to_vec());
         let error = |damage: Damage| ArchiveError::Damaged {
             path: self.path_now(damage.segment),
             offset: damage.offset,
@@ -76,8 +84,8 @@ impl Reader {
     /// Where another process writes, only the files tell what it did.
     fn refresh(&self) -> Result<(), ArchiveError> {
         if self.read_only {
-            let index = look(&*self.medium, &self.dir)?;
-            *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+            let index = Arc::new(RwLock::new(look(&*self.medium, &self.dir)?));
+            *self.latest.write().unwrap_or_else(PoisonError::into_inner) = index;
         }
         Ok(())
     }
@@ -140,6 +148,17 @@ impl Reader {
         let paths = Form::ALL.map(|form| name.path(&self.dir, form));
         let there = paths.into_iter().find(|path| self.medium.open_read(path).is_ok());
         there.unwrap_or_else(|| name.sealed_path(&self.dir))
+    }
+}
+
+/// An index of which the positions stay what they are.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot(Arc<RwLock<Index>>);
+
+impl Snapshot {
+    /// Asks it, and holds others up for no longer.
+    pub(super) fn ask<T>(&self, question: impl FnOnce(&Index) -> T) -> T {
+        question(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

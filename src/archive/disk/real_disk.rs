@@ -15,25 +15,14 @@ pub(crate) struct RealDisk;
 
 impl Medium for RealDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        if dir.is_dir() {
-            return Ok(());
-        }
-        let parent = match dir.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        self.create_dir(parent)?;
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => self.sync_dir(parent),
-        }
+        create_dir(dir, &mut |parent| self.sync_dir(parent))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
         fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),
@@ -88,6 +77,27 @@ impl Medium for RealDisk {
     }
 }
 
+/// Makes a directory, and those above it, and has the names of all that it makes synced. Also that of one which is
+/// there already: whoever made it may have died before that.
+fn create_dir(dir: &Path, sync: &mut impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if !dir.is_dir() {
+        create_dir(parent, sync)?;
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    match sync(parent) {
+        // Who may not read it cannot sync it, and has not made the directory in it either.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
 #[derive(Debug)]
 struct RealFile(File);
 
@@ -116,5 +126,34 @@ impl MediumFile for RealFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_directory_is_synced_also_where_it_is_there_already() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path();
+        let mut synced = Vec::new();
+        let mut sync = |parent: &Path| {
+            synced.push(parent.to_owned());
+            Ok(())
+        };
+        create_dir(&base.join("a/b"), &mut sync).unwrap();
+        create_dir(&base.join("a/b"), &mut sync).unwrap();
+        let above = base.parent().unwrap();
+        assert_eq!(synced, [above, base, &base.join("a"), &base.join("a")]);
+    }
+
+    #[test]
+    fn a_directory_whose_name_cannot_be_synced_is_refused_unless_its_parent_may_not_be_read() {
+        let base = tempfile::tempdir().unwrap();
+        let denied = create_dir(base.path(), &mut |_| Err(io::ErrorKind::PermissionDenied.into()));
+        assert!(denied.is_ok(), "{denied:?}");
+        let failed = create_dir(base.path(), &mut |_| Err(io::Error::other("by the test")));
+        assert!(failed.is_err());
     }
 }

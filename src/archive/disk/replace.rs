@@ -66,15 +66,15 @@ fn unfinished(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Takes away what is left of a file that did not become whole: there may be bodies in it. What cannot be removed now
-/// is when it is tried again, and at the next start.
-pub(super) fn give_up(medium: &dyn Medium, path: &Path) {
+/// Takes away what is left of a file that did not become whole: there may be bodies in it. Gives its path if it stays.
+pub(super) fn give_up(medium: &dyn Medium, path: &Path) -> Option<PathBuf> {
     let path = unfinished(path);
     match medium.remove(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(path = %path.display(), %error, "cannot remove an unfinished file");
+            Some(path)
         }
-        _ => {}
+        _ => None,
     }
 }
 

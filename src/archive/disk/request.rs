@@ -2,11 +2,10 @@
 //! does what it says and leaves the answer. Whoever may write to the directory could delete the files as well.
 
 use std::{
-    ffi::OsString,
     io,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -51,6 +50,33 @@ impl Request {
     }
 }
 
+/// What came of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It was done, of so many deliveries.
+    Done(u64),
+    /// Another version may have written it.
+    NotUnderstood,
+}
+
+impl Answer {
+    const NOT_UNDERSTOOD: &str = "not understood";
+
+    fn print(self) -> String {
+        match self {
+            Self::Done(deliveries) => format!("{deliveries}\n"),
+            Self::NotUnderstood => format!("{}\n", Self::NOT_UNDERSTOOD),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            Self::NOT_UNDERSTOOD => Some(Self::NotUnderstood),
+            number => number.parse().ok().map(Self::Done),
+        }
+    }
+}
+
 /// How often the answer is looked for.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -67,9 +93,12 @@ pub(super) fn ask(
     replace(medium, dir, &request, wanted.print().as_bytes())?;
     let start = Instant::now();
     loop {
-        if let Some(done) = read(medium, &answer)?.and_then(|text| text.trim().parse().ok()) {
+        if let Some(found) = read(medium, &answer)?.and_then(|text| Answer::parse(&text)) {
             remove(medium, dir, &answer)?;
-            return Ok(Some(done));
+            return match found {
+                Answer::Done(done) => Ok(Some(done)),
+                Answer::NotUnderstood => Err(not_understood(&request)),
+            };
         }
         if start.elapsed() >= patience {
             return Ok(None);
@@ -78,22 +107,57 @@ pub(super) fn ask(
     }
 }
 
-/// The requests in a directory, in the order in which they were made.
-pub(super) fn requests(medium: &dyn Medium, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut names = medium.list(dir).map_err(Failure::to("list", dir))?;
-    names.retain(is_request);
-    names.sort_unstable();
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+fn not_understood(request: &Path) -> Failure {
+    let reason = "the process that has the archive open does not understand it: \
+                  use the command of the same version";
+    Failure::to("do what is asked in", request)(io::Error::new(io::ErrorKind::Unsupported, reason))
 }
 
-fn is_request(name: &OsString) -> bool {
-    let stem = name.to_str().and_then(|name| name.strip_suffix(REQUEST));
-    stem.is_some_and(|stem| stem.parse::<DeliveryId>().is_ok())
+/// For how long after its request an answer may be taken.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// What other processes have left in a directory.
+#[derive(Debug, Default)]
+pub(super) struct Mail {
+    /// The requests, in the order in which they were made.
+    pub(super) requests: Vec<PathBuf>,
+    /// Answers that nobody took, and what was never whole.
+    pub(super) untaken: Vec<PathBuf>,
 }
 
-/// What is wanted; `None` if it is not understood.
-pub(super) fn wanted_in(medium: &dyn Medium, request: &Path) -> Result<Option<Request>, Failure> {
-    Ok(read(medium, request)?.and_then(|text| Request::parse(&text)))
+/// What other processes have left in a directory until now.
+pub(super) fn mail(medium: &dyn Medium, dir: &Path, now: SystemTime) -> Result<Mail, Failure> {
+    let names = medium.list(dir).map_err(Failure::to("list", dir))?;
+    let mut mail = Mail::default();
+    for name in names.iter().filter_map(|name| name.to_str()) {
+        let Some((id, ending)) = name.split_at_checked(name.find('.').unwrap_or(name.len())) else {
+            continue;
+        };
+        let Ok(id) = id.parse::<DeliveryId>() else { continue };
+        match ending {
+            REQUEST => mail.requests.push(dir.join(name)),
+            ANSWER | ".answer.tmp" | ".request.tmp" if is_old(id, now) => {
+                mail.untaken.push(dir.join(name));
+            }
+            _ => {}
+        }
+    }
+    mail.requests.sort_unstable();
+    Ok(mail)
+}
+
+fn is_old(request: DeliveryId, now: SystemTime) -> bool {
+    let age = request.made_at().and_then(|made_at| now.duration_since(made_at).ok());
+    age.is_some_and(|age| age >= KEPT)
+}
+
+/// What is wanted; an answer where it is not understood, and nothing where the request is gone.
+pub(super) fn wanted_in(
+    medium: &dyn Medium,
+    request: &Path,
+) -> Result<Option<Result<Request, Answer>>, Failure> {
+    let text = read(medium, request)?;
+    Ok(text.map(|text| Request::parse(&text).ok_or(Answer::NotUnderstood)))
 }
 
 /// Answers a request, and takes it away.
@@ -101,9 +165,9 @@ pub(super) fn answer(
     medium: &dyn Medium,
     dir: &Path,
     request: &Path,
-    done: u64,
+    answer: Answer,
 ) -> Result<(), Failure> {
-    replace(medium, dir, &answer_path(request), format!("{done}\n").as_bytes())?;
+    replace(medium, dir, &answer_path(request), answer.print().as_bytes())?;
     remove(medium, dir, request)
 }
 
@@ -120,12 +184,32 @@ fn read(medium: &dyn Medium, path: &Path) -> Result<Option<String>, Failure> {
     let mut bytes = vec![0; 4096];
     let read = read_full(&*file, &mut bytes, 0).map_err(Failure::to("read", path))?;
     bytes.truncate(read);
-    Ok(String::from_utf8(bytes).ok())
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::real_disk::RealDisk, *};
+
+    #[test]
+    fn who_asks_what_is_not_understood_is_told_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let query = Request::Remove(Query::all().settled());
+        let error = thread::scope(|scope| {
+            let asked = scope.spawn(|| ask(&RealDisk, dir.path(), &query, Duration::from_mins(1)));
+            let request = loop {
+                let mail = mail(&RealDisk, dir.path(), SystemTime::now()).unwrap();
+                if let Some(request) = mail.requests.into_iter().next() {
+                    break request;
+                }
+                thread::sleep(PAUSE);
+            };
+            answer(&RealDisk, dir.path(), &request, Answer::NotUnderstood).unwrap();
+            asked.join().unwrap().unwrap_err()
+        });
+        assert!(error.to_string().starts_with("cannot do what is asked in "), "{error}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn requests_read_back_and_a_torn_one_is_nothing() {

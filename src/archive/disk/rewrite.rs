@@ -1,21 +1,23 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use super::{
-    entry::{Entry, Place, Tombstone},
+    entry::{Entry, Facts, Place, Tombstone},
     failure::Failure,
     file_io::read_full,
+    load::indexed,
+    lost::{Part, parts},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     packed::{is_packed, pack},
     replace::Replacement,
     steps::Steps,
     walk::Step,
-    warc::{Meaning, encode},
+    warc::{Meaning, encode, warcinfo},
 };
 use crate::delivery::{DeliveryId, Outcome};
 
@@ -41,6 +43,15 @@ impl Rewritten {
             _ => None,
         })
     }
+
+    /// The deliveries of which it holds the line in the ledger.
+    pub(super) fn removed(&self) -> HashSet<DeliveryId> {
+        let removed = |meaning: &Meaning| match meaning {
+            Meaning::Removed(tombstone) => Some(tombstone.facts.id),
+            _ => None,
+        };
+        self.records.iter().filter_map(|(_, meaning)| removed(meaning)).collect()
+    }
 }
 
 /// What becomes of a delivery that is removed, besides its facts.
@@ -48,6 +59,8 @@ impl Rewritten {
 pub(super) struct Burial {
     pub(super) outcome: Option<Outcome>,
     pub(super) removed_at: SystemTime,
+    /// Where it lies in the segment, as far as that is known.
+    pub(super) place: Option<Place>,
 }
 
 /// What is done to a segment.
@@ -69,35 +82,29 @@ impl Rewrite<'_> {
     pub(super) fn run(&self) -> Result<Rewritten, Failure> {
         let path = self.name.path(self.dir, self.from);
         let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
-        let old_length = file.len().map_err(Failure::to("read", &path))?;
+        let old = Old { path: &path, file: &*file };
+        let old_length = old.file.len().map_err(old.unread())?;
         let mut out = Out {
             file: Replacement::begin(self.medium, &self.name.path(self.dir, self.to))?,
             segment: self.name,
             pack: self.to == Form::Packed,
             records: Vec::new(),
+            damaged: false,
         };
-        let mut damaged = false;
-        let mut steps =
-            Steps::of(&*file, self.name, self.from).map_err(Failure::to("read", &path))?;
-        while let Some(step) = steps.step().map_err(Failure::to("read", &path))? {
+        let mut steps = Steps::of(old.file, self.name, self.from).map_err(old.unread())?;
+        while let Some(step) = steps.step().map_err(old.unread())? {
             match step {
                 Step::Record { offset, length, meaning } => {
-                    let record =
-                        || read(&*file, offset, length).map_err(Failure::to("read", &path));
-                    self.record(meaning, record, &mut out)?;
+                    self.record(meaning, &old, (offset, length), &mut out)?;
                 }
-                Step::Damage { offset, length } => {
-                    damaged |= self.keep_damage;
-                    if !self.keep_damage {
-                        continue;
-                    }
-                    let bytes = read(&*file, offset, length).map_err(Failure::to("read", &path))?;
-                    out.file.write(&bytes)?;
+                Step::Damage { offset, length, facts } => {
+                    self.damage(facts.as_ref(), &old, (offset, length), &mut out)?;
                 }
+                // Nobody was told that it is there.
                 Step::Torn { .. } => {}
             }
         }
-        let (length, records) = (out.file.length(), out.records);
+        let (length, damaged, records) = (out.file.length(), out.damaged, out.records);
         let unfinished = out.file.finish()?;
         Ok(Rewritten { unfinished, form: self.to, length, old_length, records, damaged })
     }
@@ -105,7 +112,8 @@ impl Rewrite<'_> {
     fn record(
         &self,
         meaning: Meaning,
-        bytes: impl FnOnce() -> Result<Vec<u8>, Failure>,
+        old: &Old<'_>,
+        (offset, length): (u64, u64),
         out: &mut Out,
     ) -> Result<(), Failure> {
         let of = match &meaning {
@@ -114,17 +122,81 @@ impl Rewrite<'_> {
             Meaning::Removed(_) | Meaning::Nothing => None,
         };
         match (of.and_then(|of| self.drop.get(&of)), meaning) {
-            (None, meaning) => out.write(&bytes()?, meaning),
-            (Some(Burial { outcome, removed_at }), Meaning::Delivery(facts)) => {
-                let (outcome, removed_at) = (outcome.clone(), *removed_at);
-                let tombstone = Tombstone { facts, outcome, removed_at };
-                let entry = Entry::Removed(tombstone.clone());
-                let record = encode(&entry, self.name.salt).slices().concat();
-                out.write(&record, Meaning::Removed(tombstone))
-            }
+            (Some(burial), Meaning::Delivery(facts)) => self.bury(facts, burial, out),
             // The outcome stands in what stays of the delivery.
             (Some(_), _) => Ok(()),
+            // What is written for the ledger has the format of this version, and it may be an older segment.
+            (None, Meaning::Nothing) if offset == 0 && !self.drop.is_empty() => {
+                out.write(&warcinfo(self.name).slices().concat(), Meaning::Nothing)
+            }
+            (None, meaning) => out.write(&old.read(offset, length)?, meaning),
         }
+    }
+
+    fn bury(&self, facts: Facts, burial: &Burial, out: &mut Out) -> Result<(), Failure> {
+        let Burial { outcome, removed_at, .. } = burial.clone();
+        let tombstone = Tombstone { facts, outcome, removed_at };
+        let entry = Entry::Removed(tombstone.clone());
+        let record = encode(&entry, self.name.salt).slices().concat();
+        out.write(&record, Meaning::Removed(tombstone))
+    }
+
+    /// Keeps damaged bytes but for those of deliveries that are removed. What these were is told by their headers, or
+    /// by the index file; if neither does, nothing can be said of them any more.
+    fn damage(
+        &self,
+        facts: Option<&Facts>,
+        old: &Old<'_>,
+        (offset, length): (u64, u64),
+        out: &mut Out,
+    ) -> Result<(), Failure> {
+        let spoilt = facts.map(|facts| facts.id);
+        let parts = parts(offset..offset + length, spoilt, self.drop);
+        let mut known = None;
+        for part in parts {
+            match part {
+                Part::Rest(range) if self.keep_damage => {
+                    out.damaged = true;
+                    out.file.write(&old.read(range.start, range.end - range.start)?)?;
+                }
+                Part::Rest(_) => {}
+                Part::Of(id) => {
+                    let known = known.get_or_insert_with(|| self.known(facts.cloned(), old));
+                    if let (Some(facts), Some(burial)) = (known.remove(&id), self.drop.get(&id)) {
+                        self.bury(facts, burial, out)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of those that are removed, without their records.
+    fn known(&self, facts: Option<Facts>, old: &Old<'_>) -> HashMap<DeliveryId, Facts> {
+        let length = old.file.len().unwrap_or_default();
+        let indexed = indexed(self.medium, self.dir, self.name, length).unwrap_or_default();
+        let indexed = indexed.into_iter().filter_map(|(_, meaning)| match meaning {
+            Meaning::Delivery(facts) => Some(facts),
+            _ => None,
+        });
+        let known = indexed.chain(facts).filter(|facts| self.drop.contains_key(&facts.id));
+        known.map(|facts| (facts.id, facts)).collect()
+    }
+}
+
+/// The segment as it was.
+struct Old<'a> {
+    path: &'a Path,
+    file: &'a dyn MediumFile,
+}
+
+impl Old<'_> {
+    fn unread(&self) -> impl FnOnce(io::Error) -> Failure {
+        Failure::to("read", self.path)
+    }
+
+    fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, Failure> {
+        read(self.file, offset, length).map_err(self.unread())
     }
 }
 
@@ -133,6 +205,7 @@ struct Out {
     segment: SegmentName,
     pack: bool,
     records: Vec<(Place, Meaning)>,
+    damaged: bool,
 }
 
 impl Out {

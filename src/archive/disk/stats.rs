@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 use super::{
     DiskArchive, background,
     failure::Failure,
-    index::Kept,
+    index::{Index, Kept},
     listing::Listing,
     name::{Form, SegmentName},
     reader::Reader,
@@ -49,11 +49,9 @@ impl DiskArchive {
 
 fn stats(reader: &Reader) -> Result<Stats, Failure> {
     let mut stats = Stats::default();
-    let positions = reader.index().positions();
-    for position in positions {
-        if let Some(kept) = reader.index().at(position) {
-            stats.count(&kept);
-        }
+    let index = reader.index();
+    for position in index.ask(Index::positions) {
+        index.ask(|index| index.at(position).iter().for_each(|kept| stats.count(kept)));
     }
     for (form, length) in lengths(reader)? {
         stats.count_segment(form, length);

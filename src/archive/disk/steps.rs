@@ -8,24 +8,42 @@ use super::{
 };
 
 /// Goes through a segment of any form.
+///
+/// Only the end of one that was being written can be torn. A sealed one was whole when it got its name, so that what is
+/// no record at its end is damage as it is anywhere else.
 #[derive(Debug)]
 pub(super) enum Steps<'f> {
-    AsItIs(Walk<'f>),
+    Open(Walk<'f>),
+    Sealed(Walk<'f>),
     Packed(PackedWalk<'f>),
 }
 
 impl<'f> Steps<'f> {
     pub(super) fn of(file: &'f dyn MediumFile, name: SegmentName, form: Form) -> io::Result<Self> {
         Ok(match form {
-            Form::Open | Form::Sealed => Self::AsItIs(Walk::new(file, name.salt)?),
+            Form::Open => Self::Open(Walk::new(file, name.salt)?),
+            Form::Sealed => Self::Sealed(Walk::new(file, name.salt)?),
             Form::Packed => Self::Packed(PackedWalk::new(file, name.salt)?),
         })
     }
 
     pub(super) fn step(&mut self) -> io::Result<Option<Step>> {
         match self {
-            Self::AsItIs(walk) => walk.step(),
+            Self::Open(walk) => walk.step(),
+            Self::Sealed(walk) => {
+                let length = walk.length();
+                Ok(walk.step()?.map(|step| not_torn(step, length)))
+            }
             Self::Packed(walk) => walk.step(),
         }
+    }
+}
+
+fn not_torn(step: Step, end: u64) -> Step {
+    match step {
+        Step::Torn { offset } => {
+            Step::Damage { offset, length: end.saturating_sub(offset), facts: None }
+        }
+        step => step,
     }
 }

@@ -4,6 +4,7 @@ use super::{
     DiskArchive, background,
     failure::Failure,
     file_io::read_full,
+    format::check_format,
     listing::Listing,
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
@@ -61,7 +62,8 @@ impl DiskArchive {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read. Damage is no error, but a part of the result.
+    /// [`ArchiveError::Newer`] if a later version wrote a segment; [`ArchiveError::Io`] if a file cannot be read. Damage is
+    /// no error, but a part of the result.
     ///
     /// # Cancel safety
     ///
@@ -85,7 +87,7 @@ impl DiskArchive {
         progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<Verification, ArchiveError> {
         let path = path.as_ref().to_owned();
-        background::run(move || Ok(verify(&RealDisk, &path, progress)?)).await
+        background::run(move || verify(&RealDisk, &path, progress)).await
     }
 }
 
@@ -93,7 +95,7 @@ fn verify(
     medium: &dyn Medium,
     dir: &Path,
     mut progress: impl FnMut(u64, u64),
-) -> Result<Verification, Failure> {
+) -> Result<Verification, ArchiveError> {
     let segments = Listing::of_dir(medium, dir)?.segments;
     let total = lengths(medium, dir, &segments);
     let mut found = Verification::default();
@@ -102,6 +104,7 @@ fn verify(
             continue;
         };
         let read = |error| Failure::to("read", &path)(error);
+        check_format(&*file, &path, name)?;
         let before = found.bytes;
         found.segments += 1;
         let mut steps = Steps::of(&*file, name, form).map_err(read)?;
@@ -168,7 +171,7 @@ impl Verification {
                 }
                 self.records += 1;
             }
-            Step::Damage { offset, length } => {
+            Step::Damage { offset, length, .. } => {
                 self.bytes += length;
                 damaged(offset, length, "these bytes are no record that was written");
             }

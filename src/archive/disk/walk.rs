@@ -1,6 +1,7 @@
 use std::io;
 
 use super::{
+    entry::Facts,
     medium::MediumFile,
     warc::{
         Checksum, Flaw, Header, Kind, LONGEST_NOTE, MAGIC, Meaning, Salt, TRAILER, kind_of,
@@ -26,8 +27,8 @@ pub(super) struct Walk<'f> {
 pub(super) enum Step {
     /// A record whose checksums hold.
     Record { offset: u64, length: u64, meaning: Meaning },
-    /// Bytes that are no record, with more behind them.
-    Damage { offset: u64, length: u64 },
+    /// Bytes that are no record, and stand where one was. Where the header of a delivery is sound, what it says.
+    Damage { offset: u64, length: u64, facts: Option<Facts> },
     /// Bytes that are no record, up to the end: what was being written when the process or the machine died.
     Torn { offset: u64 },
 }
@@ -40,6 +41,7 @@ enum Probe {
     /// The header and the end of the record are there, what lies between them is not what was written.
     Spoilt {
         length: u64,
+        facts: Option<Facts>,
     },
     NoRecord,
 }
@@ -60,6 +62,11 @@ impl<'f> Walk<'f> {
         Ok(Self { window: Window::new(file, length), salt, length, at: 0 })
     }
 
+    /// How long the segment is.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// The next step; `None` at the end.
     pub(super) fn step(&mut self) -> io::Result<Option<Step>> {
         let offset = self.at;
@@ -68,9 +75,9 @@ impl<'f> Walk<'f> {
         }
         let step = match self.probe(offset)? {
             Probe::Whole { length, meaning } => Step::Record { offset, length, meaning },
-            Probe::Spoilt { length } => Step::Damage { offset, length },
+            Probe::Spoilt { length, facts } => Step::Damage { offset, length, facts },
             Probe::NoRecord => match self.next_header(offset + 1)? {
-                Some(next) => Step::Damage { offset, length: next - offset },
+                Some(next) => Step::Damage { offset, length: next - offset, facts: None },
                 None => Step::Torn { offset },
             },
         };
@@ -126,7 +133,7 @@ impl<'f> Walk<'f> {
         }
         let length = head.record_length;
         if checksum.finish() != head.expected {
-            return Ok(Probe::Spoilt { length });
+            return Ok(Probe::Spoilt { length, facts: head.kind.facts() });
         }
         let meaning = self.meaning(head.kind, start, head.content_length)?;
         Ok(Probe::Whole { length, meaning })

@@ -1,5 +1,4 @@
 use std::{
-    any::Any,
     io, mem,
     sync::{Arc, PoisonError, RwLock},
     thread::{self, JoinHandle},
@@ -10,6 +9,7 @@ use super::{
     entry::{Entry, Facts, Place},
     index::Index,
     log::Log,
+    medium::Lock,
     pace::Pace,
     plan::{Answer, Command, Plan},
     queue::Queue,
@@ -24,7 +24,7 @@ pub(super) struct Writer {
     pub(super) queue: Arc<Queue>,
     /// Keeps other writers out for as long as this one lives.
     #[expect(dead_code, reason = "it is held, not read")]
-    pub(super) lock: Box<dyn Any + Send>,
+    pub(super) lock: Lock,
 }
 
 impl Writer {

@@ -1,10 +1,15 @@
 use std::{
-    fs::File,
+    error::Error,
+    fs::{self, File},
     io::{self, BufWriter},
     process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use tower_inbox::archive::DiskArchive;
+use tower_inbox::archive::{ArchiveError, DiskArchive, Query};
 
 use crate::{Done, options::Options, output::deliveries, removal};
 
@@ -14,16 +19,38 @@ pub(crate) async fn run(options: Options) -> Done {
         return removal::would(&options.archive, "export", query).await;
     }
     let archive = DiskArchive::read_only(&options.archive).await?;
+    let skipped = Arc::new(AtomicBool::new(false));
     let written = match &options.into {
-        None => archive.export(query, io::stdout()).await?,
+        None => archive.export(query, io::stdout(), told(&skipped)).await?,
         Some(path) => {
             let file = File::create_new(path)
                 .map_err(|error| format!("cannot create {}: {error}", path.display()))?;
-            let written = archive.export(query, BufWriter::new(file.try_clone()?)).await?;
-            file.sync_all()?;
-            written
+            let written = into_file(&archive, query, file, told(&skipped)).await;
+            // A part of an export looks like a whole one, and would be in the way of the next try.
+            written.inspect_err(|_| drop(fs::remove_file(path)))?
         }
     };
     eprintln!("exported {}", deliveries(written));
-    Ok(ExitCode::SUCCESS)
+    let all = !skipped.load(Ordering::Relaxed);
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn into_file(
+    archive: &DiskArchive,
+    query: Query,
+    file: File,
+    unreadable: impl FnMut(ArchiveError) + Send + 'static,
+) -> Result<u64, Box<dyn Error>> {
+    let written = archive.export(query, BufWriter::new(file.try_clone()?), unreadable).await?;
+    file.sync_all()?;
+    Ok(written)
+}
+
+/// Says what could not be read, and notes that there was something.
+fn told(skipped: &Arc<AtomicBool>) -> impl FnMut(ArchiveError) + Send + 'static {
+    let skipped = Arc::clone(skipped);
+    move |error| {
+        eprintln!("inbox: {error}");
+        skipped.store(true, Ordering::Relaxed);
+    }
 }

@@ -149,7 +149,8 @@ is gone for good.
 const EXPORT: &str = "\
 inbox export [--into FILE] [--model NAME] [--outcome WORD] [--since TIME] [--before TIME]
 
-Writes deliveries and their outcomes as one WARC file.
+Writes deliveries and their outcomes as one WARC file. What cannot be read is left out and told, and
+the status is 1.
 
   --into FILE       the file to write, which must not be there; else to the standard output
   --dry-run         only say how many that would be";

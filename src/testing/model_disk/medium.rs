@@ -25,12 +25,12 @@ impl Medium for ModelDisk {
         Ok(inside.filter_map(|path| path.file_name()).map(OsString::from).collect())
     }
 
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         self.0.faults.change()?;
         let mut locks = self.0.locks.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = locks.insert(path.to_owned());
         let lock = || Box::new(Lock { shared: Arc::clone(&self.0), path: path.to_owned() });
-        Ok(taken.then(|| lock() as Box<dyn Any + Send>))
+        Ok(taken.then(|| lock() as Box<dyn Any + Send + Sync>))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {

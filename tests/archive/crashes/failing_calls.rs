@@ -6,7 +6,8 @@ use tower_inbox::{
 use super::{
     driver::Driver,
     exhaustive::{a_history, sample},
-    promises::{Promises, What},
+    living::filled,
+    promises::{Answer, Promises, What},
     verify::Verifier,
 };
 
@@ -91,4 +92,76 @@ fn whatever_call_fails_while_a_kill_is_repaired_no_repeat_rests_on_what_is_lost(
         }
     }
     println!("{:?}", verifier.tally);
+}
+
+/// What was asked while a disk failed, and again when it did not.
+struct Lived {
+    driver: Driver,
+    /// After how many calls the disk began to fail.
+    begun: usize,
+    /// Whether the call that was to fail came.
+    failed: bool,
+}
+
+/// Seals, indexes, compresses, removes and forgets while the disk fails, and once more when it does not.
+fn live_through(verifier: &Verifier, disk: &ModelDisk, fault: Fault) -> Lived {
+    let mut driver = Driver::new(disk.clone());
+    let archive = open(verifier, disk);
+    let all = filled(&mut driver, &archive);
+    let begun = disk.calls();
+    disk.fail(Some(fault));
+    let mut work = || {
+        let remove = |at: usize| What::Remove(all[at].id());
+        for what in [remove(1), What::Upkeep, remove(0), remove(2), What::Upkeep] {
+            driver.ask(&archive, what);
+        }
+    };
+    work();
+    let failed = matches!(disk.fault_now(), None | Some(Fault::From { after: 0 }));
+    disk.fail(None);
+    work();
+    for asked in driver.asked.iter().rev().take(5) {
+        assert!(!matches!(asked.answer, Answer::Refused), "{fault:?}: {asked:?}");
+    }
+    Lived { driver, begun, failed }
+}
+
+/// Lets every call of a life fail, and crashes at every later one. Says how many calls there were.
+fn fail_everywhere(segment_size: u64, forgets: bool, fault: impl Fn(usize) -> Fault) -> usize {
+    let mut verifier = Verifier::new(segment_size);
+    verifier.forgets = forgets;
+    for after in 0.. {
+        let disk = ModelDisk::new(4096);
+        let Lived { driver, begun, failed } = live_through(&verifier, &disk, fault(after));
+        let promises = |calls| Promises::default().until(calls, &driver.asked);
+        Verifier::check_erased(&disk, &promises(usize::MAX));
+        // Before the failure all is as it is without. Not every call that can fail changes the disk.
+        for calls in begun + after.saturating_sub(20)..=disk.calls() {
+            verifier.tally.crash_points += 1;
+            verifier.check(&disk.crash_after(calls).barest(), promises(calls));
+        }
+        verifier.check(&disk.crash_after(disk.calls()).of_the_program(), promises(usize::MAX));
+        if !failed {
+            println!("{after} calls, {:?}", verifier.tally);
+            return after;
+        }
+    }
+    0
+}
+
+#[test]
+fn whatever_call_fails_while_segments_are_written_anew_what_was_removed_stays_removed() {
+    for (segment_size, forgets) in [(3000, false), (1500, true)] {
+        let once = |after| Fault::OneError { after, errno: 5 };
+        let calls = fail_everywhere(segment_size, forgets, once);
+        assert!(calls > 20, "{calls} calls");
+    }
+}
+
+#[test]
+fn from_whatever_call_on_the_disk_fails_what_was_removed_stays_removed() {
+    for (segment_size, forgets) in [(3000, false), (1500, true)] {
+        let calls = fail_everywhere(segment_size, forgets, |after| Fault::From { after });
+        assert!(calls > 20, "{calls} calls");
+    }
 }

@@ -14,7 +14,10 @@ fn body(name: &str) -> String {
     format!("<{name}>").repeat(150)
 }
 
-fn filled(driver: &mut Driver, archive: &tower_inbox::DiskArchive) -> Vec<tower_inbox::Delivery> {
+pub(super) fn filled(
+    driver: &mut Driver,
+    archive: &tower_inbox::DiskArchive,
+) -> Vec<tower_inbox::Delivery> {
     let all: Vec<_> = ["a", "b", "c"].map(|name| sample(&body(name))).into();
     for one in &all {
         driver.ask(archive, What::Append(one.clone()));

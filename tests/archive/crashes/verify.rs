@@ -59,9 +59,8 @@ impl Verifier {
         })
     }
 
-    /// What was removed is in no file. Unless it was forgotten, its outcome is known, and so are its bytes, if it was
-    /// settled.
-    fn check_gone(&self, disk: &ModelDisk, archive: &DiskArchive, promises: &mut Promises) {
+    /// What was removed is in no file.
+    pub(crate) fn check_erased(disk: &ModelDisk, promises: &Promises) {
         for body in promises.erased() {
             let holds = |path: &PathBuf| {
                 let bytes = disk.read(path).unwrap_or_default();
@@ -69,6 +68,12 @@ impl Verifier {
             };
             assert!(!disk.files().iter().any(holds), "a removed body is in a file");
         }
+    }
+
+    /// What was removed is in no file. Unless it was forgotten, its outcome is known, and so are its bytes, if it was
+    /// settled.
+    fn check_gone(&self, disk: &ModelDisk, archive: &DiskArchive, promises: &mut Promises) {
+        Self::check_erased(disk, promises);
         for id in promises.gone() {
             let outcome = self.runtime.block_on(archive.outcome(id)).unwrap();
             if self.forgets && outcome.is_none() {

@@ -230,7 +230,11 @@ impl Index {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Kept<'_>> {
-        self.positions().filter_map(|position| self.at(position))
+        self.some(self.positions())
+    }
+
+    pub(super) fn some(&self, positions: Range<usize>) -> impl Iterator<Item = Kept<'_>> {
+        positions.filter_map(|position| self.at(position))
     }
 
     /// The positions of the log at which deliveries may be remembered.
@@ -284,16 +288,22 @@ impl Index {
         self.positions().len() - self.forgotten
     }
 
-    /// Forgets these deliveries, of which nothing is left but their lines in the ledger.
-    pub(in crate::archive::disk) fn forget(&mut self, ids: impl IntoIterator<Item = DeliveryId>) {
+    /// Forgets those of these deliveries of which nothing is left but their lines in the ledger, and says how many.
+    pub(in crate::archive::disk) fn forget(
+        &mut self,
+        ids: impl IntoIterator<Item = DeliveryId>,
+    ) -> usize {
+        let before = self.len();
         for id in ids {
             if let Some(position) = self.position(id)
                 && self.place_at(position).is_none()
+                && !self.copies.contains_key(&id)
             {
                 self.forget_at(position);
             }
         }
         self.give_back();
+        before.saturating_sub(self.len())
     }
 
     fn forget_at(&mut self, position: u32) {
@@ -355,7 +365,10 @@ fn index(position: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::{
+        collections::HashSet,
+        time::{Duration, SystemTime},
+    };
 
     use super::*;
     use crate::{archive::disk::warc::Salt, delivery::Digest};
@@ -406,5 +419,44 @@ mod tests {
         assert_eq!(index.processed_as(of("a")), None);
         index.settle(facts.id, &Outcome::dead("of old age"));
         assert_eq!(index.processed_as(of("b")), None);
+    }
+
+    #[test]
+    fn questions_are_asked_of_the_positions_that_are_named() {
+        let segment = segment();
+        let mut index = Index::default();
+        let all: Vec<_> = (0..3).map(|_| facts(SystemTime::now())).collect();
+        for facts in &all {
+            index.insert(facts, Place { segment, offset: 0, length: 1 });
+            index.settle(facts.id, &Outcome::processed(200));
+        }
+        let ids = |positions: std::ops::Range<usize>| {
+            let selected = index.selected(positions.clone(), &crate::archive::Query::all());
+            let selected: Vec<_> = selected.into_iter().map(|(id, _)| id).collect();
+            assert_eq!(index.settled_in(positions.clone(), segment), selected);
+            assert_eq!(index.others_in(positions, segment, &HashSet::new()), !selected.is_empty());
+            selected
+        };
+        assert_eq!(ids(0..1), [all[0].id]);
+        assert_eq!(ids(1..9), [all[1].id, all[2].id]);
+        assert_eq!(ids(3..9), []);
+    }
+
+    #[test]
+    fn only_what_is_forgotten_counts_as_forgotten() {
+        let [segment, other] = [(); 2].map(|()| segment());
+        let mut index = Index::default();
+        let (here, twice) = (facts(SystemTime::now()), facts(SystemTime::now()));
+        for (facts, segment) in [(&here, segment), (&twice, segment), (&twice, other)] {
+            index.insert(facts, Place { segment, offset: 0, length: 1 });
+        }
+        let ids = [here.id, twice.id, here.id];
+        assert_eq!(index.forget(ids), 0, "they are there");
+        for id in ids {
+            index.dropped(id, segment);
+        }
+        assert_eq!(index.forget(ids), 1, "of one there is a copy");
+        index.dropped(twice.id, other);
+        assert_eq!((index.forget(ids), index.len()), (1, 0));
     }
 }

@@ -17,41 +17,62 @@ impl Index {
             .collect()
     }
 
-    /// Those with a body that `query` selects, and every segment in which something of each lies.
+    /// The delivery at this position, if it has a body and `query` selects it.
+    pub(in crate::archive::disk) fn selected_at(
+        &self,
+        position: usize,
+        query: &Query,
+    ) -> Option<DeliveryId> {
+        self.at(position).filter(|kept| kept.is_selected(query)).map(|kept| kept.id)
+    }
+
+    /// Those at these positions with a body that `query` selects, and every segment in which something of each lies.
     pub(in crate::archive::disk) fn selected(
         &self,
+        positions: Range<usize>,
         query: &Query,
     ) -> Vec<(DeliveryId, Vec<SegmentName>)> {
-        let selected = self.all().filter(|kept| kept.is_selected(query));
+        let selected = self.some(positions).filter(|kept| kept.is_selected(query));
         selected.map(|kept| (kept.id, self.segments_of(&kept))).collect()
     }
 
-    /// Those with a body that `query` selects, and what became of each.
+    /// Those at these positions with a body that `query` selects, and what became of each.
     pub(in crate::archive::disk) fn outcomes(
         &self,
+        positions: Range<usize>,
         query: &Query,
     ) -> Vec<(DeliveryId, Option<Outcome>)> {
-        let selected = self.all().filter(|kept| kept.is_selected(query));
+        let selected = self.some(positions).filter(|kept| kept.is_selected(query));
         selected.map(|kept| (kept.id, kept.outcome())).collect()
     }
 
-    /// The settled ones with a body in this segment.
-    pub(in crate::archive::disk) fn settled_in(&self, segment: SegmentName) -> Vec<DeliveryId> {
+    /// The settled ones at these positions with a body in this segment.
+    pub(in crate::archive::disk) fn settled_in(
+        &self,
+        positions: Range<usize>,
+        segment: SegmentName,
+    ) -> Vec<DeliveryId> {
         let here = |kept: &Kept<'_>| kept.place.is_some_and(|place| place.segment == segment);
         let settled = Query::all().settled();
-        let done = self.all().filter(here).filter(|kept| kept.is_selected(&settled));
+        let done = self.some(positions).filter(here).filter(|kept| kept.is_selected(&settled));
         done.map(|kept| kept.id).collect()
     }
 
-    /// Whether a delivery lies in this segment that is none of these.
+    /// Whether a delivery at these positions lies in this segment that is none of these.
     pub(in crate::archive::disk) fn others_in(
         &self,
+        positions: Range<usize>,
         segment: SegmentName,
         these: &HashSet<DeliveryId>,
     ) -> bool {
-        self.all().any(|kept| {
+        self.some(positions).any(|kept| {
             kept.place.is_some_and(|place| place.segment == segment) && !these.contains(&kept.id)
         })
+    }
+
+    /// Whether something of it lies elsewhere too, or still.
+    pub(in crate::archive::disk) fn has_copies(&self, id: DeliveryId) -> bool {
+        self.copies.contains_key(&id)
     }
 
     fn segments_of(&self, kept: &Kept<'_>) -> Vec<SegmentName> {
@@ -61,7 +82,7 @@ impl Index {
 
     /// Adds what these positions tell to a survey.
     pub(in crate::archive::disk) fn survey(&self, positions: Range<usize>, survey: &mut Survey) {
-        positions.filter_map(|position| self.at(position)).for_each(|kept| survey.add(&kept));
+        self.some(positions).for_each(|kept| survey.add(&kept));
     }
 
     /// The segments in which a delivery lies once more, or still.

@@ -55,7 +55,7 @@ fn records_in(file: &InMemory, salt: Salt) -> Vec<(u64, u64, String)> {
                 at = offset + length;
                 found.push((offset, length, format!("{meaning:?}")));
             }
-            Step::Damage { offset, length } => at = offset + length,
+            Step::Damage { offset, length, .. } => at = offset + length,
             Step::Torn { .. } => at = file.0.len() as u64,
         }
     }

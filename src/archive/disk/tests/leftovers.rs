@@ -1,16 +1,20 @@
 //! What a crash can leave behind, put together by hand.
 
-use std::fs;
+use std::{fs, path::Path, time::Duration};
 
 use super::{
     super::{
         entry::Entry,
-        name::SegmentName,
-        warc::{Salt, encode, warcinfo, warcinfo_of},
+        name::{Form, SegmentName},
+        packed::pack,
+        warc::{FORMAT, Salt, encode, warcinfo, warcinfo_of},
     },
     bytes, deliveries_in, delivery, segments,
 };
-use crate::archive::{Archive, ArchiveError, DiskArchive};
+use crate::{
+    archive::{Archive, ArchiveError, DiskArchive, Query},
+    delivery::Delivery,
+};
 
 #[tokio::test]
 async fn a_torn_first_record_leaves_an_empty_segment_to_begin_again() {
@@ -29,17 +33,22 @@ async fn a_torn_first_record_leaves_an_empty_segment_to_begin_again() {
     );
 }
 
-#[tokio::test]
-async fn a_delivery_that_was_written_to_two_segments_is_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
-    for (sequence, kept) in [(1, vec![&a, &b]), (2, vec![&b])] {
+/// A batch whose sync failed was written to a second segment: `b` lies in both.
+fn written_twice(dir: &Path, [a, b]: [&Delivery; 2]) {
+    for (sequence, kept) in [(1, vec![a, b]), (2, vec![b])] {
         let name = SegmentName { sequence, salt: Salt::random() };
         let entries = kept.into_iter().cloned().map(Entry::Delivery);
         let records = entries.map(|entry| encode(&entry, name.salt));
         let records: Vec<_> = [warcinfo(name)].into_iter().chain(records).collect();
-        fs::write(name.open_path(dir.path()), bytes(&records)).unwrap();
+        fs::write(name.open_path(dir), bytes(&records)).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_written_to_two_segments_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
+    written_twice(dir.path(), [&a, &b]);
     assert_eq!(deliveries_in(dir.path()).await, [a, b.clone()]);
     let open =
         segments(dir.path()).iter().filter(|file| file.extension().unwrap() == "open").count();
@@ -63,6 +72,19 @@ async fn to_a_segment_of_an_earlier_format_nothing_is_appended() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_was_written_to_two_segments_is_forgotten_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
+    written_twice(dir.path(), [&a, &b]);
+    let builder = DiskArchive::builder(dir.path()).upkeep_every(None);
+    let archive = builder.remember_for(Duration::ZERO).open().await.unwrap();
+    assert_eq!(archive.remove(Query::all()).await.unwrap(), 2);
+    archive.upkeep_now().await.unwrap();
+    assert_eq!(archive.stats().await.unwrap().removed, 0);
+    assert!(segments(dir.path()).is_empty());
+}
+
+#[tokio::test]
 async fn a_later_format_is_refused_and_nothing_in_the_directory_is_changed() {
     let dir = tempfile::tempdir().unwrap();
     let names = [1, 2].map(|sequence| SegmentName { sequence, salt: Salt::random() });
@@ -73,6 +95,25 @@ async fn a_later_format_is_refused_and_nothing_in_the_directory_is_changed() {
     let error = DiskArchive::open(dir.path()).await.unwrap_err();
     assert!(matches!(&error, ArchiveError::Newer { format: 3, path } if *path == later), "{error}");
     assert_eq!(fs::read(names[0].open_path(dir.path())).unwrap(), torn);
+}
+
+#[tokio::test]
+async fn a_later_format_is_refused_by_readers_too_and_in_every_form() {
+    for form in Form::ALL {
+        let dir = tempfile::tempdir().unwrap();
+        let name = SegmentName { sequence: 1, salt: Salt::random() };
+        let record = bytes(&[warcinfo_of(name, FORMAT + 1)]);
+        let file = if form == Form::Packed { pack(&record).unwrap() } else { record };
+        let path = name.path(dir.path(), form);
+        fs::write(&path, &file).unwrap();
+        let writing = DiskArchive::open(dir.path()).await.unwrap_err();
+        let reading = DiskArchive::read_only(dir.path()).await.unwrap_err();
+        let verifying = DiskArchive::verify(dir.path(), |_, _| {}).await.unwrap_err();
+        for error in [writing, reading, verifying] {
+            let newer = matches!(&error, ArchiveError::Newer { path: of, .. } if *of == path);
+            assert!(newer, "{form:?}: {error}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -87,7 +128,7 @@ async fn a_damaged_format_is_damage_and_no_later_format() {
     fs::write(name.open_path(dir.path()), damaged).unwrap();
     let archive = DiskArchive::open(dir.path()).await.unwrap();
     assert_eq!(archive.get(one.id()).await.unwrap().unwrap().delivery, one);
-    let first = archive.scan(crate::archive::Query::all()).next().await.unwrap();
+    let first = archive.scan(Query::all()).next().await.unwrap();
     let path = name.open_path(dir.path());
     assert!(
         matches!(&first, Err(ArchiveError::Damaged { path: at, offset: 0, .. }) if *at == path)

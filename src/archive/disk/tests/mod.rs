@@ -2,6 +2,7 @@
 
 mod damage;
 mod leftovers;
+mod writer_dies;
 
 use std::{
     io,

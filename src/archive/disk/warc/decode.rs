@@ -23,6 +23,16 @@ pub(in super::super) enum Kind {
     Other,
 }
 
+impl Kind {
+    /// What is known of the delivery, if it is one.
+    pub(in super::super) fn facts(self) -> Option<Facts> {
+        match self {
+            Self::Delivery(facts) => Some(facts),
+            Self::Note { .. } | Self::Other => None,
+        }
+    }
+}
+
 /// What the header says of a record.
 pub(in super::super) fn kind_of(header: &Header<'_>) -> Kind {
     let kind = match header.text("WARC-Type") {

@@ -1,0 +1,90 @@
+//! What is to be dropped out of damaged bytes: no record tells any more where a delivery lies in them.
+
+use std::{collections::HashMap, ops::Range};
+
+use super::rewrite::Burial;
+use crate::delivery::DeliveryId;
+
+/// A part of damaged bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Bytes of nobody who is removed.
+    Rest(Range<u64>),
+    /// Here lay one that is removed.
+    Of(DeliveryId),
+}
+
+/// The parts of damaged bytes, in their order. `spoilt` is the delivery whose bytes all of them are, if that is known;
+/// of the others that are removed the index told where they lay.
+pub(super) fn parts(
+    damage: Range<u64>,
+    spoilt: Option<DeliveryId>,
+    drop: &HashMap<DeliveryId, Burial>,
+) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut at = damage.start;
+    for (id, lost) in lost(&damage, spoilt, drop) {
+        if at < lost.start {
+            parts.push(Part::Rest(at..lost.start));
+        }
+        parts.push(Part::Of(id));
+        at = at.max(lost.end);
+    }
+    if at < damage.end {
+        parts.push(Part::Rest(at..damage.end));
+    }
+    parts
+}
+
+fn lost(
+    damage: &Range<u64>,
+    spoilt: Option<DeliveryId>,
+    drop: &HashMap<DeliveryId, Burial>,
+) -> Vec<(DeliveryId, Range<u64>)> {
+    let range = |id: DeliveryId, burial: &Burial| {
+        if spoilt == Some(id) {
+            return Some(damage.clone());
+        }
+        let place = burial.place?;
+        let (start, end) = (place.offset, place.offset.saturating_add(place.length));
+        (start < damage.end && end > damage.start)
+            .then(|| start.max(damage.start)..end.min(damage.end))
+    };
+    let lost = drop.iter().filter_map(|(id, burial)| Some((*id, range(*id, burial)?)));
+    let mut lost: Vec<_> = lost.collect();
+    lost.sort_unstable_by_key(|(_, range)| range.start);
+    lost
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::{
+        super::{entry::Place, tests::a_place},
+        *,
+    };
+
+    fn burial(place: Option<(u64, u64)>) -> Burial {
+        let place = place.map(|(offset, length)| Place { offset, length, ..a_place() });
+        Burial { outcome: None, removed_at: SystemTime::UNIX_EPOCH, place }
+    }
+
+    #[test]
+    fn of_damaged_bytes_those_stay_that_are_of_nobody_who_is_removed() {
+        let [a, b, elsewhere, nowhere] = [(); 4].map(|()| DeliveryId::new());
+        let drop = HashMap::from([
+            (a, burial(Some((120, 10)))),
+            (b, burial(Some((180, 50)))),
+            (elsewhere, burial(Some((200, 5)))),
+            (nowhere, burial(None)),
+        ]);
+        let (of, rest) = (Part::Of, Part::Rest);
+        assert_eq!(parts(100..200, None, &drop), [rest(100..120), of(a), rest(130..180), of(b)]);
+        assert_eq!(parts(120..125, None, &drop), [of(a)]);
+        assert_eq!(parts(0..100, None, &drop), [rest(0..100)]);
+        assert_eq!(parts(0..100, Some(nowhere), &drop), [of(nowhere)]);
+        let another = DeliveryId::new();
+        assert_eq!(parts(0..100, Some(another), &drop), [rest(0..100)]);
+    }
+}

@@ -1,0 +1,36 @@
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    path::PathBuf,
+};
+
+use super::{forget::Ledger, medium::Lock, name::SegmentName};
+
+/// Held by who changes a segment.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Keeps others out while segments are changed, also where the writer has died. `None` once the archive is closed.
+    pub(super) lock: Option<Lock>,
+    /// Segments of which a part is damaged. They are left as they are until their deliveries are removed.
+    pub(super) damaged: HashSet<SegmentName>,
+    /// Segments with an index file that fits.
+    pub(super) indexed: HashSet<SegmentName>,
+    /// What is known of segments in which nothing lies but the ledger.
+    pub(super) ledgers: HashMap<SegmentName, Ledger>,
+    /// Whether the power could bring back what a segment was before it was written anew.
+    pub(super) unsynced: bool,
+    /// Files that may hold what was removed, and could not be removed themselves.
+    pub(super) leftovers: BTreeSet<PathBuf>,
+}
+
+impl State {
+    pub(super) fn new(lock: Lock) -> Self {
+        Self {
+            lock: Some(lock),
+            damaged: HashSet::new(),
+            indexed: HashSet::new(),
+            ledgers: HashMap::new(),
+            unsynced: false,
+            leftovers: BTreeSet::new(),
+        }
+    }
+}
