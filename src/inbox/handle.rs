@@ -2,8 +2,8 @@ use super::{InboxBuilder, InboxLayer, Workers, staff::Staff};
 use crate::{
     archive::Archive,
     layer::{
-        AcceptLayer, ArchiveLayer, Budget, BufferLayer, Custody, Models, Quarantine, RouteLayer,
-        VerifyLayer,
+        AcceptLayer, ArchiveLayer, Budget, BufferLayer, Clock, Custody, Models, Quarantine,
+        RouteLayer, VerifyLayer,
     },
 };
 
@@ -38,6 +38,7 @@ pub struct Inbox {
     pub(super) workers: Workers,
     pub(super) staff: Staff,
     pub(super) quarantine: Option<Quarantine>,
+    pub(super) clock: Clock,
 }
 
 impl Inbox {
@@ -58,7 +59,7 @@ impl Inbox {
             None => (buffer, verify),
         };
         InboxLayer {
-            route: RouteLayer::new(self.models.clone()),
+            route: RouteLayer::new(self.models.clone()).clock(self.clock.clone()),
             buffer,
             verify,
             archive: ArchiveLayer::new(self.custody.clone()),

@@ -10,6 +10,7 @@
 
 mod background;
 mod background_crash;
+mod clock;
 mod composition;
 mod crash;
 mod fairness;

@@ -1,6 +1,6 @@
 use http::HeaderName;
 
-use super::Version;
+use super::version::Version;
 
 /// The headers of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
