@@ -207,6 +207,81 @@ async fn what_was_left_is_taken_up_at_the_start_before_what_comes_later() {
     assert_eq!(script.jobs(), ["1", "2", "3", "4"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn drained_waits_for_what_was_left_at_the_start() {
+    let (archive, script) = (memory(), Script::of(|_| Answers::Status(200)));
+    post(&inbox_with(archive.clone(), Workers::new(1)), &script, "1").await;
+    let inbox = inbox_with(archive, Workers::new(1));
+    inbox.drained().await;
+    assert!(script.runs().is_empty(), "without workers there is nothing to wait for");
+    inbox.work(script.service());
+    inbox.drained().await;
+    assert_eq!(script.jobs(), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_is_pending_than_waits_in_memory_and_all_of_it_is_handled() {
+    let (archive, script) = (memory(), Script::of(|_| Answers::After(SECOND / 10, 200)));
+    let few = Workers::new(2).most_waiting(4);
+    let before = inbox_with(archive.clone(), few);
+    for job in 0..30 {
+        post(&before, &script, &format!("left-{job}")).await;
+    }
+    let inbox = inbox_with(archive, few);
+    inbox.work(script.service());
+    for job in 0..30 {
+        post(&inbox, &script, &format!("new-{job}")).await;
+        assert!(inbox.waiting() <= 4 + 2, "{} wait", inbox.waiting());
+        tokio::time::sleep(SECOND / 50).await;
+    }
+    let began = Instant::now();
+    inbox.drained().await;
+    assert!(began.elapsed() < 4 * SECOND, "workers wait for nothing: {:?}", began.elapsed());
+    assert_eq!(script.runs().len(), 60);
+    assert_eq!(inbox.counts().await.unwrap().of_all(OutcomeKind::Processed), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_and_does_not_fit_into_memory_is_tried_again_inline_too() {
+    let script = Script::of(|run| match run.attempt {
+        1 => Answers::Status(500),
+        _ => Answers::Status(200),
+    });
+    let workers = Workers::new(1).most_waiting(2);
+    let builder = Inbox::builder(memory()).model(CAPTIONS, captions()).workers(workers);
+    let inbox = builder.build().unwrap();
+    inbox.work(script.service());
+    for job in 0..20 {
+        assert_eq!(post(&inbox, &script, &job.to_string()).await.status, 500);
+    }
+    inbox.drained().await;
+    assert_eq!(inbox.counts().await.unwrap().of_all(OutcomeKind::Processed), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_another_delivery_of_the_inference_does_so_without_a_word() {
+    let script = Script::of(|_| Answers::After(60 * SECOND, 200));
+    let inbox = inbox_with(memory(), Workers::new(3));
+    inbox.work(script.service());
+    let log = Log::default();
+    let watching = log.here();
+    for spaces in 0..3 {
+        let body = caption("1") + &" ".repeat(spaces);
+        let service = inbox.layer().layer(script.service());
+        assert_eq!(send(service, signed(body)).await.status, 202);
+    }
+    inbox.drained().await;
+    drop(watching);
+    let runs = script.runs();
+    assert_eq!(runs.len(), 3);
+    for pair in runs.windows(2) {
+        let between = pair[1].at - pair[0].at;
+        assert!(between < 61 * SECOND, "the next comes at once: {between:?}");
+    }
+    let given_back = log.text().matches("outcome=pending 0 0").count();
+    assert_eq!(given_back, 2, "each once: {}", log.text());
+}
+
 /// What the archive says if the process ends while the handler is at work.
 async fn begun(archive: &MemoryArchive, crashes: u32) {
     let id = archived(archive).await[0].delivery.id();
@@ -222,8 +297,6 @@ async fn what_takes_the_process_down_is_put_aside_after_the_third_time() {
         begun(&archive, crashes).await;
         let inbox = inbox_with(archive.clone(), Workers::new(1));
         inbox.work(script.service());
-        // The sweep at the start has to come first.
-        tokio::time::sleep(SECOND).await;
         inbox.drained().await;
         assert_eq!(script.runs().len(), runs, "after {} crashes", crashes + 1);
         let outcome = only_outcome(&archive).await.unwrap();
@@ -280,7 +353,6 @@ async fn what_does_not_end_in_time_is_given_back_and_nothing_counts_as_failed() 
     let again = Script::of(|_| Answers::Status(200));
     let inbox = inbox_with(archive, Workers::new(2));
     inbox.work(again.service());
-    tokio::time::sleep(SECOND).await;
     inbox.drained().await;
     assert_eq!(again.jobs(), ["hangs", "waits"]);
     assert!(again.runs().iter().all(|run| run.attempt == 1));
