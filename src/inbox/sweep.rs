@@ -83,6 +83,9 @@ fn push(custody: &Custody, line: Line) -> bool {
     }
     let crashes = outcome.as_ref().map_or(0, crashes);
     let wait = match outcome {
+        Some(Outcome::Failed { due: Some(due), .. }) => {
+            custody.terms().retries.wait_until(due, SystemTime::now())
+        }
         Some(Outcome::Failed { attempts, .. }) => {
             custody.terms().retries.wait_after_start(attempts, fastrand::f64())
         }

@@ -131,8 +131,9 @@ impl Custody {
 
     /// Decides what a run of the handler makes of the delivery, and records it.
     pub(super) fn judge(&self, open: Open, verdict: Verdict) {
-        let age = SystemTime::now().duration_since(open.received_at).unwrap_or_default();
-        let run = Run { attempt: open.attempt, age, inference: open.inference };
+        let now = SystemTime::now();
+        let age = now.duration_since(open.received_at).unwrap_or_default();
+        let run = Run { attempt: open.attempt, age, now, inference: open.inference };
         let (outcome, wait) = judge(verdict, run, &self.0.terms.retries, fastrand::f64());
         self.settle(open, outcome, wait);
     }
@@ -192,7 +193,7 @@ impl Custody {
 fn log(outcome: &Outcome, wait: Option<Duration>) {
     match outcome {
         Outcome::Processed { status, .. } => tracing::info!(status, "processed"),
-        Outcome::Failed { attempts, reason } => {
+        Outcome::Failed { attempts, reason, .. } => {
             let wait = wait.map(tracing::field::debug);
             tracing::warn!(attempts, reason, wait, "failed, and will be tried again");
         }
