@@ -23,7 +23,7 @@ pub(crate) fn measure() -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let inbox = Inbox::builder(DiskArchive::open(dir.path()).await?)
             .model(PATH, mindee::extraction::<Fields>().unsigned())
-            .background(Workers::new(4))
+            .background(Workers::new(4).most_waiting(PENDING))
             .build()?;
         inbox.pause(&PATH.parse()?);
         let handler = service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {

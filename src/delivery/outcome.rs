@@ -1,4 +1,7 @@
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use super::{DeliveryId, InferenceDigest, OutcomeKind};
 
@@ -43,6 +46,8 @@ pub enum Outcome {
         attempts: u32,
         /// Why, in a few words; never a part of the body.
         reason: String,
+        /// Not before when, in whole seconds; as soon as may be, if it is not said.
+        due: Option<SystemTime>,
     },
     /// The handler will not take it. It is not tried again, unless the sender repeats it or somebody asks for it.
     Dead {
@@ -103,7 +108,18 @@ impl Outcome {
 
     /// Failed after so many attempts, for a reason that is cut to one line of at most 512 bytes.
     pub fn failed_at(attempts: u32, reason: impl fmt::Display) -> Self {
-        Self::Failed { attempts, reason: one_line(&reason) }
+        Self::Failed { attempts, reason: one_line(&reason), due: None }
+    }
+
+    /// The same; if it has failed, it is not tried again before `due`, rounded up to whole seconds.
+    #[must_use]
+    pub fn not_before(self, due: SystemTime) -> Self {
+        match self {
+            Self::Failed { attempts, reason, .. } => {
+                Self::Failed { attempts, reason, due: whole_second(due) }
+            }
+            other => other,
+        }
     }
 
     /// Dead, for a reason that is cut to one line of at most 512 bytes.
@@ -120,6 +136,13 @@ impl Outcome {
     pub fn undecodable(reason: impl fmt::Display) -> Self {
         Self::Undecodable { reason: one_line(&reason) }
     }
+}
+
+/// The first whole second that is not before `time`; none for a time before 1970.
+fn whole_second(time: SystemTime) -> Option<SystemTime> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let seconds = since.as_secs().checked_add(u64::from(since.subsec_nanos() > 0))?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 fn one_line(reason: &impl fmt::Display) -> String {

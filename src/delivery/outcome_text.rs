@@ -1,6 +1,10 @@
 //! An outcome as one line of text: its kind, and then its details.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
 
 use super::{Outcome, OutcomeKind};
 
@@ -9,6 +13,9 @@ const PUT_ASIDE: &str = "put aside: ";
 
 /// The last word of a pending one whose handler is at work.
 const RUNNING: &str = "running";
+
+/// Between the number of attempts of a failed one and the time before which it is not tried again, in seconds since 1970.
+const DUE: char = '@';
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,7 +29,10 @@ impl fmt::Display for Outcome {
             Self::Processed { status, inference: Some(inference) } => {
                 write!(f, "{kind} {status} {inference}")
             }
-            Self::Failed { attempts, reason } => write!(f, "{kind} {attempts} {reason}"),
+            Self::Failed { attempts, reason, due } => match due.and_then(seconds) {
+                Some(due) => write!(f, "{kind} {attempts}{DUE}{due} {reason}"),
+                None => write!(f, "{kind} {attempts} {reason}"),
+            },
             Self::Dead { reason, put_aside: true } => write!(f, "{kind} {PUT_ASIDE}{reason}"),
             Self::Dead { reason, .. } | Self::Undecodable { reason } => {
                 write!(f, "{kind} {reason}")
@@ -67,16 +77,27 @@ fn processed(details: &str) -> Option<Outcome> {
     Some(Outcome::Processed { status: status.parse().ok()?, inference })
 }
 
-/// The first archives wrote no number of attempts.
+/// The first archives wrote no number of attempts, and later ones no time.
 fn failed(details: &str) -> Outcome {
-    let counted = |(number, reason): (&str, _)| Some((number.parse().ok()?, reason));
-    match details.split_once(' ').and_then(counted) {
-        Some((attempts, reason)) => Outcome::failed_at(attempts, reason),
-        None => match details.parse() {
-            Ok(attempts) => Outcome::failed_at(attempts, ""),
-            Err(_) => Outcome::failed(details),
-        },
+    let (first, reason) = details.split_once(' ').unwrap_or((details, ""));
+    match counted(first) {
+        Some((attempts, None)) => Outcome::failed_at(attempts, reason),
+        Some((attempts, Some(due))) => Outcome::failed_at(attempts, reason).not_before(due),
+        None => Outcome::failed(details),
     }
+}
+
+/// A number of attempts, and a time if there is one.
+fn counted(word: &str) -> Option<(u32, Option<SystemTime>)> {
+    let Some((attempts, due)) = word.split_once(DUE) else {
+        return Some((word.parse().ok()?, None));
+    };
+    let due = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(due.parse().ok()?))?;
+    Some((attempts.parse().ok()?, Some(due)))
+}
+
+fn seconds(time: SystemTime) -> Option<u64> {
+    Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
 }
 
 fn dead(details: &str) -> Outcome {
@@ -98,6 +119,20 @@ mod tests {
     use super::*;
     use crate::delivery::{DeliveryId, Digest, InferenceDigest};
 
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_is_tried_again_later_says_when() {
+        let late = Outcome::failed_at(2, "503").not_before(at(60) - Duration::from_millis(1));
+        assert_eq!(late.to_string(), "failed 2@60 503");
+        for strange in ["2@", "2@x", "@60", "2@18446744073709551615"] {
+            let outcome: Outcome = format!("failed {strange} 503").parse().unwrap();
+            assert_eq!(outcome, Outcome::failed(format_args!("{strange} 503")));
+        }
+    }
+
     #[test]
     fn every_outcome_reads_back() {
         let inference = InferenceDigest::of(&"/m".parse().unwrap(), "a key", Digest::of(b"a body"));
@@ -108,6 +143,8 @@ mod tests {
             Outcome::Processed { status: 204, inference: Some(inference) },
             Outcome::failed("the handler answered 500"),
             Outcome::failed_at(7, "500 was answered"),
+            Outcome::failed_at(7, "500 was answered").not_before(at(1_764_090_000)),
+            Outcome::failed("").not_before(at(1_764_090_000)),
             Outcome::dead("the handler answered 404"),
             Outcome::put_aside("the process ended 3 times"),
             Outcome::put_aside(""),

@@ -114,7 +114,7 @@ impl InboxBuilder {
         metrics::describe();
         let Workers { retries, deadline, .. } = self.workers;
         let (inline, answer_within) = (self.accept.is_inline(), self.answer_within);
-        let terms = Terms { retries, inline, deadline, answer_within };
+        let terms = Terms { retries, inline, answer_within, deadline };
         Ok(Inbox {
             models,
             budget: Budget::new(self.bytes_in_flight),

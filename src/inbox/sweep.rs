@@ -25,23 +25,31 @@ const RETRIED: Outcome = Outcome::Pending { attempts: 0, crashes: 0, running: fa
 pub(super) async fn sweep(custody: &Custody) {
     let mut backlog = Backlog::default();
     let found = take_up(custody, &mut backlog, |_| true).await;
+    custody.schedule().started();
     tracing::info!(deliveries = found, "taken up what was not settled when the inbox started");
     loop {
         backlog.measure_the_rest(custody).await.unwrap_or_else(|error| report(&error));
-        tokio::time::sleep(EVERY).await;
-        let now = SystemTime::now();
-        let found = take_up(custody, &mut backlog, |line| is_left(line, now)).await;
+        drop(tokio::time::timeout(EVERY, custody.schedule().has_room()).await);
+        let (now, inline) = (SystemTime::now(), custody.terms().inline);
+        let found = take_up(custody, &mut backlog, |line| {
+            !inline || custody.may_have_crashed(line.id) || is_left(line, now)
+        })
+        .await;
         if found > 0 {
             tracing::info!(deliveries = found, "taken up what was not settled");
         }
     }
 }
 
-/// Whether nobody may be at it: it was not received just now, or was given back. What comes from the future was received
+/// Whether no sender may wait for it: it was not received just now, was given back, or has failed. What comes from the future was received
 /// before the clock was set back, and nobody knows how long before.
 fn is_left(line: &Line, now: SystemTime) -> bool {
     let is_young = now.duration_since(line.received_at).is_ok_and(|age| age <= YOUNG);
-    !is_young || matches!(line.outcome, Some(Outcome::Pending { running: false, .. }))
+    let is_given_back = matches!(
+        line.outcome,
+        Some(Outcome::Pending { running: false, .. } | Outcome::Failed { .. })
+    );
+    !is_young || is_given_back
 }
 
 /// Of those that are not settled takes up what is wanted. How many of them nobody knew of.
@@ -53,6 +61,7 @@ async fn take_up(
     let mut lines = custody.archive().ledger(Query::all().unsettled());
     let mut found = 0;
     backlog.restart();
+    custody.schedule().refill();
     while let Some(line) = lines.next().await {
         match line {
             Ok(line) => {
@@ -63,6 +72,7 @@ async fn take_up(
         }
     }
     backlog.measure();
+    custody.schedule().refilled();
     found
 }
 
@@ -73,6 +83,9 @@ fn push(custody: &Custody, line: Line) -> bool {
     }
     let crashes = outcome.as_ref().map_or(0, crashes);
     let wait = match outcome {
+        Some(Outcome::Failed { due: Some(due), .. }) => {
+            custody.terms().retries.wait_until(due, SystemTime::now())
+        }
         Some(Outcome::Failed { attempts, .. }) => {
             custody.terms().retries.wait_after_start(attempts, fastrand::f64())
         }
@@ -82,7 +95,8 @@ fn push(custody: &Custody, line: Line) -> bool {
         _ => Duration::ZERO,
     };
     let left = custody.may_have_crashed(id);
-    custody.schedule().push_unknown(Job { id, model, suspect: crashes > 0, left }, wait)
+    let job = Job { suspect: crashes > 0, left, ..Job::new(id, model) };
+    custody.schedule().push_unknown(job, wait)
 }
 
 /// How often in a row the process has ended while it was handled, as far as can be told.
@@ -114,6 +128,7 @@ mod tests {
             (now - 2 * YOUNG, None, true),
             (now + YOUNG, None, true),
             (now, given_back(), true),
+            (now, Some(Outcome::failed("x")), true),
         ] {
             let line = Line::new(DeliveryId::new(), model.clone(), received_at, outcome);
             assert_eq!(is_left(&line, now), left, "{line:?}");

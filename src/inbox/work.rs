@@ -101,8 +101,9 @@ impl Inbox {
         drop(tokio::time::timeout(LAST_WORDS, self.custody.settled()).await);
     }
 
-    /// Waits until nothing is left to be handled by workers, and everything that was begun is settled. What failed is
-    /// waited for until it is processed or dead.
+    /// Waits until nothing is left to be handled by workers, what was left at the start included, and everything that was
+    /// begun is settled. What failed is waited for until it is processed or dead. Without [workers](Self::work) nothing
+    /// is left to them.
     ///
     /// # Cancel safety
     ///
@@ -117,8 +118,9 @@ impl Inbox {
         }
     }
 
-    /// How many deliveries wait for workers, or are handled by them. Those that they do not know of yet are not in it:
-    /// [`counts`](Self::counts) asks the archive.
+    /// How many deliveries wait for workers in memory, or are handled by them. Those that they do not know of yet, and
+    /// those [for which there is no room](super::Workers::most_waiting), are not in it: [`counts`](Self::counts) asks the
+    /// archive.
     pub fn waiting(&self) -> usize {
         self.custody.schedule().len()
     }

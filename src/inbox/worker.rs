@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::hand::{Hand, Handed};
 use crate::{
     archive::Archived,
-    layer::{Cause, Custody, Given, Models, Taken},
+    layer::{Cause, Custody, Given, Models, Taken, Turn},
 };
 
 /// After how long a delivery is looked at again that cannot be read, or for which there is no model.
@@ -30,9 +30,11 @@ impl Worker {
     }
 
     async fn handle(&mut self, taken: Taken) {
+        // Before anything is read or written: who waits for somebody else does so in memory.
+        let Some((taken, turn)) = self.custody.turn_for(taken) else { return };
         let id = taken.job().id;
         match self.custody.archive().get(id).await {
-            Ok(Some(archived)) => self.hand_over(archived, taken).await,
+            Ok(Some(archived)) => self.hand_over(archived, taken, turn).await,
             Ok(None) => {
                 // It was removed: nobody wants it handled any more.
                 self.custody.schedule().forget(id);
@@ -46,7 +48,7 @@ impl Worker {
         }
     }
 
-    async fn hand_over(&mut self, archived: Archived, taken: Taken) {
+    async fn hand_over(&mut self, archived: Archived, taken: Taken, turn: Option<Turn>) {
         let delivery = archived.delivery;
         let Some((model, captures)) = self.models.of(&delivery) else {
             let (id, model) = (delivery.id(), delivery.model());
@@ -55,7 +57,7 @@ impl Worker {
             return;
         };
         let (custody, cause, left) = (self.custody.clone(), Cause::Taken, taken.job().left);
-        let given = Given { custody, model, captures, cause, left };
+        let given = Given { custody, model, captures, cause, left, turn };
         match self.hand.hand(delivery, given).await {
             Handed::Answered(_) | Handed::Failed => taken.handed(),
             Handed::Not => drop(taken),

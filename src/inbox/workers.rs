@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::layer::{Limits, Retries};
+use crate::layer::{Limits, MOST_WAITING, Retries};
 
 /// How many workers handle deliveries that no sender waits for, and on what terms.
 ///
@@ -25,7 +25,7 @@ impl Workers {
     /// At most so many deliveries are handled at the same time, at least one.
     pub fn new(workers: usize) -> Self {
         Self {
-            limits: Limits { all: workers.max(1), each_model: None },
+            limits: Limits { all: workers.max(1), each_model: None, waiting: MOST_WAITING },
             deadline: Duration::from_mins(5),
             retries: Retries::default(),
         }
@@ -37,6 +37,13 @@ impl Workers {
     /// of that: with it, several models that hang can take all workers together.
     pub fn each_model(mut self, workers: usize) -> Self {
         self.limits.each_model = Some(workers);
+        self
+    }
+
+    /// At most so many deliveries of each model wait in memory, some 200 bytes each, at least one. By default 10 000. What is
+    /// due after them is left to the archive, which is asked again as soon as half of them are done.
+    pub fn most_waiting(mut self, deliveries: usize) -> Self {
+        self.limits.waiting = deliveries.max(1);
         self
     }
 

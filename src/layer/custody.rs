@@ -10,8 +10,8 @@ use tracing::Instrument;
 
 use super::{
     Terms, Verdict,
-    background::{Job, Limits, Schedule},
-    dedup::Turns,
+    background::{Job, Limits, MOST_WAITING, Schedule, Taken},
+    dedup::{Turn, Turns},
     handling::Open,
     judge::{Run, judge},
     metrics,
@@ -51,11 +51,12 @@ impl Custody {
     }
 
     pub(crate) fn boxed(archive: Box<dyn Archive>, terms: Terms) -> Self {
+        let schedule = Schedule::new(Limits { all: 0, each_model: None, waiting: MOST_WAITING });
         Self(Arc::new(Inner {
             archive,
             tasks: TaskTracker::new(),
-            turns: Turns::default(),
-            schedule: Schedule::new(Limits { all: 0, each_model: None }),
+            turns: Turns::new(schedule.clone()),
+            schedule,
             terms,
             since: SystemTime::now(),
         }))
@@ -85,6 +86,18 @@ impl Custody {
 
     pub(super) fn turns(&self) -> &Turns {
         &self.0.turns
+    }
+
+    /// The turn that a delivery waited for, if it waited for one.
+    pub(crate) fn turn_for(&self, taken: Taken) -> Option<(Taken, Option<Turn>)> {
+        let Some(thing) = taken.job().wants else { return Some((taken, None)) };
+        let turn = self.0.turns.take_now(thing);
+        if turn.is_none() {
+            self.0.turns.park(thing, taken.job().clone());
+            taken.handed();
+            return None;
+        }
+        Some((taken, turn))
     }
 
     pub(crate) fn schedule(&self) -> &Schedule {
@@ -122,8 +135,9 @@ impl Custody {
 
     /// Decides what a run of the handler makes of the delivery, and records it.
     pub(super) fn judge(&self, open: Open, verdict: Verdict) {
-        let age = SystemTime::now().duration_since(open.received_at).unwrap_or_default();
-        let run = Run { attempt: open.attempt, age, inference: open.inference };
+        let now = SystemTime::now();
+        let age = now.duration_since(open.received_at).unwrap_or_default();
+        let run = Run { attempt: open.attempt, age, now, inference: open.inference };
         let (outcome, wait) = judge(verdict, run, &self.0.terms.retries, fastrand::f64());
         self.settle(open, outcome, wait);
     }
@@ -144,7 +158,7 @@ impl Custody {
         let custody = self.clone();
         let work = async move {
             let recorded = custody.record(open.id, outcome, settling).await;
-            let job = Job { suspect, ..Job::new(open.id, open.model) };
+            let job = Job { suspect, wants: open.wants, ..Job::new(open.id, open.model) };
             custody.recorded(job, settled, wait, recorded);
             drop(open.turns);
         };
@@ -190,7 +204,10 @@ impl Custody {
     ) {
         match recorded {
             Ok(()) if settled => self.0.schedule.forget(job.id),
-            Ok(()) => self.0.schedule.push(job, wait.unwrap_or_default()),
+            Ok(()) => match job.wants {
+                Some(thing) => self.0.turns.park(thing, job),
+                None => self.0.schedule.push(job, wait.unwrap_or_default()),
+            },
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -206,7 +223,7 @@ impl Custody {
 fn log(outcome: &Outcome, wait: Option<Duration>) {
     match outcome {
         Outcome::Processed { status, .. } => tracing::info!(status, "processed"),
-        Outcome::Failed { attempts, reason } => {
+        Outcome::Failed { attempts, reason, .. } => {
             let wait = wait.map(tracing::field::debug);
             tracing::warn!(attempts, reason, wait, "failed, and will be tried again");
         }

@@ -1,6 +1,10 @@
 use std::{fmt, time::Duration};
 
-use super::{Custody, Verdict, attempt::Cause, dedup::Turn};
+use super::{
+    Custody, Verdict,
+    attempt::Cause,
+    dedup::{Thing, Turn},
+};
 use crate::delivery::{DeliveryId, InferenceDigest, ModelName, Outcome};
 
 /// After how long a delivery that was given back is taken again, if we are not being stopped.
@@ -26,6 +30,8 @@ pub(super) struct Open {
     pub(super) stays_processed: bool,
     pub(super) turns: Vec<Turn>,
     pub(super) inference: Option<InferenceDigest>,
+    /// What somebody else is at, so that it is given back.
+    pub(super) wants: Option<Thing>,
 }
 
 impl Handling {
@@ -52,6 +58,13 @@ impl Handling {
         if let Some(open) = &mut self.open {
             open.turns.push(turn);
             open.inference = Some(inference);
+        }
+    }
+
+    /// Gives it back until nobody else is at this any more.
+    pub(super) fn wait_for(mut self, thing: Thing) {
+        if let Some(open) = &mut self.open {
+            open.wants = Some(thing);
         }
     }
 

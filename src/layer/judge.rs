@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Retries, Verdict};
 use crate::delivery::{InferenceDigest, Outcome};
@@ -9,6 +9,7 @@ pub(super) struct Run {
     pub(super) attempt: u32,
     /// Since the delivery was received.
     pub(super) age: Duration,
+    pub(super) now: SystemTime,
     pub(super) inference: Option<InferenceDigest>,
 }
 
@@ -26,7 +27,12 @@ pub(super) fn judge(
         Verdict::Dead { reason } => (Outcome::dead(reason), None),
         Verdict::Failed { reason, asked } => {
             match retries.wait(run.attempt, run.age, asked, jitter) {
-                Ok(wait) => (Outcome::failed_at(run.attempt, reason), Some(wait)),
+                Ok(wait) => {
+                    let failed = Outcome::failed_at(run.attempt, reason);
+                    // For the next start, which knows nothing of our timers.
+                    let due = run.now.checked_add(wait);
+                    (due.into_iter().fold(failed, Outcome::not_before), Some(wait))
+                }
                 Err(given_up) => (Outcome::dead(format_args!("{reason}; {given_up}")), None),
             }
         }
@@ -40,14 +46,15 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn judged(verdict: Verdict, attempt: u32) -> (Outcome, Option<Duration>) {
-        let run = Run { attempt, age: SECOND, inference: None };
+        let run = Run { attempt, age: SECOND, now: SystemTime::UNIX_EPOCH, inference: None };
         judge(verdict, run, &Retries::default().attempts(2), 1.0)
     }
 
     #[test]
     fn what_failed_is_tried_again_until_it_was_tried_often_enough() {
         let failed = || Verdict::failed(&"500");
-        assert_eq!(judged(failed(), 1), (Outcome::failed_at(1, "500"), Some(SECOND)));
+        let later = Outcome::failed_at(1, "500").not_before(SystemTime::UNIX_EPOCH + SECOND);
+        assert_eq!(judged(failed(), 1), (later, Some(SECOND)));
         let dead = Outcome::dead("500; tried 2 times");
         assert_eq!(judged(failed(), 2), (dead, None));
     }

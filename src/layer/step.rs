@@ -2,7 +2,9 @@
 //!
 //! Only the layer of a step makes its type, so that a request cannot pass for one that has come further.
 
-use super::{Custody, attempt::Cause, buffer::Reservation, claim::Claim, handling::Handling};
+use super::{
+    Custody, attempt::Cause, buffer::Reservation, claim::Claim, dedup::Turn, handling::Handling,
+};
 use crate::{
     delivery::{Delivery, Receipt},
     provider::InferenceKey,
@@ -35,6 +37,8 @@ pub struct Archived {
     pub(super) cause: Cause,
     /// Whether it may have been begun by a process that has ended since, without a record of it.
     pub(super) left: bool,
+    /// Of its inference, where a worker waited for that before.
+    pub(super) turn: Option<Turn>,
 }
 
 /// Nobody else handles this delivery, and it was not processed before.

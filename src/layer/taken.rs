@@ -5,6 +5,7 @@ use super::{
     attempt::Cause,
     body::{Held, InboxBody},
     claim::Claim,
+    dedup::Turn,
     step::Archived,
 };
 use crate::{
@@ -21,6 +22,8 @@ pub(crate) struct Given {
     pub(crate) cause: Cause,
     /// See [`Archived::left`].
     pub(crate) left: bool,
+    /// See [`Archived::turn`].
+    pub(crate) turn: Option<Turn>,
 }
 
 /// The request of an archived delivery, as it was apart from what is not archived: secrets, and extensions that other
@@ -29,7 +32,7 @@ pub(crate) fn request_again<B>(
     delivery: Delivery,
     given: Given,
 ) -> Request<InboxBody<B, Archived>> {
-    let Given { custody, model, captures, cause, left } = given;
+    let Given { custody, model, captures, cause, left, turn } = given;
     let claim = Claim::again(&delivery, model, captures.clone());
     let mut parts = delivery.head().to_parts();
     let receipt = Receipt::fresh(delivery.id());
@@ -37,6 +40,7 @@ pub(crate) fn request_again<B>(
     parts.extensions.insert(delivery.clone());
     parts.extensions.insert(receipt);
     let bytes = delivery.body().clone();
-    let archived = Archived { claim, reservation: None, delivery, receipt, custody, cause, left };
+    let reservation = None;
+    let archived = Archived { claim, reservation, delivery, receipt, custody, cause, left, turn };
     Held::request(parts, bytes, archived)
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tower_inbox::{Archive, DiskArchive, archive::Query};
+use tower_inbox::{Archive, DiskArchive, archive::Query, delivery::OutcomeKind};
 
 use crate::process::Receiver;
 
@@ -73,6 +73,7 @@ async fn every_inference_that_was_acknowledged_is_handled_after_the_kills() {
         }
     }
     drain(&archive, &log).await;
+    let processed = processed(&archive).await;
     let handled = handled(&log);
     let acknowledged = acknowledged.lock().unwrap();
     let lost: Vec<_> = acknowledged.difference(&handled).collect();
@@ -82,6 +83,22 @@ async fn every_inference_that_was_acknowledged_is_handled_after_the_kills() {
         lost.len(),
         acknowledged.len()
     );
+    let unprocessed: Vec<_> = acknowledged.difference(&processed).collect();
+    assert!(unprocessed.is_empty(), "not processed in the end: {unprocessed:?}");
+}
+
+/// The keys of what the archive says was processed: a line in the log of the handlers is written before it is decided whether
+/// one fails.
+async fn processed(archive: &Path) -> HashSet<String> {
+    let reading = DiskArchive::read_only(archive).await.unwrap();
+    let mut entries = reading.scan(Query::all().outcome(OutcomeKind::Processed));
+    let mut keys = HashSet::new();
+    while let Some(entry) = entries.next().await {
+        let body = entry.unwrap().delivery.body().clone();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        keys.insert(body["inference"]["id"].as_str().unwrap().to_owned());
+    }
+    keys
 }
 
 /// Starts it a last time, and waits until nothing is left.

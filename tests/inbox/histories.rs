@@ -428,8 +428,6 @@ fn play(mode: Mode, steps: Vec<Step>) {
     }
     in_a_process(async {
         let life = Life::begin(&archive, &shared, mode, true);
-        // The sweep at the start has to come first.
-        tokio::time::sleep(Duration::from_secs(1)).await;
         life.inbox.drained().await;
         life.inbox.stop(Duration::from_secs(1)).await;
     });

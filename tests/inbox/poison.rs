@@ -110,7 +110,10 @@ async fn a_process_that_ends_whenever_it_handles_a_delivery_ends_three_times() {
     start().ended().await;
     start().ended().await;
     let last = start();
-    while !matches!(outcome(&archive).await, Some(Outcome::Dead { put_aside: true, .. })) {
+    for _ in 0..600 {
+        if matches!(outcome(&archive).await, Some(Outcome::Dead { put_aside: true, .. })) {
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let answer = last.post_signed(extraction("poison")).await.unwrap();

@@ -117,7 +117,10 @@ impl Plan {
 /// An outcome that was put together by hand may have a reason of many lines; the log keeps one.
 fn on_one_line(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Failed { attempts, reason } => Outcome::failed_at(attempts, reason),
+        Outcome::Failed { attempts, reason, due } => {
+            let failed = Outcome::failed_at(attempts, reason);
+            due.into_iter().fold(failed, Outcome::not_before)
+        }
         Outcome::Dead { reason, put_aside: true } => Outcome::put_aside(reason),
         Outcome::Dead { reason, .. } => Outcome::dead(reason),
         Outcome::Undecodable { reason } => Outcome::undecodable(reason),
@@ -175,7 +178,7 @@ mod tests {
         let settle = |id| {
             Command::Settle(
                 id,
-                Outcome::Failed { attempts: 1, reason: "a\r\nb".into() },
+                Outcome::Failed { attempts: 1, reason: "a\r\nb".into(), due: None },
                 oneshot::channel().0,
             )
         };

@@ -36,7 +36,7 @@ impl One {
             verify(&model, &delivery)?;
         }
         let (custody, cause) = (self.custody, Cause::Replayed);
-        let given = Given { custody, model, captures, cause, left: false };
+        let given = Given { custody, model, captures, cause, left: false, turn: None };
         let handing = self.hand.hand(delivery, given);
         // Only its future is needed, which can be sent between threads while it is waited for.
         drop(self.hand);

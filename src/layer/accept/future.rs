@@ -28,10 +28,18 @@ pin_project! {
         // Nobody has polled the service inside ready for it.
         Readying { inner: S, request: Option<Q> },
         Answered { answer: Option<Response<Bytes>> },
+        // It is found out what became of the first.
+        Asking { asking: Asking },
     }
 }
 
+pub(super) type Asking = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+
 impl<S: Service<Q>, Q> AcceptFuture<S, Q> {
+    pub(super) fn asking(asking: Asking) -> Self {
+        Self { state: State::Asking { asking } }
+    }
+
     pub(super) fn calling(calling: S::Future) -> Self {
         Self { state: State::Calling { calling } }
     }
@@ -64,6 +72,9 @@ where
                         Some(request) => inner.call(request),
                         None => return Poll::Pending,
                     }
+                }
+                StateProjection::Asking { asking } => {
+                    return asking.as_mut().poll(context).map(|answer| Ok(Reply::own(answer)));
                 }
                 StateProjection::Answered { answer } => {
                     return match answer.take() {

@@ -1,13 +1,18 @@
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use tower_service::Service;
+use tracing::Instrument;
 
-use super::{AcceptFuture, layer::Mode};
+use super::{AcceptFuture, again::take_up_again, layer::Mode};
 use crate::layer::{
     body::{InboxBody, Split},
     metrics,
+    refusal::Refusal,
     reply::{Reply, accepted},
     step::Archived,
 };
@@ -47,18 +52,27 @@ where
         }
         match InboxBody::split(request) {
             Split::Through(through) => AcceptFuture::readying(self.inner.clone(), through),
+            Split::Delivery(_, held) if held.step.receipt.is_repeat() => {
+                let span = held.step.claim.span.clone();
+                AcceptFuture::asking(Box::pin(accept_repeat(held.step).instrument(span)))
+            }
             Split::Delivery(_, held) => AcceptFuture::answered(accept(&held.step)),
         }
     }
 }
 
-/// Leaves the delivery to the workers. They know of a repeat already.
+/// Leaves the delivery to the workers.
 fn accept(archived: &Archived) -> Response<Bytes> {
     let _entered = archived.claim.span.enter();
-    if archived.receipt.is_repeat() {
-        metrics::repeated(archived.delivery.model());
-    } else {
-        archived.custody.take_up(&archived.delivery);
-    }
+    archived.custody.take_up(&archived.delivery);
     accepted(archived.claim.model.status_profile().accepted)
+}
+
+/// Workers know of the first, unless it is settled.
+async fn accept_repeat(archived: Archived) -> Response<Bytes> {
+    metrics::repeated(archived.delivery.model());
+    match take_up_again(&archived).await {
+        Ok(()) => accepted(archived.claim.model.status_profile().accepted),
+        Err(error) => Refusal::Archive(Arc::new(error)).refuse(),
+    }
 }

@@ -5,7 +5,12 @@ pub(crate) struct Limits {
     pub(crate) all: usize,
     /// Of one model; `None` leaves some free for the others, if there are others.
     pub(crate) each_model: Option<usize>,
+    /// How many of one model may wait in memory.
+    pub(crate) waiting: usize,
 }
+
+/// Of each model, by default.
+pub(crate) const MOST_WAITING: usize = 10_000;
 
 /// What workers are at, as one model sees it that has something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +63,7 @@ mod tests {
 
     #[test]
     fn models_that_never_give_a_worker_back_leave_one_for_each_of_the_others() {
-        let of = |all, models| taken(Limits { all, each_model: None }, models);
+        let of = |all, models| taken(Limits { all, each_model: None, waiting: 9 }, models);
         assert_eq!(of(4, 1), [4]);
         assert_eq!(of(2, 2), [1, 1]);
         assert_eq!(of(4, 2), [3, 1]);
@@ -69,14 +74,14 @@ mod tests {
 
     #[test]
     fn of_few_workers_at_least_half_are_for_the_first_that_is_busy() {
-        let of = |all, models| taken(Limits { all, each_model: None }, models);
+        let of = |all, models| taken(Limits { all, each_model: None, waiting: 9 }, models);
         assert_eq!(of(8, 20)[..6], [4, 1, 1, 1, 1, 0]);
         assert_eq!(of(1, 2), [1, 0]);
     }
 
     #[test]
     fn a_number_for_each_model_takes_the_place_of_what_is_left_free() {
-        let of = |all, each_model| taken(Limits { all, each_model: Some(each_model) }, 3);
+        let of = |all, most| taken(Limits { all, each_model: Some(most), waiting: 9 }, 3);
         assert_eq!(of(4, 2), [2, 2, 0]);
         assert_eq!(of(4, 9), [4, 0, 0]);
         assert_eq!(of(4, 0), [1, 1, 1]);

@@ -1,5 +1,6 @@
 //! What is handled when, by workers that no sender waits for.
 
+mod job;
 mod limits;
 mod queue;
 mod queues;
@@ -9,8 +10,8 @@ mod retries;
 mod retry_after;
 mod schedule;
 
-pub(crate) use limits::Limits;
-pub(crate) use queues::Job;
+pub(crate) use job::Job;
+pub(crate) use limits::{Limits, MOST_WAITING};
 pub use retries::Retries;
 pub(super) use retry_after::retry_after;
 pub(crate) use schedule::{Schedule, Taken};

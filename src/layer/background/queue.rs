@@ -1,22 +1,22 @@
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
 use crate::delivery::DeliveryId;
 
-type Waiting = BinaryHeap<Reverse<Ticket>>;
-
 /// The deliveries of one model that wait to be handled.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: Waiting,
+    waiting: BTreeSet<Ticket>,
     /// Apart from the others, which do not wait for them.
-    suspects: Waiting,
+    suspects: BTreeSet<Ticket>,
     /// How many are being handled by workers.
     pub(super) running: usize,
     pub(super) paused: bool,
     /// When it was last served, as a count of what was served of all models.
     pub(super) served: u64,
+    /// Whether there are more in the archive, for which there was no room here.
+    pub(super) spilled: bool,
 }
 
 /// A place in the queue: what is due first comes first, and of two that are due at once the one that came first.
@@ -25,47 +25,34 @@ pub(super) struct Ticket {
     pub(super) due: Instant,
     pub(super) number: u64,
     pub(super) id: DeliveryId,
-    /// Whether the process ended when it was last handled.
-    pub(super) suspect: bool,
-    pub(super) left: bool,
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, ticket: Ticket) {
-        self.heap(ticket.suspect).push(Reverse(ticket));
+    pub(super) fn insert(&mut self, ticket: Ticket, suspect: bool) {
+        self.tickets(suspect).insert(ticket);
     }
 
-    fn heap(&mut self, suspect: bool) -> &mut Waiting {
+    pub(super) fn remove(&mut self, ticket: &Ticket, suspect: bool) {
+        self.tickets(suspect).remove(ticket);
+    }
+
+    fn tickets(&mut self, suspect: bool) -> &mut BTreeSet<Ticket> {
         if suspect { &mut self.suspects } else { &mut self.waiting }
     }
 
-    /// The first that still counts, of suspects only `with_suspects`; those before it are forgotten.
-    pub(super) fn first(
-        &mut self,
-        with_suspects: bool,
-        counts: impl Fn(&Ticket) -> bool,
-    ) -> Option<Ticket> {
-        let suspect = if with_suspects { first(&mut self.suspects, &counts) } else { None };
-        first(&mut self.waiting, &counts).into_iter().chain(suspect).min()
+    /// What comes first; of suspects only `with_suspects`.
+    pub(super) fn first(&self, with_suspects: bool) -> Option<Ticket> {
+        let suspect = with_suspects.then(|| self.suspects.first()).flatten();
+        self.waiting.first().into_iter().chain(suspect).min().copied()
     }
 
-    /// Takes out what came first.
-    pub(super) fn pop(&mut self, ticket: &Ticket) {
-        let heap = self.heap(ticket.suspect);
-        heap.pop();
-        // What was a burst does not hold its memory for ever.
-        if heap.len() < heap.capacity() / 8 {
-            heap.shrink_to(heap.len() * 2);
-        }
+    /// What comes last.
+    pub(super) fn last(&self) -> Option<Ticket> {
+        self.waiting.last().max(self.suspects.last()).copied()
     }
-}
 
-fn first(heap: &mut Waiting, counts: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
-    while let Some(Reverse(ticket)) = heap.peek() {
-        if counts(ticket) {
-            return Some(*ticket);
-        }
-        heap.pop();
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.suspects.len()
     }
-    None
 }

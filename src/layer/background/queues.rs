@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::time::Instant;
 
 use super::{
+    Job,
     limits::{Limits, Load},
     queue::{Queue, Ticket},
 };
@@ -11,42 +12,41 @@ use crate::delivery::{DeliveryId, ModelName};
 /// Which delivery is handled next: fair among models, in each of them by the time at which they are due. Without I/O,
 /// tasks and locks.
 ///
-/// Takes some 100 bytes for each delivery that waits.
+/// Takes some 200 bytes for each delivery that waits, of which there are at most [`Limits::waiting`] of each model.
 #[derive(Debug)]
 pub(super) struct Queues {
     limits: Limits,
     models: BTreeMap<ModelName, Queue>,
-    /// The ticket that counts of each delivery that waits or is being handled, and when it is or was due.
-    known: HashMap<DeliveryId, (u64, Instant)>,
+    known: HashMap<DeliveryId, Known>,
     tickets: u64,
     served: u64,
     running: usize,
     suspect_running: bool,
 }
 
-/// A delivery that is to be handled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Job {
-    pub(crate) id: DeliveryId,
-    pub(crate) model: ModelName,
-    /// Whether the process ended when it was last handled. Of those only one is handled at a time, so that one that
-    /// takes the process down does not make others look as if they had.
-    pub(crate) suspect: bool,
-    /// Whether it was found at the start, and may have been begun without a record of it.
-    pub(crate) left: bool,
+/// A delivery that waits or is being handled.
+#[derive(Debug)]
+struct Known {
+    job: Job,
+    /// The last ticket that it was given; those before it do not count.
+    ticket: Ticket,
+    place: Place,
 }
 
-impl Job {
-    /// Of a delivery of which nothing bad is known.
-    pub(crate) fn new(id: DeliveryId, model: ModelName) -> Self {
-        Self { id, model, suspect: false, left: false }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    InItsQueue,
+    /// A worker has it.
+    Taken,
+    /// Until somebody else is done with what it is about.
+    Parked,
 }
 
 /// What a worker is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    Job(Job),
+    /// This, which it was given a ticket of this number for.
+    Job(Job, u64),
     /// Nothing before this time, or before something changes.
     Wait(Option<Instant>),
 }
@@ -68,18 +68,48 @@ impl Queues {
         self.limits = limits;
     }
 
-    /// Has a delivery handled at this time; what was known of it before does not count any more.
+    /// Has a delivery handled at this time; what was known of it before does not count any more. If there is no room, what
+    /// is due last of its model is not known any more: the archive has it.
     pub(super) fn push(&mut self, job: Job, due: Instant) {
+        let (model, suspect) = (job.model.clone(), job.suspect);
+        let ticket = self.know(job, due, Place::InItsQueue);
+        let queue = self.models.entry(model).or_default();
+        queue.insert(ticket, suspect);
+        if queue.len() <= self.limits.waiting {
+            return;
+        }
+        queue.spilled = true;
+        if let Some(last) = queue.last() {
+            self.forget(last.id);
+        }
+    }
+
+    /// Keeps a delivery until it is [woken](Self::wake).
+    pub(super) fn park(&mut self, job: Job, now: Instant) {
+        self.know(job, now, Place::Parked);
+    }
+
+    /// Has a delivery handled that is parked still.
+    pub(super) fn wake(&mut self, job: Job, now: Instant) {
+        if self.known.get(&job.id).is_some_and(|known| known.place == Place::Parked) {
+            self.push(job, now);
+        }
+    }
+
+    fn know(&mut self, job: Job, due: Instant, place: Place) -> Ticket {
+        self.forget(job.id);
         self.tickets += 1;
-        self.known.insert(job.id, (self.tickets, due));
-        let ticket =
-            Ticket { due, number: self.tickets, id: job.id, suspect: job.suspect, left: job.left };
-        self.models.entry(job.model).or_default().push(ticket);
+        let ticket = Ticket { due, number: self.tickets, id: job.id };
+        self.known.insert(job.id, Known { job, ticket, place });
+        ticket
     }
 
     /// The delivery is settled.
     pub(super) fn forget(&mut self, id: DeliveryId) {
-        self.known.remove(&id);
+        let Some(known) = self.known.remove(&id) else { return };
+        if let Some(queue) = self.models.get_mut(&known.job.model) {
+            queue.remove(&known.ticket, known.job.suspect);
+        }
         // What was a burst does not hold its memory for ever.
         if self.known.len() < self.known.capacity() / 8 {
             self.known.shrink_to(self.known.len() * 2);
@@ -90,9 +120,14 @@ impl Queues {
         self.known.contains_key(&id)
     }
 
+    /// Whether the delivery was given no other ticket since, and is not settled.
+    pub(super) fn counts(&self, id: DeliveryId, number: u64) -> bool {
+        self.known.get(&id).is_some_and(|known| known.ticket.number == number)
+    }
+
     /// When the delivery is due; what is being handled was due before. `None` if it is not known.
     pub(super) fn due(&self, id: DeliveryId) -> Option<Instant> {
-        self.known.get(&id).map(|(_, due)| *due)
+        self.known.get(&id).map(|known| known.ticket.due)
     }
 
     /// How many deliveries wait or are being handled.
@@ -100,26 +135,39 @@ impl Queues {
         self.known.len()
     }
 
+    /// Whether the archive has more of some model than there was room for.
+    pub(super) fn has_spilled(&self) -> bool {
+        self.models.values().any(|queue| queue.spilled)
+    }
+
+    /// Whether there is room again for much of what the archive has.
+    pub(super) fn wants_more(&self) -> bool {
+        let room = |queue: &Queue| queue.len() <= self.limits.waiting / 2;
+        self.models.values().any(|queue| queue.spilled && room(queue))
+    }
+
+    /// From now on the archive is asked for what there was no room for.
+    pub(super) fn refill(&mut self) {
+        self.models.values_mut().for_each(|queue| queue.spilled = false);
+    }
+
     /// Takes the next that is due. So many `models` there are, whether or not they have something to do now.
     pub(super) fn take(&mut self, now: Instant, models: usize) -> Next {
         if self.running >= self.limits.all {
             return Next::Wait(None);
         }
-        let (limits, all, idle_models) = (self.limits, self.running, self.idle(models));
-        let load = |own| Load { all, own, idle_models };
-        let (known, with_suspects) = (&self.known, !self.suspect_running);
-        let free = self.models.iter_mut();
-        let free = free.filter(|(_, queue)| !queue.paused && limits.allow(load(queue.running)));
-        let firsts = free.filter_map(|(model, queue)| {
-            let counts =
-                |ticket: &Ticket| known.get(&ticket.id) == Some(&(ticket.number, ticket.due));
-            Some((queue.first(with_suspects, counts)?, queue.served, model.clone()))
+        let load = |own| Load { all: self.running, own, idle_models: self.idle(models) };
+        let is_free = |queue: &Queue| !queue.paused && self.limits.allow(load(queue.running));
+        let firsts = self.models.values().filter(|queue| is_free(queue)).filter_map(|queue| {
+            let first = queue.first(!self.suspect_running)?;
+            Some((first, queue.served))
         });
         let firsts: Vec<_> = firsts.collect();
-        let due = firsts.iter().filter(|(first, ..)| first.due <= now);
-        match due.min_by_key(|(first, served, _)| (*served, first.due)).cloned() {
-            Some((first, _, model)) => Next::Job(self.begin(first, model)),
-            None => Next::Wait(firsts.iter().map(|(first, ..)| first.due).min()),
+        let due = firsts.iter().filter(|(first, _)| first.due <= now);
+        let next = due.min_by_key(|(first, served)| (*served, first.due));
+        match next.and_then(|(first, _)| self.begin(*first)) {
+            Some(next) => next,
+            None => Next::Wait(firsts.iter().map(|(first, _)| first.due).min()),
         }
     }
 
@@ -129,16 +177,17 @@ impl Queues {
         models.saturating_sub(self.models.values().filter(counted).count())
     }
 
-    fn begin(&mut self, ticket: Ticket, model: ModelName) -> Job {
+    fn begin(&mut self, ticket: Ticket) -> Option<Next> {
+        let known = self.known.get_mut(&ticket.id)?;
+        known.place = Place::Taken;
         self.served += 1;
         self.running += 1;
-        self.suspect_running |= ticket.suspect;
-        if let Some(queue) = self.models.get_mut(&model) {
-            queue.pop(&ticket);
-            queue.running += 1;
-            queue.served = self.served;
-        }
-        Job { id: ticket.id, model, suspect: ticket.suspect, left: ticket.left }
+        self.suspect_running |= known.job.suspect;
+        let queue = self.models.get_mut(&known.job.model)?;
+        queue.remove(&ticket, known.job.suspect);
+        queue.running += 1;
+        queue.served = self.served;
+        Some(Next::Job(known.job.clone(), ticket.number))
     }
 
     /// A worker is done with what it took.

@@ -1,14 +1,15 @@
 use std::time::Duration;
 
 use super::{
+    Job,
     limits::Limits,
-    queues::{Job, Next, Queues},
+    queues::{Next, Queues},
 };
 use crate::delivery::{DeliveryId, ModelName};
 use tokio::time::Instant;
 
 fn queues(all: usize) -> Queues {
-    Queues::new(Limits { all, each_model: None })
+    Queues::new(Limits { all, each_model: None, waiting: 5 })
 }
 
 fn job(model: &str) -> Job {
@@ -21,7 +22,7 @@ const MODELS: usize = 2;
 
 fn taken(queues: &mut Queues, now: Instant) -> Job {
     match queues.take(now, MODELS) {
-        Next::Job(job) => job,
+        Next::Job(job, _) => job,
         Next::Wait(until) => panic!("nothing to take until {until:?}"),
     }
 }
@@ -130,11 +131,11 @@ fn a_worker_is_kept_for_a_model_that_has_nothing_to_do_yet() {
     let paused = "/paused".parse().unwrap();
     queues.set_paused(&paused, true);
     let take = |queues: &mut Queues| queues.take(now, 3);
-    assert!(matches!(take(&mut queues), Next::Job(_)));
-    assert!(matches!(take(&mut queues), Next::Job(_)), "none is kept for the paused one");
+    assert!(matches!(take(&mut queues), Next::Job(..)));
+    assert!(matches!(take(&mut queues), Next::Job(..)), "none is kept for the paused one");
     assert_eq!(take(&mut queues), Next::Wait(None));
     queues.push(job("/calm"), now);
-    assert!(matches!(take(&mut queues), Next::Job(job) if job.model.as_str() == "/calm"));
+    assert!(matches!(take(&mut queues), Next::Job(job, _) if job.model.as_str() == "/calm"));
 }
 
 #[test]
@@ -148,4 +149,61 @@ fn it_is_known_when_each_is_due_also_while_it_is_handled() {
     assert_eq!(taken(&mut queues, now), one);
     assert_eq!(queues.due(one.id), Some(now));
     assert_eq!(queues.take(later, MODELS), Next::Wait(None), "the ticket for later does not count");
+}
+
+#[test]
+fn of_each_model_only_so_many_wait_and_what_is_due_last_is_left_to_the_archive() {
+    let (mut queues, now) = (queues(9), Instant::now());
+    let later = |seconds| now + Duration::from_secs(seconds);
+    let jobs: Vec<_> = (0..6).map(|_| job("/busy")).collect();
+    for (job, seconds) in jobs.iter().zip([9, 1, 2, 3, 4, 0]) {
+        assert!(!queues.has_spilled());
+        queues.push(job.clone(), later(seconds));
+    }
+    queues.push(job("/calm"), now);
+    assert!(queues.has_spilled() && !queues.wants_more());
+    assert!(!queues.knows(jobs[0].id), "the one that is due last");
+    assert_eq!(queues.len(), 6);
+    for _ in 0..3 {
+        taken(&mut queues, later(5));
+        assert!(!queues.wants_more());
+    }
+    taken(&mut queues, later(5));
+    assert!(queues.wants_more(), "half of the room is free");
+    queues.refill();
+    assert!(!queues.has_spilled());
+}
+
+#[test]
+fn what_is_parked_comes_when_it_is_woken_and_not_when_something_else_was_said_since() {
+    let (mut queues, now) = (queues(3), Instant::now());
+    let (one, other) = (job("/m"), job("/m"));
+    for job in [&one, &other] {
+        queues.push(job.clone(), now);
+        queues.park(job.clone(), now);
+    }
+    assert_eq!(queues.take(now, MODELS), Next::Wait(None));
+    assert_eq!((queues.len(), queues.due(one.id)), (2, Some(now)), "nobody else takes it up");
+    let later = now + Duration::from_secs(9);
+    queues.push(other.clone(), later);
+    queues.wake(other.clone(), now);
+    queues.wake(one.clone(), now);
+    assert_eq!(taken(&mut queues, now), one);
+    assert_eq!(queues.take(now, MODELS), Next::Wait(Some(later)));
+    queues.forget(other.id);
+    queues.wake(other, now);
+    assert_eq!(queues.take(later, MODELS), Next::Wait(None));
+}
+
+#[test]
+fn a_ticket_counts_until_there_is_another_or_the_delivery_is_settled() {
+    let (mut queues, now) = (queues(3), Instant::now());
+    let one = job("/m");
+    queues.push(one.clone(), now);
+    let Next::Job(_, number) = queues.take(now, MODELS) else { panic!("it is due") };
+    assert!(queues.counts(one.id, number));
+    queues.push(one.clone(), now + Duration::from_secs(9));
+    assert!(!queues.counts(one.id, number));
+    queues.forget(one.id);
+    assert!(!queues.counts(one.id, number + 1));
 }

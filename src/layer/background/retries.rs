@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// When a delivery whose handler has failed is tried again, and when no more.
 ///
@@ -90,7 +90,15 @@ impl Retries {
         }
     }
 
-    /// How long to wait after a start with a delivery that failed before: the start may have brought what was missing.
+    /// How long to wait, at `now`, with a delivery that somebody else has left for `due`.
+    ///
+    /// No longer than for a day, or for the longest wait: who sets a clock back does not put off a delivery for ever.
+    pub(crate) fn wait_until(&self, due: SystemTime, now: SystemTime) -> Duration {
+        due.duration_since(now).unwrap_or_default().min(self.longest_wait.max(A_DAY))
+    }
+
+    /// How long to wait with a delivery that somebody else has left without saying until when: the start may have brought
+    /// what was missing.
     pub(crate) fn wait_after_start(&self, attempts: u32, jitter: f64) -> Duration {
         self.bound(attempts).min(SOON).mul_f64(jitter.clamp(0.0, 1.0))
     }
@@ -103,6 +111,8 @@ impl Retries {
 
 /// How many attempts are made however old the delivery is.
 const AT_ANY_AGE: u32 = 5;
+
+const A_DAY: Duration = Duration::from_hours(24);
 
 /// The longest wait after a start.
 const SOON: Duration = Duration::from_secs(30);
@@ -147,7 +157,22 @@ mod tests {
     }
 
     #[test]
-    fn after_a_start_nothing_waits_for_long() {
+    fn what_was_to_wait_waits_on_after_a_start_but_not_for_ever() {
+        let retries = Retries::default();
+        let now = SystemTime::UNIX_EPOCH + 1000 * A_DAY;
+        for (due, wait) in [
+            (now + 9 * SECOND, 9 * SECOND),
+            (now - 9 * SECOND, Duration::ZERO),
+            (now + 900 * A_DAY, A_DAY),
+        ] {
+            assert_eq!(retries.wait_until(due, now), wait);
+        }
+        let patient = retries.longest_wait(3 * A_DAY);
+        assert_eq!(patient.wait_until(now + 900 * A_DAY, now), 3 * A_DAY);
+    }
+
+    #[test]
+    fn what_was_left_without_a_time_does_not_wait_for_long_after_a_start() {
         assert_eq!(Retries::default().wait_after_start(20, 1.0), SOON);
         assert_eq!(Retries::default().wait_after_start(1, 1.0), SECOND);
     }

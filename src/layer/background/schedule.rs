@@ -14,8 +14,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Job,
     limits::Limits,
-    queues::{Job, Next, Queues},
+    queues::{Next, Queues},
 };
 use crate::delivery::{DeliveryId, ModelName};
 
@@ -30,8 +31,12 @@ struct Inner {
     queues: Mutex<Queues>,
     /// Whether there are workers: without, nothing is to pile up here.
     worked: AtomicBool,
+    /// Whether what was left at the start is not known yet.
+    starting: AtomicBool,
     changed: Notify,
     emptied: Notify,
+    /// There is room for what is known to the archive only.
+    room: Notify,
     stopped: CancellationToken,
 }
 
@@ -40,8 +45,10 @@ impl Schedule {
         Self(Arc::new(Inner {
             queues: Mutex::new(Queues::new(limits)),
             worked: AtomicBool::new(false),
+            starting: AtomicBool::new(false),
             changed: Notify::new(),
             emptied: Notify::new(),
+            room: Notify::new(),
             stopped: CancellationToken::new(),
         }))
     }
@@ -50,10 +57,21 @@ impl Schedule {
         self.0.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on there are workers; `false` if there were before.
+    /// From now on there are workers; `false` if there were before. There is something to do until what was left is
+    /// [known](Self::started).
     pub(crate) fn begin(&self, limits: Limits) -> bool {
+        if self.0.worked.swap(true, Ordering::Relaxed) {
+            return false;
+        }
         self.queues().set_limits(limits);
-        !self.0.worked.swap(true, Ordering::Relaxed)
+        self.0.starting.store(true, Ordering::Relaxed);
+        true
+    }
+
+    /// What was left at the start is known.
+    pub(crate) fn started(&self) {
+        self.0.starting.store(false, Ordering::Relaxed);
+        self.0.emptied.notify_waiters();
     }
 
     pub(crate) fn has_workers(&self) -> bool {
@@ -88,13 +106,56 @@ impl Schedule {
         waits
     }
 
+    /// Keeps a delivery until it is [woken](Self::wake).
+    pub(crate) fn park(&self, job: Job) {
+        self.queues().park(job, Instant::now());
+    }
+
+    /// Has a delivery handled that is parked, if it is still.
+    pub(crate) fn wake(&self, job: Job) {
+        self.queues().wake(job, Instant::now());
+        self.0.changed.notify_one();
+    }
+
     /// The delivery is settled.
     pub(crate) fn forget(&self, id: DeliveryId) {
         let mut queues = self.queues();
         queues.forget(id);
-        if queues.len() == 0 {
+        self.tell(&queues);
+    }
+
+    /// Tells who waits for it that nothing is left here.
+    fn tell(&self, queues: &Queues) {
+        if queues.wants_more() {
+            self.0.room.notify_one();
+        } else if queues.len() == 0 {
             self.0.emptied.notify_waiters();
         }
+    }
+
+    /// Waits until there is room for what there was none for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing changes when the future is dropped.
+    pub(crate) async fn has_room(&self) {
+        loop {
+            let room = self.0.room.notified();
+            if self.queues().wants_more() {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    /// From now on the archive is asked for what there was no room for.
+    pub(crate) fn refill(&self) {
+        self.queues().refill();
+    }
+
+    /// The archive was asked.
+    pub(crate) fn refilled(&self) {
+        self.tell(&self.queues());
     }
 
     /// The next that is due, where there are so many models; nothing once all is stopped.
@@ -112,10 +173,10 @@ impl Schedule {
                 self.queues().take(Instant::now(), models())
             };
             match next {
-                Next::Job(job) => {
+                Next::Job(job, number) => {
                     // There may be more for others.
                     self.0.changed.notify_one();
-                    return Some(Taken { job, schedule: self.clone(), handed: false });
+                    return Some(Taken { job, number, schedule: self.clone(), handed: false });
                 }
                 Next::Wait(None) => changed.await,
                 Next::Wait(Some(due)) => drop(timeout_at(due, changed).await),
@@ -149,7 +210,9 @@ impl Schedule {
 
     /// Whether nothing is left to do, or all is stopped.
     pub(crate) fn is_idle(&self) -> bool {
-        self.0.stopped.is_cancelled() || self.len() == 0
+        let is_empty = |queues: &Queues| queues.len() == 0 && !queues.has_spilled();
+        let is_starting = self.0.starting.load(Ordering::Relaxed);
+        self.0.stopped.is_cancelled() || (!is_starting && is_empty(&self.queues()))
     }
 
     pub(crate) fn set_paused(&self, model: &ModelName, paused: bool) {
@@ -177,6 +240,8 @@ impl fmt::Debug for Schedule {
 #[derive(Debug)]
 pub(crate) struct Taken {
     job: Job,
+    /// Of its ticket.
+    number: u64,
     schedule: Schedule,
     handed: bool,
 }
@@ -188,8 +253,16 @@ impl Taken {
 
     /// It could not be handed to its handler, and is to be taken again after this time.
     pub(crate) fn later(self, wait: Duration) {
-        self.schedule.push(self.job.clone(), wait);
+        self.again(wait);
         self.handed();
+    }
+
+    /// Unless somebody else has said since when it is to be handled again, or has settled it.
+    fn again(&self, wait: Duration) {
+        let counts = self.schedule.queues().counts(self.job.id, self.number);
+        if counts {
+            self.schedule.push(self.job.clone(), wait);
+        }
     }
 
     /// It was handed to its handler, or settled: who settles it says when it is to be handled again.
@@ -202,8 +275,33 @@ impl Drop for Taken {
     fn drop(&mut self) {
         self.schedule.queues().done(&self.job);
         if !self.handed {
-            self.schedule.push(self.job.clone(), NOT_HANDED);
+            self.again(NOT_HANDED);
         }
         self.schedule.0.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_said_since_a_worker_took_it_counts_more_than_that_it_was_not_handed_over() {
+        let schedule = Schedule::new(Limits { all: 1, each_model: None, waiting: 9 });
+        schedule.begin(Limits { all: 1, each_model: None, waiting: 9 });
+        let began = Instant::now();
+        let job = Job::new(DeliveryId::new(), "/m".parse().unwrap());
+        schedule.push(job.clone(), Duration::ZERO);
+        let taken = schedule.take(|| 1).await.unwrap();
+        schedule.push(job.clone(), Duration::from_hours(1));
+        drop(taken);
+        let taken = schedule.take(|| 1).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_hours(1));
+        drop(taken);
+        let taken = schedule.take(|| 1).await.unwrap();
+        assert!(began.elapsed() < Duration::from_hours(1) + 2 * NOT_HANDED);
+        schedule.forget(job.id);
+        drop(taken);
+        assert_eq!(schedule.len(), 0, "what is settled stays so");
     }
 }

@@ -7,4 +7,5 @@ mod turns;
 
 pub use layer::DedupLayer;
 pub use service::DedupService;
-pub(super) use turns::{Thing, Turn, Turns};
+pub(super) use turns::Turns;
+pub(crate) use turns::{Thing, Turn};

@@ -47,10 +47,10 @@ pub(super) fn plan(outcome: Option<&Outcome>, cause: Cause, left: bool) -> Plan 
         Plan::Handle(Handle { attempt: attempts.saturating_add(1), crashes, mark })
     };
     match (outcome, cause) {
-        (Some(_), Cause::Replayed) => again(0, 0),
         (None, _) => again(u32::from(left), u32::from(left)),
         (Some(Outcome::Dead { put_aside: true, .. }), Cause::Posted) => Plan::StayAside,
-        (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
+        (Some(_), Cause::Replayed)
+        | (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
         (Some(Outcome::Processed { status, .. }), _) => Plan::AnswerAsTheFirst { status: *status },
         (Some(Outcome::Repeat { of }), _) => Plan::AnswerAs(*of),
         (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Taken) => Plan::Leave,

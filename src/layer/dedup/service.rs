@@ -89,6 +89,7 @@ async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B,
             stays_processed: was_processed(outcome.as_ref()),
             turns: vec![turn],
             inference: None,
+            wants: None,
         })
     };
     match plan(outcome.as_ref(), archived.cause, archived.left) {

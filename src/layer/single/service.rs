@@ -66,6 +66,7 @@ where
 /// Waits for the inference's turn, then either lets it be handled or answers as the first delivery of it was answered.
 async fn decide<B>(mut parts: Parts, held: Held<Decoded>) -> Ended<InboxBody<B, Single>> {
     let Held { bytes, step: Decoded { mut deduped, key } } = held;
+    let wanted = deduped.archived.turn.take();
     let archived = &deduped.archived;
     let (delivery, custody) = (&archived.delivery, archived.custody.clone());
     let captures = &archived.claim.captures;
@@ -74,7 +75,19 @@ async fn decide<B>(mut parts: Parts, held: Held<Decoded>) -> Ended<InboxBody<B, 
     };
     let inference = digest(&key.to_string());
     let thing = Thing::Inference(digest(key.id()).key());
-    let turn = custody.turns().take_for(archived.cause, thing).await.map_err(Refusal::refuse)?;
+    let turn = match wanted.filter(|turn| turn.is_for(thing)) {
+        Some(turn) => Ok(turn),
+        None => custody.turns().take_for(archived.cause, thing).await,
+    };
+    let turn = match turn {
+        Ok(turn) => turn,
+        Err(refusal) => {
+            if matches!(refusal, Refusal::InHand) {
+                deduped.handling.wait_for(thing);
+            }
+            return Err(refusal.refuse());
+        }
+    };
     let known = custody.archive().processed_as(inference).await;
     let known = known.map_err(|error| Refusal::Unreadable(Arc::new(error)).refuse())?;
     let id = delivery.id();

@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use super::reasons::Reasons;
 use crate::delivery::{DeliveryId, InferenceDigest, Outcome, OutcomeKind};
 
@@ -21,6 +23,7 @@ pub(super) enum Brief {
     Failed {
         attempts: u32,
         reason: u32,
+        due: Option<Due>,
     },
     Dead {
         reason: u32,
@@ -36,6 +39,21 @@ pub(super) enum Brief {
     Forgotten,
 }
 
+/// A time in whole seconds after the beginning of 1970, until 2106: what is due later than that is due then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due(u32);
+
+impl Due {
+    fn at(time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
+    }
+
+    fn time(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.into())
+    }
+}
+
 impl Brief {
     pub(super) fn of(outcome: &Outcome, reasons: &mut Reasons) -> Self {
         match *outcome {
@@ -46,8 +64,8 @@ impl Brief {
             Outcome::Processed { status, inference: Some(inference) } => {
                 Self::ProcessedAs { status, inference }
             }
-            Outcome::Failed { attempts, ref reason } => {
-                Self::Failed { attempts, reason: reasons.take(reason) }
+            Outcome::Failed { attempts, ref reason, due } => {
+                Self::Failed { attempts, reason: reasons.take(reason), due: due.map(Due::at) }
             }
             Outcome::Dead { ref reason, put_aside } => {
                 Self::Dead { reason: reasons.take(reason), put_aside }
@@ -71,7 +89,9 @@ impl Brief {
             Self::ProcessedAs { status, inference } => {
                 Outcome::Processed { status, inference: Some(inference) }
             }
-            Self::Failed { attempts, reason } => Outcome::Failed { attempts, reason: text(reason) },
+            Self::Failed { attempts, reason, due } => {
+                Outcome::Failed { attempts, reason: text(reason), due: due.map(Due::time) }
+            }
             Self::Dead { reason, put_aside } => Outcome::Dead { reason: text(reason), put_aside },
             Self::Undecodable { reason } => Outcome::Undecodable { reason: text(reason) },
             Self::Repeat { of } => Outcome::Repeat { of },
@@ -122,6 +142,11 @@ mod tests {
             Outcome::processed(204),
             Outcome::Processed { status: 200, inference: Some(inference) },
             Outcome::failed_at(7, "no"),
+            Outcome::Failed {
+                attempts: 7,
+                reason: "no".to_owned(),
+                due: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
+            },
             Outcome::dead("no"),
             Outcome::Dead { reason: "no".to_owned(), put_aside: true },
             Outcome::undecodable("$.a"),
