@@ -145,7 +145,7 @@ mod tests {
             Outcome::Failed {
                 attempts: 7,
                 reason: "no".to_owned(),
-                due: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
+                due: Some(SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)),
             },
             Outcome::dead("no"),
             Outcome::Dead { reason: "no".to_owned(), put_aside: true },
