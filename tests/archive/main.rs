@@ -7,6 +7,7 @@
     reason = "a test says so by panicking"
 )]
 
+mod beside;
 mod conformance;
 mod crashes;
 mod faults;
