@@ -4,7 +4,7 @@
 use std::{convert::Infallible, error::Error, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Deserialize;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -77,12 +77,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let body = r#"{"job": "j1", "cats": 2, "dogs": 0}"#;
     let signature = Acme::scheme(secret.into()).sign(body.as_bytes()).unwrap_or_default();
-    for signature in [signature.as_str(), "0bad"] {
+    for (signature, expected) in
+        [(signature.as_str(), StatusCode::OK), ("0bad", StatusCode::UNAUTHORIZED)]
+    {
         let request = Request::post("/hooks/cats")
             .header("x-acme-signature", signature)
             .body(Full::<Bytes>::from(body))?;
         let answer = service.clone().oneshot(request).await?;
         println!("answer {}", answer.status());
+        if answer.status() != expected {
+            return Err(format!("it was to be answered {expected}").into());
+        }
     }
     inbox.settled().await;
     Ok(())

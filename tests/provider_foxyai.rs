@@ -31,6 +31,47 @@ fn both_states_of_a_group_come_back_and_are_told_apart() {
     assert!(first.updated_at < last.updated_at);
 }
 
+fn group_at(time: &str) -> ImageGroup {
+    let body = format!(r#"{{"_id": "g", "updatedAt": "{time}", "status": "completed"}}"#);
+    ImageGroup::decode(&Bytes::from(body)).unwrap()
+}
+
+fn image_at(time: &str) -> Image {
+    let body = format!(r#"{{"_id": "i", {time} "status": "completed"}}"#);
+    Image::decode(&Bytes::from(body)).unwrap()
+}
+
+#[test]
+fn a_late_older_state_is_told_from_a_newer_one_whatever_the_precision() {
+    let rising = [
+        "2026-03-01T10:00:06.999+01:00",
+        "2026-03-01T09:00:07Z",
+        "2026-03-01T09:00:07.25Z",
+        "2026-03-01T09:00:07.251Z",
+    ];
+    for (number, this) in rising.iter().enumerate() {
+        for (other_number, other) in rising.iter().enumerate() {
+            let is_newer = group_at(this).is_newer_than(&group_at(other));
+            assert_eq!(is_newer, number > other_number, "{this} and {other}");
+        }
+    }
+    assert!(!group_at("2026-03-01T09:00:07.250Z").is_newer_than(&group_at(rising[2])));
+    let named = |time: &str| image_at(&format!(r#""updatedAt": "{time}","#));
+    assert!(named(rising[2]).is_newer_than(&named(rising[1])));
+    assert!(!named(rising[1]).is_newer_than(&named(rising[2])));
+}
+
+#[test]
+fn a_state_whose_time_cannot_be_read_is_not_lost() {
+    assert!(group_at("yesterday").is_newer_than(&group_at("2026-03-01T09:00:07Z")));
+    assert!(!group_at("yesterday").is_newer_than(&group_at("yesterday")));
+    assert!(image_at("").is_newer_than(&image_at(r#""updatedAt": "2026-03-01T09:00:07Z","#)));
+    assert!(!image_at("").is_newer_than(&image_at("")));
+    let mut another = group_at("2026-03-01T09:00:09Z");
+    another.id = "another".into();
+    assert!(!another.is_newer_than(&group_at("2026-03-01T09:00:07Z")), "of another group");
+}
+
 #[test]
 fn every_kind_of_annotation_is_read() {
     let group = ImageGroup::decode(&own("foxyai/group_completed.json")).unwrap();

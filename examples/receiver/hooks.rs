@@ -64,6 +64,8 @@ pub(crate) fn hook<T>(path: &'static str, draft: ModelDraft<T>, scheme: Option<i
 where
     T: Payload + Serialize,
 {
+    // What a provider adds is logged and counted, where the metrics are on.
+    let draft = draft.watched();
     let model = match scheme {
         Some(scheme) => draft.verified_by(scheme),
         None => draft.unsigned(),

@@ -26,6 +26,7 @@ Receives webhooks, archives them, and answers what it decoded.
   --handler-log FILE     each run of a handler appends a line: MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT
   --fail P               handlers answer 500 with this probability, from 0 to 1
   --slow MS              handlers take so many milliseconds
+  --abort-on KEY         handlers end the process, as a crash does, at the inference of this key
 
   POST /hooks/...                 proved by
   mindee/extraction               X-Signature
@@ -63,6 +64,11 @@ struct Given {
     unsigned: bool,
 }
 
+fn probability(number: f64) -> Result<f64, String> {
+    let is_one = (0.0..=1.0).contains(&number);
+    is_one.then_some(number).ok_or_else(|| format!("--fail {number}: say a number from 0 to 1"))
+}
+
 impl Options {
     pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
         let (mut listen, mut archive) = ("127.0.0.1:3000".to_owned(), PathBuf::from("inbox"));
@@ -80,8 +86,9 @@ impl Options {
                 Long("unsigned") => given.unsigned = true,
                 Long("background") => background = Some(arguments.value()?.parse()?),
                 Long("handler-log") => conduct.log = Some(arguments.value()?.into()),
-                Long("fail") => conduct.fail = arguments.value()?.parse()?,
+                Long("fail") => conduct.fail = probability(arguments.value()?.parse()?)?,
                 Long("slow") => conduct.slow = Duration::from_millis(arguments.value()?.parse()?),
+                Long("abort-on") => conduct.abort_on = Some(arguments.value()?.string()?),
                 Long("help") | Short('h') => {
                     println!("{HELP}");
                     std::process::exit(0);

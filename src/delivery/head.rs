@@ -43,6 +43,13 @@ impl Head {
         Self { method, uri, version, headers, host, peer }
     }
 
+    /// The same head, without what `redaction` takes for a secret as well.
+    pub(crate) fn redacted(&self, redaction: &Redaction) -> Self {
+        let (uri, headers) =
+            (redaction.redact_uri(&self.uri), redaction.redact_headers(&self.headers));
+        Self { uri, headers, ..self.clone() }
+    }
+
     /// The head of a request as this one, without what was left out of it.
     pub(crate) fn to_parts(&self) -> request::Parts {
         let (mut parts, ()) = http::Request::new(()).into_parts();

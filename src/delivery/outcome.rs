@@ -48,6 +48,9 @@ pub enum Outcome {
     Dead {
         /// Why, in a few words; never a part of the body.
         reason: String,
+        /// Whether it took the process down with it too often. Then it is not tried again when the sender repeats it,
+        /// either.
+        put_aside: bool,
     },
     /// The body could not be loaded into the model's type.
     Undecodable {
@@ -105,7 +108,12 @@ impl Outcome {
 
     /// Dead, for a reason that is cut to one line of at most 512 bytes.
     pub fn dead(reason: impl fmt::Display) -> Self {
-        Self::Dead { reason: one_line(&reason) }
+        Self::Dead { reason: one_line(&reason), put_aside: false }
+    }
+
+    /// Dead since it took the process down with it, for a reason that is cut to one line of at most 512 bytes.
+    pub fn put_aside(reason: impl fmt::Display) -> Self {
+        Self::Dead { reason: one_line(&reason), put_aside: true }
     }
 
     /// Undecodable, for a reason that is cut to one line of at most 512 bytes.

@@ -4,6 +4,9 @@ use std::{fmt, str::FromStr};
 
 use super::{Outcome, OutcomeKind};
 
+/// What stands before the reason of a dead one that was put aside.
+const PUT_ASIDE: &str = "put aside: ";
+
 /// The last word of a pending one whose handler is at work.
 const RUNNING: &str = "running";
 
@@ -20,7 +23,10 @@ impl fmt::Display for Outcome {
                 write!(f, "{kind} {status} {inference}")
             }
             Self::Failed { attempts, reason } => write!(f, "{kind} {attempts} {reason}"),
-            Self::Dead { reason } | Self::Undecodable { reason } => write!(f, "{kind} {reason}"),
+            Self::Dead { reason, put_aside: true } => write!(f, "{kind} {PUT_ASIDE}{reason}"),
+            Self::Dead { reason, .. } | Self::Undecodable { reason } => {
+                write!(f, "{kind} {reason}")
+            }
             Self::Repeat { of } => write!(f, "{kind} {of}"),
         }
     }
@@ -35,7 +41,7 @@ impl FromStr for Outcome {
             OutcomeKind::Pending => pending(rest),
             OutcomeKind::Processed => processed(rest),
             OutcomeKind::Failed => Some(failed(rest)),
-            OutcomeKind::Dead => Some(Self::dead(rest)),
+            OutcomeKind::Dead => Some(dead(rest)),
             OutcomeKind::Undecodable => Some(Self::undecodable(rest)),
             OutcomeKind::Repeat => rest.parse().ok().map(|of| Self::Repeat { of }),
         }
@@ -73,6 +79,13 @@ fn failed(details: &str) -> Outcome {
     }
 }
 
+fn dead(details: &str) -> Outcome {
+    match details.strip_prefix(PUT_ASIDE) {
+        Some(reason) => Outcome::put_aside(reason),
+        None => Outcome::dead(details),
+    }
+}
+
 /// A text that is not an outcome.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -96,6 +109,8 @@ mod tests {
             Outcome::failed("the handler answered 500"),
             Outcome::failed_at(7, "500 was answered"),
             Outcome::dead("the handler answered 404"),
+            Outcome::put_aside("the process ended 3 times"),
+            Outcome::put_aside(""),
             Outcome::undecodable("$.inference.id is missing"),
             Outcome::failed(""),
             Outcome::Repeat { of: DeliveryId::new() },
@@ -108,6 +123,12 @@ mod tests {
     fn a_failure_without_a_number_was_the_first() {
         let outcome: Outcome = "failed the handler answered 500".parse().unwrap();
         assert_eq!(outcome, Outcome::failed_at(1, "the handler answered 500"));
+    }
+
+    #[test]
+    fn what_was_put_aside_says_so_in_words_that_others_read_as_its_reason() {
+        let outcome = Outcome::put_aside("it ended the process");
+        assert_eq!(outcome.to_string(), "dead put aside: it ended the process");
     }
 
     #[test]

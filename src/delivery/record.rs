@@ -3,7 +3,7 @@ use std::{sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 
-use super::{DeliveryId, Digest, Fingerprint, Head, ModelName};
+use super::{DeliveryId, Digest, Fingerprint, Head, ModelName, Redaction};
 use crate::signature::Proof;
 
 /// One POST as it was received: id, model, head, exact body, digest, time, and what proved its sender.
@@ -48,15 +48,18 @@ impl Delivery {
         Self { id, ..self }
     }
 
-    /// The same delivery with another proof.
-    pub(crate) fn proved_by(&self, proof: Proof) -> Self {
-        let Inner { model, head, body, digest, fingerprint, received_at, .. } = &*self.inner;
+    /// The same delivery with another proof, without what `redaction` takes for a secret: who proved it may have done so
+    /// by what was no secret before.
+    pub(crate) fn proved_by(&self, proof: Proof, redaction: &Redaction) -> Self {
+        let Inner { model, head, body, digest, received_at, .. } = &*self.inner;
+        let head = head.redacted(redaction);
+        let target = head.uri().path_and_query().map_or("", PathAndQuery::as_str);
         let inner = Inner {
             model: model.clone(),
-            head: head.clone(),
+            fingerprint: Fingerprint::of(model, target, *digest),
+            head,
             body: body.clone(),
             digest: *digest,
-            fingerprint: *fingerprint,
             received_at: *received_at,
             proof,
         };

@@ -4,8 +4,8 @@ use super::{Inbox, Workers, staff::Staff};
 use crate::{
     archive::Archive,
     layer::{
-        AcceptLayer, Budget, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, Quarantine,
-        Terms, metrics,
+        AcceptLayer, Budget, Clock, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models,
+        Quarantine, Terms, metrics,
     },
     provider::Model,
 };
@@ -22,6 +22,7 @@ pub struct InboxBuilder {
     workers: Workers,
     answer_within: Duration,
     quarantine: Option<Quarantine>,
+    clock: Clock,
 }
 
 impl InboxBuilder {
@@ -35,6 +36,7 @@ impl InboxBuilder {
             workers: Workers::default(),
             answer_within: Terms::default().answer_within,
             quarantine: None,
+            clock: Clock::default(),
         }
     }
 
@@ -89,6 +91,13 @@ impl InboxBuilder {
         self
     }
 
+    /// Another clock than the system's for the time of receipt, at which signatures are judged: to post a recorded
+    /// request in a test as of its time.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// The inbox.
     ///
     /// # Errors
@@ -104,7 +113,8 @@ impl InboxBuilder {
         }
         metrics::describe();
         let Workers { retries, deadline, .. } = self.workers;
-        let terms = Terms { retries, deadline, answer_within: self.answer_within };
+        let (inline, answer_within) = (self.accept.is_inline(), self.answer_within);
+        let terms = Terms { retries, inline, deadline, answer_within };
         Ok(Inbox {
             models,
             budget: Budget::new(self.bytes_in_flight),
@@ -113,6 +123,7 @@ impl InboxBuilder {
             workers: self.workers,
             staff: Staff::default(),
             quarantine: self.quarantine,
+            clock: self.clock,
         })
     }
 }

@@ -2,8 +2,8 @@ use super::{InboxBuilder, InboxLayer, Workers, staff::Staff};
 use crate::{
     archive::Archive,
     layer::{
-        AcceptLayer, ArchiveLayer, Budget, BufferLayer, Custody, Models, Quarantine, RouteLayer,
-        VerifyLayer,
+        AcceptLayer, ArchiveLayer, Budget, BufferLayer, Clock, Custody, Models, Quarantine,
+        RouteLayer, VerifyLayer,
     },
 };
 
@@ -38,6 +38,7 @@ pub struct Inbox {
     pub(super) workers: Workers,
     pub(super) staff: Staff,
     pub(super) quarantine: Option<Quarantine>,
+    pub(super) clock: Clock,
 }
 
 impl Inbox {
@@ -48,14 +49,19 @@ impl Inbox {
 
     /// The layer. However often it is used, all that it makes share the archive, the models and the limits.
     pub fn layer(&self) -> InboxLayer {
+        let buffer = BufferLayer::new(self.budget.clone());
         let verify = VerifyLayer::new();
+        let (buffer, verify) = match &self.quarantine {
+            Some(kept) if kept.reads_all() => {
+                (buffer.reading_all(), verify.quarantine(kept.clone()))
+            }
+            Some(kept) => (buffer, verify.quarantine(kept.clone())),
+            None => (buffer, verify),
+        };
         InboxLayer {
-            route: RouteLayer::new(self.models.clone()),
-            buffer: BufferLayer::new(self.budget.clone()),
-            verify: match &self.quarantine {
-                Some(quarantine) => verify.quarantine(quarantine.clone()),
-                None => verify,
-            },
+            route: RouteLayer::new(self.models.clone()).clock(self.clock.clone()),
+            buffer,
+            verify,
             archive: ArchiveLayer::new(self.custody.clone()),
             accept: self.accept,
         }

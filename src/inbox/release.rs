@@ -3,10 +3,10 @@ use std::sync::Arc;
 use super::Inbox;
 use crate::{
     archive::{ArchiveError, Query},
-    delivery::{Delivery, DeliveryId},
+    delivery::{Delivery, DeliveryId, ModelName},
     layer::Quarantine,
     provider::Model,
-    signature::{Proof, SignatureError, doctor},
+    signature::{Proof, SignatureError, Unsigned, doctor},
 };
 
 /// What became of a delivery in the quarantine.
@@ -27,12 +27,15 @@ pub enum NotReleased {
     #[error("there is no such model any more: add one of the same name")]
     NoModel,
     /// It is refused still.
-    #[error("the signature was refused: {}", told(doctor))]
+    #[error("the signature was refused: {}{}", told(doctor), told_others(others))]
     Signature {
         /// Why.
         source: SignatureError,
         /// What would have matched.
         doctor: Vec<doctor::Finding>,
+        /// The other models that would accept it as it is: their secrets may be swapped, or the sender has the URL of
+        /// one and the secret of another. None that accepts everything.
+        others: Vec<ModelName>,
     },
     /// It could not be archived, or is archived and could not be let go.
     #[error("the delivery could not be moved to the archive")]
@@ -46,6 +49,16 @@ fn told(findings: &[doctor::Finding]) -> String {
     }
 }
 
+fn told_others(others: &[ModelName]) -> String {
+    match others {
+        [] => String::new(),
+        others => {
+            let others: Vec<_> = others.iter().map(ToString::to_string).collect();
+            format!("; the model at {} would accept it", others.join(", or "))
+        }
+    }
+}
+
 impl Inbox {
     /// The [quarantine](super::InboxBuilder::quarantine), if there is one.
     pub fn quarantine(&self) -> Option<&Quarantine> {
@@ -55,7 +68,8 @@ impl Inbox {
     /// Verifies again what `query` selects of the quarantine, with the secrets that its model has now, as of the time of
     /// receipt: to be called after a secret was mended. What passes is moved to the archive, under its id and with its
     /// head and time, and is pending there: the [workers](Inbox::work) handle it, or a [replay](Inbox::replay). Of what
-    /// does not, a [doctor](crate::signature::doctor) tells what would have matched. Nothing without a quarantine.
+    /// does not, a [doctor](crate::signature::doctor) tells what would have matched, and which of the other models would
+    /// accept it. Nothing without a quarantine.
     ///
     /// # Errors
     ///
@@ -96,9 +110,12 @@ impl Inbox {
         let (received_at, head) = (delivery.received_at(), delivery.head().to_parts());
         let proof = match model.scheme().verify(&head, delivery.body(), received_at) {
             Ok(proof) => proof,
-            Err(source) => return Err(diagnosed(source, model, delivery).await),
+            Err(source) => {
+                let others = self.models.others(delivery.model());
+                return Err(diagnosed(source, model, others, delivery).await);
+            }
         };
-        let proved = delivery.proved_by(proof.clone());
+        let proved = delivery.proved_by(proof.clone(), model.redaction());
         if !self.archive().append(proved.clone()).await?.is_repeat() {
             self.custody.take_up(&proved);
         }
@@ -116,11 +133,22 @@ fn noted(error: ArchiveError) -> ArchiveError {
 }
 
 /// On a thread of its own: the doctor tries many things, on bytes that a stranger chose.
-async fn diagnosed(source: SignatureError, model: Arc<Model>, delivery: Delivery) -> NotReleased {
+async fn diagnosed(
+    source: SignatureError,
+    model: Arc<Model>,
+    others: Vec<(ModelName, Arc<Model>)>,
+    delivery: Delivery,
+) -> NotReleased {
     let examine = move || {
-        let head = delivery.head().to_parts();
-        doctor::examine(model.scheme(), &head, delivery.body(), delivery.received_at())
+        let (head, at) = (delivery.head().to_parts(), delivery.received_at());
+        let doctor = doctor::examine(model.scheme(), &head, delivery.body(), at);
+        let accepts = |other: &Model| match other.scheme().verify(&head, delivery.body(), at) {
+            Ok(proof) => proof.scheme() != Unsigned::NAME,
+            Err(_) => false,
+        };
+        let others = others.into_iter().filter(|(_, other)| accepts(other));
+        (doctor, others.map(|(name, _)| name).collect())
     };
-    let doctor = tokio::task::spawn_blocking(examine).await.unwrap_or_default();
-    NotReleased::Signature { source, doctor }
+    let (doctor, others) = tokio::task::spawn_blocking(examine).await.unwrap_or_default();
+    NotReleased::Signature { source, doctor, others }
 }

@@ -69,7 +69,7 @@ async fn take_up(
 fn push(custody: &Custody, line: Line) -> bool {
     let Line { id, model, outcome, .. } = line;
     if matches!(outcome, Some(RETRIED)) {
-        return custody.schedule().hasten(Job { id, model, suspect: false });
+        return custody.schedule().hasten(Job::new(id, model));
     }
     let crashes = outcome.as_ref().map_or(0, crashes);
     let wait = match outcome {
@@ -81,7 +81,8 @@ fn push(custody: &Custody, line: Line) -> bool {
         _ if crashes > 0 => SUSPECT.saturating_mul(2_u32.saturating_pow(crashes - 1)),
         _ => Duration::ZERO,
     };
-    custody.schedule().push_unknown(Job { id, model, suspect: crashes > 0 }, wait)
+    let left = custody.may_have_crashed(id);
+    custody.schedule().push_unknown(Job { id, model, suspect: crashes > 0, left }, wait)
 }
 
 /// How often in a row the process has ended while it was handled, as far as can be told.

@@ -176,7 +176,7 @@ impl Inbox {
         let retried = retry(self.archive(), query).await?;
         let count = retried.len();
         for Line { id, model, .. } in retried {
-            self.custody.schedule().push(Job { id, model, suspect: false }, Duration::ZERO);
+            self.custody.schedule().push(Job::new(id, model), Duration::ZERO);
         }
         Ok(count)
     }

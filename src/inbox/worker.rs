@@ -23,7 +23,8 @@ impl Worker {
     ///
     /// A delivery that is being handled is given back to the archive when the future is dropped.
     pub(super) async fn work(mut self) {
-        while let Some(taken) = self.custody.schedule().take().await {
+        let models = self.models.clone();
+        while let Some(taken) = self.custody.schedule().take(|| models.count()).await {
             self.handle(taken).await;
         }
     }
@@ -53,7 +54,8 @@ impl Worker {
             taken.later(LATER);
             return;
         };
-        let given = Given { custody: self.custody.clone(), model, captures, cause: Cause::Taken };
+        let (custody, cause, left) = (self.custody.clone(), Cause::Taken, taken.job().left);
+        let given = Given { custody, model, captures, cause, left };
         match self.hand.hand(delivery, given).await {
             Handed::Answered(_) | Handed::Failed => taken.handed(),
             Handed::Not => drop(taken),

@@ -32,14 +32,18 @@ impl Workers {
     }
 
     /// At most so many of one model, so that one whose handler hangs or fails does not starve the others. By default
-    /// all but one, where several models have something to do.
+    /// a model leaves one worker for each other model of which nothing is handled, whether or not it has something to do,
+    /// but no more than half of all: where there are as many workers as models, none starves. A number takes the place
+    /// of that: with it, several models that hang can take all workers together.
     pub fn each_model(mut self, workers: usize) -> Self {
         self.limits.each_model = Some(workers);
         self
     }
 
-    /// How long a handler may take before it is stopped, and its delivery has failed. By default 5 min. Handlers that a
-    /// sender waits for are not stopped; see [`answer_within`](super::InboxBuilder::answer_within).
+    /// How long a handler may take before it is stopped, and its delivery has failed. By default 5 min, from when the
+    /// handler is begun. It holds for those that a sender waits for, too: the sender is answered earlier, after
+    /// [`answer_within`](super::InboxBuilder::answer_within), and what is stopped is tried again by workers. Before
+    /// [`Inbox::work`](super::Inbox::work) was called, those are not stopped.
     pub fn deadline(mut self, time: Duration) -> Self {
         self.deadline = time;
         self

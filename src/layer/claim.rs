@@ -23,9 +23,14 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    pub(super) fn new(name: ModelName, model: Arc<Model>, captures: Captures) -> Self {
+    pub(super) fn new(
+        received_at: SystemTime,
+        name: ModelName,
+        model: Arc<Model>,
+        captures: Captures,
+    ) -> Self {
         metrics::received(&name, model.provider_name());
-        Self::of(DeliveryId::new(), SystemTime::now(), name, model, captures)
+        Self::of(DeliveryId::new(), received_at, name, model, captures)
     }
 
     /// Of a delivery that is handled without the request that brought it.

@@ -41,6 +41,7 @@ struct Inner {
     turns: Turns,
     schedule: Schedule,
     terms: Terms,
+    since: SystemTime,
 }
 
 impl Custody {
@@ -56,6 +57,7 @@ impl Custody {
             turns: Turns::default(),
             schedule: Schedule::new(Limits { all: 0, each_model: None }),
             terms,
+            since: SystemTime::now(),
         }))
     }
 
@@ -93,6 +95,12 @@ impl Custody {
         &self.0.terms
     }
 
+    /// Whether a delivery without an outcome may have been begun by a process that has ended since: it was there before us,
+    /// and where senders wait, nothing is recorded before the first run of a handler.
+    pub(crate) fn may_have_crashed(&self, id: DeliveryId) -> bool {
+        self.0.terms.inline && id.made_at().is_some_and(|made| made < self.0.since)
+    }
+
     /// Does work that goes on when the client hangs up.
     pub(super) fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
@@ -109,7 +117,7 @@ impl Custody {
             );
         }
         let (id, model) = (delivery.id(), delivery.model().clone());
-        self.0.schedule.push(Job { id, model, suspect: false }, Duration::ZERO);
+        self.0.schedule.push(Job::new(id, model), Duration::ZERO);
     }
 
     /// Decides what a run of the handler makes of the delivery, and records it.
@@ -136,7 +144,7 @@ impl Custody {
         let custody = self.clone();
         let work = async move {
             let recorded = custody.record(open.id, outcome, settling).await;
-            let job = Job { id: open.id, model: open.model, suspect };
+            let job = Job { suspect, ..Job::new(open.id, open.model) };
             custody.recorded(job, settled, wait, recorded);
             drop(open.turns);
         };
@@ -202,7 +210,7 @@ fn log(outcome: &Outcome, wait: Option<Duration>) {
             let wait = wait.map(tracing::field::debug);
             tracing::warn!(attempts, reason, wait, "failed, and will be tried again");
         }
-        Outcome::Dead { reason } => tracing::error!(reason, "dead: it will not be tried again"),
+        Outcome::Dead { reason, .. } => tracing::error!(reason, "dead: it will not be tried again"),
         outcome => tracing::info!(%outcome, "settled"),
     }
 }

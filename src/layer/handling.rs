@@ -73,7 +73,8 @@ impl Handling {
 impl Drop for Handling {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
-        if open.cause == Cause::Taken {
+        // A replay has changed nothing yet.
+        if open.cause != Cause::Replayed {
             let attempts = open.attempt.saturating_sub(1);
             let crashes = open.crashes;
             let back = Outcome::Pending { attempts, crashes, running: false };

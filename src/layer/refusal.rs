@@ -80,7 +80,7 @@ pub enum Refusal {
         /// The status by the provider's profile.
         status: StatusCode,
     },
-    /// The handler outlived its deadline, and was stopped: 500, which only a worker sees.
+    /// The handler outlived its deadline, and was stopped: 500. A sender sees it only where `answer_within` is longer.
     #[error("the handler took longer than its deadline")]
     HandlerTooSlow,
     /// The handler, or a layer before it, panicked: 500.

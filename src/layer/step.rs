@@ -33,6 +33,8 @@ pub struct Archived {
     pub(super) receipt: Receipt,
     pub(super) custody: Custody,
     pub(super) cause: Cause,
+    /// Whether it may have been begun by a process that has ended since, without a record of it.
+    pub(super) left: bool,
 }
 
 /// Nobody else handles this delivery, and it was not processed before.

@@ -19,6 +19,8 @@ pub(crate) struct Given {
     pub(crate) model: std::sync::Arc<Model>,
     pub(crate) captures: Captures,
     pub(crate) cause: Cause,
+    /// See [`Archived::left`].
+    pub(crate) left: bool,
 }
 
 /// The request of an archived delivery, as it was apart from what is not archived: secrets, and extensions that other
@@ -27,7 +29,7 @@ pub(crate) fn request_again<B>(
     delivery: Delivery,
     given: Given,
 ) -> Request<InboxBody<B, Archived>> {
-    let Given { custody, model, captures, cause } = given;
+    let Given { custody, model, captures, cause, left } = given;
     let claim = Claim::again(&delivery, model, captures.clone());
     let mut parts = delivery.head().to_parts();
     let receipt = Receipt::fresh(delivery.id());
@@ -35,6 +37,6 @@ pub(crate) fn request_again<B>(
     parts.extensions.insert(delivery.clone());
     parts.extensions.insert(receipt);
     let bytes = delivery.body().clone();
-    let archived = Archived { claim, reservation: None, delivery, receipt, custody, cause };
+    let archived = Archived { claim, reservation: None, delivery, receipt, custody, cause, left };
     Held::request(parts, bytes, archived)
 }

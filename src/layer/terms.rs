@@ -6,9 +6,11 @@ use super::Retries;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
     pub(crate) retries: Retries,
+    /// Whether handlers run while senders wait.
+    pub(crate) inline: bool,
     /// After how long a sender is answered whose delivery is still being handled.
     pub(crate) answer_within: Duration,
-    /// How long a handler may take that no sender waits for.
+    /// How long a handler may take, where there are workers to try again.
     pub(crate) deadline: Duration,
 }
 
@@ -19,6 +21,11 @@ const DEADLINE: Duration = Duration::from_mins(5);
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { retries: Retries::default(), answer_within: ANSWER_WITHIN, deadline: DEADLINE }
+        Self {
+            retries: Retries::default(),
+            inline: true,
+            answer_within: ANSWER_WITHIN,
+            deadline: DEADLINE,
+        }
     }
 }

@@ -14,7 +14,7 @@
 //!     "result": {"sample": "https://example.com/a.png", "prompt": "a cat", "seed": 42}}"#);
 //! let generation = Generation::decode(&body)?;
 //! assert_eq!(generation.status, Status::Ready);
-//! assert_eq!(generation.result.and_then(|result| result.seed), Some(42));
+//! assert_eq!(generation.result.and_then(|result| result.seed?.as_i64()), Some(42));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 //!
@@ -39,7 +39,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
@@ -114,9 +114,9 @@ pub struct Image {
     /// What was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// The seed.
+    /// The seed, as it came: that it is a whole number is second-hand.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<i64>,
+    pub seed: Option<Number>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,

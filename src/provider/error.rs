@@ -10,16 +10,17 @@ const LONGEST_PATH: usize = 256;
 
 /// A body that could not be loaded into its type: where, and what kind of mistake.
 ///
-/// `Display` shows the path, what was expected there and the kind of what was found, never a value. The `source()` is the parser's own error, which may quote a
-/// value of the body: keep it out of logs that outlive the archive.
-#[derive(Debug)]
+/// `Display` and `Debug` show the path, what was expected there and the kind of what was found, never a value, and there
+/// is no `source()`: the parser's own error may quote a whole text of the body, and whoever prints a chain of errors would
+/// write it into a log. It is given where it is asked for: [`parser_error`](Self::parser_error).
 pub struct DecodeError {
     path: String,
     kind: Kind,
     mismatch: Option<Mismatch>,
     line: usize,
     column: usize,
-    source: serde_json::Error,
+    /// Never shown.
+    parser: serde_json::Error,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +35,18 @@ enum Kind {
 
 impl DecodeError {
     /// A mistake of the parser at this path; without one, of the whole.
-    pub(super) fn new(path: Option<&Path>, source: serde_json::Error) -> Self {
-        let mismatch = Mismatch::of(&source.to_string());
-        let kind = match source.classify() {
+    pub(super) fn new(path: Option<&Path>, parser: serde_json::Error) -> Self {
+        let mismatch = Mismatch::of(&parser.to_string());
+        let kind = match parser.classify() {
             Category::Eof => Kind::Truncated,
             Category::Data => Kind::Shape,
             // What JSON allows, and only the reader does not: a large number, deep nesting.
             Category::Syntax if mismatch.is_some() => Kind::Shape,
             Category::Syntax | Category::Io => Kind::Syntax,
         };
-        let (line, column) = (source.line(), source.column());
+        let (line, column) = (parser.line(), parser.column());
         let path = path.map_or_else(|| json_path::ROOT.to_owned(), shown);
-        Self { path, kind, mismatch, line, column, source }
+        Self { path, kind, mismatch, line, column, parser }
     }
 
     /// Where in the document, from `$` for the whole. At most 256 characters.
@@ -62,6 +63,11 @@ impl DecodeError {
     /// The kind of what was found instead, such as `a string`. Never a part of the body.
     pub fn found(&self) -> Option<&'static str> {
         Some(self.mismatch.as_ref()?.found)
+    }
+
+    /// The parser's own error. It may quote a value of the body, such as a token or a signed URL: keep it out of logs.
+    pub fn parser_error(&self) -> &serde_json::Error {
+        &self.parser
     }
 }
 
@@ -95,11 +101,20 @@ impl fmt::Display for DecodeError {
     }
 }
 
-impl std::error::Error for DecodeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+/// What `Display` shows, in its parts: `unwrap` and `{:?}` write this.
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodeError")
+            .field("path", &self.path)
+            .field("kind", &self.kind)
+            .field("mismatch", &self.mismatch)
+            .field("line", &self.line)
+            .field("column", &self.column)
+            .finish_non_exhaustive()
     }
 }
+
+impl std::error::Error for DecodeError {}
 
 #[cfg(test)]
 mod tests {
@@ -133,15 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn display_shows_no_value_and_source_is_kept() {
+    fn only_the_error_of_the_parser_shows_a_value() {
         let error = serde_json::from_str::<u8>("\"hunter2\"").unwrap_err();
         let error = DecodeError::new(None, error);
-        assert!(!error.to_string().contains("hunter2"));
+        assert!(!format!("{error:?} {error:#?}").contains("hunter2"));
         assert_eq!(
             error.to_string(),
             "the body does not have the shape of the model's type, at $, line 1 column 9: expected u8, found a string"
         );
         assert_eq!((error.expected(), error.found()), (Some("u8"), Some("a string")));
-        assert!(std::error::Error::source(&error).is_some());
+        assert!(std::error::Error::source(&error).is_none());
+        assert!(error.parser_error().to_string().contains("hunter2"));
     }
 }

@@ -31,13 +31,16 @@ use super::{
     DecodeError, Hidden, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
     decode_json,
 };
-use crate::signature::{HmacTemplate, Placement, SecretSet};
+use crate::signature::{HmacTemplate, Placement, SecretSet, Tolerance};
 
 /// Where the signature stands (clients of Extend).
 const SIGNATURE: HeaderName = HeaderName::from_static("x-extend-request-signature");
 
 /// Where its time stands (clients of Extend).
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-extend-request-timestamp");
+
+/// How far in the future a signature may be (clients of Extend).
+const FURTHEST: Duration = Duration::from_mins(1);
 
 /// Extend.
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +53,15 @@ impl Provider for Extend {
     const PROFILE: Profile = Profile::UNPUBLISHED.answered_within(Duration::from_secs(30));
 }
 
-/// HMAC-SHA256 of `v0`, time and body, in hexadecimal; 300 seconds, of which Extend's clients take no more than 60 on the
-/// future side (clients of Extend).
+/// HMAC-SHA256 of `v0`, time and body, in hexadecimal; 300 seconds, but no more than 60 on the future side (clients of
+/// Extend).
 impl Signs for Extend {
     type Scheme = HmacTemplate;
 
     fn scheme(secrets: SecretSet) -> HmacTemplate {
         let placement = Placement::headers(SIGNATURE, TIMESTAMP);
         HmacTemplate::new("v0:{timestamp}:{body}", placement, secrets)
+            .tolerance(Tolerance::default().future(FURTHEST))
     }
 }
 

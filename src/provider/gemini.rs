@@ -110,7 +110,7 @@ impl Payload for Event {
 
     /// `webhook-id`, which stays the same through all tries; without it the id and type in the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
-        message_id(delivery.head().headers()).map_or_else(|| self.key(), InferenceKey::new)
+        message_id(delivery).map_or_else(|| self.key(), InferenceKey::new)
     }
 }
 

@@ -72,7 +72,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct What {
     /// `create`, `delete`, `update` or `move`.
@@ -80,6 +80,9 @@ pub struct What {
     /// `repo`, `repo.content`, `repo.config`, `discussion` or `discussion.comment`. A longer one that begins so is an
     /// update of it.
     pub scope: String,
+    /// Members that are not known here, as they came.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
 /// A repository.
@@ -106,7 +109,7 @@ pub struct Repo {
 }
 
 /// A branch or tag that moved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UpdatedRef {
@@ -117,10 +120,13 @@ pub struct UpdatedRef {
     pub old_sha: Option<String>,
     /// Where it is. Null where it was deleted.
     pub new_sha: Option<String>,
+    /// Members that are not known here, as they came.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
 /// The hook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Hook {
     /// Its id.
@@ -128,6 +134,9 @@ pub struct Hook {
     /// The version of the format, 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
+    /// Members that are not known here, as they came.
+    #[serde(flatten)]
+    pub other: OtherMembers,
 }
 
 impl Payload for Event {
@@ -139,7 +148,7 @@ impl Payload for Event {
 
     /// The repository, with what happened as the version: no id tells two such events apart.
     fn key(&self) -> InferenceKey {
-        let What { action, scope } = &self.event;
+        let What { action, scope, .. } = &self.event;
         InferenceKey::versioned(&self.repo.id, format!("{scope}:{action}"))
     }
 

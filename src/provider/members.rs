@@ -9,7 +9,7 @@
 /// ```
 ///
 /// A member that is absent is an error, unless its type takes null for it, as an `Option` does. With `default` it has
-/// its default, and so has a member behind a semicolon, which is not read at all.
+/// its default, as one that is null, and so has a member behind a semicolon, which is not read at all.
 macro_rules! read_members {
     (default $name:ident { $($members:tt)+ }) => {
         $crate::provider::members::read_members! { @or_default $name [] { $($members)+ } }
@@ -77,7 +77,7 @@ macro_rules! or_default {
             match &*name {
                 $(members::wire_name!($member $($wire)?) => {
                     read::first(&mut $member, members::wire_name!($member $($wire)?))?;
-                    read.$member = $json.next_value()?;
+                    $json.next_value_seed(read::Over(&mut read.$member))?;
                 })+
                 unknown => Keep::keep(&mut read.other, unknown, &mut $json)?,
             }
@@ -130,7 +130,9 @@ mod tests {
         assert_eq!(least, read(r#"{"note": null, "parts": null, "size": 1}"#).unwrap());
         assert!(read("{}").unwrap_err().contains("missing field `size`"));
         assert!(read("[1]").unwrap_err().contains("expected an object"));
-        assert_eq!(serde_json::from_str::<Sparse>("{}").unwrap().size, 0);
+        for nothing in ["{}", r#"{"size": null}"#] {
+            assert_eq!(serde_json::from_str::<Sparse>(nothing).unwrap().size, 0);
+        }
     }
 
     #[test]

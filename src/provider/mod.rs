@@ -54,3 +54,4 @@ pub use other_members::OtherMembers;
 pub use payload::{Payload, Provider, Signs, decode_json};
 pub use profile::Profile;
 pub use text::Text;
+pub use watch::DEFAULT_WATCHED_ONE_IN;

@@ -6,7 +6,8 @@ use http::{Extensions, HeaderName, Method};
 use serde::Serialize;
 
 use super::{
-    DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs, watch::Watch,
+    DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs,
+    watch::{DEFAULT_WATCHED_ONE_IN, Watch},
 };
 use crate::{
     delivery::{Delivery, ModelName, Redaction},
@@ -36,8 +37,12 @@ impl<T: Payload> ModelDraft<T> {
 
     /// Looks now and then for what `T` does not know: unknown members, unknown words. Each place is logged once, as a
     /// warning, and counted ([`Models::unknown`](crate::layer::Models::unknown), and a metric), so that a provider's
-    /// change is learnt from a number and not from an outage. The first delivery is looked at, and then one of 64: to
-    /// look takes longer than to load.
+    /// change is learnt from a number and not from an outage. The first delivery is looked at, and then one of 64
+    /// ([`DEFAULT_WATCHED_ONE_IN`]): to look takes longer than to load. [`watched_one_in`](Self::watched_one_in) chooses
+    /// another number.
+    ///
+    /// `T` must be `Serialize`: what it does not write is what it does not know. A struct of yours within it needs the
+    /// derive, too; `inbox model` writes it.
     ///
     /// ```
     /// use tower_inbox::{Secret, provider::foxyai};
@@ -51,7 +56,15 @@ impl<T: Payload> ModelDraft<T> {
     where
         T: Serialize,
     {
-        Self { watch: Some(Arc::new(Watch::of::<T>())), ..self }
+        self.watched_one_in(DEFAULT_WATCHED_ONE_IN)
+    }
+
+    /// [Watched](Self::watched), with the first of each `deliveries` looked at: 1, or 0, for all of them.
+    pub fn watched_one_in(self, deliveries: u64) -> Self
+    where
+        T: Serialize,
+    {
+        Self { watch: Some(Arc::new(Watch::of::<T>(deliveries))), ..self }
     }
 
     /// Every delivery must carry the provider's own signature, made with one of `secrets`.

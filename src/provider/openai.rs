@@ -99,7 +99,7 @@ impl Payload for Event {
 
     /// `webhook-id`, by which OpenAI asks to know repeats; without it the id of the event.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
-        message_id(delivery.head().headers()).map_or_else(|| self.key(), InferenceKey::new)
+        message_id(delivery).map_or_else(|| self.key(), InferenceKey::new)
     }
 }
 

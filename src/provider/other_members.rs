@@ -1,6 +1,9 @@
 use std::{fmt, ops::Index};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::MapAccess};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, MapAccess, value::MapDeserializer},
+};
 use serde_json::{Map, Value};
 
 use super::{Text, known, read::Shallow};
@@ -37,16 +40,11 @@ impl OtherMembers {
         self.0.iter().flat_map(|members| &**members).map(|(name, value)| (&**name, value))
     }
 
-    pub(crate) fn add(
-        &mut self,
-        name: &str,
-        value: Option<impl Serialize>,
-    ) -> serde_json::Result<()> {
-        if let Some(value) = value {
-            let value = serde_json::to_value(value)?;
-            self.0.get_or_insert_default().push((name.into(), value));
-        }
-        Ok(())
+    /// The members as an object of a type that knows them.
+    pub(crate) fn read_as<T: DeserializeOwned>(self) -> serde_json::Result<T> {
+        let members = self.0.map(|members| *members).unwrap_or_default();
+        let members = members.into_iter().map(|(name, value)| (String::from(name), value));
+        T::deserialize(MapDeserializer::new(members))
     }
 
     /// Whether there is none.

@@ -3,6 +3,7 @@
 mod absent;
 mod given;
 mod name;
+mod over;
 mod shallow;
 
 use std::{fmt, marker::PhantomData};
@@ -15,6 +16,7 @@ use serde::{
 use absent::Absent;
 pub(crate) use given::Given;
 pub(crate) use name::Name;
+pub(crate) use over::Over;
 pub(crate) use shallow::Shallow;
 
 /// Reads the value of a member that may come once only.

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{
     DecodeError, Hidden, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider,
@@ -75,12 +75,12 @@ pub struct Job<O = Value> {
     /// Why it failed: a text, or whatever the worker wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// How long it waited, in milliseconds.
+    /// How long it waited, in milliseconds, as it came: that it is a whole number is second-hand.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay_time: Option<u64>,
-    /// How long it ran, in milliseconds.
+    pub delay_time: Option<Number>,
+    /// How long it ran, in milliseconds, as it came.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub execution_time: Option<u64>,
+    pub execution_time: Option<Number>,
     /// What the worker was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,

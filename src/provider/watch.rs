@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::{Inference, Payload, json_path};
 use crate::delivery::Delivery;
 
-/// Of how many deliveries one is looked at. To look takes longer than to load.
-const ONE_OF: u64 = 64;
+/// Of how many deliveries one is looked at, unless the model says otherwise. To look takes longer than to load.
+pub const DEFAULT_WATCHED_ONE_IN: u64 = 64;
 
 /// How many paths are remembered: they are the sender's, and must not fill memory or logs.
 const MOST_PATHS: usize = 100;
@@ -24,19 +24,22 @@ const LONGEST_PATH: usize = 200;
 /// Looks for what a model's type does not know.
 pub(super) struct Watch {
     unknown: fn(&Delivery) -> Vec<String>,
+    one_in: u64,
     deliveries: AtomicU64,
     /// How many of the deliveries that were looked at had something unknown at each path.
     paths: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Watch {
-    pub(super) fn of<T: Payload + Serialize>() -> Self {
-        Self { unknown: unknown::<T>, deliveries: AtomicU64::new(0), paths: Mutex::default() }
+    /// Looks at the first of so many deliveries, or at all.
+    pub(super) fn of<T: Payload + Serialize>(one_in: u64) -> Self {
+        let deliveries = AtomicU64::new(0);
+        Self { unknown: unknown::<T>, one_in: one_in.max(1), deliveries, paths: Mutex::default() }
     }
 
-    /// Looks at the first delivery and then at one of 64, and gives the paths that were not seen before.
+    /// Looks at the delivery, if it is its turn, and gives the paths that were not seen before.
     pub(super) fn look(&self, delivery: &Delivery) -> Vec<String> {
-        if self.deliveries.fetch_add(1, Ordering::Relaxed).is_multiple_of(ONE_OF) {
+        if self.deliveries.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.one_in) {
             self.note(self.unknown(delivery))
         } else {
             Vec::new()
@@ -94,7 +97,7 @@ mod tests {
     use crate::provider::{foxyai::ImageGroup, json_path::ROOT};
 
     fn watch() -> Watch {
-        Watch::of::<ImageGroup>()
+        Watch::of::<ImageGroup>(DEFAULT_WATCHED_ONE_IN)
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::{Place, SignError, SignatureError};
 ///
 /// assert_eq!(Tolerance::default(), Tolerance::both(Duration::from_secs(300)));
 /// let elevenlabs = Tolerance::past(Duration::from_mins(30));
-/// # let _ = elevenlabs;
+/// let extend = Tolerance::default().future(Duration::from_mins(1));
+/// # let _ = (elevenlabs, extend);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
@@ -29,6 +30,11 @@ impl Tolerance {
     /// At most this long ago, and any time in the future.
     pub fn past(time: Duration) -> Self {
         Self { past: Some(time), future: None }
+    }
+
+    /// At most this far in the future; as long ago as before.
+    pub fn future(self, time: Duration) -> Self {
+        Self { future: Some(time), ..self }
     }
 
     /// Any time. A request that somebody recorded can be sent again for ever.

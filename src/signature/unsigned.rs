@@ -9,6 +9,11 @@ use crate::delivery::Redaction;
 #[derive(Clone, Copy, Debug)]
 pub struct Unsigned;
 
+impl Unsigned {
+    /// What a proof calls it.
+    pub(crate) const NAME: &'static str = "unsigned";
+}
+
 impl Scheme for Unsigned {
     fn check(&self) -> Result<(), SchemeError> {
         Ok(())
@@ -19,7 +24,7 @@ impl Scheme for Unsigned {
     }
 
     fn verify(&self, _: &request::Parts, _: &[u8], _: SystemTime) -> Result<Proof, SignatureError> {
-        Ok(Proof::new("unsigned", "none", "raw"))
+        Ok(Proof::new(Self::NAME, "none", "raw"))
     }
 
     fn signature(&self, _: &str, _: &[u8], _: SystemTime) -> Result<Signature, SignError> {

@@ -3,7 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use serde_json::Value;
-use tower_inbox::{Archive, Delivery, DiskArchive, Outcome, provider::mindee, testing::Sample};
+use tower_inbox::{
+    Archive, Delivery, DeliveryId, DiskArchive, Outcome, provider::mindee, testing::Sample,
+};
 
 use super::{
     builder, inbox,
@@ -163,6 +165,23 @@ async fn what_is_archived_is_posted_elsewhere_in_its_order_with_its_head_and_byt
         assert!(head.headers().contains_key("inbox-received-at"));
         assert_eq!(head.headers()["x-team"], "blue");
     }
+}
+
+#[tokio::test]
+async fn one_delivery_is_posted_alone_and_what_is_not_there_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = extractions(dir.path()).await;
+    let server = Server::start().await;
+    let signing = ["--as", "mindee", "--secret", SECRET, "--rate", "1000", "--concurrency", "4"];
+    let one = all[1].id().to_string();
+    let (code, said) = replay(dir.path(), &server, &[&[&*one][..], &signing].concat()).await;
+    assert!(code == Some(0) && said.contains("1  202"), "{said}");
+    let received = server.archived().await;
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].delivery.body(), all[1].body());
+    let none = DeliveryId::new().to_string();
+    let (code, said) = replay(dir.path(), &server, &[&[&*none][..], &signing].concat()).await;
+    assert!(code == Some(2) && said.contains(&none), "{said}");
 }
 
 #[tokio::test]

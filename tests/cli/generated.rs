@@ -1,7 +1,7 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tower_inbox::provider::mindee::{AnyField, Field, List, Object, Value};
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Certificate {
     #[serde(default)]
     pub r#type: Field<String>,
@@ -29,7 +29,7 @@ pub struct Certificate {
     pub growers: List<Object<Growers>>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Issuer {
     #[serde(default)]
     pub name: Field<String>,
@@ -37,13 +37,13 @@ pub struct Issuer {
     pub address: Object<Address>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Address {
     #[serde(default)]
     pub city: Field<String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Growers {
     #[serde(default)]
     pub name: Field<String>,
@@ -55,7 +55,7 @@ pub struct Growers {
     pub field: Object<Field2>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Field2 {
     #[serde(default)]
     pub hectares: Field<f64>,

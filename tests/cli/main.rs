@@ -14,6 +14,7 @@ mod live;
 mod looking;
 mod modelling;
 mod removing;
+mod senders;
 mod sending;
 mod warcio;
 

@@ -36,6 +36,10 @@ impl Server {
             .model("/openai", openai::event().signed_with(Secret::new(SECRET)))
             .build()
             .unwrap();
+        Self::of(&inbox, archive).await
+    }
+
+    pub(crate) async fn of(inbox: &Inbox, archive: MemoryArchive) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = TowerToHyperService::new(inbox.layer().layer(service_fn(answer)));
@@ -51,8 +55,19 @@ impl Server {
     }
 
     async fn send(&self, path: &str, provider: &str, file: &str, more: &[&str]) -> Output {
+        self.send_with(SECRET, path, provider, file, more).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        secret: &str,
+        path: &str,
+        provider: &str,
+        file: &str,
+        more: &[&str],
+    ) -> Output {
         let url = format!("http://{}{path}", self.address);
-        let arguments = ["send", &url, "--as", provider, "--secret", SECRET, file];
+        let arguments = ["send", &url, "--as", provider, "--secret", secret, file];
         run([&arguments[..], more].concat().into_iter().map(str::to_owned).collect()).await
     }
 
@@ -83,7 +98,7 @@ async fn answer(
     Ok(response.body(Full::from("taken")).unwrap())
 }
 
-fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -158,6 +173,15 @@ async fn it_says_what_it_cannot_do_without_the_secret() {
             vec![&closed, "--as", "mindee", "--secret", "hunter2", "--repeat", "0"],
             "--repeat \"0\" is no number",
         ),
+        (
+            vec![&closed, "--as", "mindee", "--secret", "hunter2", "--rate", "7"],
+            "say how many with --repeat",
+        ),
+        (
+            vec![&closed, "--as", "mindee", "--secret", "hunter2", "--concurrency", "7"],
+            "say how many with --repeat",
+        ),
+        (vec![&closed, "--as", "fal", "--secret", "hunter2"], "d25519"),
     ] {
         let arguments = ["send"].into_iter().chain(arguments).chain([&*file]);
         let output = run(arguments.map(str::to_owned).collect()).await;

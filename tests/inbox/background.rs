@@ -14,97 +14,20 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use tokio::{sync::Semaphore, time::Instant};
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, service_fn};
 use tower_inbox::{
-    Inbox, Inference, MemoryArchive, Outcome, Workers,
+    Inbox, MemoryArchive, Outcome, Workers,
     archive::{Archive, Query},
     delivery::OutcomeKind,
     layer::{Attempt, InboxBody, Retries},
 };
 
-use crate::support::*;
+use crate::{
+    script::{Answers, Script},
+    support::*,
+};
 
 type Body = Full<Bytes>;
-
-/// A handler that writes down its runs, and answers what it is told to.
-#[derive(Clone)]
-struct Script {
-    answers: Arc<dyn Fn(&Run) -> Answers + Send + Sync>,
-    runs: Arc<Mutex<Vec<Run>>>,
-}
-
-#[derive(Clone, Debug)]
-struct Run {
-    job: String,
-    attempt: u32,
-    in_background: bool,
-    at: Instant,
-}
-
-enum Answers {
-    Status(u16),
-    RetryAfter(u16, &'static str),
-    Panic,
-    Never,
-    After(Duration, u16),
-}
-
-impl Script {
-    fn of(answers: impl Fn(&Run) -> Answers + Send + Sync + 'static) -> Self {
-        Self { answers: Arc::new(answers), runs: Arc::default() }
-    }
-
-    fn runs(&self) -> Vec<Run> {
-        self.runs.lock().unwrap().clone()
-    }
-
-    fn jobs(&self) -> Vec<String> {
-        self.runs().into_iter().map(|run| run.job).collect()
-    }
-
-    fn service(
-        &self,
-    ) -> impl Service<
-        Request<InboxBody<Body>>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static {
-        let script = self.clone();
-        service_fn(move |request: Request<InboxBody<Body>>| {
-            let script = script.clone();
-            async move {
-                let caption: &Inference<Caption> = request.extensions().get().unwrap();
-                let attempt: &Attempt = request.extensions().get().unwrap();
-                let run = Run {
-                    job: caption.job.clone(),
-                    attempt: attempt.number(),
-                    in_background: attempt.is_in_background(),
-                    at: Instant::now(),
-                };
-                script.runs.lock().unwrap().push(run.clone());
-                let mut response = Response::new(Full::default());
-                let status = match (script.answers)(&run) {
-                    Answers::Status(status) => status,
-                    Answers::RetryAfter(status, time) => {
-                        response.headers_mut().insert("retry-after", time.parse().unwrap());
-                        status
-                    }
-                    Answers::Panic => panic!("a handler panics, as the test wants"),
-                    Answers::Never => std::future::pending().await,
-                    Answers::After(time, status) => {
-                        tokio::time::sleep(time).await;
-                        status
-                    }
-                };
-                *response.status_mut() = status.try_into().unwrap();
-                Ok(response)
-            }
-        })
-    }
-}
 
 fn inbox_with(archive: MemoryArchive, workers: Workers) -> Inbox {
     Inbox::builder(archive).model(CAPTIONS, captions()).background(workers).build().unwrap()
@@ -162,7 +85,7 @@ async fn what_fails_is_tried_again_with_growing_waits_until_it_is_dead() {
         let longest = longest * SECOND + Duration::from_millis(2);
         assert!(pair[1].at - pair[0].at <= longest, "{pair:?}");
     }
-    let Some(Outcome::Dead { reason }) = only_outcome(inbox.archive()).await else {
+    let Some(Outcome::Dead { reason, .. }) = only_outcome(inbox.archive()).await else {
         panic!("not dead");
     };
     assert!(reason.contains("500") && reason.contains("6 times"), "{reason}");
@@ -233,6 +156,32 @@ async fn a_sender_is_answered_at_the_deadline_and_its_delivery_goes_on() {
         assert_eq!(script.runs().len(), runs, "the first run answered {answers}");
         assert_eq!(processed(only_outcome(inbox.archive()).await.as_ref()), Some(200));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_hangs_after_its_sender_was_answered_is_stopped_and_tried_again() {
+    let script = Script::of(|run| match run.attempt {
+        1 => Answers::Never,
+        _ => Answers::Status(200),
+    });
+    let inbox = Inbox::builder(memory())
+        .model(CAPTIONS, captions())
+        .workers(Workers::new(1).deadline(30 * SECOND))
+        .answer_within(3 * SECOND)
+        .build()
+        .unwrap();
+    inbox.work(script.service());
+    assert_eq!(post(&inbox, &script, "1").await.status, 202);
+    assert!(inbox.bytes_in_flight() > 0);
+    tokio::time::sleep(29 * SECOND).await;
+    assert_eq!(inbox.bytes_in_flight(), 0, "not held for ever");
+    inbox.settled().await;
+    inbox.drained().await;
+    let runs = script.runs();
+    assert_eq!(runs.len(), 2);
+    let between = runs[1].at - runs[0].at;
+    assert!(between >= 30 * SECOND && between <= 32 * SECOND, "{between:?}");
+    assert_eq!(processed(only_outcome(inbox.archive()).await.as_ref()), Some(200));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The paths of the example `receiver`, who may post there, and payloads for each.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -22,6 +23,15 @@ const FAL_PRIVATE: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703ba
 
 /// What the receiver has to be started with, so that it has all of its paths.
 pub(crate) const ALL: [&str; 4] = ["--token", TOKEN, "--fal-key", FAL_KEY];
+
+/// What Mindee's API answers to who asks for a job, or asks wrongly: no webhook posts it.
+const NEVER_POSTED: [&str; 5] = [
+    "mindee/v2/errors/error_401_invalid_api_key.json",
+    "mindee/v2/errors/error_401_missing_credentials.json",
+    "mindee/v2/job/fail_422.json",
+    "mindee/v2/job/ok_processed_webhooks_ok.json",
+    "mindee/v2/job/ok_processing.json",
+];
 
 pub(crate) struct Hook {
     pub(crate) path: &'static str,
@@ -86,10 +96,7 @@ fn real(folder: &str) -> Vec<PathBuf> {
 /// Payloads of providers, which are not part of this repository. `None`, with a note, where they are missing; but in CI
 /// that is a failure.
 fn real_payloads(folder: &str) -> Option<Vec<PathBuf>> {
-    let root = env::var_os("INBOX_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
-        PathBuf::from,
-    );
+    let root = real_fixtures();
     let Some(files) = json_files(&root.join(folder)) else {
         assert!(env::var_os("CI").is_none(), "there are no payloads in {}", root.display());
         eprintln!("not tested with real payloads: there is no {}", root.join(folder).display());
@@ -106,4 +113,38 @@ fn json_files(folder: &Path) -> Option<Vec<PathBuf>> {
     let mut files: Vec<_> = json.collect();
     files.sort();
     Some(files)
+}
+
+fn real_fixtures() -> PathBuf {
+    env::var_os("INBOX_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
+        PathBuf::from,
+    )
+}
+
+/// All files of JSON below a folder.
+fn all_json_below(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found: BTreeSet<_> = json_files(folder).unwrap_or_default().into_iter().collect();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(all_json_below(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_real_payload_is_posted_or_is_said_never_to_be() {
+    let posted = hooks().into_iter().flat_map(|hook| hook.files);
+    let root = real_fixtures();
+    if !root.is_dir() {
+        // In CI, `hooks` has failed.
+        return;
+    }
+    let mut told: BTreeSet<_> = posted.filter(|file| file.starts_with(&root)).collect();
+    for never in NEVER_POSTED.map(|never| root.join(never)) {
+        assert!(told.insert(never.clone()), "{} is posted", never.display());
+    }
+    assert_eq!(told, all_json_below(&root));
 }

@@ -10,8 +10,10 @@
 
 mod background;
 mod background_crash;
+mod clock;
 mod composition;
 mod crash;
+mod fairness;
 mod floors;
 mod histories;
 mod hooks;
@@ -21,13 +23,16 @@ mod metrics;
 mod metrics_page;
 #[path = "../provider_support/numbers.rs"]
 mod numbers;
+mod poison;
 mod process;
 mod quarantine;
 mod receiver;
 mod refusals;
 mod repeats;
 mod replay;
+mod script;
 mod second_process;
+mod snapshots;
 mod stuck;
 mod support;
 mod unrecorded;

@@ -12,8 +12,9 @@ use http_body_util::Full;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tower::{Layer, service_fn};
 use tower_inbox::{
-    DiskArchive, Inbox, Workers,
+    DiskArchive, Inbox, Secret, Workers,
     layer::{InboxBody, Quarantine},
+    provider::ModelDraft,
 };
 
 use crate::{metrics_page::page, support::*};
@@ -106,6 +107,25 @@ async fn a_day(directory: &std::path::Path) {
         inbox.settled().await;
     }
     sweeps(11).await;
+}
+
+/// Three places are new, and one of them is in a delivery that is not looked at.
+async fn news() {
+    let model = ModelDraft::<Caption>::new().watched_one_in(2).signed_with(Secret::new(SECRET));
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
+    let service = inbox.layer().layer(handler(&crate::support::Seen::default()));
+    for new in [r#""a": 1"#, r#""b": 1"#, r#""a": 1, "c": {"d": 1}"#] {
+        let body = format!(r#"{{"job": "1", "text": "a", {new}}}"#);
+        assert_eq!(send(service.clone(), signed(body)).await.status, 200);
+    }
+    inbox.settled().await;
+    let places: Vec<_> = inbox.models().unknown().into_iter().map(|(_, path, _)| path).collect();
+    assert_eq!(places, ["$.a", "$.c"]);
+}
+
+#[test]
+fn what_a_watched_type_does_not_know_is_counted_in_as_many_deliveries_as_was_chosen() {
+    Seen::of(news()).is("inbox_unknown_members_total", &model(), 2.0);
 }
 
 #[test]

@@ -91,6 +91,17 @@ impl Receiver {
         self.signal("-KILL");
     }
 
+    /// Waits until it has come to an end by itself.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("it goes on for half a minute");
+    }
+
     /// SIGTERM, and waits for the end.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal("-TERM");

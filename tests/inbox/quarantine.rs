@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderName, Request};
 use http_body_util::Full;
 use tower::Layer;
 use tower_inbox::{
     Archive, DiskArchive, Inbox, MemoryArchive, NotReleased, Released, Secret, Workers,
     archive::Query, delivery::Redaction, layer::Quarantine, provider::ModelDraft,
+    signature::HmacBody,
 };
 
 use crate::{stuck::Stuck, support::*};
@@ -104,6 +105,112 @@ async fn the_doctor_says_why_a_delivery_stays() {
     let renamed = Inbox::builder(memory()).quarantine(quarantine).build().unwrap();
     let stays = renamed.release(Query::all()).await.unwrap();
     assert!(matches!(stays[..], [Released { result: Err(NotReleased::NoModel), .. }]));
+}
+
+/// Requests that the head alone refuses: no signature, one of another form, and one in another header.
+fn refused_by_their_heads() -> [Request<Full<Bytes>>; 3] {
+    let with = |header: &'static str, value: &str, job: &str| {
+        let request = Request::post(CAPTIONS).header(header, value);
+        request.body(Full::from(caption(job))).unwrap()
+    };
+    [
+        Request::post(CAPTIONS).body(Full::from(caption("1"))).unwrap(),
+        with("x-acme-signature", "none", "2"),
+        with("x-signature", &sign(caption("3").as_bytes()), "3"),
+    ]
+}
+
+#[tokio::test]
+async fn what_the_head_alone_refuses_is_kept_only_if_that_was_asked_for() {
+    for (asked, expected) in [(false, 0), (true, 3)] {
+        let quarantine = Quarantine::new(memory());
+        let quarantine = if asked { quarantine.reading_all() } else { quarantine };
+        let inbox = with_secret(SECRET, &memory(), &quarantine);
+        for request in refused_by_their_heads() {
+            assert_eq!(status(&inbox, request).await, 401);
+            inbox.settled().await;
+        }
+        assert_eq!(kept(&quarantine).await.len(), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_of_all_is_capped_the_same() {
+    let quarantine = Quarantine::new(memory()).reading_all().most(2);
+    let inbox = with_secret(SECRET, &memory(), &quarantine);
+    for request in refused_by_their_heads() {
+        status(&inbox, request).await;
+        inbox.settled().await;
+    }
+    assert!(kept(&quarantine).await.len() <= 2);
+    let limited = ModelDraft::<Caption>::new().signed_with(Secret::new(SECRET)).body_limit(8);
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, limited).quarantine(quarantine).build();
+    let [unsigned, ..] = refused_by_their_heads();
+    assert_eq!(status(&inbox.unwrap(), unsigned).await, 413, "the model's limit holds");
+}
+
+#[tokio::test]
+async fn a_header_that_was_mistaken_loses_no_delivery() {
+    let (archive, quarantine) = (memory(), Quarantine::new(memory()).reading_all());
+    let mistaken = with_secret(SECRET, &archive, &quarantine);
+    for request in refused_by_their_heads() {
+        status(&mistaken, request).await;
+        mistaken.settled().await;
+    }
+    let told = mistaken.release(Query::all()).await.unwrap();
+    let Err(error) = &told[2].result else { panic!("{told:?}") };
+    assert!(error.to_string().contains("if read from header x-signature"), "{error}");
+    let scheme = HmacBody::new(HeaderName::from_static("x-signature"), Secret::new(SECRET));
+    let mended = Inbox::builder(archive.clone())
+        .model(CAPTIONS, ModelDraft::<Caption>::new().verified_by(scheme))
+        .quarantine(quarantine.clone())
+        .build()
+        .unwrap();
+    let released = mended.release(Query::all()).await.unwrap();
+    assert_eq!(released.iter().filter(|one| one.result.is_ok()).count(), 1, "{released:?}");
+    assert_eq!(archived(&archive).await[0].delivery.body(), &caption("3"));
+}
+
+#[tokio::test]
+async fn a_token_that_was_expected_elsewhere_proves_its_delivery_and_is_not_archived() {
+    let (archive, quarantine) = (memory(), Quarantine::new(memory()).reading_all());
+    let with_token_in = |parameter: &str| {
+        let model = ModelDraft::<Caption>::new().token_in_query(parameter, Secret::new("hunter2"));
+        let inbox = Inbox::builder(archive.clone()).model(CAPTIONS, model);
+        inbox.quarantine(quarantine.clone()).build().unwrap()
+    };
+    let mistaken = with_token_in("expected");
+    let request = Request::post(format!("{CAPTIONS}?ticket=hunter2"));
+    assert_eq!(status(&mistaken, request.body(Full::from(caption("1"))).unwrap()).await, 401);
+    mistaken.settled().await;
+    let told = mistaken.release(Query::all()).await.unwrap();
+    let Err(error) = &told[0].result else { panic!("{told:?}") };
+    assert!(error.to_string().contains("if read from parameter ticket of the query"), "{error}");
+    let released = with_token_in("ticket").release(Query::all()).await.unwrap();
+    assert!(released[0].result.is_ok(), "{released:?}");
+    let archived = archived(&archive).await;
+    assert_eq!(archived[0].delivery.head().uri().query(), Some("ticket=REDACTED"));
+}
+
+#[tokio::test]
+async fn what_another_model_would_accept_is_told_with_its_name() {
+    let quarantine = Quarantine::new(memory());
+    let model = |secret: &str| ModelDraft::<Caption>::new().signed_with(Secret::new(secret));
+    let swapped = Inbox::builder(memory())
+        .model(CAPTIONS, model("of another model"))
+        .model("/hooks/other", model(SECRET))
+        .model("/hooks/third", model("of a third"))
+        .model("/hooks/open", ModelDraft::<Caption>::new().unsigned())
+        .quarantine(quarantine)
+        .build()
+        .unwrap();
+    refused(&swapped, [1]).await;
+    let stays = swapped.release(Query::all()).await.unwrap();
+    let Err(error @ NotReleased::Signature { others, .. }) = &stays[0].result else {
+        panic!("{stays:?}");
+    };
+    assert_eq!(others, &["/hooks/other".parse().unwrap()]);
+    assert!(error.to_string().ends_with("the model at /hooks/other would accept it"), "{error}");
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use tower_inbox::{
     delivery::{Delivery, DeliveryId, Head, Redaction},
     provider::{
         Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, foxyai,
-        gemini, gladia, huggingface, llamacloud, mindee, mindee_v1, openai, reducto, replicate,
-        rossum, runpod, standard, vlmrun,
+        gemini, gladia, huggingface, llamacloud, mindee, mindee::catalogue, mindee_v1, openai,
+        reducto, replicate, rossum, runpod, standard, vlmrun,
     },
     signature::Proof,
 };
@@ -19,9 +19,23 @@ use tower_inbox::{
 /// Whether a body can be loaded as one of the types.
 type Load = fn(&Bytes) -> bool;
 
-const TYPES: [Load; 28] = [
+const TYPES: [Load; 42] = [
     load::<mindee::Extraction<mindee::Fields>>,
-    load::<mindee::Extraction<mindee::catalogue::Invoice>>,
+    load::<mindee::Extraction<catalogue::BankAccountDetails>>,
+    load::<mindee::Extraction<catalogue::BankStatement>>,
+    load::<mindee::Extraction<catalogue::BillOfLading>>,
+    load::<mindee::Extraction<catalogue::BusinessCard>>,
+    load::<mindee::Extraction<catalogue::DriversLicense>>,
+    load::<mindee::Extraction<catalogue::EuropeanVehicleRegistration>>,
+    load::<mindee::Extraction<catalogue::FinancialDocument>>,
+    load::<mindee::Extraction<catalogue::InternationalId>>,
+    load::<mindee::Extraction<catalogue::Invoice>>,
+    load::<mindee::Extraction<catalogue::NutritionFacts>>,
+    load::<mindee::Extraction<catalogue::Passport>>,
+    load::<mindee::Extraction<catalogue::Payslip>>,
+    load::<mindee::Extraction<catalogue::Receipt>>,
+    load::<mindee::Extraction<catalogue::Resume>>,
+    load::<mindee::Extraction<catalogue::UsHealthcareCard>>,
     load::<mindee::Classification>,
     load::<mindee::Crop>,
     load::<mindee::Split>,

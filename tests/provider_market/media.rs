@@ -49,7 +49,7 @@ fn an_output_of_fal_that_is_no_json_is_no_mistake_and_another_shape_is() {
 fn images_and_failures_of_flux_come_back() {
     let ready = round_trip::<bfl::Generation>(&own("bfl/ready.json"));
     let image = ready.result.as_ref().unwrap();
-    assert_eq!((image.seed, &image.other["duration"]), (Some(42), &1.5.into()));
+    assert_eq!((image.seed.clone(), &image.other["duration"]), (Some(42.into()), &1.5.into()));
     assert_eq!(ready.key().to_string(), "gen-1");
     let failed = round_trip::<bfl::Generation>(&own("bfl/error.json"));
     assert_eq!((failed.status, failed.error), (bfl::Status::Error, Some("Moderated".into())));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tower_inbox::provider::{Payload, baseten, deepinfra, replicate, runpod};
+use tower_inbox::provider::{Payload, baseten, bfl, deepinfra, replicate, runpod};
 
 use crate::support::{own, round_trip};
 
@@ -50,12 +50,30 @@ fn results_and_failures_of_baseten_come_back() {
 #[test]
 fn jobs_of_runpod_are_read() {
     let job = runpod::Job::<Value>::decode(&own("runpod/completed.json")).unwrap();
-    assert_eq!((job.key().to_string(), job.delay_time), ("c80ffee4-e1".into(), Some(2188)));
+    assert_eq!((job.key().to_string(), job.delay_time), ("c80ffee4-e1".into(), Some(2188.into())));
     assert_eq!(job.other["workerId"], "w1");
     let failed = round_trip::<runpod::Job>(&own("runpod/failed.json"));
     assert_eq!((failed.status.as_str(), failed.error), ("FAILED", Some("out of memory".into())));
     let waiting = Bytes::from_static(br#"{"id": "j", "status": "PAUSED"}"#);
     assert_eq!(round_trip::<runpod::Job>(&waiting).key().to_string(), "j@PAUSED");
+}
+
+/// Which numbers these are is second-hand: none of them is a reason to refuse a result.
+#[test]
+fn numbers_that_are_known_from_hearsay_are_taken_as_they_come() {
+    for number in ["12", "12.5", "-1", "18446744073709551615"] {
+        let job = format!(
+            r#"{{"id": "j", "status": "COMPLETED", "delayTime": {number}, "executionTime": {number}}}"#
+        );
+        let job = runpod::Job::<Value>::decode(&job.into()).unwrap();
+        assert_eq!(job.delay_time.as_ref().unwrap().to_string(), number);
+        assert_eq!(serde_json::to_value(&job).unwrap()["executionTime"].to_string(), number);
+        let image = format!(
+            r#"{{"id": "g", "status": "Ready", "result": {{"sample": "s", "seed": {number}}}}}"#
+        );
+        let image = bfl::Generation::decode(&image.into()).unwrap();
+        assert_eq!(image.result.unwrap().seed.unwrap().to_string(), number);
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Secrets that come in a body are neither shown nor written again.
 
+use std::error::Error;
+
 use bytes::Bytes;
 use serde_json::Value;
-use tower_inbox::provider::{Payload, extend, rossum, runpod};
+use tower_inbox::provider::{Payload, extend, fal, foxyai, mindee, rossum, runpod};
 
 use crate::support::{by_meaning, own};
 
@@ -43,10 +45,53 @@ fn all_but_the_secrets_comes_back() {
     assert_eq!(by_meaning(written), by_meaning(original));
 }
 
+/// All that a log may get of an error: itself in both forms, and the chain of what caused it.
+fn shown_of(error: &dyn Error) -> String {
+    let mut shown = format!("{error} {error:?} {error:#?}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        shown += &format!(" {cause} {cause:?}");
+        next = cause.source();
+    }
+    shown
+}
+
+fn assert_hidden<T: Payload + std::fmt::Debug>(body: &'static str, path: &str) {
+    assert!(body.contains(SECRET));
+    let error = T::decode(&Bytes::from_static(body.as_bytes())).unwrap_err();
+    assert_eq!(error.path(), path);
+    assert!(!shown_of(&error).contains(SECRET), "{body}");
+}
+
 #[test]
-fn an_error_shows_no_secret() {
-    let body = Bytes::from_static(br#"{"rossum_authorization_token": "hunter2", "event": 7}"#);
-    let error = rossum::Event::decode(&body).unwrap_err();
-    assert_eq!(error.path(), "$.event");
-    assert!(!format!("{error} {error:?}").contains(SECRET));
+fn an_error_shows_no_secret_even_where_it_is_the_mistake() {
+    assert_hidden::<rossum::Event>(
+        r#"{"rossum_authorization_token": "hunter2", "event": 7}"#,
+        "$.event",
+    );
+    assert_hidden::<rossum::Event>(
+        r#"{"rossum_authorization_token": {"hunter2": 1}, "event": "e"}"#,
+        "$.rossum_authorization_token",
+    );
+    assert_hidden::<extend::Event>(
+        r#"{"eventId": "e1", "eventType": "t", "payload": "https://example.com/run?sig=hunter2"}"#,
+        "$.payload",
+    );
+    assert_hidden::<runpod::Job>(r#"{"id": "j", "status": ["hunter2"]}"#, "$.status");
+    assert_hidden::<runpod::Job>(
+        r#"{"id": "j", "status": "FAILED", "webhook": ["hunter2"]}"#,
+        "$.webhook",
+    );
+    assert_hidden::<fal::Response>(
+        r#"{"request_id": "r", "status": "OK", "gateway_request_id": {"a": "hunter2"}}"#,
+        "$.gateway_request_id",
+    );
+    assert_hidden::<mindee::Extraction<mindee::Fields>>(
+        r#"{"inference": "hunter2"}"#,
+        "$.inference",
+    );
+    assert_hidden::<foxyai::Image>(
+        r#"{"_id": "i", "status": "s", "models": "hunter2"}"#,
+        "$.models",
+    );
 }

@@ -96,5 +96,5 @@ fn a_signature_of_time_and_body_is_accepted_for_as_long_as_its_provider_says() {
     ELEVENLABS.is_all_that_is_accepted_of::<ElevenLabs>("wsec_correct horse");
     ELEVENLABS.is_accepted_within::<ElevenLabs>("wsec_correct horse", None, 1800);
     EXTEND.is_all_that_is_accepted_of::<Extend>("wss_correct horse");
-    EXTEND.is_accepted_within::<Extend>("wss_correct horse", Some(300), 300);
+    EXTEND.is_accepted_within::<Extend>("wss_correct horse", Some(60), 300);
 }

@@ -41,6 +41,25 @@ impl Signed {
         head
     }
 
+    /// With another first character in every signature.
+    fn with_another_signature(&self) -> Parts {
+        let mut head = self.head();
+        let mut altered = 0;
+        for value in head.headers.values_mut() {
+            let text = value.to_str().unwrap().to_owned();
+            let is_signature = |piece: &&str| piece.len() >= 40;
+            for signature in text.split([',', ' ', '=']).filter(is_signature) {
+                let (first, rest) = signature.split_at(1);
+                let other = if first == "a" { "b" } else { "a" };
+                let old = value.to_str().unwrap();
+                *value = old.replace(signature, &format!("{other}{rest}")).parse().unwrap();
+                altered += 1;
+            }
+        }
+        assert!(altered > 0, "no signature was found");
+        head
+    }
+
     /// The scheme accepts this, and nothing that differs.
     pub(crate) fn is_all_that_is_accepted_by(&self, scheme: &dyn Scheme, other: &dyn Scheme) {
         let at = self.at();
@@ -49,6 +68,8 @@ impl Signed {
         assert!(other.verify(&self.head(), self.body, at).is_err(), "another secret");
         let spaced = [self.body, b" "].concat();
         assert!(scheme.verify(&self.head(), &spaced, at).is_err(), "another body");
+        let another = self.with_another_signature();
+        assert!(scheme.verify(&another, self.body, at).is_err(), "another signature");
         let names: HeaderMap = self.head().headers;
         for name in names.keys() {
             assert!(scheme.verify(&self.without(name), self.body, at).is_err(), "no {name}");

@@ -51,7 +51,7 @@ fn the_members_tell_what_a_notice_of_assemblyai_is() {
     assert_eq!(audio.key().to_string().len(), 64);
     let neither = Bytes::from_static(br#"{"status": "completed"}"#);
     let error = assemblyai::Notice::decode(&neither).unwrap_err();
-    assert!(std::error::Error::source(&error).unwrap().to_string().contains("transcript_id"));
+    assert!(error.parser_error().to_string().contains("transcript_id"));
 }
 
 #[test]

@@ -79,6 +79,118 @@ fn the_id_of_a_callback_is_known_and_written_again() {
     );
 }
 
+/// The pointers of all objects in a payload.
+fn objects(json: &Value, here: &str, found: &mut Vec<String>) {
+    match json {
+        Value::Object(members) => {
+            found.push(here.to_owned());
+            for (name, value) in members {
+                objects(value, &format!("{here}/{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                objects(value, &format!("{here}/{index}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn path_of(pointer: &str) -> String {
+    let path = |name: &str| match name.parse::<usize>() {
+        Ok(index) => format!("[{index}]"),
+        Err(_) => format!(".{name}"),
+    };
+    pointer.split('/').skip(1).map(path).collect()
+}
+
+/// One more member in each object of a payload in turn is kept, and told unless it stands below one of `free`: what is
+/// there may have any members.
+fn assert_kept_everywhere<T: Payload + Serialize>(fixtures: &[&str], free: &[&str]) {
+    for fixture in fixtures {
+        let mut all = Vec::new();
+        objects(&serde_json::from_slice(&own(fixture)).unwrap(), "", &mut all);
+        for pointer in all {
+            let inference = load::<T>(fixture, &pointer);
+            let written = serde_json::to_value(&inference).unwrap();
+            let kept = written.pointer(&format!("{pointer}/added_today"));
+            assert_eq!(kept, Some(&7.into()), "{fixture} at {pointer:?}");
+            let path = format!("${}.added_today", path_of(&pointer));
+            // Within an unknown object, the object is what is told.
+            let told = inference.unknown().iter().any(|unknown| path.starts_with(unknown));
+            let is_free = free.iter().any(|free| pointer.starts_with(free));
+            assert_eq!(told, !is_free, "{fixture} at {pointer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_member_that_is_added_anywhere_is_kept_and_told_where_the_object_has_a_type() {
+    assert_kept_everywhere::<assemblyai::Notice>(
+        &[
+            "assemblyai/transcript.json",
+            "assemblyai/redacted_audio.json",
+            "assemblyai/session.json",
+        ],
+        &["/messages"],
+    );
+    assert_kept_everywhere::<baseten::Completed<Value>>(
+        &["baseten/completed.json", "baseten/failed.json"],
+        &["/data"],
+    );
+    assert_kept_everywhere::<bfl::Generation>(&["bfl/ready.json", "bfl/error.json"], &["/error"]);
+    assert_kept_everywhere::<deepgram::Response<Value>>(
+        &["deepgram/done.json", "deepgram/failed.json"],
+        &["/results"],
+    );
+    assert_kept_everywhere::<elevenlabs::Event>(
+        &["elevenlabs/post_call_transcription.json", "elevenlabs/voice_removed.json"],
+        &["/data"],
+    );
+    assert_kept_everywhere::<extend::Event>(&["extend/whole.json"], &["/payload"]);
+    assert_kept_everywhere::<extend::Event>(&["extend/link.json"], &["/payload/metadata"]);
+    assert_kept_everywhere::<fal::Response>(
+        &["fal/ok.json", "fal/error.json", "fal/payload_error.json"],
+        &["/payload"],
+    );
+    assert_kept_everywhere::<gemini::Event>(
+        &["gemini/batch_failed.json", "gemini/batch_succeeded.json"],
+        &["/data/error_code"],
+    );
+    assert_kept_everywhere::<gladia::Event>(
+        &[
+            "gladia/callback_success.json",
+            "gladia/webhook_success.json",
+            "gladia/callback_error.json",
+        ],
+        &["/payload", "/error", "/custom_metadata"],
+    );
+    assert_kept_everywhere::<huggingface::Event>(
+        &["huggingface/discussion.json", "huggingface/update.json"],
+        &["/discussion", "/comment"],
+    );
+    assert_kept_everywhere::<llamacloud::Event>(&["llamacloud/parse_success.json"], &["/data"]);
+    assert_kept_everywhere::<openai::Event>(
+        &["openai/incoming_call.json", "openai/response_completed.json"],
+        &[],
+    );
+    assert_kept_everywhere::<reducto::Notice>(&["reducto/completed.json"], &["/metadata"]);
+    assert_kept_everywhere::<replicate::Prediction<Value>>(
+        &["replicate/processing.json", "replicate/succeeded.json"],
+        &["/input", "/output", "/metrics"],
+    );
+    assert_kept_everywhere::<runpod::Job<Value>>(
+        &["runpod/completed.json", "runpod/failed.json"],
+        &["/input", "/output", "/error"],
+    );
+    assert_kept_everywhere::<standard::Event<Value>>(&["standard/event.json"], &["/data"]);
+    assert_kept_everywhere::<vlmrun::Prediction<Value>>(
+        &["vlmrun/completed.json"],
+        &["/response", "/usage"],
+    );
+}
+
 /// Results of DeepInfra stand beside its own members, and those of Rossum differ by event, in ways that are not published.
 #[test]
 fn what_may_be_a_result_or_belong_to_an_event_is_no_addition() {

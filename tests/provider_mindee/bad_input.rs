@@ -44,7 +44,7 @@ where
 }
 
 fn why(error: &DecodeError) -> String {
-    std::error::Error::source(error).unwrap().to_string()
+    error.parser_error().to_string()
 }
 
 #[test]
@@ -87,6 +87,24 @@ fn the_path_leads_to_the_mistake() {
         at(".total.locations[0].polygon[1]")
     );
     assert_eq!(error::<Bill>(r#"{"inference": {"id": 7}}"#).path(), "$.inference.id");
+}
+
+#[test]
+fn the_path_leads_to_the_mistake_in_a_failed_inference() {
+    let path = |member: &str, value: &str| {
+        let failed =
+            r#"{"inference_id": "i", "model_id": "m", "file_name": "f", "created_at": "t"}"#;
+        let failed = match failed.contains(&format!("\"{member}\"")) {
+            true => failed
+                .replace(&format!("\"{member}\": "), &format!("\"{member}\": {value}, \"new\": ")),
+            false => failed.replacen('{', &format!("{{\"{member}\": {value}, "), 1),
+        };
+        error::<Fields>(failed).path().to_owned()
+    };
+    assert_eq!(path("error", r#"{"status": "x"}"#), "$.error.status");
+    assert_eq!(path("file_name", "7"), "$.file_name");
+    assert_eq!(path("file_alias", "[]"), "$.file_alias");
+    assert_eq!(path("created_at", "{}"), "$.created_at");
 }
 
 #[test]

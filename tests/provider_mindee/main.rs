@@ -1,7 +1,9 @@
 //! The payloads of Mindee V2: what is read, written, accepted and refused.
 
 #![allow(
+    clippy::expect_used,
     clippy::float_cmp,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test says what it expects by panicking"
@@ -9,6 +11,8 @@
 
 mod bad_input;
 mod catalogue;
+mod catalogue_fields;
+mod catalogue_models;
 mod hostile;
 mod kinds;
 mod round_trip;

@@ -25,6 +25,18 @@ const VECTORS: [(&str, &str); 2] = [
     ),
 ];
 
+/// The HMACs of the files as they lie in the repository, with their line breaks: what was signed has none.
+const OF_THE_FILES: [(&str, &str); 2] = [
+    (
+        "mindee/v2/extraction/standard_field_types.json",
+        "a91d1195b3e6a9ba3edbf21b16a70cc5978213c8376c4a482692210c5540fcd2",
+    ),
+    (
+        "mindee/v1/get_completed_empty.json",
+        "c6852f1818c7187d8bbe56891a36ba523b527a256972a1442985c6f47c6e5102",
+    ),
+];
+
 fn head(signature: &str) -> Parts {
     Request::post("/").header("X-Signature", signature).body(()).unwrap().into_parts().0
 }
@@ -48,6 +60,26 @@ fn the_published_signatures_match_without_line_breaks_and_only_so() {
             "raw",
             "{file}"
         );
+    }
+}
+
+/// Each is a signature of the file, and of nothing that a client library of Mindee would take for what was signed.
+#[test]
+fn the_signature_of_a_file_with_its_line_breaks_is_not_one_of_what_was_signed() {
+    let Some(folder) = shared() else { return };
+    let raw = mindee::signature(Secret::new(SECRET));
+    for (file, signature) in OF_THE_FILES {
+        let body = fs::read(folder.join(file)).unwrap();
+        let line: Vec<u8> = body.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
+        let verify = |scheme: &dyn Scheme, body: &[u8]| {
+            scheme
+                .verify(&head(signature), body, SystemTime::now())
+                .map(|proof| proof.form().to_owned())
+        };
+        assert!(verify(&raw, &line).is_err(), "{file}");
+        assert!(verify(&lenient(SECRET), &line).is_err(), "{file}");
+        assert_eq!(verify(&raw, &body).unwrap(), "raw", "{file}: it is one of the file");
+        assert!(VECTORS.iter().all(|(_, signed)| *signed != signature));
     }
 }
 

@@ -67,6 +67,24 @@ fn a_map_knows_every_field_and_a_struct_those_it_has() {
     assert!(unknown::<Own>().contains(&"$.inference.result.fields.own".to_owned()));
 }
 
+/// What has a meaning for a failed inference only is as unknown beside a result as anything else.
+#[test]
+fn a_member_of_a_failed_inference_beside_a_result_is_unknown_whatever_it_is() {
+    for member in ["error", "created_at", "model_id", "inference_id", "file_name", "file_alias"] {
+        for value in ["\"x\"", "7", "[{\"a\": 1}]", "{\"status\": \"x\"}"] {
+            let behind = BODY.replace("\"sent_by\": \"w\"", &format!("\"{member}\": {value}"));
+            let before = BODY.replacen('{', &format!("{{\"{member}\": {value}, "), 1);
+            for body in [behind, before] {
+                let extraction = load::<Extraction<Fields>>(body.into());
+                assert!(extraction.unknown().contains(&format!("$.{member}")), "{member}: {value}");
+                let written = serde_json::to_value(&extraction).unwrap();
+                let value: serde_json::Value = serde_json::from_str(value).unwrap();
+                assert_eq!(written[member], value, "{member}");
+            }
+        }
+    }
+}
+
 /// Both ways of nesting, as deep as a stack would not bear.
 #[test]
 fn an_unknown_member_that_is_nested_without_end_is_no_mistake() {

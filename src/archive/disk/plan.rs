@@ -118,7 +118,8 @@ impl Plan {
 fn on_one_line(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Failed { attempts, reason } => Outcome::failed_at(attempts, reason),
-        Outcome::Dead { reason } => Outcome::dead(reason),
+        Outcome::Dead { reason, put_aside: true } => Outcome::put_aside(reason),
+        Outcome::Dead { reason, .. } => Outcome::dead(reason),
         Outcome::Undecodable { reason } => Outcome::undecodable(reason),
         other => other,
     }

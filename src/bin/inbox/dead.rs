@@ -18,7 +18,8 @@ pub(crate) async fn run(options: Options) -> Done {
     let mut lines = archive.ledger(options.selection.query());
     while let Some(line) = lines.next().await {
         let line = line?;
-        let Some(Outcome::Dead { reason } | Outcome::Undecodable { reason }) = &line.outcome else {
+        let Some(Outcome::Dead { reason, .. } | Outcome::Undecodable { reason }) = &line.outcome
+        else {
             continue;
         };
         if options.has("json") {

@@ -174,7 +174,7 @@ server that runs takes them up within seconds, another one when it starts.
   --dry-run         only say which they are";
 
 const REPLAY: &str = "\
-inbox replay --to URL [selection] [--as NAME --secret S] [--rate N] [--concurrency N] [--dry-run]
+inbox replay --to URL [ID] [selection] [--as NAME --secret S] [--rate N] [--concurrency N] [--dry-run]
 
 Posts archived deliveries to another server, such as that of a developer, in the order of the archive
 with their own methods, paths, queries, headers and exact bytes. Nothing in the archive changes. Each
@@ -206,15 +206,16 @@ Ends with status 1 if an answer is not 2xx. Nothing else is asked, no redirect i
   --as NAME         one of these
                       signed    baseten, bfl, elevenlabs, extend, gemini, llamacloud, mindee,
                                 mindee-v1, openai, reducto, replicate, rossum, standard, vlmrun
-                      a header  assemblyai, deepgram, gladia, huggingface
-                      a query   deepinfra, foxyai, runpod
-  --secret S        the signing secret, or the token (or INBOX_SECRET, which no list of processes
-                    shows)
+                      a header  assemblyai, deepgram, huggingface
+                      a query   deepinfra, foxyai, gladia, runpod
+                      a key     fal (with feature ed25519)
+  --secret S        the signing secret, the token, or the private key in hexadecimal or base64 behind
+                    whsk_ (or INBOX_SECRET, which no list of processes shows)
   --token-name NAME the header or query parameter of a token, where you chose another
   --repeat N        post so many times, each with a signature of its own; the bytes are the same,
                     so that an inbox handles one and answers the others as repeats
-  --concurrency N   so many at a time (1)
-  --rate N          at most so many a second
+  --concurrency N   with --repeat: so many at a time (1)
+  --rate N          with --repeat: at most so many a second
 
 An answer is waited for 30 seconds. The URL is one with http://";
 

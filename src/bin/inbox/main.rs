@@ -8,6 +8,7 @@ mod bar;
 mod dead;
 mod erase;
 mod export;
+mod given;
 mod help;
 mod input;
 mod list;

@@ -9,9 +9,9 @@ use lexopt::{
     Arg::{Long, Short, Value},
     ValueExt,
 };
-use tower_inbox::{DeliveryId, Secret};
+use tower_inbox::DeliveryId;
 
-use crate::{help, selection::Selection};
+use crate::{given::Given, help, selection::Selection};
 
 /// What stands on the command line.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     operands: Vec<OsString>,
     /// The options with a value that only one command knows.
     values: Vec<(String, String)>,
-    pub(crate) secret: Option<Secret>,
+    pub(crate) secret: Option<Given>,
 }
 
 impl Options {
@@ -68,7 +68,7 @@ impl Options {
             "" if known(&word) || word == "help" => self.command = word,
             "" => return Err(format!("there is no command {word:?}: see inbox --help").into()),
             "help" if known(&word) => self.about = word,
-            "show" | "erase" if self.ids.is_empty() => self.ids.push(word.parse()?),
+            "show" | "erase" | "replay" if self.ids.is_empty() => self.ids.push(word.parse()?),
             "retry" => {
                 let id = word.parse()?;
                 if !self.ids.contains(&id) {
@@ -94,7 +94,7 @@ impl Options {
             }
             "into" => self.into = Some(arguments.value()?.into()),
             "pending" | "settled" => self.selection.flag(name),
-            "secret" => self.secret = Some(Secret::new(arguments.value()?.as_encoded_bytes())),
+            "secret" => self.secret = Some(Given::new(&arguments.value()?)),
             "as" | "token-name" | "repeat" | "concurrency" | "rate" | "name" | "to" | "header"
             | "query" => {
                 self.values.push((name.to_owned(), arguments.value()?.string()?));

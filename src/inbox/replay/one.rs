@@ -35,7 +35,8 @@ impl One {
         if self.verify {
             verify(&model, &delivery)?;
         }
-        let given = Given { custody: self.custody, model, captures, cause: Cause::Replayed };
+        let (custody, cause) = (self.custody, Cause::Replayed);
+        let given = Given { custody, model, captures, cause, left: false };
         let handing = self.hand.hand(delivery, given);
         // Only its future is needed, which can be sent between threads while it is waited for.
         drop(self.hand);

@@ -24,6 +24,10 @@ impl AcceptLayer {
     pub fn background() -> Self {
         Self { mode: Mode::Background }
     }
+
+    pub(crate) fn is_inline(self) -> bool {
+        self.mode == Mode::Inline
+    }
 }
 
 impl<S> Layer<S> for AcceptLayer {

@@ -156,7 +156,8 @@ impl Appending {
         }
         let delivery = self.delivery.with_id(receipt.id());
         let Raw { claim, reservation } = self.raw;
+        let left = receipt.is_repeat() && self.custody.may_have_crashed(receipt.id());
         let (reservation, cause) = (Some(reservation), Cause::Posted);
-        Ok(Archived { claim, reservation, delivery, receipt, custody: self.custody, cause })
+        Ok(Archived { claim, reservation, delivery, receipt, custody: self.custody, cause, left })
     }
 }

@@ -4,10 +4,14 @@ use tokio::time::Instant;
 
 use crate::delivery::DeliveryId;
 
+type Waiting = BinaryHeap<Reverse<Ticket>>;
+
 /// The deliveries of one model that wait to be handled.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: BinaryHeap<Reverse<Ticket>>,
+    waiting: Waiting,
+    /// Apart from the others, which do not wait for them.
+    suspects: Waiting,
     /// How many are being handled by workers.
     pub(super) running: usize,
     pub(super) paused: bool,
@@ -23,33 +27,45 @@ pub(super) struct Ticket {
     pub(super) id: DeliveryId,
     /// Whether the process ended when it was last handled.
     pub(super) suspect: bool,
+    pub(super) left: bool,
 }
 
 impl Queue {
     pub(super) fn push(&mut self, ticket: Ticket) {
-        self.waiting.push(Reverse(ticket));
+        self.heap(ticket.suspect).push(Reverse(ticket));
     }
 
-    /// The first that still counts; those before it are forgotten.
-    pub(super) fn first(&mut self, counts: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
-        while let Some(Reverse(ticket)) = self.waiting.peek() {
-            if counts(ticket) {
-                return Some(*ticket);
-            }
-            self.waiting.pop();
-        }
-        None
+    fn heap(&mut self, suspect: bool) -> &mut Waiting {
+        if suspect { &mut self.suspects } else { &mut self.waiting }
     }
 
-    pub(super) fn pop(&mut self) {
-        self.waiting.pop();
+    /// The first that still counts, of suspects only `with_suspects`; those before it are forgotten.
+    pub(super) fn first(
+        &mut self,
+        with_suspects: bool,
+        counts: impl Fn(&Ticket) -> bool,
+    ) -> Option<Ticket> {
+        let suspect = if with_suspects { first(&mut self.suspects, &counts) } else { None };
+        first(&mut self.waiting, &counts).into_iter().chain(suspect).min()
+    }
+
+    /// Takes out what came first.
+    pub(super) fn pop(&mut self, ticket: &Ticket) {
+        let heap = self.heap(ticket.suspect);
+        heap.pop();
         // What was a burst does not hold its memory for ever.
-        if self.waiting.len() < self.waiting.capacity() / 8 {
-            self.waiting.shrink_to(self.waiting.len() * 2);
+        if heap.len() < heap.capacity() / 8 {
+            heap.shrink_to(heap.len() * 2);
         }
     }
+}
 
-    pub(super) fn has_work(&self) -> bool {
-        self.running > 0 || !self.waiting.is_empty()
+fn first(heap: &mut Waiting, counts: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
+    while let Some(Reverse(ticket)) = heap.peek() {
+        if counts(ticket) {
+            return Some(*ticket);
+        }
+        heap.pop();
     }
+    None
 }

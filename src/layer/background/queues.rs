@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::time::Instant;
 
 use super::{
-    limits::Limits,
+    limits::{Limits, Load},
     queue::{Queue, Ticket},
 };
 use crate::delivery::{DeliveryId, ModelName};
@@ -32,6 +32,15 @@ pub(crate) struct Job {
     /// Whether the process ended when it was last handled. Of those only one is handled at a time, so that one that
     /// takes the process down does not make others look as if they had.
     pub(crate) suspect: bool,
+    /// Whether it was found at the start, and may have been begun without a record of it.
+    pub(crate) left: bool,
+}
+
+impl Job {
+    /// Of a delivery of which nothing bad is known.
+    pub(crate) fn new(id: DeliveryId, model: ModelName) -> Self {
+        Self { id, model, suspect: false, left: false }
+    }
 }
 
 /// What a worker is to do.
@@ -63,7 +72,8 @@ impl Queues {
     pub(super) fn push(&mut self, job: Job, due: Instant) {
         self.tickets += 1;
         self.known.insert(job.id, (self.tickets, due));
-        let ticket = Ticket { due, number: self.tickets, id: job.id, suspect: job.suspect };
+        let ticket =
+            Ticket { due, number: self.tickets, id: job.id, suspect: job.suspect, left: job.left };
         self.models.entry(job.model).or_default().push(ticket);
     }
 
@@ -90,20 +100,20 @@ impl Queues {
         self.known.len()
     }
 
-    /// Takes the next that is due.
-    pub(super) fn take(&mut self, now: Instant) -> Next {
+    /// Takes the next that is due. So many `models` there are, whether or not they have something to do now.
+    pub(super) fn take(&mut self, now: Instant, models: usize) -> Next {
         if self.running >= self.limits.all {
             return Next::Wait(None);
         }
-        let with_work = self.models.values().filter(|queue| queue.has_work()).count();
-        let most = self.limits.of_one(with_work);
-        let (known, suspect_running) = (&self.known, self.suspect_running);
-        let free =
-            self.models.iter_mut().filter(|(_, queue)| !queue.paused && queue.running < most);
+        let (limits, all, idle_models) = (self.limits, self.running, self.idle(models));
+        let load = |own| Load { all, own, idle_models };
+        let (known, with_suspects) = (&self.known, !self.suspect_running);
+        let free = self.models.iter_mut();
+        let free = free.filter(|(_, queue)| !queue.paused && limits.allow(load(queue.running)));
         let firsts = free.filter_map(|(model, queue)| {
-            let first = queue
-                .first(|ticket| known.get(&ticket.id) == Some(&(ticket.number, ticket.due)))?;
-            (!(first.suspect && suspect_running)).then(|| (first, queue.served, model.clone()))
+            let counts =
+                |ticket: &Ticket| known.get(&ticket.id) == Some(&(ticket.number, ticket.due));
+            Some((queue.first(with_suspects, counts)?, queue.served, model.clone()))
         });
         let firsts: Vec<_> = firsts.collect();
         let due = firsts.iter().filter(|(first, ..)| first.due <= now);
@@ -113,16 +123,22 @@ impl Queues {
         }
     }
 
+    /// Of how many models nothing is handled, and might be.
+    fn idle(&self, models: usize) -> usize {
+        let counted = |queue: &&Queue| queue.running > 0 || queue.paused;
+        models.saturating_sub(self.models.values().filter(counted).count())
+    }
+
     fn begin(&mut self, ticket: Ticket, model: ModelName) -> Job {
         self.served += 1;
         self.running += 1;
         self.suspect_running |= ticket.suspect;
         if let Some(queue) = self.models.get_mut(&model) {
-            queue.pop();
+            queue.pop(&ticket);
             queue.running += 1;
             queue.served = self.served;
         }
-        Job { id: ticket.id, model, suspect: ticket.suspect }
+        Job { id: ticket.id, model, suspect: ticket.suspect, left: ticket.left }
     }
 
     /// A worker is done with what it took.

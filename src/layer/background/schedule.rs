@@ -97,19 +97,19 @@ impl Schedule {
         }
     }
 
-    /// The next that is due; nothing once all is stopped.
+    /// The next that is due, where there are so many models; nothing once all is stopped.
     ///
     /// # Cancel safety
     ///
     /// Nothing is taken when the future is dropped.
-    pub(crate) async fn take(&self) -> Option<Taken> {
+    pub(crate) async fn take(&self, models: impl Fn() -> usize) -> Option<Taken> {
         loop {
             let changed = self.0.changed.notified();
             let next = {
                 if self.0.stopped.is_cancelled() {
                     return None;
                 }
-                self.queues().take(Instant::now())
+                self.queues().take(Instant::now(), models())
             };
             match next {
                 Next::Job(job) => {

@@ -38,15 +38,13 @@ pin_project! {
 }
 
 impl<B: Body<Data = Bytes>> ReadBody<B> {
-    /// Refuses before reading what no body can prove, and what is announced to be too much.
+    /// Refuses before reading what is announced to be too much.
     pub(super) fn begin(
         parts: Parts,
         body: B,
         claim: Claim,
         budget: &Budget,
     ) -> Result<Self, Refusal> {
-        let scheme = claim.model.scheme();
-        scheme.check_head(&parts, claim.received_at).map_err(Refusal::Signature)?;
         let announced = body.size_hint().lower();
         let limit = claim.model.longest_body();
         if usize::try_from(announced).map_or(true, |announced| announced > limit) {

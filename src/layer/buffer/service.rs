@@ -1,14 +1,16 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 use tower_service::Service;
 
 use super::{Budget, read::ReadBody};
 use crate::layer::{
     body::{InboxBody, Routed},
+    claim::Claim,
     future::StepFuture,
+    refusal::Refusal,
     reply::Reply,
     step::Raw,
     take_ready,
@@ -19,11 +21,12 @@ use crate::layer::{
 pub struct BufferService<S> {
     inner: S,
     budget: Budget,
+    reads_all: bool,
 }
 
 impl<S> BufferService<S> {
-    pub(super) fn new(inner: S, budget: Budget) -> Self {
-        Self { inner, budget }
+    pub(super) fn new(inner: S, budget: Budget, reads_all: bool) -> Self {
+        Self { inner, budget, reads_all }
     }
 }
 
@@ -47,9 +50,16 @@ where
             return StepFuture::calling(self.inner.call(through));
         };
         let span = claim.span.clone();
-        match ReadBody::begin(parts, body, claim, &self.budget) {
+        let allowed = if self.reads_all { Ok(()) } else { allowed(&parts, &claim) };
+        match allowed.and_then(|()| ReadBody::begin(parts, body, claim, &self.budget)) {
             Ok(reading) => StepFuture::before(reading, take_ready(&mut self.inner)),
             Err(refusal) => StepFuture::answered(span.in_scope(|| refusal.refuse())),
         }
     }
+}
+
+/// Refuses before reading what no body can prove.
+fn allowed(parts: &Parts, claim: &Claim) -> Result<(), Refusal> {
+    let scheme = claim.model.scheme();
+    scheme.check_head(parts, claim.received_at).map_err(Refusal::Signature)
 }

@@ -10,7 +10,7 @@ const MOST_CRASHES: u32 = 3;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// Hand it on.
-    Handle { attempt: u32, crashes: u32 },
+    Handle(Handle),
     /// Answer what the first was answered.
     AnswerAsTheFirst { status: u16 },
     /// Answer what this one was answered, in which the same inference was before.
@@ -19,16 +19,38 @@ pub(super) enum Plan {
     Leave,
     /// The process ended too often while it was handled.
     PutAside { crashes: u32 },
+    /// It was put aside before, and only somebody who asks for it gets it handled.
+    StayAside,
 }
 
-/// By what became of the delivery before, and by why it comes now.
-pub(super) fn plan(outcome: Option<&Outcome>, cause: Cause) -> Plan {
-    let again =
-        |attempts: u32, crashes| Plan::Handle { attempt: attempts.saturating_add(1), crashes };
+/// How a delivery is handed on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Handle {
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+    /// Whether it is recorded first that it is begun, so that a crash is seen as one.
+    ///
+    /// The first run for a sender is not: it would cost each delivery a record and its sender a sync. What such a run
+    /// leaves behind when the process ends is a delivery without an outcome, and that tells as much.
+    pub(super) mark: bool,
+}
+
+/// By what became of the delivery before, and by why it comes now. `left` is whether it may have been begun by a process
+/// that has ended since, if there is no outcome.
+pub(super) fn plan(outcome: Option<&Outcome>, cause: Cause, left: bool) -> Plan {
+    let again = |attempts: u32, crashes| {
+        let mark = match cause {
+            Cause::Taken => true,
+            Cause::Posted => left || outcome.is_some(),
+            Cause::Replayed => false,
+        };
+        Plan::Handle(Handle { attempt: attempts.saturating_add(1), crashes, mark })
+    };
     match (outcome, cause) {
-        (None, _)
-        | (Some(_), Cause::Replayed)
-        | (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
+        (Some(_), Cause::Replayed) => again(0, 0),
+        (None, _) => again(u32::from(left), u32::from(left)),
+        (Some(Outcome::Dead { put_aside: true, .. }), Cause::Posted) => Plan::StayAside,
+        (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
         (Some(Outcome::Processed { status, .. }), _) => Plan::AnswerAsTheFirst { status: *status },
         (Some(Outcome::Repeat { of }), _) => Plan::AnswerAs(*of),
         (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Taken) => Plan::Leave,
@@ -56,36 +78,62 @@ mod tests {
     }
 
     fn handle(attempt: u32, crashes: u32) -> Plan {
-        Plan::Handle { attempt, crashes }
+        Plan::Handle(Handle { attempt, crashes, mark: true })
+    }
+
+    fn unmarked(attempt: u32) -> Plan {
+        Plan::Handle(Handle { attempt, crashes: 0, mark: false })
+    }
+
+    fn found(outcome: &Outcome, cause: Cause) -> Plan {
+        plan(Some(outcome), cause, false)
     }
 
     #[test]
     fn attempts_are_counted_on() {
-        assert_eq!(plan(None, Posted), handle(1, 0));
-        assert_eq!(plan(Some(&Outcome::failed_at(3, "x")), Taken), handle(4, 0));
-        assert_eq!(plan(Some(&pending(3, 1, false)), Taken), handle(4, 1));
-        assert_eq!(plan(Some(&Outcome::failed_at(u32::MAX, "x")), Taken), handle(u32::MAX, 0));
+        assert_eq!(plan(None, Taken, false), handle(1, 0));
+        assert_eq!(found(&Outcome::failed_at(3, "x"), Taken), handle(4, 0));
+        assert_eq!(found(&Outcome::failed_at(3, "x"), Posted), handle(4, 0));
+        assert_eq!(found(&pending(3, 1, false), Taken), handle(4, 1));
+        assert_eq!(found(&Outcome::failed_at(u32::MAX, "x"), Taken), handle(u32::MAX, 0));
+    }
+
+    #[test]
+    fn only_the_first_run_for_a_sender_is_not_recorded_and_what_it_leaves_is_a_crash() {
+        assert_eq!(plan(None, Posted, false), unmarked(1));
+        assert_eq!(plan(None, Posted, true), handle(2, 1));
+        assert_eq!(plan(None, Taken, true), handle(2, 1));
     }
 
     #[test]
     fn the_third_crash_in_a_row_puts_it_aside() {
-        assert_eq!(plan(Some(&pending(1, 0, true)), Taken), handle(2, 1));
-        assert_eq!(plan(Some(&pending(2, 1, true)), Posted), handle(3, 2));
-        assert_eq!(plan(Some(&pending(3, 2, true)), Taken), Plan::PutAside { crashes: 3 });
+        assert_eq!(found(&pending(1, 0, true), Taken), handle(2, 1));
+        for cause in [Posted, Taken] {
+            assert_eq!(found(&pending(2, 1, true), cause), handle(3, 2));
+            assert_eq!(found(&pending(3, 2, true), cause), Plan::PutAside { crashes: 3 });
+        }
+    }
+
+    #[test]
+    fn what_was_put_aside_stays_so_unless_somebody_wants_to_see_it() {
+        let aside = Outcome::put_aside("x");
+        assert_eq!(found(&aside, Posted), Plan::StayAside);
+        assert_eq!(found(&aside, Taken), Plan::Leave);
+        assert_eq!(found(&aside, Replayed), unmarked(1));
+        assert_eq!(found(&aside.again().unwrap(), Taken), handle(1, 0));
     }
 
     #[test]
     fn what_is_settled_is_left_unless_its_sender_or_somebody_else_wants_it() {
-        let (dead, undecodable) = (Outcome::dead("x"), Outcome::undecodable("x"));
-        for settled in [&dead, &undecodable] {
-            assert_eq!(plan(Some(settled), Taken), Plan::Leave);
-            assert_eq!(plan(Some(settled), Posted), handle(1, 0));
+        for settled in [Outcome::dead("x"), Outcome::undecodable("x")] {
+            assert_eq!(found(&settled, Taken), Plan::Leave);
+            assert_eq!(found(&settled, Posted), handle(1, 0));
         }
         let processed = Outcome::processed(201);
         for cause in [Posted, Taken] {
             let first = Plan::AnswerAsTheFirst { status: 201 };
-            assert_eq!(plan(Some(&processed), cause), first);
+            assert_eq!(found(&processed, cause), first);
         }
-        assert_eq!(plan(Some(&processed), Replayed), handle(1, 0));
+        assert_eq!(found(&processed, Replayed), unmarked(1));
     }
 }

@@ -10,7 +10,7 @@ use tower_service::Service;
 use tracing::Instrument;
 
 use super::{
-    plan::{Plan, plan},
+    plan::{Handle, Plan, plan},
     turns::Thing,
 };
 use crate::{
@@ -18,7 +18,6 @@ use crate::{
     delivery::{DeliveryId, Outcome},
     layer::{
         Attempt,
-        attempt::Cause,
         body::{Held, InboxBody, Split},
         future::{Ended, StepFuture},
         handling::{Handling, Open},
@@ -92,23 +91,24 @@ async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B,
             inference: None,
         })
     };
-    match plan(outcome.as_ref(), archived.cause) {
-        Plan::Handle { attempt, crashes } => {
+    match plan(outcome.as_ref(), archived.cause, archived.left) {
+        Plan::Handle(Handle { attempt, crashes, mark }) => {
             let handling = handling(attempt, crashes);
             archived.claim.span.record("attempt", attempt);
             parts.extensions.insert(Attempt::new(attempt, archived.cause));
-            if archived.cause == Cause::Taken {
+            if mark {
                 handling.mark().await;
             }
             Ok(Held::request(parts, bytes, Deduped { archived, handling }))
         }
         Plan::PutAside { crashes } => {
-            let outcome = Outcome::dead(format_args!(
+            let outcome = Outcome::put_aside(format_args!(
                 "the process ended {crashes} times in a row while it was handled"
             ));
             handling(0, crashes).settle(outcome);
             Err(Refusal::PutAside.refuse())
         }
+        Plan::StayAside => Err(Refusal::PutAside.refuse()),
         Plan::AnswerAsTheFirst { status } => {
             custody.schedule().forget(id);
             metrics::repeated(archived.delivery.model());

@@ -80,6 +80,16 @@ impl Models {
             .of(delivery.model(), delivery.head().uri().path())
     }
 
+    /// The models of other names, each once.
+    pub(crate) fn others(&self, name: &ModelName) -> Vec<(ModelName, Arc<Model>)> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).others(name)
+    }
+
+    /// How many models something is received for.
+    pub(crate) fn count(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).count()
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }

@@ -6,7 +6,7 @@ use tower_service::Service;
 use super::{Models, table::Found};
 use crate::{
     delivery::Delivery,
-    layer::{body::Routed, claim::Claim, future::StepFuture, reply::Reply},
+    layer::{Clock, body::Routed, claim::Claim, future::StepFuture, reply::Reply},
 };
 
 /// Made by [`RouteLayer`](super::RouteLayer).
@@ -14,11 +14,12 @@ use crate::{
 pub struct RouteService<S> {
     inner: S,
     models: Models,
+    clock: Clock,
 }
 
 impl<S> RouteService<S> {
-    pub(super) fn new(inner: S, models: Models) -> Self {
-        Self { inner, models }
+    pub(super) fn new(inner: S, models: Models, clock: Clock) -> Self {
+        Self { inner, models, clock }
     }
 }
 
@@ -43,7 +44,9 @@ where
         }
         let claim = match self.models.find(request.method(), request.uri().path()) {
             Found::Through => None,
-            Found::Model { name, model, captures } => Some(Claim::new(name, model, captures)),
+            Found::Model { name, model, captures } => {
+                Some(Claim::new(self.clock.now(), name, model, captures))
+            }
             Found::Refused(refusal) => return StepFuture::answered(refusal.refuse()),
         };
         StepFuture::calling(self.inner.call(request.map(|body| Routed { body, claim })))

@@ -88,6 +88,10 @@ impl Table {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.endpoints.values().filter(|endpoint| matches!(endpoint, Endpoint::Live(_))).count()
+    }
+
     pub(super) fn unknown(&self) -> Vec<(ModelName, String, u64)> {
         let named = self.endpoints.values().map(Endpoint::named);
         let of_one = |named: &Named| {
@@ -108,6 +112,12 @@ impl Table {
         let mut all = self.endpoints.values().map(Endpoint::named);
         let named = all.find(|named| named.name == *name)?;
         Some((Arc::clone(&named.model), Captures::default()))
+    }
+
+    pub(super) fn others(&self, name: &ModelName) -> Vec<(ModelName, Arc<Model>)> {
+        let named = self.endpoints.values().map(Endpoint::named);
+        let others = named.filter(|named| named.name != *name);
+        others.map(|named| (named.name.clone(), Arc::clone(&named.model))).collect()
     }
 
     fn unmatched(&self, path: &str) -> Found {

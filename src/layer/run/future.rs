@@ -21,7 +21,7 @@ pin_project! {
         // Nothing, if the handler panicked before it gave a future, or was dropped since it took too long.
         #[pin]
         handler: Option<F>,
-        // Only where no sender waits.
+        // Where nothing would take up again what hangs, there is none.
         #[pin]
         deadline: Option<Sleep>,
         running: Option<Running>,
@@ -50,10 +50,13 @@ impl Running {
         self.deduped.archived.claim.span.clone()
     }
 
-    /// How long the handler may take, where that is bounded.
+    /// How long the handler may take, where that is bounded: also while a sender waits, who is answered before, if there
+    /// are workers who try it again.
     fn deadline(&self) -> Option<Duration> {
         let archived = &self.deduped.archived;
-        (archived.cause != Cause::Posted).then(|| archived.custody.terms().deadline)
+        let is_bounded =
+            archived.cause != Cause::Posted || archived.custody.schedule().has_workers();
+        is_bounded.then(|| archived.custody.terms().deadline)
     }
 
     fn end(self, verdict: Verdict) {

@@ -26,10 +26,10 @@ use crate::{
 /// archive remembers a line of each that goes again. Senders are answered 401 all the same, and do not wait for it: what
 /// is on its way there when the process ends is lost.
 ///
-/// What the head alone decides is refused before the body is read, and is not kept: a signature that is missing or
-/// malformed, a timestamp out of tolerance, a token or password that is wrong. Tokens are replaced here as in every archive, so
-/// that no delivery could be proved by one again. Signatures are no secrets, and stay:
-/// [`Inbox::release`](crate::Inbox::release) verifies again.
+/// What the head alone decides is refused before the body is read, and is not kept unless it is [asked
+/// for](Self::reading_all): a signature that is missing or malformed, a timestamp out of tolerance, a token or password
+/// that is wrong. Tokens are replaced here as in every archive, so that no delivery could be proved by one again.
+/// Signatures are no secrets, and stay: [`Inbox::release`](crate::Inbox::release) verifies again.
 ///
 /// ```
 /// use tower_inbox::{Inbox, MemoryArchive, layer::Quarantine};
@@ -42,6 +42,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Quarantine {
     cap: Cap,
+    reads_all: bool,
     inner: Arc<Inner>,
 }
 
@@ -59,7 +60,7 @@ impl Quarantine {
             gate: Gate::default(),
             tasks: TaskTracker::new(),
         };
-        Self { cap: Cap::default(), inner: Arc::new(inner) }
+        Self { cap: Cap::default(), reads_all: false, inner: Arc::new(inner) }
     }
 
     /// At most so many deliveries. By default 1000.
@@ -72,6 +73,33 @@ impl Quarantine {
     pub fn most_bytes(mut self, bytes: usize) -> Self {
         self.cap.bytes = bytes;
         self
+    }
+
+    /// Reads and keeps, within the same limits, also what the head alone refuses, so that a clock that is wrong or a
+    /// header that was mistaken loses no delivery. By default the body of such a request is not read.
+    ///
+    /// It has a price: bodies of strangers who know nothing but the URL take a share of the inbox's bytes in flight. And
+    /// what came in a header or parameter whose name is not that of a secret, and that the model does not read, is kept as it
+    /// came: where a token was expected elsewhere, the token. [`Inbox::release`](crate::Inbox::release) leaves it out of what it moves to the
+    /// archive, once the model reads it from there.
+    ///
+    /// A delivery is judged as of its receipt: where the clock was wrong, verify with a wider
+    /// [`Tolerance`](crate::signature::Tolerance) for the release.
+    ///
+    /// ```
+    /// use tower_inbox::{MemoryArchive, layer::Quarantine};
+    ///
+    /// let quarantine = Quarantine::new(MemoryArchive::new()).reading_all();
+    /// # let _ = quarantine;
+    /// ```
+    pub fn reading_all(mut self) -> Self {
+        self.reads_all = true;
+        self
+    }
+
+    /// Whether bodies are read of what the head alone refuses.
+    pub(crate) fn reads_all(&self) -> bool {
+        self.reads_all
     }
 
     /// The archive, to look into.
@@ -140,6 +168,7 @@ impl fmt::Debug for Quarantine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Quarantine")
             .field("cap", &self.cap)
+            .field("reads_all", &self.reads_all)
             .field("archive", &self.archive())
             .finish_non_exhaustive()
     }

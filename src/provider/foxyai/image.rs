@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use bytes::Bytes;
 use serde::{
@@ -6,7 +6,7 @@ use serde::{
     de::{Error, Unexpected},
 };
 
-use super::{Annotation, FoxyAi, Status};
+use super::{Annotation, FoxyAi, Status, moment};
 use crate::provider::{
     DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
     members::read_members,
@@ -54,6 +54,17 @@ impl Image {
     /// The run of the model of this name, such as `condition_score`.
     pub fn model(&self, name: &str) -> Option<&ModelRun> {
         self.models.as_ref()?.get(name)
+    }
+
+    /// When the image changed last. None where `updatedAt` is absent, or not a time of RFC 3339.
+    pub fn updated(&self) -> Option<SystemTime> {
+        self.updated_at.as_deref().and_then(moment::of)
+    }
+
+    /// Whether this is a later state of the same image than `other`: as of a [group](super::ImageGroup::is_newer_than).
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let same_time = self.updated_at == other.updated_at;
+        self.id == other.id && moment::is_newer(self.updated(), other.updated(), same_time)
     }
 
     /// All that the models found on the image.

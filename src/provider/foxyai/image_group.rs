@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use serde::{
     Serialize,
@@ -5,7 +7,7 @@ use serde::{
 };
 use serde_json::Map;
 
-use super::{ComputedMetrics, FoxyAi, Image, Status};
+use super::{ComputedMetrics, FoxyAi, Image, Status, moment};
 use crate::provider::{
     DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
     members::read_members,
@@ -29,7 +31,8 @@ pub struct ImageGroup {
     /// When the group was made, as RFC 3339 with milliseconds and `Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Text>,
-    /// When the group changed last, in the same form. Of several deliveries the one with the latest counts.
+    /// When the group changed last, in the same form. Of several deliveries the one with the latest counts: as a time,
+    /// not as a text ([`updated`](Self::updated)).
     pub updated_at: Text,
     /// How far the group has come.
     pub status: Status,
@@ -57,6 +60,31 @@ pub struct ImageGroup {
 }
 
 read_members! { ImageGroup { id = "_id", name, created_at = "createdAt", updated_at = "updatedAt", status, images, meta_data = "metaData", computed_metrics = "computedMetrics", url, property_id = "propertyId", avv_status } }
+
+impl ImageGroup {
+    /// When the group changed last. None where `updatedAt` is not a time of RFC 3339.
+    pub fn updated(&self) -> Option<SystemTime> {
+        moment::of(&self.updated_at)
+    }
+
+    /// Whether this is a later state of the same group than `other`: FoxyAI may post an older one after a newer one. A
+    /// state whose time cannot be read is taken for a newer one unless it says the same time: nothing is to be lost.
+    ///
+    /// ```
+    /// use tower_inbox::provider::foxyai::ImageGroup;
+    ///
+    /// let at = |time: &str| -> serde_json::Result<ImageGroup> {
+    ///     serde_json::from_value(serde_json::json!({"_id": "g1", "status": "completed", "updatedAt": time}))
+    /// };
+    /// // As texts they would be in the other order.
+    /// assert!(at("2026-03-01T09:00:07.250Z")?.is_newer_than(&at("2026-03-01T09:00:07Z")?));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let same_time = self.updated_at == other.updated_at;
+        self.id == other.id && moment::is_newer(self.updated(), other.updated(), same_time)
+    }
+}
 
 impl Payload for ImageGroup {
     type Provider = FoxyAi;

@@ -1,8 +1,8 @@
 //! FoxyAI: images of properties in, scores and classes of rooms, finishes and damage out.
 //!
 //! FoxyAI signs nothing: the URL that a request is created with is the secret, so that the token stands in its query.
-//! It posts a whole group again every time that it is updated, and in no promised order: take the latest
-//! [`updated_at`](ImageGroup::updated_at).
+//! It posts a whole group again every time that it is updated, and in no promised order: keep a state only if it
+//! [is newer](ImageGroup::is_newer_than) than the one that you have.
 //!
 //! Sources: FoxyAI's article on webhooks (2022-12-06), and for the shape of a group the interface and the recorded
 //! result in the client app `calebmiles020415/east-street-360pv`. A posted body was never seen; it is taken to be the
@@ -42,6 +42,7 @@ mod image;
 mod image_group;
 mod metrics;
 mod model;
+mod moment;
 mod status;
 
 pub use annotation::{Annotation, Classification, Score};

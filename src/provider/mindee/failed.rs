@@ -30,6 +30,8 @@ pub struct FailedInference {
     pub other: OtherMembers,
 }
 
+read_members! { FailedInference { inference_id, model_id, file_name, file_alias, error, created_at } }
+
 impl fmt::Display for FailedInference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the inference {} failed", self.inference_id)?;

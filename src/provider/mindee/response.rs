@@ -1,12 +1,12 @@
 use bytes::Bytes;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error, Unexpected},
+    de::{DeserializeOwned, Error, IgnoredAny, Unexpected},
 };
 
-use super::{ErrorResponse, FailedInference, Mindee, Processed};
+use super::{FailedInference, Mindee, Processed};
 use crate::provider::{
-    DecodeError, InferenceKey, OtherMembers, Payload, Text, decode_json, members::read_members,
+    DecodeError, InferenceKey, OtherMembers, Payload, decode_json, members::read_members,
 };
 
 /// What an endpoint of Mindee V2 is posted: a processed inference with a result of type `R`, or a failed one.
@@ -73,7 +73,7 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
     type Provider = Mindee;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        decode_json(body)
+        decode_json(body).map_err(|error| located(body, error))
     }
 
     /// `inference.id` or `inference_id`. Mindee sends no id of the delivery.
@@ -82,53 +82,43 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
     }
 }
 
-/// All members of both forms, so that one pass is enough whatever their order.
+/// Both forms, so that one pass is enough whatever the order of members. Only `inference` has a type: what has a meaning
+/// for a failed inference may be anything beside it.
 struct Wire<R> {
     inference: Option<Processed<R>>,
-    inference_id: Option<Text>,
-    model_id: Option<Text>,
-    file_name: Option<Text>,
-    file_alias: Option<Text>,
-    error: Option<ErrorResponse>,
-    created_at: Option<Text>,
     other: OtherMembers,
 }
 
-read_members! {
-    Wire<R> { inference, inference_id, model_id, file_name, file_alias, error, created_at }
-}
+read_members! { Wire<R> { inference } }
 
 impl<R> Wire<R> {
-    fn into_response<E: Error>(mut self) -> Result<Response<R>, E> {
-        if let Some(mut processed) = self.inference.take() {
-            processed.beside = self.beside().map_err(E::custom)?;
+    fn into_response<E: Error>(self) -> Result<Response<R>, E> {
+        if let Some(mut processed) = self.inference {
+            processed.beside = self.other;
             return Ok(Response::Processed(processed));
         }
-        let inference_id = self.inference_id.ok_or_else(|| {
+        if self.other.get("inference_id").is_none() {
             let expected = "an object with `inference`, or with `inference_id` of a failed one";
-            E::invalid_value(Unexpected::Map, &expected)
-        })?;
-        Ok(Response::Failed(FailedInference {
-            inference_id,
-            model_id: self.model_id.ok_or_else(|| E::missing_field("model_id"))?,
-            file_name: self.file_name.ok_or_else(|| E::missing_field("file_name"))?,
-            file_alias: self.file_alias,
-            error: self.error,
-            created_at: self.created_at.ok_or_else(|| E::missing_field("created_at"))?,
-            other: self.other,
-        }))
+            return Err(E::invalid_value(Unexpected::Map, &expected));
+        }
+        self.other.read_as().map(Response::Failed).map_err(E::custom)
     }
+}
 
-    /// All that stands beside a processed inference, even what has a meaning for a failed one.
-    fn beside(self) -> Result<OtherMembers, serde_json::Error> {
-        let mut beside = self.other;
-        beside.add("inference_id", self.inference_id)?;
-        beside.add("model_id", self.model_id)?;
-        beside.add("file_name", self.file_name)?;
-        beside.add("file_alias", self.file_alias)?;
-        beside.add("error", self.error)?;
-        beside.add("created_at", self.created_at)?;
-        Ok(beside)
+/// What decides which form a body has.
+#[derive(Deserialize)]
+struct Peek {
+    inference: Option<IgnoredAny>,
+    inference_id: Option<IgnoredAny>,
+}
+
+/// Where the mistake in a body is: in one of a failed inference, as its own type says.
+fn located(body: &[u8], error: DecodeError) -> DecodeError {
+    let is_failed =
+        matches!(decode_json(body), Ok(Peek { inference: None, inference_id: Some(_) }));
+    match decode_json::<FailedInference>(body) {
+        Err(located) if is_failed => located,
+        _ => error,
     }
 }
 

@@ -64,7 +64,7 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
 
     /// `webhook-id` (or `svix-id`), which stays the same through all tries; without one the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
-        match message_id(delivery.head().headers()) {
+        match message_id(delivery) {
             Some(id) => InferenceKey::new(id),
             None => InferenceKey::new(delivery.digest().to_string()),
         }

@@ -24,6 +24,8 @@ pub enum Difference {
         /// What stands before the signature.
         prefix: &'static str,
     },
+    /// The token is in this parameter of the query.
+    Parameter(&'static str),
     /// The signed time lies outside of the tolerance.
     Time,
     /// Timestamps count in this unit.
@@ -43,6 +45,7 @@ impl fmt::Display for Difference {
             Self::Header { header, prefix } => {
                 write!(f, "if read from header {header} behind {prefix}")
             }
+            Self::Parameter(name) => write!(f, "if read from parameter {name} of the query"),
             Self::Time => f.write_str("if the tolerance were wide enough for the signed time"),
             Self::Unit(TimeUnit::Seconds) => f.write_str("if timestamps were in seconds"),
             Self::Unit(TimeUnit::Millis) => f.write_str("if timestamps were in milliseconds"),

@@ -12,7 +12,8 @@
 //! | secrets without the white space around them | that a line break was copied along |
 //! | keys read as text, and as base64 with or without `whsec_` before it | how the secret becomes a key |
 //! | hexadecimal and base64, seconds and milliseconds | what the sender writes |
-//! | the headers of well-known providers, both sets of names of Standard Webhooks | where the signature is |
+//! | the headers of well-known providers, with and without a time, both sets of names of Standard Webhooks | where the signature is |
+//! | the headers, and the parameters of the query, that tokens are often in | where the token is |
 //! | any time | that clocks differ, or that a recorded request was sent again |
 //!
 //! Each change to the body is tried with each of the others. A body that a proxy unzipped after it was signed zipped is not
@@ -49,4 +50,6 @@ pub use difference::Difference;
 pub use examine::examine;
 pub use finding::Finding;
 pub use variant::Variant;
-pub(super) use well_known::WELL_KNOWN;
+pub(super) use well_known::{
+    TIMED_HEADERS, TIMED_LISTS, TOKEN_HEADERS, TOKEN_PARAMETERS, WELL_KNOWN,
+};

@@ -17,6 +17,40 @@ pub(in crate::signature) const WELL_KNOWN: [(&str, &str); 14] = [
     ("x-webhook-signature", "sha256="),
 ];
 
+/// The headers in which providers put a token, in lower case, and what stands before it there. The last ones are often
+/// chosen where it is up to the receiver.
+pub(in crate::signature) const TOKEN_HEADERS: [(&str, &str); 8] = [
+    ("authorization", "Bearer "),
+    ("authorization", ""),
+    ("dg-token", ""),
+    ("x-webhook-secret", ""),
+    ("x-webhook-token", ""),
+    ("x-api-key", ""),
+    ("x-auth-token", ""),
+    ("x-token", ""),
+];
+
+/// The parameters of the query that are often chosen for a token.
+pub(in crate::signature) const TOKEN_PARAMETERS: [&str; 5] =
+    ["token", "ticket", "secret", "key", "auth"];
+
+/// Where senders put a signature with a header of its own for the time of it: signature, time, and what stands before the
+/// signature. From the pages of providers; the last two are often chosen.
+pub(in crate::signature) const TIMED_HEADERS: [(&str, &str, &str); 5] = [
+    ("x-extend-request-signature", "x-extend-request-timestamp", ""),
+    ("x-fal-webhook-signature", "x-fal-webhook-timestamp", ""),
+    ("x-slack-signature", "x-slack-request-timestamp", "v0="),
+    ("x-signature", "x-timestamp", ""),
+    ("x-webhook-signature", "x-webhook-timestamp", ""),
+];
+
+/// Where senders put both in a list: the header, the key of the time, and that of the signature.
+pub(in crate::signature) const TIMED_LISTS: [(&str, &str, &str); 3] = [
+    ("elevenlabs-signature", "t", "v0"),
+    ("stripe-signature", "t", "v1"),
+    ("x-retell-signature", "v", "d"),
+];
+
 #[cfg(test)]
 mod tests {
     use http::HeaderName;
@@ -25,7 +59,10 @@ mod tests {
 
     #[test]
     fn every_name_is_one_of_a_header() {
-        for (header, _) in WELL_KNOWN {
+        let timed = TIMED_HEADERS.iter().flat_map(|(signature, time, _)| [*signature, *time]);
+        let listed = TIMED_LISTS.iter().map(|(header, ..)| *header);
+        let tokens = WELL_KNOWN.iter().chain(&TOKEN_HEADERS).map(|(header, _)| *header);
+        for header in timed.chain(listed).chain(tokens) {
             assert_eq!(HeaderName::from_bytes(header.as_bytes()).unwrap().as_str(), header);
             assert_eq!(HeaderName::from_static(header), header);
         }

@@ -17,6 +17,10 @@ impl Version for Ed25519Keys {
         "standard-webhooks-v1a"
     }
 
+    fn svix_scheme(&self) -> &'static str {
+        "svix-v1a"
+    }
+
     fn check(&self) -> Result<(), SchemeError> {
         Self::check(self)
     }

@@ -1,5 +1,7 @@
 use http::HeaderName;
 
+use super::version::Version;
+
 /// The headers of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Names {
@@ -20,6 +22,11 @@ impl Names {
         timestamp: HeaderName::from_static("svix-timestamp"),
         signature: HeaderName::from_static("svix-signature"),
     };
+
+    /// What a proof by these headers calls the scheme, for a signature of a version.
+    pub(super) fn scheme_of(&self, version: &dyn Version) -> &'static str {
+        if *self == Self::SVIX { version.svix_scheme() } else { version.scheme() }
+    }
 
     pub(super) fn other(&self) -> Self {
         if *self == Self::STANDARD { Self::SVIX } else { Self::STANDARD }

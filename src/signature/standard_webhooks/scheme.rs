@@ -93,7 +93,7 @@ impl StandardWebhooks {
             let texts: Vec<_> = entries.filter(|text| version.is_well_formed(text)).collect();
             any |= !texts.is_empty();
             if let Some(key) = version.signer_of(head, &message, &texts, at) {
-                return Ok(Proof::new(version.scheme(), key, "raw"));
+                return Ok(Proof::new(self.names.scheme_of(version), key, "raw"));
             }
         }
         Err(if any { place.mismatch() } else { place.malformed("a list of `v1,` and base64") })

@@ -12,6 +12,9 @@ pub(in crate::signature) trait Version: fmt::Debug + Send + Sync {
     /// What a proof calls the scheme with signatures of this version.
     fn scheme(&self) -> &'static str;
 
+    /// What it calls the scheme where the headers are named as Svix does.
+    fn svix_scheme(&self) -> &'static str;
+
     fn check(&self) -> Result<(), SchemeError>;
 
     /// Whether this text can be a signature of this version at all.
@@ -38,6 +41,10 @@ impl Version for HmacKeys {
 
     fn scheme(&self) -> &'static str {
         "standard-webhooks-v1"
+    }
+
+    fn svix_scheme(&self) -> &'static str {
+        "svix-v1"
     }
 
     fn check(&self) -> Result<(), SchemeError> {

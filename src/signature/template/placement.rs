@@ -2,7 +2,10 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName};
 
-use crate::signature::{Place, SignError, Signature, SignatureError};
+use crate::signature::{
+    Place, SignError, Signature, SignatureError,
+    doctor::{Difference, TIMED_HEADERS, TIMED_LISTS},
+};
 
 /// Where a sender puts timestamp and signature.
 ///
@@ -59,6 +62,22 @@ impl Placement {
     pub fn prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.prefix = prefix.into();
         self
+    }
+
+    /// The places of well-known senders.
+    pub(super) fn well_known() -> impl Iterator<Item = (Difference, Self)> {
+        let headers = TIMED_HEADERS.into_iter().map(|(signature, timestamp, prefix)| {
+            let (signature, timestamp) =
+                (HeaderName::from_static(signature), HeaderName::from_static(timestamp));
+            let header = Difference::Header { header: signature.clone(), prefix };
+            (header, Self::headers(signature, timestamp).prefix(prefix))
+        });
+        let lists = TIMED_LISTS.into_iter().map(|(header, timestamp, signature)| {
+            let header = HeaderName::from_static(header);
+            let difference = Difference::Header { header: header.clone(), prefix: "" };
+            (difference, Self::list(header, timestamp, signature))
+        });
+        headers.chain(lists)
     }
 
     pub(super) fn place(&self) -> Place {

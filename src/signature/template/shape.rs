@@ -86,14 +86,17 @@ impl<const N: usize> Shape<N> {
     }
 
     /// The shapes that differ in a single thing that is often mistaken.
-    pub(in crate::signature) fn variants(&self) -> [(Difference, Self); 3] {
+    pub(in crate::signature) fn variants(&self) -> Vec<(Difference, Self)> {
         let (encoding, unit, tolerance) =
             (self.encoding.other(), self.unit.other(), Tolerance::unlimited());
-        [
+        let others = [
             (Difference::Encoding(encoding), Self { encoding, ..self.clone() }),
             (Difference::Unit(unit), Self { unit, ..self.clone() }),
             (Difference::Time, Self { tolerance, ..self.clone() }),
-        ]
+        ];
+        let places = Placement::well_known()
+            .map(|(difference, placement)| (difference, Self { placement, ..self.clone() }));
+        others.into_iter().chain(places).collect()
     }
 }
 

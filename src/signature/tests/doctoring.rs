@@ -3,8 +3,8 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderName, Request, request::Parts};
 
 use crate::signature::{
-    Encoding, HmacBody, HmacTemplate, KeyEncoding, Placement, QueryToken, Scheme, Secret,
-    StandardWebhooks, TimeUnit, Unsigned,
+    Encoding, HeaderToken, HmacBody, HmacTemplate, KeyEncoding, Placement, QueryToken, Scheme,
+    Secret, StandardWebhooks, TimeUnit, Unsigned,
     doctor::{BodyChange, Difference, Finding, examine},
 };
 
@@ -90,6 +90,41 @@ fn another_header_or_encoding_is_found() {
     let expected = [Difference::Header { header, prefix: "" }];
     let scheme = StandardWebhooks::new(Secret::new(SECRET));
     assert_eq!(found(&sender, b"{}", &scheme, b"{}"), expected);
+}
+
+#[test]
+fn a_signature_with_a_time_is_found_where_well_known_senders_put_it() {
+    let template = |placement| HmacTemplate::new("{timestamp}.{body}", placement, Secret::new("a"));
+    let own = Placement::headers(HEADER, HeaderName::from_static("x-sent-at"));
+    let listed = HeaderName::from_static("elevenlabs-signature");
+    let (signature, time) = (
+        HeaderName::from_static("x-slack-signature"),
+        HeaderName::from_static("x-slack-request-timestamp"),
+    );
+    for (sender, header, prefix) in [
+        (Placement::list(listed.clone(), "t", "v0"), listed, ""),
+        (Placement::headers(signature.clone(), time).prefix("v0="), signature, "v0="),
+    ] {
+        let expected = [Difference::Header { header, prefix }];
+        let found = found(&template(sender), b"{}", &template(own.clone()), b"{}");
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_token_in_another_header_or_parameter_is_found() {
+    let secret = || Secret::new("a");
+    let expected = HeaderToken::new(HEADER, secret());
+    let header = HeaderName::from_static("x-webhook-secret");
+    let sender = HeaderToken::new(header.clone(), secret());
+    let found_there = found(&sender, b"{}", &expected, b"{}");
+    assert_eq!(found_there, [Difference::Header { header, prefix: "" }]);
+    let header = http::header::AUTHORIZATION;
+    let found_there = found(&HeaderToken::bearer(secret()), b"{}", &expected, b"{}");
+    assert_eq!(found_there, [Difference::Header { header, prefix: "Bearer " }]);
+    let (expected, sender) =
+        (QueryToken::new("hook", secret()), QueryToken::new("ticket", secret()));
+    assert_eq!(found(&sender, b"{}", &expected, b"{}"), [Difference::Parameter("ticket")]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
     delivery::Redaction,
     signature::{
         Place, Proof, Scheme, SchemeError, SecretSet, SignError, Signature, SignatureError,
-        doctor::Variant,
+        doctor::{Difference, TOKEN_HEADERS, Variant},
     },
 };
 
@@ -86,9 +86,15 @@ impl Scheme for HeaderToken {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let sets = self.secrets.variants().into_iter();
-        sets.map(|(difference, secrets)| Variant::new(difference, Self { secrets, ..self.clone() }))
-            .collect()
+        let sets = self.secrets.variants().into_iter().map(|(difference, secrets)| {
+            Variant::new(difference, Self { secrets, ..self.clone() })
+        });
+        let headers = TOKEN_HEADERS.into_iter().map(|(header, prefix)| {
+            let header = HeaderName::from_static(header);
+            let difference = Difference::Header { header: header.clone(), prefix };
+            Variant::new(difference, Self::new(header, self.secrets.clone()).prefix(prefix))
+        });
+        sets.chain(headers).collect()
     }
 }
 

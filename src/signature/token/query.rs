@@ -7,7 +7,7 @@ use crate::{
     delivery::Redaction,
     signature::{
         Place, Proof, Scheme, SchemeError, SecretSet, SignError, Signature, SignatureError,
-        doctor::Variant,
+        doctor::{Difference, TOKEN_PARAMETERS, Variant},
     },
 };
 
@@ -80,8 +80,12 @@ impl Scheme for QueryToken {
 
     fn variants(&self) -> Vec<Variant> {
         let sets = self.secrets.variants().into_iter();
-        sets.map(|(difference, set)| Variant::new(difference, Self::new(&self.parameter, set)))
-            .collect()
+        let sets =
+            sets.map(|(difference, set)| Variant::new(difference, Self::new(&self.parameter, set)));
+        let parameters = TOKEN_PARAMETERS.into_iter().map(|name| {
+            Variant::new(Difference::Parameter(name), Self::new(name, self.secrets.clone()))
+        });
+        sets.chain(parameters).collect()
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) enum Brief {
     },
     Dead {
         reason: u32,
+        put_aside: bool,
     },
     Undecodable {
         reason: u32,
@@ -48,7 +49,9 @@ impl Brief {
             Outcome::Failed { attempts, ref reason } => {
                 Self::Failed { attempts, reason: reasons.take(reason) }
             }
-            Outcome::Dead { ref reason } => Self::Dead { reason: reasons.take(reason) },
+            Outcome::Dead { ref reason, put_aside } => {
+                Self::Dead { reason: reasons.take(reason), put_aside }
+            }
             Outcome::Undecodable { ref reason } => {
                 Self::Undecodable { reason: reasons.take(reason) }
             }
@@ -69,7 +72,7 @@ impl Brief {
                 Outcome::Processed { status, inference: Some(inference) }
             }
             Self::Failed { attempts, reason } => Outcome::Failed { attempts, reason: text(reason) },
-            Self::Dead { reason } => Outcome::Dead { reason: text(reason) },
+            Self::Dead { reason, put_aside } => Outcome::Dead { reason: text(reason), put_aside },
             Self::Undecodable { reason } => Outcome::Undecodable { reason: text(reason) },
             Self::Repeat { of } => Outcome::Repeat { of },
         })
@@ -89,9 +92,9 @@ impl Brief {
     /// The number of the reason, where there is one.
     pub(super) fn reason(self) -> Option<u32> {
         match self {
-            Self::Failed { reason, .. } | Self::Dead { reason } | Self::Undecodable { reason } => {
-                Some(reason)
-            }
+            Self::Failed { reason, .. }
+            | Self::Dead { reason, .. }
+            | Self::Undecodable { reason } => Some(reason),
             _ => None,
         }
     }
@@ -120,6 +123,7 @@ mod tests {
             Outcome::Processed { status: 200, inference: Some(inference) },
             Outcome::failed_at(7, "no"),
             Outcome::dead("no"),
+            Outcome::Dead { reason: "no".to_owned(), put_aside: true },
             Outcome::undecodable("$.a"),
             Outcome::Repeat { of: DeliveryId::new() },
         ] {

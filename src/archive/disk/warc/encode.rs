@@ -61,7 +61,11 @@ pub(in super::super) fn warcinfo_of(name: SegmentName, format: u32) -> Encoded {
     );
     let mut header = HeaderWriter::new("warcinfo", DeliveryId::new(), SystemTime::now());
     header.field("WARC-Filename", format_args!("{name}.warc"));
-    with_fields(header, name.salt, &block)
+    // Every version has to read it: to one that cannot, the segment were a torn end to cut, and not of a later format.
+    let mut head =
+        header.finish_as_ever("application/warc-fields", name.salt, [block.as_bytes(), b""]);
+    head.extend_from_slice(block.as_bytes());
+    Encoded { head, body: Bytes::new() }
 }
 
 /// The record of an entry, for a segment with this salt.
@@ -86,10 +90,6 @@ pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
 fn note(of: DeliveryId, salt: Salt, block: &str) -> Encoded {
     let mut header = HeaderWriter::new("metadata", DeliveryId::new(), SystemTime::now());
     header.field("WARC-Refers-To", Urn(of));
-    with_fields(header, salt, block)
-}
-
-fn with_fields(header: HeaderWriter, salt: Salt, block: &str) -> Encoded {
     let mut head = header.finish("application/warc-fields", salt, [block.as_bytes(), b""]);
     head.extend_from_slice(block.as_bytes());
     Encoded { head, body: Bytes::new() }
@@ -160,7 +160,7 @@ fn framing_fields(header: &mut HeaderWriter, head: &Head, body_length: usize) {
 mod tests {
     use http::{HeaderMap, HeaderValue, Method};
 
-    use super::*;
+    use super::{super::header::CHECKSUMS, *};
     use crate::signature::Proof;
 
     /// As Mindee posts it.
@@ -190,6 +190,17 @@ mod tests {
         let http = write(delivery.head(), delivery.body().len()).len() + delivery.body().len();
         let added = record.len() - http as u64;
         assert!(added <= 500, "{added} bytes: {}", String::from_utf8_lossy(&record.head));
+    }
+
+    /// A version that reads format 1 alone must be able to tell that a segment is of a later one.
+    #[test]
+    fn what_tells_the_format_is_written_as_in_format_1() {
+        let name = SegmentName { sequence: 1, salt: Salt::random() };
+        let head = String::from_utf8(warcinfo(name).head).unwrap();
+        let (_, end) = head.split_once("\r\nContent-Length: ").unwrap();
+        let end = end.split_once("\r\n").unwrap().1;
+        assert!(end.starts_with("Inbox-Header-Checksum: crc32:"), "{end}");
+        assert!(end.contains("\r\nInbox-Checksum: crc32:") && !end.contains(CHECKSUMS), "{end}");
     }
 
     #[test]

@@ -9,11 +9,12 @@ pub(in super::super) const TRAILER: &[u8] = b"\r\n\r\n";
 /// The last field of a header: the checksum of what stands before it, and that with the block.
 pub(super) const CHECKSUMS: &str = "Inbox-CRC32";
 
-/// In format 1, the checksum over the whole record with the line before: the last of the header.
-const RECORD_LINE: usize = b"Inbox-Checksum: crc32:00000000\r\n".len();
+/// In format 1 they are two fields: the checksum over the header, and the last, over the record with the line before.
+pub(super) const HEADER_CHECKSUM: &str = "Inbox-Header-Checksum";
+pub(super) const RECORD_CHECKSUM: &str = "Inbox-Checksum";
 
-/// In format 1, the checksum over the header: the last but one.
-const HEADER_LINE: usize = b"Inbox-Header-Checksum: crc32:00000000\r\n".len();
+/// How long the value of such a field is.
+const CHECKSUM: usize = "crc32:00000000".len();
 
 /// The header of a record whose own checksum holds: its length can be trusted.
 #[derive(Debug)]
@@ -114,21 +115,28 @@ impl Checksums {
             [before @ .., both] if named(both, CHECKSUMS).is_some() => {
                 let digits = text(named(both, CHECKSUMS)?)?;
                 let (header, record) = digits.split_once(' ')?;
-                let line = CHECKSUMS.len() + ": ".len() + digits.len() + "\r\n".len();
+                let line = line_length(CHECKSUMS, digits.len());
                 let ends = length.checked_sub(line + "\r\n".len())?;
                 let (header, record) = (checksum(header)?, checksum(record)?);
                 Some((Self { header, header_ends: ends, record, record_ends: ends }, before))
             }
             [before @ .., header, record] => {
-                let header = checksum_in(named(header, "Inbox-Header-Checksum")?)?;
-                let record = checksum_in(named(record, "Inbox-Checksum")?)?;
-                let record_ends = length.checked_sub("\r\n".len() + RECORD_LINE)?;
-                let header_ends = record_ends.checked_sub(HEADER_LINE)?;
+                let header = checksum_in(named(header, HEADER_CHECKSUM)?)?;
+                let record = checksum_in(named(record, RECORD_CHECKSUM)?)?;
+                let record_line = line_length(RECORD_CHECKSUM, CHECKSUM);
+                let record_ends = length.checked_sub("\r\n".len() + record_line)?;
+                let header_ends =
+                    record_ends.checked_sub(line_length(HEADER_CHECKSUM, CHECKSUM))?;
                 Some((Self { header, header_ends, record, record_ends }, before))
             }
             _ => None,
         }
     }
+}
+
+/// Of a field of this name with a value of this length.
+fn line_length(name: &str, value: usize) -> usize {
+    name.len() + ": ".len() + value + "\r\n".len()
 }
 
 fn after_magic(bytes: &[u8]) -> Result<&[u8], Flaw> {
@@ -201,13 +209,9 @@ mod tests {
     #[test]
     fn a_header_of_format_1_reads_back() {
         let salt = Salt::random();
-        let mut bytes = b"WARC/1.1\r\nWARC-Type: metadata\r\nContent-Length: 3\r\n".to_vec();
-        for name in ["Inbox-Header-Checksum", "Inbox-Checksum"] {
-            let block: &[u8] = if name == "Inbox-Checksum" { b"abc" } else { b"" };
-            let checksum = Checksum::new(salt).with(&bytes).with(block).finish();
-            bytes.extend_from_slice(format!("{name}: crc32:{checksum:08x}\r\n").as_bytes());
-        }
-        bytes.extend_from_slice(b"\r\nabc\r\n\r\n");
+        let writer = HeaderWriter::new("metadata", DeliveryId::new(), std::time::UNIX_EPOCH);
+        let mut bytes = writer.finish_as_ever("text/plain", salt, [b"ab", b"c"]);
+        bytes.extend_from_slice(b"abc\r\n\r\n");
         let header = Header::parse(&bytes, salt).unwrap();
         assert_eq!(header.record_length(), Some(bytes.len() as u64));
         assert_eq!(header.begin_checksum(salt).with(b"abc").finish(), header.expected());

@@ -7,7 +7,7 @@ const TYPES: [&str; 5] = ["AnyField", "Field", "List", "Object", "Value"];
 
 /// The text of a file with these structs, as rustfmt would write it.
 pub(super) fn file(structs: &[Struct]) -> Result<String, fmt::Error> {
-    let mut text = "use serde::Deserialize;\n".to_owned();
+    let mut text = "use serde::{Deserialize, Serialize};\n".to_owned();
     let types: Vec<_> = TYPES.into_iter().filter(|name| uses(structs, name)).collect();
     match types.as_slice() {
         [] => {}
@@ -26,7 +26,7 @@ fn uses(structs: &[Struct], name: &str) -> bool {
 }
 
 fn write_struct(text: &mut String, one: &Struct) -> fmt::Result {
-    writeln!(text, "\n#[derive(Clone, Debug, Default, Deserialize)]")?;
+    writeln!(text, "\n#[derive(Clone, Debug, Default, Deserialize, Serialize)]")?;
     if one.members.is_empty() {
         return writeln!(text, "pub struct {} {{}}", one.name);
     }

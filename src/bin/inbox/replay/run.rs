@@ -41,11 +41,16 @@ struct Replayer {
 
 pub(crate) async fn run(options: Options) -> Done {
     let to = poster::url(options.value("to").ok_or("to whom? Say --to http://127.0.0.1:3000")?)?;
-    let query = options.selection.query();
+    let query = selected(&options);
     let changes = changes(&options).map_err(|error| -> Box<dyn Error> { error })?;
     let concurrency = send::count(&options, "concurrency")?.unwrap_or(NonZeroU32::MIN);
     let rate = send::count(&options, "rate")?;
     let archive = DiskArchive::read_only(&options.archive).await?;
+    if let Some(id) = options.ids.first()
+        && count(&archive, query.clone()).await? == 0
+    {
+        return Err(format!("{id} is no delivery that is archived and selected").into());
+    }
     if options.has("dry-run") {
         return dry::would(&archive, query, &to).await;
     }
@@ -54,6 +59,14 @@ pub(crate) async fn run(options: Options) -> Done {
     let tally = replay(&archive, query, &replayer, concurrency, rate).await?;
     io::stdout().write_all(tally.page(start.elapsed()).as_bytes())?;
     Ok(if tally.all_accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn selected(options: &Options) -> Query {
+    let query = options.selection.query();
+    match options.ids.first() {
+        Some(id) => query.id(*id),
+        None => query,
+    }
 }
 
 fn changes(options: &Options) -> Result<Changes, Failed> {
@@ -85,6 +98,7 @@ async fn replay(
             Ok(archived) => archived,
             Err(error) => {
                 tally.count(Err(output::with_sources(&error)));
+                done += 1;
                 continue;
             }
         };

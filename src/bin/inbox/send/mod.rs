@@ -1,6 +1,7 @@
 //! `inbox send`: who signs how, the client, and how often.
 
 mod client;
+mod fal;
 mod load;
 mod run;
 mod sender;

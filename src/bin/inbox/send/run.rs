@@ -9,14 +9,17 @@ use std::{
 
 use bytes::Bytes;
 use http::StatusCode;
-use tower_inbox::{Secret, signature::Scheme};
+use tower_inbox::signature::Scheme;
 
 use super::{
     client::Client,
     load::{self, Load},
     sender,
 };
-use crate::{Done, input, options::Options, poster};
+use crate::{Done, given::Given, input, options::Options, poster};
+
+/// What is said instead of posting once, when somebody thinks of a load.
+const ONCE: &str = "it is posted once, and --concurrency and --rate are for many posts: say how many with --repeat";
 
 pub(crate) async fn run(options: Options) -> Done {
     let url = options.operand(0, "the URL")?.to_string_lossy();
@@ -24,7 +27,7 @@ pub(crate) async fn run(options: Options) -> Done {
     let file = options.operand(1, "the file")?;
     let provider = options.value("as").ok_or("who sends? Say --as mindee")?;
     let scheme = scheme(provider, &options)?;
-    let load = options.value("repeat").map(|repeat| load(repeat, &options)).transpose()?;
+    let load = load(&options)?;
     let client = Client::new(url, scheme, input::read(file)?);
     match load {
         None => one(&client).await,
@@ -34,22 +37,27 @@ pub(crate) async fn run(options: Options) -> Done {
 
 /// How this provider proves that it sends, with the secret that is given.
 pub(crate) fn scheme(provider: &str, options: &Options) -> Result<Box<dyn Scheme>, Box<dyn Error>> {
-    sender::named(provider, options.value("token-name"), secret(options)?)
+    sender::named(provider, options.value("token-name"), &secret(options)?)
 }
 
-fn secret(options: &Options) -> Result<Secret, &'static str> {
-    let from_environment =
-        || env::var_os("INBOX_SECRET").map(|secret| Secret::new(secret.as_encoded_bytes()));
+fn secret(options: &Options) -> Result<Given, &'static str> {
+    let from_environment = || env::var_os("INBOX_SECRET").map(|secret| Given::new(&secret));
     let secret = options.secret.clone().or_else(from_environment);
     secret.ok_or("there is no secret: give --secret or INBOX_SECRET")
 }
 
-fn load(repeat: &str, options: &Options) -> Result<Load, String> {
-    Ok(Load {
-        repeat: number("repeat", repeat)?,
-        concurrency: count(options, "concurrency")?.unwrap_or(NonZeroU32::MIN),
-        rate: count(options, "rate")?,
-    })
+/// `None` where it is posted once.
+fn load(options: &Options) -> Result<Option<Load>, String> {
+    let repeat = count(options, "repeat")?;
+    let (concurrency, rate) = (count(options, "concurrency")?, count(options, "rate")?);
+    match repeat {
+        Some(repeat) => {
+            let concurrency = concurrency.unwrap_or(NonZeroU32::MIN);
+            Ok(Some(Load { repeat, concurrency, rate }))
+        }
+        None if concurrency.is_some() || rate.is_some() => Err(ONCE.to_owned()),
+        None => Ok(None),
+    }
 }
 
 /// The value of an option that is a number from one on.

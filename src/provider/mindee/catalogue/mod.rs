@@ -1,7 +1,7 @@
 //! Structs for the models that Mindee's catalogue has ready, so that an extraction needs none of your own.
 //!
 //! A model that is made from the catalogue begins with these fields; who owns it adds, removes and renames some. So
-//! every field may be absent, which is the same as one without a value; those that a struct does not name are in its
+//! every field may be absent or null, which is the same as one without a value; those that a struct does not name are in its
 //! `other`, and words that are not known yet are kept. A field that says nothing is not written again.
 //!
 //! Source: Mindee's documentation of the catalogue (`mindee/platform-docs`, folder `model-fields`, 2026-08-20).
