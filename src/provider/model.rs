@@ -153,7 +153,8 @@ impl Model {
         self
     }
 
-    /// The longest body, in bytes. By default 32 MiB. Longer ones are answered 413.
+    /// The longest body, in bytes. By default 32 MiB. Longer ones are answered 413. A payload takes up to 100 times the
+    /// memory of a body that was made to harm: give no more than the provider sends.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self

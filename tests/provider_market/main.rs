@@ -14,6 +14,7 @@ mod documents;
 mod every;
 #[cfg(feature = "ed25519")]
 mod fal_signature;
+mod hostile;
 mod mangled;
 mod media;
 mod models;

@@ -47,13 +47,13 @@ fn all_but_the_secrets_comes_back() {
 
 /// All that a log may get of an error: itself in both forms, and the chain of what caused it.
 fn shown_of(error: &dyn Error) -> String {
-    let mut shown = format!("{error} {error:?} {error:#?}");
+    let mut shown = vec![format!("{error} {error:?} {error:#?}")];
     let mut next = error.source();
     while let Some(cause) = next {
-        shown += &format!(" {cause} {cause:?}");
+        shown.push(format!("{cause} {cause:?}"));
         next = cause.source();
     }
-    shown
+    shown.join(" ")
 }
 
 fn assert_hidden<T: Payload + std::fmt::Debug>(body: &'static str, path: &str) {

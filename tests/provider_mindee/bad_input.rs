@@ -94,10 +94,11 @@ fn the_path_leads_to_the_mistake_in_a_failed_inference() {
     let path = |member: &str, value: &str| {
         let failed =
             r#"{"inference_id": "i", "model_id": "m", "file_name": "f", "created_at": "t"}"#;
-        let failed = match failed.contains(&format!("\"{member}\"")) {
-            true => failed
-                .replace(&format!("\"{member}\": "), &format!("\"{member}\": {value}, \"new\": ")),
-            false => failed.replacen('{', &format!("{{\"{member}\": {value}, "), 1),
+        let known = format!("\"{member}\": ");
+        let failed = if failed.contains(&known) {
+            failed.replace(&known, &format!("{known}{value}, \"new\": "))
+        } else {
+            failed.replacen('{', &format!("{{{known}{value}, "), 1)
         };
         error::<Fields>(failed).path().to_owned()
     };

@@ -12,13 +12,16 @@ use tower_inbox::{
 use super::fal;
 use crate::given::Given;
 
+/// The scheme with what was given, or why it cannot be one.
+type Made = Result<Box<dyn Scheme>, Box<dyn Error>>;
+
 /// How a provider proves that it sends.
 #[derive(Clone, Copy)]
 enum Proves {
     /// It signs.
     Signing(fn(SecretSet) -> Box<dyn Scheme>),
     /// It signs with a private key.
-    WithKey(fn(&Given) -> Result<Box<dyn Scheme>, Box<dyn Error>>),
+    WithKey(fn(&Given) -> Made),
     /// It sends a token in a header, of which this is the usual name.
     InHeader(&'static str),
     /// It sends a token in a query parameter, of which this is the usual name.
@@ -60,11 +63,7 @@ fn scheme<P: Signs>(secrets: SecretSet) -> Box<dyn Scheme> {
 }
 
 /// The scheme of the provider that is to be played.
-pub(super) fn named(
-    provider: &str,
-    token_name: Option<&str>,
-    given: &Given,
-) -> Result<Box<dyn Scheme>, Box<dyn Error>> {
+pub(super) fn named(provider: &str, token_name: Option<&str>, given: &Given) -> Made {
     let found = SENDERS.iter().find(|(name, _)| *name == provider);
     let (_, proves) = found.ok_or_else(|| {
         let names: Vec<_> = SENDERS.iter().map(|(name, _)| *name).collect();
@@ -76,11 +75,7 @@ pub(super) fn named(
 }
 
 impl Proves {
-    fn with(
-        self,
-        token_name: Option<&str>,
-        given: &Given,
-    ) -> Result<Box<dyn Scheme>, Box<dyn Error>> {
+    fn with(self, token_name: Option<&str>, given: &Given) -> Made {
         let secrets = || SecretSet::from(given.secret());
         Ok(match self {
             Signing(_) | WithKey(_) if token_name.is_some() => {
