@@ -12,7 +12,7 @@ use tower_inbox::{
 use super::{all_in, segments};
 
 /// The id of the delivery with this number.
-fn id(number: usize) -> tower_inbox::DeliveryId {
+pub(super) fn id(number: usize) -> tower_inbox::DeliveryId {
     format!("0192f0c1-2a3b-7c4d-8e5f-00000000000{number}").parse().unwrap()
 }
 
@@ -36,7 +36,7 @@ fn samples() -> Vec<Sample> {
     ]
 }
 
-fn deliveries() -> Vec<Delivery> {
+pub(super) fn deliveries() -> Vec<Delivery> {
     let samples = samples().into_iter().enumerate();
     samples.map(|(number, sample)| sample.delivery().with_id(id(number))).collect()
 }
@@ -75,7 +75,7 @@ async fn write() {
     fs::write(last, bytes).unwrap();
 }
 
-fn copy_of(version: &str) -> tempfile::TempDir {
+pub(super) fn copy_of(version: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version);
     for file in fs::read_dir(golden).unwrap() {

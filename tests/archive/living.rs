@@ -222,3 +222,29 @@ async fn below_the_watermark_new_deliveries_wait_outside_and_all_else_goes_on() 
     drop(archive);
     assert_eq!(deliveries_in(dir.path()).await, [a, b]);
 }
+
+#[tokio::test]
+async fn below_the_watermark_an_archive_is_opened_and_what_is_in_it_can_be_erased() {
+    let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
+    let archive = disk.open(builder(dir.path())).await.unwrap();
+    let mut all = fill(&archive).await;
+    all.push(delivery("/m", b"in the segment that is written"));
+    let _ = archive.append(all[12].clone()).await.unwrap();
+    drop(archive);
+    disk.fail(Fault::Free { bytes: 0 });
+    // As a crash leaves it: there is something to recover.
+    let open = segments(dir.path()).pop().unwrap();
+    let torn = [fs::read(&open).unwrap(), b"WARC/1.1\r\nWARC-Ty".to_vec()].concat();
+    fs::write(&open, torn).unwrap();
+    let builder = || builder(dir.path()).least_free(1 << 20).compress_after(Duration::ZERO);
+    let archive = disk.open(builder()).await.unwrap();
+    let refused = archive.append(delivery("/m", b"new")).await.unwrap_err();
+    assert!(matches!(refused, ArchiveError::NoSpace { free: 0, .. }), "{refused}");
+    assert_eq!(archive.remove(Query::all().id(all[3].id())).await.unwrap(), 1);
+    archive.upkeep_now().await.unwrap();
+    drop(archive);
+    let archive = disk.open(builder()).await.unwrap();
+    assert!(archive.get(all[3].id()).await.unwrap().is_none());
+    drop(archive);
+    assert_eq!(deliveries_in(dir.path()).await, [&all[..3], &all[4..]].concat());
+}

@@ -7,11 +7,13 @@
     reason = "a test says so by panicking"
 )]
 
+mod beside;
 mod conformance;
 mod crashes;
 mod faults;
 mod forgetting;
 mod golden;
+mod golden_second;
 mod living;
 mod mangled;
 mod read_only;

@@ -3,10 +3,11 @@ use std::{
     io::Read,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
-use tower_inbox::{Archive, DiskArchive, archive::Query};
+use tower_inbox::{Archive, DiskArchive, archive::Query, testing::Sample};
 
 use super::{builder, fill, inbox, written};
 
@@ -57,6 +58,42 @@ async fn it_shows_the_exact_body_of_one() {
     assert!(page.contains("outcome   pending") && page.contains(&id), "{page}");
     let nobody = tower_inbox::DeliveryId::new().to_string();
     assert_eq!(inbox(dir.path(), &["show", &nobody]).status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn it_shows_one_as_an_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    let shown = objects(&written(dir.path(), &["show", &all[4].id().to_string(), "--json"]));
+    let [object] = shown.as_slice() else { panic!("{shown:?}") };
+    assert_eq!(object["id"], all[4].id().to_string());
+    assert_eq!((&object["model"], &object["outcome"]), (&"/m".into(), &"processed".into()));
+    assert_eq!(object["bytes"], all[4].body().len());
+    assert_eq!(object["sha256"], all[4].digest().to_string());
+}
+
+#[tokio::test]
+async fn it_lists_what_is_of_a_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    fill(&archive).await;
+    let other = Sample::of("/other").body("other").delivery();
+    let _ = archive.append(other.clone()).await.unwrap();
+    let found = objects(&written(dir.path(), &["list", "--json", "--model", "/other"]));
+    let ids: Vec<_> = found.iter().map(|object| object["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [other.id().to_string()]);
+    assert_eq!(objects(&written(dir.path(), &["list", "--json", "--model", "/m"])).len(), 10);
+}
+
+#[tokio::test]
+async fn the_directory_that_is_named_counts_before_that_of_the_environment() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fill(&builder(dir.path()).open().await.unwrap()).await;
+    drop(builder(other.path()).open().await.unwrap());
+    let named = ["list", "--json", "--archive", dir.path().to_str().unwrap()];
+    assert_eq!(objects(&written(other.path(), &named)).len(), 10);
+    assert_eq!(objects(&written(other.path(), &["list", "--json"])).len(), 0);
 }
 
 #[tokio::test]
@@ -143,6 +180,48 @@ async fn it_exports_a_selection_that_is_an_archive_of_its_own() {
     assert_eq!(inbox(dir.path(), &into).status.code(), Some(2), "it overwrites no file");
 }
 
+#[tokio::test]
+async fn it_says_what_it_would_export_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    let file = dir.path().join("export");
+    let into = ["export", "--dry-run", "--pending", "--into", file.to_str().unwrap()];
+    let output = inbox(dir.path(), &into);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let wanted = format!("would export 1 delivery of {} bytes\n", all[3].body().len());
+    assert_eq!((said, output.status.code()), (wanted, Some(0)));
+    assert!(output.stdout.is_empty() && !file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_exports_all_that_was_there_while_a_server_writes() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let writes = builder(dir.path()).segment_age(Duration::ZERO).compress_after(Duration::ZERO);
+    let archive = writes.upkeep_every(Duration::from_millis(5)).open().await.unwrap();
+    let all = fill(&archive).await;
+    let writing = tokio::spawn(async move {
+        for number in 0..300 {
+            let more = Sample::of("/more").body(number.to_string()).delivery();
+            let _ = archive.append(more.clone()).await.unwrap();
+            archive.remove(Query::all().id(more.id())).await.unwrap();
+        }
+    });
+    for number in 0..5 {
+        let file = other.path().join(number.to_string());
+        let into = ["export", "--model", "/m", "--into", file.to_str().unwrap()];
+        let (path, into) = (dir.path().to_owned(), into.map(str::to_owned));
+        let output =
+            tokio::task::spawn_blocking(move || inbox(&path, &into.each_ref().map(String::as_str)));
+        let output = output.await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((said.as_str(), output.status.code()), ("exported 10 deliveries\n", Some(0)));
+        let text = String::from_utf8(fs::read(file).unwrap()).unwrap();
+        assert!(all.iter().all(|one| text.contains(&one.id().to_string())));
+    }
+    writing.abort();
+}
+
 /// Flips a bit in the body of the delivery with this number.
 fn spoil(dir: &Path, number: usize) {
     let needle = format!("<{number}>\u{0}\r\n").repeat(100).into_bytes();
@@ -201,8 +280,7 @@ async fn a_reader_that_goes_away_is_no_error() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     for _ in 0..2000 {
-        let sample =
-            tower_inbox::testing::Sample::of("/m").body(tower_inbox::DeliveryId::new().to_string());
+        let sample = Sample::of("/m").body(tower_inbox::DeliveryId::new().to_string());
         drop(archive.append(sample.delivery()));
     }
     archive.close().await;

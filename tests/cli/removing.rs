@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tower_inbox::{Archive, Delivery, DiskArchive, archive::Query};
+use tower_inbox::{Archive, Delivery, DiskArchive, Outcome, archive::Query, testing::Sample};
 
 use super::{builder, fill, inbox, written};
 
@@ -44,4 +44,32 @@ async fn it_has_a_server_that_writes_remove_one() {
     assert_eq!(left(&archive, &all).await, [0, 1, 2, 4, 5, 6, 7, 8, 9]);
     assert_eq!(inbox(dir.path(), &["erase", &id]).status.code(), Some(1), "it is gone");
     assert_eq!(archive.remove(Query::all().id(all[3].id())).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn it_purges_what_is_of_a_model_and_leaves_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let mut all = fill(&archive).await;
+    let other = Sample::of("/other").received_at(Duration::from_hours(1)).body("other").delivery();
+    let _ = archive.append(other.clone()).await.unwrap();
+    archive.settle(other.id(), Outcome::processed(200)).await.unwrap();
+    all.push(other);
+    drop(archive);
+    written(dir.path(), &["purge", "--keep", "30d", "--model", "/other"]);
+    let archive = DiskArchive::read_only(dir.path()).await.unwrap();
+    assert_eq!(left(&archive, &all).await, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_has_a_server_that_writes_purge_what_is_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let pause = Duration::from_millis(20);
+    let archive = builder(dir.path()).upkeep_every(pause).open().await.unwrap();
+    let all = fill(&archive).await;
+    let output = inbox(dir.path(), &["purge", "--before", "1970-01-01T06:00:00Z"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.starts_with("another process writes") && said.ends_with("removed 5 deliveries\n"));
+    assert_eq!(left(&archive, &all).await, [3, 6, 7, 8, 9]);
 }

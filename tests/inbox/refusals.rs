@@ -498,3 +498,22 @@ async fn a_full_or_read_only_disk_is_answered_503_until_there_is_space_again() {
         assert_eq!(bodies(&inbox).await, [caption("1"), caption("2")], "{fault:?}");
     }
 }
+
+#[tokio::test]
+async fn a_disk_that_is_nearly_full_is_answered_503_until_there_is_space_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    disk.fail(Fault::Free { bytes: 1 << 20 });
+    let builder = DiskArchive::builder(directory.path()).least_free(1 << 20);
+    let inbox = inbox(disk.open(builder).await.unwrap());
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    let refused = send(service.clone(), signed(caption("1"))).await;
+    assert_problem(&refused, 503);
+    assert_eq!(refused.headers["retry-after"], "5");
+    assert!(matches!(refused.refusal, Some(Refusal::Archive(_))));
+    disk.fail(Fault::Free { bytes: 2 << 20 });
+    assert_eq!(send(service.clone(), signed(caption("1"))).await.status, 200);
+    assert_eq!(seen.all(), ["1"]);
+    assert_eq!(bodies(&inbox).await, [caption("1")]);
+}

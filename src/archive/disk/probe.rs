@@ -60,7 +60,7 @@ fn fastest_sync(medium: &dyn Medium, dir: &Path) -> io::Result<Duration> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{real_disk::RealDisk, tests::logged},
+        super::{DiskArchive, open::open, real_disk::RealDisk, tests::logged},
         *,
     };
 
@@ -89,6 +89,18 @@ mod tests {
             let text = logged(|| warn_if_not_durable(&RealDisk, dir.path()));
             assert!(text.contains("WARN") && text.contains("in memory"), "{text}");
             assert!(text.contains(&dir.path().display().to_string()), "{text}");
+        }
+    }
+
+    #[test]
+    fn opening_warns_of_a_directory_in_memory_unless_it_is_told_not_to_look() {
+        if Path::new("/dev/shm").is_dir() {
+            let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+            for probes in [true, false] {
+                let builder = DiskArchive::builder(dir.path()).probe(probes);
+                let text = logged(|| drop(open(builder).unwrap()));
+                assert_eq!(text.contains("the archive is in memory"), probes, "{text}");
+            }
         }
     }
 

@@ -98,24 +98,22 @@ impl Reader {
     ) -> Result<Delivery, ArchiveError> {
         let failed = |source| ArchiveError::Io {
             action: "read",
-            path: place.segment.sealed_path(&self.dir),
+            path: self.path_now(place.segment),
             source,
         };
-        let record = self.read_record(place, last).map_err(failed)?;
-        let delivery =
-            read_delivery(&record, place.segment.salt).map_err(|reason| ArchiveError::Damaged {
-                path: self.path_now(place.segment),
-                offset: place.offset,
-                reason,
-            })?;
-        if delivery.id() == id {
-            return Ok(delivery);
-        }
-        Err(ArchiveError::Damaged {
+        let damaged = |reason| ArchiveError::Damaged {
             path: self.path_now(place.segment),
             offset: place.offset,
-            reason: "another delivery lies there",
-        })
+            reason,
+        };
+        let bytes = self.read_record(place, last).map_err(failed)?;
+        let record = if is_packed(&bytes) {
+            unpack(&bytes).map_err(|_| damaged("the record cannot be unpacked"))?.into()
+        } else {
+            bytes
+        };
+        let delivery = read_delivery(&record, place.segment.salt).map_err(damaged)?;
+        if delivery.id() == id { Ok(delivery) } else { Err(damaged("another delivery lies there")) }
     }
 
     fn read_record(&self, place: Place, last: &mut LastFile) -> io::Result<Bytes> {
@@ -127,7 +125,7 @@ impl Reader {
         let mut record = vec![0; length];
         let read = read_full(&**file, &mut record, place.offset)?;
         record.truncate(read);
-        Ok(if is_packed(&record) { unpack(&record)?.into() } else { record.into() })
+        Ok(record.into())
     }
 
     /// A segment may be sealed, and so renamed, at any moment. Of two forms the later counts: the other is about to be

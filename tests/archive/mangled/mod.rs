@@ -1,6 +1,7 @@
 //! Segments that are not what was written. `fuzz/` does the same without end.
 
 mod body;
+mod forms;
 
 use body::{mangle, read, whole};
 use tower_inbox::testing::Dice;

@@ -4,7 +4,9 @@ use super::{
     super::{
         entry::{Entry, Facts},
         medium::MediumFile,
-        name::SegmentName,
+        name::{Form, SegmentName},
+        packed::pack,
+        steps::Steps,
         walk::{Step, Walk},
         warc::{Encoded, Meaning, Salt, encode, warcinfo},
     },
@@ -90,6 +92,52 @@ fn one_flipped_bit_loses_at_most_one_record() {
         file.0[bit / 8] ^= 1 << (bit % 8);
         assert!(found.iter().all(|record| sound.contains(record)), "bit {bit} makes a record");
         assert!(found.len() + 1 >= sound.len(), "bit {bit} leaves {} records", found.len());
+    }
+}
+
+/// How many records are found in a segment of this form, and how much of it is damaged.
+fn sealed_in(file: &InMemory, salt: Salt, form: Form) -> (usize, u64) {
+    let name = SegmentName { sequence: 1, salt };
+    let mut steps = Steps::of(file, name, form).unwrap();
+    let (mut records, mut damaged) = (0, 0);
+    while let Some(step) = steps.step().unwrap() {
+        match step {
+            Step::Record { .. } => records += 1,
+            Step::Damage { length, .. } => damaged += length,
+            Step::Torn { .. } => panic!("the end of a sealed segment is torn"),
+        }
+    }
+    (records, damaged)
+}
+
+/// A segment with each record compressed.
+fn packed(whole: &InMemory, salt: Salt) -> InMemory {
+    let records = records_in(whole, salt);
+    let place = |offset| usize::try_from(offset).unwrap();
+    let record = |(at, length, _): &(u64, u64, String)| &whole.0[place(*at)..place(at + length)];
+    InMemory(records.iter().flat_map(|found| pack(record(found)).unwrap()).collect())
+}
+
+#[test]
+fn each_flipped_bit_of_a_sealed_segment_is_damage_of_one_record_at_most_and_no_torn_end() {
+    let salt = Salt::random();
+    let whole = segment(salt, &[delivery("/m", b"a"), delivery("/m", b"b")]);
+    for (form, mut file) in
+        [(Form::Packed, packed(&whole, salt)), (Form::Sealed, InMemory(whole.0.clone()))]
+    {
+        let (sound, damaged) = sealed_in(&file, salt, form);
+        assert_eq!((sound, damaged), (5, 0));
+        // To look for the next member takes long.
+        let step = if form == Form::Packed { 9 } else { 1 };
+        for bit in (0..8 * file.0.len()).step_by(step) {
+            file.0[bit / 8] ^= 1 << (bit % 8);
+            let (records, damaged) = sealed_in(&file, salt, form);
+            assert!(records + 1 >= sound, "{form:?}: bit {bit} leaves {records} records");
+            assert_eq!(damaged > 0, records < sound, "{form:?}: bit {bit}");
+            // Some bytes of a member of gzip mean nothing, such as its time.
+            assert!(damaged > 0 || form == Form::Packed, "bit {bit} is not seen");
+            file.0[bit / 8] ^= 1 << (bit % 8);
+        }
     }
 }
 

@@ -1,0 +1,127 @@
+//! Readers beside a writer that does all it can to what they read.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::delivery;
+use tower_inbox::{
+    archive::{Archive, DiskArchive, Query},
+    delivery::{DeliveryId, Outcome},
+};
+
+/// What the writer has archived and will not remove, and whether it is at an end.
+#[derive(Clone, Default)]
+struct Writing {
+    staying: Arc<Mutex<Vec<DeliveryId>>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Writing {
+    fn staying(&self) -> Vec<DeliveryId> {
+        self.staying.lock().unwrap().clone()
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+}
+
+/// Small segments, all of which are sealed, compressed and forgotten as soon as upkeep is asked for.
+async fn open(path: &Path) -> DiskArchive {
+    let builder = DiskArchive::builder(path).segment_size(3000).upkeep_every(None);
+    let builder = builder.segment_age(Duration::ZERO).compress_after(Duration::ZERO);
+    builder.remember_for(Duration::ZERO).open().await.unwrap()
+}
+
+async fn write(archive: DiskArchive, writing: Writing) {
+    let mut leaving = Vec::new();
+    for round in 0..25 {
+        // Readers have met them by then.
+        let left = std::mem::take(&mut leaving);
+        for number in 0..6 {
+            let one = delivery("/m", format!("{round} {number}").as_bytes());
+            let _ = archive.append(one.clone()).await.unwrap();
+            archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
+            // Some segments hold nothing that stays.
+            if number == 0 && round % 2 == 0 {
+                writing.staying.lock().unwrap().push(one.id());
+            } else {
+                leaving.push(one.id());
+            }
+        }
+        for (at, id) in left.into_iter().enumerate() {
+            assert_eq!(archive.remove(Query::all().id(id)).await.unwrap(), 1);
+            if at == 2 {
+                archive.upkeep_now().await.unwrap();
+            }
+        }
+        archive.upkeep_now().await.unwrap();
+    }
+    // Of more than 130; where one stays the lines of the others do.
+    let remembered = archive.stats().await.unwrap().removed;
+    writing.over.store(true, Ordering::SeqCst);
+    assert!(remembered < 100, "{remembered} are remembered: hardly any was forgotten");
+}
+
+/// Nothing is missing from a scan that was archived before it began and stays, and nothing is in the way of one.
+async fn assert_all_there(archive: &DiskArchive, staying: &[DeliveryId]) {
+    let mut scan = archive.scan(Query::all());
+    let mut found = HashSet::new();
+    while let Some(entry) = scan.next().await {
+        assert!(found.insert(entry.unwrap().delivery.id()), "it was found twice");
+        // Much is done to what a slow reader reads.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut lines = archive.ledger(Query::all());
+    let mut listed = HashSet::new();
+    while let Some(line) = lines.next().await {
+        listed.insert(line.unwrap().id);
+    }
+    for id in staying {
+        assert!(found.contains(id), "a scan misses one that stays");
+        assert!(listed.contains(id), "the ledger misses one that stays");
+        assert!(archive.get(*id).await.unwrap().is_some(), "one that stays is not found");
+    }
+}
+
+/// Reads as another process does, again and again with what was opened a while ago.
+async fn read_beside(path: PathBuf, writing: Writing) -> usize {
+    let mut times = 0;
+    while !writing.is_over() {
+        let staying = writing.staying();
+        let reading = DiskArchive::read_only(&path).await.unwrap();
+        for _ in 0..5 {
+            assert_all_there(&reading, &staying).await;
+        }
+        times += 1;
+    }
+    times
+}
+
+async fn read_within(archive: DiskArchive, writing: Writing) -> usize {
+    let mut times = 0;
+    while !writing.is_over() {
+        assert_all_there(&archive, &writing.staying()).await;
+        times += 1;
+    }
+    times
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_miss_nothing_that_stays_while_all_else_is_appended_sealed_packed_and_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = open(dir.path()).await;
+    let writing = Writing::default();
+    let beside = tokio::spawn(read_beside(dir.path().to_owned(), writing.clone()));
+    let within = tokio::spawn(read_within(archive.clone(), writing.clone()));
+    write(archive, writing).await;
+    let (beside, within) = (beside.await.unwrap(), within.await.unwrap());
+    assert!(beside > 3 && within > 3, "{beside} and {within} times");
+}

@@ -1,0 +1,159 @@
+//! Segments of every form, and index files, of which bits are flipped.
+
+use std::{ffi::OsStr, path::PathBuf, time::Duration};
+
+use tower_inbox::{
+    Delivery, DiskArchive, Outcome,
+    archive::{Archive, ArchiveError, DiskArchiveBuilder, Query},
+    testing::{ModelDisk, Sample},
+};
+
+fn builder(packs: bool) -> DiskArchiveBuilder {
+    let builder = DiskArchive::builder("inbox").segment_age(Duration::ZERO).upkeep_every(None);
+    if packs { builder.compress_after(Duration::ZERO) } else { builder.compress_after(None) }
+}
+
+/// A segment that is sealed, and perhaps compressed, with its index file.
+struct Sealed {
+    segment: (PathBuf, Vec<u8>),
+    index: (PathBuf, Vec<u8>),
+    deliveries: Vec<Delivery>,
+}
+
+/// What a reader finds.
+#[derive(Debug)]
+struct Found {
+    deliveries: usize,
+    damages: Vec<(PathBuf, u64)>,
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().unwrap()
+}
+
+impl Sealed {
+    fn make(packs: bool) -> Self {
+        let disk = ModelDisk::new(4096);
+        let mut deliveries = Vec::new();
+        runtime().block_on(async {
+            let archive = disk.open(builder(packs)).await.unwrap();
+            for body in ["a", "last"] {
+                let one = Sample::of("/m").body(body).delivery();
+                let _ = archive.append(one.clone()).await.unwrap();
+                deliveries.push(one);
+            }
+            let failed = Outcome::failed("as a test");
+            archive.settle(deliveries[0].id(), failed).await.unwrap();
+            // The last record is a delivery that was acknowledged.
+            deliveries.push(Sample::of("/m").body("the very last").delivery());
+            let _ = archive.append(deliveries[2].clone()).await.unwrap();
+            archive.upkeep_now().await.unwrap();
+        });
+        let file = |wanted: &str| {
+            let is_it = |path: &PathBuf| path.extension() == Some(OsStr::new(wanted));
+            let path = disk.files().into_iter().find(is_it).unwrap();
+            (path.clone(), disk.read(&path).unwrap())
+        };
+        let segment = file(if packs { "gz" } else { "warc" });
+        Self { segment, index: file("idx"), deliveries }
+    }
+
+    /// Opens an archive that holds these files, has it look after itself, and reads it; panics if that breaks a promise.
+    fn read(&self, segment: &[u8], index: Option<&[u8]>, keeps_up: bool) -> Found {
+        let disk = ModelDisk::new(4096);
+        disk.put(&self.segment.0, segment.to_vec());
+        if let Some(index) = index {
+            disk.put(&self.index.0, index.to_vec());
+        }
+        runtime().block_on(async {
+            let archive = disk.open(builder(true)).await.unwrap();
+            if keeps_up {
+                archive.upkeep_now().await.unwrap();
+            }
+            let (mut scan, mut deliveries, mut damages) =
+                (archive.scan(Query::all()), 0, Vec::new());
+            while let Some(entry) = scan.next().await {
+                match entry {
+                    Ok(found) => {
+                        assert!(self.deliveries.contains(&found.delivery), "this was never sent");
+                        deliveries += 1;
+                    }
+                    Err(ArchiveError::Damaged { path, offset, .. }) => damages.push((path, offset)),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            Found { deliveries, damages }
+        })
+    }
+
+    /// What becomes of each byte of the segment, with one of its bits flipped. The tests of the reader alone take each bit.
+    fn flip(&self, index: Option<&[u8]>, keeps_up: bool, mut check: impl FnMut(usize, &Found)) {
+        let (_, whole) = &self.segment;
+        for at in 0..whole.len() {
+            check(at, &self.read(&flipped(whole, at), index, keeps_up));
+        }
+    }
+}
+
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1 << (at % 8);
+    bytes
+}
+
+fn assert_told(sealed: &Sealed, at: usize, found: &Found) {
+    let (path, _) = &sealed.segment;
+    assert!(found.deliveries + 1 >= sealed.deliveries.len(), "byte {at}: {found:?}");
+    let told = match found.damages.as_slice() {
+        [(of, offset)] => of == path && *offset <= at as u64,
+        // Some bytes of a member of gzip mean nothing, such as its time.
+        [] => found.deliveries == sealed.deliveries.len() && path.extension().unwrap() == "gz",
+        _ => false,
+    };
+    assert!(told, "byte {at}: {found:?}");
+}
+
+#[test]
+fn a_flipped_bit_of_a_sealed_segment_loses_one_record_at_most_and_is_told() {
+    let sealed = Sealed::make(false);
+    sealed.flip(None, false, |at, found| assert_told(&sealed, at, found));
+}
+
+#[test]
+fn a_flipped_bit_of_a_compressed_segment_loses_one_record_at_most_and_is_told() {
+    let sealed = Sealed::make(true);
+    sealed.flip(None, false, |at, found| assert_told(&sealed, at, found));
+}
+
+#[test]
+fn what_is_done_to_a_segment_with_a_flipped_bit_loses_nothing_more_and_is_told_still() {
+    let sealed = Sealed::make(false);
+    sealed.flip(None, true, |at, found| assert_told(&sealed, at, found));
+}
+
+#[test]
+fn behind_an_index_file_a_flipped_bit_of_a_segment_is_one_delivery_at_most() {
+    for packs in [false, true] {
+        let sealed = Sealed::make(packs);
+        let (_, index) = &sealed.index;
+        sealed.flip(Some(index), false, |at, found| {
+            let all = found.deliveries + found.damages.len();
+            assert!(
+                all == sealed.deliveries.len() && found.damages.len() <= 1,
+                "byte {at}: {found:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn a_flipped_bit_of_an_index_file_changes_nothing_that_is_read() {
+    for packs in [false, true] {
+        let sealed = Sealed::make(packs);
+        let ((_, segment), (_, index)) = (&sealed.segment, &sealed.index);
+        for at in 0..index.len() {
+            let found = sealed.read(segment, Some(&flipped(index, at)), false);
+            assert!(found.deliveries == 3 && found.damages.is_empty(), "byte {at}: {found:?}");
+        }
+    }
+}
