@@ -31,5 +31,6 @@ mod repeats;
 mod replay;
 mod script;
 mod second_process;
+mod slow_ledger;
 mod stuck;
 mod support;
