@@ -24,6 +24,7 @@ use tower_inbox::{
 
 use crate::{
     script::{Answers, Script},
+    slow_ledger::SlowLedger,
     support::*,
 };
 
@@ -323,6 +324,37 @@ async fn who_waits_for_another_delivery_of_the_inference_does_so_without_a_word(
     }
     let given_back = log.text().matches("outcome=pending 0 0").count();
     assert_eq!(given_back, 2, "each once: {}", log.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_long_start_goes_on_what_arrives_and_what_was_left_both_keep_their_turn() {
+    let (archive, script) = (memory(), Script::of(|_| Answers::After(SECOND, 200)));
+    let before = inbox_with(archive.clone(), Workers::new(1));
+    for job in 0..10 {
+        post(&before, &script, &format!("left-{job}")).await;
+    }
+    // A line of the ledger each second, a delivery each second, and one worker that manages one each second.
+    let slow = SlowLedger { archive, pace: SECOND };
+    let inbox = Inbox::builder(slow)
+        .model(CAPTIONS, captions())
+        .background(Workers::new(1))
+        .build()
+        .unwrap();
+    inbox.work(script.service());
+    tokio::time::sleep(SECOND / 2).await;
+    for job in 0..10 {
+        post(&inbox, &script, &format!("new-{job}")).await;
+        tokio::time::sleep(SECOND).await;
+    }
+    let jobs = script.jobs();
+    let (new, left) = jobs.iter().partition::<Vec<_>, _>(|job| job.starts_with("new"));
+    assert!(new.len().abs_diff(left.len()) <= 1, "in turn: {jobs:?}");
+    inbox.drained().await;
+    assert_eq!(script.jobs().len(), 20);
+    for kind in ["new", "left"] {
+        let jobs: Vec<_> = script.jobs().into_iter().filter(|job| job.starts_with(kind)).collect();
+        assert!(jobs.is_sorted(), "{jobs:?}");
+    }
 }
 
 /// What the archive says if the process ends while the handler is at work.

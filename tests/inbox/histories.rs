@@ -2,7 +2,8 @@
 //! panicking and hanging handlers, clients that hang up, pauses, purges, a clock that is set, stops, crashes and restarts.
 //!
 //! What must hold: what was acknowledged is settled or pending at any time, and settled in the end; an inference is
-//! handled until its handler takes it, never again after that was durable, and never twice at the same time.
+//! handled until its handler takes it, never again after that was durable, and never twice at the same time. Whoever gets an
+//! answer of a handler gets it after the handler gave it, also who waited for another one's.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,10 +31,14 @@ use crate::support::*;
 
 type Body = Full<Bytes>;
 
+/// Where each model receives.
+const MODELS: [&str; 3] = [CAPTIONS, "/hooks/others", "/hooks/third"];
+
 #[derive(Clone, Debug)]
 enum Step {
-    /// A job in one of its versions, at one of several addresses, so many times at once.
+    /// A job of a model in one of its versions, at one of several addresses, so many times at once.
     Post {
+        model: usize,
         job: u8,
         version: u8,
         address: u8,
@@ -41,13 +46,18 @@ enum Step {
     },
     /// The client goes away before it has its answer.
     HangUp {
+        model: usize,
         job: u8,
     },
     Wait {
         seconds: u16,
     },
-    Pause,
-    Resume,
+    Pause {
+        model: usize,
+    },
+    Resume {
+        model: usize,
+    },
     /// The clock of the machine is set, forwards or back.
     Clock {
         hours: i16,
@@ -60,12 +70,15 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..6_u8, 0..2_u8, 0..2_u8, 1..4_u8)
-            .prop_map(|(job, version, address, times)| Step::Post { job, version, address, times }),
-        2 => (0..6_u8).prop_map(|job| Step::HangUp { job }),
+        6 => (0..MODELS.len(), 0..6_u8, 0..2_u8, 0..2_u8, 1..4_u8).prop_map(
+            |(model, job, version, address, times)| {
+                Step::Post { model, job, version, address, times }
+            }
+        ),
+        2 => (0..MODELS.len(), 0..6_u8).prop_map(|(model, job)| Step::HangUp { model, job }),
         4 => (0..60_u16).prop_map(|seconds| Step::Wait { seconds }),
-        1 => Just(Step::Pause),
-        1 => Just(Step::Resume),
+        1 => (0..MODELS.len()).prop_map(|model| Step::Pause { model }),
+        1 => (0..MODELS.len()).prop_map(|model| Step::Resume { model }),
         1 => Just(Step::Purge),
         2 => (-1000..1000_i16).prop_map(|hours| Step::Clock { hours }),
         1 => Just(Step::Stop),
@@ -94,6 +107,21 @@ struct World {
     set_at: HashMap<DeliveryId, i64>,
     /// What handlers saw that must not be: a panic of theirs would be caught.
     broken: Vec<String>,
+}
+
+impl World {
+    /// In the background every answer is the same. Inline a handler's answer is given to nobody before the handler gave it.
+    fn check_answer(&mut self, mode: Mode, body: &Bytes, status: u16) {
+        let is_right = match (mode, status) {
+            (Mode::Background, 202) | (Mode::Inline, 202 | 500 | 503) => true,
+            (Mode::Inline, 200) => self.taken.contains(body),
+            (Mode::Inline, 404) => self.refused.contains(body),
+            _ => false,
+        };
+        if !is_right {
+            self.broken.push(format!("{body:?} is answered {status} ({mode:?})"));
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -267,7 +295,8 @@ fn handler(
                 }
             }
             let running = Running { shared: shared.clone(), job: job.clone() };
-            let status = match (job.as_str(), attempt.number()) {
+            // By the job alone, of whatever model it is.
+            let status = match (job.split('-').next().unwrap(), attempt.number()) {
                 _ if mended => 200,
                 ("1", 1) => 503,
                 ("2", 1 | 3) => panic!("a handler panics, as the test wants"),
@@ -300,6 +329,8 @@ enum Mode {
 /// One life of the process.
 struct Life {
     inbox: Inbox,
+    archive: MemoryArchive,
+    mode: Mode,
     alive: Arc<AtomicBool>,
     shared: Shared,
 }
@@ -316,23 +347,25 @@ impl Life {
                 // The clock may be set by years.
                 .longest_age(Duration::from_hours(1_000_000)),
         );
-        let builder = Inbox::builder(mortal).model(CAPTIONS, captions());
+        let builder = Inbox::builder(mortal);
+        let builder = MODELS.iter().fold(builder, |to, path| to.model(*path, captions()));
         let builder = match mode {
             Mode::Inline => builder.workers(workers),
             Mode::Background => builder.background(workers),
         };
         let inbox = builder.build().unwrap();
         inbox.work(handler(shared, mended));
-        Self { inbox, alive, shared: shared.clone() }
+        Self { inbox, archive: archive.clone(), mode, alive, shared: shared.clone() }
     }
 
-    fn post(&self, job: u8, version: u8, address: u8) -> tokio::task::JoinHandle<()> {
-        let body = Bytes::from(caption(&job.to_string()) + &" ".repeat(version.into()));
-        let request = signed_to(&format!("{CAPTIONS}?address={address}"), body.clone());
+    fn post(&self, model: usize, job: u8, version: u8, address: u8) -> tokio::task::JoinHandle<()> {
+        let body = Bytes::from(caption(&format!("{job}-{model}")) + &" ".repeat(version.into()));
+        let request = signed_to(&format!("{}?address={address}", MODELS[model]), body.clone());
         let service = self.inbox.layer().layer(handler(&self.shared, false));
-        let (shared, alive) = (self.shared.clone(), self.alive.clone());
+        let (shared, alive, mode) = (self.shared.clone(), self.alive.clone(), self.mode);
         tokio::spawn(async move {
             let answer = service.oneshot(request).await.unwrap();
+            shared.world().check_answer(mode, &body, answer.status().as_u16());
             if answer.status().is_success() && alive.load(Ordering::SeqCst) {
                 shared.world().acknowledged.insert(body);
             }
@@ -341,25 +374,26 @@ impl Life {
 
     /// Ends when the process does; the steps that are left are for the next one.
     async fn live(&self, steps: &mut impl Iterator<Item = Step>) -> bool {
-        let model = CAPTIONS.parse().unwrap();
+        let name = |model: usize| MODELS[model].parse().unwrap();
         for step in steps {
+            assert_kept(&self.archive, &self.shared).await;
             match step {
-                Step::Post { job, version, address, times } => {
+                Step::Post { model, job, version, address, times } => {
                     for _ in 0..times {
-                        drop(self.post(job, version, address));
+                        drop(self.post(model, job, version, address));
                     }
                 }
-                Step::HangUp { job } => {
-                    let post = self.post(job, 0, 0);
+                Step::HangUp { model, job } => {
+                    let post = self.post(model, job, 0, 0);
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     post.abort();
                 }
                 Step::Wait { seconds } => {
                     tokio::time::sleep(Duration::from_secs(seconds.into())).await;
                 }
-                Step::Pause => self.inbox.pause(&model),
+                Step::Pause { model } => self.inbox.pause(&name(model)),
                 Step::Clock { hours } => self.shared.world().clock += i64::from(hours),
-                Step::Resume => self.inbox.resume(&model),
+                Step::Resume { model } => self.inbox.resume(&name(model)),
                 Step::Purge => {
                     let settled = Query::all().settled();
                     self.inbox.archive().remove(settled).await.unwrap();
@@ -381,14 +415,23 @@ impl Life {
 
 /// What is acknowledged is in the archive, or was settled and lost its body since.
 async fn assert_kept(archive: &MemoryArchive, shared: &Shared) {
-    let bodies = shared.world().bodies.clone();
-    let known: HashSet<_> = bodies.values().cloned().collect();
-    assert!(shared.world().acknowledged.is_subset(&known), "acknowledged and not archived");
+    let (acknowledged, bodies) = {
+        let world = shared.world();
+        (world.acknowledged.clone(), world.bodies.clone())
+    };
+    let mut kept = HashSet::new();
     for (id, body) in bodies {
-        if let Some(archived) = archive.get(id).await.unwrap() {
-            assert_eq!(*archived.delivery.body(), body);
-        }
+        let is_kept = match archive.get(id).await.unwrap() {
+            Some(archived) => {
+                assert_eq!(*archived.delivery.body(), body);
+                true
+            }
+            None => archive.outcome(id).await.unwrap().is_some_and(|outcome| outcome.is_settled()),
+        };
+        kept.extend(is_kept.then_some(body));
     }
+    let lost: Vec<_> = acknowledged.difference(&kept).collect();
+    assert!(lost.is_empty(), "acknowledged and not in the archive: {lost:?}");
 }
 
 async fn assert_settled(archive: &MemoryArchive, shared: &Shared) {

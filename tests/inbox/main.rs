@@ -32,6 +32,7 @@ mod repeats;
 mod replay;
 mod script;
 mod second_process;
+mod slow_ledger;
 mod snapshots;
 mod stuck;
 mod support;
