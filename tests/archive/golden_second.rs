@@ -33,7 +33,7 @@ fn inference(of: &Delivery) -> InferenceDigest {
 /// Of each what was told of it, the latest last.
 fn outcomes(of: &Delivery) -> Vec<Outcome> {
     let number = all().iter().position(|one| one.id() == of.id()).unwrap();
-    let failed = |attempts| Outcome::Failed { attempts, reason: "the handler answered 500".into() };
+    let failed = |attempts| Outcome::failed_at(attempts, "the handler answered 500");
     let inference = Some(inference(of));
     match number {
         0 => vec![failed(1), Outcome::Processed { status: 204, inference }],
