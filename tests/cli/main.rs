@@ -1,10 +1,5 @@
 //! The command `inbox`, as it is run.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test says so by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
 
 mod again;
 #[expect(unreachable_pub, reason = "it is what the command writes, for a module of a library")]
