@@ -17,6 +17,8 @@ mod fairness;
 mod floors;
 mod histories;
 mod hooks;
+#[path = "../provider_support/meaning.rs"]
+mod meaning;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "metrics")]

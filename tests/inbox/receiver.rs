@@ -18,24 +18,11 @@ use tower_inbox::DiskArchive;
 
 use crate::{
     hooks::{ALL, FAL_KEY, Hook, hooks},
+    meaning::by_meaning,
     numbers::numbers,
     process::{EXTRACTION, IMAGE_GROUP, Receiver, command, signature},
     support::{answer, archived, processed},
 };
-
-/// Null and absent are the same, and 1 and 1.0 are.
-fn normal(value: Value) -> Value {
-    match value {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name, normal(value)))
-            .collect(),
-        Value::Array(items) => items.into_iter().map(normal).collect(),
-        Value::Number(number) => number.as_f64().into(),
-        other => other,
-    }
-}
 
 async fn assert_comes_back(receiver: &Receiver, hook: &Hook, file: &Path) -> Vec<u8> {
     let body = fs::read(file).unwrap();
@@ -44,8 +31,8 @@ async fn assert_comes_back(receiver: &Receiver, hook: &Hook, file: &Path) -> Vec
     let what = format!("{} at {}", file.display(), hook.path);
     assert_eq!(answer.status, 200, "{what}: {}", answer.body);
     assert!(answer.headers.contains_key("inbox-delivery-id"));
-    let original = normal(serde_json::from_slice(&body).unwrap());
-    let returned = normal(serde_json::from_str(&answer.body).unwrap());
+    let original = by_meaning(serde_json::from_slice(&body).unwrap());
+    let returned = by_meaning(serde_json::from_str(&answer.body).unwrap());
     assert_eq!(returned, original, "{what}");
     assert_eq!(numbers(answer.body.as_bytes()), numbers(&body), "{what}: numbers changed");
     body
@@ -201,8 +188,8 @@ async fn a_group_of_images_needs_its_token() {
         let response = receiver.post(&path, &[], body.clone()).await.unwrap();
         let answer = answer(response).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        let returned = normal(serde_json::from_str(&answer.body).unwrap());
-        assert_eq!(returned, normal(serde_json::from_slice(&body).unwrap()));
+        let returned = by_meaning(serde_json::from_str(&answer.body).unwrap());
+        assert_eq!(returned, by_meaning(serde_json::from_slice(&body).unwrap()));
         groups += 1;
     }
     assert!(groups >= 2, "the same group twice, with two versions, should be among them");

@@ -1,14 +1,15 @@
 //! What the tests of the providers share: fixtures, ours and the shared ones, and JSON compared by meaning.
 
+mod meaning;
 mod numbers;
 
 use std::{env, fs, path::PathBuf};
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
 use tower_inbox::provider::Payload;
 
+pub(crate) use meaning::by_meaning;
 pub(crate) use numbers::numbers;
 
 /// A fixture of our own.
@@ -40,18 +41,4 @@ pub(crate) fn round_trip<T: Payload + Serialize>(body: &Bytes) -> T {
     assert_eq!(by_meaning(written), by_meaning(original));
     assert_eq!(numbers(&serde_json::to_vec(&payload).unwrap()), numbers(body), "numbers changed");
     payload
-}
-
-/// JSON in which null is absent, and numbers of the same value are the same.
-pub(crate) fn by_meaning(json: Value) -> Value {
-    match json {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name, by_meaning(value)))
-            .collect(),
-        Value::Array(items) => items.into_iter().map(by_meaning).collect(),
-        Value::Number(number) => number.as_f64().into(),
-        other => other,
-    }
 }
