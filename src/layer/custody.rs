@@ -146,8 +146,8 @@ impl Custody {
     /// the delivery is handled again after `wait`, if there is one.
     pub(super) fn settle(&self, open: Open, outcome: Outcome, wait: Option<Duration>) {
         tracing::Span::current().record("outcome", outcome.kind().as_str());
-        if open.stays_processed && outcome.kind() != OutcomeKind::Processed {
-            tracing::info!(%outcome, "replayed; it was processed before, and stays so");
+        if open.stays_settled && outcome.kind() != OutcomeKind::Processed {
+            tracing::info!(%outcome, "replayed; it was settled before, and stays as it was");
             return;
         }
         log(&outcome, wait);

@@ -26,8 +26,8 @@ pub(super) struct Open {
     pub(super) attempt: u32,
     pub(super) crashes: u32,
     pub(super) cause: Cause,
-    /// Whether it was processed before, and stays so whatever a replay comes to.
-    pub(super) stays_processed: bool,
+    /// Whether it was settled before, and stays as it was unless a replay processes it.
+    pub(super) stays_settled: bool,
     pub(super) turns: Vec<Turn>,
     pub(super) inference: Option<InferenceDigest>,
     /// What somebody else is at, so that it is given back.

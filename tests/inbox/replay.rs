@@ -106,22 +106,29 @@ async fn what_is_selected_goes_through_the_handler_again_in_its_order_with_its_h
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_processed_stays_so_when_a_replay_of_it_fails() {
-    let (archive, recorder) = (memory(), Recorder::answering(200));
-    let inbox = three(&archive, &recorder).await;
-    let other = Recorder::answering(500);
-    let replay = inbox.replay(Query::all()).through(other.service());
-    let results = all(replay.start().await.unwrap()).await;
-    assert_eq!(other.runs.lock().unwrap().len(), 3);
-    assert!(results.iter().all(|one| one.result.as_ref().is_ok_and(|status| *status == 500)));
-    inbox.settled().await;
-    for now in archived(&archive).await {
-        assert_eq!(processed(now.outcome.as_ref()), Some(200));
+async fn what_was_settled_stays_as_it_was_when_a_replay_of_it_fails() {
+    for first in [200, 404] {
+        let (archive, recorder) = (memory(), Recorder::answering(first));
+        let inbox = three(&archive, &recorder).await;
+        let outcomes = async || -> Vec<_> {
+            archived(&archive).await.into_iter().map(|one| one.outcome).collect()
+        };
+        let before = outcomes().await;
+        assert!(before.iter().flatten().all(Outcome::is_settled));
+        let other = Recorder::answering(500);
+        let replay = inbox.replay(Query::all()).through(other.service());
+        let results = all(replay.start().await.unwrap()).await;
+        assert_eq!(other.runs.lock().unwrap().len(), 3);
+        assert!(results.iter().all(|one| one.result.as_ref().is_ok_and(|status| *status == 500)));
+        inbox.settled().await;
+        assert_eq!(outcomes().await, before);
     }
-    assert!(
-        inbox.replay(Query::all()).start().await.is_err(),
-        "there is nothing to replay through"
-    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_needs_a_service() {
+    let inbox = three(&memory(), &Recorder::answering(200)).await;
+    assert!(inbox.replay(Query::all()).start().await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

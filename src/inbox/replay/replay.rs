@@ -50,8 +50,8 @@ impl Inbox {
     /// other, in the order of the archive, through the service of the [workers](Inbox::work).
     ///
     /// The handler gets the head and the time of the original, and [`Attempt`](crate::layer::Attempt) says that it is a
-    /// replay. Nothing archived changes; the outcome is added. What was processed stays processed if a replay of it
-    /// fails.
+    /// replay. Nothing archived changes; the outcome is added. What was settled stays as it was if a replay of it fails;
+    /// of what was not, a replay is one attempt more.
     ///
     /// ```
     /// # async fn of(inbox: &tower_inbox::Inbox) -> Result<(), Box<dyn std::error::Error>> {

@@ -48,14 +48,9 @@ pub(super) fn plan(outcome: Option<&Outcome>, cause: Cause, left: bool) -> Plan 
     };
     match (outcome, cause) {
         (None, _) => again(u32::from(left), u32::from(left)),
-        (Some(Outcome::Dead { put_aside: true, .. }), Cause::Posted) => Plan::StayAside,
-        (Some(_), Cause::Replayed)
-        | (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
-        (Some(Outcome::Processed { status, .. }), _) => Plan::AnswerAsTheFirst { status: *status },
-        (Some(Outcome::Repeat { of }), _) => Plan::AnswerAs(*of),
-        (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Taken) => Plan::Leave,
         (Some(Outcome::Failed { attempts, .. }), _) => again(*attempts, 0),
-        (Some(Outcome::Pending { attempts, crashes, running: false }), _) => {
+        (Some(Outcome::Pending { attempts, crashes, running: false }), _)
+        | (Some(Outcome::Pending { attempts, crashes, .. }), Cause::Replayed) => {
             again(*attempts, *crashes)
         }
         // Nobody is at it, for it is our turn: whoever was did not come to an end.
@@ -65,6 +60,14 @@ pub(super) fn plan(outcome: Option<&Outcome>, cause: Cause, left: bool) -> Plan 
                 crashes => again(*attempts, crashes),
             }
         }
+        (Some(_), Cause::Taken) => Plan::Leave,
+        (Some(_), Cause::Replayed) => again(0, 0),
+        (Some(Outcome::Processed { status, .. }), Cause::Posted) => {
+            Plan::AnswerAsTheFirst { status: *status }
+        }
+        (Some(Outcome::Repeat { of }), Cause::Posted) => Plan::AnswerAs(*of),
+        (Some(Outcome::Dead { put_aside: true, .. }), Cause::Posted) => Plan::StayAside,
+        (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
     }
 }
 
@@ -128,12 +131,23 @@ mod tests {
         for settled in [Outcome::dead("x"), Outcome::undecodable("x")] {
             assert_eq!(found(&settled, Taken), Plan::Leave);
             assert_eq!(found(&settled, Posted), handle(1, 0));
+            assert_eq!(found(&settled, Replayed), unmarked(1));
         }
-        let processed = Outcome::processed(201);
-        for cause in [Posted, Taken] {
-            let first = Plan::AnswerAsTheFirst { status: 201 };
-            assert_eq!(found(&processed, cause), first);
+        let (processed, of) = (Outcome::processed(201), DeliveryId::new());
+        assert_eq!(found(&processed, Posted), Plan::AnswerAsTheFirst { status: 201 });
+        assert_eq!(found(&Outcome::Repeat { of }, Posted), Plan::AnswerAs(of));
+        for settled in [processed, Outcome::Repeat { of }] {
+            assert_eq!(found(&settled, Taken), Plan::Leave);
+            assert_eq!(found(&settled, Replayed), unmarked(1));
         }
-        assert_eq!(found(&processed, Replayed), unmarked(1));
+    }
+
+    #[test]
+    fn a_replay_of_what_is_not_settled_is_one_attempt_more() {
+        assert_eq!(found(&Outcome::failed_at(3, "x"), Replayed), unmarked(4));
+        for (crashes, running) in [(1, false), (2, true)] {
+            let handle = Handle { attempt: 4, crashes, mark: false };
+            assert_eq!(found(&pending(3, crashes, running), Replayed), Plan::Handle(handle));
+        }
     }
 }

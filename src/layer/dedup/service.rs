@@ -18,6 +18,7 @@ use crate::{
     delivery::{DeliveryId, Outcome},
     layer::{
         Attempt,
+        attempt::Cause,
         body::{Held, InboxBody, Split},
         future::{Ended, StepFuture},
         handling::{Handling, Open},
@@ -86,7 +87,7 @@ async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B,
             attempt,
             crashes,
             cause: archived.cause,
-            stays_processed: was_processed(outcome.as_ref()),
+            stays_settled: archived.cause == Cause::Replayed && is_settled(outcome.as_ref()),
             turns: vec![turn],
             inference: None,
             wants: None,
@@ -127,8 +128,8 @@ async fn decide<B>(mut parts: Parts, held: Held<Archived>) -> Ended<InboxBody<B,
     }
 }
 
-fn was_processed(outcome: Option<&Outcome>) -> bool {
-    matches!(outcome, Some(Outcome::Processed { .. } | Outcome::Repeat { .. }))
+fn is_settled(outcome: Option<&Outcome>) -> bool {
+    outcome.is_some_and(Outcome::is_settled)
 }
 
 /// What the delivery was answered in which the same inference was.
