@@ -1,7 +1,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    entry::{Entry, Place},
+    batch::Batch,
+    entry::Place,
     failure::Failure,
     medium::Medium,
     name::SegmentName,
@@ -25,29 +26,36 @@ impl Log {
     /// Makes a batch durable and says where each entry lies. After a failure the next batch starts afresh.
     ///
     /// A batch whose sync failed goes to a new segment at once; a batch that could not be written does not.
-    pub(super) fn append(&mut self, entries: &[Entry]) -> Result<Vec<Place>, Failure> {
-        match self.append_once(entries) {
+    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, Failure> {
+        match self.append_once(batch) {
             Err(Fault::Unsynced(failure)) => {
                 let source = std::error::Error::source(&failure);
                 tracing::error!(error = %failure, source, "a sync failed: going on in a new segment");
-                self.append_once(entries)
+                self.append_once(batch)
             }
             result => result,
         }
         .map_err(|fault| {
             let (Fault::Undone(failure) | Fault::Broken(failure) | Fault::Unsynced(failure)) = fault;
             let source = std::error::Error::source(&failure);
-            tracing::error!(error = %failure, source, entries = entries.len(), "a batch was not archived");
+            tracing::error!(error = %failure, source, entries = batch.entries().len(), "a batch was not archived");
             failure
         })
     }
 
-    fn append_once(&mut self, entries: &[Entry]) -> Result<Vec<Place>, Fault> {
+    /// Encodes what is in the batch so far, if it is known which segment it goes to.
+    pub(super) fn encode_ahead(&self, batch: &mut Batch) {
+        if let Some(segment) = &self.open {
+            segment.encode_ahead(batch);
+        }
+    }
+
+    fn append_once(&mut self, batch: &mut Batch) -> Result<Vec<Place>, Fault> {
         let mut segment = match self.open.take() {
             Some(segment) => segment,
             None => self.create().map_err(Fault::Undone)?,
         };
-        match segment.append(entries) {
+        match segment.append(batch) {
             Ok(places) => {
                 self.keep_or_seal(segment);
                 Ok(places)

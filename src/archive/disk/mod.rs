@@ -12,6 +12,7 @@
 
 mod archive;
 mod background;
+mod batch;
 mod builder;
 mod chores;
 mod cursor;

@@ -6,6 +6,9 @@ const OUTCOMES_WAIT: Duration = Duration::from_millis(1);
 /// Shorter waits than this are not worth to fall asleep for.
 const SHORTEST: Duration = Duration::from_micros(50);
 
+/// To take fewer deliveries than this is not worth to wake up for while others are on their way.
+const SMALLEST_PART: usize = 16;
+
 /// Who has not come back after this long is busy with something else.
 const LONGEST: Duration = Duration::from_millis(1);
 
@@ -14,7 +17,7 @@ const LONGEST: Duration = Duration::from_millis(1);
 /// Those that were just told that theirs is durable often come back at once with the next. A group of senders would
 /// otherwise fall into two halves, each of which waits for the sync of the other; and each sync, however short, costs the
 /// processor the interrupts and the waking that larger batches share. So nobody waits longer for the others than the last
-/// batch took, and who is alone waits for nobody.
+/// batch took, and who is alone waits for nobody. What has come is prepared in the meantime.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     expected: usize,
@@ -24,6 +27,9 @@ pub(super) struct Pace {
 /// What waits to be written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
+    /// How many deliveries were taken, and are prepared.
+    pub(super) taken: usize,
+    /// How many came since.
     pub(super) deliveries: usize,
     /// When the first of all came.
     pub(super) since: Instant,
@@ -44,7 +50,7 @@ impl Pace {
 
     /// How long to wait for more to be written with what waits; nothing, if it is to be written now.
     pub(super) fn patience(&self, waiting: Waiting, now: Instant) -> Option<Duration> {
-        let until = match waiting.deliveries {
+        let until = match waiting.taken + waiting.deliveries {
             0 => waiting.since + OUTCOMES_WAIT,
             deliveries if deliveries < self.expected => self.until,
             _ => return None,
@@ -52,9 +58,14 @@ impl Pace {
         Some(until.saturating_duration_since(now)).filter(|patience| !patience.is_zero())
     }
 
-    /// How many deliveries end that wait.
+    /// How many deliveries are enough to be taken before that: one, if only outcomes wait, and else half of those that
+    /// are still to come, so that few are left to be prepared once the last has come.
     pub(super) fn enough(&self, waiting: Waiting) -> usize {
-        if waiting.deliveries == 0 { 1 } else { self.expected }
+        if waiting.taken + waiting.deliveries == 0 {
+            return 1;
+        }
+        let rest = self.expected.saturating_sub(waiting.taken);
+        if rest < 2 * SMALLEST_PART { rest } else { rest / 2 }
     }
 }
 
@@ -65,7 +76,7 @@ mod tests {
     const SYNC: Duration = Duration::from_micros(800);
 
     fn patience(pace: Pace, deliveries: usize, after: Duration, now: Instant) -> Option<Duration> {
-        pace.patience(Waiting { deliveries, since: now }, now + after)
+        pace.patience(Waiting { taken: 0, deliveries, since: now }, now + after)
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::sync::oneshot;
 
-use super::{entry::Entry, index::Index};
+use super::{batch::Batch, entry::Entry, index::Index};
 use crate::{
     archive::ArchiveError,
     delivery::{Delivery, DeliveryId, Fingerprint, Outcome, Receipt},
@@ -44,48 +44,51 @@ impl Answer {
     }
 }
 
-/// What is written for a batch of commands: an entry and an answer for each.
+/// What is written for commands: an entry and an answer for each.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    pub(super) entries: Vec<Entry>,
+    pub(super) batch: Batch,
     pub(super) answers: Vec<Answer>,
     /// What cannot be done, whatever the disk does.
     pub(super) refused: Vec<(Answer, ArchiveError)>,
     /// Who waits until the segment is sealed behind the entries.
     pub(super) seals: Vec<Reply<()>>,
+    deliveries: usize,
     first_of: HashMap<Fingerprint, DeliveryId>,
     new_ids: HashSet<DeliveryId>,
 }
 
 impl Plan {
+    /// How many commands for a delivery were added.
+    pub(super) fn deliveries(&self) -> usize {
+        self.deliveries
+    }
+
+    /// Whether no command was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.answers.is_empty() && self.refused.is_empty() && self.seals.is_empty()
+    }
+
     /// Decides what each command comes to, after what the index holds and the commands before it.
-    pub(super) fn of(commands: Vec<Command>, index: &Index) -> Self {
-        let most = commands.len();
-        let mut plan = Self {
-            entries: Vec::with_capacity(most),
-            answers: Vec::with_capacity(most),
-            first_of: HashMap::with_capacity(most),
-            new_ids: HashSet::with_capacity(most),
-            ..Self::default()
-        };
+    pub(super) fn add(&mut self, commands: Vec<Command>, index: &Index) {
         for command in commands {
             match command {
-                Command::Append(delivery, reply) => plan.append(delivery, reply, index),
-                Command::Settle(id, outcome, reply) => plan.settle(id, outcome, reply, index),
-                Command::Seal(reply) => plan.seals.push(reply),
+                Command::Append(delivery, reply) => self.append(delivery, reply, index),
+                Command::Settle(id, outcome, reply) => self.settle(id, outcome, reply, index),
+                Command::Seal(reply) => self.seals.push(reply),
             }
         }
-        plan
     }
 
     fn append(&mut self, delivery: Delivery, reply: Reply<Receipt>, index: &Index) {
+        self.deliveries += 1;
         let id = delivery.id();
         let fingerprint = delivery.fingerprint();
         if let Some(of) =
             index.first(fingerprint).or_else(|| self.first_of.get(&fingerprint).copied())
         {
             let received_at = delivery.received_at();
-            self.entries.push(Entry::Repeat { of, id, received_at });
+            self.batch.push(Entry::Repeat { of, id, received_at });
             self.answers.push(Answer::Receipt(reply, Receipt::repeat(of)));
             return;
         }
@@ -96,7 +99,7 @@ impl Plan {
         }
         self.first_of.insert(fingerprint, id);
         self.new_ids.insert(id);
-        self.entries.push(Entry::Delivery(delivery));
+        self.batch.push(Entry::Delivery(delivery));
         self.answers.push(Answer::Receipt(reply, Receipt::fresh(id)));
     }
 
@@ -105,7 +108,7 @@ impl Plan {
             self.refused.push((Answer::Settled(reply), ArchiveError::Unknown { id: of }));
             return;
         }
-        self.entries.push(Entry::Outcome { of, outcome: on_one_line(outcome) });
+        self.batch.push(Entry::Outcome { of, outcome: on_one_line(outcome) });
         self.answers.push(Answer::Settled(reply));
     }
 
@@ -140,6 +143,12 @@ mod tests {
     use super::*;
     use crate::archive::disk::tests::{a_place, delivery};
 
+    fn plan(commands: Vec<Command>, index: &Index) -> Plan {
+        let mut plan = Plan::default();
+        plan.add(commands, index);
+        plan
+    }
+
     fn append(delivery: &Delivery) -> (Command, oneshot::Receiver<Result<Receipt, ArchiveError>>) {
         let (reply, answer) = oneshot::channel();
         (Command::Append(delivery.clone(), reply), answer)
@@ -150,9 +159,9 @@ mod tests {
         let (first, second) = (delivery("/m", b"a"), delivery("/m", b"a"));
         let (one, mut first_answer) = append(&first);
         let (two, mut second_answer) = append(&second);
-        let plan = Plan::of(vec![one, two], &Index::default());
-        assert!(matches!(&plan.entries[0], Entry::Delivery(kept) if *kept == first));
-        assert!(matches!(plan.entries[1], Entry::Repeat { of, .. } if of == first.id()));
+        let plan = plan(vec![one, two], &Index::default());
+        assert!(matches!(&plan.batch.entries()[0], Entry::Delivery(kept) if *kept == first));
+        assert!(matches!(plan.batch.entries()[1], Entry::Repeat { of, .. } if of == first.id()));
         plan.answers.into_iter().for_each(Answer::done);
         let fresh = first_answer.try_recv().unwrap().unwrap();
         assert_eq!(fresh, Receipt::fresh(first.id()));
@@ -166,8 +175,8 @@ mod tests {
         let mut index = Index::default();
         index.insert(&crate::archive::disk::entry::Facts::of(&taken), a_place());
         let (command, _answer) = append(&delivery("/m", b"b").with_id(taken.id()));
-        let plan = Plan::of(vec![command], &index);
-        assert!(plan.entries.is_empty());
+        let plan = plan(vec![command], &index);
+        assert!(plan.batch.entries().is_empty());
         assert!(plan.refused[0].1.to_string().contains("archive"));
     }
 
@@ -183,9 +192,9 @@ mod tests {
             )
         };
         let commands = vec![append, settle(delivery.id()), settle(DeliveryId::new())];
-        let plan = Plan::of(commands, &Index::default());
-        assert_eq!((plan.entries.len(), plan.refused.len()), (2, 1));
-        let Entry::Outcome { outcome, .. } = &plan.entries[1] else { panic!("no outcome") };
+        let plan = plan(commands, &Index::default());
+        assert_eq!((plan.batch.entries().len(), plan.refused.len()), (2, 1));
+        let Entry::Outcome { outcome, .. } = &plan.batch.entries()[1] else { panic!("no outcome") };
         assert_eq!(*outcome, Outcome::failed("a  b"));
     }
 }

@@ -38,6 +38,20 @@ enum Sleep {
     UntilDeliveries(usize),
 }
 
+/// What the writer takes at a time.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) commands: Vec<Command>,
+    /// Whether all that was taken is to be written now. If that is nothing, the queue is closed.
+    pub(super) last: bool,
+}
+
+/// What the writer does next.
+enum Next {
+    Take { last: bool },
+    Sleep(Sleep, Option<Duration>),
+}
+
 impl Queue {
     /// A queue in which at most `limit` deliveries wait. An outcome is always let in: the sender was told already, and
     /// there are no more of them than there were deliveries.
@@ -67,19 +81,22 @@ impl Queue {
         self.state().deliveries
     }
 
-    /// All that waits, as soon as something does and `pace` waits for no more; `None` once the queue is closed and
-    /// empty.
-    pub(super) fn take_all(&self, pace: Pace) -> Option<Vec<Command>> {
+    /// What waits, as soon as it is worth to be prepared with the deliveries that were `taken` before.
+    pub(super) fn take(&self, pace: Pace, taken: usize) -> Part {
         let mut state = self.state();
-        while let Some((sleep, patience)) = state.sleep(pace) {
-            state.sleep = sleep;
-            state = self.wait(state, patience);
-            state.sleep = Sleep::Awake;
-        }
+        let last = loop {
+            match state.next(pace, taken) {
+                Next::Take { last } => break last,
+                Next::Sleep(sleep, patience) => {
+                    state.sleep = sleep;
+                    state = self.wait(state, patience);
+                    state.sleep = Sleep::Awake;
+                }
+            }
+        };
         state.deliveries = 0;
         state.since = None;
-        let waiting = mem::take(&mut state.waiting);
-        (!waiting.is_empty()).then_some(waiting)
+        Part { commands: mem::take(&mut state.waiting), last }
     }
 
     /// Takes no more commands. What waits may still be taken.
@@ -124,17 +141,22 @@ impl State {
         wakes
     }
 
-    /// For what, and how long, to sleep before all is taken; `None` if it is to be taken now.
-    fn sleep(&self, pace: Pace) -> Option<(Sleep, Option<Duration>)> {
+    fn next(&self, pace: Pace, taken: usize) -> Next {
         if self.closed {
-            return None;
+            return Next::Take { last: true };
         }
-        let Some(since) = self.since else {
-            return Some((Sleep::UntilAny, None));
+        let now = Instant::now();
+        let since = match self.since {
+            None if taken == 0 => return Next::Sleep(Sleep::UntilAny, None),
+            since => since.unwrap_or(now),
         };
-        let waiting = Waiting { deliveries: self.deliveries, since };
-        let patience = pace.patience(waiting, Instant::now())?;
-        Some((Sleep::UntilDeliveries(pace.enough(waiting)), Some(patience)))
+        let waiting = Waiting { taken, deliveries: self.deliveries, since };
+        let enough = pace.enough(waiting);
+        match pace.patience(waiting, now) {
+            None => Next::Take { last: true },
+            Some(_) if self.deliveries >= enough => Next::Take { last: false },
+            patience => Next::Sleep(Sleep::UntilDeliveries(enough), patience),
+        }
     }
 }
 
@@ -170,7 +192,7 @@ mod tests {
         queue.push(command()).unwrap();
         queue.push(command()).unwrap();
         assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
-        assert_eq!(queue.take_all(Pace::new()).unwrap().len(), 2);
+        assert_eq!(queue.take(Pace::new(), 0).commands.len(), 2);
         queue.push(command()).unwrap();
     }
 
@@ -180,7 +202,23 @@ mod tests {
         queue.push(command()).unwrap();
         queue.close();
         assert!(matches!(queue.push(command()), Err(ArchiveError::Closed)));
-        assert_eq!(queue.take_all(Pace::new()).unwrap().len(), 1);
-        assert!(queue.take_all(Pace::new()).is_none());
+        assert_eq!(queue.take(Pace::new(), 0).commands.len(), 1);
+        let rest = queue.take(Pace::new(), 0);
+        assert!(rest.commands.is_empty() && rest.last);
+    }
+
+    #[test]
+    fn half_of_those_who_come_back_are_taken_to_be_prepared_while_the_others_are_on_their_way() {
+        let queue = Queue::new(64);
+        let pace =
+            Pace::after(64, 0, Duration::from_secs(1), Instant::now() + Duration::from_hours(1));
+        let take = |came: usize, taken: usize| {
+            (0..came).for_each(|_| queue.push(command()).unwrap());
+            let part = queue.take(pace, taken);
+            (part.commands.len(), part.last)
+        };
+        assert_eq!(take(32, 0), (32, false));
+        assert_eq!(take(17, 32), (17, false));
+        assert_eq!(take(15, 49), (15, true));
     }
 }

@@ -4,12 +4,13 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, Place},
+    batch::Batch,
+    entry::Place,
     failure::Failure,
     file_io::write_all,
     medium::{Medium, MediumFile},
     name::SegmentName,
-    warc::{Encoded, encode, warcinfo},
+    warc::{Encoded, warcinfo},
 };
 
 /// The segment that is being written.
@@ -64,16 +65,21 @@ impl Segment {
         Self { name, path, file, good }
     }
 
-    /// Writes all entries in one go and makes them durable; says where each lies.
-    pub(super) fn append(&mut self, entries: &[Entry]) -> Result<Vec<Place>, Fault> {
+    /// Writes the whole batch in one go and makes it durable; says where each entry lies.
+    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, Fault> {
         let first = (self.good == 0).then(|| warcinfo(self.name));
-        let rest = entries.iter().map(|entry| encode(entry, self.name.salt));
-        let records: Vec<_> = first.into_iter().chain(rest).collect();
+        let rest = batch.records(self.name.salt);
+        let records: Vec<_> = first.iter().chain(rest).collect();
         let mut places = self.places(&records);
         self.write(&records)?;
         self.sync()?;
         self.good = places.last().map_or(self.good, |place| place.offset + place.length);
-        Ok(places.split_off(records.len() - entries.len()))
+        Ok(places.split_off(records.len() - rest.len()))
+    }
+
+    /// Encodes what will be written, while there is time.
+    pub(super) fn encode_ahead(&self, batch: &mut Batch) {
+        batch.records(self.name.salt);
     }
 
     pub(super) fn name(&self) -> SegmentName {
@@ -94,9 +100,9 @@ impl Segment {
         self.file.len().is_ok_and(|length| length > self.good)
     }
 
-    fn places(&self, records: &[Encoded]) -> Vec<Place> {
+    fn places(&self, records: &[&Encoded]) -> Vec<Place> {
         let mut offset = self.good;
-        let place = |record: &Encoded| {
+        let place = |record: &&Encoded| {
             let place = Place { segment: self.name, offset, length: record.len() };
             offset += place.length;
             place
@@ -104,9 +110,9 @@ impl Segment {
         records.iter().map(place).collect()
     }
 
-    fn write(&self, records: &[Encoded]) -> Result<(), Fault> {
+    fn write(&self, records: &[&Encoded]) -> Result<(), Fault> {
         let mut slices: Vec<_> =
-            records.iter().flat_map(Encoded::slices).map(IoSlice::new).collect();
+            records.iter().flat_map(|record| record.slices()).map(IoSlice::new).collect();
         let Err(error) = write_all(&*self.file, &mut slices) else {
             return Ok(());
         };

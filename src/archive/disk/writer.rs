@@ -11,10 +11,13 @@ use super::{
     log::Log,
     medium::Lock,
     pace::Pace,
-    plan::{Answer, Command, Plan},
-    queue::Queue,
+    plan::Plan,
+    queue::{Part, Queue},
 };
 use crate::archive::ArchiveError;
+
+/// How many are told at a time that theirs is durable.
+const TOLD_TOGETHER: usize = 16;
 
 /// The one that writes, on a thread of its own: takes all that waits, writes it in one go, syncs once, answers.
 #[derive(Debug)]
@@ -36,33 +39,48 @@ impl Writer {
     fn run(mut self) {
         let _closing = CloseOnDrop(Arc::clone(&self.queue));
         let mut pace = Pace::new();
-        while let Some(commands) = self.queue.take_all(pace) {
-            pace = self.commit(commands);
+        while let Some(plan) = self.gather(pace) {
+            pace = self.commit(plan);
         }
     }
 
-    fn commit(&mut self, commands: Vec<Command>) -> Pace {
+    /// Takes what waits, and prepares it while the rest is on its way. Nothing is left once the queue is closed.
+    fn gather(&self, pace: Pace) -> Option<Plan> {
+        let mut plan = Plan::default();
+        loop {
+            let Part { commands, last } = self.queue.take(pace, plan.deliveries());
+            if last && commands.is_empty() && plan.is_empty() {
+                return None;
+            }
+            plan.add(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
+            self.log.encode_ahead(&mut plan.batch);
+            if last {
+                return Some(plan);
+            }
+        }
+    }
+
+    fn commit(&mut self, mut plan: Plan) -> Pace {
         let began = Instant::now();
-        let mut plan =
-            Plan::of(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
         for (answer, error) in mem::take(&mut plan.refused) {
             answer.failed(error);
         }
         let seals = mem::take(&mut plan.seals);
-        let pace = if plan.entries.is_empty() { Pace::new() } else { self.write(plan, began) };
+        let pace =
+            if plan.batch.entries().is_empty() { Pace::new() } else { self.write(plan, began) };
         for reply in seals {
             drop(reply.send(self.log.seal_now().map_err(ArchiveError::from)));
         }
         pace
     }
 
-    fn write(&mut self, plan: Plan, began: Instant) -> Pace {
-        match self.log.append(&plan.entries) {
+    fn write(&mut self, mut plan: Plan, began: Instant) -> Pace {
+        match self.log.append(&mut plan.batch) {
             Ok(places) => {
-                let told = self.remember(plan.entries, &places);
                 let now = Instant::now();
+                let told = plan.deliveries();
                 let pace = Pace::after(told, self.queue.deliveries(), now - began, now);
-                plan.answers.into_iter().for_each(Answer::done);
+                self.tell(plan, places);
                 pace
             }
             Err(failure) => {
@@ -72,23 +90,33 @@ impl Writer {
         }
     }
 
-    /// Says how many deliveries there were.
-    fn remember(&self, entries: Vec<Entry>, places: &[Place]) -> usize {
-        let mut deliveries = 0;
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (entry, place) in entries.into_iter().zip(places) {
-            match entry {
-                Entry::Delivery(delivery) => {
-                    deliveries += 1;
-                    index.insert(&Facts::of(&delivery), *place);
-                }
-                Entry::Outcome { of, outcome } => {
-                    index.settle(of, &outcome);
-                }
-                Entry::Repeat { .. } | Entry::Removed(_) => {}
+    /// Answers for what is durable, once the index knows of it: a few at a time, so that the first of them come back while
+    /// the others are told.
+    fn tell(&self, plan: Plan, places: Vec<Place>) {
+        let entries = plan.batch.into_entries().into_iter();
+        let mut durable = entries.zip(places).zip(plan.answers);
+        loop {
+            let few: Vec<_> = durable.by_ref().take(TOLD_TOGETHER).collect();
+            if few.is_empty() {
+                return;
             }
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            few.iter().for_each(|((entry, place), _)| remember(&mut index, entry, *place));
+            drop(index);
+            few.into_iter().for_each(|(_, answer)| answer.done());
         }
-        deliveries
+    }
+}
+
+fn remember(index: &mut Index, entry: &Entry, place: Place) {
+    match entry {
+        Entry::Delivery(delivery) => {
+            index.insert(&Facts::of(delivery), place);
+        }
+        Entry::Outcome { of, outcome } => {
+            index.settle(*of, outcome);
+        }
+        Entry::Repeat { .. } | Entry::Removed(_) => {}
     }
 }
 
@@ -98,6 +126,6 @@ struct CloseOnDrop(Arc<Queue>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-        drop(self.0.take_all(Pace::new()));
+        drop(self.0.take(Pace::new(), 0));
     }
 }

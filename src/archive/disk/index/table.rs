@@ -77,14 +77,17 @@ impl Table {
 /// Which part a key with this hash belongs to. Each part has a sixteenth root of two times the share of the one before:
 /// the last has twice the share that one more than it would have after the first.
 fn part(hash: u64) -> usize {
-    const STEPS: f64 = 65_536.0;
     // Neither the bits by which a part finds a place nor those by which it tells numbers apart.
     let [.., high, low, _, _, _] = hash.to_be_bytes();
-    let share = f64::from(u16::from_be_bytes([high, low])) / STEPS;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 15")]
-    let part = ((1.0 + share).log2() * 16.0) as usize;
-    part
+    let share = u16::from_be_bytes([high, low]);
+    ENDS.iter().take_while(|end| share >= **end).count()
 }
+
+/// Where each part but the last ends, of 65 536: the powers of the sixteenth root of two, less one.
+const ENDS: [u16; PARTS - 1] = [
+    2_902, 5_932, 9_096, 12_400, 15_851, 19_454, 23_217, 27_146, 31_250, 35_535, 40_010, 44_682,
+    49_562, 54_658, 59_979,
+];
 
 #[cfg(test)]
 mod tests {
@@ -108,6 +111,14 @@ mod tests {
         table.forget(&7, 14);
         assert_eq!(table.get(&7, half), Some(15));
         assert_eq!(table.get(&2000, Some), None);
+    }
+
+    #[test]
+    fn each_part_has_a_sixteenth_root_of_two_times_the_share_of_the_one_before() {
+        for (end, part) in ENDS.into_iter().zip(1_u8..) {
+            let exactly = 65_536.0 * ((f64::from(part) / 16.0).exp2() - 1.0);
+            assert!((f64::from(end) - exactly).abs() < 1.0, "{part}: {end} for {exactly}");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(in crate::archive::disk) fn logged(work: impl FnOnce()) -> String {
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }
 
-fn bytes(records: &[Encoded]) -> Vec<u8> {
+pub(in crate::archive::disk) fn bytes(records: &[Encoded]) -> Vec<u8> {
     records.iter().flat_map(Encoded::slices).flatten().copied().collect()
 }
 

@@ -1,0 +1,57 @@
+use super::{
+    entry::Entry,
+    warc::{Encoded, Salt, encode},
+};
+
+/// What is written and synced together, encoded as far as there was time for that.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    entries: Vec<Entry>,
+    records: Vec<Encoded>,
+    /// Of the segment that the records are for.
+    salt: Option<Salt>,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    /// The records of all entries for a segment with this salt. Those that are encoded for it are not encoded again.
+    pub(super) fn records(&mut self, salt: Salt) -> &[Encoded] {
+        if self.salt.replace(salt) != Some(salt) {
+            self.records.clear();
+        }
+        let rest = self.entries.iter().skip(self.records.len());
+        self.records.extend(rest.map(|entry| encode(entry, salt)));
+        &self.records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::disk::tests::{bytes, delivery};
+
+    #[test]
+    fn what_was_encoded_ahead_is_what_is_written_unless_it_was_for_another_segment() {
+        let entries = ["a", "b"].map(|body| Entry::Delivery(delivery("/m", body.as_bytes())));
+        let encoded = |salt| bytes(&entries.clone().map(|entry| encode(&entry, salt)));
+        let (one, other) = (Salt::random(), Salt::random());
+        let mut batch = Batch::default();
+        for entry in entries.clone() {
+            batch.push(entry);
+            batch.records(one);
+        }
+        assert_eq!(bytes(batch.records(one)), encoded(one));
+        assert_eq!(bytes(batch.records(other)), encoded(other));
+    }
+}
