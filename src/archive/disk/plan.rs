@@ -71,6 +71,8 @@ impl Plan {
 
     /// Decides what each command comes to, after what the index holds and the commands before it.
     pub(super) fn add(&mut self, commands: Vec<Command>, index: &Index) {
+        self.first_of.reserve(commands.len());
+        self.new_ids.reserve(commands.len());
         for command in commands {
             match command {
                 Command::Append(delivery, reply) => self.append(delivery, reply, index),
