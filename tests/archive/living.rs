@@ -82,6 +82,38 @@ async fn an_index_file_that_does_not_fit_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_segment_that_was_cut_between_two_records_is_told_of() {
+    for compress_after in [None, Some(Duration::ZERO)] {
+        let dir = tempfile::tempdir().unwrap();
+        let builder = || builder(dir.path()).compress_after(compress_after);
+        let archive = builder().open().await.unwrap();
+        let all = fill(&archive).await;
+        archive.upkeep_now().await.unwrap();
+        drop(archive);
+        let segment = segments(dir.path()).remove(0);
+        let missing = cut_before_the_last_record(&segment);
+        let (found, damages) = readable_in(dir.path()).await;
+        assert_eq!((found.len(), damages), (all.len() - 1, 1));
+        builder().open().await.unwrap().upkeep_now().await.unwrap();
+        let verified = DiskArchive::verify(dir.path(), |_, _| {}).await.unwrap();
+        let damage = &verified.damages[0];
+        assert_eq!((verified.damages.len(), &damage.path), (1, &segment));
+        assert_eq!((damage.offset, damage.length), (segment.metadata().unwrap().len(), missing));
+    }
+}
+
+/// Says how many bytes are gone.
+fn cut_before_the_last_record(segment: &Path) -> u64 {
+    let name = segment.file_name().unwrap().to_str().unwrap().split('.').next().unwrap();
+    let index = fs::read_to_string(segment.with_file_name(format!("{name}.idx"))).unwrap();
+    let last = index.lines().rev().nth(1).unwrap();
+    let offset: u64 = last.split(' ').next().unwrap().parse().unwrap();
+    let length = segment.metadata().unwrap().len();
+    fs::File::options().write(true).open(segment).unwrap().set_len(offset).unwrap();
+    length - offset
+}
+
+#[tokio::test]
 async fn damage_in_a_compressed_segment_loses_no_more_than_the_record() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();

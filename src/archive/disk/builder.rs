@@ -78,6 +78,9 @@ impl DiskArchiveBuilder {
 
     /// Removes what is settled in the oldest segments while all segments together have more bytes than this. Without
     /// limit if not chosen.
+    ///
+    /// The lines of the ledger count, too, some 400 bytes for each delivery that was removed, and only
+    /// [`remember_for`](Self::remember_for) removes them: leave room for them.
     pub fn keep_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.terms.keep_bytes = bytes.into();
         self

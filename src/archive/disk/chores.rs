@@ -8,7 +8,7 @@ use super::{
     failure::Failure,
     index_file,
     keeper::{Done, Keeper},
-    load::{indexed, records},
+    load::{indexed, missing, records},
     name::{Form, SegmentName},
     replace::replace,
     request::{Answer, Mail, Request, answer, mail, wanted_in},
@@ -154,6 +154,10 @@ impl Keeper {
         let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
         let length = file.len().map_err(Failure::to("read", &path))?;
         if indexed(&*self.medium, &self.dir, name, length).is_none() {
+            if missing(&*self.medium, &self.dir, name, length).is_some() {
+                state.damaged.insert(name);
+                return Ok(());
+            }
             let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
             let Some(records) = records else {
                 state.damaged.insert(name);

@@ -3,6 +3,7 @@
 
 use std::{
     fmt::Write,
+    num::NonZeroU64,
     thread::{self, available_parallelism},
 };
 
@@ -43,7 +44,11 @@ pub(super) fn print<'m>(
 }
 
 fn first_line(name: SegmentName, length: u64) -> String {
-    format!("inbox-index 2 {name} {length}\n")
+    format!("{}{length}\n", first_words(name))
+}
+
+fn first_words(name: SegmentName) -> String {
+    format!("inbox-index 2 {name} ")
 }
 
 fn line(meaning: &Meaning) -> Option<String> {
@@ -66,14 +71,23 @@ fn print_facts(facts: &Facts) -> String {
     format!("{id} {digest} {fingerprint} {} {model}", nanos(*received_at))
 }
 
-/// What the file tells of a segment of this length; `None` if it does not fit.
-pub(super) fn parse(text: &str, name: SegmentName, length: u64) -> Option<Vec<(Place, Meaning)>> {
+/// How many bytes more than this length the segment had when the file was written. A segment that was cut between two
+/// records looks whole without this.
+pub(super) fn missing(text: &str, name: SegmentName, length: u64) -> Option<NonZeroU64> {
+    let had = whole(text, name)?.strip_prefix(&first_words(name))?.lines().next()?;
+    NonZeroU64::new(had.parse::<u64>().ok()?.checked_sub(length)?)
+}
+
+/// The file without its last line, if that fits.
+fn whole(text: &str, name: SegmentName) -> Option<&str> {
     let (covered, last) = text.split_at_checked(text.len().checked_sub(LAST)?)?;
     let checksum = Checksum::new(name.salt).with(covered.as_bytes()).finish();
-    if last != format!("checksum crc32:{checksum:08x}\n") {
-        return None;
-    }
-    let lines = covered.strip_prefix(&first_line(name, length))?;
+    (last == format!("checksum crc32:{checksum:08x}\n")).then_some(covered)
+}
+
+/// What the file tells of a segment of this length; `None` if it does not fit.
+pub(super) fn parse(text: &str, name: SegmentName, length: u64) -> Option<Vec<(Place, Meaning)>> {
+    let lines = whole(text, name)?.strip_prefix(&first_line(name, length))?;
     let threads = available_parallelism().map_or(1, usize::from);
     let parts = (lines.len() / WORTH_A_THREAD).clamp(1, threads);
     records_of(&split(lines, parts), name)
@@ -232,6 +246,9 @@ mod tests {
         assert!(parse(&text, name, 8).is_none(), "the segment has another length");
         let other = SegmentName { sequence: 2, ..name };
         assert!(parse(&text, other, 7).is_none(), "it is another segment");
+        assert_eq!(missing(&text, other, 5), None);
+        let missing = |length| missing(&text, name, length).map(NonZeroU64::get);
+        assert_eq!([5, 7, 8].map(missing), [Some(2), None, None]);
         for end in 0..text.len() {
             assert!(parse(&text[..end], name, 7).is_none(), "it ends at {end}");
         }

@@ -1,4 +1,4 @@
-use std::{io, path::Path};
+use std::{io, num::NonZeroU64, path::Path};
 
 use super::{
     entry::Place,
@@ -33,7 +33,27 @@ pub(super) fn load_sealed(
         return Ok(true);
     }
     load(&*file, &path, (name, form), index).map_err(Failure::to("read", &path))?;
+    if let Some(missing) = missing(medium, dir, name, length) {
+        index.note_damage(name, length);
+        tracing::warn!(path = %path.display(), offset = length, missing, "the end of a segment is missing");
+    }
     Ok(false)
+}
+
+/// How many bytes are missing at the end of a segment of this length, as far as its index file can tell.
+pub(super) fn missing(
+    medium: &dyn Medium,
+    dir: &Path,
+    name: SegmentName,
+    length: u64,
+) -> Option<NonZeroU64> {
+    let text = index_text(medium, dir, name)?;
+    index_file::missing(&text, name, length)
+}
+
+fn index_text(medium: &dyn Medium, dir: &Path, name: SegmentName) -> Option<String> {
+    let file = medium.open_read(&name.index_path(dir)).ok()?;
+    String::from_utf8(whole(&*file).ok()?).ok()
 }
 
 /// What the index file of a segment tells, if there is one that fits.

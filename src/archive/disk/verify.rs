@@ -6,6 +6,7 @@ use super::{
     file_io::read_full,
     format::check_format,
     listing::Listing,
+    load::missing,
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     packed::{is_packed, unpack},
@@ -58,7 +59,7 @@ pub struct Damage {
 
 impl DiskArchive {
     /// Reads every byte of the archive in this directory, and checks every checksum and every digest. Changes nothing,
-    /// takes no lock, and does not believe index files. `progress` is told how many bytes were read, and of how many.
+    /// takes no lock, and believes index files only in that a segment was longer. `progress` is told how many bytes were read, and of how many.
     ///
     /// # Errors
     ///
@@ -112,10 +113,27 @@ fn verify(
             found.take(step, &*file, &path, name).map_err(read)?;
             progress(found.bytes, total.max(found.bytes));
         }
-        found.bytes = before + file.len().map_err(read)?;
+        let length = file.len().map_err(read)?;
+        found.bytes = before + length;
+        found.damages.extend(end_missing(medium, dir, name, path, length));
     }
     progress(found.bytes, found.bytes);
     Ok(found)
+}
+
+/// The end that a segment of this length is without, if its index file tells of one. A file that has another length by now
+/// has been written anew, and so has the index file.
+fn end_missing(
+    medium: &dyn Medium,
+    dir: &Path,
+    name: SegmentName,
+    path: PathBuf,
+    length: u64,
+) -> Option<Damage> {
+    let missing = missing(medium, dir, name, length)?;
+    let now = medium.open_read(&path).and_then(|file| file.len()).ok()?;
+    let reason = "the end of the segment is missing";
+    (now == length).then(|| Damage { path, offset: length, length: missing.get(), reason })
 }
 
 fn lengths<'s>(
