@@ -101,16 +101,19 @@ fn begin(archive: &DiskArchive, what: What) -> Work<Answer> {
             let work = archive.settle(id, outcome);
             Box::pin(async { Ok(work.await.map_or(Answer::Refused, |()| Answer::Settled)) })
         }
-        What::Remove(id) => {
-            let work = archive.remove(Query::all().id(id));
-            Box::pin(async { Ok(work.await.map_or(Answer::Refused, |_| Answer::Removed)) })
-        }
+        What::Remove(id) => remove(archive, Query::all().id(id)),
+        What::RemoveBefore(time) => remove(archive, Query::all().before(time)),
         What::Upkeep => {
             let archive = archive.clone();
             let work = async move { archive.upkeep_now().await };
             Box::pin(async { Ok(work.await.map_or(Answer::Refused, |()| Answer::KeptUp)) })
         }
     }
+}
+
+fn remove(archive: &DiskArchive, query: Query) -> Work<Answer> {
+    let work = archive.remove(query);
+    Box::pin(async { Ok(work.await.map_or(Answer::Refused, Answer::Removed)) })
 }
 
 impl Begun {

@@ -6,6 +6,7 @@ mod failing_calls;
 mod living;
 mod promises;
 mod random;
+mod tally;
 mod verify;
 
 use std::{path::Path, time::Duration};

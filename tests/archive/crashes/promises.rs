@@ -1,6 +1,9 @@
 //! What an archive owes after a crash: what it was asked, and what it answered before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
 
 use bytes::Bytes;
 use tower_inbox::{Delivery, DeliveryId, Outcome, Receipt, archive::Archived};
@@ -10,6 +13,8 @@ pub(crate) enum What {
     Append(Delivery),
     Settle(DeliveryId, Outcome),
     Remove(DeliveryId),
+    /// Removes all that was received before this time.
+    RemoveBefore(SystemTime),
     /// Seals, writes index files, compresses.
     Upkeep,
 }
@@ -18,7 +23,8 @@ pub(crate) enum What {
 pub(crate) enum Answer {
     Receipt(Receipt),
     Settled,
-    Removed,
+    /// Of how many deliveries.
+    Removed(u64),
     KeptUp,
     Refused,
 }
@@ -30,6 +36,20 @@ pub(crate) struct Asked {
     pub(crate) at: usize,
     pub(crate) answer: Answer,
     pub(crate) answered_at: usize,
+}
+
+impl Asked {
+    /// Whether a crash after so many calls came in the midst of it.
+    pub(crate) fn was_under_way(&self, calls: usize) -> bool {
+        self.at < calls && calls < self.answered_at
+    }
+}
+
+impl What {
+    /// Whether it is done by who looks after the sealed segments.
+    pub(crate) fn is_of_the_keeper(&self) -> bool {
+        matches!(self, Self::Remove(_) | Self::RemoveBefore(_) | Self::Upkeep)
+    }
 }
 
 /// What must and what may be found.
@@ -58,11 +78,11 @@ impl Promises {
     fn add(&mut self, asked: &Asked, answered: bool) {
         match (&asked.what, &asked.answer) {
             (What::Append(delivery), answer) => {
-                self.sent.insert(delivery.id(), delivery.clone());
                 if let (Answer::Receipt(receipt), true) = (answer, answered) {
-                    assert!(receipt.is_repeat() || receipt.id() == delivery.id());
+                    self.check_receipt(delivery, receipt);
                     self.kept.insert(receipt.id());
                 }
+                self.sent.insert(delivery.id(), delivery.clone());
             }
             (What::Settle(id, outcome), answer) => {
                 let possible = self.outcomes.entry(*id).or_insert_with(|| vec![None]);
@@ -72,11 +92,45 @@ impl Promises {
                 possible.push(Some(outcome.clone()));
             }
             (What::Remove(id), answer) => {
-                let known = self.removed.entry(*id).or_default();
-                *known |= answered && matches!(answer, Answer::Removed);
+                self.remove(*id, answered && matches!(answer, Answer::Removed(_)));
+            }
+            (What::RemoveBefore(time), answer) => {
+                let ids = self.sent.values().filter(|one| one.received_at() < *time);
+                for id in ids.map(Delivery::id).collect::<Vec<_>>() {
+                    self.remove(id, answered && matches!(answer, Answer::Removed(_)));
+                }
             }
             (What::Upkeep, _) => {}
         }
+    }
+
+    fn remove(&mut self, id: DeliveryId, answered: bool) {
+        *self.removed.entry(id).or_default() |= answered;
+    }
+
+    /// What is there is never archived again, and what is neither there nor settled is no reason to call something a
+    /// repeat.
+    fn check_receipt(&self, delivery: &Delivery, receipt: &Receipt) {
+        if receipt.is_repeat() {
+            let of = receipt.id();
+            let was_settled =
+                |outcome: &Option<_>| outcome.as_ref().is_some_and(Outcome::is_settled);
+            let settled = self.outcomes.get(&of).is_some_and(|all| all.iter().any(was_settled));
+            assert_eq!(self.sent.get(&of).map(Delivery::body), Some(delivery.body()));
+            assert!(settled || self.removed.get(&of) != Some(&true), "its body is nowhere");
+        } else {
+            assert_eq!(receipt.id(), delivery.id());
+            let is_the_same = |id: &DeliveryId| {
+                let other = &self.sent[id];
+                (other.model(), other.body()) == (delivery.model(), delivery.body())
+            };
+            assert!(!self.here().any(|id| is_the_same(&id)), "a repeat was not recognised");
+        }
+    }
+
+    /// What a receipt names, or was found, and nobody asked to remove.
+    pub(crate) fn here(&self) -> impl Iterator<Item = DeliveryId> {
+        self.kept.iter().filter(|id| !self.removed.contains_key(id)).copied()
     }
 
     /// Acknowledged is recovered, byte for byte, and nothing is invented. What an archive shows once is owed from then
@@ -89,10 +143,10 @@ impl Promises {
             assert_ne!(self.removed.get(&delivery.id()), Some(&true), "it was removed");
             self.check_outcome(delivery.id(), outcome.as_ref());
         }
-        let lost: Vec<_> = self.kept.difference(&ids).collect();
-        let lost: Vec<_> = lost.into_iter().filter(|id| !self.removed.contains_key(id)).collect();
+        let lost: Vec<_> = self.here().filter(|id| !ids.contains(id)).collect();
         assert!(lost.is_empty(), "lost {lost:?}, which a receipt names");
-        // What was to be removed and is not found was removed.
+        // What was to be removed and is not found was removed. What is found was not, and is owed as before.
+        self.removed.retain(|id, _| !ids.contains(id));
         for (id, removed) in &mut self.removed {
             *removed |= self.kept.contains(id) && !ids.contains(id);
         }

@@ -2,94 +2,168 @@ use std::time::{Duration, Instant};
 
 use tower_inbox::{
     Delivery, DiskArchive, Outcome,
-    testing::{Dice, ModelDisk, Sample},
+    testing::{Crash, Dice, ModelDisk, Sample},
 };
 
 use super::{
     driver::Driver,
     promises::{Promises, What},
+    tally::Tally,
     verify::Verifier,
 };
 
 const HISTORIES: u64 = 150;
+/// Fewer say too little.
+const LEAST: u64 = 30;
 const CRASHES: usize = 5;
 
 /// A failure prints its seed; `INBOX_SEED` repeats it alone.
 #[test]
 fn whatever_crashes_leave_of_long_histories_what_was_answered_holds() {
-    let seeds: Vec<u64> = match std::env::var("INBOX_SEED") {
-        Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (0..HISTORIES).collect(),
-    };
-    let (begun, mut disks, mut damages) = (Instant::now(), 0, 0);
-    for seed in seeds {
-        // A machine under load tries fewer; CI has seen that all are done in a part of this time.
-        if begun.elapsed() > Duration::from_mins(1) {
-            println!("stopped before seed {seed}");
-            break;
-        }
-        let failure = std::panic::catch_unwind(|| one_history(seed));
-        let (one, skipped) = failure.unwrap_or_else(|_| panic!("repeat with INBOX_SEED={seed}"));
-        disks += one;
-        damages += skipped;
+    if let Ok(seed) = std::env::var("INBOX_SEED") {
+        println!("{:?}", one_history(seed.parse().unwrap(), Tally::default()));
+        return;
     }
-    println!("{disks} disks were opened after crashes, {damages} damages were reported");
+    let (begun, mut tally, mut histories) = (Instant::now(), Tally::default(), 0);
+    // A machine under load tries fewer; CI has seen that all are done in a part of this time.
+    while histories < HISTORIES && begun.elapsed() < Duration::from_mins(1) {
+        let history = || one_history(histories, tally);
+        let failed = |_| panic!("repeat with INBOX_SEED={histories}");
+        tally = std::panic::catch_unwind(history).unwrap_or_else(failed);
+        histories += 1;
+    }
+    println!("{histories} histories: {tally:?}");
+    assert!(histories >= LEAST, "only {histories} histories in {:?}", begun.elapsed());
+    tally.assert_that_all_kinds_were_tried();
 }
 
-/// One disk that crashes again and again: how often it was opened, and how much damage was reported.
-fn one_history(seed: u64) -> (usize, usize) {
-    let mut dice = Dice::new(seed);
-    let block = [256, 512, 4096][dice.below(3)];
-    let mut verifier = Verifier::new([2000, 20_000, 1 << 20][dice.below(3)]);
-    let (mut disk, mut promises) = (ModelDisk::new(block), Promises::default());
+/// One disk that crashes again and again.
+fn one_history(seed: u64, tally: Tally) -> Tally {
+    let mut history = History::new(seed, tally);
     for _ in 0..CRASHES {
-        let mut shown = promises.clone();
-        let mut driver = Driver::new(disk.clone());
-        let archive = verifier.open(&disk).unwrap();
-        shown.check(&verifier.scan(&archive));
-        let opened_at = disk.calls();
-        for _ in 0..=dice.below(6) {
-            ask_something(&mut driver, &archive, &promises, &mut dice);
+        history.live_and_crash();
+    }
+    let History { mut verifier, disk, promises, .. } = history;
+    verifier.check(&disk, promises);
+    verifier.tally
+}
+
+struct History {
+    dice: Dice,
+    verifier: Verifier,
+    disk: ModelDisk,
+    /// What is owed on the disk.
+    promises: Promises,
+}
+
+impl History {
+    fn new(seed: u64, tally: Tally) -> Self {
+        let mut dice = Dice::new(seed);
+        let disk = ModelDisk::new([256, 512, 4096][dice.below(3)]);
+        let mut verifier = Verifier::new([2000, 20_000, 1 << 20][dice.below(3)]);
+        verifier.forgets = dice.below(4) == 0;
+        verifier.tally = tally;
+        Self { dice, verifier, disk, promises: Promises::default() }
+    }
+
+    fn live_and_crash(&mut self) {
+        let mut shown = self.promises.clone();
+        let archive = self.verifier.reopen(&self.disk, &mut shown);
+        let opened_at = self.disk.calls();
+        let mut driver = Driver::new(self.disk.clone());
+        for _ in 0..=self.dice.below(6) {
+            let until_now = shown.until(usize::MAX, &driver.asked);
+            self.ask_something(&mut driver, &archive, &until_now);
         }
         drop(archive);
-        verifier.tally.disks += 1;
-        // Mostly in the last calls of it all, where something is unsynced.
-        let calls = disk.calls().saturating_sub(dice.below(disk.calls() + 1));
-        let owed = if calls >= opened_at { &shown } else { &promises };
-        promises = owed.until(calls, &driver.asked);
-        let crash = disk.crash_after(calls);
-        disk = match dice.below(4) {
+        let calls = self.moment(&driver);
+        self.verifier.tally.note(&driver.asked, calls);
+        // Before the archive was open nothing was shown.
+        let owed = if calls >= opened_at { &shown } else { &self.promises };
+        self.promises = owed.until(calls, &driver.asked);
+        self.disk = self.left_by(self.disk.crash_after(calls));
+    }
+
+    fn ask_something(&mut self, driver: &mut Driver, archive: &DiskArchive, until_now: &Promises) {
+        match self.dice.below(6) {
+            0 => driver.ask(archive, What::Upkeep),
+            1 | 2 => driver.ask(archive, self.removal(until_now)),
+            _ => {
+                let mut batch = self.batch(until_now);
+                let rest = batch.split_off(1);
+                driver.ask_together(archive, batch.remove(0), rest);
+            }
+        }
+    }
+
+    /// Removes one of those that are there, or the oldest.
+    fn removal(&mut self, until_now: &Promises) -> What {
+        let here: Vec<_> = until_now.here().collect();
+        if here.is_empty() {
+            return What::Append(new_delivery(&mut self.dice));
+        }
+        if self.dice.below(3) == 0 {
+            let one = here[self.dice.below(here.len().div_ceil(3))];
+            What::RemoveBefore(until_now.sent[&one].received_at())
+        } else {
+            What::Remove(here[self.dice.below(here.len())])
+        }
+    }
+
+    /// Appends and repeats and settles, also what was removed.
+    fn batch(&mut self, until_now: &Promises) -> Vec<What> {
+        let dice = &mut self.dice;
+        let mut known: Vec<Delivery> = until_now.sent.values().cloned().collect();
+        let gone = until_now.gone();
+        let mut batch = Vec::new();
+        for _ in 0..=dice.below(8) {
+            let what = match dice.below(4) {
+                0 if !known.is_empty() => {
+                    let body = known[dice.below(known.len())].body().clone();
+                    What::Append(Sample::of("/m").body(body).delivery())
+                }
+                1 if !batch.is_empty() && !known.is_empty() => {
+                    let id = known[dice.below(known.len())].id();
+                    // Of what is gone nothing can be tried again.
+                    let processed = gone.contains(&id).then(|| Outcome::processed(200));
+                    What::Settle(id, processed.unwrap_or_else(|| an_outcome(dice)))
+                }
+                _ => What::Append(new_delivery(dice)),
+            };
+            if let What::Append(delivery) = &what {
+                known.push(delivery.clone());
+            }
+            batch.push(what);
+        }
+        batch
+    }
+
+    /// When the crash comes: mostly while something is removed or looked after, which takes many calls.
+    fn moment(&mut self, driver: &Driver) -> usize {
+        let long: Vec<_> = driver.asked.iter().filter(|one| one.what.is_of_the_keeper()).collect();
+        if long.is_empty() || self.dice.below(3) == 0 {
+            return self.dice.below(self.disk.calls() + 1);
+        }
+        let one = long[self.dice.below(long.len())];
+        one.at + self.dice.below(one.answered_at - one.at + 1)
+    }
+
+    fn left_by(&mut self, crash: Crash) -> ModelDisk {
+        match self.dice.below(4) {
             0 => crash.of_the_program(),
             1 => crash.barest(),
-            _ => crash.any(&mut dice),
-        };
+            _ => crash.any(&mut self.dice),
+        }
     }
-    verifier.check(&disk, promises);
-    (verifier.tally.disks, verifier.tally.damages)
 }
 
-fn ask_something(driver: &mut Driver, archive: &DiskArchive, old: &Promises, dice: &mut Dice) {
-    let mut known: Vec<Delivery> = old.sent.values().cloned().collect();
-    let mut batch = Vec::new();
-    for _ in 0..=dice.below(8) {
-        let what = match dice.below(4) {
-            0 if !known.is_empty() => {
-                let body = known[dice.below(known.len())].body().clone();
-                What::Append(Sample::of("/m").body(body).delivery())
-            }
-            1 if !batch.is_empty() && !known.is_empty() => {
-                let of = known[dice.below(known.len())].id();
-                What::Settle(of, Outcome::failed(format!("{}", dice.roll())))
-            }
-            _ => What::Append(new_delivery(dice)),
-        };
-        if let What::Append(delivery) = &what {
-            known.push(delivery.clone());
-        }
-        batch.push(what);
+fn an_outcome(dice: &mut Dice) -> Outcome {
+    let reason = dice.roll().to_string();
+    match dice.below(3) {
+        0 => Outcome::failed(reason),
+        1 => Outcome::dead(reason),
+        _ => Outcome::processed(200),
     }
-    let rest = batch.split_off(1);
-    driver.ask_together(archive, batch.remove(0), rest);
 }
 
 /// Bodies of all sizes, some of them full of what looks like records.

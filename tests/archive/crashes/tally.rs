@@ -1,0 +1,46 @@
+use super::promises::{Answer, Asked, What};
+
+/// Counts what was tried, so that a test can say that it was enough.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// The moments at which the machine or the program died.
+    pub(crate) crash_points: usize,
+    /// The disks that were left, and opened again.
+    pub(crate) disks: usize,
+    /// Bytes that were no record, between others.
+    pub(crate) damages: usize,
+    /// Removed deliveries that came again and were known.
+    pub(crate) repeats_of_removed: usize,
+    /// Removals that took something away.
+    removals: usize,
+    upkeeps: usize,
+    crashes_in_removals: usize,
+    crashes_in_upkeeps: usize,
+}
+
+impl Tally {
+    /// Counts what was asked of an archive, and what a crash after so many calls interrupted.
+    pub(crate) fn note(&mut self, asked: &[Asked], calls: usize) {
+        self.crash_points += 1;
+        for one in asked {
+            let interrupted = usize::from(one.was_under_way(calls));
+            match (&one.what, &one.answer) {
+                (What::Upkeep, _) => {
+                    self.upkeeps += 1;
+                    self.crashes_in_upkeeps += interrupted;
+                }
+                (_, Answer::Removed(removed)) if *removed > 0 => {
+                    self.removals += 1;
+                    self.crashes_in_removals += interrupted;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn assert_that_all_kinds_were_tried(&self) {
+        let Self { removals, upkeeps, crashes_in_removals, crashes_in_upkeeps, .. } = *self;
+        let kinds = [removals, upkeeps, crashes_in_removals, crashes_in_upkeeps];
+        assert!(!kinds.contains(&0) && self.repeats_of_removed > 0, "{self:?}");
+    }
+}
