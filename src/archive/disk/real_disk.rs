@@ -13,6 +13,19 @@ use super::medium::{Medium, MediumFile};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RealDisk;
 
+/// A file that is locked.
+///
+/// To close it would not be enough: a process that is being started has all our files, too, until it begins to run.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Closing it unlocks it in the end.
+        drop(self.0.unlock());
+    }
+}
+
 impl Medium for RealDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         create_dir(dir, &mut |parent| self.sync_dir(parent))
@@ -25,7 +38,7 @@ impl Medium for RealDisk {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
+            Ok(()) => Ok(Some(Box::new(Locked(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -132,6 +145,18 @@ impl MediumFile for RealFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_though_a_process_in_the_making_has_the_file_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = RealDisk.lock(&path).unwrap().unwrap();
+        let inherited = lock.downcast_ref::<Locked>().unwrap().0.try_clone().unwrap();
+        assert!(RealDisk.lock(&path).unwrap().is_none());
+        drop(lock);
+        assert!(RealDisk.lock(&path).unwrap().is_some());
+        drop(inherited);
+    }
 
     #[test]
     fn the_name_of_a_directory_is_synced_also_where_it_is_there_already() {
