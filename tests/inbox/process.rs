@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -22,6 +22,9 @@ use tower_inbox::signature::Scheme;
 pub(crate) const SECRET: &str = "whsec_dGhlIHJlY2VpdmVyJ3Mgc2VjcmV0";
 pub(crate) const EXTRACTION: &str = "/hooks/mindee/extraction";
 pub(crate) const IMAGE_GROUP: &str = "/hooks/foxyai/image-group";
+
+/// How long a busy machine may take for an answer.
+const LONGEST: Duration = Duration::from_secs(60);
 
 pub(crate) struct Receiver {
     child: Child,
@@ -54,7 +57,13 @@ impl Receiver {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.client.request(request.body(Full::new(body.into())).unwrap()).await
+        self.send(request.body(Full::new(body.into())).unwrap()).await
+    }
+
+    /// The answer, or that there is nobody to answer. Neither is a failure of its own.
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error> {
+        let answer = tokio::time::timeout(LONGEST, self.client.request(request)).await;
+        answer.unwrap_or_else(|_| panic!("{} does not answer, and does not end", self.address))
     }
 
     /// Posts an extraction that is signed over its exact bytes.
@@ -79,7 +88,7 @@ impl Receiver {
         let (mut head, ()) = request.into_parts();
         let signature = scheme.signature("msg_1", &body, SystemTime::now()).unwrap();
         signature.add_to(&mut head).unwrap();
-        self.client.request(Request::from_parts(head, Full::new(body))).await
+        self.send(Request::from_parts(head, Full::new(body))).await
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -97,7 +106,7 @@ impl Receiver {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("it goes on for half a minute");
     }
