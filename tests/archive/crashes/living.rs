@@ -88,3 +88,37 @@ fn a_crash_while_something_is_forgotten_loses_nothing_else_and_brings_nothing_ba
         assert!(verifier.tally.disks > 100, "{:?}", verifier.tally);
     }
 }
+
+/// Nothing that comes later makes the removal durable by the way: a damaged segment gets no index file.
+#[test]
+fn what_was_removed_from_a_damaged_segment_stays_removed_when_the_power_fails() {
+    let mut verifier = Verifier::new(1 << 20);
+    let disk = ModelDisk::new(512);
+    let mut driver = Driver::new(disk.clone());
+    let archive = verifier.open(&disk).unwrap();
+    let all = filled(&mut driver, &archive);
+    drop(archive);
+    let disk = with_damage(&disk, &body("b"));
+    let archive = verifier.open(&disk).unwrap();
+    Driver::new(disk.clone()).ask(&archive, What::Remove(all[0].id()));
+    assert_eq!(verifier.scan(&archive).len(), 1);
+    assert!(verifier.tally.damages > 0, "the rest of the damage was not kept");
+    let left = disk.crash_after(disk.calls()).barest();
+    let found = verifier.open(&left).map(|archive| verifier.scan(&archive)).unwrap();
+    let ids: Vec<_> = found.iter().map(|one| one.delivery.id()).collect();
+    assert_eq!(ids, [all[2].id()]);
+}
+
+/// The same files, with one byte changed in this body.
+fn with_damage(disk: &ModelDisk, body: &str) -> ModelDisk {
+    let damaged = ModelDisk::new(512);
+    for path in disk.files() {
+        let mut bytes = disk.read(&path).unwrap();
+        let text = bytes.windows(body.len());
+        if let Some(start) = text.into_iter().position(|window| window == body.as_bytes()) {
+            bytes[start] ^= 1;
+        }
+        damaged.put(&path, bytes);
+    }
+    damaged
+}
