@@ -24,7 +24,7 @@ pub(crate) const EXTRACTION: &str = "/hooks/mindee/extraction";
 pub(crate) const IMAGE_GROUP: &str = "/hooks/foxyai/image-group";
 
 /// How long a busy machine may take for an answer.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 pub(crate) struct Receiver {
     child: Child,

@@ -101,9 +101,13 @@ impl Writer {
                 return;
             }
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            few.iter().for_each(|((entry, place), _)| remember(&mut index, entry, *place));
+            for ((entry, place), _) in &few {
+                remember(&mut index, entry, *place);
+            }
             drop(index);
-            few.into_iter().for_each(|(_, answer)| answer.done());
+            for (_, answer) in few {
+                answer.done();
+            }
         }
     }
 }

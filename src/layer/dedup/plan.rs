@@ -61,13 +61,13 @@ pub(super) fn plan(outcome: Option<&Outcome>, cause: Cause, left: bool) -> Plan 
             }
         }
         (Some(_), Cause::Taken) => Plan::Leave,
-        (Some(_), Cause::Replayed) => again(0, 0),
         (Some(Outcome::Processed { status, .. }), Cause::Posted) => {
             Plan::AnswerAsTheFirst { status: *status }
         }
         (Some(Outcome::Repeat { of }), Cause::Posted) => Plan::AnswerAs(*of),
         (Some(Outcome::Dead { put_aside: true, .. }), Cause::Posted) => Plan::StayAside,
-        (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted) => again(0, 0),
+        (Some(Outcome::Dead { .. } | Outcome::Undecodable { .. }), Cause::Posted)
+        | (Some(_), Cause::Replayed) => again(0, 0),
     }
 }
 
