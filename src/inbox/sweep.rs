@@ -24,21 +24,24 @@ const RETRIED: Outcome = Outcome::Pending { attempts: 0, crashes: 0, running: fa
 /// Takes up what is not settled: all of it now, and from then on what nobody takes care of.
 pub(super) async fn sweep(custody: &Custody) {
     let mut backlog = Backlog::default();
-    let found = take_up(custody, &mut backlog, |_| true).await;
+    let found = take_up(custody, &mut backlog, |line| is_wanted(custody, line)).await;
     custody.schedule().started();
     tracing::info!(deliveries = found, "taken up what was not settled when the inbox started");
     loop {
         backlog.measure_the_rest(custody).await.unwrap_or_else(|error| report(&error));
         drop(tokio::time::timeout(EVERY, custody.schedule().has_room()).await);
-        let (now, inline) = (SystemTime::now(), custody.terms().inline);
-        let found = take_up(custody, &mut backlog, |line| {
-            !inline || custody.may_have_crashed(line.id) || is_left(line, now)
-        })
-        .await;
+        let found = take_up(custody, &mut backlog, |line| is_wanted(custody, line)).await;
         if found > 0 {
             tracing::info!(deliveries = found, "taken up what was not settled");
         }
     }
+}
+
+/// Whether it is for workers. While senders wait for answers, those that were received since the start are theirs: also at
+/// the start, when the first may be here already.
+fn is_wanted(custody: &Custody, line: &Line) -> bool {
+    let inline = custody.terms().inline;
+    !inline || custody.may_have_crashed(line.id) || is_left(line, SystemTime::now())
 }
 
 /// Whether no sender may wait for it: it was not received just now, was given back, or has failed. What comes from the future was received
@@ -115,7 +118,23 @@ fn report(error: &ArchiveError) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{DeliveryId, ModelName};
+    use crate::{
+        archive::MemoryArchive,
+        delivery::{DeliveryId, ModelName},
+        layer::Terms,
+    };
+
+    #[test]
+    fn what_senders_post_is_theirs_from_the_start_on_and_what_was_there_before_is_for_workers() {
+        let line = |id| Line::new(id, "/m".parse().unwrap(), SystemTime::now(), None);
+        let before = DeliveryId::new();
+        for (inline, posted_is_wanted) in [(true, false), (false, true)] {
+            let terms = Terms { inline, ..Terms::default() };
+            let custody = Custody::boxed(Box::new(MemoryArchive::new()), terms);
+            assert!(is_wanted(&custody, &line(before)));
+            assert_eq!(is_wanted(&custody, &line(DeliveryId::new())), posted_is_wanted);
+        }
+    }
 
     #[test]
     fn only_what_was_received_just_now_is_somebodys() {

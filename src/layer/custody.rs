@@ -41,7 +41,8 @@ struct Inner {
     turns: Turns,
     schedule: Schedule,
     terms: Terms,
-    since: SystemTime,
+    /// Ids of this process are made one after the other: those before this one were there before us.
+    since: DeliveryId,
 }
 
 impl Custody {
@@ -58,7 +59,7 @@ impl Custody {
             turns: Turns::new(schedule.clone()),
             schedule,
             terms,
-            since: SystemTime::now(),
+            since: DeliveryId::new(),
         }))
     }
 
@@ -111,7 +112,7 @@ impl Custody {
     /// Whether a delivery without an outcome may have been begun by a process that has ended since: it was there before us,
     /// and where senders wait, nothing is recorded before the first run of a handler.
     pub(crate) fn may_have_crashed(&self, id: DeliveryId) -> bool {
-        self.0.terms.inline && id.made_at().is_some_and(|made| made < self.0.since)
+        self.0.terms.inline && id.made_at().is_some() && id < self.0.since
     }
 
     /// Does work that goes on when the client hangs up.
