@@ -44,8 +44,8 @@ fn is_wanted(custody: &Custody, line: &Line) -> bool {
     !inline || custody.may_have_crashed(line.id) || is_left(line, SystemTime::now())
 }
 
-/// Whether no sender may wait for it: it was not received just now, was given back, or has failed. What comes from the future was received
-/// before the clock was set back, and nobody knows how long before.
+/// Whether no sender may wait for it: it was not received just now, was given back, or has failed. What comes from the
+/// future was received before the clock was set back, and nobody knows how long before.
 fn is_left(line: &Line, now: SystemTime) -> bool {
     let is_young = now.duration_since(line.received_at).is_ok_and(|age| age <= YOUNG);
     let is_given_back = matches!(

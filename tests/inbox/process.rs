@@ -60,7 +60,7 @@ impl Receiver {
         self.send(request.body(Full::new(body.into())).unwrap()).await
     }
 
-    /// The answer, or that there is nobody to answer. Neither is a failure of its own.
+    /// The answer, or that the server is gone. Who neither answers nor ends fails the test.
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error> {
         let answer = tokio::time::timeout(LONGEST, self.client.request(request)).await;
         answer.unwrap_or_else(|_| panic!("{} does not answer, and does not end", self.address))

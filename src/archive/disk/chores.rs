@@ -154,12 +154,9 @@ impl Keeper {
         let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
         let length = file.len().map_err(Failure::to("read", &path))?;
         if indexed(&*self.medium, &self.dir, name, length).is_none() {
-            if missing(&*self.medium, &self.dir, name, length).is_some() {
-                state.damaged.insert(name);
-                return Ok(());
-            }
+            let is_cut = missing(&*self.medium, &self.dir, name, length).is_some();
             let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
-            let Some(records) = records else {
+            let Some(records) = records.filter(|_| !is_cut) else {
                 state.damaged.insert(name);
                 return Ok(());
             };

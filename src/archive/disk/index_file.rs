@@ -74,12 +74,12 @@ fn print_facts(facts: &Facts) -> String {
 /// How many bytes more than this length the segment had when the file was written. A segment that was cut between two
 /// records looks whole without this.
 pub(super) fn missing(text: &str, name: SegmentName, length: u64) -> Option<NonZeroU64> {
-    let had = whole(text, name)?.strip_prefix(&first_words(name))?.lines().next()?;
+    let had = checked(text, name)?.strip_prefix(&first_words(name))?.lines().next()?;
     NonZeroU64::new(had.parse::<u64>().ok()?.checked_sub(length)?)
 }
 
 /// The file without its last line, if that fits.
-fn whole(text: &str, name: SegmentName) -> Option<&str> {
+fn checked(text: &str, name: SegmentName) -> Option<&str> {
     let (covered, last) = text.split_at_checked(text.len().checked_sub(LAST)?)?;
     let checksum = Checksum::new(name.salt).with(covered.as_bytes()).finish();
     (last == format!("checksum crc32:{checksum:08x}\n")).then_some(covered)
@@ -87,7 +87,7 @@ fn whole(text: &str, name: SegmentName) -> Option<&str> {
 
 /// What the file tells of a segment of this length; `None` if it does not fit.
 pub(super) fn parse(text: &str, name: SegmentName, length: u64) -> Option<Vec<(Place, Meaning)>> {
-    let lines = whole(text, name)?.strip_prefix(&first_line(name, length))?;
+    let lines = checked(text, name)?.strip_prefix(&first_line(name, length))?;
     let threads = available_parallelism().map_or(1, usize::from);
     let parts = (lines.len() / WORTH_A_THREAD).clamp(1, threads);
     records_of(&split(lines, parts), name)

@@ -51,9 +51,10 @@ pub(super) fn missing(
     index_file::missing(&text, name, length)
 }
 
+/// The index file of a segment, if there is one that can be read. What is no text does not fit, as an empty file does not.
 fn index_text(medium: &dyn Medium, dir: &Path, name: SegmentName) -> Option<String> {
     let file = medium.open_read(&name.index_path(dir)).ok()?;
-    String::from_utf8(whole(&*file).ok()?).ok()
+    Some(String::from_utf8(whole(&*file).ok()?).unwrap_or_default())
 }
 
 /// What the index file of a segment tells, if there is one that fits.
@@ -63,11 +64,9 @@ pub(super) fn indexed(
     name: SegmentName,
     length: u64,
 ) -> Option<Vec<(Place, Meaning)>> {
-    let path = name.index_path(dir);
-    let bytes = medium.open_read(&path).ok().and_then(|file| whole(&*file).ok())?;
-    let records =
-        std::str::from_utf8(&bytes).ok().and_then(|text| index_file::parse(text, name, length));
+    let records = index_file::parse(&index_text(medium, dir, name)?, name, length);
     if records.is_none() {
+        let path = name.index_path(dir);
         tracing::warn!(path = %path.display(), "an index file does not fit its segment, which is read instead");
     }
     records

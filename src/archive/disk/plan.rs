@@ -64,11 +64,6 @@ impl Plan {
         self.deliveries
     }
 
-    /// Whether no command was added.
-    pub(super) fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.refused.is_empty() && self.seals.is_empty()
-    }
-
     /// Decides what each command comes to, after what the index holds and the commands before it.
     pub(super) fn add(&mut self, commands: Vec<Command>, index: &Index) {
         self.first_of.reserve(commands.len());

@@ -42,7 +42,8 @@ enum Sleep {
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) commands: Vec<Command>,
-    /// Whether all that was taken is to be written now. If that is nothing, the queue is closed.
+    /// Whether all that was taken is to be written now. If that is nothing, the queue is closed; a part that is not the
+    /// last has deliveries.
     pub(super) last: bool,
 }
 

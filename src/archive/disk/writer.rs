@@ -49,7 +49,7 @@ impl Writer {
         let mut plan = Plan::default();
         loop {
             let Part { commands, last } = self.queue.take(pace, plan.deliveries());
-            if last && commands.is_empty() && plan.is_empty() {
+            if last && commands.is_empty() && plan.deliveries() == 0 {
                 return None;
             }
             plan.add(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
