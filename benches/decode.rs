@@ -1,4 +1,4 @@
-//! How fast payloads of Mindee are decoded, against what one would write first and against `serde_json::Value`.
+//! How fast payloads of Mindee and FoxyAI are decoded, against what one would write first and against `serde_json::Value`.
 //!
 //! `INBOX_FIXTURES=../shared/fixtures cargo bench --bench decode`: all are measured in one run, in alternating rounds,
 //! since absolute figures do not carry over to another machine or day. Compare the ratios.
@@ -14,6 +14,7 @@ use decode_support::{Contender, compare, payloads, plain};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tower_inbox::provider::{
     Payload,
+    foxyai::ImageGroup,
     mindee::{Extraction, Fields, Ocr, Split, catalogue::FinancialDocument},
 };
 
@@ -56,6 +57,18 @@ fn main() {
             &[
                 Contender::new("Split", ours::<Split<Fields>>),
                 Contender::new("untagged", plain::decode::<plain::Split>),
+                value,
+            ],
+        );
+    }
+    for (name, body) in payloads::image_groups() {
+        compare(
+            ALLOCATOR,
+            &name,
+            &body,
+            &[
+                Contender::new("ImageGroup", ours::<ImageGroup>),
+                Contender::new("tagged", plain::decode::<plain::ImageGroup>),
                 value,
             ],
         );

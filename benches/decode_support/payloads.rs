@@ -1,4 +1,4 @@
-//! Real payloads: the shared fixtures in the form in which Mindee posts them, on one line with `, ` and `: `.
+//! Real payloads of Mindee: the shared fixtures in the form in which it posts them, on one line with `, ` and `: `.
 
 use std::{env, fs, path::PathBuf};
 
@@ -32,6 +32,17 @@ pub(crate) fn ocrs() -> [(String, Bytes); 2] {
     [
         ("OCR of a page".into(), one_line(&page)),
         ("OCR of 10 pages".into(), one_line(&more(page, "/inference/result/pages", 10))),
+    ]
+}
+
+/// FoxyAI's, of the project's own fixtures: there is no payload to be had.
+pub(crate) fn image_groups() -> [(String, Bytes); 2] {
+    let group: Value =
+        serde_json::from_str(include_str!("../../tests/fixtures/foxyai/group_completed.json"))
+            .unwrap();
+    [
+        ("image group".into(), one_line(&group)),
+        ("image group, 30 times".into(), one_line(&more(group, "/images", 30))),
     ]
 }
 

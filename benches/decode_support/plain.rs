@@ -182,3 +182,70 @@ struct Tax {
     base: Field<f64>,
     amount: Field<f64>,
 }
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ImageGroup {
+    #[serde(rename = "_id")]
+    id: String,
+    name: Option<String>,
+    created_at: Option<String>,
+    updated_at: String,
+    status: String,
+    images: Vec<Image>,
+    url: Option<String>,
+    property_id: Option<String>,
+    #[serde(rename = "avv_status")]
+    avv_status: Option<serde_json::Value>,
+    meta_data: Option<HashMap<String, serde_json::Value>>,
+    computed_metrics: Option<HashMap<String, HashMap<String, f64>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Image {
+    #[serde(rename = "_id")]
+    id: String,
+    url: Option<String>,
+    name: Option<String>,
+    created_at: Option<String>,
+    updated_at: Option<String>,
+    tags: Vec<String>,
+    image_groups: Vec<String>,
+    status: String,
+    models: HashMap<String, ModelRun>,
+}
+
+#[derive(Deserialize)]
+struct ModelRun {
+    name: Option<String>,
+    version: Option<String>,
+    status: String,
+    results: Vec<Annotation>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "annotationType")]
+enum Annotation {
+    #[serde(rename = "SCORE")]
+    Score { class: String, score: f64 },
+    #[serde(rename = "CLASSIFICATION")]
+    Classification { class: String, confidence: f64 },
+    #[serde(rename = "CENTROID")]
+    Centroid { class: String, confidence: f64, centroid: Position, materials: Vec<Material> },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Position {
+    x: serde_json::Value,
+    y: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Material {
+    #[serde(rename = "type")]
+    kind: String,
+    confidence: f64,
+}

@@ -2,11 +2,17 @@ use std::{fmt, ops::Index};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, MapAccess, value::MapDeserializer},
+    de::{
+        MapAccess, Visitor,
+        value::{BorrowedStrDeserializer, MapDeserializer},
+    },
 };
 use serde_json::{Map, Value};
 
-use super::{Text, known, read::Shallow};
+use super::{
+    Text, known,
+    read::{Name, Shallow},
+};
 
 /// How many levels of lists and objects are kept. `serde_json` reads 128 of them, with those around.
 const LEVELS: u8 = 64;
@@ -41,10 +47,17 @@ impl OtherMembers {
     }
 
     /// The members as an object of a type that knows them.
-    pub(crate) fn read_as<T: DeserializeOwned>(self) -> serde_json::Result<T> {
-        let members = self.0.map(|members| *members).unwrap_or_default();
-        let members = members.into_iter().map(|(name, value)| (String::from(name), value));
+    pub(crate) fn read_as<'m, T: Deserialize<'m>>(&'m self) -> serde_json::Result<T> {
+        let members = self.iter().map(|(name, value)| (BorrowedStrDeserializer::new(name), value));
         T::deserialize(MapDeserializer::new(members))
+    }
+
+    /// Takes out the member of this name; of several the last one.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        let members = self.0.as_deref_mut()?;
+        let taken = members.extract_if(.., |(known, _)| known == name).last();
+        self.0.take_if(|members| members.is_empty());
+        taken.map(|(_, value)| value)
     }
 
     /// Whether there is none.
@@ -65,13 +78,36 @@ impl Serialize for OtherMembers {
     }
 }
 
-/// Takes what is left over, for types that are told `#[serde(flatten)]`.
+/// Takes all members, or what is left over, for types that are told `#[serde(flatten)]`.
 impl<'de> Deserialize<'de> for OtherMembers {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let members: Map<String, Value> = Map::deserialize(json)?;
-        let members: Vec<_> =
-            members.into_iter().map(|(name, value)| (Text::from(name.as_str()), value)).collect();
-        Ok(Self((!members.is_empty()).then(|| Box::new(members))))
+        json.deserialize_map(All)
+    }
+}
+
+struct All;
+
+impl<'de> Visitor<'de> for All {
+    type Value = OtherMembers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<OtherMembers, A::Error> {
+        let mut all = OtherMembers::default();
+        while let Some(name) = members.next_key::<Name<'de>>()? {
+            all.keep(&name, &mut members)?;
+        }
+        Ok(all)
+    }
+}
+
+/// Of several members of one name the last one.
+impl From<OtherMembers> for Map<String, Value> {
+    fn from(members: OtherMembers) -> Self {
+        let members = members.0.map(|members| *members).unwrap_or_default();
+        members.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 }
 

@@ -61,28 +61,25 @@ read_members! { Classification { class, confidence } }
 
 impl<'de> Deserialize<'de> for Annotation {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let mut members = Map::deserialize(json)?;
-        let Some(tag) = members.remove(TAG) else { return Ok(Self::Other(members)) };
-        let rest = Value::Object(members);
-        Ok(of_kind(&tag, &rest).unwrap_or_else(|| whole(tag, rest)))
+        let mut members = OtherMembers::deserialize(json)?;
+        let Some(tag) = members.take(TAG) else { return Ok(Self::Other(members.into())) };
+        Ok(of_kind(&tag, &members).unwrap_or_else(|| whole(tag, members)))
     }
 }
 
 /// Nothing for a kind that is not known, or that is of another shape than it was so far.
-fn of_kind(tag: &Value, rest: &Value) -> Option<Annotation> {
+fn of_kind(tag: &Value, members: &OtherMembers) -> Option<Annotation> {
     match tag.as_str()? {
-        "SCORE" => Score::deserialize(rest).ok().map(Annotation::Score),
-        "CLASSIFICATION" => Classification::deserialize(rest).ok().map(Annotation::Classification),
-        "CENTROID" => Centroid::deserialize(rest).ok().map(Annotation::Centroid),
+        "SCORE" => members.read_as().ok().map(Annotation::Score),
+        "CLASSIFICATION" => members.read_as().ok().map(Annotation::Classification),
+        "CENTROID" => members.read_as().ok().map(Annotation::Centroid),
         _ => None,
     }
 }
 
-fn whole(tag: Value, rest: Value) -> Annotation {
-    let mut all = Map::from_iter([(TAG.to_owned(), tag)]);
-    if let Value::Object(rest) = rest {
-        all.extend(rest);
-    }
+fn whole(tag: Value, members: OtherMembers) -> Annotation {
+    let mut all = Map::from(members);
+    all.insert(TAG.to_owned(), tag);
     Annotation::Other(all)
 }
 
@@ -116,6 +113,15 @@ mod tests {
         }
         let last = read(r#"{"box": [1], "annotationType": "BOX"}"#);
         assert_eq!(last, read(r#"{"annotationType": "BOX", "box": [1]}"#));
+    }
+
+    #[test]
+    fn of_a_repeated_member_the_last_one_counts() {
+        let repeated =
+            read(r#"{"annotationType":"BOX","score":1,"annotationType":"SCORE","class":"a"}"#);
+        assert_eq!(repeated, read(r#"{"annotationType":"SCORE","score":1,"class":"a"}"#));
+        let repeated = read(r#"{"annotationType":"BOX","score":1,"score":2}"#);
+        assert_eq!(repeated, read(r#"{"annotationType":"BOX","score":2}"#));
     }
 
     #[test]
