@@ -211,7 +211,8 @@ struct Image {
     created_at: Option<String>,
     updated_at: Option<String>,
     tags: Vec<String>,
-    image_groups: Vec<String>,
+    #[serde(rename = "imageGroups")]
+    groups: Vec<String>,
     status: String,
     models: HashMap<String, ModelRun>,
 }
