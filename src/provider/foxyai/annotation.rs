@@ -24,7 +24,7 @@ pub enum Annotation {
     /// `CENTROID`: of `finish_detection`.
     #[serde(rename = "CENTROID")]
     Centroid(Centroid),
-    /// Any other kind, shape, or none: all of its members.
+    /// Any other kind, shape, or none: all of its members, as deep as [`OtherMembers`] go.
     #[serde(untagged, serialize_with = "known::unless_only")]
     Other(Map<String, Value>),
 }
@@ -122,6 +122,9 @@ mod tests {
         assert_eq!(repeated, read(r#"{"annotationType":"SCORE","score":1,"class":"a"}"#));
         let repeated = read(r#"{"annotationType":"BOX","score":1,"score":2}"#);
         assert_eq!(repeated, read(r#"{"annotationType":"BOX","score":2}"#));
+        let repeated = read(r#"{"annotationType":"SCORE","score":1,"class":"a","class":"b"}"#);
+        let Annotation::Other(members) = repeated else { panic!("{repeated:?}") };
+        assert_eq!(members["class"], "b", "kept whole, since it is not what a score was so far");
     }
 
     #[test]
