@@ -55,14 +55,12 @@ impl OtherMembers {
     /// Takes out the member of this name; of several the last one.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         let members = self.0.as_deref_mut()?;
-        let taken = members.extract_if(.., |(known, _)| known == name).last();
-        self.0.take_if(|members| members.is_empty());
-        taken.map(|(_, value)| value)
+        members.extract_if(.., |(known, _)| known == name).last().map(|(_, value)| value)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.iter().next().is_none()
     }
 }
 
