@@ -116,6 +116,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nested_very_deep_is_left_out() {
+        let nested = |levels: usize| {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            read(&format!(r#"{{"annotationType":"BOX","box":{open}1{close}}}"#))
+        };
+        let json = |levels| serde_json::to_string(&nested(levels)).unwrap();
+        assert!(json(64).contains("[1]"));
+        assert!(json(65).contains("[null]"));
+    }
+
+    #[test]
     fn of_a_repeated_member_the_last_one_counts() {
         let repeated =
             read(r#"{"annotationType":"BOX","score":1,"annotationType":"SCORE","class":"a"}"#);
