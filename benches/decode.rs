@@ -22,69 +22,46 @@ use tower_inbox::provider::{
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() {
-    let value = Contender::new("serde_json::Value", |body| {
-        black_box(serde_json::from_slice::<serde_json::Value>(body).unwrap());
-    });
-    for (name, body) in payloads::extractions() {
-        compare(
-            ALLOCATOR,
-            &name,
-            &body,
-            &[
-                Contender::new("Extraction", ours::<Extraction<Fields>>),
-                Contender::new("untagged", plain::decode::<plain::Extraction>),
-                value,
-            ],
+    for body in payloads::extractions() {
+        measure(
+            body,
+            Contender::new("Extraction", ours::<Extraction<Fields>>),
+            Contender::new("untagged", plain::decode::<plain::Extraction>),
         );
     }
-    for (name, body) in payloads::financial() {
-        compare(
-            ALLOCATOR,
-            &name,
-            &body,
-            &[
-                Contender::new("catalogue", ours::<Extraction<FinancialDocument>>),
-                Contender::new("derived", plain::decode::<plain::Typed>),
-                value,
-            ],
+    for body in payloads::financial() {
+        measure(
+            body,
+            Contender::new("catalogue", ours::<Extraction<FinancialDocument>>),
+            Contender::new("derived", plain::decode::<plain::Typed>),
         );
     }
-    for (name, body) in payloads::splits() {
-        compare(
-            ALLOCATOR,
-            &name,
-            &body,
-            &[
-                Contender::new("Split", ours::<Split<Fields>>),
-                Contender::new("untagged", plain::decode::<plain::Split>),
-                value,
-            ],
+    for body in payloads::splits() {
+        measure(
+            body,
+            Contender::new("Split", ours::<Split<Fields>>),
+            Contender::new("untagged", plain::decode::<plain::Split>),
         );
     }
-    for (name, body) in payloads::image_groups() {
-        compare(
-            ALLOCATOR,
-            &name,
-            &body,
-            &[
-                Contender::new("ImageGroup", ours::<ImageGroup>),
-                Contender::new("tagged", plain::decode::<plain::ImageGroup>),
-                value,
-            ],
+    for body in payloads::image_groups() {
+        measure(
+            body,
+            Contender::new("ImageGroup", ours::<ImageGroup>),
+            Contender::new("tagged", plain::decode::<plain::ImageGroup>),
         );
     }
-    for (name, body) in payloads::ocrs() {
-        compare(
-            ALLOCATOR,
-            &name,
-            &body,
-            &[
-                Contender::new("Ocr", |body| drop(black_box(Ocr::decode(body).unwrap()))),
-                Contender::new("derived", plain::decode::<plain::Ocr>),
-                value,
-            ],
+    for body in payloads::ocrs() {
+        measure(
+            body,
+            Contender::new("Ocr", ours::<Ocr>),
+            Contender::new("derived", plain::decode::<plain::Ocr>),
         );
     }
+}
+
+fn measure((name, body): (String, Bytes), ours: Contender, first: Contender) {
+    let value = Contender::new("serde_json::Value", plain::decode::<serde_json::Value>);
+    compare(ALLOCATOR, &name, &body, &[ours, first, value]);
 }
 
 fn ours<T: Payload>(body: &Bytes) {
