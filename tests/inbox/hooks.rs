@@ -57,7 +57,7 @@ pub(crate) fn hooks() -> Vec<Hook> {
         hook("/hooks/mindee/crop", mindee(), mindee_v2("crop", failed())),
         hook("/hooks/mindee/split", mindee(), mindee_v2("split", failed())),
         hook("/hooks/mindee/ocr", mindee(), mindee_v2("ocr", failed())),
-        hook("/hooks/mindee-v1", mindee_v1::signature(secret()), real("mindee/v1")),
+        hook("/hooks/mindee-v1", mindee_v1::signature(secret()), mindee_v1_files()),
         hook(IMAGE_GROUP, token(), ours("foxyai")),
         hook("/hooks/foxyai/image", token(), Vec::new()),
         hook("/hooks/standard", standard(), ours("standard")),
@@ -73,6 +73,12 @@ fn mindee_v2(product: &str, mut ours: Vec<PathBuf>) -> Vec<PathBuf> {
     ours.extend(real(&format!("mindee/v2/{product}")));
     ours.extend(real("mindee/v2/webhook"));
     ours
+}
+
+fn mindee_v1_files() -> Vec<PathBuf> {
+    let mut files = ours("mindee_v1");
+    files.extend(real("mindee/v1"));
+    files
 }
 
 fn ours(folder: &str) -> Vec<PathBuf> {
