@@ -27,22 +27,26 @@ pub mod axum;
 pub mod delivery;
 mod inbox;
 pub mod layer;
+mod metrics;
+mod process;
 pub mod provider;
 pub mod signature;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod worker;
 
 #[cfg(feature = "disk")]
 pub use archive::DiskArchive;
-pub use archive::{Archive, MemoryArchive};
-pub use delivery::{Delivery, DeliveryId, Digest, ModelName, Outcome, Receipt};
+pub use archive::{Archive, Counts, MemoryArchive};
+pub use delivery::{Captures, Delivery, DeliveryId, Digest, ModelName, Outcome, Receipt};
 pub use inbox::{
-    BuildError, Counts, Inbox, InboxBuilder, InboxLayer, InboxService, NotReleased, NotReplayed,
-    Released, Replay, ReplayError, Replayed, Replaying, TypeReport, Workers,
+    BuildError, Inbox, InboxBuilder, InboxLayer, InboxService, NotReleased, NotReplayed, Released,
+    Replay, ReplayError, Replayed, Replaying, TypeReport,
 };
-pub use layer::Captures;
+pub use process::RetryPolicy;
 pub use provider::{Inference, Model};
 pub use signature::Secret;
+pub use worker::{HandlerService, RunningWorkers, Workers, WorkersError};
 
 #[cfg(all(doctest, feature = "axum", feature = "disk"))]
 #[doc = include_str!("../README.md")]

@@ -2,6 +2,7 @@
 //!
 //! Plain data without I/O; every other part of the crate speaks in these words.
 
+mod captures;
 mod digest;
 mod fingerprint;
 mod head;
@@ -15,6 +16,7 @@ mod record;
 mod redaction;
 mod state;
 
+pub use captures::Captures;
 pub use digest::{Digest, ParseDigestError};
 pub use fingerprint::Fingerprint;
 pub use head::Head;

@@ -39,3 +39,14 @@ impl fmt::Display for InferenceKey {
         }
     }
 }
+
+impl InferenceKey {
+    pub(crate) fn within<'c>(self, captures: impl Iterator<Item = (&'c str, &'c str)>) -> Self {
+        let _ = captures;
+        self
+    }
+
+    pub(crate) fn scoped_id(&self) -> String {
+        self.id.clone()
+    }
+}

@@ -1,0 +1,58 @@
+use std::time::Instant;
+
+use http::Extensions;
+
+use super::{RequestContext, panics::catch};
+use crate::{
+    delivery::{Delivery, InferenceDigest},
+    metrics,
+    provider::InferenceKey,
+};
+
+/// Why a body cannot be decoded: the JSON path, and the reason without a value of the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Undecodable {
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+/// Decodes a delivery to the type of its model, and puts the inference and its key into `extensions`.
+pub(crate) fn decode(
+    context: &RequestContext,
+    delivery: &Delivery,
+    extensions: &mut Extensions,
+) -> Result<InferenceDigest, Undecodable> {
+    let started = Instant::now();
+    // The payload type is the user's code: a panic in it must not leave the delivery without an outcome.
+    let decoded = catch(|| context.model.load(delivery, extensions));
+    context.record_duration("decode_us", started);
+    let key = match decoded {
+        Ok(Ok(key)) => key,
+        Ok(Err(error)) => {
+            return Err(Undecodable { path: error.path().to_owned(), reason: error.to_string() });
+        }
+        Err(panic) => {
+            return Err(Undecodable { path: "$".to_owned(), reason: format!("decoding {panic}") });
+        }
+    };
+    let key = key.within(context.captures.iter());
+    context.span.record("inference", tracing::field::display(&key));
+    let inference = digest(context, delivery, &key);
+    extensions.insert(key);
+    Ok(inference)
+}
+
+fn digest(context: &RequestContext, delivery: &Delivery, key: &InferenceKey) -> InferenceDigest {
+    InferenceDigest::of(&context.name, &key.scoped_id(), key.version(), delivery.digest())
+}
+
+/// Logs each place that the type does not know, once per place.
+pub(super) fn detect_drift(context: &RequestContext, delivery: &Delivery) {
+    for path in catch(|| context.model.look(delivery)).unwrap_or_default() {
+        metrics::unknown(&context.name);
+        tracing::warn!(
+            path,
+            "schema drift: the payload type does not know this member or word; the raw body has it"
+        );
+    }
+}
