@@ -117,7 +117,7 @@ pub struct ParseOutcomeError(pub(super) ());
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{DeliveryId, Digest, InferenceDigest};
+    use crate::delivery::{DeliveryId, Digest, InferenceDigest, InferenceKey};
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -135,7 +135,11 @@ mod tests {
 
     #[test]
     fn every_outcome_reads_back() {
-        let inference = InferenceDigest::of(&"/m".parse().unwrap(), "a key", Digest::of(b"a body"));
+        let inference = InferenceDigest::of(
+            &"/m".parse().unwrap(),
+            &InferenceKey::new("a key"),
+            Digest::of(b"a body"),
+        );
         for outcome in [
             Outcome::Pending { attempts: 2, crashes: 1, running: true },
             Outcome::Pending { attempts: 2, crashes: 1, running: false },

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use tower_inbox::{
     Delivery, DiskArchive, Outcome, Receipt,
     archive::{Archive, DiskArchiveBuilder, Query},
-    delivery::InferenceDigest,
+    delivery::{InferenceDigest, InferenceKey},
     testing::Sample,
 };
 
@@ -27,7 +27,7 @@ fn all() -> Vec<Delivery> {
 }
 
 fn inference(of: &Delivery) -> InferenceDigest {
-    InferenceDigest::of(of.model(), "the key of an inference", of.digest())
+    InferenceDigest::of(of.model(), &InferenceKey::new("the key of an inference"), of.digest())
 }
 
 /// Of each what was told of it, the latest last.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, Work},
-    delivery::{Delivery, DeliveryId, Head, Receipt},
+    delivery::{Delivery, DeliveryId, Receipt},
     layer::{
         Custody,
         attempt::Cause,
@@ -93,13 +93,14 @@ struct Appending {
 
 fn delivery(parts: &Parts, held: &Held<Verified>) -> Delivery {
     let claim = &held.step.raw.claim;
-    let delivery = Delivery::new(
+    let delivery = Delivery::received(
         claim.id,
         claim.name.clone(),
-        Head::of(parts, claim.model.redaction()),
+        parts,
         held.bytes.clone(),
         claim.received_at,
         held.step.proof.clone(),
+        claim.model.redaction(),
     );
     claim.span.record("digest", tracing::field::display(delivery.digest()));
     delivery

@@ -83,7 +83,8 @@ fn load(archived: &Archived, extensions: &mut Extensions) -> Result<InferenceKey
     let claim = &archived.claim;
     let began = Instant::now();
     // The payload's type is the user's code: a panic in it must not leave the delivery without an outcome.
-    let loading = AssertUnwindSafe(|| claim.model.load(&archived.delivery, extensions));
+    let scope: Vec<_> = claim.captures.iter().collect();
+    let loading = AssertUnwindSafe(|| claim.model.load(&archived.delivery, &scope, extensions));
     let loaded = catch_unwind(loading);
     claim.took("decode_us", began);
     match loaded {

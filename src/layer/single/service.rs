@@ -11,7 +11,7 @@ use tracing::Instrument;
 use crate::{
     delivery::{DeliveryId, InferenceDigest, Outcome},
     layer::{
-        Attempt, Captures,
+        Attempt,
         attempt::Cause,
         body::{Held, InboxBody, Split},
         dedup::Thing,
@@ -69,12 +69,10 @@ async fn decide<B>(mut parts: Parts, held: Held<Decoded>) -> Ended<InboxBody<B, 
     let wanted = deduped.archived.turn.take();
     let archived = &deduped.archived;
     let (delivery, custody) = (&archived.delivery, archived.custody.clone());
-    let captures = &archived.claim.captures;
-    let digest = |key: &str| {
-        InferenceDigest::of(delivery.model(), &addressed(key, captures), delivery.digest())
-    };
-    let inference = digest(&key.to_string());
-    let thing = Thing::Inference(digest(key.id()).key());
+    let (model, bytes_digest) = (delivery.model(), delivery.digest());
+    let inference = InferenceDigest::of(model, &key, bytes_digest);
+    let all_versions = InferenceDigest::of_all_versions(model, &key, bytes_digest);
+    let thing = Thing::Inference(all_versions.key());
     let turn = match wanted.filter(|turn| turn.is_for(thing)) {
         Some(turn) => Ok(turn),
         None => custody.turns().take_for(archived.cause, thing).await,
@@ -109,12 +107,6 @@ async fn decide<B>(mut parts: Parts, held: Held<Decoded>) -> Ended<InboxBody<B, 
     Ok(Held::request(parts, bytes, Single { deduped }))
 }
 
-/// What a path captures is the user's own, such as what the inference is about: to another address the same inference
-/// is another one.
-fn addressed(key: &str, captures: &Captures) -> String {
-    captures.iter().fold(key.to_owned(), |key, (name, value)| format!("{key}\n{name}={value}"))
-}
-
 /// What was processed before as the same inference.
 #[derive(Debug, PartialEq, Eq)]
 enum Earlier {
@@ -146,12 +138,13 @@ fn earlier(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Digest;
+    use crate::delivery::{Digest, InferenceKey};
 
     #[test]
     fn the_same_bytes_are_a_repeat_and_others_a_new_version() {
-        let of_body =
-            |body: &[u8]| InferenceDigest::of(&"/m".parse().unwrap(), "key", Digest::of(body));
+        let of_body = |body: &[u8]| {
+            InferenceDigest::of(&"/m".parse().unwrap(), &InferenceKey::new("key"), Digest::of(body))
+        };
         let (id, of) = (DeliveryId::new(), DeliveryId::new());
         let processed = |inference| Outcome::Processed { status: 201, inference: Some(inference) };
         let known = |body| Some((of, processed(of_body(body))));

@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use super::Quarantine;
 use crate::{
-    delivery::{Delivery, Head},
+    delivery::Delivery,
     layer::{
         body::{Held, InboxBody, Split},
         claim::Claim,
@@ -87,8 +87,15 @@ fn refused(
     bytes: bytes::Bytes,
     claim: &Claim,
 ) -> impl FnOnce() -> Delivery + Send + 'static {
-    let head = Head::of(parts, claim.model.redaction());
-    let (id, name, received_at) = (claim.id, claim.name.clone(), claim.received_at);
-    let proof = Proof::new("refused", "none", "raw");
-    move || Delivery::new(id, name, head, bytes, received_at, proof)
+    let (parts, claim) = (parts.clone(), claim.clone());
+    move || {
+        let (id, name, received_at) = (claim.id, claim.name, claim.received_at);
+        let proof = Proof::new("refused", "none", "raw");
+        let proof = match claim.model.scheme().claimed_message_id(&parts) {
+            // Not proved, but two messages that claim two ids are both kept.
+            Some(id) => proof.with_message_id(id),
+            None => proof,
+        };
+        Delivery::received(id, name, &parts, bytes, received_at, proof, claim.model.redaction())
+    }
 }

@@ -100,6 +100,7 @@ fn request(delivery: &Delivery, salt: Salt) -> Encoded {
     let mut header = HeaderWriter::new("request", delivery.id(), delivery.received_at());
     target_fields(&mut header, head);
     header.field("WARC-Payload-Digest", format_args!("sha256:{}", delivery.digest()));
+    header.field("Inbox-Fingerprint", format_args!("sha256:{}", delivery.fingerprint()));
     if model_in(path_and_query(head)) != Some(delivery.model().as_str()) {
         header.field("Inbox-Model", delivery.model());
     }
@@ -173,7 +174,7 @@ mod tests {
         let host = Some("inbox.example.com".to_owned());
         let peer = Some(([203, 0, 113, 200], 43_210).into());
         let head = Head::from_archive(Method::POST, uri, Version::HTTP_11, headers, host, peer);
-        Delivery::new(
+        Delivery::with_head(
             DeliveryId::new(),
             "/hooks/invoices".parse().unwrap(),
             head,
