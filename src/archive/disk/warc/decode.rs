@@ -6,6 +6,7 @@ use super::{
     checksum::Salt,
     date,
     encode::protocol,
+    fingerprint,
     header::{Header, TRAILER},
     http_head::{Framing, Parsed, model_in, read},
 };
@@ -155,5 +156,5 @@ fn digest_in(header: &Header<'_>) -> Option<Digest> {
 
 /// Stored, since the target of the record is redacted.
 fn fingerprint_in(header: &Header<'_>) -> Option<Fingerprint> {
-    header.text("Inbox-Fingerprint")?.strip_prefix("sha256:")?.parse().ok()
+    fingerprint::parse(header.text("Inbox-Fingerprint")?)
 }
