@@ -77,7 +77,7 @@ impl Delivery {
     }
 
     /// Makes a delivery of a head that had nothing to redact, for tests.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(feature = "testing", all(test, feature = "disk")))]
     pub(crate) fn with_head(
         id: DeliveryId,
         model: ModelName,

@@ -18,7 +18,7 @@ fn facts(received_at: SystemTime) -> Facts {
     let id = DeliveryId::new();
     let digest = Digest::of(id.as_bytes());
     let fingerprint = Fingerprint::from_archive(digest);
-    Facts { id, fingerprint, model, digest, received_at }
+    Facts { id, model, digest, fingerprint, received_at }
 }
 
 #[test]
