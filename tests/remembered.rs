@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tower_inbox::{
     Outcome,
     archive::{Archive, DiskArchive, Query},
-    delivery::{Delivery, InferenceDigest},
+    delivery::{Delivery, InferenceDigest, InferenceKey},
     testing::Sample,
 };
 
@@ -28,7 +28,8 @@ fn processed(_: &Delivery) -> Outcome {
 
 /// As the inference of a key that nothing else has.
 fn processed_as(one: &Delivery) -> Outcome {
-    let inference = InferenceDigest::of(one.model(), &one.id().to_string(), one.digest());
+    let inference =
+        InferenceDigest::of(one.model(), &InferenceKey::new(one.id().to_string()), one.digest());
     Outcome::Processed { status: 200, inference: Some(inference) }
 }
 

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     archive::{Append, Appended, ArchiveError, LEASE_LENGTH, Work},
-    delivery::{Delivery, DeliveryId, Head},
+    delivery::{Delivery, DeliveryId},
     metrics,
     process::{BoxError, DELIVERY_ID, Processor, Rejection, ResponseBody, accepted, mark_repeat},
     worker::RunningWorkers,
@@ -135,13 +135,14 @@ struct Appending {
 
 fn delivery(parts: &Parts, buffered: &BufferedBody<Verified>) -> Delivery {
     let context = &buffered.step.raw.context;
-    let delivery = Delivery::new(
+    let delivery = Delivery::received(
         context.id,
         context.name.clone(),
-        Head::of(parts, context.model.redaction()),
+        parts,
         buffered.bytes.clone(),
         context.received_at,
         buffered.step.proof.clone(),
+        context.model.redaction(),
     );
     context.span.record("digest", tracing::field::display(delivery.digest()));
     delivery

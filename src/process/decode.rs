@@ -6,7 +6,6 @@ use super::{RequestContext, panics::catch};
 use crate::{
     delivery::{Delivery, InferenceDigest},
     metrics,
-    provider::InferenceKey,
 };
 
 /// Why a body cannot be decoded: the JSON path, and the reason without a value of the body.
@@ -24,7 +23,8 @@ pub(crate) fn decode(
 ) -> Result<InferenceDigest, Undecodable> {
     let started = Instant::now();
     // The payload type is the user's code: a panic in it must not leave the delivery without an outcome.
-    let decoded = catch(|| context.model.load(delivery, extensions));
+    let scope: Vec<_> = context.captures.iter().collect();
+    let decoded = catch(|| context.model.load(delivery, &scope, extensions));
     context.record_duration("decode_us", started);
     let key = match decoded {
         Ok(Ok(key)) => key,
@@ -35,15 +35,10 @@ pub(crate) fn decode(
             return Err(Undecodable { path: "$".to_owned(), reason: format!("decoding {panic}") });
         }
     };
-    let key = key.within(context.captures.iter());
     context.span.record("inference", tracing::field::display(&key));
-    let inference = digest(context, delivery, &key);
+    let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
     extensions.insert(key);
     Ok(inference)
-}
-
-fn digest(context: &RequestContext, delivery: &Delivery, key: &InferenceKey) -> InferenceDigest {
-    InferenceDigest::of(&context.name, &key.scoped_id(), key.version(), delivery.digest())
 }
 
 /// Logs each place that the type does not know, once per place.

@@ -1,15 +1,9 @@
-//! Directories that earlier versions wrote. None of them is ever written again.
+//! What the golden directories hold, and copies of them.
 
 use std::{fs, path::Path, time::Duration};
 
 use http::{Uri, Version};
-use tower_inbox::{
-    Delivery, DiskArchive, Outcome, Receipt,
-    archive::{Archive, Query},
-    testing::Sample,
-};
-
-use super::{all_in, segments};
+use tower_inbox::{Delivery, testing::Sample};
 
 /// The id of the delivery with this number.
 pub(super) fn id(number: usize) -> tower_inbox::DeliveryId {
@@ -41,40 +35,6 @@ pub(super) fn deliveries() -> Vec<Delivery> {
     samples.map(|(number, sample)| sample.delivery().with_id(id(number))).collect()
 }
 
-fn outcomes() -> [Option<Outcome>; 5] {
-    [
-        Some(Outcome::processed(204)),
-        Some(Outcome::dead("the handler answered 404")),
-        Some(Outcome::undecodable("$.inference.id is missing")),
-        Some(Outcome::Repeat { of: id(0) }),
-        None,
-    ]
-}
-
-/// How `tests/golden/v1` was written, by the version that had this format first. Kept to be read, and for the next
-/// format.
-#[tokio::test]
-#[ignore = "writes a directory: INBOX_GOLDEN says which"]
-async fn write() {
-    let path = std::env::var_os("INBOX_GOLDEN").unwrap();
-    let archive = DiskArchive::builder(&path).segment_size(2500).open().await.unwrap();
-    for (delivery, outcome) in deliveries().into_iter().zip(outcomes()) {
-        let id = delivery.id();
-        let _ = archive.append(delivery.clone()).await.unwrap();
-        archive.settle(id, Outcome::failed("the first time")).await.unwrap();
-        let _ = archive.append(delivery.with_id(tower_inbox::DeliveryId::new())).await.unwrap();
-        if let Some(outcome) = outcome {
-            archive.settle(id, outcome).await.unwrap();
-        }
-    }
-    drop(archive);
-    let last = segments(Path::new(&path)).pop().unwrap();
-    let mut bytes = fs::read(&last).unwrap();
-    // A torn end: the beginning of the segment once more.
-    bytes.extend_from_within(..300);
-    fs::write(last, bytes).unwrap();
-}
-
 pub(super) fn copy_of(version: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(version);
@@ -83,40 +43,4 @@ pub(super) fn copy_of(version: &str) -> tempfile::TempDir {
         fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
     }
     dir
-}
-
-#[tokio::test]
-async fn what_the_first_version_wrote_is_read_exactly() {
-    let dir = copy_of("v1");
-    let files = segments(dir.path());
-    assert!(files.iter().any(|file| file.extension().unwrap() == "warc"), "{files:?}");
-    assert!(files.iter().any(|file| file.extension().unwrap() == "open"), "{files:?}");
-    let archive = DiskArchive::open(dir.path()).await.unwrap();
-    for delivery in deliveries() {
-        let again = delivery.clone().with_id(tower_inbox::DeliveryId::new());
-        assert_eq!(archive.append(again).await.unwrap(), Receipt::repeat(delivery.id()));
-    }
-    let found = all_in(archive).await;
-    let (expected, mut outcomes) = (deliveries(), outcomes());
-    outcomes[4] = Some(Outcome::failed("the first time"));
-    assert_eq!(found.iter().map(|one| one.delivery.clone()).collect::<Vec<_>>(), expected);
-    assert_eq!(found.into_iter().map(|one| one.outcome).collect::<Vec<_>>(), outcomes);
-}
-
-#[tokio::test]
-async fn what_is_written_anew_of_the_first_version_says_that_it_is_of_this_one() {
-    let dir = copy_of("v1");
-    let format = |file: &Path| {
-        let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
-        text.lines().find_map(|line| line.strip_prefix("inbox-format: ").map(str::to_owned))
-    };
-    let archive = DiskArchive::open(dir.path()).await.unwrap();
-    let before = segments(dir.path()).remove(0);
-    archive.remove(Query::all().id(id(0))).await.unwrap();
-    let files = segments(dir.path());
-    assert_eq!((&files[0], format(&files[0]).as_deref()), (&before, Some("2")));
-    assert_eq!(format(&files[1]).as_deref(), Some("1"), "it was not touched");
-    drop(archive);
-    let found = all_in(DiskArchive::open(dir.path()).await.unwrap()).await;
-    assert_eq!(found.into_iter().map(|one| one.delivery).collect::<Vec<_>>(), deliveries()[1..]);
 }

@@ -14,6 +14,7 @@ mod faults;
 mod forgetting;
 mod golden;
 mod golden_second;
+mod identity;
 mod living;
 mod mangled;
 mod read_only;

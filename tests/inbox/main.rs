@@ -17,6 +17,7 @@ mod fairness;
 mod floors;
 mod histories;
 mod hooks;
+mod identity;
 #[path = "../provider_support/meaning.rs"]
 mod meaning;
 #[cfg(feature = "metrics")]

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::Quarantine;
 use crate::{
-    delivery::{Delivery, Head},
+    delivery::Delivery,
     layer::{
         body::{BufferedBody, InboxBody, Split},
         future::StepFuture,
@@ -111,8 +111,15 @@ fn rejected(
     bytes: Bytes,
     context: &RequestContext,
 ) -> impl FnOnce() -> Delivery + Send + 'static {
-    let head = Head::of(parts, context.model.redaction());
-    let (id, name, received_at) = (context.id, context.name.clone(), context.received_at);
-    let proof = Proof::new("refused", "none", "raw");
-    move || Delivery::new(id, name, head, bytes, received_at, proof)
+    let (parts, context) = (parts.clone(), context.clone());
+    move || {
+        let proof = Proof::new("refused", "none", "raw");
+        // Not proved, but two messages that claim two ids are both kept.
+        let proof = match context.model.scheme().claimed_message_id(&parts) {
+            Some(id) => proof.with_message_id(id),
+            None => proof,
+        };
+        let RequestContext { id, name, model, received_at, .. } = context;
+        Delivery::received(id, name, &parts, bytes, received_at, proof, model.redaction())
+    }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     archive::{Archive, ArchiveError, Line, Query},
-    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, OutcomeKind},
+    delivery::{Delivery, DeliveryId, InferenceDigest, InferenceKey, Outcome, OutcomeKind},
 };
 
 pub(super) async fn keeps_the_latest_outcome(archive: &dyn Archive) {
@@ -78,8 +78,9 @@ pub(super) async fn finds_by_query(archive: &dyn Archive) {
 
 pub(super) async fn knows_what_was_processed(archive: &dyn Archive) {
     let model = fresh_model();
-    let inference =
-        |delivery: &Delivery, key| InferenceDigest::of(delivery.model(), key, delivery.digest());
+    let inference = |delivery: &Delivery, key| {
+        InferenceDigest::of(delivery.model(), &InferenceKey::new(key), delivery.digest())
+    };
     let of_body = |body: &str| Sample::of(&model).body(body.to_owned()).delivery();
     let (a, b, c) = (of_body("a"), of_body("b"), of_body("c"));
     let (first, second) = (inference(&a, "key"), inference(&b, "key"));

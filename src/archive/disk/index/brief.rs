@@ -132,11 +132,13 @@ impl Brief {
 mod tests {
     use super::*;
     use crate::delivery::Digest;
+    use crate::delivery::InferenceKey;
 
     #[test]
     fn every_outcome_reads_back_and_keeps_its_kind() {
         let mut reasons = Reasons::default();
-        let inference = InferenceDigest::of(&"/m".parse().unwrap(), "key", Digest::of(b""));
+        let inference =
+            InferenceDigest::of(&"/m".parse().unwrap(), &InferenceKey::new("key"), Digest::of(b""));
         for outcome in [
             Outcome::Pending { attempts: 3, crashes: 1, running: true },
             Outcome::processed(204),

@@ -4,7 +4,10 @@ use std::{
 };
 
 use super::*;
-use crate::{archive::disk::warc::Salt, delivery::Digest};
+use crate::{
+    archive::disk::warc::Salt,
+    delivery::{Digest, InferenceKey},
+};
 
 fn segment() -> SegmentName {
     SegmentName { sequence: 1, salt: Salt::random() }
@@ -14,7 +17,8 @@ fn facts(received_at: SystemTime) -> Facts {
     let model = "/m".parse().unwrap();
     let id = DeliveryId::new();
     let digest = Digest::of(id.as_bytes());
-    Facts { id, fingerprint: Fingerprint::of(&model, "/m", digest), model, digest, received_at }
+    let fingerprint = Fingerprint::from_archive(digest);
+    Facts { id, model, digest, fingerprint, received_at }
 }
 
 #[test]
@@ -43,7 +47,7 @@ fn what_was_processed_as_another_inference_is_known_as_that_one_alone() {
     let mut index = Index::default();
     let facts = facts(SystemTime::now());
     index.insert(&facts, Place { segment, offset: 0, length: 1 });
-    let of = |key| InferenceDigest::of(&facts.model, key, facts.digest);
+    let of = |key| InferenceDigest::of(&facts.model, &InferenceKey::new(key), facts.digest);
     for key in ["a", "b"] {
         let outcome = Outcome::Processed { status: 200, inference: Some(of(key)) };
         index.settle(facts.id, &outcome);

@@ -85,9 +85,10 @@ impl Proves {
             }
             Signing(scheme) => scheme(secrets()),
             WithKey(scheme) => scheme(given)?,
-            InHeader(usual) => {
-                Box::new(HeaderToken::new(token_name.unwrap_or(usual).parse()?, secrets()))
-            }
+            InHeader(usual) => Box::new(HeaderToken::new(
+                token_name.unwrap_or(usual).parse::<http::HeaderName>()?,
+                secrets(),
+            )),
             InQuery(usual) => Box::new(QueryToken::new(token_name.unwrap_or(usual), secrets())),
         })
     }
