@@ -60,7 +60,7 @@ pub enum ArchiveError {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its format. This version reads 1 and 2.
+        /// Its format.
         format: u32,
     },
     /// The operating system refused.

@@ -13,7 +13,6 @@ mod crashes;
 mod faults;
 mod forgetting;
 mod golden;
-mod golden_second;
 mod living;
 mod mangled;
 mod read_only;

@@ -48,7 +48,7 @@ fn first_line(name: SegmentName, length: u64) -> String {
 }
 
 fn first_words(name: SegmentName) -> String {
-    format!("inbox-index 2 {name} ")
+    format!("inbox-index 1 {name} ")
 }
 
 fn line(meaning: &Meaning) -> Option<String> {

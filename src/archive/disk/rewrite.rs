@@ -17,7 +17,7 @@ use super::{
     replace::Replacement,
     steps::Steps,
     walk::Step,
-    warc::{Meaning, encode, warcinfo},
+    warc::{Meaning, encode},
 };
 use crate::delivery::{DeliveryId, Outcome};
 
@@ -125,10 +125,6 @@ impl Rewrite<'_> {
             (Some(burial), Meaning::Delivery(facts)) => self.bury(facts, burial, out),
             // The outcome stands in what stays of the delivery.
             (Some(_), _) => Ok(()),
-            // What is written for the ledger has the format of this version, and it may be an older segment.
-            (None, Meaning::Nothing) if offset == 0 && !self.drop.is_empty() => {
-                out.write(&warcinfo(self.name).slices().concat(), Meaning::Nothing)
-            }
             (None, meaning) => out.write(&old.read(offset, length)?, meaning),
         }
     }

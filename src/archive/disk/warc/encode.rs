@@ -39,10 +39,8 @@ impl Encoded {
     }
 }
 
-/// What a segment says of how it is to be read. A version that writes what this one would misread adds one.
-///
-/// Format 1 had the checksums of a record in two fields, and named the model of every delivery.
-pub(in super::super) const FORMAT: u32 = 2;
+/// The format of segments. A version that writes what this one would misread adds one.
+pub(in super::super) const FORMAT: u32 = 1;
 
 /// The record that every segment begins with.
 pub(in super::super) fn warcinfo(name: SegmentName) -> Encoded {
@@ -61,9 +59,9 @@ pub(in super::super) fn warcinfo_of(name: SegmentName, format: u32) -> Encoded {
     );
     let mut header = HeaderWriter::new("warcinfo", DeliveryId::new(), SystemTime::now());
     header.field("WARC-Filename", format_args!("{name}.warc"));
-    // Every version has to read it: to one that cannot, the segment were a torn end to cut, and not of a later format.
-    let mut head =
-        header.finish_as_ever("application/warc-fields", name.salt, [block.as_bytes(), b""]);
+    // This record must stay readable by every version: a version that cannot parse it would cut the segment as a torn
+    // end instead of refusing it as newer.
+    let mut head = header.finish("application/warc-fields", name.salt, [block.as_bytes(), b""]);
     head.extend_from_slice(block.as_bytes());
     Encoded { head, body: Bytes::new() }
 }
@@ -160,7 +158,7 @@ fn framing_fields(header: &mut HeaderWriter, head: &Head, body_length: usize) {
 mod tests {
     use http::{HeaderMap, HeaderValue, Method};
 
-    use super::{super::header::CHECKSUMS, *};
+    use super::*;
     use crate::signature::Proof;
 
     /// As Mindee posts it.
@@ -190,17 +188,6 @@ mod tests {
         let http = write(delivery.head(), delivery.body().len()).len() + delivery.body().len();
         let added = record.len() - http as u64;
         assert!(added <= 500, "{added} bytes: {}", String::from_utf8_lossy(&record.head));
-    }
-
-    /// A version that reads format 1 alone must be able to tell that a segment is of a later one.
-    #[test]
-    fn what_tells_the_format_is_written_as_in_format_1() {
-        let name = SegmentName { sequence: 1, salt: Salt::random() };
-        let head = String::from_utf8(warcinfo(name).head).unwrap();
-        let (_, end) = head.split_once("\r\nContent-Length: ").unwrap();
-        let end = end.split_once("\r\n").unwrap().1;
-        assert!(end.starts_with("Inbox-Header-Checksum: crc32:"), "{end}");
-        assert!(end.contains("\r\nInbox-Checksum: crc32:") && !end.contains(CHECKSUMS), "{end}");
     }
 
     #[test]
