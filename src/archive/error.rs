@@ -6,11 +6,17 @@ use crate::delivery::DeliveryId;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// Another process writes to the archive.
-    #[error("another process writes to the archive {}: stop it, or open another directory", path.display())]
+    /// Another process, or another archive of this process, has the directory open for writing.
+    #[error(
+        "{} has the archive {} open for writing; stop it, wait with `wait_for_lock`, or open another directory",
+        pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")),
+        path.display()
+    )]
     Locked {
         /// The directory of the archive.
         path: PathBuf,
+        /// The process that has it open, as far as its lock file says.
+        pid: Option<u32>,
     },
     /// The archive was opened to be read only.
     #[error("the archive {} was opened to be read only: open it for writing", path.display())]

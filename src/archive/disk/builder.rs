@@ -12,6 +12,7 @@ pub struct DiskArchiveBuilder {
     pub(super) waiting: usize,
     pub(super) probe: bool,
     pub(super) least_free: u64,
+    pub(super) lock_patience: Duration,
     pub(super) terms: Terms,
     pub(super) medium: Arc<dyn Medium>,
 }
@@ -24,6 +25,7 @@ impl DiskArchiveBuilder {
             waiting: 4096,
             probe: true,
             least_free: 256 << 20,
+            lock_patience: Duration::ZERO,
             terms: Terms::default(),
             medium: Arc::new(RealDisk),
         }
@@ -110,6 +112,15 @@ impl DiskArchiveBuilder {
     /// refused.
     pub fn least_free(mut self, bytes: u64) -> Self {
         self.least_free = bytes;
+        self
+    }
+
+    /// Sets how long opening waits for another process, or another archive of this process, to release the directory
+    /// before it fails as [`ArchiveError::Locked`]. Default: not at all.
+    ///
+    /// For rolling deploys: the new process waits until the old one has shut down.
+    pub fn wait_for_lock(mut self, patience: Duration) -> Self {
+        self.lock_patience = patience;
         self
     }
 

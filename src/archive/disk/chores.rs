@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, path::Path, time::SystemTime};
 
 use super::{
-    downtime::lock_path,
     failure::Failure,
     index_file,
     keeper::{Done, Keeper},
     load::{indexed, missing, records},
+    lock::lock_path,
     name::{Form, SegmentName},
     replace::replace,
     request::{Answer, Mail, Request, answer, mail, wanted_in},

@@ -5,12 +5,12 @@ use std::{
 
 use super::{
     DiskArchive, DiskArchiveBuilder,
-    downtime::{self, lock_path},
     failure::Failure,
     handle::Handle,
     index::Index,
     keeper::Keeper,
-    medium::{Lock, Medium},
+    lock::{self, acquire},
+    medium::Medium,
     probe::warn_if_not_durable,
     queue::Queue,
     read_only::look,
@@ -25,17 +25,23 @@ use crate::archive::ArchiveError;
 
 /// Opens an archive for writing. Blocks.
 pub(super) fn open(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
-    let DiskArchiveBuilder { path, segment_size, waiting, probe, least_free, terms, medium } =
-        options;
+    let DiskArchiveBuilder {
+        path,
+        segment_size,
+        waiting,
+        probe,
+        least_free,
+        lock_patience,
+        terms,
+        medium,
+    } = options;
     medium.create_dir(&path).map_err(Failure::to("create", &path))?;
-    let lock_path = lock_path(&path);
-    let lock = medium.lock(&lock_path).map_err(Failure::to("lock", &lock_path))?;
-    let lock: Lock = lock.ok_or_else(|| ArchiveError::Locked { path: path.clone() })?.into();
+    let lock = acquire(&*medium, &path, lock_patience)?;
     if probe {
         warn_if_not_durable(&*medium, &path);
     }
     let (index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
-    downtime::tell(&*medium, &path, index.pending());
+    lock::tell(&*medium, &path, index.pending());
     let (index, queue) = (Arc::new(RwLock::new(index)), Arc::new(Queue::new(waiting)));
     let every = terms.every;
     let keeper = Arc::new(Keeper {
