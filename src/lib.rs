@@ -29,6 +29,7 @@ mod inbox;
 pub mod layer;
 pub mod provider;
 pub mod signature;
+mod supervise;
 #[cfg(feature = "testing")]
 pub mod testing;
 

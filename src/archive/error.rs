@@ -79,6 +79,9 @@ pub enum ArchiveError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// What produces the entries of a scan failed. Entries may be missing.
+    #[error("the scan ended before all was found; scan again, and see the log for the reason")]
+    Interrupted,
     /// An engine other than the ones here failed.
     #[error("the archive failed")]
     Other(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -5,8 +5,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::mpsc;
-
 use super::{Archive, ArchiveError, Archived, Entries, Line, Query, Work};
 use crate::delivery::{Delivery, DeliveryId, Fingerprint, InferenceDigest, Outcome, Receipt};
 
@@ -154,12 +152,7 @@ impl Archive for MemoryArchive {
 }
 
 fn entries<T>(found: Vec<T>) -> Entries<T> {
-    let (sender, receiver) = mpsc::channel(found.len().max(1));
-    for one in found {
-        // There is room for each, and the receiver is still here.
-        let _ = sender.try_send(Ok(one));
-    }
-    Entries::from_channel(receiver)
+    Entries::ready(found.into_iter().map(Ok))
 }
 
 impl fmt::Display for MemoryArchive {

@@ -20,7 +20,7 @@ pub use contract::{Archive, Archived, Work};
 pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{Medium, MediumFile, RealDisk};
-pub use entries::Entries;
+pub use entries::{Entries, EntrySender};
 pub use error::ArchiveError;
 pub use line::Line;
 pub use memory::MemoryArchive;

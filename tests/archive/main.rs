@@ -13,6 +13,7 @@ mod crashes;
 mod faults;
 mod forgetting;
 mod golden;
+mod heads;
 mod living;
 mod mangled;
 mod read_only;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{
     DiskArchiveBuilder, background,
@@ -239,17 +239,17 @@ impl Archive for DiskArchive {
     }
 
     fn scan(&self, query: Query) -> Entries {
-        let (sender, found) = mpsc::channel(AHEAD);
+        let (sender, found) = Entries::channel(AHEAD);
         let reader = Arc::clone(&self.0.reader);
-        background::start(move || scan(&reader, &query, &sender));
-        Entries::from_channel(found)
+        background::start(move || scan(&reader, &query, sender));
+        found
     }
 
     fn ledger(&self, query: Query) -> Entries<Line> {
-        let (sender, found) = mpsc::channel(ledger::AHEAD);
+        let (sender, found) = Entries::channel(ledger::AHEAD);
         let reader = Arc::clone(&self.0.reader);
-        background::start(move || ledger(&reader, &query, &sender));
-        Entries::from_channel(found)
+        background::start(move || ledger(&reader, &query, sender));
+        found
     }
 
     fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {

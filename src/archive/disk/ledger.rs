@@ -1,7 +1,5 @@
-use tokio::sync::mpsc;
-
 use super::{index::Index, reader::Reader};
-use crate::archive::{ArchiveError, Line, Query};
+use crate::archive::{EntrySender, Line, Query};
 
 /// How many lines wait to be taken.
 pub(super) const AHEAD: usize = 256;
@@ -10,19 +8,16 @@ pub(super) const AHEAD: usize = 256;
 const AT_A_TIME: usize = 4096;
 
 /// Sends a line for each delivery that `query` selects, until all is sent or nobody listens. Blocks, and reads nothing.
-pub(super) fn ledger(
-    reader: &Reader,
-    query: &Query,
-    found: &mpsc::Sender<Result<Line, ArchiveError>>,
-) {
+pub(super) fn ledger(reader: &Reader, query: &Query, found: EntrySender<Line>) {
     let index = reader.index();
     for from in index.ask(Index::positions).step_by(AT_A_TIME) {
         for line in index.ask(|index| lines(index, from, query)) {
-            if found.blocking_send(Ok(line)).is_err() {
+            if !found.blocking_send(Ok(line)) {
                 return;
             }
         }
     }
+    found.finish();
 }
 
 fn lines(index: &Index, from: usize, query: &Query) -> Vec<Line> {

@@ -14,7 +14,7 @@ use super::{
     plan::Plan,
     queue::{Part, Queue},
 };
-use crate::archive::ArchiveError;
+use crate::{archive::ArchiveError, supervise::catch};
 
 /// How many are told at a time that theirs is durable.
 const TOLD_TOGETHER: usize = 16;
@@ -31,9 +31,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when the queue is closed and empty.
+    /// Starts the thread. It ends when the queue is closed and empty, or when it panics: then the queue is closed, and
+    /// whoever waits is answered that the archive is closed.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name("inbox-archive".to_owned()).spawn(move || self.run())
+        let run = move || catch("archive-writer", || self.run()).unwrap_or_default();
+        thread::Builder::new().name("inbox-archive".to_owned()).spawn(run)
     }
 
     fn run(mut self) {
@@ -124,7 +126,7 @@ fn remember(index: &mut Index, entry: &Entry, place: Place) {
     }
 }
 
-/// Should the writer ever die, nobody may wait for it.
+/// If the writer panics, nobody may wait for it.
 struct CloseOnDrop(Arc<Queue>);
 
 impl Drop for CloseOnDrop {

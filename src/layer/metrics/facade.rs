@@ -33,6 +33,7 @@ const ARCHIVE_FREE: &str = "inbox_archive_free_bytes";
 
 /// Tells the exporter what each means.
 pub(crate) fn describe() {
+    crate::supervise::describe();
     describe_counter!(RECEIVED, Unit::Count, "requests that a model has claimed");
     describe_counter!(REFUSED, Unit::Count, "requests that the inbox answered itself, by reason");
     describe_counter!(
