@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 
 use super::{ArchiveError, Archived};
 
-/// The deliveries that a scan finds, in order; for a ledger, its [`Line`](super::Line)s. A [`Stream`]; dropping it ends
+/// The deliveries that a scan finds, in order; for a ledger, [`LedgerEntry`](super::LedgerEntry)s. A [`Stream`]; dropping it ends
 /// the scan.
 ///
 /// A damaged record is an error in its place, and the scan goes on behind it. If what produces the entries fails, the last
-/// one is [`ArchiveError::Interrupted`].
+/// one is [`ArchiveError::Incomplete`].
 ///
 /// ```
 /// use tower_inbox::archive::{ArchiveError, Entries};
@@ -28,12 +28,12 @@ use super::{ArchiveError, Archived};
 /// # async fn main() {
 /// let (sender, mut entries) = Entries::channel(16);
 /// tokio::spawn(async move {
-///     if sender.send(Ok("a line")).await {
+///     if sender.send(Ok("an entry")).await {
 ///         // Without this the entries would end with an error.
 ///         sender.finish();
 ///     }
 /// });
-/// assert_eq!(entries.next().await.unwrap().unwrap(), "a line");
+/// assert_eq!(entries.next().await.unwrap().unwrap(), "an entry");
 /// assert!(entries.next().await.is_none());
 /// # }
 /// ```
@@ -85,7 +85,7 @@ impl<T> Entries<T> {
         let next = ready!(found.poll_recv(context));
         // Said once; then it is the end.
         let interrupted = next.is_none() && !finished.swap(true, Ordering::AcqRel);
-        Poll::Ready(if interrupted { Some(Err(ArchiveError::Interrupted)) } else { next })
+        Poll::Ready(if interrupted { Some(Err(ArchiveError::Incomplete)) } else { next })
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
             }
             assert!(matches!(entries.next().await, Some(Ok(1))));
             let last = entries.next().await;
-            let interrupted = matches!(last, Some(Err(ArchiveError::Interrupted)));
+            let interrupted = matches!(last, Some(Err(ArchiveError::Incomplete)));
             assert_eq!(interrupted, !finishes, "{last:?}");
             assert!(entries.next().await.is_none());
         }

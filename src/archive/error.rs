@@ -2,87 +2,121 @@ use std::{io, path::PathBuf};
 
 use crate::delivery::DeliveryId;
 
-/// Why an archive did not do what it was asked.
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an archive failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// Another process, or another archive of this process, has the directory open for writing.
+    /// Another process has the archive open for writing.
     #[error(
-        "{} has the archive {} open for writing; stop it, wait with `wait_for_lock`, or open another directory",
-        pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")),
-        path.display()
+        "archive {} is locked by {}; stop that process, or use another directory",
+        path.display(),
+        pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
     )]
+    #[non_exhaustive]
     Locked {
         /// The directory of the archive.
         path: PathBuf,
-        /// The process that has it open, as far as its lock file says.
+        /// The process that holds the lock, if it could be read.
         pid: Option<u32>,
     },
-    /// The archive was opened to be read only.
-    #[error("the archive {} was opened to be read only: open it for writing", path.display())]
+    /// The archive was opened read-only.
+    #[error("archive {} is open read-only; open it for writing", path.display())]
+    #[non_exhaustive]
     ReadOnly {
         /// The directory of the archive.
         path: PathBuf,
     },
-    /// The disk is nearly full. What is left is for outcomes, for recovery and for removing. New deliveries are taken
-    /// again as soon as there is more.
+    /// The disk is nearly full. The rest is reserved for outcomes, recovery and removal. New deliveries are accepted
+    /// again as soon as there is more free space.
     #[error(
-        "the disk of the archive {} has {free} bytes left, and new deliveries are refused below {least}: remove old \
-         deliveries, or give it more room",
+        "disk of archive {} has {free} bytes free, and new deliveries are rejected below {least}; remove old \
+         deliveries, or enlarge the disk",
         path.display()
     )]
+    #[non_exhaustive]
     NoSpace {
         /// The directory of the archive.
         path: PathBuf,
-        /// How many bytes are free.
+        /// The free bytes.
         free: u64,
-        /// How many must be.
+        /// The free bytes below which new deliveries are rejected.
         least: u64,
     },
-    /// More waits to be written than the archive lets wait.
-    #[error("the archive has too much waiting to be written: try again in a moment")]
+    /// The write queue is full.
+    #[error("archive write queue is full; try again in a moment")]
     Overloaded,
     /// The archive was closed.
-    #[error("the archive is closed")]
+    #[error("archive is closed")]
     Closed,
-    /// An outcome was given for a delivery that is not there.
-    #[error("the archive holds no delivery {id}")]
+    /// There is no such delivery.
+    #[error("archive has no delivery {id}")]
+    #[non_exhaustive]
     Unknown {
-        /// The delivery that was asked for.
+        /// The delivery.
         id: DeliveryId,
     },
-    /// A part of the archive cannot be read as what was written.
+    /// The lease has ended: it expired, was settled or released, or the delivery was settled by a late worker.
+    #[error("lease of delivery {id} was lost; its outcome is not recorded")]
+    #[non_exhaustive]
+    LeaseLost {
+        /// The delivery.
+        id: DeliveryId,
+    },
+    /// The archive could not be reached. The operation had no effect.
+    #[error("archive is unavailable; try again")]
+    Unavailable(#[source] Source),
+    /// The archive cannot tell whether the operation took effect.
+    #[error("archive did not confirm the operation; it may or may not have taken effect")]
+    Unsure(#[source] Source),
+    /// A part of the archive cannot be read as it was written.
     #[error("{} is damaged at byte {offset}: {reason}", path.display())]
+    #[non_exhaustive]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where in the file.
+        /// The offset in the file.
         offset: u64,
         /// What is wrong there.
         reason: &'static str,
     },
     /// A later version of this crate wrote a part of the archive.
-    #[error("{} has the format {format}, which this version does not read: use a newer one", path.display())]
+    #[error("{} has format {format}, which this version cannot read; use a newer version", path.display())]
+    #[non_exhaustive]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its format.
         format: u32,
     },
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot {action} {}", path.display())]
+    #[non_exhaustive]
     Io {
-        /// What was to be done, such as `open` or `sync`.
+        /// The operation, such as `open` or `sync`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// What produces the entries of a scan failed. Entries may be missing.
-    #[error("the scan ended before all was found; scan again, and see the log for the reason")]
-    Interrupted,
-    /// An engine other than the ones here failed.
-    #[error("the archive failed")]
-    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The task that reads the archive ended before it was done.
+    #[error("reading the archive ended before all was read; what is missing is not known")]
+    Incomplete,
+    /// Any other failure of an archive.
+    #[error("archive failed")]
+    Other(#[source] Source),
+}
+
+impl ArchiveError {
+    /// For archives: the lease of this delivery has ended.
+    pub fn lease_lost(id: DeliveryId) -> Self {
+        Self::LeaseLost { id }
+    }
+
+    /// For archives: there is no such delivery.
+    pub fn unknown(id: DeliveryId) -> Self {
+        Self::Unknown { id }
+    }
 }

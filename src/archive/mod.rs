@@ -1,31 +1,38 @@
-//! The durable record of deliveries and of what became of each.
+//! The durable store of deliveries and of their states.
 //!
-//! [`Archive`] is the contract; [`DiskArchive`] keeps it on a disk, [`MemoryArchive`] for as long as the process lives.
+//! [`Archive`] is the contract. [`DiskArchive`] stores on a disk, [`MemoryArchive`] for the life of the process.
 
 mod contract;
+mod counts;
 #[cfg(feature = "disk")]
 mod disk;
 mod entries;
 mod error;
-mod line;
+mod lease;
+mod ledger_entry;
 mod memory;
 mod query;
 #[cfg(feature = "disk")]
 mod query_text;
-mod retry;
-mod room;
+mod storage_usage;
+mod transition;
+mod unsettled;
 
-pub use contract::{Archive, Archived, Work};
+pub use contract::{
+    Acquire, Acquired, Append, Appended, Archive, Archived, Begun, Claim, Claimed, Release, Work,
+};
+pub use counts::Counts;
 #[cfg(feature = "disk")]
 pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{Medium, MediumFile, RealDisk};
 pub use entries::{Entries, EntrySender};
 pub use error::ArchiveError;
-pub use line::Line;
+pub(crate) use lease::LEASE_LENGTH;
+pub use lease::{Lease, LeaseToken};
+pub use ledger_entry::LedgerEntry;
 pub use memory::MemoryArchive;
-pub use query::Query;
+pub use query::{Query, StateFilter};
 #[cfg(feature = "disk")]
 use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};
-pub use retry::retry;
-pub use room::Room;
+pub use storage_usage::StorageUsage;

@@ -1,96 +1,129 @@
 use std::{num::NonZeroU64, time::SystemTime};
 
 use super::Archived;
-use crate::delivery::{DeliveryId, ModelName, Outcome, OutcomeKind};
+use crate::delivery::{DeliveryId, InferenceId, ModelName, State, StateKind};
 
-/// Selects deliveries of an archive: by id, by model, by time of receipt, by outcome. All of them without another word.
+/// Selects deliveries of an archive by id, model, time of receipt, state, and inference. All conditions have to hold.
 ///
 /// ```
-/// use tower_inbox::archive::Query;
-/// use tower_inbox::delivery::OutcomeKind;
+/// use tower_inbox::{archive::Query, delivery::StateKind};
 ///
-/// let dead_invoices = Query::all().model("/hooks/invoices".parse()?).outcome(OutcomeKind::Dead);
+/// let dead_invoices = Query::all().model("/hooks/invoices".parse()?).state(StateKind::Dead);
 /// # let _ = dead_invoices;
 /// # Ok::<(), tower_inbox::delivery::ModelNameError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    pub(super) id: Option<DeliveryId>,
-    pub(super) model: Option<ModelName>,
-    pub(super) since: Option<SystemTime>,
-    pub(super) before: Option<SystemTime>,
-    pub(super) outcome: Wanted,
-    pub(super) one_in: Option<NonZeroU64>,
+    id: Option<DeliveryId>,
+    model: Option<ModelName>,
+    since: Option<SystemTime>,
+    before: Option<SystemTime>,
+    states: StateFilter,
+    one_in: Option<NonZeroU64>,
+    inference: Option<InferenceId>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Wanted {
+/// The states that a [`Query`] selects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateFilter {
+    /// Any state.
     #[default]
     Any,
+    /// Pending or leased.
     Pending,
+    /// Pending, leased or failed.
     Unsettled,
+    /// Processed, repeat, dead or undecodable.
     Settled,
-    Outcome(OutcomeKind),
+    /// Processed or repeat: settled, with nothing left for a person to look at.
+    Finished,
+    /// One state.
+    Only(StateKind),
+}
+
+impl StateFilter {
+    /// Returns true if the filter selects deliveries in this state.
+    pub fn selects(self, kind: StateKind) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Pending => matches!(kind, StateKind::Pending | StateKind::Leased),
+            Self::Unsettled => !kind.is_settled(),
+            Self::Settled => kind.is_settled(),
+            Self::Finished => matches!(kind, StateKind::Processed | StateKind::Repeat),
+            Self::Only(wanted) => kind == wanted,
+        }
+    }
 }
 
 impl Query {
-    /// Every delivery.
+    /// Selects every delivery.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Only this one.
+    /// Selects only this delivery.
     pub fn id(mut self, id: DeliveryId) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// Only those for this model.
+    /// Selects only deliveries of this model.
     pub fn model(mut self, model: ModelName) -> Self {
         self.model = Some(model);
         self
     }
 
-    /// Only those received at this time or later.
+    /// Selects only deliveries received at this time or later.
     pub fn since(mut self, time: SystemTime) -> Self {
         self.since = Some(time);
         self
     }
 
-    /// Only those received before this time.
+    /// Selects only deliveries received before this time.
     pub fn before(mut self, time: SystemTime) -> Self {
         self.before = Some(time);
         self
     }
 
-    /// Only those whose latest outcome is of this kind. Those without an outcome are pending.
-    pub fn outcome(mut self, kind: OutcomeKind) -> Self {
-        self.outcome = match kind {
-            OutcomeKind::Pending => Wanted::Pending,
-            kind => Wanted::Outcome(kind),
-        };
+    /// Selects only deliveries in this state.
+    pub fn state(self, kind: StateKind) -> Self {
+        self.states(StateFilter::Only(kind))
+    }
+
+    /// Selects only deliveries in these states.
+    pub fn states(mut self, states: StateFilter) -> Self {
+        self.states = states;
         self
     }
 
-    /// Only those that wait for their handler, or whose handler is at work.
-    pub fn pending(mut self) -> Self {
-        self.outcome = Wanted::Pending;
+    /// Selects only deliveries that are pending or leased.
+    pub fn pending(self) -> Self {
+        self.states(StateFilter::Pending)
+    }
+
+    /// Selects only deliveries that are pending, leased or failed.
+    pub fn unsettled(self) -> Self {
+        self.states(StateFilter::Unsettled)
+    }
+
+    /// Selects only deliveries that are processed, a repeat, dead or undecodable.
+    pub fn settled(self) -> Self {
+        self.states(StateFilter::Settled)
+    }
+
+    /// Selects only deliveries that are processed or a repeat: those that retention removes by default.
+    pub fn finished(self) -> Self {
+        self.states(StateFilter::Finished)
+    }
+
+    /// Selects only deliveries that were decoded and processed, dead or failed as this inference, in any version.
+    pub fn inference(mut self, inference: InferenceId) -> Self {
+        self.inference = Some(inference);
         self
     }
 
-    /// Only those that are not done with: pending, or failed, which will be tried again.
-    pub fn unsettled(mut self) -> Self {
-        self.outcome = Wanted::Unsettled;
-        self
-    }
-
-    /// Only those that are done with: neither pending nor failed, which will be tried again.
-    pub fn settled(mut self) -> Self {
-        self.outcome = Wanted::Settled;
-        self
-    }
-
-    /// Only a sample: about one in so many, the same ones each time. With 0 and 1 all of them.
+    /// Selects a sample of about one in `number`, the same deliveries each time. 0 and 1 select all.
     ///
     /// ```
     /// use tower_inbox::archive::Query;
@@ -104,65 +137,114 @@ impl Query {
         self
     }
 
-    /// Whether `archived` is one of the selected.
+    /// The delivery set by [`id`](Self::id).
+    pub fn selected_id(&self) -> Option<DeliveryId> {
+        self.id
+    }
+
+    /// The model set by [`model`](Self::model).
+    pub fn selected_model(&self) -> Option<&ModelName> {
+        self.model.as_ref()
+    }
+
+    /// The time set by [`since`](Self::since).
+    pub fn received_since(&self) -> Option<SystemTime> {
+        self.since
+    }
+
+    /// The time set by [`before`](Self::before).
+    pub fn received_before(&self) -> Option<SystemTime> {
+        self.before
+    }
+
+    /// The states selected.
+    pub fn selected_states(&self) -> StateFilter {
+        self.states
+    }
+
+    /// The inference set by [`inference`](Self::inference).
+    pub fn selected_inference(&self) -> Option<InferenceId> {
+        self.inference
+    }
+
+    /// The number set by [`one_in`](Self::one_in).
+    pub fn sample(&self) -> Option<NonZeroU64> {
+        self.one_in
+    }
+
+    /// Returns true if the query selects `archived`.
     pub fn selects(&self, archived: &Archived) -> bool {
-        let Archived { delivery, outcome } = archived;
-        self.selects_facts(delivery.id(), delivery.model(), delivery.received_at())
-            && self.selects_outcome(outcome.as_ref())
+        let Archived { delivery, state } = archived;
+        self.selects_meta(delivery.id(), delivery.model(), delivery.received_at())
+            && self.selects_state(state)
     }
 
-    /// Whether a delivery with this latest outcome can be one of the selected.
-    pub fn selects_outcome(&self, outcome: Option<&Outcome>) -> bool {
-        self.selects_kind(outcome.map_or(OutcomeKind::Pending, Outcome::kind))
+    /// Returns true if the query selects deliveries in this state, as far as the state decides.
+    pub fn selects_state(&self, state: &State) -> bool {
+        self.selects_kind(state.kind(), state.inference().map(|inference| inference.id()))
     }
 
-    pub(crate) fn selects_kind(&self, kind: OutcomeKind) -> bool {
-        match self.outcome {
-            Wanted::Any => true,
-            Wanted::Unsettled => !kind.is_settled(),
-            Wanted::Settled => kind.is_settled(),
-            Wanted::Pending => kind == OutcomeKind::Pending,
-            Wanted::Outcome(wanted) => kind == wanted,
-        }
+    /// Returns true if the query selects deliveries in a state of this kind, with this inference.
+    pub(crate) fn selects_kind(&self, kind: StateKind, inference: Option<InferenceId>) -> bool {
+        self.states.selects(kind) && self.inference.is_none_or(|wanted| inference == Some(wanted))
     }
 
-    /// Whether a delivery of which this is known can be one of the selected.
-    pub fn selects_facts(
-        &self,
-        id: DeliveryId,
-        model: &ModelName,
-        received_at: SystemTime,
-    ) -> bool {
+    /// Returns true if the query selects a delivery with this id, model and time of receipt, as far as these decide.
+    pub fn selects_meta(&self, id: DeliveryId, model: &ModelName, received_at: SystemTime) -> bool {
         self.id.is_none_or(|wanted| wanted == id)
             && self.model.as_ref().is_none_or(|wanted| wanted == model)
             && self.since.is_none_or(|since| since <= received_at)
             && self.before.is_none_or(|before| received_at < before)
-            && self.one_in.is_none_or(|number| lot(id) % number == 0)
+            && self.one_in.is_none_or(|number| random_bits(id) % number == 0)
     }
 }
 
-/// What chance has given a delivery: the last bits of its id are random (RFC 9562, section 5.7).
-fn lot(id: DeliveryId) -> u64 {
+/// The last 62 bits of an id, which are random (RFC 9562, section 5.7).
+fn random_bits(id: DeliveryId) -> u64 {
     id.as_bytes().last_chunk().map_or(0, |random| u64::from_be_bytes(*random) & (u64::MAX >> 2))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::{Digest, InferenceDigest, Outcome};
 
     #[test]
-    fn a_sample_is_about_as_large_as_was_asked_and_the_same_each_time() {
+    fn sample_has_about_the_requested_size_and_is_stable() {
         let model = "/m".parse().unwrap();
         let ids: Vec<_> = (0..4000).map(|_| DeliveryId::new()).collect();
         let sample = |number| -> Vec<_> {
             let query = Query::all().one_in(number);
-            let taken =
-                |id: &&DeliveryId| query.selects_facts(**id, &model, SystemTime::UNIX_EPOCH);
-            ids.iter().filter(taken).collect()
+            let selects =
+                |id: &&DeliveryId| query.selects_meta(**id, &model, SystemTime::UNIX_EPOCH);
+            ids.iter().filter(selects).collect()
         };
         assert_eq!((sample(0).len(), sample(1).len()), (4000, 4000));
-        // Of 4000 by a tenth, 400 with a deviation of 19.
+        // A tenth of 4000 is 400, with a standard deviation of 19.
         assert!((250..550).contains(&sample(10).len()), "{}", sample(10).len());
         assert_eq!(sample(10), sample(10));
+    }
+
+    #[test]
+    fn finished_leaves_out_what_a_person_may_look_at() {
+        let finished =
+            StateKind::ALL.into_iter().filter(|kind| StateFilter::Finished.selects(*kind));
+        assert_eq!(finished.collect::<Vec<_>>(), [StateKind::Processed, StateKind::Repeat]);
+    }
+
+    #[test]
+    fn inference_selects_every_version_and_outcome() {
+        let model = "/m".parse().unwrap();
+        let digest =
+            |id, version| Some(InferenceDigest::of(&model, id, Some(version), Digest::of(b"body")));
+        let query = Query::all().inference(InferenceId::of(&model, "a"));
+        for version in ["1", "2"] {
+            for outcome in [Outcome::processed(200), Outcome::dead("404"), Outcome::failed("503")] {
+                let state = State::from(outcome.with_inference(digest("a", version)));
+                assert!(query.selects_state(&state), "{state}");
+            }
+        }
+        let other = Outcome::processed(200).with_inference(digest("b", "1"));
+        assert!(!query.selects_state(&other.into()) && !query.selects_state(&State::NEW));
     }
 }

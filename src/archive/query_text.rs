@@ -1,33 +1,34 @@
-//! A query as lines of text, for engines that hand one over to another process.
+//! A query as lines of text, for archives that pass one to another process.
 
 use std::{
     fmt::Write,
     time::{Duration, SystemTime},
 };
 
-use super::{Query, query::Wanted};
+use super::{Query, StateFilter};
 
-/// The last line: without it the text is not whole, and would select too much.
+/// The last line. A text without it was cut off, and would select too much.
 const END: &str = "end";
 
-/// A line for each choice.
+/// Prints one line for each condition.
 pub(super) fn print(query: &Query) -> String {
-    let Query { id, model, since, before, outcome, one_in } = query;
     let mut text = String::new();
-    let outcome = match outcome {
-        Wanted::Any => None,
-        Wanted::Pending => Some("pending"),
-        Wanted::Unsettled => Some("unsettled"),
-        Wanted::Settled => Some("settled"),
-        Wanted::Outcome(kind) => Some(kind.as_str()),
+    let states = match query.selected_states() {
+        StateFilter::Any => None,
+        StateFilter::Pending => Some("unfinished-attempts"),
+        StateFilter::Unsettled => Some("unsettled"),
+        StateFilter::Settled => Some("settled"),
+        StateFilter::Finished => Some("finished"),
+        StateFilter::Only(kind) => Some(kind.as_str()),
     };
     let lines = [
-        ("id", id.map(|id| id.to_string())),
-        ("model", model.as_ref().map(ToString::to_string)),
-        ("since", since.map(nanos)),
-        ("before", before.map(nanos)),
-        ("outcome", outcome.map(str::to_owned)),
-        ("one-in", one_in.map(|number| number.to_string())),
+        ("id", query.selected_id().map(|id| id.to_string())),
+        ("model", query.selected_model().map(ToString::to_string)),
+        ("since", query.received_since().map(nanos)),
+        ("before", query.received_before().map(nanos)),
+        ("states", states.map(str::to_owned)),
+        ("one-in", query.sample().map(|number| number.to_string())),
+        ("inference", query.selected_inference().map(|inference| inference.to_string())),
     ];
     for (name, value) in lines {
         if let Some(value) = value {
@@ -38,7 +39,7 @@ pub(super) fn print(query: &Query) -> String {
     text + END + "\n"
 }
 
-/// The query; `None` if a line is not understood, since it would select too much without it.
+/// The query; None if a line cannot be parsed, because the query would select too much without it.
 pub(super) fn parse(text: &str) -> Option<Query> {
     let lines = text.strip_suffix('\n')?.strip_suffix(END)?;
     lines.lines().try_fold(Query::all(), |query, line| {
@@ -48,17 +49,19 @@ pub(super) fn parse(text: &str) -> Option<Query> {
             ("model", model) => query.model(model.parse().ok()?),
             ("since", time) => query.since(parse_nanos(time)?),
             ("before", time) => query.before(parse_nanos(time)?),
-            ("outcome", "pending") => query.pending(),
-            ("outcome", "unsettled") => query.unsettled(),
-            ("outcome", "settled") => query.settled(),
+            ("states", "unfinished-attempts") => query.pending(),
+            ("states", "unsettled") => query.unsettled(),
+            ("states", "settled") => query.settled(),
+            ("states", "finished") => query.finished(),
+            ("states", kind) => query.state(kind.parse().ok()?),
             ("one-in", number) => query.one_in(number.parse().ok()?),
-            ("outcome", kind) => query.outcome(kind.parse().ok()?),
+            ("inference", inference) => query.inference(inference.parse().ok()?),
             _ => return None,
         })
     })
 }
 
-/// Nanoseconds since the beginning of 1970.
+/// Nanoseconds since 1970.
 pub(super) fn nanos(time: SystemTime) -> String {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
 }
@@ -73,26 +76,29 @@ pub(super) fn parse_nanos(text: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{DeliveryId, OutcomeKind};
+    use crate::delivery::{DeliveryId, InferenceId, StateKind};
 
     #[test]
-    fn a_query_reads_back() {
+    fn query_reads_back_from_text() {
         let time = SystemTime::UNIX_EPOCH + Duration::new(7, 8);
         let whole = Query::all().id(DeliveryId::new()).model("/m".parse().unwrap());
-        let whole = whole.since(time).before(time).settled().one_in(7);
+        let inference = InferenceId::of(&"/m".parse().unwrap(), "a");
+        let whole = whole.since(time).before(time).settled().one_in(7).inference(inference);
         for query in [
             Query::all(),
             Query::all().pending(),
             Query::all().unsettled(),
-            Query::all().outcome(OutcomeKind::Dead),
+            Query::all().finished(),
+            Query::all().state(StateKind::Pending),
+            Query::all().state(StateKind::Dead),
             whole,
         ] {
-            assert_eq!(format!("{:?}", parse(&print(&query)).unwrap()), format!("{query:?}"));
+            assert_eq!(parse(&print(&query)).unwrap(), query);
         }
     }
 
     #[test]
-    fn a_text_that_is_not_understood_selects_nothing() {
+    fn truncated_or_unknown_text_is_not_a_query() {
         let text = print(&Query::all().model("/m".parse().unwrap()).settled());
         for end in 0..text.len() {
             assert!(parse(&text[..end]).is_none(), "it ends at {end}");

@@ -2,50 +2,89 @@ use std::{fmt, str::FromStr};
 
 use super::{Digest, ModelName};
 
-/// Which inference of a model a delivery carried, and in which bytes: enough to know it again, and no more.
+/// Identifies the inference that a delivery carried: its id, its version, and the bytes it came in, as digests.
 ///
-/// Takes 20 bytes, since an archive remembers one for every processed delivery. Of the key it keeps 96 bits, which no two
-/// keys share by chance; of the bytes 64, which are only compared where the key is the same.
+/// 24 bytes, because an archive keeps one for every processed delivery. The id keeps 96 bits of its digest, so no two
+/// ids collide by chance. The version and the bytes are compared only where the id is equal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InferenceDigest {
-    key: [u8; KEY],
+    id: InferenceId,
+    version: [u8; VERSION],
     bytes: [u8; BYTES],
 }
 
-const KEY: usize = 12;
+/// The digest of a model and the provider's id of an inference, without its version: what is processed one at a time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InferenceId([u8; ID]);
+
+const ID: usize = 12;
+const VERSION: usize = 4;
 const BYTES: usize = 8;
-/// How many bytes of the key stood there before. Archives of then are read as long as they are.
-const KEY_BEFORE: usize = 16;
 
-impl InferenceDigest {
-    /// Of the inference `key` of `model`, as it came in a body with the digest `body`.
-    pub fn of(model: &ModelName, key: &str, body: Digest) -> Self {
-        // Names hold no line break.
-        let key = Digest::of(format!("{model}\n{key}").as_bytes());
-        Self { key: first(&key), bytes: first(&body) }
+impl InferenceId {
+    /// The inference `id` of `model`, as [`InferenceKey`](crate::provider::InferenceKey) prints it without a version.
+    pub fn of(model: &ModelName, id: &str) -> Self {
+        // A model name holds no line break.
+        Self(first(&Digest::of(format!("{model}\n{id}").as_bytes())))
     }
 
-    /// Whether the other is of the same model and key: the same inference, or a new version of it.
-    pub fn has_key_of(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-
-    /// What stands for model and key.
-    pub fn key(&self) -> [u8; KEY] {
-        self.key
+    /// The bytes of the digest.
+    pub fn as_bytes(&self) -> &[u8; ID] {
+        &self.0
     }
 }
 
-/// The first bytes of a digest; there are always enough.
+impl InferenceDigest {
+    /// The inference `id` of `model` in this version, received in a body with the digest `body`.
+    pub fn of(model: &ModelName, id: &str, version: Option<&str>, body: Digest) -> Self {
+        let version =
+            version.map_or([0; VERSION], |version| first(&Digest::of(version.as_bytes())));
+        Self { id: InferenceId::of(model, id), version, bytes: first(&body) }
+    }
+
+    /// The model and id, without version and bytes.
+    pub fn id(&self) -> InferenceId {
+        self.id
+    }
+
+    /// Returns true if `other` has the same model, id and version, whatever bytes it came in.
+    pub fn is_same_version(&self, other: &Self) -> bool {
+        self.id == other.id && self.version == other.version
+    }
+}
+
+/// The first bytes of a digest, which has more than any caller asks for.
 fn first<const N: usize>(digest: &Digest) -> [u8; N] {
     digest.as_bytes().first_chunk().copied().unwrap_or([0; N])
 }
 
-/// Forty hexadecimal digits.
+impl fmt::Debug for InferenceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// 24 hexadecimal digits.
+impl fmt::Display for InferenceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl FromStr for InferenceId {
+    type Err = ParseInferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; ID];
+        hex::decode_to_slice(text, &mut bytes).map_err(ParseInferenceError)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// 48 hexadecimal digits.
 impl fmt::Display for InferenceDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.key))?;
-        f.write_str(&hex::encode(self.bytes))
+        write!(f, "{}{}{}", self.id, hex::encode(self.version), hex::encode(self.bytes))
     }
 }
 
@@ -56,38 +95,41 @@ impl fmt::Debug for InferenceDigest {
 }
 
 impl FromStr for InferenceDigest {
-    type Err = hex::FromHexError;
+    type Err = ParseInferenceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let both = hex::decode(text)?;
-        let parts = match both.len() {
-            length if length == KEY + BYTES || length == KEY_BEFORE + BYTES => {
-                both.first_chunk().zip(both.last_chunk())
-            }
-            _ => None,
-        };
-        let (key, bytes) = parts.ok_or(hex::FromHexError::InvalidStringLength)?;
-        Ok(Self { key: *key, bytes: *bytes })
+        let mut all = [0; ID + VERSION + BYTES];
+        hex::decode_to_slice(text, &mut all).map_err(ParseInferenceError)?;
+        let (mut id, mut version, mut bytes) = ([0; ID], [0; VERSION], [0; BYTES]);
+        let parts = id.iter_mut().chain(&mut version).chain(&mut bytes);
+        parts.zip(all).for_each(|(part, byte)| *part = byte);
+        Ok(Self { id: InferenceId(id), version, bytes })
     }
 }
+
+/// A text that is not the digest of an inference.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid inference digest; expected 24 or 48 hexadecimal digits")]
+pub struct ParseInferenceError(#[source] hex::FromHexError);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn model_key_and_bytes_all_count_and_it_reads_back() {
-        let of = |model: &str, key, body: &[u8]| {
-            InferenceDigest::of(&model.parse().unwrap(), key, Digest::of(body))
+    fn model_id_version_and_bytes_distinguish_inferences() {
+        let of = |model: &str, id, version, body: &[u8]| {
+            InferenceDigest::of(&model.parse().unwrap(), id, version, Digest::of(body))
         };
-        let one = of("/m", "k", b"x");
+        let one = of("/m", "k", Some("1"), b"x");
         assert_eq!(one.to_string().parse::<InferenceDigest>().unwrap(), one);
-        assert!(one.has_key_of(&of("/m", "k", b"y")) && one != of("/m", "k", b"y"));
-        assert!(!one.has_key_of(&of("/n", "k", b"x")) && !one.has_key_of(&of("/m", "l", b"x")));
+        assert_eq!(one.id().to_string().parse::<InferenceId>().unwrap(), one.id());
+        let other_bytes = of("/m", "k", Some("1"), b"y");
+        assert!(one.is_same_version(&other_bytes) && one != other_bytes);
+        let other_version = of("/m", "k", Some("2"), b"x");
+        assert!(!one.is_same_version(&other_version) && one.id() == other_version.id());
+        assert_ne!(one.id(), of("/n", "k", Some("1"), b"x").id());
+        assert_ne!(one.id(), of("/m", "l", Some("1"), b"x").id());
         assert!("00".parse::<InferenceDigest>().is_err());
-        let text = one.to_string();
-        let (key, bytes) = text.split_at(2 * KEY);
-        let before = format!("{key}{}{bytes}", "f".repeat(2 * (KEY_BEFORE - KEY)));
-        assert_eq!(before.parse::<InferenceDigest>().unwrap(), one);
     }
 }

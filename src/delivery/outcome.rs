@@ -3,14 +3,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{DeliveryId, InferenceDigest, OutcomeKind};
+use super::{DeliveryId, InferenceDigest, StateKind};
 
-/// The longest reason that is kept, in bytes.
-const LONGEST_REASON: usize = 512;
+/// The longest stored reason, in bytes.
+pub(crate) const MAX_REASON: usize = 512;
 
-/// What became of a delivery.
-///
-/// Reads and writes as one line of text, which is how archives keep it.
+/// The result of processing a delivery.
 ///
 /// ```
 /// use tower_inbox::Outcome;
@@ -23,133 +21,167 @@ const LONGEST_REASON: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Not settled: it waits for its handler, or its handler is at work. So is every delivery without an outcome; this
-    /// one was begun before, or given back.
-    Pending {
-        /// How often its handler was begun.
-        attempts: u32,
-        /// How often in a row the process ended while its handler was at work.
-        crashes: u32,
-        /// Whether its handler is at work. Found so at the start, the process ended meanwhile.
-        running: bool,
-    },
-    /// The handler took it. It is not run again.
+    /// The handler accepted the delivery. It does not run again.
+    #[non_exhaustive]
     Processed {
-        /// The status that the handler answered, and that a repeat is answered with.
+        /// The status that the handler returned. A repeat is answered with it.
         status: u16,
-        /// Which inference it was, by which it is known again in another delivery.
+        /// The inference that the delivery carried.
         inference: Option<InferenceDigest>,
     },
-    /// The handler did not take it this time. It will be tried again.
+    /// The attempt failed and will be retried.
+    #[non_exhaustive]
     Failed {
-        /// How often its handler was begun.
+        /// How often processing was started.
         attempts: u32,
-        /// Why, in a few words; never a part of the body.
+        /// Why it failed. One line of at most 512 bytes.
         reason: String,
-        /// Not before when, in whole seconds; as soon as may be, if it is not said.
+        /// The earliest time of the next attempt, in whole seconds. None: as soon as possible.
         due: Option<SystemTime>,
+        /// The inference that the delivery carried, if it was decoded.
+        inference: Option<InferenceDigest>,
     },
-    /// The handler will not take it. It is not tried again, unless the sender repeats it or somebody asks for it.
+    /// The delivery is not retried unless its sender repeats it or somebody calls `retry`.
+    #[non_exhaustive]
     Dead {
-        /// Why, in a few words; never a part of the body.
+        /// Why it is dead. One line of at most 512 bytes.
         reason: String,
-        /// Whether it took the process down with it too often. Then it is not tried again when the sender repeats it,
-        /// either.
-        put_aside: bool,
+        /// True if the process crashed too often during processing. A repeat by the sender does not run it again.
+        poisoned: bool,
+        /// The inference that the delivery carried, if it was decoded.
+        inference: Option<InferenceDigest>,
     },
-    /// The body could not be loaded into the model's type.
+    /// The body could not be decoded to the model's type.
+    #[non_exhaustive]
     Undecodable {
-        /// Where and why, in a few words; never a value of the body.
+        /// The JSON path and the reason, without values of the body. One line of at most 512 bytes.
         reason: String,
     },
-    /// The same inference was already there.
+    /// Another delivery with the same inference in the same bytes was processed before.
+    #[non_exhaustive]
     Repeat {
-        /// The delivery that came first.
+        /// The delivery that was processed.
         of: DeliveryId,
     },
 }
 
 impl Outcome {
-    /// Which of the outcomes this is, without its details.
-    pub fn kind(&self) -> OutcomeKind {
+    /// The outcome without its details.
+    pub fn kind(&self) -> StateKind {
         match self {
-            Self::Pending { .. } => OutcomeKind::Pending,
-            Self::Processed { .. } => OutcomeKind::Processed,
-            Self::Failed { .. } => OutcomeKind::Failed,
-            Self::Dead { .. } => OutcomeKind::Dead,
-            Self::Undecodable { .. } => OutcomeKind::Undecodable,
-            Self::Repeat { .. } => OutcomeKind::Repeat,
+            Self::Processed { .. } => StateKind::Processed,
+            Self::Failed { .. } => StateKind::Failed,
+            Self::Dead { .. } => StateKind::Dead,
+            Self::Undecodable { .. } => StateKind::Undecodable,
+            Self::Repeat { .. } => StateKind::Repeat,
         }
     }
 
-    /// Whether the delivery is done with: neither pending nor failed, which will be tried again.
+    /// Returns true unless the delivery failed and will be retried.
     pub fn is_settled(&self) -> bool {
         self.kind().is_settled()
     }
 
-    /// What it is once somebody wants the handler to have it again; nothing for what is processed, a repeat or pending.
-    pub(crate) fn again(&self) -> Option<Self> {
-        let pending = Self::Pending { attempts: 0, crashes: 0, running: false };
-        match self.kind() {
-            OutcomeKind::Dead | OutcomeKind::Undecodable | OutcomeKind::Failed => Some(pending),
-            OutcomeKind::Processed | OutcomeKind::Repeat | OutcomeKind::Pending => None,
+    /// The inference that the delivery carried, if it was decoded.
+    pub fn inference(&self) -> Option<InferenceDigest> {
+        match self {
+            Self::Processed { inference, .. }
+            | Self::Failed { inference, .. }
+            | Self::Dead { inference, .. } => *inference,
+            Self::Undecodable { .. } | Self::Repeat { .. } => None,
         }
     }
 
-    /// Processed, and answered with this status.
+    /// The reason of a failure.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Failed { reason, .. }
+            | Self::Dead { reason, .. }
+            | Self::Undecodable { reason } => Some(reason),
+            Self::Processed { .. } | Self::Repeat { .. } => None,
+        }
+    }
+
+    /// Processed, with the status that the handler returned.
     pub fn processed(status: u16) -> Self {
         Self::Processed { status, inference: None }
     }
 
-    /// Failed at the first attempt, for a reason that is cut to one line of at most 512 bytes.
+    /// Failed at the first attempt. The reason becomes one line of at most 512 bytes with control characters escaped.
     pub fn failed(reason: impl fmt::Display) -> Self {
         Self::failed_at(1, reason)
     }
 
-    /// Failed after so many attempts, for a reason that is cut to one line of at most 512 bytes.
+    /// Failed after `attempts` attempts. The reason becomes one line of at most 512 bytes with control characters
+    /// escaped.
     pub fn failed_at(attempts: u32, reason: impl fmt::Display) -> Self {
-        Self::Failed { attempts, reason: one_line(&reason), due: None }
+        Self::Failed { attempts, reason: one_line(&reason), due: None, inference: None }
     }
 
-    /// The same; if it has failed, it is not tried again before `due`, rounded up to whole seconds.
+    /// Sets the earliest time of the next attempt, rounded up to whole seconds. Changes only a failed outcome.
     #[must_use]
-    pub fn not_before(self, due: SystemTime) -> Self {
-        match self {
-            Self::Failed { attempts, reason, .. } => {
-                Self::Failed { attempts, reason, due: whole_second(due) }
-            }
-            other => other,
+    pub fn due_at(mut self, time: SystemTime) -> Self {
+        if let Self::Failed { due, .. } = &mut self {
+            *due = whole_second(time);
         }
+        self
     }
 
-    /// Dead, for a reason that is cut to one line of at most 512 bytes.
+    /// Sets the inference of a processed, failed or dead outcome.
+    #[must_use]
+    pub fn with_inference(mut self, digest: Option<InferenceDigest>) -> Self {
+        if let Self::Processed { inference, .. }
+        | Self::Failed { inference, .. }
+        | Self::Dead { inference, .. } = &mut self
+        {
+            *inference = digest;
+        }
+        self
+    }
+
+    /// Dead. The reason becomes one line of at most 512 bytes with control characters escaped.
     pub fn dead(reason: impl fmt::Display) -> Self {
-        Self::Dead { reason: one_line(&reason), put_aside: false }
+        Self::Dead { reason: one_line(&reason), poisoned: false, inference: None }
     }
 
-    /// Dead since it took the process down with it, for a reason that is cut to one line of at most 512 bytes.
-    pub fn put_aside(reason: impl fmt::Display) -> Self {
-        Self::Dead { reason: one_line(&reason), put_aside: true }
+    /// Dead and poisoned. The reason becomes one line of at most 512 bytes with control characters escaped.
+    pub fn poisoned(reason: impl fmt::Display) -> Self {
+        Self::Dead { reason: one_line(&reason), poisoned: true, inference: None }
     }
 
-    /// Undecodable, for a reason that is cut to one line of at most 512 bytes.
+    /// Undecodable. The reason becomes one line of at most 512 bytes with control characters escaped.
     pub fn undecodable(reason: impl fmt::Display) -> Self {
         Self::Undecodable { reason: one_line(&reason) }
     }
+
+    /// A repeat of a delivery that was processed.
+    pub fn repeat(of: DeliveryId) -> Self {
+        Self::Repeat { of }
+    }
 }
 
-/// The first whole second that is not before `time`; none for a time before 1970.
+/// The first whole second that is not before `time`; None for a time before 1970.
 fn whole_second(time: SystemTime) -> Option<SystemTime> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let seconds = since.as_secs().checked_add(u64::from(since.subsec_nanos() > 0))?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-fn one_line(reason: &impl fmt::Display) -> String {
-    let mut line: String =
-        reason.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    line.truncate(line.floor_char_boundary(LONGEST_REASON));
-    line.trim().to_owned()
+/// Escapes control characters and cuts the text to [`MAX_REASON`] bytes.
+pub(crate) fn one_line(reason: &impl fmt::Display) -> String {
+    let mut line = String::new();
+    for c in reason.to_string().trim().chars() {
+        if line.len() >= MAX_REASON {
+            break;
+        }
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line.truncate(line.floor_char_boundary(MAX_REASON));
+    line
 }
 
 #[cfg(test)]
@@ -157,18 +189,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_one_short_line() {
-        let reason = format!("a\r\nb{}", "é".repeat(512));
+    fn reason_is_one_line_with_escaped_control_characters() {
+        let reason = format!("a\r\nb\u{1b}[31m{}", "é".repeat(512));
         let Outcome::Failed { reason, .. } = Outcome::failed(reason) else {
             panic!("not failed");
         };
-        assert!(reason.starts_with("a  b") && reason.len() <= 512);
+        assert!(reason.starts_with(r"a\r\nb\u{1b}[31mé") && reason.len() <= 512, "{reason}");
     }
 
     #[test]
-    fn what_will_be_tried_is_not_settled() {
-        let pending = Outcome::Pending { attempts: 1, crashes: 0, running: true };
-        assert!(!pending.is_settled() && !Outcome::failed("x").is_settled());
+    fn failed_outcome_is_not_settled() {
+        assert!(!Outcome::failed("x").is_settled());
         assert!(Outcome::processed(200).is_settled() && Outcome::dead("x").is_settled());
     }
 }

@@ -1,4 +1,4 @@
-//! An outcome as one line of text: its kind, and then its details.
+//! An outcome as one line of text: its kind, then its details.
 
 use std::{
     fmt,
@@ -6,38 +6,39 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Outcome, OutcomeKind};
+use super::{InferenceDigest, Outcome, StateKind};
 
-/// What stands before the reason of a dead one that was put aside.
-const PUT_ASIDE: &str = "put aside: ";
-
-/// The last word of a pending one whose handler is at work.
-const RUNNING: &str = "running";
-
-/// Between the number of attempts of a failed one and the time before which it is not tried again, in seconds since 1970.
+/// Separates the attempts of a failed outcome from its due time in seconds since 1970.
 const DUE: char = '@';
+
+/// Marks a poisoned outcome.
+const POISONED: &str = "poisoned";
+
+/// Stands for a detail that is absent.
+const NONE: &str = "-";
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind();
+        let inference = |inference: &Option<InferenceDigest>| {
+            inference.map_or_else(|| NONE.to_owned(), |inference| inference.to_string())
+        };
+        write!(f, "{}", self.kind())?;
         match self {
-            Self::Pending { attempts, crashes, running } => {
-                let running = if *running { format_args!(" {RUNNING}") } else { format_args!("") };
-                write!(f, "{kind} {attempts} {crashes}{running}")
+            Self::Processed { status, inference: None } => write!(f, " {status}"),
+            Self::Processed { status, inference: Some(digest) } => write!(f, " {status} {digest}"),
+            Self::Failed { attempts, reason, due, inference: digest } => {
+                write!(f, " {attempts}")?;
+                if let Some(due) = due.and_then(seconds) {
+                    write!(f, "{DUE}{due}")?;
+                }
+                write!(f, " {} {reason}", inference(digest))
             }
-            Self::Processed { status, inference: None } => write!(f, "{kind} {status}"),
-            Self::Processed { status, inference: Some(inference) } => {
-                write!(f, "{kind} {status} {inference}")
+            Self::Dead { reason, poisoned, inference: digest } => {
+                let poisoned = if *poisoned { POISONED } else { NONE };
+                write!(f, " {poisoned} {} {reason}", inference(digest))
             }
-            Self::Failed { attempts, reason, due } => match due.and_then(seconds) {
-                Some(due) => write!(f, "{kind} {attempts}{DUE}{due} {reason}"),
-                None => write!(f, "{kind} {attempts} {reason}"),
-            },
-            Self::Dead { reason, put_aside: true } => write!(f, "{kind} {PUT_ASIDE}{reason}"),
-            Self::Dead { reason, .. } | Self::Undecodable { reason } => {
-                write!(f, "{kind} {reason}")
-            }
-            Self::Repeat { of } => write!(f, "{kind} {of}"),
+            Self::Undecodable { reason } => write!(f, " {reason}"),
+            Self::Repeat { of } => write!(f, " {of}"),
         }
     }
 }
@@ -48,25 +49,15 @@ impl FromStr for Outcome {
     fn from_str(line: &str) -> Result<Self, Self::Err> {
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
         match kind.parse()? {
-            OutcomeKind::Pending => pending(rest),
-            OutcomeKind::Processed => processed(rest),
-            OutcomeKind::Failed => failed(rest),
-            OutcomeKind::Dead => Some(dead(rest)),
-            OutcomeKind::Undecodable => Some(Self::undecodable(rest)),
-            OutcomeKind::Repeat => rest.parse().ok().map(|of| Self::Repeat { of }),
+            StateKind::Pending | StateKind::Leased => None,
+            StateKind::Processed => processed(rest),
+            StateKind::Failed => failed(rest),
+            StateKind::Dead => dead(rest),
+            StateKind::Undecodable => Some(Self::undecodable(rest)),
+            StateKind::Repeat => rest.parse().ok().map(|of| Self::Repeat { of }),
         }
         .ok_or(ParseOutcomeError(()))
     }
-}
-
-fn pending(details: &str) -> Option<Outcome> {
-    let mut words = details.split(' ');
-    let (attempts, crashes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let running = match words.next() {
-        None => false,
-        Some(word) => word == RUNNING,
-    };
-    Some(Outcome::Pending { attempts, crashes, running })
 }
 
 fn processed(details: &str) -> Option<Outcome> {
@@ -74,103 +65,106 @@ fn processed(details: &str) -> Option<Outcome> {
         Some((status, inference)) => (status, Some(inference.parse().ok()?)),
         None => (details, None),
     };
-    Some(Outcome::Processed { status: status.parse().ok()?, inference })
+    Some(Outcome::processed(status.parse().ok()?).with_inference(inference))
 }
 
 fn failed(details: &str) -> Option<Outcome> {
-    let (first, reason) = details.split_once(' ').unwrap_or((details, ""));
-    let (attempts, due) = counted(first)?;
-    let failed = Outcome::failed_at(attempts, reason);
-    Some(due.into_iter().fold(failed, Outcome::not_before))
+    let (counted, rest) = details.split_once(' ')?;
+    let (inference, reason) = inference_and_reason(rest)?;
+    let (attempts, due) = match counted.split_once(DUE) {
+        Some((attempts, due)) => (attempts, Some(Duration::from_secs(due.parse().ok()?))),
+        None => (counted, None),
+    };
+    let failed = Outcome::failed_at(attempts.parse().ok()?, reason).with_inference(inference);
+    Some(match due {
+        Some(due) => failed.due_at(SystemTime::UNIX_EPOCH.checked_add(due)?),
+        None => failed,
+    })
 }
 
-/// A number of attempts, and a time if there is one.
-fn counted(word: &str) -> Option<(u32, Option<SystemTime>)> {
-    let Some((attempts, due)) = word.split_once(DUE) else {
-        return Some((word.parse().ok()?, None));
+fn dead(details: &str) -> Option<Outcome> {
+    let (poisoned, rest) = details.split_once(' ')?;
+    let (inference, reason) = inference_and_reason(rest)?;
+    let dead = match poisoned {
+        POISONED => Outcome::poisoned(reason),
+        NONE => Outcome::dead(reason),
+        _ => return None,
     };
-    let due = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(due.parse().ok()?))?;
-    Some((attempts.parse().ok()?, Some(due)))
+    Some(dead.with_inference(inference))
+}
+
+fn inference_and_reason(text: &str) -> Option<(Option<InferenceDigest>, &str)> {
+    let (inference, reason) = text.split_once(' ').unwrap_or((text, ""));
+    let inference = if inference == NONE { None } else { Some(inference.parse().ok()?) };
+    Some((inference, reason))
 }
 
 fn seconds(time: SystemTime) -> Option<u64> {
     Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
 }
 
-fn dead(details: &str) -> Outcome {
-    match details.strip_prefix(PUT_ASIDE) {
-        Some(reason) => Outcome::put_aside(reason),
-        None => Outcome::dead(details),
-    }
-}
-
-/// A text that is not an outcome.
+/// A text that is not a state or an outcome.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "this is not an outcome: it begins with pending, processed, failed, dead, undecodable or repeat"
+    "invalid state; expected pending, leased, processed, failed, dead, undecodable or repeat with its details"
 )]
 pub struct ParseOutcomeError(pub(super) ());
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{DeliveryId, Digest, InferenceDigest};
+    use crate::delivery::{DeliveryId, Digest};
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
     #[test]
-    fn what_is_tried_again_later_says_when() {
-        let late = Outcome::failed_at(2, "503").not_before(at(60) - Duration::from_millis(1));
-        assert_eq!(late.to_string(), "failed 2@60 503");
-        for strange in ["2@", "2@x", "@60", "2@18446744073709551615"] {
-            assert!(format!("failed {strange} 503").parse::<Outcome>().is_err(), "{strange}");
+    fn due_time_is_rounded_up_to_whole_seconds() {
+        let late = Outcome::failed_at(2, "503").due_at(at(60) - Duration::from_millis(1));
+        assert_eq!(late.to_string(), "failed 2@60 - 503");
+        for invalid in ["2@", "2@x", "@60", "2@18446744073709551615", "x"] {
+            assert!(format!("failed {invalid} - 503").parse::<Outcome>().is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn every_outcome_reads_back() {
-        let inference = InferenceDigest::of(&"/m".parse().unwrap(), "a key", Digest::of(b"a body"));
+    fn outcome_reads_back_from_text() {
+        let model = "/m".parse().unwrap();
+        let inference = Some(InferenceDigest::of(&model, "key", None, Digest::of(b"a body")));
         for outcome in [
-            Outcome::Pending { attempts: 2, crashes: 1, running: true },
-            Outcome::Pending { attempts: 2, crashes: 1, running: false },
             Outcome::processed(204),
-            Outcome::Processed { status: 204, inference: Some(inference) },
-            Outcome::failed("the handler answered 500"),
-            Outcome::failed_at(7, "500 was answered"),
-            Outcome::failed_at(7, "500 was answered").not_before(at(1_764_090_000)),
-            Outcome::failed("").not_before(at(1_764_090_000)),
-            Outcome::dead("the handler answered 404"),
-            Outcome::put_aside("the process ended 3 times"),
-            Outcome::put_aside(""),
-            Outcome::undecodable("$.inference.id is missing"),
+            Outcome::processed(204).with_inference(inference),
+            Outcome::failed("the handler returned 500"),
+            Outcome::failed_at(7, "500").due_at(at(1_764_090_000)).with_inference(inference),
             Outcome::failed(""),
-            Outcome::Repeat { of: DeliveryId::new() },
+            Outcome::dead("the handler returned 404"),
+            Outcome::dead("404").with_inference(inference),
+            Outcome::dead(""),
+            Outcome::dead("poisoned - order 42 was closed"),
+            Outcome::poisoned("the process crashed 3 times"),
+            Outcome::poisoned("").with_inference(inference),
+            Outcome::poisoned(""),
+            Outcome::undecodable("$.inference.id is missing"),
+            Outcome::repeat(DeliveryId::new()),
         ] {
-            assert_eq!(outcome.to_string().parse::<Outcome>().unwrap(), outcome);
+            assert_eq!(outcome.to_string().parse::<Outcome>().unwrap(), outcome, "{outcome}");
         }
     }
 
     #[test]
-    fn what_was_put_aside_says_so_in_words_that_others_read_as_its_reason() {
-        let outcome = Outcome::put_aside("it ended the process");
-        assert_eq!(outcome.to_string(), "dead put aside: it ended the process");
-    }
-
-    #[test]
-    fn other_lines_are_refused() {
-        for line in [
+    fn other_text_is_an_error() {
+        for text in [
             "",
+            "unknown",
             "processed",
-            "processed ok",
-            "processed 200 x",
-            "repeat x",
-            "lost 1",
-            "pending x",
-            "failed x",
+            "processed x",
+            "repeat",
+            "pending 0 0",
+            "dead x - y",
+            "failed 1",
         ] {
-            assert!(line.parse::<Outcome>().is_err(), "{line:?}");
+            assert!(text.parse::<Outcome>().is_err(), "{text}");
         }
     }
 }

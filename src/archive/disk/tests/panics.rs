@@ -126,7 +126,7 @@ async fn scan_and_get_that_panic_end_with_an_error() {
     }
     disk.reads.store(1, Ordering::SeqCst);
     let mut scan = archive.scan(Query::all());
-    assert!(matches!(scan.next().await, Some(Err(ArchiveError::Interrupted))));
+    assert!(matches!(scan.next().await, Some(Err(ArchiveError::Incomplete))));
     assert!(scan.next().await.is_none());
     disk.reads.store(1, Ordering::SeqCst);
     assert!(matches!(archive.get(ids[0].id()).await, Err(ArchiveError::Other(_))));

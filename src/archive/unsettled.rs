@@ -1,0 +1,403 @@
+//! The deliveries that are not settled, of an archive that keeps leases in memory: which is due when, who holds which
+//! lease, and which inference is in flight. Without I/O, locks or clocks.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Claim, LeaseToken};
+use crate::delivery::{DeliveryId, InferenceId, ModelName};
+
+/// Every delivery with a body that is pending or failed, and every delivery that is leased.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled {
+    items: BTreeMap<DeliveryId, Item>,
+    queues: HashMap<ModelName, Queue>,
+    flights: HashMap<InferenceId, Flight>,
+    /// The leases that expire, by their end.
+    expiring: BTreeSet<(Instant, DeliveryId)>,
+    inserted: u64,
+}
+
+#[derive(Debug)]
+struct Item {
+    model: ModelName,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In the queue of its model.
+    Queued {
+        ticket: Ticket,
+        suspect: bool,
+    },
+    /// Waits for the end of a flight.
+    Blocked {
+        on: InferenceId,
+        suspect: bool,
+    },
+    Leased {
+        token: LeaseToken,
+        until: Option<Instant>,
+        flight: Option<InferenceId>,
+    },
+}
+
+/// The position in a queue: by due time, then in the order of insertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ticket {
+    due: Instant,
+    number: u64,
+    id: DeliveryId,
+}
+
+/// The deliveries of one model that can be leased.
+#[derive(Debug, Default)]
+struct Queue {
+    ready: BTreeSet<Ticket>,
+    /// Those whose last attempt crashed. Apart, because callers claim them one at a time.
+    suspects: BTreeSet<Ticket>,
+}
+
+/// An inference that is being processed.
+#[derive(Debug)]
+struct Flight {
+    holder: DeliveryId,
+    blocked: BTreeSet<DeliveryId>,
+}
+
+/// Whether a lease may process an inference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlightEntry {
+    Entered,
+    Busy,
+    /// The lease has ended.
+    Lost,
+}
+
+/// What [`Unsettled::select`] found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    pub(crate) ids: Vec<DeliveryId>,
+    /// How long until the next delivery of a wanted model is due.
+    pub(crate) next_due: Option<Duration>,
+}
+
+impl Unsettled {
+    /// Queues a delivery, or queues it again: any lease of it ends. `suspect` is true if its last attempt crashed.
+    pub(crate) fn queue(&mut self, id: DeliveryId, model: &ModelName, due: Instant, suspect: bool) {
+        self.remove(id);
+        self.insert(id, model.clone(), due, suspect);
+    }
+
+    /// Marks a delivery as leased, and ends any other lease of it. A lease without an end never expires.
+    pub(crate) fn lease(
+        &mut self,
+        id: DeliveryId,
+        model: &ModelName,
+        token: LeaseToken,
+        until: Option<Instant>,
+    ) {
+        self.remove(id);
+        self.expiring.extend(until.map(|until| (until, id)));
+        let place = Place::Leased { token, until, flight: None };
+        self.items.insert(id, Item { model: model.clone(), place });
+    }
+
+    /// Takes a delivery out: it is settled, or was removed while nobody held a lease.
+    pub(crate) fn remove(&mut self, id: DeliveryId) {
+        let Some(Item { model, place }) = self.items.remove(&id) else { return };
+        match place {
+            Place::Queued { ticket, suspect } => {
+                if let Entry::Occupied(mut queue) = self.queues.entry(model) {
+                    queue.get_mut().tickets(suspect).remove(&ticket);
+                    if queue.get().ready.is_empty() && queue.get().suspects.is_empty() {
+                        queue.remove();
+                    }
+                }
+            }
+            Place::Blocked { on, .. } => {
+                if let Some(flight) = self.flights.get_mut(&on) {
+                    flight.blocked.remove(&id);
+                }
+            }
+            Place::Leased { until, flight, .. } => {
+                if let Some(until) = until {
+                    self.expiring.remove(&(until, id));
+                }
+                self.end_flight(flight);
+            }
+        }
+    }
+
+    fn insert(&mut self, id: DeliveryId, model: ModelName, due: Instant, suspect: bool) {
+        self.inserted += 1;
+        let ticket = Ticket { due, number: self.inserted, id };
+        self.queues.entry(model.clone()).or_default().tickets(suspect).insert(ticket);
+        self.items.insert(id, Item { model, place: Place::Queued { ticket, suspect } });
+    }
+
+    /// Those that were blocked on a flight are due now, at the front of their queues.
+    fn end_flight(&mut self, flight: Option<InferenceId>) {
+        let Some(flight) = flight.and_then(|flight| self.flights.remove(&flight)) else { return };
+        for id in flight.blocked {
+            if let Some(Item { model, place: Place::Blocked { suspect, .. } }) =
+                self.items.remove(&id)
+            {
+                self.insert(id, model, Instant::now(), suspect);
+            }
+        }
+    }
+
+    /// Queues a delivery for when nobody processes this inference any more. At once, if nobody does now.
+    pub(crate) fn block(
+        &mut self,
+        id: DeliveryId,
+        model: &ModelName,
+        on: InferenceId,
+        now: Instant,
+        suspect: bool,
+    ) {
+        self.remove(id);
+        match self.flights.get_mut(&on) {
+            Some(flight) => {
+                flight.blocked.insert(id);
+                let place = Place::Blocked { on, suspect };
+                self.items.insert(id, Item { model: model.clone(), place });
+            }
+            None => self.insert(id, model.clone(), now, suspect),
+        }
+    }
+
+    /// Enters the single flight of an inference under a lease.
+    pub(crate) fn begin(
+        &mut self,
+        id: DeliveryId,
+        token: LeaseToken,
+        inference: InferenceId,
+    ) -> FlightEntry {
+        let Some(Item { place: Place::Leased { token: held, flight, .. }, .. }) =
+            self.items.get_mut(&id)
+        else {
+            return FlightEntry::Lost;
+        };
+        if *held != token {
+            return FlightEntry::Lost;
+        }
+        match self.flights.entry(inference) {
+            Entry::Occupied(other) if other.get().holder != id => return FlightEntry::Busy,
+            Entry::Occupied(_) => return FlightEntry::Entered,
+            Entry::Vacant(free) => free.insert(Flight { holder: id, blocked: BTreeSet::new() }),
+        };
+        let before = flight.replace(inference);
+        self.end_flight(before);
+        FlightEntry::Entered
+    }
+
+    /// The token of the lease that is held, if any.
+    pub(crate) fn token(&self, id: DeliveryId) -> Option<LeaseToken> {
+        match self.items.get(&id)?.place {
+            Place::Leased { token, .. } => Some(token),
+            Place::Queued { .. } | Place::Blocked { .. } => None,
+        }
+    }
+
+    /// Sets the end of a lease. False if it was lost.
+    pub(crate) fn renew(&mut self, id: DeliveryId, token: LeaseToken, until: Instant) -> bool {
+        let Some(Item { place: Place::Leased { token: held, until: end, .. }, .. }) =
+            self.items.get_mut(&id)
+        else {
+            return false;
+        };
+        if *held != token {
+            return false;
+        }
+        if let Some(end) = end {
+            self.expiring.remove(&(*end, id));
+            self.expiring.insert((until, id));
+            *end = until;
+        }
+        true
+    }
+
+    /// The deliveries whose leases have expired.
+    pub(crate) fn expired(&self, now: Instant) -> Vec<DeliveryId> {
+        let expired = self.expiring.iter().take_while(|(until, _)| *until <= now);
+        expired.map(|(_, id)| *id).collect()
+    }
+
+    /// Selects deliveries that are due, model by model in rounds. Leaves out those that `skip` names.
+    pub(crate) fn select(
+        &self,
+        claim: &Claim,
+        now: Instant,
+        skip: impl Fn(DeliveryId) -> bool,
+    ) -> Selection {
+        let mut selection = Selection::default();
+        let mut suspects = claim.suspects;
+        let mut models: Vec<_> = claim
+            .wants
+            .iter()
+            .filter_map(|(model, limit)| Some((self.queues.get(model)?.in_order(), *limit)))
+            .map(|(queue, limit)| (queue.peekable(), limit))
+            .collect();
+        let mut took_one = true;
+        while took_one {
+            took_one = false;
+            for (queue, left) in &mut models {
+                let full = selection.ids.len() >= claim.limit || *left == 0;
+                if full {
+                    continue;
+                }
+                while let Some((ticket, suspect)) = queue.peek().copied() {
+                    if (suspect && suspects == 0) || skip(ticket.id) {
+                        queue.next();
+                        continue;
+                    }
+                    if ticket.due <= now {
+                        queue.next();
+                        suspects -= usize::from(suspect);
+                        *left -= 1;
+                        selection.ids.push(ticket.id);
+                        took_one = true;
+                    } else {
+                        let wait = ticket.due - now;
+                        selection.next_due =
+                            Some(selection.next_due.map_or(wait, |next| next.min(wait)));
+                        *left = 0;
+                    }
+                    break;
+                }
+            }
+        }
+        selection
+    }
+
+    /// The delivery with the oldest id.
+    pub(crate) fn oldest(&self) -> Option<DeliveryId> {
+        self.items.first_key_value().map(|(id, _)| *id)
+    }
+
+    /// The number of deliveries.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
+impl Queue {
+    fn tickets(&mut self, suspect: bool) -> &mut BTreeSet<Ticket> {
+        if suspect { &mut self.suspects } else { &mut self.ready }
+    }
+
+    /// All tickets by their order, and whether each is a suspect.
+    fn in_order(&self) -> impl Iterator<Item = (Ticket, bool)> {
+        let mut ready = self.ready.iter().peekable();
+        let mut suspects = self.suspects.iter().peekable();
+        std::iter::from_fn(move || {
+            let suspect_first = match (ready.peek(), suspects.peek()) {
+                (Some(ready), Some(suspect)) => suspect < ready,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            };
+            if suspect_first {
+                suspects.next().map(|ticket| (*ticket, true))
+            } else {
+                ready.next().map(|ticket| (*ticket, false))
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn model(name: &str) -> ModelName {
+        name.parse().unwrap()
+    }
+
+    fn claim(models: &[&str], limit: usize) -> Claim {
+        Claim::new(models.iter().map(|name| (model(name), 9)).collect(), limit)
+    }
+
+    fn select(unsettled: &Unsettled, claim: &Claim, now: Instant) -> Vec<DeliveryId> {
+        unsettled.select(claim, now, |_| false).ids
+    }
+
+    #[test]
+    fn models_are_claimed_in_rounds_and_each_by_due_time() {
+        let (mut unsettled, now) = (Unsettled::default(), Instant::now());
+        let [a1, a2, a3, b1] = [(); 4].map(|()| DeliveryId::new());
+        for (id, name, due) in [(a2, "/a", 2), (a1, "/a", 1), (a3, "/a", 3), (b1, "/b", 9)] {
+            unsettled.queue(id, &model(name), now + due * SECOND, false);
+        }
+        let later = now + 10 * SECOND;
+        assert_eq!(select(&unsettled, &claim(&["/a", "/b"], 3), later), [a1, b1, a2]);
+        let one_of_a = Claim::new(vec![(model("/a"), 1), (model("/b"), 9)], 9);
+        assert_eq!(select(&unsettled, &one_of_a, later), [a1, b1]);
+        assert_eq!(select(&unsettled, &claim(&["/b"], 9), later), [b1]);
+        let soon = unsettled.select(&claim(&["/a", "/b"], 9), now + SECOND, |id| id == a1);
+        assert_eq!(soon, Selection { ids: vec![], next_due: Some(SECOND) });
+    }
+
+    #[test]
+    fn suspects_are_limited_and_do_not_hold_up_others() {
+        let (mut unsettled, now) = (Unsettled::default(), Instant::now());
+        let ids = [(); 4].map(|()| DeliveryId::new());
+        for (number, id) in ids.into_iter().enumerate() {
+            unsettled.queue(id, &model("/a"), now, number < 3);
+        }
+        assert_eq!(select(&unsettled, &claim(&["/a"], 9), now), [ids[0], ids[3]]);
+        assert_eq!(select(&unsettled, &claim(&["/a"], 9).suspects(0), now), [ids[3]]);
+    }
+
+    #[test]
+    fn lease_is_not_claimed_and_ends_with_its_token() {
+        let (mut unsettled, now) = (Unsettled::default(), Instant::now());
+        let (id, token) = (DeliveryId::new(), LeaseToken::new());
+        unsettled.lease(id, &model("/a"), token, Some(now + SECOND));
+        assert!(select(&unsettled, &claim(&["/a"], 9), now).is_empty());
+        assert_eq!(unsettled.token(id), Some(token));
+        assert!(unsettled.expired(now).is_empty());
+        assert!(!unsettled.renew(id, LeaseToken::new(), now + 9 * SECOND));
+        assert_eq!(unsettled.expired(now + SECOND), [id]);
+        assert!(unsettled.renew(id, token, now + 2 * SECOND));
+        assert!(unsettled.expired(now + SECOND).is_empty());
+        unsettled.queue(id, &model("/a"), now, false);
+        assert_eq!((unsettled.token(id), unsettled.expired(now + 9 * SECOND)), (None, vec![]));
+        assert_eq!(select(&unsettled, &claim(&["/a"], 9), now), [id]);
+        unsettled.remove(id);
+        assert_eq!((unsettled.len(), unsettled.queues.len()), (0, 0));
+    }
+
+    #[test]
+    fn one_flight_per_inference_and_the_blocked_are_due_at_its_end() {
+        let (mut unsettled, now) = (Unsettled::default(), Instant::now());
+        let inference = InferenceId::of(&model("/a"), "key");
+        let [first, second] = [(); 2].map(|()| (DeliveryId::new(), LeaseToken::new()));
+        for (id, token) in [first, second] {
+            unsettled.lease(id, &model("/a"), token, None);
+        }
+        let begin = |unsettled: &mut Unsettled, (id, token)| unsettled.begin(id, token, inference);
+        assert_eq!(begin(&mut unsettled, first), FlightEntry::Entered);
+        assert_eq!(begin(&mut unsettled, first), FlightEntry::Entered);
+        assert_eq!(begin(&mut unsettled, second), FlightEntry::Busy);
+        assert_eq!(begin(&mut unsettled, (second.0, LeaseToken::new())), FlightEntry::Lost);
+        unsettled.block(second.0, &model("/a"), inference, now, false);
+        let later = now + 3600 * SECOND;
+        assert!(select(&unsettled, &claim(&["/a"], 9), later).is_empty(), "it is blocked");
+        unsettled.remove(first.0);
+        assert_eq!(select(&unsettled, &claim(&["/a"], 9), later), [second.0]);
+        assert!(unsettled.flights.is_empty());
+        unsettled.lease(second.0, &model("/a"), second.1, None);
+        unsettled.block(second.0, &model("/a"), inference, now, false);
+        assert_eq!(select(&unsettled, &claim(&["/a"], 9), now), [second.0], "nobody is in flight");
+    }
+}
