@@ -1,5 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{DiskArchive, background, medium::Medium, open, real_disk::RealDisk, terms::Terms};
 use crate::archive::ArchiveError;
 
@@ -69,17 +71,25 @@ impl DiskArchiveBuilder {
         self
     }
 
-    /// Removes what is settled in a segment once its last delivery is as old as this. Kept for ever without this choice.
+    /// Removes the processed deliveries and the repeats of a segment once its last delivery is as old as this. Default:
+    /// never.
     ///
-    /// What is pending or failed is kept until it is settled. Of what is removed the ledger stays, as
-    /// [`Archive::remove`](crate::Archive::remove) says, for as long as [`remember_for`](Self::remember_for) says.
+    /// Deliveries that are not settled are kept until they are, and dead and undecodable ones as
+    /// [`keep_dead_for`](Self::keep_dead_for) says. The ledger entries of removed deliveries stay for
+    /// [`remember_for`](Self::remember_for).
     pub fn keep_for(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.terms.keep_for = age.into();
         self
     }
 
-    /// Removes what is settled in the oldest segments while all segments together have more bytes than this. Without
-    /// limit if not chosen.
+    /// Removes the dead and undecodable deliveries of a segment once its last delivery is as old as this. Default: never.
+    pub fn keep_dead_for(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.terms.keep_dead_for = age.into();
+        self
+    }
+
+    /// Removes the processed deliveries and the repeats of the oldest segments while all segments together have more bytes
+    /// than this. Default: no limit.
     ///
     /// The lines of the ledger count, too, some 400 bytes for each delivery that was removed, and only
     /// [`remember_for`](Self::remember_for) removes them: leave room for them.
@@ -146,7 +156,8 @@ impl DiskArchiveBuilder {
     ///
     /// As those of [`DiskArchive::open`].
     pub async fn open(self) -> Result<DiskArchive, ArchiveError> {
-        background::run(move || open::open(self)).await
+        let now = Instant::now();
+        background::run(move || open::open(self, now)).await
     }
 
     /// Opens the archive to be read only, as [`DiskArchive::read_only`] does.

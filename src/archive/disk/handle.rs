@@ -1,15 +1,19 @@
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     thread::JoinHandle,
 };
 
-use super::{keeper::Keeper, queue::Queue, reader::Reader, space::Space, upkeep::Upkeep};
+use super::{
+    index::Index, keeper::Keeper, queue::Queue, reader::Reader, space::Space, upkeep::Upkeep,
+};
 
 /// What the clones of an archive share. Dropping it waits for the writer.
 pub(super) struct Handle {
     pub(super) path: PathBuf,
     pub(super) reader: Arc<Reader>,
+    /// Of a read-only archive, the one that was read first.
+    pub(super) index: Arc<RwLock<Index>>,
     pub(super) queue: Arc<Queue>,
     pub(super) space: Space,
     /// `None` where it is read only.

@@ -54,7 +54,7 @@ fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
 const SHORTEST: Duration = Duration::from_secs(2);
 
 /// Notes that the archive is open, and tells the log from when to when it was not.
-pub(super) fn tell(medium: &dyn Medium, dir: &Path, pending: usize) {
+pub(super) fn tell(medium: &dyn Medium, dir: &Path, unsettled: u64) {
     let (last, now) = (medium.note_time(&lock_path(dir)), SystemTime::now());
     let Some((from, down)) = last.and_then(|last| Some((last, now.duration_since(last).ok()?)))
     else {
@@ -66,7 +66,7 @@ pub(super) fn tell(medium: &dyn Medium, dir: &Path, pending: usize) {
             from = %humantime::format_rfc3339_seconds(from),
             to = %humantime::format_rfc3339_seconds(now),
             seconds = down.as_secs(),
-            pending,
+            unsettled,
             "the archive was not open: nothing was received in this time"
         );
     }
@@ -135,7 +135,7 @@ mod tests {
         File::open(&path).unwrap().set_modified(long_ago).unwrap();
         let text = told();
         let from = humantime::format_rfc3339_seconds(long_ago).to_string();
-        assert!(text.contains(&from) && text.contains("seconds=3600 pending=7"), "{text}");
+        assert!(text.contains(&from) && text.contains("seconds=3600 unsettled=7"), "{text}");
         assert_eq!(told(), "", "now it is open");
     }
 }

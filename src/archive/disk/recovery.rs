@@ -48,7 +48,7 @@ pub(super) fn recover(
         segments = listing.segments.len(),
         indexed = recovery.indexed,
         deliveries = recovery.index.len(),
-        pending = recovery.index.pending(),
+        unsettled = recovery.index.unsettled(),
         bytes_cut = recovery.bytes_cut,
         "opened the disk archive"
     );

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{index::Index, reader::Reader};
+use super::reader::Reader;
 use crate::archive::{EntrySender, Query};
 
 /// How many deliveries wait to be taken from a scan. Their bodies are in memory.
@@ -10,9 +10,12 @@ pub(super) const AHEAD: usize = 4;
 pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: EntrySender) {
     let mut last = None;
     let index = reader.index();
-    let end = index.ask(Index::positions).end;
-    for position in 0..=end {
-        for damage in reader.damages_at(position, &index) {
+    let positions = index.ask(|index| index.candidates(query));
+    // Damage lies before positions, and behind the last one. Whoever asks for one delivery does not ask for damage.
+    let all = query.selected_id().is_none();
+    let positions = if all { 0..positions.end + 1 } else { positions };
+    for position in positions {
+        for damage in reader.damages_at(position, &index).into_iter().filter(|_| all) {
             if !found.blocking_send(Err(damage)) {
                 return;
             }

@@ -6,7 +6,6 @@ use http::{Version, uri::Authority};
 use super::{
     super::{entry::Entry, name::SegmentName},
     checksum::Salt,
-    date,
     header::TRAILER,
     header_writer::{HeaderWriter, Urn},
     http_head::{framing, model_in, path_and_query, write},
@@ -42,6 +41,12 @@ impl Encoded {
 /// The format of segments. A version that writes what this one would misread adds one.
 pub(in super::super) const FORMAT: u32 = 1;
 
+/// The first line of a record that removes the deliveries on its other lines.
+pub(super) const REMOVES: &str = "removes:";
+
+/// The field of a delivery that was leased to the process that received it.
+pub(super) const LEASED: &str = "Inbox-Leased";
+
 /// The record that every segment begins with.
 pub(in super::super) fn warcinfo(name: SegmentName) -> Encoded {
     warcinfo_of(name, FORMAT)
@@ -69,18 +74,14 @@ pub(in super::super) fn warcinfo_of(name: SegmentName, format: u32) -> Encoded {
 /// The record of an entry, for a segment with this salt.
 pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
     match entry {
-        Entry::Delivery(delivery) => request(delivery, salt),
-        Entry::Outcome { of, outcome } => note(*of, salt, &format!("outcome: {outcome}\r\n")),
-        Entry::Repeat { of, id, received_at } => {
-            let received_at = date::print(*received_at);
-            let block = format!(
-                "repeat-of: {}\r\nreceived-id: {}\r\nreceived-at: {received_at}\r\n",
-                Urn(*of),
-                Urn(*id)
-            );
-            note(*of, salt, &block)
+        Entry::Delivery { delivery, leased } => request(delivery, *leased, salt),
+        Entry::State { of, state } => note(*of, salt, &format!("state: {state}\r\n")),
+        Entry::Removal(ids) => {
+            let lines: String = ids.iter().map(|id| format!("{id}\r\n")).collect();
+            let first = ids.first().copied().unwrap_or_else(DeliveryId::new);
+            note(first, salt, &format!("{REMOVES}\r\n{lines}"))
         }
-        Entry::Removed(tombstone) => note(tombstone.facts.id, salt, &tombstone::print(tombstone)),
+        Entry::Removed(tombstone) => note(tombstone.meta.id, salt, &tombstone::print(tombstone)),
     }
 }
 
@@ -93,7 +94,7 @@ fn note(of: DeliveryId, salt: Salt, block: &str) -> Encoded {
     Encoded { head, body: Bytes::new() }
 }
 
-fn request(delivery: &Delivery, salt: Salt) -> Encoded {
+fn request(delivery: &Delivery, leased: bool, salt: Salt) -> Encoded {
     let (head, body) = (delivery.head(), delivery.body());
     let mut header = HeaderWriter::new("request", delivery.id(), delivery.received_at());
     target_fields(&mut header, head);
@@ -105,6 +106,9 @@ fn request(delivery: &Delivery, salt: Salt) -> Encoded {
         header.field("Inbox-Peer", peer);
     }
     header.field("Inbox-Proof", delivery.proof());
+    if leased {
+        header.field(LEASED, "yes");
+    }
     framing_fields(&mut header, head, body.len());
     let http_head = write(head, body.len());
     let content_type = "application/http;msgtype=request";
@@ -184,7 +188,7 @@ mod tests {
     #[test]
     fn the_archive_adds_500_bytes_at_most_to_a_usual_request() {
         let delivery = usual();
-        let record = request(&delivery, Salt::random());
+        let record = request(&delivery, true, Salt::random());
         let http = write(delivery.head(), delivery.body().len()).len() + delivery.body().len();
         let added = record.len() - http as u64;
         assert!(added <= 500, "{added} bytes: {}", String::from_utf8_lossy(&record.head));
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn a_body_is_not_copied_before_it_is_written() {
         let delivery = usual();
-        let [_, body, _] = request(&delivery, Salt::random()).slices().map(<[u8]>::as_ptr);
+        let [_, body, _] = request(&delivery, true, Salt::random()).slices().map(<[u8]>::as_ptr);
         assert_eq!(body, delivery.body().as_ptr());
     }
 }
