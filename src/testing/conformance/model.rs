@@ -267,7 +267,10 @@ impl Model {
         }
         let deliveries = self.deliveries.iter();
         End {
-            deliveries: deliveries.clone().map(|(s, d)| (*s, d.state.clone(), d.has_body)).collect(),
+            deliveries: deliveries
+                .clone()
+                .map(|(s, d)| (*s, d.state.clone(), d.has_body))
+                .collect(),
             leases: deliveries.filter_map(|(s, d)| Some((*s, d.holder?))).collect(),
             counts,
             due: self.clone().claim(Holder::Other),

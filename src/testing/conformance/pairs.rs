@@ -19,11 +19,15 @@ const LANES: usize = 64;
 const RACES: usize = 2;
 
 pub(super) async fn every_operation_in_every_state(archive: &dyn Archive) {
-    let starts = Stage::ALL.into_iter().flat_map(|stage| {
-        [false, true].map(|removed| Start { stage, removed })
-    });
+    let starts = Stage::ALL
+        .into_iter()
+        .flat_map(|stage| [false, true].map(|removed| Start { stage, removed }));
     let scenarios = starts.flat_map(|start| {
-        Operation::ALL.map(|operation| Scenario { start, mode: Mode::Serial, pair: [operation, Operation::State] })
+        Operation::ALL.map(|operation| Scenario {
+            start,
+            mode: Mode::Serial,
+            pair: [operation, Operation::State],
+        })
     });
     run_all(archive, scenarios.collect()).await;
 }

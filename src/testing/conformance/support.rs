@@ -2,13 +2,7 @@
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::{
-    fmt::Debug,
-    future::poll_fn,
-    pin::Pin,
-    sync::Barrier,
-    task::Poll,
-    thread,
-    time::Duration,
+    fmt::Debug, future::poll_fn, pin::Pin, sync::Barrier, task::Poll, thread, time::Duration,
 };
 
 use tokio::runtime::Handle;
@@ -210,6 +204,8 @@ macro_rules! assert_fails {
 }
 pub(super) use assert_fails;
 
+/// Calls a method of the archive.
+pub(super) type Call<'a, T> = Box<dyn FnOnce() -> Job<'a, T> + Send + 'a>;
 pub(super) type Job<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Runs all of them at the same time. Polls the last one first: an archive that starts an operation when its future is
@@ -229,13 +225,11 @@ pub(super) async fn join<T>(jobs: Vec<Job<'_, T>>) -> Vec<T> {
 }
 
 /// Makes all calls at the same time, each on a thread of its own, and then waits for all of them.
-pub(super) async fn join_on_threads<'a, T: Send>(
-    calls: Vec<Box<dyn FnOnce() -> Job<'a, T> + Send + 'a>>,
-) -> Vec<T> {
+pub(super) async fn join_on_threads<'a, T: Send>(calls: Vec<Call<'a, T>>) -> Vec<T> {
     let (runtime, barrier) = (Handle::current(), Barrier::new(calls.len()));
     let (runtime, barrier) = (&runtime, &barrier);
     let jobs = thread::scope(|scope| {
-        let start = |call: Box<dyn FnOnce() -> Job<'a, T> + Send + 'a>| {
+        let start = |call: Call<'a, T>| {
             scope.spawn(move || {
                 let _runtime = runtime.enter();
                 barrier.wait();

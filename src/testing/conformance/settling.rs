@@ -1,0 +1,114 @@
+//! Outcomes are stored as they are, and retry and remove change what they select and nothing else.
+#![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
+
+use std::time::{Duration, SystemTime};
+
+use super::support::{Fixture, LATER, NOW, done};
+use crate::{
+    archive::{Acquire, Archive, Query},
+    delivery::{DeliveryId, Outcome, Receipt, State, StateKind},
+};
+
+fn outcomes(fixture: &Fixture<'_>) -> [Outcome; 9] {
+    let inference = Some(fixture.inference("job", "1", "bytes"));
+    let due = SystemTime::now() + Duration::from_secs(60);
+    [
+        Outcome::processed(204),
+        Outcome::processed(200).with_inference(inference),
+        Outcome::failed_at(7, "503: \"again\"\tlater ü"),
+        Outcome::failed_at(2, "503").due_at(due).with_inference(inference),
+        Outcome::dead("").with_inference(inference),
+        Outcome::dead("a reason ".repeat(100)),
+        Outcome::poisoned("crashed"),
+        Outcome::undecodable("$.a[0]: expected a number"),
+        Outcome::repeat(DeliveryId::new()),
+    ]
+}
+
+pub(super) async fn outcome_is_stored_exactly(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    for (number, outcome) in outcomes(&fixture).into_iter().enumerate() {
+        let id = fixture.settled(&number.to_string(), outcome.clone()).await;
+        let expected = State::from(outcome);
+        assert_eq!(fixture.state(id).await, expected, "the outcome as it was settled");
+        let Some(found) = done("get", archive.get(id)).await else {
+            panic!("a settled delivery has no body");
+        };
+        assert_eq!(found.state, expected, "get returns the outcome as it was settled");
+    }
+    let failed = fixture.claim(9).await;
+    assert_eq!(failed.len(), 2, "of settled deliveries only the failed ones are claimed");
+}
+
+pub(super) async fn retry_changes_only_dead_undecodable_and_failed(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    let pending = fixture.pending("pending").await;
+    let leased = fixture.leased("leased").await;
+    let later = fixture.leased("later").await;
+    done("settle", archive.settle(later, Outcome::failed("503"), LATER)).await;
+    let mut expected = vec![later.id()];
+    for (number, outcome) in outcomes(&fixture).into_iter().enumerate() {
+        let retried = [StateKind::Failed, StateKind::Dead, StateKind::Undecodable];
+        let is_retried = retried.contains(&outcome.kind());
+        let id = fixture.settled(&number.to_string(), outcome).await;
+        expected.extend(is_retried.then_some(id));
+    }
+    assert_eq!(fixture.retry(fixture.query().state(StateKind::Processed)).await, 0);
+    assert_eq!(fixture.retry(fixture.query().id(later.id())).await, 1, "retry by id");
+    assert_eq!(fixture.retry(fixture.query().id(later.id())).await, 0, "it is pending already");
+    let retried = fixture.retry(fixture.query()).await;
+    assert_eq!(retried, expected.len() as u64 - 1, "retry of a model");
+    for id in &expected {
+        assert_eq!(fixture.state(*id).await, State::NEW, "a retried delivery has no attempts");
+    }
+    assert!(fixture.is_valid(leased).await, "retry does not touch a lease");
+    let mut due: Vec<_> = fixture.claim(99).await.iter().map(|lease| lease.id()).collect();
+    expected.push(pending);
+    due.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(due, expected, "retried deliveries are due at once");
+}
+
+pub(super) async fn remove_changes_only_what_it_selects(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    let pending = fixture.pending("pending").await;
+    let failed = fixture.settled("failed", Outcome::failed("503")).await;
+    let dead = fixture.settled("dead", Outcome::dead("404")).await;
+    let processed = fixture.settled("processed", Outcome::processed(200)).await;
+    let removed = fixture.remove(fixture.query().state(StateKind::Dead)).await;
+    assert_eq!(removed, 1, "one delivery is dead");
+    let removed = fixture.remove(fixture.query().settled()).await;
+    assert_eq!(removed, 1, "one delivery with a body is settled");
+    assert_eq!(fixture.ids(fixture.query()).await, [pending, failed], "two are removed");
+    for id in [dead, processed] {
+        let query = || Query::all().id(id);
+        assert!(!fixture.has_body(id).await, "get finds a removed delivery");
+        assert!(fixture.ids(query()).await.is_empty(), "a scan finds a removed delivery");
+        assert_eq!(fixture.remove(query()).await, 0, "a removed delivery is removed again");
+        assert_eq!(fixture.retry(query()).await, 0, "a removed delivery is retried");
+        let acquired = fixture.acquire(Acquire::new(id).reviving()).await;
+        assert_eq!(acquired.lease, None, "a removed delivery is leased");
+    }
+    let state = fixture.state(processed).await;
+    assert_eq!(state, Outcome::processed(200).into(), "the state of a removed delivery stays");
+    let repeat = fixture.append(&fixture.sample("processed").delivery()).await;
+    assert_eq!(repeat.receipt, Receipt::repeat(processed), "and its bytes are still a repeat");
+    let again = fixture.sample("dead").delivery();
+    let appended = fixture.append(&again).await;
+    assert_eq!(appended.receipt, Receipt::fresh(again.id()), "the bytes are gone: store them");
+    assert_eq!(fixture.scan(Query::all().id(again.id())).await, [again], "and they are found");
+}
+
+pub(super) async fn settle_is_accepted_after_removal(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    for outcome in outcomes(&fixture) {
+        let body = outcome.to_string();
+        let lease = fixture.leased(&body).await;
+        assert_eq!(fixture.remove(fixture.query().id(lease.id())).await, 1, "it has a body");
+        assert!(fixture.is_valid(lease).await, "a lease that is held goes on after removal");
+        done("settle what was removed", archive.settle(lease, outcome.clone(), NOW)).await;
+        assert_eq!(fixture.state(lease.id()).await, State::from(outcome), "its outcome");
+        assert!(!fixture.has_body(lease.id()).await, "settle does not bring a body back");
+        assert!(fixture.claim(9).await.is_empty(), "a removed delivery is claimed");
+    }
+}
