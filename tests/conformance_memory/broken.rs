@@ -58,8 +58,10 @@ impl Broken {
         Self { inner: MemoryArchive::new(), fault, seen: Arc::default() }
     }
 
-    fn claimed_before(&self) -> Option<Claimed> {
-        self.seen.lock().unwrap().claimed.take()
+    fn claimed_before(&self, claim: &Claim) -> Option<Claimed> {
+        let claimed = self.seen.lock().unwrap().claimed.take()?;
+        let is_wanted = |(model, _): &_| claim.wants.iter().any(|(wanted, _)| wanted == model);
+        claimed.leases.iter().all(is_wanted).then_some(claimed)
     }
 
     fn saw<'a>(&self, leases: impl IntoIterator<Item = &'a Lease>) {
@@ -145,7 +147,7 @@ impl Archive for Broken {
         Box::pin(async move {
             let mut claim = claim;
             if this.fault == Fault::ClaimsTwice
-                && let Some(again) = this.claimed_before()
+                && let Some(again) = this.claimed_before(&claim)
                 && this.inner.renew(leases_of(&again), claim.lease_length).await?.is_empty()
             {
                 return Ok(again);

@@ -1,6 +1,7 @@
 //! The conformance suite on the archive in memory, and the suite itself on archives that are broken on purpose.
 
 mod broken;
+mod nodes;
 
 use tower_inbox::{
     MemoryArchive,
