@@ -2,6 +2,7 @@ use std::{
     collections::HashMap,
     fmt,
     future::ready,
+    slice,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -273,7 +274,11 @@ impl Store {
     }
 
     fn selected(&self, query: &Query) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(move |entry| entry.is_selected(query))
+        let entries = match query.selected_id() {
+            Some(id) => self.entry(id).map_or(&[][..], slice::from_ref),
+            None => &self.entries,
+        };
+        entries.iter().filter(move |entry| entry.is_selected(query))
     }
 
     fn retry(&mut self, query: &Query, now: Instant) -> u64 {
