@@ -31,6 +31,7 @@ mod metrics;
 mod process;
 pub mod provider;
 pub mod signature;
+mod supervise;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod worker;

@@ -1,8 +1,13 @@
 use std::{
+    collections::VecDeque,
     fmt,
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
@@ -10,16 +15,53 @@ use tokio::sync::mpsc;
 
 use super::{ArchiveError, Archived};
 
-/// What a scan finds, one delivery after the other; of a ledger, one [`Line`](super::Line) after the other. A
-/// [`Stream`]; dropping it ends the scan.
+/// The deliveries that a scan finds, in order; for a ledger, [`LedgerEntry`](super::LedgerEntry)s. A [`Stream`]; dropping it ends
+/// the scan.
 ///
-/// A damaged record is an error in its place, and the scan goes on behind it.
-pub struct Entries<T = Archived>(mpsc::Receiver<Result<T, ArchiveError>>);
+/// A damaged record is an error in its place, and the scan goes on behind it. If what produces the entries fails, the last
+/// one is [`ArchiveError::Incomplete`].
+///
+/// ```
+/// use tower_inbox::archive::{ArchiveError, Entries};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, mut entries) = Entries::channel(16);
+/// tokio::spawn(async move {
+///     if sender.send(Ok("an entry")).await {
+///         // Without this the entries would end with an error.
+///         sender.finish();
+///     }
+/// });
+/// assert_eq!(entries.next().await.unwrap().unwrap(), "an entry");
+/// assert!(entries.next().await.is_none());
+/// # }
+/// ```
+pub struct Entries<T = Archived>(Source<T>);
+
+enum Source<T> {
+    Ready(VecDeque<Result<T, ArchiveError>>),
+    Channel { found: mpsc::Receiver<Result<T, ArchiveError>>, finished: Arc<AtomicBool> },
+}
 
 impl<T> Entries<T> {
-    /// For archives: what is sent to the channel is what the scan finds.
-    pub fn from_channel(found: mpsc::Receiver<Result<T, ArchiveError>>) -> Self {
-        Self(found)
+    /// For archives: entries that are sent one by one, with room for this many that nobody has taken yet.
+    ///
+    /// The entries end without an error only if the sender is [finished](EntrySender::finish).
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is 0.
+    pub fn channel(capacity: usize) -> (EntrySender<T>, Self) {
+        let (sender, found) = mpsc::channel(capacity);
+        let finished = Arc::new(AtomicBool::new(false));
+        let entries = Self(Source::Channel { found, finished: Arc::clone(&finished) });
+        (EntrySender { sender, finished }, entries)
+    }
+
+    /// For archives: entries that are all there.
+    pub fn ready(entries: impl IntoIterator<Item = Result<T, ArchiveError>>) -> Self {
+        Self(Source::Ready(entries.into_iter().collect()))
     }
 
     /// The next one; `None` at the end.
@@ -32,20 +74,100 @@ impl<T> Entries<T> {
     ///
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Result<T, ArchiveError>> {
-        poll_fn(|context| self.0.poll_recv(context)).await
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, ArchiveError>>> {
+        let (found, finished) = match &mut self.0 {
+            Source::Ready(entries) => return Poll::Ready(entries.pop_front()),
+            Source::Channel { found, finished } => (found, finished),
+        };
+        let next = ready!(found.poll_recv(context));
+        // Said once; then it is the end.
+        let interrupted = next.is_none() && !finished.swap(true, Ordering::AcqRel);
+        Poll::Ready(if interrupted { Some(Err(ArchiveError::Incomplete)) } else { next })
     }
 }
+
+/// Sends the entries of a scan; see [`Entries::channel`].
+#[derive(Debug)]
+#[must_use = "entries end with an error unless their sender is finished"]
+pub struct EntrySender<T = Archived> {
+    sender: mpsc::Sender<Result<T, ArchiveError>>,
+    finished: Arc<AtomicBool>,
+}
+
+impl<T> EntrySender<T> {
+    /// Sends one entry, and waits for room; `false` if nobody takes it any more.
+    pub async fn send(&self, entry: Result<T, ArchiveError>) -> bool {
+        self.sender.send(entry).await.is_ok()
+    }
+
+    /// The same, blocking the thread.
+    ///
+    /// # Panics
+    ///
+    /// If called where an asynchronous task runs.
+    pub fn blocking_send(&self, entry: Result<T, ArchiveError>) -> bool {
+        self.sender.blocking_send(entry).is_ok()
+    }
+
+    /// All entries were sent. A sender that is dropped without this has failed.
+    pub fn finish(self) {
+        self.finished.store(true, Ordering::Release);
+    }
+}
+
+impl<T> Unpin for Entries<T> {}
 
 impl<T> Stream for Entries<T> {
     type Item = Result<T, ArchiveError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
+        self.poll(context)
     }
 }
 
 impl<T> fmt::Debug for Entries<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entries").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn entries_whose_producer_is_gone_end_with_an_error() {
+        for finishes in [true, false] {
+            let (sender, mut entries) = Entries::channel(1);
+            assert!(sender.send(Ok(1)).await);
+            if finishes {
+                sender.finish();
+            } else {
+                drop(sender);
+            }
+            assert!(matches!(entries.next().await, Some(Ok(1))));
+            let last = entries.next().await;
+            let interrupted = matches!(last, Some(Err(ArchiveError::Incomplete)));
+            assert_eq!(interrupted, !finishes, "{last:?}");
+            assert!(entries.next().await.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn sender_is_told_that_nobody_listens() {
+        let (sender, entries) = Entries::channel(1);
+        drop(entries);
+        assert!(!sender.send(Ok(1)).await);
+    }
+
+    #[tokio::test]
+    async fn ready_entries_come_in_order() {
+        let mut entries = Entries::ready([Ok(1), Ok(2)]);
+        assert!(matches!(entries.next().await, Some(Ok(1))));
+        assert!(matches!(entries.next().await, Some(Ok(2))));
+        assert!(entries.next().await.is_none());
     }
 }

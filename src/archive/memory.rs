@@ -2,11 +2,12 @@ use std::{
     collections::HashMap,
     fmt,
     future::ready,
+    slice,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim, Claimed,
@@ -273,7 +274,11 @@ impl Store {
     }
 
     fn selected(&self, query: &Query) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(move |entry| entry.is_selected(query))
+        let entries = match query.selected_id() {
+            Some(id) => self.entry(id).map_or(&[][..], slice::from_ref),
+            None => &self.entries,
+        };
+        entries.iter().filter(move |entry| entry.is_selected(query))
     }
 
     fn retry(&mut self, query: &Query, now: Instant) -> u64 {
@@ -391,12 +396,7 @@ impl Archive for MemoryArchive {
 }
 
 fn entries<T>(found: Vec<T>) -> Entries<T> {
-    let (sender, receiver) = mpsc::channel(found.len().max(1));
-    for one in found {
-        // There is room for each, and the receiver is still here.
-        let _ = sender.try_send(Ok(one));
-    }
-    Entries::from_channel(receiver)
+    Entries::ready(found.into_iter().map(Ok))
 }
 
 impl fmt::Display for MemoryArchive {

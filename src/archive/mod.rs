@@ -26,7 +26,7 @@ pub use counts::Counts;
 pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{Medium, MediumFile, RealDisk};
-pub use entries::Entries;
+pub use entries::{Entries, EntrySender};
 pub use error::ArchiveError;
 pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};

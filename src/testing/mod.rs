@@ -14,7 +14,7 @@ mod sample;
 #[cfg(feature = "disk")]
 mod slow_disk;
 
-pub use conformance::conformance;
+pub use conformance::{conformance, conformance_of_expiring_leases};
 pub use sample::Sample;
 #[cfg(feature = "disk")]
 pub use {

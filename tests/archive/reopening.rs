@@ -30,11 +30,27 @@ async fn what_was_archived_is_there_when_the_archive_is_opened_again() {
 }
 
 #[tokio::test]
+async fn open_with_wait_for_lock_takes_over_from_the_archive_that_closes() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = DiskArchive::open(dir.path()).await.unwrap();
+    let builder = DiskArchive::builder(dir.path());
+    let short = builder.clone().wait_for_lock(std::time::Duration::from_millis(30)).open().await;
+    let error = short.unwrap_err();
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    let waiting = tokio::spawn(builder.wait_for_lock(std::time::Duration::from_mins(1)).open());
+    let a = delivery("/m", b"a");
+    let _ = first.append(a.clone()).await.unwrap();
+    first.close().await;
+    let second = waiting.await.unwrap().unwrap();
+    assert_eq!(second.get(a.id()).await.unwrap().unwrap().delivery, a);
+}
+
+#[tokio::test]
 async fn a_directory_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::open(dir.path()).await.unwrap();
     let second = DiskArchive::open(dir.path()).await.unwrap_err();
-    assert!(matches!(&second, ArchiveError::Locked { path } if path == dir.path()), "{second}");
+    assert!(matches!(&second, ArchiveError::Locked { path, .. } if path == dir.path()), "{second}");
     archive.close().await;
     let again = DiskArchive::open(dir.path()).await.unwrap();
     let refused = archive.append(delivery("/m", b"")).await;

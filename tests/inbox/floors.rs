@@ -6,9 +6,10 @@ use std::{
 };
 
 /// The floors of the design page, by the path below `src`. The first that fits counts.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("delivery/", 0),
     ("signature/", 0),
+    ("supervise", 0),
     ("provider/", 1),
     ("archive/disk/", 2),
     ("archive/", 1),

@@ -237,18 +237,19 @@ impl Archive for Mortal {
 
     fn ledger(&self, query: Query) -> Entries<Line> {
         let (this, mut lines) = (self.clone(), self.archive.ledger(query));
-        let (sender, found) = tokio::sync::mpsc::channel(16);
+        let (sender, found) = Entries::channel(16);
         tokio::spawn(async move {
             while let Some(line) = lines.next().await {
                 let line = line.map(|Line { id, model, received_at, outcome, .. }| {
                     Line::new(id, model, this.received_at(id, received_at), outcome)
                 });
-                if sender.send(line).await.is_err() {
+                if !sender.send(line).await {
                     return;
                 }
             }
+            sender.finish();
         });
-        Entries::from_channel(found)
+        found
     }
 
     fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {

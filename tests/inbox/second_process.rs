@@ -11,7 +11,10 @@ async fn a_second_writer_is_refused_with_a_clear_error_and_the_first_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let first = Receiver::start(directory.path(), &[]);
     let here = DiskArchive::open(directory.path()).await.unwrap_err();
-    assert!(matches!(&here, ArchiveError::Locked { path } if path == directory.path()), "{here}");
+    assert!(
+        matches!(&here, ArchiveError::Locked { path, .. } if path == directory.path()),
+        "{here}"
+    );
     let second = command(directory.path(), &[]).stderr(Stdio::piped()).output().unwrap();
     assert!(!second.status.success());
     let said = String::from_utf8(second.stderr).unwrap();

@@ -44,16 +44,17 @@ impl Archive for SlowLedger {
 
     fn ledger(&self, query: Query) -> Entries<Line> {
         let (pace, mut lines) = (self.pace, self.archive.ledger(query));
-        let (sender, slow) = tokio::sync::mpsc::channel(1);
+        let (sender, slow) = Entries::channel(1);
         tokio::spawn(async move {
             while let Some(line) = lines.next().await {
                 tokio::time::sleep(pace).await;
-                if sender.send(line).await.is_err() {
+                if !sender.send(line).await {
                     return;
                 }
             }
+            sender.finish();
         });
-        Entries::from_channel(slow)
+        slow
     }
 
     fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {

@@ -19,7 +19,7 @@ impl fmt::Display for Stuck {
 }
 
 fn nothing<T>() -> Entries<T> {
-    Entries::from_channel(tokio::sync::mpsc::channel(1).1)
+    Entries::ready([])
 }
 
 impl Archive for Stuck {

@@ -2,28 +2,33 @@ use std::{
     fmt,
     future::ready,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     DiskArchiveBuilder, background,
+    command::{Command, Leases, Reply, releases},
     handle::Handle,
     index::Index,
     keeper::Keeper,
     ledger::{self, ledger},
-    plan::Command,
+    queue::Queue,
     reader::Reader,
     real_disk::RealDisk,
     request::{Request, ask},
     scan::{AHEAD, scan},
-    stats::room,
+    stats::usage,
 };
 use crate::{
-    archive::{Archive, ArchiveError, Archived, Entries, Line, Query, Room, Work},
-    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, Receipt},
+    archive::{
+        Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim, Claimed,
+        Counts, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
+        transition::{Repeat, repeat},
+    },
+    delivery::{DeliveryId, InferenceDigest, Outcome, State},
 };
 
 /// Keeps deliveries in a directory of WARC files, readable with `less` and with every tool for web archives.
@@ -190,47 +195,143 @@ impl DiskArchive {
         self.0.keeper.clone().ok_or_else(|| ArchiveError::ReadOnly { path: self.0.path.clone() })
     }
 
-    /// A repeat takes little room, and its sender can be told that it is kept.
-    fn admit(&self, delivery: &Delivery) -> Result<(), ArchiveError> {
+    /// A repeat of a stored delivery takes little space, and its sender can be acknowledged.
+    fn admit(&self, append: &Append) -> Result<(), ArchiveError> {
         self.keeper()?;
+        let delivery = append.delivery();
         self.0.space.admit(delivery.body().len()).or_else(|full| {
-            let first = self.0.reader.ask(|index| index.first(delivery.fingerprint()));
-            first.map(|_| ()).ok_or(full)
+            let is_stored = self.0.reader.ask(|index| {
+                let first = index.first(delivery.fingerprint());
+                first.is_some_and(|first| repeat(&first.known(), false) != Repeat::Store)
+            });
+            if is_stored { Ok(()) } else { Err(full) }
         })
     }
 
-    fn submit<T: Send + 'static>(
+    /// Has the writer execute a command.
+    fn submit<T: Leases>(
         &self,
-        command: Command,
-        answer: oneshot::Receiver<Result<T, ArchiveError>>,
+        now: Instant,
+        command: impl FnOnce(Reply<T>) -> Command,
     ) -> Work<T> {
-        match self.0.queue.push(command) {
-            Ok(()) => Box::pin(async { answer.await.unwrap_or(Err(ArchiveError::Closed)) }),
-            Err(error) => Box::pin(ready(Err(error))),
+        let (reply, receiver) = oneshot::channel();
+        let pushed = self.keeper().and_then(|_| self.0.queue.push(command(reply)));
+        let pending = Pending { receiver, now, queue: Arc::clone(&self.0.queue) };
+        match pushed {
+            Ok(()) => Box::pin(pending.answer()),
+            Err(error) => refused(error),
+        }
+    }
+
+    fn index(&self) -> std::sync::RwLockWriteGuard<'_, Index> {
+        self.0.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer to a command. Leases in an answer that its caller does not take are released.
+struct Pending<T: Leases> {
+    receiver: oneshot::Receiver<Result<T, ArchiveError>>,
+    now: Instant,
+    queue: Arc<Queue>,
+}
+
+impl<T: Leases> Pending<T> {
+    async fn answer(mut self) -> Result<T, ArchiveError> {
+        (&mut self.receiver).await.unwrap_or_else(|_| Err(writer_stopped()))
+    }
+}
+
+impl<T: Leases> Drop for Pending<T> {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(Ok(untaken)) = self.receiver.try_recv() {
+            for release in releases(&untaken, self.now) {
+                // A closed archive has no leases.
+                drop(self.queue.push(release));
+            }
         }
     }
 }
 
+/// The error of a command that the writer was executing when it panicked.
+pub(super) fn writer_stopped() -> ArchiveError {
+    ArchiveError::Unsure(Box::new(WriterStopped))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the writer of the archive stopped; the log says why; open the archive again")]
+struct WriterStopped;
+
+fn refused<T: Send + 'static>(error: ArchiveError) -> Work<T> {
+    Box::pin(ready(Err(error)))
+}
+
 impl Archive for DiskArchive {
-    fn append(&self, delivery: Delivery) -> Work<Receipt> {
-        if let Err(error) = self.admit(&delivery) {
-            return Box::pin(ready(Err(error)));
+    fn append(&self, append: Append) -> Work<Appended> {
+        if let Err(error) = self.admit(&append) {
+            return refused(error);
         }
-        let (reply, answer) = oneshot::channel();
-        self.submit(Command::Append(delivery, reply), answer)
+        let now = Instant::now();
+        self.submit(now, |reply| Command::Append { append, now, reply })
     }
 
-    fn settle(&self, id: DeliveryId, outcome: Outcome) -> Work<()> {
-        if let Err(error) = self.keeper() {
-            return Box::pin(ready(Err(error)));
+    fn claim(&self, claim: Claim) -> Work<Claimed> {
+        let now = Instant::now();
+        // Nothing is written, and nobody waits for the writer, while nothing is due.
+        let due = self.0.reader.ask(|index| index.select(&claim, now, |_| false));
+        if due.ids.is_empty() && self.0.keeper.is_some() {
+            return Box::pin(ready(Ok(Claimed::new(Vec::new(), due.next_due))));
         }
-        let (reply, answer) = oneshot::channel();
-        self.submit(Command::Settle(id, outcome, reply), answer)
+        self.submit(now, |reply| Command::Claim { claim, now, reply })
     }
 
-    fn outcome(&self, id: DeliveryId) -> Work<Option<Outcome>> {
-        let outcome = self.0.reader.ask(|index| index.get(id).and_then(|kept| kept.outcome()));
-        Box::pin(ready(Ok(outcome)))
+    fn acquire(&self, acquire: Acquire) -> Work<Acquired> {
+        let now = Instant::now();
+        self.submit(now, |reply| Command::Acquire { acquire, now, reply })
+    }
+
+    fn renew(&self, leases: Vec<Lease>, _: Duration) -> Work<Vec<DeliveryId>> {
+        let lost = self.0.reader.ask(|index| {
+            let lost = leases.iter().filter(|lease| !index.holds(lease));
+            lost.map(Lease::id).collect()
+        });
+        Box::pin(ready(Ok(lost)))
+    }
+
+    fn settle(&self, lease: Lease, outcome: Outcome, retry_in: Duration) -> Work<()> {
+        let now = Instant::now();
+        let due = now + retry_in;
+        self.submit(now, |reply| Command::Settle { lease, outcome, due, reply })
+    }
+
+    fn release(&self, lease: Lease, release: Release) -> Work<()> {
+        let now = Instant::now();
+        self.submit(now, |reply| Command::Release { lease, release, now, reply })
+    }
+
+    fn begin(&self, lease: Lease, inference: InferenceDigest) -> Work<Begun> {
+        let begun = self.keeper().and_then(|_| self.index().begin(&lease, inference));
+        Box::pin(ready(begun))
+    }
+
+    fn retry(&self, query: Query) -> Work<u64> {
+        let now = Instant::now();
+        match self.keeper() {
+            Ok(keeper) => background::run(move || keeper.retry(&query, now)),
+            Err(error) => refused(error),
+        }
+    }
+
+    fn remove(&self, query: Query) -> Work<u64> {
+        match self.keeper() {
+            Ok(keeper) => background::run(move || keeper.remove(&query)),
+            Err(error) => refused(error),
+        }
+    }
+
+    fn state(&self, id: DeliveryId) -> Work<Option<State>> {
+        let state = self.0.reader.ask(|index| index.get(id).map(|entry| entry.state()));
+        Box::pin(ready(Ok(state)))
     }
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
@@ -239,33 +340,26 @@ impl Archive for DiskArchive {
     }
 
     fn scan(&self, query: Query) -> Entries {
-        let (sender, found) = mpsc::channel(AHEAD);
+        let (sender, found) = Entries::channel(AHEAD);
         let reader = Arc::clone(&self.0.reader);
-        background::start(move || scan(&reader, &query, &sender));
-        Entries::from_channel(found)
+        background::start(move || scan(&reader, &query, sender));
+        found
     }
 
-    fn ledger(&self, query: Query) -> Entries<Line> {
-        let (sender, found) = mpsc::channel(ledger::AHEAD);
+    fn ledger(&self, query: Query) -> Entries<LedgerEntry> {
+        let (sender, found) = Entries::channel(ledger::AHEAD);
         let reader = Arc::clone(&self.0.reader);
-        background::start(move || ledger(&reader, &query, &sender));
-        Entries::from_channel(found)
+        background::start(move || ledger(&reader, &query, sender));
+        found
     }
 
-    fn processed_as(&self, inference: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
-        Box::pin(ready(Ok(self.0.reader.ask(|index| index.processed_as(inference)))))
+    fn counts(&self) -> Work<Counts> {
+        Box::pin(ready(Ok(self.0.reader.ask(Index::counts))))
     }
 
-    fn room(&self) -> Work<Option<Room>> {
+    fn usage(&self) -> Work<Option<StorageUsage>> {
         let reader = self.reader();
-        background::run(move || Ok(Some(room(&reader)?)))
-    }
-
-    fn remove(&self, query: Query) -> Work<u64> {
-        match self.keeper() {
-            Ok(keeper) => background::run(move || keeper.remove(&query)),
-            Err(error) => Box::pin(ready(Err(error))),
-        }
+        background::run(move || Ok(Some(usage(&reader)?)))
     }
 }
 

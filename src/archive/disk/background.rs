@@ -4,22 +4,44 @@ use std::thread;
 
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::archive::{ArchiveError, Work};
+use crate::{
+    archive::{ArchiveError, Work},
+    supervise::catch,
+};
 
-/// Begins `work` now, on a thread where it may block, and gives its result.
+/// Starts `work` now, on a thread where it may block, and returns its result; an error if it panics.
 pub(super) fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
 ) -> Work<T> {
     let (sender, result) = oneshot::channel();
-    start(move || drop(sender.send(work())));
+    start(move || {
+        let done = catch("archive", work);
+        drop(sender.send(done.unwrap_or_else(|| Err(ArchiveError::Other(Box::new(Panicked))))));
+    });
     Box::pin(async move { result.await.unwrap_or(Err(ArchiveError::Closed)) })
 }
 
-/// Begins `work` now, on a thread where it may block.
+/// Starts `work` now, on a thread where it may block. A panic is logged.
 pub(super) fn start(work: impl FnOnce() + Send + 'static) {
+    let work = move || catch("archive", work).unwrap_or_default();
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(work)),
-        // Should there be no thread, the work is dropped, and who waits for it is told so.
+        // If no thread can be started, the work is dropped, and its result is an error.
         Err(_) => drop(thread::Builder::new().spawn(work)),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the operation panicked; the log says why")]
+struct Panicked;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error() {
+        let failed = run(|| -> Result<(), _> { panic!("by the test") }).await;
+        assert!(matches!(failed, Err(ArchiveError::Other(_))), "{failed:?}");
     }
 }

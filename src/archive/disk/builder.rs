@@ -1,5 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{DiskArchive, background, medium::Medium, open, real_disk::RealDisk, terms::Terms};
 use crate::archive::ArchiveError;
 
@@ -12,6 +14,7 @@ pub struct DiskArchiveBuilder {
     pub(super) waiting: usize,
     pub(super) probe: bool,
     pub(super) least_free: u64,
+    pub(super) lock_patience: Duration,
     pub(super) terms: Terms,
     pub(super) medium: Arc<dyn Medium>,
 }
@@ -24,6 +27,7 @@ impl DiskArchiveBuilder {
             waiting: 4096,
             probe: true,
             least_free: 256 << 20,
+            lock_patience: Duration::ZERO,
             terms: Terms::default(),
             medium: Arc::new(RealDisk),
         }
@@ -67,17 +71,25 @@ impl DiskArchiveBuilder {
         self
     }
 
-    /// Removes what is settled in a segment once its last delivery is as old as this. Kept for ever without this choice.
+    /// Removes the processed deliveries and the repeats of a segment once its last delivery is as old as this. Default:
+    /// never.
     ///
-    /// What is pending or failed is kept until it is settled. Of what is removed the ledger stays, as
-    /// [`Archive::remove`](crate::Archive::remove) says, for as long as [`remember_for`](Self::remember_for) says.
+    /// Deliveries that are not settled are kept until they are, and dead and undecodable ones as
+    /// [`keep_dead_for`](Self::keep_dead_for) says. The ledger entries of removed deliveries stay for
+    /// [`remember_for`](Self::remember_for).
     pub fn keep_for(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.terms.keep_for = age.into();
         self
     }
 
-    /// Removes what is settled in the oldest segments while all segments together have more bytes than this. Without
-    /// limit if not chosen.
+    /// Removes the dead and undecodable deliveries of a segment once its last delivery is as old as this. Default: never.
+    pub fn keep_dead_for(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.terms.keep_dead_for = age.into();
+        self
+    }
+
+    /// Removes the processed deliveries and the repeats of the oldest segments while all segments together have more bytes
+    /// than this. Default: no limit.
     ///
     /// The lines of the ledger count, too, some 400 bytes for each delivery that was removed, and only
     /// [`remember_for`](Self::remember_for) removes them: leave room for them.
@@ -113,6 +125,15 @@ impl DiskArchiveBuilder {
         self
     }
 
+    /// Sets how long opening waits for another process, or another archive of this process, to release the directory
+    /// before it fails as [`ArchiveError::Locked`]. Default: not at all.
+    ///
+    /// For rolling deploys: the new process waits until the old one has shut down.
+    pub fn wait_for_lock(mut self, patience: Duration) -> Self {
+        self.lock_patience = patience;
+        self
+    }
+
     /// How often the archive looks after itself: seals, compresses, removes what is too old, and does what other
     /// processes ask for (that once a second, or as often). On a thread of its own. Every minute without another choice;
     /// with `None` only when [`DiskArchive::upkeep_now`] is called.
@@ -135,7 +156,8 @@ impl DiskArchiveBuilder {
     ///
     /// As those of [`DiskArchive::open`].
     pub async fn open(self) -> Result<DiskArchive, ArchiveError> {
-        background::run(move || open::open(self)).await
+        let now = Instant::now();
+        background::run(move || open::open(self, now)).await
     }
 
     /// Opens the archive to be read only, as [`DiskArchive::read_only`] does.

@@ -1,20 +1,26 @@
 //! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
 //! for age, removing for age, compressing, index files, removing for size, forgetting.
 
-use std::{collections::BTreeMap, path::Path, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    time::SystemTime,
+};
+
+use tokio::time::Instant;
 
 use super::{
-    downtime::lock_path,
     failure::Failure,
     index_file,
-    keeper::{Done, Keeper},
+    keeper::Keeper,
     load::{indexed, missing, records},
+    lock::lock_path,
     name::{Form, SegmentName},
     replace::replace,
     request::{Answer, Mail, Request, answer, mail, wanted_in},
     state::State,
 };
-use crate::archive::ArchiveError;
+use crate::archive::{ArchiveError, Query};
 
 type Chore = Result<(), ArchiveError>;
 
@@ -60,7 +66,7 @@ impl Keeper {
             Some(Ok(Request::Remove(query))) => {
                 Answer::Done(self.remove_in_turn(&query, &mut state)?)
             }
-            Some(Ok(Request::Retry(query))) => Answer::Done(self.retry(&query)?),
+            Some(Ok(Request::Retry(query))) => Answer::Done(self.retry(&query, Instant::now())?),
             Some(Err(not_understood)) => {
                 tracing::warn!(path = %path.display(), "a request is not understood, and answered so");
                 not_understood
@@ -92,30 +98,21 @@ impl Keeper {
     fn remove_old(&self, state: &mut State) -> Chore {
         let now = SystemTime::now();
         let times = self.survey().times;
-        for (name, form) in self.sealed()? {
-            if self.terms.removes(times.get(&name).copied(), now) {
-                self.remove_settled(name, form, state)?;
+        for name in self.sealed()?.into_keys() {
+            for states in self.terms.removes(times.get(&name).copied(), now) {
+                self.remove_in(name, &Query::all().states(states))?;
             }
         }
-        Ok(())
+        self.finish_removals(state)
     }
 
-    /// Removes what is settled in a segment, and says how many bytes that freed.
-    fn remove_settled(
-        &self,
-        name: SegmentName,
-        form: Form,
-        state: &mut State,
-    ) -> Result<u64, Failure> {
-        let ids = self.settled_in(name);
-        if ids.is_empty() {
-            return Ok(0);
+    /// Gives up what `query` selects in a segment. Returns how many deliveries.
+    fn remove_in(&self, name: SegmentName, query: &Query) -> Result<u64, ArchiveError> {
+        let removed = self.give_up(self.selected_in(name, query), query)?;
+        if removed > 0 {
+            tracing::info!(path = %self.dir.display(), segment = %name, removed, "removed old deliveries");
         }
-        let Done { freed, told } = self.rewrite(name, form, form, &ids, state)?;
-        self.forget_untold(&ids, &told);
-        let removed = ids.len();
-        tracing::info!(path = %self.dir.display(), segment = %name, removed, freed, "removed old deliveries");
-        Ok(freed)
+        Ok(removed)
     }
 
     fn compress_old(&self, state: &mut State) -> Chore {
@@ -124,7 +121,7 @@ impl Keeper {
         for (name, form) in self.sealed()? {
             let times = times.get(&name).copied();
             if self.terms.compresses(form, times, now) && !state.damaged.contains(&name) {
-                self.rewrite(name, form, Form::Packed, &[], state)?;
+                self.rewrite(name, form, Form::Packed, &HashMap::new(), state)?;
             }
         }
         Ok(())
@@ -171,12 +168,13 @@ impl Keeper {
         let Some(most) = self.terms.keep_bytes else {
             return Ok(());
         };
-        let mut total = self.total()?;
-        for (name, form) in self.sealed()? {
-            if total <= most {
+        for name in self.sealed()?.into_keys() {
+            if self.total()? <= most {
                 break;
             }
-            total = total.saturating_sub(self.remove_settled(name, form, state)?);
+            if self.remove_in(name, &Query::all().finished())? > 0 {
+                self.finish_removals(state)?;
+            }
         }
         Ok(())
     }

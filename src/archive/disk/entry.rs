@@ -1,11 +1,11 @@
 use std::time::SystemTime;
 
 use super::name::SegmentName;
-use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, ModelName, Outcome};
+use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, ModelName, State};
 
-/// What is known of a delivery without its record.
+/// What is known of a delivery without its head and body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(super) struct DeliveryMeta {
     pub(super) id: DeliveryId,
     pub(super) model: ModelName,
     pub(super) digest: Digest,
@@ -13,7 +13,7 @@ pub(super) struct Facts {
     pub(super) received_at: SystemTime,
 }
 
-impl Facts {
+impl DeliveryMeta {
     pub(super) fn of(delivery: &Delivery) -> Self {
         Self {
             id: delivery.id(),
@@ -25,25 +25,33 @@ impl Facts {
     }
 }
 
-/// What stays of a delivery that was removed: its line in the ledger.
+/// What stays of a delivery that was removed: its ledger entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tombstone {
-    pub(super) facts: Facts,
-    pub(super) outcome: Option<Outcome>,
+    pub(super) meta: DeliveryMeta,
+    pub(super) state: State,
     pub(super) removed_at: SystemTime,
 }
+
+/// The most deliveries that one record of a removal names.
+pub(super) const MAX_REMOVED: usize = 1024;
 
 /// What is written to the log.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    /// A delivery that was not there before.
-    Delivery(Delivery),
-    /// What became of a delivery.
-    Outcome { of: DeliveryId, outcome: Outcome },
-    /// The bytes of a delivery came once more.
-    Repeat { of: DeliveryId, id: DeliveryId, received_at: SystemTime },
-    /// A delivery was removed.
+    /// A delivery that is stored, pending or leased.
+    Delivery { delivery: Delivery, leased: bool },
+    /// The state of a delivery from now on.
+    State { of: DeliveryId, state: State },
+    /// These deliveries are removed from now on: at most [`MAX_REMOVED`]. Their bytes are still in their segments.
+    Removal(Vec<DeliveryId>),
+    /// The ledger entry of a delivery whose bytes are gone, in the place of its record.
     Removed(Tombstone),
+}
+
+/// The state of a delivery when its record was written.
+pub(super) fn first_state(leased: bool) -> State {
+    if leased { State::NEW.leased() } else { State::NEW }
 }
 
 /// Where a record lies.

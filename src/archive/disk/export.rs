@@ -9,7 +9,10 @@ use super::{
     reader::Reader,
     warc::{Encoded, Salt, encode, warcinfo},
 };
-use crate::archive::{ArchiveError, Archived, Query};
+use crate::{
+    archive::{ArchiveError, Archived, Query},
+    delivery::State,
+};
 
 impl DiskArchive {
     /// Writes what `query` selects, with the latest outcome of each, as one WARC file, and says how many deliveries that
@@ -75,10 +78,10 @@ fn export(
 }
 
 fn entries(archived: Archived) -> impl Iterator<Item = Entry> {
-    let Archived { delivery, outcome } = archived;
+    let Archived { delivery, state } = archived;
     let of = delivery.id();
-    let outcome = outcome.map(|outcome| Entry::Outcome { of, outcome });
-    std::iter::once(Entry::Delivery(delivery)).chain(outcome)
+    let state = (state != State::NEW).then_some(Entry::State { of, state });
+    std::iter::once(Entry::Delivery { delivery, leased: false }).chain(state)
 }
 
 fn write(into: &mut impl Write, record: &Encoded) -> std::io::Result<()> {

@@ -27,6 +27,8 @@ pub(super) struct Ledger {
 impl Keeper {
     /// Drops the oldest segments in which nothing lies but the ledger of deliveries that need not be remembered any more.
     pub(super) fn forget_old(&self, state: &mut State) -> Result<(), ArchiveError> {
+        // The power could bring back what this makes nobody remember.
+        self.finish(state)?;
         let now = SystemTime::now();
         let Survey { times, removed: mut remembered } = self.survey();
         let with_copies = self.read(Index::with_copies);
@@ -72,8 +74,9 @@ impl Keeper {
             contents.others.iter().copied().find(|other| index.get(*other).is_some())
         });
         state.ledgers.insert(name, Ledger { last: contents.last, needed_for });
-        // Without its line, a copy that is left over somewhere would come back to life.
-        let left_over = self.read(|index| contents.removed.iter().any(|id| index.has_copies(*id)));
+        // Without this segment, a copy that is left over somewhere would come back to life.
+        let mut gone = contents.removed.iter().chain(&contents.removes);
+        let left_over = self.read(|index| gone.any(|id| index.has_copies(*id)));
         if left_over || !self.is_due(name, remembered, SystemTime::now(), state) {
             return Ok(0);
         }
@@ -96,7 +99,9 @@ impl Keeper {
 struct Contents {
     removed: HashSet<DeliveryId>,
     last: Option<SystemTime>,
-    /// The other deliveries of which it tells something.
+    /// The deliveries that it removes: needed while their bytes are in other segments.
+    removes: HashSet<DeliveryId>,
+    /// The other deliveries of which it records something.
     others: HashSet<DeliveryId>,
 }
 
@@ -106,11 +111,12 @@ impl Contents {
         for (_, meaning) in records {
             match meaning {
                 Meaning::Removed(tombstone) => {
-                    contents.removed.insert(tombstone.facts.id);
-                    contents.last = contents.last.max(Some(tombstone.facts.received_at));
+                    contents.removed.insert(tombstone.meta.id);
+                    contents.last = contents.last.max(Some(tombstone.meta.received_at));
                 }
-                Meaning::Outcome { of, .. } => drop(contents.others.insert(of)),
-                Meaning::Delivery(facts) => drop(contents.others.insert(facts.id)),
+                Meaning::State { of, .. } => drop(contents.others.insert(of)),
+                Meaning::Delivery { meta, .. } => drop(contents.others.insert(meta.id)),
+                Meaning::Removal(ids) => contents.removes.extend(ids),
                 Meaning::Nothing => {}
             }
         }

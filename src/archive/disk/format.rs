@@ -42,7 +42,7 @@ pub(super) fn check_format(
 }
 
 /// The format of a segment; `None` where it does not say, as a damaged one.
-pub(super) fn format_of(file: &dyn MediumFile, name: SegmentName) -> io::Result<Option<u32>> {
+fn format_of(file: &dyn MediumFile, name: SegmentName) -> io::Result<Option<u32>> {
     let mut start = vec![0; START];
     let read = read_full(file, &mut start, 0)?;
     start.truncate(read);

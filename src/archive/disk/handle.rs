@@ -1,15 +1,19 @@
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     thread::JoinHandle,
 };
 
-use super::{keeper::Keeper, queue::Queue, reader::Reader, space::Space, upkeep::Upkeep};
+use super::{
+    index::Index, keeper::Keeper, queue::Queue, reader::Reader, space::Space, upkeep::Upkeep,
+};
 
 /// What the clones of an archive share. Dropping it waits for the writer.
 pub(super) struct Handle {
     pub(super) path: PathBuf,
     pub(super) reader: Arc<Reader>,
+    /// Of a read-only archive, the one that was read first.
+    pub(super) index: Arc<RwLock<Index>>,
     pub(super) queue: Arc<Queue>,
     pub(super) space: Space,
     /// `None` where it is read only.
@@ -25,19 +29,14 @@ impl Handle {
 
     /// Waits until all is written and the lock is given back.
     pub(super) fn stop(&self) {
-        let panicked =
-            |what| tracing::error!(path = %self.path.display(), "{what} of the archive panicked");
         let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-        if upkeep.take().is_some_and(|upkeep| upkeep.stop().is_err()) {
-            panicked("the upkeep");
-        }
+        // Panics of the threads were logged where they were caught.
+        drop(upkeep.take().map(Upkeep::stop));
         // Before the writer gives the lock back.
         self.keeper.iter().for_each(|keeper| keeper.close());
         self.queue.close();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.take().is_some_and(|writer| writer.join().is_err()) {
-            panicked("the writer");
-        }
+        drop(writer.take().map(JoinHandle::join));
     }
 }
 

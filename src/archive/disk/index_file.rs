@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
 use super::{
-    entry::{Facts, Place, Tombstone},
+    entry::{DeliveryMeta, Place, Tombstone},
     name::SegmentName,
     warc::{Checksum, Meaning},
 };
@@ -48,23 +48,29 @@ fn first_line(name: SegmentName, length: u64) -> String {
 }
 
 fn first_words(name: SegmentName) -> String {
-    format!("inbox-index 2 {name} ")
+    format!("inbox-index 1 {name} ")
 }
 
 fn line(meaning: &Meaning) -> Option<String> {
     match meaning {
-        Meaning::Delivery(facts) => Some(format!("delivery {}", print_facts(facts))),
-        Meaning::Outcome { of, outcome } => Some(format!("outcome {of} {outcome}")),
-        Meaning::Removed(Tombstone { facts, outcome, removed_at }) => {
-            let outcome = outcome.as_ref().map(|outcome| format!(" {outcome}")).unwrap_or_default();
-            Some(format!("removed {} {}{outcome}", print_facts(facts), nanos(*removed_at)))
+        Meaning::Delivery { meta, leased: false } => {
+            Some(format!("delivery {}", print_meta(meta)))
+        }
+        Meaning::Delivery { meta, leased: true } => Some(format!("leased {}", print_meta(meta))),
+        Meaning::State { of, state } => Some(format!("state {of} {state}")),
+        Meaning::Removal(ids) => {
+            let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+            Some(format!("removes {}", ids.join(" ")))
+        }
+        Meaning::Removed(Tombstone { meta, state, removed_at }) => {
+            Some(format!("removed {} {} {state}", print_meta(meta), nanos(*removed_at)))
         }
         Meaning::Nothing => None,
     }
 }
 
-fn print_facts(facts: &Facts) -> String {
-    let Facts { id, model, digest, fingerprint, received_at } = facts;
+fn print_meta(meta: &DeliveryMeta) -> String {
+    let DeliveryMeta { id, model, digest, fingerprint, received_at } = meta;
     // Base64 takes a fraction of the time of hexadecimal digits to read, and most of a file is digests.
     let [digest, fingerprint] =
         [digest.as_bytes(), fingerprint.as_bytes()].map(|bytes| STANDARD_NO_PAD.encode(bytes));
@@ -134,35 +140,36 @@ fn record(line: &str, segment: SegmentName) -> Option<(Place, Meaning)> {
 
 fn meaning(kind: &str, rest: &str) -> Option<Meaning> {
     match kind {
-        "delivery" => facts(rest).map(|(facts, _)| Meaning::Delivery(facts)),
-        "outcome" => {
-            let (of, outcome) = rest.split_once(' ')?;
-            Some(Meaning::Outcome { of: of.parse().ok()?, outcome: outcome.parse().ok()? })
+        "delivery" => meta(rest).map(|(meta, _)| Meaning::Delivery { meta, leased: false }),
+        "leased" => meta(rest).map(|(meta, _)| Meaning::Delivery { meta, leased: true }),
+        "state" => {
+            let (of, state) = rest.split_once(' ')?;
+            Some(Meaning::State { of: of.parse().ok()?, state: state.parse().ok()? })
+        }
+        "removes" => {
+            let ids: Option<_> = rest.split(' ').map(|id| id.parse().ok()).collect();
+            Some(Meaning::Removal(ids?))
         }
         "removed" => {
-            let (facts, rest) = facts(rest)?;
-            let (removed_at, outcome) = rest.split_once(' ').unwrap_or((rest, ""));
-            let outcome = if outcome.is_empty() { None } else { Some(outcome.parse().ok()?) };
-            Some(Meaning::Removed(Tombstone {
-                facts,
-                outcome,
-                removed_at: parse_nanos(removed_at)?,
-            }))
+            let (meta, rest) = meta(rest)?;
+            let (removed_at, state) = rest.split_once(' ')?;
+            let (removed_at, state) = (parse_nanos(removed_at)?, state.parse().ok()?);
+            Some(Meaning::Removed(Tombstone { meta, state, removed_at }))
         }
         _ => None,
     }
 }
 
-fn facts(text: &str) -> Option<(Facts, &str)> {
+fn meta(text: &str) -> Option<(DeliveryMeta, &str)> {
     let mut words = text.splitn(6, ' ');
-    let facts = Facts {
+    let meta = DeliveryMeta {
         id: words.next()?.parse().ok()?,
         digest: digest(words.next()?)?,
         fingerprint: Fingerprint::from_archive(digest(words.next()?)?),
         received_at: parse_nanos(words.next()?)?,
         model: words.next()?.parse().ok()?,
     };
-    Some((facts, words.next().unwrap_or_default()))
+    Some((meta, words.next().unwrap_or_default()))
 }
 
 fn digest(text: &str) -> Option<Digest> {
@@ -177,21 +184,23 @@ mod tests {
     use super::*;
     use crate::{
         archive::disk::tests::{a_place, delivery},
-        delivery::Outcome,
+        delivery::{Outcome, State},
     };
 
     fn records() -> Vec<(Place, Meaning)> {
-        let facts = Facts::of(&delivery("/m", b"a"));
-        let of = facts.id;
-        let removed_at = facts.received_at;
+        let meta = DeliveryMeta::of(&delivery("/m", b"a"));
+        let of = meta.id;
+        let removed_at = meta.received_at;
         let tombstone =
-            |outcome| Meaning::Removed(Tombstone { facts: facts.clone(), outcome, removed_at });
+            |state| Meaning::Removed(Tombstone { meta: meta.clone(), state, removed_at });
         let meanings = [
-            Meaning::Outcome { of, outcome: Outcome::failed("two words") },
-            Meaning::Outcome { of, outcome: Outcome::failed("") },
-            tombstone(None),
-            tombstone(Some(Outcome::processed(200))),
-            Meaning::Delivery(facts),
+            Meaning::State { of, state: Outcome::failed("two words").into() },
+            Meaning::State { of, state: Outcome::failed("").into() },
+            Meaning::Removal(vec![of, crate::delivery::DeliveryId::new()]),
+            tombstone(State::NEW),
+            tombstone(Outcome::processed(200).into()),
+            Meaning::Delivery { meta: meta.clone(), leased: true },
+            Meaning::Delivery { meta: meta.clone(), leased: false },
         ];
         let place = a_place();
         meanings.into_iter().map(|meaning| (place, meaning)).collect()
@@ -233,7 +242,7 @@ mod tests {
         for parts in [1, 2, 3, 7] {
             let read = records_of(&split(&lines, parts), name).unwrap();
             assert!(format!("{read:?}") == format!("{many:?}"), "{parts} parts");
-            let damaged = lines.replacen("outcome", "outcame", 700);
+            let damaged = lines.replacen("state", "stale", 700);
             assert!(records_of(&split(&damaged, parts), name).is_none(), "{parts} parts");
         }
     }

@@ -6,25 +6,27 @@ use std::{
     time::SystemTime,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    archive::writer_stopped,
+    command::{Command, Reply},
+    entry::Place,
     failure::Failure,
-    index::{Index, Kept, Survey},
+    index::{Index, Survey},
     index_file,
     listing::Listing,
     medium::Medium,
     name::{Form, SegmentName},
-    plan::Command,
     queue::Queue,
     replace,
-    rewrite::{Burial, Rewrite, Rewritten},
+    rewrite::{Removal, Rewrite, Rewritten},
     state::State,
     terms::Terms,
 };
 use crate::{
-    archive::{ArchiveError, Query},
-    delivery::{DeliveryId, Outcome},
+    archive::{ArchiveError, Query, transition},
+    delivery::DeliveryId,
 };
 
 /// How many deliveries are looked at before others get at the index.
@@ -45,14 +47,9 @@ pub(super) struct Keeper {
 /// What came of writing a segment anew.
 #[derive(Debug, Default)]
 pub(super) struct Done {
-    /// How many bytes shorter it is.
-    pub(super) freed: u64,
     /// The removed deliveries of which it holds the line in the ledger.
     pub(super) told: HashSet<DeliveryId>,
 }
-
-/// What is to be removed, by segment.
-type Removals = BTreeMap<SegmentName, Vec<DeliveryId>>;
 
 impl Keeper {
     /// Changes nothing from now on: the directory may soon be another's.
@@ -70,7 +67,7 @@ impl Keeper {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes what `query` selects, and says how much.
+    /// Removes what `query` selects. Returns how many deliveries.
     pub(super) fn remove(&self, query: &Query) -> Result<u64, ArchiveError> {
         let mut state = self.turn()?;
         self.remove_in_turn(query, &mut state)
@@ -81,25 +78,61 @@ impl Keeper {
         query: &Query,
         state: &mut State,
     ) -> Result<u64, ArchiveError> {
-        self.finish_removals(state)?;
-        let selected = self.selected(query);
-        let removed = selected.len() as u64;
-        self.bury(selected, state)?;
+        let mut removed = 0;
+        for part in self.parts(query) {
+            let select = |index: &Index| index.selected(part, query).map(|entry| entry.id).collect();
+            removed += self.give_up(self.read(select), query)?;
+        }
         if removed > 0 {
             tracing::info!(path = %self.dir.display(), removed, ?query, "removed deliveries");
         }
+        self.finish_removals(state)?;
         Ok(removed)
     }
 
-    /// Finishes removals that failed half-way: what the index knows to be gone may still be in a file, or come back into
-    /// one with the power.
+    /// Has the writer decide which of these deliveries `query` selects, and give them up. Returns how many.
+    pub(super) fn give_up(&self, ids: Vec<DeliveryId>, query: &Query) -> Result<u64, ArchiveError> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let removed =
+            self.command(|reply| Command::Remove { ids, query: query.clone(), reply })?;
+        Ok(removed.len() as u64)
+    }
+
+    /// Makes pending what `query` selects of the dead, undecodable and failed deliveries. Returns how many.
+    pub(super) fn retry(&self, query: &Query, now: Instant) -> Result<u64, ArchiveError> {
+        let mut retried = 0;
+        for part in self.parts(query) {
+            let select = |index: &Index| {
+                let selected = index.selected(part, query);
+                let selected = selected.filter(|entry| transition::retries(&entry.known()));
+                selected.map(|entry| entry.id).collect::<Vec<_>>()
+            };
+            let ids = self.read(select);
+            if !ids.is_empty() {
+                let query = query.clone();
+                retried += self.command(|reply| Command::Retry { ids, query, now, reply })?;
+            }
+        }
+        Ok(retried)
+    }
+
+    /// Has the writer execute a command, and waits for it.
+    fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ArchiveError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(command(reply))?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(writer_stopped()))
+    }
+
+    /// Erases the bytes of deliveries that were removed, also where that was interrupted, or came back with a power failure.
     pub(super) fn finish_removals(&self, state: &mut State) -> Result<(), ArchiveError> {
         self.finish(state)?;
-        self.bury(self.read(Index::left_over), state)
+        self.erase(self.read(Index::left_over), state)
     }
 
     /// Makes durable what was renamed, and removes what may not stay beside it.
-    fn finish(&self, state: &mut State) -> Result<(), Failure> {
+    pub(super) fn finish(&self, state: &mut State) -> Result<(), Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
         if state.unsynced {
             medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
@@ -112,16 +145,16 @@ impl Keeper {
         Ok(())
     }
 
-    /// Leaves nothing of these deliveries but their lines in the ledger.
-    pub(super) fn bury(
+    /// Leaves nothing of these deliveries but their ledger entries.
+    fn erase(
         &self,
-        deliveries: Vec<(DeliveryId, Vec<SegmentName>)>,
+        deliveries: HashMap<DeliveryId, Vec<Place>>,
         state: &mut State,
     ) -> Result<(), ArchiveError> {
-        let mut removals = Removals::new();
-        for (id, segments) in deliveries {
-            for name in segments {
-                removals.entry(name).or_default().push(id);
+        let mut removals: BTreeMap<SegmentName, HashMap<DeliveryId, Place>> = BTreeMap::new();
+        for (id, places) in deliveries {
+            for place in places {
+                removals.entry(place.segment).or_default().insert(id, place);
             }
         }
         if removals.is_empty() {
@@ -133,20 +166,27 @@ impl Keeper {
             segments = self.segments()?;
         }
         let mut told = HashSet::new();
-        for (name, ids) in removals {
-            if let Some(form) = segments.get(&name) {
-                let to = (*form).max(Form::Sealed);
-                told.extend(self.rewrite(name, *form, to, &ids, state)?.told);
-                self.forget_untold(&ids, &told);
-            }
+        for (name, places) in removals {
+            let Some(form) = segments.get(&name) else {
+                let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+                places.keys().for_each(|id| index.dropped(*id, name));
+                continue;
+            };
+            let to = (*form).max(Form::Sealed);
+            told.extend(self.rewrite(name, *form, to, &places, state)?.told);
+            self.forget_untold(places.keys(), &told);
         }
         Ok(())
     }
 
-    /// Of a delivery that was damaged, what stays in the ledger may not be known. The next start will know nothing of
-    /// it, and so nothing is known of it from now on.
-    pub(super) fn forget_untold(&self, ids: &[DeliveryId], told: &HashSet<DeliveryId>) {
-        let untold: Vec<_> = ids.iter().copied().filter(|id| !told.contains(id)).collect();
+    /// The ledger entry of a delivery whose record was damaged may not be known. The next start will know nothing of it,
+    /// and so nothing is known of it from now on.
+    fn forget_untold<'i>(
+        &self,
+        ids: impl Iterator<Item = &'i DeliveryId>,
+        told: &HashSet<DeliveryId>,
+    ) {
+        let untold: Vec<_> = ids.copied().filter(|id| !told.contains(id)).collect();
         if !untold.is_empty() {
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
             index.forget(untold);
@@ -155,9 +195,7 @@ impl Keeper {
 
     /// Has the writer seal what it is writing.
     pub(super) fn seal(&self) -> Result<(), ArchiveError> {
-        let (reply, sealed) = oneshot::channel();
-        self.queue.push(Command::Seal(reply))?;
-        sealed.blocking_recv().unwrap_or(Err(ArchiveError::Closed))
+        self.command(Command::Seal)
     }
 
     pub(super) fn segments(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
@@ -171,32 +209,23 @@ impl Keeper {
     /// Looks at all there is. Others get at the index in between: there may be millions.
     pub(super) fn survey(&self) -> Survey {
         let mut survey = Survey::default();
-        self.parts().for_each(|part| self.read(|index| index.survey(part, &mut survey)));
+        for part in self.parts(&Query::all()) {
+            self.read(|index| index.survey(part, &mut survey));
+        }
         survey
     }
 
-    /// All positions of the index, so many at a time that nobody waits long.
-    fn parts(&self) -> impl Iterator<Item = Range<usize>> {
-        self.read(Index::positions).step_by(AT_A_TIME).map(|from| from..from + AT_A_TIME)
+    /// The positions at which deliveries can lie that `query` selects, so many at a time that nobody waits long.
+    fn parts(&self, query: &Query) -> impl Iterator<Item = Range<usize>> + use<> {
+        let positions = self.read(|index| index.candidates(query));
+        let end = positions.end;
+        positions.step_by(AT_A_TIME).map(move |from| from..end.min(from + AT_A_TIME))
     }
 
-    fn selected(&self, query: &Query) -> Vec<(DeliveryId, Vec<SegmentName>)> {
-        self.parts().flat_map(|part| self.read(|index| index.selected(part, query))).collect()
-    }
-
-    /// What became of each with a body that `query` selects.
-    pub(super) fn outcomes(&self, query: &Query) -> Vec<(DeliveryId, Option<Outcome>)> {
-        self.parts().flat_map(|part| self.read(|index| index.outcomes(part, query))).collect()
-    }
-
-    /// The settled ones with a body in this segment.
-    pub(super) fn settled_in(&self, name: SegmentName) -> Vec<DeliveryId> {
-        self.parts().flat_map(|part| self.read(|index| index.settled_in(part, name))).collect()
-    }
-
-    /// Whether a delivery lies in this segment that is none of these.
-    fn others_in(&self, name: SegmentName, these: &HashSet<DeliveryId>) -> bool {
-        self.parts().any(|part| self.read(|index| index.others_in(part, name, these)))
+    /// The deliveries with a body in this segment that `query` selects.
+    pub(super) fn selected_in(&self, name: SegmentName, query: &Query) -> Vec<DeliveryId> {
+        let select = |part| self.read(|index| index.selected_in(name, part, query));
+        self.parts(query).flat_map(select).collect()
     }
 
     /// Writes a segment anew, without these deliveries.
@@ -208,10 +237,10 @@ impl Keeper {
         name: SegmentName,
         from: Form,
         to: Form,
-        ids: &[DeliveryId],
+        erased: &HashMap<DeliveryId, Place>,
         state: &mut State,
     ) -> Result<Done, Failure> {
-        let result = self.try_rewrite(name, (from, to), ids, state);
+        let result = self.try_rewrite(name, (from, to), erased, state);
         result.inspect_err(|_| {
             state.leftovers.extend(replace::give_up(&*self.medium, &name.path(&self.dir, to)));
         })
@@ -221,16 +250,12 @@ impl Keeper {
         &self,
         name: SegmentName,
         (from, to): (Form, Form),
-        ids: &[DeliveryId],
+        erased: &HashMap<DeliveryId, Place>,
         state: &mut State,
     ) -> Result<Done, Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
-        let drop = self.burials(name, ids);
-        let these = ids.iter().copied().collect();
-        // One that is not where the index can tell may be in any damaged bytes.
-        let located = drop.values().all(|burial| burial.place.is_some());
-        let keep_damage = ids.is_empty() || located && self.others_in(name, &these);
-        let new = Rewrite { medium, dir, name, from, to, drop: &drop, keep_damage }.run()?;
+        let drop = self.removals(erased);
+        let new = Rewrite { medium, dir, name, from, to, drop: &drop }.run()?;
         if new.damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
             state.damaged.insert(name);
@@ -240,7 +265,7 @@ impl Keeper {
         // An index file of the old form must not be there with the new one.
         state.indexed.remove(&name);
         replace::remove(medium, dir, &name.index_path(dir))?;
-        self.take_place(name, &new, ids)?;
+        self.take_place(name, &new, erased)?;
         state.unsynced = true;
         state.leftovers.extend((from != to).then(|| name.path(dir, from)));
         self.finish(state)?;
@@ -249,30 +274,32 @@ impl Keeper {
             self.write_index(name, &new)?;
             state.indexed.insert(name);
         }
-        let freed = new.old_length.saturating_sub(new.length);
-        Ok(Done { freed, told: new.removed() })
+        Ok(Done { told: new.removed() })
     }
 
-    fn burials(&self, name: SegmentName, ids: &[DeliveryId]) -> HashMap<DeliveryId, Burial> {
+    fn removals(&self, erased: &HashMap<DeliveryId, Place>) -> HashMap<DeliveryId, Removal> {
         let removed_at = SystemTime::now();
-        let burial = |kept: Kept<'_>| {
-            let place = kept.place.filter(|place| place.segment == name);
-            (kept.id, Burial { outcome: kept.outcome(), removed_at, place })
+        let removal = |index: &Index, id: DeliveryId, place| {
+            let state = index.get(id)?.state();
+            Some((id, Removal { state, removed_at, place }))
         };
-        self.read(|index| ids.iter().filter_map(|id| index.get(*id)).map(burial).collect())
+        let all = |index: &Index| {
+            erased.iter().filter_map(|(id, place)| removal(index, *id, *place)).collect()
+        };
+        self.read(all)
     }
 
     fn take_place(
         &self,
         name: SegmentName,
         new: &Rewritten,
-        dropped: &[DeliveryId],
+        erased: &HashMap<DeliveryId, Place>,
     ) -> Result<(), Failure> {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let path = name.path(&self.dir, new.form);
         let renamed = self.medium.rename(&new.unfinished, &path);
         renamed.map_err(Failure::to("rename", &new.unfinished))?;
-        for id in dropped {
+        for id in erased.keys() {
             index.dropped(*id, name);
         }
         for (id, place) in new.deliveries() {

@@ -25,7 +25,7 @@ pub(super) fn load_sealed(
     let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
     let length = file.len().map_err(Failure::to("read", &path))?;
     if let Some(records) = indexed(medium, dir, name, length) {
-        let is_delivery = |record: &&(_, Meaning)| matches!(record.1, Meaning::Delivery(_));
+        let is_delivery = |record: &&(_, Meaning)| matches!(record.1, Meaning::Delivery { .. });
         index.reserve(records.iter().filter(is_delivery).count());
         for (place, meaning) in records {
             take(index, meaning, place);
@@ -126,10 +126,10 @@ pub(super) fn load(
 
 fn take(index: &mut Index, meaning: Meaning, place: Place) {
     let of = match &meaning {
-        Meaning::Outcome { of, .. } => Some(*of),
+        Meaning::State { of, .. } => Some(*of),
         _ => None,
     };
     if !index.take(meaning, place) {
-        tracing::debug!(delivery = ?of, "there is an outcome of a delivery that is forgotten, or lost");
+        tracing::debug!(delivery = ?of, "skipped the state of a delivery that is forgotten, or lost");
     }
 }

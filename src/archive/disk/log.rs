@@ -6,10 +6,11 @@ use super::{
     failure::Failure,
     medium::Medium,
     name::SegmentName,
-    segment::{Fault, Segment},
+    segment::{WriteError, Segment},
     unsynced,
     warc::Salt,
 };
+use crate::archive::ArchiveError;
 
 /// The row of segments, of which the last is written.
 #[derive(Debug)]
@@ -22,24 +23,46 @@ pub(super) struct Log {
     pub(super) open: Option<Segment>,
 }
 
+/// Why a batch was not archived.
+#[derive(Debug)]
+pub(super) struct NotArchived {
+    failure: Failure,
+    /// Whether a part of it may come back with a power failure.
+    unsure: bool,
+}
+
+impl NotArchived {
+    /// The error for one of the callers.
+    pub(super) fn error(&self) -> ArchiveError {
+        let error = self.failure.error();
+        if self.unsure { ArchiveError::Unsure(Box::new(error)) } else { error }
+    }
+}
+
 impl Log {
     /// Makes a batch durable and says where each entry lies. After a failure the next batch starts afresh.
     ///
     /// A batch whose sync failed goes to a new segment at once; a batch that could not be written does not.
-    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, Failure> {
+    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, NotArchived> {
+        let mut unsure = false;
         match self.append_once(batch) {
-            Err(Fault::Unsynced(failure)) => {
+            Err(WriteError::Unsynced(failure)) => {
                 let source = std::error::Error::source(&failure);
-                tracing::error!(error = %failure, source, "a sync failed: going on in a new segment");
+                tracing::error!(error = %failure, source, "a sync failed: continuing in a new segment");
+                unsure = true;
                 self.append_once(batch)
             }
             result => result,
         }
-        .map_err(|fault| {
-            let (Fault::Undone(failure) | Fault::Broken(failure) | Fault::Unsynced(failure)) = fault;
+        .map_err(|error| {
+            unsure |= !matches!(error, WriteError::Undone(_));
+            let (WriteError::Undone(failure)
+            | WriteError::Broken(failure)
+            | WriteError::Unsynced(failure)) = error;
             let source = std::error::Error::source(&failure);
-            tracing::error!(error = %failure, source, entries = batch.entries().len(), "a batch was not archived");
-            failure
+            let entries = batch.entries().len();
+            tracing::error!(error = %failure, source, entries, "a batch was not archived");
+            NotArchived { failure, unsure }
         })
     }
 
@@ -50,19 +73,19 @@ impl Log {
         }
     }
 
-    fn append_once(&mut self, batch: &mut Batch) -> Result<Vec<Place>, Fault> {
+    fn append_once(&mut self, batch: &mut Batch) -> Result<Vec<Place>, WriteError> {
         let mut segment = match self.open.take() {
             Some(segment) => segment,
-            None => self.create().map_err(Fault::Undone)?,
+            None => self.create().map_err(WriteError::Undone)?,
         };
         match segment.append(batch) {
             Ok(places) => {
                 self.keep_or_seal(segment);
                 Ok(places)
             }
-            Err(Fault::Undone(failure)) => {
+            Err(WriteError::Undone(failure)) => {
                 self.open = Some(segment);
-                Err(Fault::Undone(failure))
+                Err(WriteError::Undone(failure))
             }
             Err(fault) => {
                 self.abandon(&segment);

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::rewrite::Burial;
+use super::rewrite::Removal;
 use crate::delivery::DeliveryId;
 
 /// A part of damaged bytes.
@@ -19,7 +19,7 @@ pub(super) enum Part {
 pub(super) fn parts(
     damage: Range<u64>,
     spoilt: Option<DeliveryId>,
-    drop: &HashMap<DeliveryId, Burial>,
+    drop: &HashMap<DeliveryId, Removal>,
 ) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut at = damage.start;
@@ -39,18 +39,18 @@ pub(super) fn parts(
 fn lost(
     damage: &Range<u64>,
     spoilt: Option<DeliveryId>,
-    drop: &HashMap<DeliveryId, Burial>,
+    drop: &HashMap<DeliveryId, Removal>,
 ) -> Vec<(DeliveryId, Range<u64>)> {
-    let range = |id: DeliveryId, burial: &Burial| {
+    let range = |id: DeliveryId, removal: &Removal| {
         if spoilt == Some(id) {
             return Some(damage.clone());
         }
-        let place = burial.place?;
+        let place = removal.place;
         let (start, end) = (place.offset, place.offset.saturating_add(place.length));
         (start < damage.end && end > damage.start)
             .then(|| start.max(damage.start)..end.min(damage.end))
     };
-    let lost = drop.iter().filter_map(|(id, burial)| Some((*id, range(*id, burial)?)));
+    let lost = drop.iter().filter_map(|(id, removal)| Some((*id, range(*id, removal)?)));
     let mut lost: Vec<_> = lost.collect();
     lost.sort_unstable_by_key(|(_, range)| range.start);
     lost
@@ -64,20 +64,21 @@ mod tests {
         super::{entry::Place, tests::a_place},
         *,
     };
+    use crate::delivery::State;
 
-    fn burial(place: Option<(u64, u64)>) -> Burial {
-        let place = place.map(|(offset, length)| Place { offset, length, ..a_place() });
-        Burial { outcome: None, removed_at: SystemTime::UNIX_EPOCH, place }
+    fn removal(offset: u64, length: u64) -> Removal {
+        let place = Place { offset, length, ..a_place() };
+        Removal { state: State::NEW, removed_at: SystemTime::UNIX_EPOCH, place }
     }
 
     #[test]
     fn of_damaged_bytes_those_stay_that_are_of_nobody_who_is_removed() {
         let [a, b, elsewhere, nowhere] = [(); 4].map(|()| DeliveryId::new());
         let drop = HashMap::from([
-            (a, burial(Some((120, 10)))),
-            (b, burial(Some((180, 50)))),
-            (elsewhere, burial(Some((200, 5)))),
-            (nowhere, burial(None)),
+            (a, removal(120, 10)),
+            (b, removal(180, 50)),
+            (elsewhere, removal(200, 5)),
+            (nowhere, removal(500, 5)),
         ]);
         let (of, rest) = (Part::Of, Part::Rest);
         assert_eq!(parts(100..200, None, &drop), [rest(100..120), of(a), rest(130..180), of(b)]);

@@ -1,16 +1,20 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex, RwLock},
+    time::SystemTime,
 };
+
+use tokio::time::Instant;
 
 use super::{
     DiskArchive, DiskArchiveBuilder,
-    downtime::{self, lock_path},
+    command::Command,
     failure::Failure,
     handle::Handle,
     index::Index,
     keeper::Keeper,
-    medium::{Lock, Medium},
+    lock::{self, acquire},
+    medium::Medium,
     probe::warn_if_not_durable,
     queue::Queue,
     read_only::look,
@@ -24,19 +28,29 @@ use super::{
 use crate::archive::ArchiveError;
 
 /// Opens an archive for writing. Blocks.
-pub(super) fn open(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
-    let DiskArchiveBuilder { path, segment_size, waiting, probe, least_free, terms, medium } =
-        options;
+pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArchive, ArchiveError> {
+    let DiskArchiveBuilder {
+        path,
+        segment_size,
+        waiting,
+        probe,
+        least_free,
+        lock_patience,
+        terms,
+        medium,
+    } = options;
     medium.create_dir(&path).map_err(Failure::to("create", &path))?;
-    let lock_path = lock_path(&path);
-    let lock = medium.lock(&lock_path).map_err(Failure::to("lock", &lock_path))?;
-    let lock: Lock = lock.ok_or_else(|| ArchiveError::Locked { path: path.clone() })?.into();
+    let lock = acquire(&*medium, &path, lock_patience)?;
     if probe {
         warn_if_not_durable(&*medium, &path);
     }
-    let (index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
-    downtime::tell(&*medium, &path, index.pending());
+    let (mut index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
+    lock::tell(&*medium, &path, index.unsettled());
+    let poisoned = index.queue_all(now, SystemTime::now());
     let (index, queue) = (Arc::new(RwLock::new(index)), Arc::new(Queue::new(waiting)));
+    for (id, state) in poisoned {
+        queue.push(Command::Record { id, state, now })?;
+    }
     let every = terms.every;
     let keeper = Arc::new(Keeper {
         medium: Arc::clone(&medium),
@@ -46,9 +60,16 @@ pub(super) fn open(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveEr
         terms,
         state: Mutex::new(State::new(Arc::clone(&lock))),
     });
-    let writer = Writer { log, index: Arc::clone(&index), queue: Arc::clone(&queue), lock };
+    let writer = Writer {
+        log,
+        index: Arc::clone(&index),
+        queue: Arc::clone(&queue),
+        lock,
+        carried: Vec::new(),
+    };
     let handle = Handle {
-        reader: reader(&medium, &path, index, false),
+        reader: reader(&medium, &path, &index, Some(Arc::clone(&queue))),
+        index,
         queue,
         space: Space::new(medium, path.clone(), least_free),
         keeper: Some(Arc::clone(&keeper)),
@@ -58,7 +79,7 @@ pub(super) fn open(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveEr
     };
     if let Some(every) = every {
         let upkeep =
-            Upkeep::start(keeper, every).map_err(Failure::to("look after", &handle.path))?;
+            Upkeep::start(keeper, every).map_err(Failure::to("start maintenance of", &handle.path))?;
         handle.looked_after_by(upkeep);
     }
     Ok(DiskArchive::from_handle(handle))
@@ -69,7 +90,8 @@ pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, Arch
     let DiskArchiveBuilder { path, medium, .. } = options;
     let index = Arc::new(RwLock::new(look(&*medium, &path)?));
     Ok(DiskArchive::from_handle(Handle {
-        reader: reader(&medium, &path, index, true),
+        reader: reader(&medium, &path, &index, None),
+        index,
         queue: Arc::new(Queue::new(0)),
         space: Space::new(medium, path.clone(), 0),
         keeper: None,
@@ -82,9 +104,9 @@ pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, Arch
 fn reader(
     medium: &Arc<dyn Medium>,
     dir: &Path,
-    index: Arc<RwLock<Index>>,
-    read_only: bool,
+    index: &Arc<RwLock<Index>>,
+    queue: Option<Arc<Queue>>,
 ) -> Arc<Reader> {
-    let latest = RwLock::new(index);
-    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), latest, read_only })
+    let latest = RwLock::new(Arc::clone(index));
+    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), latest, queue })
 }

@@ -69,7 +69,7 @@ impl<'f> PackedWalk<'f> {
             return Ok(Some(Step::Record { offset, length, meaning }));
         }
         self.at = self.next_member(offset + 1)?;
-        Ok(Some(Step::Damage { offset, length: self.at - offset, facts: None }))
+        Ok(Some(Step::Damage { offset, length: self.at - offset, meta: None }))
     }
 
     /// The length of the member at `offset` and what its record means, if its checksums hold.

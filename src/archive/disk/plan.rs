@@ -1,197 +1,405 @@
+//! What a batch of commands comes to, decided after the index and the commands before. No I/O.
+
 use std::collections::{HashMap, HashSet};
 
-use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use super::{batch::Batch, entry::Entry, index::Index};
+use super::{
+    batch::Batch,
+    command::{Answer, Command, Reply},
+    entry::{Entry, MAX_REMOVED, Place},
+    index::Index,
+};
 use crate::{
-    archive::ArchiveError,
-    delivery::{Delivery, DeliveryId, Fingerprint, Outcome, Receipt},
+    archive::{
+        Acquire, Acquired, Append, Appended, ArchiveError, Claim, Claimed, Lease, LeaseToken, Query,
+        Release,
+        transition::{self, Known, Repeat},
+        unsettled::Selection,
+    },
+    delivery::{DeliveryId, Fingerprint, InferenceId, Outcome, State},
 };
 
-/// Where the answer to a command goes. Nobody may be waiting for it any more.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, ArchiveError>>;
-
-/// What the writer is asked to do.
-#[derive(Debug)]
-pub(super) enum Command {
-    Append(Delivery, Reply<Receipt>),
-    Settle(DeliveryId, Outcome, Reply<()>),
-    /// To seal the segment that is written, so that it can be written anew.
-    Seal(Reply<()>),
+/// What is done to the index for an entry once it is durable, besides what the entry says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    Store {
+        token: Option<LeaseToken>,
+        now: Instant,
+    },
+    /// The lease ends. With `released` it ends even if the entry cannot be made durable: its holder is gone.
+    PutBack {
+        due: Instant,
+        released: bool,
+    },
+    /// The lease ends in any case.
+    Block {
+        on: InferenceId,
+        now: Instant,
+    },
+    Lease {
+        token: LeaseToken,
+    },
+    GiveUp,
 }
 
-/// What is answered once the entries are durable, or could not be made so.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Receipt(Reply<Receipt>, Receipt),
-    Settled(Reply<()>),
-}
-
-impl Answer {
-    pub(super) fn done(self) {
-        // Who dropped the future does not wait for the answer.
-        match self {
-            Self::Receipt(reply, receipt) => drop(reply.send(Ok(receipt))),
-            Self::Settled(reply) => drop(reply.send(Ok(()))),
-        }
-    }
-
-    pub(super) fn failed(self, error: ArchiveError) {
-        match self {
-            Self::Receipt(reply, _) => drop(reply.send(Err(error))),
-            Self::Settled(reply) => drop(reply.send(Err(error))),
-        }
-    }
-}
-
-/// What is written for commands: an entry and an answer for each.
+/// What is written for commands, and what is answered.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) batch: Batch,
-    pub(super) answers: Vec<Answer>,
-    /// What cannot be done, whatever the disk does.
-    pub(super) refused: Vec<(Answer, ArchiveError)>,
-    /// Who waits until the segment is sealed behind the entries.
+    /// One for each entry of the batch.
+    pub(super) changes: Vec<Change>,
+    /// What is answered once so many changes are durable.
+    pub(super) answers: Vec<(usize, Answer)>,
+    /// What is answered whatever the disk does.
+    pub(super) immediate: Vec<Answer>,
+    /// Callers that wait until the segment is sealed behind the entries.
     pub(super) seals: Vec<Reply<()>>,
-    deliveries: usize,
-    first_of: HashMap<Fingerprint, DeliveryId>,
-    new_ids: HashSet<DeliveryId>,
+    /// Deliveries that were found damaged.
+    pub(super) unreadable: HashMap<DeliveryId, Place>,
+    /// Commands about deliveries that this batch changes already: for the next batch, in this order.
+    pub(super) waiting: Vec<Command>,
+    appends: usize,
+    /// The deliveries that this batch changes, as they will be; None if a waiting command is about them.
+    touched: HashMap<DeliveryId, Option<Known>>,
+    /// The deliveries that this batch stores.
+    stored: HashMap<Fingerprint, DeliveryId>,
 }
 
 impl Plan {
-    /// How many commands for a delivery were added.
-    pub(super) fn deliveries(&self) -> usize {
-        self.deliveries
+    /// How many appends were added.
+    pub(super) fn appends(&self) -> usize {
+        self.appends
     }
 
-    /// Decides what each command comes to, after what the index holds and the commands before it.
+    /// Decides what each command comes to.
     pub(super) fn add(&mut self, commands: Vec<Command>, index: &Index) {
-        self.first_of.reserve(commands.len());
-        self.new_ids.reserve(commands.len());
         for command in commands {
-            match command {
-                Command::Append(delivery, reply) => self.append(delivery, reply, index),
-                Command::Settle(id, outcome, reply) => self.settle(id, outcome, reply, index),
-                Command::Seal(reply) => self.seals.push(reply),
+            if let Command::Append { .. } = command {
+                self.appends += 1;
+            }
+            if let Some(command) = self.add_one(command, index) {
+                self.wait(command);
             }
         }
     }
 
-    fn append(&mut self, delivery: Delivery, reply: Reply<Receipt>, index: &Index) {
-        self.deliveries += 1;
+    /// Returns a command that has to wait for the next batch.
+    fn add_one(&mut self, command: Command, index: &Index) -> Option<Command> {
+        if ids_of(&command).iter().any(|id| self.touched.contains_key(id)) {
+            return Some(command);
+        }
+        match command {
+            Command::Append { append, now, reply } => self.append(append, now, reply, index),
+            Command::Claim { claim, now, reply } => self.claim(claim, now, reply, index),
+            Command::Acquire { acquire, now, reply } => {
+                self.acquire(acquire, now, reply, index);
+                None
+            }
+            Command::Settle { lease, outcome, due, reply } => {
+                self.settle(lease, outcome, due, reply, index);
+                None
+            }
+            Command::Release { lease, release, now, reply } => {
+                self.release(lease, release, now, reply, index);
+                None
+            }
+            Command::Retry { ids, query, now, reply } => {
+                self.retry(&ids, &query, now, reply, index);
+                None
+            }
+            Command::Remove { ids, query, reply } => {
+                self.remove(&ids, &query, reply, index);
+                None
+            }
+            Command::Unreadable { id, place } => {
+                self.unreadable.insert(id, place);
+                None
+            }
+            Command::Record { id, state, now } => {
+                if index.get(id).is_some_and(|entry| entry.state() == state) {
+                    self.change(id, state, Change::PutBack { due: now, released: false }, index);
+                }
+                None
+            }
+            Command::Seal(reply) => {
+                self.seals.push(reply);
+                None
+            }
+        }
+    }
+
+    fn wait(&mut self, command: Command) {
+        for id in ids_of(&command) {
+            self.touched.insert(id, None);
+        }
+        self.waiting.push(command);
+    }
+
+    fn append(
+        &mut self,
+        append: Append,
+        now: Instant,
+        reply: Reply<Appended>,
+        index: &Index,
+    ) -> Option<Command> {
+        let fingerprint = append.delivery().fingerprint();
+        let stored = self.stored.get(&fingerprint).copied();
+        let Some(first) = stored.or_else(|| Some(index.first(fingerprint)?.id)) else {
+            self.store(&append, now, reply, index);
+            return None;
+        };
+        let wait = |append, reply| Some(Command::Append { append, now, reply });
+        let planned = self.touched.get(&first);
+        let known = match planned {
+            Some(None) => {
+                let waits = wait(append, reply);
+                return waits;
+            }
+            Some(Some(known)) => known.clone(),
+            None => self.known(first, index).unwrap_or(NOT_THERE),
+        };
+        let is_touched = planned.is_some();
+        let state = match transition::repeat(&known, append.lease_length().is_some()) {
+            Repeat::Store => {
+                self.store(&append, now, reply, index);
+                return None;
+            }
+            Repeat::Unchanged => {
+                let answer = Answer::new(reply, append.repeats(first, known.state, None), now);
+                if is_touched {
+                    self.answer(answer);
+                } else {
+                    self.immediate.push(answer);
+                }
+                return None;
+            }
+            // A delivery makes one transition in a batch.
+            Repeat::Revive | Repeat::Lease(_) if is_touched => {
+                self.touched.insert(first, None);
+                return wait(append, reply);
+            }
+            Repeat::Revive => {
+                let change = Change::PutBack { due: now, released: false };
+                self.change(first, State::NEW, change, index);
+                self.answer(Answer::new(reply, append.repeats(first, State::NEW, None), now));
+                return None;
+            }
+            Repeat::Lease(state) => state,
+        };
+        let lease = self.lease(first, &state, index);
+        self.answer(Answer::new(reply, append.repeats(first, state, Some(lease)), now));
+        None
+    }
+
+    fn store(&mut self, append: &Append, now: Instant, reply: Reply<Appended>, index: &Index) {
+        let delivery = append.delivery().clone();
         let id = delivery.id();
-        let fingerprint = delivery.fingerprint();
-        if let Some(of) =
-            index.first(fingerprint).or_else(|| self.first_of.get(&fingerprint).copied())
-        {
-            let received_at = delivery.received_at();
-            self.batch.push(Entry::Repeat { of, id, received_at });
-            self.answers.push(Answer::Receipt(reply, Receipt::repeat(of)));
+        if self.touched.contains_key(&id) || index.get(id).is_some() {
+            let error = ArchiveError::Other(Box::new(IdTaken { id }));
+            self.immediate.push(Answer::refusal(reply, error));
             return;
         }
-        if self.knows(id, index) {
-            let answer = Answer::Receipt(reply, Receipt::repeat(id));
-            self.refused.push((answer, ArchiveError::Other(Box::new(IdTaken { id }))));
-            return;
-        }
-        self.first_of.insert(fingerprint, id);
-        self.new_ids.insert(id);
-        self.batch.push(Entry::Delivery(delivery));
-        self.answers.push(Answer::Receipt(reply, Receipt::fresh(id)));
+        let lease =
+            append.lease_length().map(|_| lease_of(id, &State::NEW.leased(), LeaseToken::new()));
+        let appended = append.stored(lease);
+        self.stored.insert(delivery.fingerprint(), id);
+        let known = Known { state: appended.state.clone(), has_body: true };
+        self.touched.insert(id, Some(known));
+        self.batch.push(Entry::Delivery { delivery, leased: lease.is_some() });
+        self.changes.push(Change::Store { token: lease.map(|lease| lease.token()), now });
+        self.answer(Answer::new(reply, appended, now));
     }
 
-    fn settle(&mut self, of: DeliveryId, outcome: Outcome, reply: Reply<()>, index: &Index) {
-        if !self.knows(of, index) {
-            self.refused.push((Answer::Settled(reply), ArchiveError::Unknown { id: of }));
-            return;
+    fn claim(
+        &mut self,
+        claim: Claim,
+        now: Instant,
+        reply: Reply<Claimed>,
+        index: &Index,
+    ) -> Option<Command> {
+        let Selection { ids, next_due } = index.select(&claim, now, |id| self.touched.contains_key(&id));
+        if ids.is_empty() && !self.touched.is_empty() {
+            // One of those that this batch changes may be due after it.
+            return Some(Command::Claim { claim, now, reply });
         }
-        self.batch.push(Entry::Outcome { of, outcome: on_one_line(outcome) });
-        self.answers.push(Answer::Settled(reply));
+        let mut leases = Vec::new();
+        for id in ids {
+            let Some(entry) = index.get(id) else { continue };
+            let (model, state) = (entry.model.clone(), entry.state().leased());
+            leases.push((model, self.lease(id, &state, index)));
+        }
+        let answer = Answer::new(reply, Claimed::new(leases, next_due), now);
+        self.answer(answer);
+        None
     }
 
-    fn knows(&self, id: DeliveryId, index: &Index) -> bool {
-        self.new_ids.contains(&id) || index.get(id).is_some()
+    fn acquire(&mut self, acquire: Acquire, now: Instant, reply: Reply<Acquired>, index: &Index) {
+        let id = acquire.id;
+        let Some(known) = self.known(id, index) else {
+            return self.refuse(reply, ArchiveError::Unknown { id });
+        };
+        let answer = match transition::acquire(&known, acquire.revive) {
+            Some(state) => {
+                let lease = self.lease(id, &state, index);
+                Acquired::new(state, Some(lease))
+            }
+            None => Acquired::new(known.state, None),
+        };
+        self.answer(Answer::new(reply, answer, now));
+    }
+
+    fn settle(
+        &mut self,
+        lease: Lease,
+        outcome: Outcome,
+        due: Instant,
+        reply: Reply<()>,
+        index: &Index,
+    ) {
+        let id = lease.id();
+        let Some(known) = self.known(id, index) else {
+            return self.refuse(reply, ArchiveError::Unknown { id });
+        };
+        if !transition::settles(&known.state, index.holds(&lease), &outcome) {
+            return self.refuse(reply, ArchiveError::LeaseLost { id });
+        }
+        self.change(id, outcome.into(), Change::PutBack { due, released: false }, index);
+        self.answer(Answer::without_lease(reply, ()));
+    }
+
+    fn release(
+        &mut self,
+        lease: Lease,
+        release: Release,
+        now: Instant,
+        reply: Reply<()>,
+        index: &Index,
+    ) {
+        let id = lease.id();
+        let Some(known) = self.known(id, index) else {
+            return self.refuse(reply, ArchiveError::Unknown { id });
+        };
+        if !index.holds(&lease) {
+            return self.refuse(reply, ArchiveError::LeaseLost { id });
+        }
+        let change = match release {
+            Release::After(wait) => Change::PutBack { due: now + wait, released: true },
+            Release::WhenFree(on) => Change::Block { on, now },
+        };
+        self.change(id, known.state.released(), change, index);
+        self.answer(Answer::without_lease(reply, ()));
+    }
+
+    fn retry(
+        &mut self,
+        ids: &[DeliveryId],
+        query: &Query,
+        now: Instant,
+        reply: Reply<u64>,
+        index: &Index,
+    ) {
+        let mut retried = 0;
+        for id in ids {
+            let retries = |known| transition::retries(&known);
+            if is_selected(*id, query, index) && self.known(*id, index).is_some_and(retries) {
+                let change = Change::PutBack { due: now, released: false };
+                self.change(*id, State::NEW, change, index);
+                retried += 1;
+            }
+        }
+        self.answer(Answer::without_lease(reply, retried));
+    }
+
+    fn remove(
+        &mut self,
+        ids: &[DeliveryId],
+        query: &Query,
+        reply: Reply<Vec<DeliveryId>>,
+        index: &Index,
+    ) {
+        let mut seen = HashSet::new();
+        let selected = ids.iter().copied().filter(|id| is_selected(*id, query, index));
+        let selected: Vec<_> = selected.filter(|id| seen.insert(*id)).collect();
+        for some in selected.chunks(MAX_REMOVED) {
+            for id in some {
+                let state = index.get(*id).map_or(State::NEW, |entry| entry.state());
+                self.touched.insert(*id, Some(Known { state, has_body: false }));
+            }
+            self.batch.push(Entry::Removal(some.to_vec()));
+            self.changes.push(Change::GiveUp);
+        }
+        self.answer(Answer::without_lease(reply, selected));
+    }
+
+    /// Leases a delivery from the end of this batch on.
+    fn lease(&mut self, id: DeliveryId, state: &State, index: &Index) -> Lease {
+        let token = LeaseToken::new();
+        self.change(id, state.clone(), Change::Lease { token }, index);
+        lease_of(id, state, token)
+    }
+
+    fn change(&mut self, of: DeliveryId, state: State, change: Change, index: &Index) {
+        let has_body = self.known(of, index).is_some_and(|known| known.has_body);
+        self.touched.insert(of, Some(Known { state: state.clone(), has_body }));
+        self.batch.push(Entry::State { of, state });
+        self.changes.push(change);
+    }
+
+    /// A delivery that this batch has not changed.
+    fn known(&self, id: DeliveryId, index: &Index) -> Option<Known> {
+        let entry = index.get(id)?;
+        let mut known = entry.known();
+        let unreadable = self.unreadable.get(&id).copied();
+        known.has_body &= unreadable.is_none() || unreadable != entry.place;
+        Some(known)
+    }
+
+    /// Answers once all that was planned so far is durable.
+    fn answer(&mut self, answer: Answer) {
+        if self.changes.is_empty() {
+            self.immediate.push(answer);
+        } else {
+            self.answers.push((self.changes.len(), answer));
+        }
+    }
+
+    fn refuse<T: Send + 'static>(&mut self, reply: Reply<T>, error: ArchiveError) {
+        self.immediate.push(Answer::refusal(reply, error));
     }
 }
 
-/// An outcome that was put together by hand may have a reason of many lines; the log keeps one.
-fn on_one_line(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Failed { attempts, reason, due } => {
-            let failed = Outcome::failed_at(attempts, reason);
-            due.into_iter().fold(failed, Outcome::not_before)
-        }
-        Outcome::Dead { reason, put_aside: true } => Outcome::put_aside(reason),
-        Outcome::Dead { reason, .. } => Outcome::dead(reason),
-        Outcome::Undecodable { reason } => Outcome::undecodable(reason),
-        other => other,
+const NOT_THERE: Known = Known { state: State::NEW, has_body: false };
+
+fn is_selected(id: DeliveryId, query: &Query, index: &Index) -> bool {
+    index.get(id).is_some_and(|entry| entry.is_selected(query))
+}
+
+fn lease_of(id: DeliveryId, state: &State, token: LeaseToken) -> Lease {
+    Lease::new(id, token, state.attempts(), state.crashes())
+}
+
+/// The deliveries that a command names.
+fn ids_of(command: &Command) -> Vec<DeliveryId> {
+    match command {
+        Command::Acquire { acquire, .. } => vec![acquire.id],
+        Command::Settle { lease, .. } | Command::Release { lease, .. } => vec![lease.id()],
+        Command::Retry { ids, .. } | Command::Remove { ids, .. } => ids.clone(),
+        Command::Record { id, .. } => vec![*id],
+        Command::Append { .. }
+        | Command::Claim { .. }
+        | Command::Unreadable { .. }
+        | Command::Seal(_) => Vec::new(),
     }
 }
 
 /// Two deliveries with one id would be one after the next start.
 #[derive(Debug, thiserror::Error)]
-#[error("another delivery has the id {id}: give each an id of its own")]
+#[error("another delivery has the id {id}; give each delivery an id of its own")]
 struct IdTaken {
     id: DeliveryId,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::archive::disk::tests::{a_place, delivery};
-
-    fn plan(commands: Vec<Command>, index: &Index) -> Plan {
-        let mut plan = Plan::default();
-        plan.add(commands, index);
-        plan
-    }
-
-    fn append(delivery: &Delivery) -> (Command, oneshot::Receiver<Result<Receipt, ArchiveError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Command::Append(delivery.clone(), reply), answer)
-    }
-
-    #[test]
-    fn the_second_of_two_equal_deliveries_in_a_batch_repeats_the_first() {
-        let (first, second) = (delivery("/m", b"a"), delivery("/m", b"a"));
-        let (one, mut first_answer) = append(&first);
-        let (two, mut second_answer) = append(&second);
-        let plan = plan(vec![one, two], &Index::default());
-        assert!(matches!(&plan.batch.entries()[0], Entry::Delivery(kept) if *kept == first));
-        assert!(matches!(plan.batch.entries()[1], Entry::Repeat { of, .. } if of == first.id()));
-        plan.answers.into_iter().for_each(Answer::done);
-        let fresh = first_answer.try_recv().unwrap().unwrap();
-        assert_eq!(fresh, Receipt::fresh(first.id()));
-        let repeat = second_answer.try_recv().unwrap().unwrap();
-        assert_eq!(repeat, Receipt::repeat(first.id()));
-    }
-
-    #[test]
-    fn an_id_is_given_once() {
-        let taken = delivery("/m", b"a");
-        let mut index = Index::default();
-        index.insert(&crate::archive::disk::entry::Facts::of(&taken), a_place());
-        let (command, _answer) = append(&delivery("/m", b"b").with_id(taken.id()));
-        let plan = plan(vec![command], &index);
-        assert!(plan.batch.entries().is_empty());
-        assert!(plan.refused[0].1.to_string().contains("archive"));
-    }
-
-    #[test]
-    fn an_outcome_may_follow_its_delivery_in_the_same_batch() {
-        let delivery = delivery("/m", b"a");
-        let (append, _answer) = append(&delivery);
-        let settle = |id| {
-            Command::Settle(
-                id,
-                Outcome::Failed { attempts: 1, reason: "a\r\nb".into(), due: None },
-                oneshot::channel().0,
-            )
-        };
-        let commands = vec![append, settle(delivery.id()), settle(DeliveryId::new())];
-        let plan = plan(commands, &Index::default());
-        assert_eq!((plan.batch.entries().len(), plan.refused.len()), (2, 1));
-        let Entry::Outcome { outcome, .. } = &plan.batch.entries()[1] else { panic!("no outcome") };
-        assert_eq!(*outcome, Outcome::failed("a  b"));
-    }
-}
+#[path = "tests/plan.rs"]
+mod tests;

@@ -5,8 +5,8 @@ use std::{
 };
 
 use super::{
+    command::Command,
     pace::{Pace, Waiting},
-    plan::Command,
 };
 use crate::archive::ArchiveError;
 
@@ -100,6 +100,14 @@ impl Queue {
         Part { commands: mem::take(&mut state.waiting), last }
     }
 
+    /// What waits now, without waiting for more.
+    pub(super) fn take_now(&self) -> Vec<Command> {
+        let mut state = self.state();
+        state.deliveries = 0;
+        state.since = None;
+        mem::take(&mut state.waiting)
+    }
+
     /// Takes no more commands. What waits may still be taken.
     pub(super) fn close(&self) {
         self.state().closed = true;
@@ -162,7 +170,7 @@ impl State {
 }
 
 fn is_delivery(command: &Command) -> bool {
-    matches!(command, Command::Append(..))
+    matches!(command, Command::Append { .. })
 }
 
 #[cfg(test)]

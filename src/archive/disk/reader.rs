@@ -7,12 +7,14 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    command::Command,
     entry::Place,
     file_io::read_full,
     index::{Damage, Index},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     packed::{is_packed, unpack},
+    queue::Queue,
     read_only::look,
     warc::read_delivery,
 };
@@ -28,8 +30,8 @@ pub(super) struct Reader {
     pub(super) dir: PathBuf,
     /// The index as it was read last. It is another one after each look at what a writer elsewhere has done.
     pub(super) latest: RwLock<Arc<RwLock<Index>>>,
-    /// Whether somebody else may be writing.
-    pub(super) read_only: bool,
+    /// To the writer; None if the archive is open read-only, and another process may be writing.
+    pub(super) queue: Option<Arc<Queue>>,
 }
 
 impl Reader {
@@ -56,17 +58,29 @@ impl Reader {
     ) -> Result<Option<Archived>, ArchiveError> {
         let mut tried = None;
         loop {
-            let known = self.ask(|index| index.get(id).map(|kept| (kept.place, kept.outcome())));
-            let Some((Some(place), outcome)) = known else { return Ok(None) };
+            let known = self.ask(|index| index.get(id).map(|entry| (entry.place, entry.state())));
+            let Some((Some(place), state)) = known else { return Ok(None) };
             match self.read(id, place, last) {
-                Ok(delivery) => return Ok(Some(Archived::new(delivery, outcome))),
-                Err(error) if tried == Some(place) => return Err(error),
+                Ok(delivery) => return Ok(Some(Archived::new(delivery, state))),
+                Err(error) if tried == Some(place) => {
+                    self.report(&error, id, place);
+                    return Err(error);
+                }
                 Err(_) => {
                     *last = None;
                     tried = Some(place);
                     self.refresh()?;
                 }
             }
+        }
+    }
+
+    /// What is damaged must not be a reason to call a delivery a repeat. The writer hears of it before any append that
+    /// follows.
+    fn report(&self, error: &ArchiveError, id: DeliveryId, place: Place) {
+        if let (Some(queue), ArchiveError::Damaged { .. }) = (&self.queue, error) {
+            // A closed archive appends nothing.
+            drop(queue.push(Command::Unreadable { id, place }));
         }
     }
 
@@ -83,7 +97,7 @@ impl Reader {
 
     /// Where another process writes, only the files tell what it did.
     fn refresh(&self) -> Result<(), ArchiveError> {
-        if self.read_only {
+        if self.queue.is_none() {
             let index = Arc::new(RwLock::new(look(&*self.medium, &self.dir)?));
             *self.latest.write().unwrap_or_else(PoisonError::into_inner) = index;
         }

@@ -21,6 +21,8 @@ struct Locked(File);
 
 impl Drop for Locked {
     fn drop(&mut self) {
+        // From now on no process holds it.
+        drop(self.0.set_len(0));
         // Closing it unlocks it in the end.
         drop(self.0.unlock());
     }
@@ -36,16 +38,21 @@ impl Medium for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        let file = private().write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(Locked(file)))),
+            Ok(()) => {
+                if let Err(error) = write_pid(&file) {
+                    tracing::debug!(path = %path.display(), %error, "cannot write the process id to the lock file");
+                }
+                Ok(Some(Box::new(Locked(file))))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
-        let file = OpenOptions::new().read(true).append(true).create_new(true).open(path)?;
+        let file = private().read(true).append(true).create_new(true).open(path)?;
         Ok(Box::new(RealFile(file)))
     }
 
@@ -90,6 +97,32 @@ impl Medium for RealDisk {
     }
 }
 
+/// New files are readable and writable by their owner only: bodies are nobody else's business, and whoever can open the lock
+/// file can hold the lock.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn private_dir() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// Writes the id of this process to a lock file. The modification time of the file stays: it says when the archive was last
+/// seen open.
+fn write_pid(file: &File) -> io::Result<()> {
+    let before = file.metadata()?.modified();
+    file.set_len(0)?;
+    let mut file = file;
+    file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+    file.set_modified(before?)
+}
+
 /// Makes a directory, and those above it, and has the names of all that it makes synced. Also that of one which is
 /// there already: whoever made it may have died before that.
 fn create_dir(dir: &Path, sync: &mut impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
@@ -99,7 +132,7 @@ fn create_dir(dir: &Path, sync: &mut impl FnMut(&Path) -> io::Result<()>) -> io:
     };
     if !dir.is_dir() {
         create_dir(parent, sync)?;
-        match fs::create_dir(dir) {
+        match private_dir().create(dir) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
@@ -156,6 +189,21 @@ mod tests {
         drop(lock);
         assert!(RealDisk.lock(&path).unwrap().is_some());
         drop(inherited);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_and_directories_are_readable_by_their_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("inbox");
+        RealDisk.create_dir(&dir).unwrap();
+        let _lock = RealDisk.lock(&dir.join("lock")).unwrap().unwrap();
+        drop(RealDisk.create(&dir.join("file")).unwrap());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        assert_eq!(["lock", "file"].map(|name| mode(&dir.join(name))), [0o600; 2]);
     }
 
     #[test]

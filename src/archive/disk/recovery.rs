@@ -5,7 +5,7 @@ use std::{
 
 use super::{
     failure::Failure,
-    format::{check_formats, format_of},
+    format::check_formats,
     index::Index,
     listing::Listing,
     load::{load, load_sealed},
@@ -14,7 +14,6 @@ use super::{
     name::{Form, SegmentName},
     segment::Segment,
     unsynced,
-    warc::FORMAT,
 };
 use crate::archive::ArchiveError;
 
@@ -49,7 +48,7 @@ pub(super) fn recover(
         segments = listing.segments.len(),
         indexed = recovery.indexed,
         deliveries = recovery.index.len(),
-        pending = recovery.index.pending(),
+        unsettled = recovery.index.unsettled(),
         bytes_cut = recovery.bytes_cut,
         "opened the disk archive"
     );
@@ -89,9 +88,7 @@ impl Recovery {
             .map_err(Failure::to("read", &path))?;
         self.cut(&*file, &path, end)?;
         let file = unsynced::settle(&*self.log.medium, &self.log.dir, name, file, end)?;
-        // What says that it is of an earlier format must hold nothing of this one.
-        let format = format_of(&*file, name).map_err(Failure::to("read", &path))?;
-        let is_full = end >= self.log.segment_size || format.is_some_and(|format| format != FORMAT);
+        let is_full = end >= self.log.segment_size;
         self.log.open = Some(Segment::resume(name, path, file, end));
         if is_full { self.seal_open() } else { Ok(()) }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, Facts, Place, Tombstone},
+    entry::{Entry, DeliveryMeta, Place, Tombstone},
     failure::Failure,
     file_io::read_full,
     load::indexed,
@@ -17,18 +17,17 @@ use super::{
     replace::Replacement,
     steps::Steps,
     walk::Step,
-    warc::{Meaning, encode, warcinfo},
+    warc::{Meaning, encode},
 };
-use crate::delivery::{DeliveryId, Outcome};
+use crate::delivery::{DeliveryId, State};
 
 /// A segment written anew, durable under a name of its own. Nothing has changed for readers yet.
 #[derive(Debug)]
 pub(super) struct Rewritten {
     pub(super) unfinished: PathBuf,
     pub(super) form: Form,
-    /// How long it is, and was.
+    /// How long it is.
     pub(super) length: u64,
-    pub(super) old_length: u64,
     /// What it holds now. Empty of meaning where a record says nothing to the index.
     pub(super) records: Vec<(Place, Meaning)>,
     /// Whether a part of it is damaged.
@@ -39,7 +38,7 @@ impl Rewritten {
     /// The deliveries in it, and where each lies.
     pub(super) fn deliveries(&self) -> impl Iterator<Item = (DeliveryId, Place)> {
         self.records.iter().filter_map(|(place, meaning)| match meaning {
-            Meaning::Delivery(facts) => Some((facts.id, *place)),
+            Meaning::Delivery { meta, .. } => Some((meta.id, *place)),
             _ => None,
         })
     }
@@ -47,20 +46,20 @@ impl Rewritten {
     /// The deliveries of which it holds the line in the ledger.
     pub(super) fn removed(&self) -> HashSet<DeliveryId> {
         let removed = |meaning: &Meaning| match meaning {
-            Meaning::Removed(tombstone) => Some(tombstone.facts.id),
+            Meaning::Removed(tombstone) => Some(tombstone.meta.id),
             _ => None,
         };
         self.records.iter().filter_map(|(_, meaning)| removed(meaning)).collect()
     }
 }
 
-/// What becomes of a delivery that is removed, besides its facts.
+/// What is written in the place of a delivery that was removed, besides its metadata.
 #[derive(Clone, Debug)]
-pub(super) struct Burial {
-    pub(super) outcome: Option<Outcome>,
+pub(super) struct Removal {
+    pub(super) state: State,
     pub(super) removed_at: SystemTime,
-    /// Where it lies in the segment, as far as that is known.
-    pub(super) place: Option<Place>,
+    /// Where it lies in the segment.
+    pub(super) place: Place,
 }
 
 /// What is done to a segment.
@@ -72,9 +71,7 @@ pub(super) struct Rewrite<'a> {
     pub(super) from: Form,
     pub(super) to: Form,
     /// The deliveries of which only this is to stay.
-    pub(super) drop: &'a HashMap<DeliveryId, Burial>,
-    /// Whether damaged bytes are kept as they are, for who wants to save something out of them.
-    pub(super) keep_damage: bool,
+    pub(super) drop: &'a HashMap<DeliveryId, Removal>,
 }
 
 impl Rewrite<'_> {
@@ -83,7 +80,6 @@ impl Rewrite<'_> {
         let path = self.name.path(self.dir, self.from);
         let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
         let old = Old { path: &path, file: &*file };
-        let old_length = old.file.len().map_err(old.unread())?;
         let mut out = Out {
             file: Replacement::begin(self.medium, &self.name.path(self.dir, self.to))?,
             segment: self.name,
@@ -97,8 +93,8 @@ impl Rewrite<'_> {
                 Step::Record { offset, length, meaning } => {
                     self.record(meaning, &old, (offset, length), &mut out)?;
                 }
-                Step::Damage { offset, length, facts } => {
-                    self.damage(facts.as_ref(), &old, (offset, length), &mut out)?;
+                Step::Damage { offset, length, meta } => {
+                    self.damage(meta.as_ref(), &old, (offset, length), &mut out)?;
                 }
                 // Nobody was told that it is there.
                 Step::Torn { .. } => {}
@@ -106,7 +102,7 @@ impl Rewrite<'_> {
         }
         let (length, damaged, records) = (out.file.length(), out.damaged, out.records);
         let unfinished = out.file.finish()?;
-        Ok(Rewritten { unfinished, form: self.to, length, old_length, records, damaged })
+        Ok(Rewritten { unfinished, form: self.to, length, records, damaged })
     }
 
     fn record(
@@ -117,53 +113,48 @@ impl Rewrite<'_> {
         out: &mut Out,
     ) -> Result<(), Failure> {
         let of = match &meaning {
-            Meaning::Delivery(facts) => Some(facts.id),
-            Meaning::Outcome { of, .. } => Some(*of),
-            Meaning::Removed(_) | Meaning::Nothing => None,
+            Meaning::Delivery { meta, .. } => Some(meta.id),
+            Meaning::State { of, .. } => Some(*of),
+            Meaning::Removal(_) | Meaning::Removed(_) | Meaning::Nothing => None,
         };
         match (of.and_then(|of| self.drop.get(&of)), meaning) {
-            (Some(burial), Meaning::Delivery(facts)) => self.bury(facts, burial, out),
-            // The outcome stands in what stays of the delivery.
+            (Some(removal), Meaning::Delivery { meta, .. }) => self.bury(meta, removal, out),
+            // The ledger entry holds the latest state.
             (Some(_), _) => Ok(()),
-            // What is written for the ledger has the format of this version, and it may be an older segment.
-            (None, Meaning::Nothing) if offset == 0 && !self.drop.is_empty() => {
-                out.write(&warcinfo(self.name).slices().concat(), Meaning::Nothing)
-            }
             (None, meaning) => out.write(&old.read(offset, length)?, meaning),
         }
     }
 
-    fn bury(&self, facts: Facts, burial: &Burial, out: &mut Out) -> Result<(), Failure> {
-        let Burial { outcome, removed_at, .. } = burial.clone();
-        let tombstone = Tombstone { facts, outcome, removed_at };
+    fn bury(&self, meta: DeliveryMeta, removal: &Removal, out: &mut Out) -> Result<(), Failure> {
+        let Removal { state, removed_at, .. } = removal.clone();
+        let tombstone = Tombstone { meta, state, removed_at };
         let entry = Entry::Removed(tombstone.clone());
         let record = encode(&entry, self.name.salt).slices().concat();
         out.write(&record, Meaning::Removed(tombstone))
     }
 
-    /// Keeps damaged bytes but for those of deliveries that are removed. What these were is told by their headers, or
-    /// by the index file; if neither does, nothing can be said of them any more.
+    /// Keeps damaged bytes, except those of deliveries that are removed: others may be saved out of them. The metadata of
+    /// those that are removed is in their headers or in the index file; if neither can be read, no ledger entry is written.
     fn damage(
         &self,
-        facts: Option<&Facts>,
+        meta: Option<&DeliveryMeta>,
         old: &Old<'_>,
         (offset, length): (u64, u64),
         out: &mut Out,
     ) -> Result<(), Failure> {
-        let spoilt = facts.map(|facts| facts.id);
+        let spoilt = meta.map(|meta| meta.id);
         let parts = parts(offset..offset + length, spoilt, self.drop);
         let mut known = None;
         for part in parts {
             match part {
-                Part::Rest(range) if self.keep_damage => {
+                Part::Rest(range) => {
                     out.damaged = true;
                     out.file.write(&old.read(range.start, range.end - range.start)?)?;
                 }
-                Part::Rest(_) => {}
                 Part::Of(id) => {
-                    let known = known.get_or_insert_with(|| self.known(facts.cloned(), old));
-                    if let (Some(facts), Some(burial)) = (known.remove(&id), self.drop.get(&id)) {
-                        self.bury(facts, burial, out)?;
+                    let known = known.get_or_insert_with(|| self.known(meta.cloned(), old));
+                    if let (Some(meta), Some(removal)) = (known.remove(&id), self.drop.get(&id)) {
+                        self.bury(meta, removal, out)?;
                     }
                 }
             }
@@ -172,15 +163,15 @@ impl Rewrite<'_> {
     }
 
     /// What is known of those that are removed, without their records.
-    fn known(&self, facts: Option<Facts>, old: &Old<'_>) -> HashMap<DeliveryId, Facts> {
+    fn known(&self, meta: Option<DeliveryMeta>, old: &Old<'_>) -> HashMap<DeliveryId, DeliveryMeta> {
         let length = old.file.len().unwrap_or_default();
         let indexed = indexed(self.medium, self.dir, self.name, length).unwrap_or_default();
         let indexed = indexed.into_iter().filter_map(|(_, meaning)| match meaning {
-            Meaning::Delivery(facts) => Some(facts),
+            Meaning::Delivery { meta, .. } => Some(meta),
             _ => None,
         });
-        let known = indexed.chain(facts).filter(|facts| self.drop.contains_key(&facts.id));
-        known.map(|facts| (facts.id, facts)).collect()
+        let known = indexed.chain(meta).filter(|meta| self.drop.contains_key(&meta.id));
+        known.map(|meta| (meta.id, meta)).collect()
     }
 }
 

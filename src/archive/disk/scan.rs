@@ -1,23 +1,22 @@
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
-use super::{index::Index, reader::Reader};
-use crate::archive::{ArchiveError, Archived, Query};
+use super::reader::Reader;
+use crate::archive::{EntrySender, Query};
 
 /// How many deliveries wait to be taken from a scan. Their bodies are in memory.
 pub(super) const AHEAD: usize = 4;
 
-type Found = Result<Archived, ArchiveError>;
-
 /// Sends what `query` selects, until all is sent or nobody listens. Blocks.
-pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: &mpsc::Sender<Found>) {
+pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: EntrySender) {
     let mut last = None;
     let index = reader.index();
-    let end = index.ask(Index::positions).end;
-    for position in 0..=end {
-        for damage in reader.damages_at(position, &index) {
-            if found.blocking_send(Err(damage)).is_err() {
+    let positions = index.ask(|index| index.candidates(query));
+    // Damage lies before positions, and behind the last one. Whoever asks for one delivery does not ask for damage.
+    let all = query.selected_id().is_none();
+    let positions = if all { 0..positions.end + 1 } else { positions };
+    for position in positions {
+        for damage in reader.damages_at(position, &index).into_iter().filter(|_| all) {
+            if !found.blocking_send(Err(damage)) {
                 return;
             }
         }
@@ -30,8 +29,9 @@ pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: &mpsc::Sender<Fou
             Ok(_) => continue,
             Err(error) => Err(error),
         };
-        if found.blocking_send(selected).is_err() {
+        if !found.blocking_send(selected) {
             return;
         }
     }
+    found.finish();
 }

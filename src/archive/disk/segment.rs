@@ -25,7 +25,7 @@ pub(super) struct Segment {
 
 /// Why a batch was not made durable.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum WriteError {
     /// Nothing of it is left: the segment can be written on.
     #[error("{0}")]
     Undone(#[source] Failure),
@@ -66,7 +66,7 @@ impl Segment {
     }
 
     /// Writes the whole batch in one go and makes it durable; says where each entry lies.
-    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, Fault> {
+    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, WriteError> {
         let first = (self.good == 0).then(|| warcinfo(self.name));
         let rest = batch.records(self.name.salt);
         let records: Vec<_> = first.iter().chain(rest).collect();
@@ -110,7 +110,7 @@ impl Segment {
         records.iter().map(place).collect()
     }
 
-    fn write(&self, records: &[&Encoded]) -> Result<(), Fault> {
+    fn write(&self, records: &[&Encoded]) -> Result<(), WriteError> {
         let mut slices: Vec<_> =
             records.iter().flat_map(|record| record.slices()).map(IoSlice::new).collect();
         let Err(error) = write_all(&*self.file, &mut slices) else {
@@ -118,15 +118,15 @@ impl Segment {
         };
         let failure = self.failure("write", error);
         match self.file.set_len(self.good) {
-            Ok(()) => Err(Fault::Undone(failure)),
+            Ok(()) => Err(WriteError::Undone(failure)),
             Err(error) => {
                 tracing::error!(path = %self.path.display(), %error, "cannot cut a batch that failed");
-                Err(Fault::Broken(failure))
+                Err(WriteError::Broken(failure))
             }
         }
     }
 
-    fn sync(&self) -> Result<(), Fault> {
+    fn sync(&self) -> Result<(), WriteError> {
         let Err(error) = self.file.sync_data() else {
             return Ok(());
         };
@@ -135,7 +135,7 @@ impl Segment {
         if let Err(error) = self.file.set_len(self.good) {
             tracing::error!(path = %self.path.display(), %error, "cannot cut a batch that was not synced");
         }
-        Err(Fault::Unsynced(self.failure("sync", error)))
+        Err(WriteError::Unsynced(self.failure("sync", error)))
     }
 
     fn failure(&self, action: &'static str, error: io::Error) -> Failure {

@@ -3,14 +3,14 @@ use std::{collections::BTreeMap, time::SystemTime};
 use super::{
     DiskArchive, background,
     failure::Failure,
-    index::{Index, Kept},
+    index::{Index, EntryRef},
     listing::Listing,
     name::{Form, SegmentName},
     reader::Reader,
 };
 use crate::{
-    archive::{ArchiveError, Room},
-    delivery::{ModelName, OutcomeKind},
+    archive::{ArchiveError, StorageUsage},
+    delivery::{ModelName, StateKind},
 };
 
 /// What a [`DiskArchive`] holds, in numbers.
@@ -25,9 +25,9 @@ pub struct Stats {
     pub received: Option<(SystemTime, SystemTime)>,
     /// How many deliveries each model has.
     pub models: BTreeMap<ModelName, u64>,
-    /// How many deliveries have no outcome yet.
+    /// How many deliveries are pending.
     pub pending: u64,
-    /// How many deliveries have an outcome of each kind, by its word.
+    /// How many deliveries are in each other state, by its name.
     pub outcomes: BTreeMap<&'static str, u64>,
     /// How many segments are being written, are sealed, and are compressed.
     pub segments: [u64; 3],
@@ -71,7 +71,7 @@ fn lengths(reader: &Reader) -> Result<Vec<(Form, u64)>, Failure> {
 }
 
 impl Stats {
-    fn count(&mut self, kept: &Kept<'_>) {
+    fn count(&mut self, kept: &EntryRef<'_>) {
         if kept.place.is_none() {
             self.removed += 1;
             return;
@@ -82,7 +82,7 @@ impl Stats {
         self.received = Some((first.min(at), last.max(at)));
         *self.models.entry(kept.model.clone()).or_default() += 1;
         match kept.kind() {
-            OutcomeKind::Pending => self.pending += 1,
+            StateKind::Pending => self.pending += 1,
             kind => *self.outcomes.entry(kind.as_str()).or_default() += 1,
         }
     }
@@ -99,9 +99,9 @@ impl Stats {
 }
 
 /// What the segments take, and what is free for them.
-pub(super) fn room(reader: &Reader) -> Result<Room, Failure> {
+pub(super) fn usage(reader: &Reader) -> Result<StorageUsage, Failure> {
     let (medium, dir) = (&reader.medium, &reader.dir);
     let free = medium.free_space(dir).map_err(Failure::to("ask how much is free at", dir))?;
     let used = lengths(reader)?.into_iter().map(|(_, length)| length).sum();
-    Ok(Room::new(used, free))
+    Ok(StorageUsage::new(used, free))
 }

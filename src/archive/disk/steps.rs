@@ -42,7 +42,7 @@ impl<'f> Steps<'f> {
 fn not_torn(step: Step, end: u64) -> Step {
     match step {
         Step::Torn { offset } => {
-            Step::Damage { offset, length: end.saturating_sub(offset), facts: None }
+            Step::Damage { offset, length: end.saturating_sub(offset), meta: None }
         }
         step => step,
     }

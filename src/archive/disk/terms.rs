@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::name::Form;
+use crate::{archive::StateFilter, delivery::StateKind};
 
 /// For how long what is kept, and how.
 #[derive(Clone, Debug)]
@@ -8,6 +9,8 @@ pub(super) struct Terms {
     pub(super) segment_age: Duration,
     pub(super) compress_after: Option<Duration>,
     pub(super) keep_for: Option<Duration>,
+    /// The same for dead and undecodable deliveries.
+    pub(super) keep_dead_for: Option<Duration>,
     pub(super) keep_bytes: Option<u64>,
     /// For how long after its receipt a delivery is remembered that was removed, and how many such at most.
     pub(super) remember_for: Option<Duration>,
@@ -22,6 +25,7 @@ impl Default for Terms {
             segment_age: Duration::from_hours(24),
             compress_after: Some(Duration::from_hours(7 * 24)),
             keep_for: None,
+            keep_dead_for: None,
             keep_bytes: None,
             remember_for: Some(Duration::from_hours(30 * 24)),
             remember: 2_000_000,
@@ -45,10 +49,16 @@ impl Terms {
         form == Form::Sealed && self.compress_after.is_some_and(due)
     }
 
-    /// Whether what is settled in a segment is to be removed, for its age.
-    pub(super) fn removes(&self, times: Times, now: SystemTime) -> bool {
-        let due = |keep| times.is_some_and(|(_, last)| age(last, now) >= keep);
-        self.keep_for.is_some_and(due)
+    /// What is to be removed in a segment for its age: deliveries in these states.
+    pub(super) fn removes(&self, times: Times, now: SystemTime) -> impl Iterator<Item = StateFilter> {
+        let due = move |keep: Option<Duration>| {
+            let old = |keep| times.is_some_and(|(_, last)| age(last, now) >= keep);
+            keep.is_some_and(old)
+        };
+        let dead = [StateKind::Dead, StateKind::Undecodable].map(StateFilter::Only);
+        let finished = due(self.keep_for).then_some(StateFilter::Finished);
+        let dead = due(self.keep_dead_for).then_some(dead);
+        finished.into_iter().chain(dead.into_iter().flatten())
     }
 
     /// Whether removed deliveries are to be forgotten, of which the last was received then, while `remembered` of all
@@ -90,9 +100,9 @@ mod tests {
         ] {
             assert_eq!(terms.seals(times, now), first_is_old, "{times:?}");
             assert_eq!(terms.compresses(Form::Sealed, times, now), last_is_old, "{times:?}");
-            assert_eq!(terms.removes(times, now), last_is_old, "{times:?}");
+            assert_eq!(terms.removes(times, now).count(), usize::from(last_is_old), "{times:?}");
         }
-        assert!(!terms.seals(None, now) && !terms.removes(None, now));
+        assert!(!terms.seals(None, now) && terms.removes(None, now).next().is_none());
         assert!(terms.compresses(Form::Sealed, None, now));
         assert!(!terms.compresses(Form::Packed, Some((hour(1), hour(1))), now));
     }
@@ -114,7 +124,14 @@ mod tests {
 
     #[test]
     fn without_a_choice_nothing_is_removed() {
-        assert!(!Terms::default().removes(Some((hour(0), hour(0))), SystemTime::now()));
+        let times = Some((hour(0), hour(0)));
+        let removed = |terms: Terms| terms.removes(times, SystemTime::now()).collect::<Vec<_>>();
+        assert_eq!(removed(Terms::default()), []);
+        let terms = Terms { keep_for: Some(HOUR), ..Terms::default() };
+        assert_eq!(removed(terms), [StateFilter::Finished], "dead ones are kept");
+        let terms = Terms { keep_dead_for: Some(HOUR), ..Terms::default() };
+        let dead = [StateKind::Dead, StateKind::Undecodable].map(StateFilter::Only);
+        assert_eq!(removed(terms), dead);
         assert_eq!(Terms::default().keep_bytes, None);
     }
 }

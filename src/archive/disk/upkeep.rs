@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::keeper::Keeper;
+use crate::supervise::{backoff, catch};
 
 /// How often requests of other processes are looked for.
 const REQUESTS: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ impl Upkeep {
     pub(super) fn start(keeper: Arc<Keeper>, every: Duration) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
         let builder = thread::Builder::new().name("inbox-upkeep".to_owned());
-        let thread = builder.spawn(move || run(&keeper, every, &stopped))?;
+        let thread = builder.spawn(move || supervise(&keeper, every, &stopped))?;
         Ok(Self { stop, thread })
     }
 
@@ -36,19 +37,18 @@ impl Upkeep {
     }
 }
 
-fn run(keeper: &Keeper, every: Duration, stopped: &Receiver<()>) {
-    let mut last = Instant::now();
-    loop {
-        match stopped.recv_timeout(every.min(REQUESTS)) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
-        }
+/// Goes on after a panic, with a pause: what a round left half done is finished by the next, as after a failure.
+fn supervise(keeper: &Keeper, every: Duration, stopped: &Receiver<()>) {
+    let (mut last, mut panics) = (Instant::now(), 0);
+    let mut pause = every.min(REQUESTS);
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
+        let is_due = panics > 0 || last.elapsed() >= every;
         // What fails is logged where it fails, and tried again the next time.
-        if last.elapsed() >= every {
-            drop(keeper.upkeep());
+        let round = || drop(if is_due { keeper.upkeep() } else { keeper.do_requests() });
+        panics = if catch("archive-maintenance", round).is_some() { 0 } else { panics + 1 };
+        pause = if panics == 0 { every.min(REQUESTS) } else { every.min(backoff(panics)) };
+        if is_due {
             last = Instant::now();
-        } else {
-            drop(keeper.do_requests());
         }
     }
 }

@@ -181,7 +181,7 @@ impl Verification {
         match step {
             Step::Record { offset, length, meaning } => {
                 self.bytes += length;
-                if matches!(meaning, Meaning::Delivery(_)) {
+                if matches!(meaning, Meaning::Delivery { .. }) {
                     match check(file, offset, length, name)? {
                         Ok(()) => self.deliveries += 1,
                         Err(reason) => damaged(offset, length, reason),

@@ -1,7 +1,7 @@
 use std::io;
 
 use super::{
-    entry::Facts,
+    entry::DeliveryMeta,
     medium::MediumFile,
     warc::{
         Checksum, Flaw, Header, Kind, LONGEST_NOTE, MAGIC, Meaning, Salt, TRAILER, kind_of,
@@ -28,7 +28,7 @@ pub(super) enum Step {
     /// A record whose checksums hold.
     Record { offset: u64, length: u64, meaning: Meaning },
     /// Bytes that are no record, and stand where one was. Where the header of a delivery is sound, what it says.
-    Damage { offset: u64, length: u64, facts: Option<Facts> },
+    Damage { offset: u64, length: u64, meta: Option<DeliveryMeta> },
     /// Bytes that are no record, up to the end: what was being written when the process or the machine died.
     Torn { offset: u64 },
 }
@@ -41,7 +41,7 @@ enum Probe {
     /// The header and the end of the record are there, what lies between them is not what was written.
     Spoilt {
         length: u64,
-        facts: Option<Facts>,
+        meta: Option<DeliveryMeta>,
     },
     NoRecord,
 }
@@ -75,9 +75,9 @@ impl<'f> Walk<'f> {
         }
         let step = match self.probe(offset)? {
             Probe::Whole { length, meaning } => Step::Record { offset, length, meaning },
-            Probe::Spoilt { length, facts } => Step::Damage { offset, length, facts },
+            Probe::Spoilt { length, meta } => Step::Damage { offset, length, meta },
             Probe::NoRecord => match self.next_header(offset + 1)? {
-                Some(next) => Step::Damage { offset, length: next - offset, facts: None },
+                Some(next) => Step::Damage { offset, length: next - offset, meta: None },
                 None => Step::Torn { offset },
             },
         };
@@ -133,7 +133,7 @@ impl<'f> Walk<'f> {
         }
         let length = head.record_length;
         if checksum.finish() != head.expected {
-            return Ok(Probe::Spoilt { length, facts: head.kind.facts() });
+            return Ok(Probe::Spoilt { length, meta: head.kind.meta() });
         }
         let meaning = self.meaning(head.kind, start, head.content_length)?;
         Ok(Probe::Whole { length, meaning })

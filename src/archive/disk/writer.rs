@@ -6,20 +6,22 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, Facts, Place},
+    command::Command,
+    entry::{DeliveryMeta, Entry, Place},
     index::Index,
-    log::Log,
+    log::{Log, NotArchived},
     medium::Lock,
     pace::Pace,
-    plan::Plan,
+    plan::{Change, Plan},
     queue::{Part, Queue},
 };
-use crate::archive::ArchiveError;
+use crate::{archive::ArchiveError, supervise::catch};
 
-/// How many are told at a time that theirs is durable.
-const TOLD_TOGETHER: usize = 16;
+/// How many changes are applied, and answered, at a time.
+const TOGETHER: usize = 16;
 
-/// The one that writes, on a thread of its own: takes all that waits, writes it in one go, syncs once, answers.
+/// The one thread that writes: takes all that waits, decides what it comes to, writes that in one go, syncs once, applies it
+/// to the index, and answers.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) log: Log,
@@ -28,12 +30,16 @@ pub(super) struct Writer {
     /// Keeps other writers out for as long as this one lives.
     #[expect(dead_code, reason = "it is held, not read")]
     pub(super) lock: Lock,
+    /// Commands that wait for this batch, because the one before changed their deliveries.
+    pub(super) carried: Vec<Command>,
 }
 
 impl Writer {
-    /// Starts the thread. It ends when the queue is closed and empty.
+    /// Starts the thread. It ends when the queue is closed and empty, or when it panics: then the queue is closed, and
+    /// callers that wait get an error.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name("inbox-archive".to_owned()).spawn(move || self.run())
+        let run = move || catch("archive-writer", || self.run()).unwrap_or_default();
+        thread::Builder::new().name("inbox-archive".to_owned()).spawn(run)
     }
 
     fn run(mut self) {
@@ -44,30 +50,44 @@ impl Writer {
         }
     }
 
-    /// Takes what waits, and prepares it while the rest is on its way. Nothing is left once the queue is closed.
-    fn gather(&self, pace: Pace) -> Option<Plan> {
+    /// Takes what waits, and plans it while the rest is on its way. None once the queue is closed and empty.
+    fn gather(&mut self, pace: Pace) -> Option<Plan> {
         let mut plan = Plan::default();
+        if !self.carried.is_empty() {
+            let carried = mem::take(&mut self.carried);
+            self.plan(&mut plan, carried);
+            self.plan(&mut plan, self.queue.take_now());
+            return Some(plan);
+        }
         loop {
-            let Part { commands, last } = self.queue.take(pace, plan.deliveries());
-            if last && commands.is_empty() && plan.deliveries() == 0 {
+            let Part { commands, last } = self.queue.take(pace, plan.appends());
+            if last && commands.is_empty() && plan.appends() == 0 {
                 return None;
             }
-            plan.add(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
-            self.log.encode_ahead(&mut plan.batch);
+            self.plan(&mut plan, commands);
             if last {
                 return Some(plan);
             }
         }
     }
 
+    fn plan(&self, plan: &mut Plan, commands: Vec<Command>) {
+        plan.add(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
+        self.log.encode_ahead(&mut plan.batch);
+    }
+
     fn commit(&mut self, mut plan: Plan) -> Pace {
         let began = Instant::now();
-        for (answer, error) in mem::take(&mut plan.refused) {
-            answer.failed(error);
+        self.carried = mem::take(&mut plan.waiting);
+        if !plan.unreadable.is_empty() {
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            plan.unreadable.drain().for_each(|(id, place)| index.note_unreadable(id, place));
+        }
+        for answer in mem::take(&mut plan.immediate) {
+            self.carried.extend(answer.done());
         }
         let seals = mem::take(&mut plan.seals);
-        let pace =
-            if plan.batch.entries().is_empty() { Pace::new() } else { self.write(plan, began) };
+        let pace = if plan.changes.is_empty() { Pace::new() } else { self.write(plan, began) };
         for reply in seals {
             drop(reply.send(self.log.seal_now().map_err(ArchiveError::from)));
         }
@@ -78,53 +98,74 @@ impl Writer {
         match self.log.append(&mut plan.batch) {
             Ok(places) => {
                 let now = Instant::now();
-                let told = plan.deliveries();
-                let pace = Pace::after(told, self.queue.deliveries(), now - began, now);
-                self.tell(plan, places);
+                let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
+                self.apply(plan, places);
                 pace
             }
-            Err(failure) => {
-                plan.answers.into_iter().for_each(|answer| answer.failed(failure.error()));
+            Err(error) => {
+                self.give_up(plan, &error);
                 Pace::new()
             }
         }
     }
 
-    /// Answers for what is durable, once the index knows of it: a few at a time, so that the first of them come back while
-    /// the others are told.
-    fn tell(&self, plan: Plan, places: Vec<Place>) {
+    /// Applies what is durable to the index, and answers: a few at a time, so that the first callers come back while the
+    /// others are answered.
+    fn apply(&mut self, plan: Plan, places: Vec<Place>) {
         let entries = plan.batch.into_entries().into_iter();
-        let mut durable = entries.zip(places).zip(plan.answers);
+        let mut durable = entries.zip(places).zip(plan.changes);
+        let mut answers = plan.answers.into_iter().peekable();
+        let mut applied = 0;
         loop {
-            let few: Vec<_> = durable.by_ref().take(TOLD_TOGETHER).collect();
+            let few: Vec<_> = durable.by_ref().take(TOGETHER).collect();
             if few.is_empty() {
                 return;
             }
+            applied += few.len();
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            for ((entry, place), _) in &few {
-                remember(&mut index, entry, *place);
+            for ((entry, place), change) in few {
+                apply(&mut index, entry, place, change);
             }
             drop(index);
-            for (_, answer) in few {
-                answer.done();
+            while let Some((_, answer)) = answers.next_if(|(after, _)| *after <= applied) {
+                self.carried.extend(answer.done());
             }
         }
     }
-}
 
-fn remember(index: &mut Index, entry: &Entry, place: Place) {
-    match entry {
-        Entry::Delivery(delivery) => {
-            index.insert(&Facts::of(delivery), place);
+    /// Nothing of the batch counts, but that leases end whose holders are gone.
+    fn give_up(&self, plan: Plan, error: &NotArchived) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (entry, change) in plan.batch.into_entries().into_iter().zip(plan.changes) {
+            if let (Entry::State { of, state }, Change::PutBack { due, released: true }) =
+                (&entry, change)
+            {
+                index.put_back(*of, state, due);
+            }
+            if let (Entry::State { of, state }, Change::Block { on, now }) = (&entry, change) {
+                index.block(*of, state, on, now);
+            }
         }
-        Entry::Outcome { of, outcome } => {
-            index.settle(*of, outcome);
-        }
-        Entry::Repeat { .. } | Entry::Removed(_) => {}
+        drop(index);
+        plan.answers.into_iter().for_each(|(_, answer)| answer.failed(error.error()));
     }
 }
 
-/// Should the writer ever die, nobody may wait for it.
+fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
+    match (entry, change) {
+        (Entry::Delivery { delivery, .. }, Change::Store { token, now }) => {
+            index.store(&DeliveryMeta::of(&delivery), place, token, now);
+        }
+        (Entry::State { of, state }, Change::PutBack { due, .. }) => index.put_back(of, &state, due),
+        (Entry::State { of, state }, Change::Block { on, now }) => index.block(of, &state, on, now),
+        (Entry::State { of, state }, Change::Lease { token }) => index.lease(of, &state, token),
+        (Entry::Removal(ids), Change::GiveUp) => ids.into_iter().for_each(|id| index.give_up(id)),
+        // No plan pairs others, and the compactor writes ledger entries.
+        _ => {}
+    }
+}
+
+/// If the writer panics, nobody may wait for it.
 struct CloseOnDrop(Arc<Queue>);
 
 impl Drop for CloseOnDrop {

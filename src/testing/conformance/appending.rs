@@ -1,34 +1,45 @@
-#![expect(clippy::panic, reason = "the suite says by panicking what does not hold")]
+//! What is appended is stored once, exactly, and found.
+#![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::time::Duration;
 
-use http::Version;
+use http::{Uri, Version};
 
 use super::{
     super::Sample,
-    ask::{assert_kept, done, found, fresh_model, name},
+    support::{Fixture, LEASE, done, done_together},
 };
 use crate::{
-    archive::{Archive, Query},
-    delivery::{DeliveryId, Receipt},
+    archive::{Append, Appended, Archive},
+    delivery::{DeliveryId, Receipt, State},
 };
 
-pub(super) async fn gives_back_what_was_appended(archive: &dyn Archive) {
-    let model = fresh_model();
-    for sample in telling_samples(&model) {
+pub(super) async fn append_stores_exact_bytes(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    for sample in samples(&fixture) {
         let delivery = sample.delivery();
-        let receipt = done("append a delivery", archive.append(delivery.clone())).await;
-        assert_eq!(receipt, Receipt::fresh(delivery.id()), "new bytes must give a fresh receipt");
-        assert_kept(archive, &delivery, None).await;
+        let appended = fixture.append(&delivery).await;
+        assert_eq!(appended.receipt, Receipt::fresh(delivery.id()), "new bytes are not a repeat");
+        assert_eq!(appended.state, State::NEW, "a new delivery is pending");
+        assert_eq!(appended.lease, None, "no lease was asked for");
+        let Some(stored) = done("get", archive.get(delivery.id())).await else {
+            panic!("get does not find {delivery:?}, which was appended");
+        };
+        assert_eq!(stored.delivery.body(), delivery.body(), "the body as it was appended");
+        assert_eq!(stored.delivery, delivery, "the delivery as it was appended");
+        assert_eq!(stored.state, State::NEW, "the state after append");
+        assert_eq!(fixture.scan(fixture.query().id(delivery.id())).await, [delivery]);
     }
-    let missing = done("get a delivery that is not there", archive.get(DeliveryId::new())).await;
-    assert!(missing.is_none(), "a delivery that was never appended is there");
+    let unknown = DeliveryId::new();
+    assert!(!fixture.has_body(unknown).await, "get finds a delivery that was never appended");
+    let state = done("read a state", archive.state(unknown)).await;
+    assert_eq!(state, None, "a delivery that was never appended has no state");
 }
 
 /// Bodies and heads that a careless archive would change.
-fn telling_samples(model: &str) -> Vec<Sample> {
+fn samples(fixture: &Fixture<'_>) -> Vec<Sample> {
     let record = "WARC/1.1\r\nWARC-Type: request\r\nContent-Length: 1\r\n\r\nx\r\n\r\n".repeat(50);
-    let sample = Sample::of(model);
+    let sample = fixture.sample("");
     vec![
         sample.clone(),
         sample.clone().body((0..=u8::MAX).collect::<Vec<_>>()),
@@ -40,71 +51,75 @@ fn telling_samples(model: &str) -> Vec<Sample> {
         sample.clone().body("a\r\nb").header("transfer-encoding", b"chunked"),
         sample.clone().body("http2").version(Version::HTTP_2).host(None),
         sample.clone().body("old").version(Version::HTTP_10).host(Some("unknown.invalid")),
-        sample.clone().body("uri").uri(http::Uri::from_static("/%20/a;b='c'?x=%0D%0A&y")),
+        sample.clone().body("uri").uri(Uri::from_static("/%20/a;b='c'?x=%0D%0A&y")),
         sample.body("time").received_at(Duration::new(1, 999_999_999)),
     ]
 }
 
-pub(super) async fn knows_repeats(archive: &dyn Archive) {
-    let (model, other) = (fresh_model(), fresh_model());
-    let first = Sample::of(&model).body("same").delivery();
-    let again = Sample::of(&model).body("same").delivery();
-    let elsewhere = Sample::of(&other).body("same").delivery();
-    let _ = done("append the first", archive.append(first.clone())).await;
-    let repeat = done("append the same bytes again", archive.append(again.clone())).await;
-    assert_eq!(repeat, Receipt::repeat(first.id()), "a repeat must name the first");
-    let kept = done("get a repeat", archive.get(again.id())).await;
-    assert!(kept.is_none(), "a repeat must not be kept a second time");
-    let fresh = done("append the bytes for another model", archive.append(elsewhere.clone())).await;
-    assert!(!fresh.is_repeat(), "the same bytes for another model are no repeat");
+pub(super) async fn repeat_names_first_delivery(archive: &dyn Archive) {
+    let (fixture, other) = (Fixture::new(archive), Fixture::new(archive));
+    let (sample, id) = (fixture.sample("same"), fixture.pending("same").await);
+    let repeat = sample.delivery();
+    let appended = fixture.append(&repeat).await;
+    assert_eq!(appended.receipt, Receipt::repeat(id), "a repeat names the first delivery");
+    assert!(!fixture.has_body(repeat.id()).await, "a repeat is not stored a second time");
+    let state = done("read a state", archive.state(repeat.id())).await;
+    assert_eq!(state, None, "a repeat is not a delivery of its own");
+    other.pending("same").await;
     for target in ["/hooks/other?page=1", "/hooks/sample?page=2"] {
-        let uri = http::Uri::from_static(target);
-        let there = Sample::of(&model).body("same").uri(uri).delivery();
-        let fresh = done("append the bytes at another target", archive.append(there)).await;
-        assert!(!fresh.is_repeat(), "the same bytes at another path or query are no repeat");
+        let delivery = sample.clone().uri(Uri::from_static(target)).delivery();
+        let is_repeat = fixture.append(&delivery).await.receipt.is_repeat();
+        assert!(!is_repeat, "the same bytes at another path or query are another delivery");
     }
 }
 
-pub(super) async fn keeps_one_of_many_equal_ones(archive: &dyn Archive) {
-    let sample = Sample::of(&fresh_model()).body("at the same time");
-    let work: Vec<_> = (0..50).map(|_| archive.append(sample.delivery())).collect();
-    let mut receipts = Vec::new();
-    for work in work {
-        receipts.push(done("append equal deliveries at the same time", work).await);
+/// Of equal deliveries at the same time one is stored, and at most one gets a lease.
+pub(super) async fn equal_deliveries_are_stored_once(archive: &dyn Archive) {
+    for leased in [false, true] {
+        let fixture = Fixture::new(archive);
+        let append = || {
+            let append = Append::new(fixture.sample("equal").delivery());
+            archive.append(if leased { append.leased_for(LEASE) } else { append })
+        };
+        let appended = done_together("append", (0..50).map(|_| append()).collect()).await;
+        let fresh: Vec<_> = appended.iter().filter(|one| !one.receipt.is_repeat()).collect();
+        let [Appended { receipt: first, .. }] = fresh.as_slice() else {
+            panic!("of equal deliveries at the same time {} were stored, not one", fresh.len());
+        };
+        let all_named = appended.iter().all(|one| one.receipt.id() == first.id());
+        assert!(all_named, "a repeat names another delivery than the one stored");
+        let leases = appended.iter().filter(|one| one.lease.is_some()).count();
+        assert_eq!(leases, usize::from(leased), "one of the callers that want a lease gets it");
+        assert_eq!(fixture.ids(fixture.query()).await, [first.id()]);
     }
-    let fresh: Vec<_> = receipts.iter().filter(|receipt| !receipt.is_repeat()).collect();
-    let [first] = fresh.as_slice() else {
-        panic!("of equal deliveries at the same time one is fresh, not {}", fresh.len());
-    };
-    let named = receipts.iter().all(|receipt| receipt.id() == first.id());
-    assert!(named, "every repeat must name the one that is fresh");
 }
 
-pub(super) async fn keeps_many_at_a_time(archive: &dyn Archive) {
-    let model = fresh_model();
-    let deliveries: Vec<_> = (0..200)
-        .map(|number| Sample::of(&model).body(format!("number {number}")).delivery())
-        .collect();
-    let work: Vec<_> = deliveries.iter().map(|one| archive.append(one.clone())).collect();
-    for (work, delivery) in work.into_iter().zip(&deliveries) {
-        let receipt = done("append one of many", work).await;
-        assert_eq!(receipt, Receipt::fresh(delivery.id()), "different bytes must be kept");
+pub(super) async fn many_deliveries_at_a_time_are_stored(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    let deliveries: Vec<_> =
+        (0..200).map(|number| fixture.sample(&format!("number {number}")).delivery()).collect();
+    let append = |delivery: &_| archive.append(Append::new(Clone::clone(delivery)));
+    let appended = done_together("append", deliveries.iter().map(append).collect()).await;
+    for (appended, delivery) in appended.iter().zip(&deliveries) {
+        assert_eq!(appended.receipt, Receipt::fresh(delivery.id()), "different bytes are stored");
     }
-    let found = found(archive, Query::all().model(name(&model))).await;
-    assert_eq!(found.len(), deliveries.len(), "a scan must find all that was appended");
+    let scanned = fixture.scan(fixture.query()).await;
+    assert_eq!(scanned.len(), deliveries.len(), "a scan finds everything that was appended");
     for delivery in &deliveries {
-        assert!(found.contains(delivery), "a scan must give back what was appended");
+        assert!(scanned.contains(delivery), "a scan returns {delivery:?} as it was appended");
     }
 }
 
-pub(super) async fn goes_on_when_nobody_waits(archive: &dyn Archive) {
-    let delivery = Sample::of(&fresh_model()).delivery();
-    drop(archive.append(delivery.clone()));
-    for _ in 0..1000 {
-        if done("get what nobody waited for", archive.get(delivery.id())).await.is_some() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("a delivery whose future was dropped is not in the archive after ten seconds");
+/// An append whose future was dropped may have taken effect or not, and nothing in between.
+pub(super) async fn dropped_append_takes_effect_or_not(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    let (dropped, next) = (fixture.sample("dropped").delivery(), fixture.sample("dropped"));
+    drop(archive.append(Append::new(dropped.clone())));
+    let next = next.delivery();
+    let appended = fixture.append(&next).await;
+    let (stored, other) =
+        if appended.receipt.is_repeat() { (&dropped, &next) } else { (&next, &dropped) };
+    assert_eq!(appended.receipt.id(), stored.id(), "the receipt names the delivery stored");
+    assert!(!fixture.has_body(other.id()).await, "the bytes are stored twice");
+    assert_eq!(fixture.scan(fixture.query()).await, [stored.clone()]);
 }

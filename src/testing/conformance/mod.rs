@@ -1,9 +1,89 @@
 //! The suite that every archive passes.
 
 mod appending;
-mod ask;
-mod removing;
+mod expiring;
+mod flights;
+mod leasing;
+mod model;
+mod pairs;
+mod querying;
 mod settling;
-mod suite;
+mod support;
 
-pub use suite::conformance;
+use crate::archive::Archive;
+
+/// Checks that an archive implements the contract of [`Archive`], apart from what crashes and expiring leases show:
+/// every operation in every state of a delivery, every pair of operations on one delivery, one after the other and at
+/// the same time, and what involves several deliveries.
+///
+/// The archive may hold other deliveries. The suite leaves some of its own in it.
+///
+/// ```no_run
+/// use tower_inbox::{MemoryArchive, testing::conformance};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// conformance(&MemoryArchive::new()).await;
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If the archive violates the contract, with the operations and their results.
+pub async fn conformance(archive: &dyn Archive) {
+    appending::append_stores_exact_bytes(archive).await;
+    appending::repeat_names_first_delivery(archive).await;
+    appending::equal_deliveries_are_stored_once(archive).await;
+    appending::many_deliveries_at_a_time_are_stored(archive).await;
+    appending::dropped_append_takes_effect_or_not(archive).await;
+    querying::query_selects_by_id_model_and_time(archive).await;
+    querying::query_selects_by_state(archive).await;
+    querying::query_selects_by_inference(archive).await;
+    querying::counts_follow_every_transition(archive).await;
+    leasing::claim_takes_models_in_rounds(archive).await;
+    leasing::claim_reports_when_next_delivery_is_due(archive).await;
+    leasing::delivery_is_due_after_its_wait(archive).await;
+    leasing::no_delivery_is_claimed_twice(archive).await;
+    leasing::attempts_are_counted(archive).await;
+    leasing::unknown_delivery_has_no_lease(archive).await;
+    leasing::renew_returns_only_lost_leases(archive).await;
+    flights::one_lease_processes_inference_at_a_time(archive).await;
+    flights::one_of_many_begins_inference(archive).await;
+    flights::processed_inference_is_known(archive).await;
+    flights::processed_inference_is_not_found_before_it_is_settled(archive).await;
+    flights::blocked_delivery_is_due_when_flight_ends(archive).await;
+    settling::outcome_is_stored_exactly(archive).await;
+    settling::retry_changes_only_dead_undecodable_and_failed(archive).await;
+    settling::remove_changes_only_what_it_selects(archive).await;
+    settling::settle_is_accepted_after_removal(archive).await;
+    pairs::every_operation_in_every_state(archive).await;
+    pairs::every_pair_of_operations(archive).await;
+}
+
+/// Checks an archive whose leases expire while it is open, such as one that several processes share.
+///
+/// Takes minutes unless tokio's time is paused.
+///
+/// ```no_run
+/// use tower_inbox::{MemoryArchive, testing::conformance_of_expiring_leases};
+///
+/// # async fn test() {
+/// tokio::time::pause();
+/// conformance_of_expiring_leases(&MemoryArchive::new()).await;
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If the archive violates the contract, with the operations and their results.
+pub async fn conformance_of_expiring_leases(archive: &dyn Archive) {
+    expiring::expired_lease_counts_as_crash(archive).await;
+    expiring::third_crash_in_a_row_is_poisoned(archive).await;
+    expiring::released_or_failed_attempt_is_no_crash(archive).await;
+    expiring::late_processed_is_accepted_until_settled(archive).await;
+    expiring::late_failure_is_rejected(archive).await;
+    expiring::renewed_lease_does_not_expire(archive).await;
+    expiring::suspects_are_claimed_one_at_a_time(archive).await;
+    expiring::flight_ends_with_expired_lease(archive).await;
+    expiring::removed_delivery_is_not_claimed_after_expiry(archive).await;
+}

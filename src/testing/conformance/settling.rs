@@ -1,116 +1,114 @@
-use std::time::Duration;
+//! Outcomes are stored as they are, and retry and remove change what they select and nothing else.
+#![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
-use super::{
-    super::Sample,
-    ask::{assert_kept, done, found, fresh_model, lines, name},
-};
+use std::time::{Duration, SystemTime};
+
+use super::support::{Fixture, LATER, NOW, done};
 use crate::{
-    archive::{Archive, ArchiveError, Line, Query},
-    delivery::{Delivery, DeliveryId, InferenceDigest, InferenceKey, Outcome, OutcomeKind},
+    archive::{Acquire, Archive, Query},
+    delivery::{DeliveryId, Outcome, Receipt, State, StateKind},
 };
 
-pub(super) async fn keeps_the_latest_outcome(archive: &dyn Archive) {
-    let delivery = Sample::of(&fresh_model()).delivery();
-    let id = delivery.id();
-    let _ = done("append", archive.append(delivery.clone())).await;
-    let before = done("ask for the outcome", archive.outcome(id)).await;
-    assert_eq!(before, None, "a delivery has no outcome before it is settled");
-    for outcome in [Outcome::failed("the first time"), Outcome::processed(204)] {
-        done("settle", archive.settle(id, outcome.clone())).await;
-        let now = done("ask for the outcome", archive.outcome(id)).await;
-        assert_eq!(now.as_ref(), Some(&outcome), "the latest outcome counts");
-        assert_kept(archive, &delivery, Some(outcome)).await;
-    }
-    let unknown = DeliveryId::new();
-    let refused = archive.settle(unknown, Outcome::processed(200)).await;
-    let named = matches!(&refused, Err(ArchiveError::Unknown { id }) if *id == unknown);
-    assert!(named, "to settle a delivery that is not there must be refused, not {refused:?}");
-    let none = done("ask for the outcome of no delivery", archive.outcome(unknown)).await;
-    assert_eq!(none, None, "what is not there has no outcome");
+fn outcomes(fixture: &Fixture<'_>) -> [Outcome; 9] {
+    let inference = Some(fixture.inference("job", "1", "bytes"));
+    let due = SystemTime::now() + Duration::from_secs(60);
+    [
+        Outcome::processed(204),
+        Outcome::processed(200).with_inference(inference),
+        Outcome::failed_at(7, "503: \"again\"\tlater ü"),
+        Outcome::failed_at(2, "503").due_at(due).with_inference(inference),
+        Outcome::dead("").with_inference(inference),
+        Outcome::dead("a reason ".repeat(100)),
+        Outcome::poisoned("crashed"),
+        Outcome::undecodable("$.a[0]: expected a number"),
+        Outcome::repeat(DeliveryId::new()),
+    ]
 }
 
-pub(super) async fn finds_by_query(archive: &dyn Archive) {
-    let model = fresh_model();
-    let second = Duration::from_secs;
-    let at = |seconds: u64| {
-        let sample = Sample::of(&model).body(format!("{seconds}"));
-        sample.received_at(second(seconds)).delivery()
-    };
-    // Not in the order of time: a scan goes by the order of the archive.
-    let (a, b, c) = (at(30), at(10), at(20));
-    for delivery in [&a, &b, &c] {
-        let _ = done("append", archive.append(delivery.clone())).await;
-    }
-    done("settle", archive.settle(b.id(), Outcome::dead("for the query"))).await;
-    let begun = Outcome::Pending { attempts: 1, crashes: 0, running: true };
-    done("settle", archive.settle(c.id(), begun.clone())).await;
-    let time = |seconds| std::time::UNIX_EPOCH + second(seconds);
-    let of_model = || Query::all().model(name(&model));
-    for (query, wanted) in [
-        (of_model(), vec![&a, &b, &c]),
-        (of_model().since(time(20)), vec![&a, &c]),
-        (of_model().before(time(20)), vec![&b]),
-        (of_model().since(time(10)).before(time(30)), vec![&b, &c]),
-        (of_model().outcome(OutcomeKind::Dead), vec![&b]),
-        (of_model().outcome(OutcomeKind::Processed), vec![]),
-        (of_model().pending(), vec![&a, &c]),
-        (of_model().unsettled(), vec![&a, &c]),
-        (of_model().settled(), vec![&b]),
-        (Query::all().model(name(&fresh_model())), vec![]),
-    ] {
-        let what = format!("{query:?}");
-        let found = found(archive, query.clone()).await;
-        assert_eq!(found.iter().collect::<Vec<_>>(), wanted, "{what} finds other deliveries");
-        let lines = lines(archive, query).await;
-        let outcome = |id| match id {
-            id if id == b.id() => Some(Outcome::dead("for the query")),
-            id if id == c.id() => Some(begun.clone()),
-            _ => None,
+pub(super) async fn outcome_is_stored_exactly(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    for (number, outcome) in outcomes(&fixture).into_iter().enumerate() {
+        let id = fixture.settled(&number.to_string(), outcome.clone()).await;
+        let expected = State::from(outcome);
+        assert_eq!(fixture.state(id).await, expected, "the outcome as it was settled");
+        let Some(found) = done("get", archive.get(id)).await else {
+            panic!("a settled delivery has no body");
         };
-        let of = |one: &&Delivery| {
-            let (id, model) = (one.id(), one.model().clone());
-            Line::new(id, model, one.received_at(), outcome(id))
-        };
-        let wanted: Vec<_> = wanted.iter().map(of).collect();
-        assert_eq!(lines, wanted, "{what} finds other lines");
+        assert_eq!(found.state, expected, "get returns the outcome as it was settled");
     }
+    let failed = fixture.claim(9).await;
+    assert_eq!(failed.len(), 2, "of settled deliveries only the failed ones are claimed");
 }
 
-pub(super) async fn knows_what_was_processed(archive: &dyn Archive) {
-    let model = fresh_model();
-    let inference = |delivery: &Delivery, key| {
-        InferenceDigest::of(delivery.model(), &InferenceKey::new(key), delivery.digest())
-    };
-    let of_body = |body: &str| Sample::of(&model).body(body.to_owned()).delivery();
-    let (a, b, c) = (of_body("a"), of_body("b"), of_body("c"));
-    let (first, second) = (inference(&a, "key"), inference(&b, "key"));
-    let third = inference(&c, "key");
-    let known = done("ask for an inference", archive.processed_as(first)).await;
-    assert_eq!(known, None, "nothing was processed as this inference");
-    for (delivery, inference) in [(&a, first), (&b, second)] {
-        let _ = done("append", archive.append(delivery.clone())).await;
-        let processed = Outcome::Processed { status: 201, inference: Some(inference) };
-        done("settle", archive.settle(delivery.id(), processed.clone())).await;
-        for (asked, what) in [(inference, "what was processed"), (third, "the latest of its key")] {
-            let known = done("ask for an inference", archive.processed_as(asked)).await;
-            assert_eq!(known, Some((delivery.id(), processed.clone())), "{what} is known");
-        }
+pub(super) async fn retry_changes_only_dead_undecodable_and_failed(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    let pending = fixture.pending("pending").await;
+    let leased = fixture.leased("leased").await;
+    let later = fixture.leased("later").await;
+    done("settle", archive.settle(later, Outcome::failed("503"), LATER)).await;
+    let mut expected = vec![later.id()];
+    for (number, outcome) in outcomes(&fixture).into_iter().enumerate() {
+        let retried = [StateKind::Failed, StateKind::Dead, StateKind::Undecodable];
+        let is_retried = retried.contains(&outcome.kind());
+        let id = fixture.settled(&number.to_string(), outcome).await;
+        expected.extend(is_retried.then_some(id));
     }
-    let known = done("ask for an inference", archive.processed_as(first)).await;
-    assert_eq!(known.map(|(id, _)| id), Some(a.id()), "the same bytes count before the latest");
+    assert_eq!(fixture.retry(fixture.query().state(StateKind::Processed)).await, 0);
+    assert_eq!(fixture.retry(fixture.query().id(later.id())).await, 1, "retry by id");
+    assert_eq!(fixture.retry(fixture.query().id(later.id())).await, 0, "it is pending already");
+    let retried = fixture.retry(fixture.query()).await;
+    assert_eq!(retried, expected.len() as u64 - 1, "retry of a model");
+    for id in &expected {
+        assert_eq!(fixture.state(*id).await, State::NEW, "a retried delivery has no attempts");
+    }
+    assert!(fixture.is_valid(leased).await, "retry does not touch a lease");
+    let mut due: Vec<_> = fixture.claim(99).await.iter().map(|lease| lease.id()).collect();
+    expected.push(pending);
+    due.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(due, expected, "retried deliveries are due at once");
+}
 
-    let again = Outcome::Processed { status: 202, inference: Some(first) };
-    done("settle", archive.settle(a.id(), again)).await;
-    let known = done("ask for an inference", archive.processed_as(third)).await;
-    assert_eq!(
-        known.map(|(id, _)| id),
-        Some(b.id()),
-        "the latest delivery, not the latest outcome"
-    );
+pub(super) async fn remove_changes_only_what_it_selects(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    let pending = fixture.pending("pending").await;
+    let failed = fixture.settled("failed", Outcome::failed("503")).await;
+    let dead = fixture.settled("dead", Outcome::dead("404")).await;
+    let processed = fixture.settled("processed", Outcome::processed(200)).await;
+    let removed = fixture.remove(fixture.query().state(StateKind::Dead)).await;
+    assert_eq!(removed, 1, "one delivery is dead");
+    let removed = fixture.remove(fixture.query().settled()).await;
+    assert_eq!(removed, 1, "one delivery with a body is settled");
+    assert_eq!(fixture.ids(fixture.query()).await, [pending, failed], "two are removed");
+    for id in [dead, processed] {
+        let query = || Query::all().id(id);
+        assert!(!fixture.has_body(id).await, "get finds a removed delivery");
+        assert!(fixture.ids(query()).await.is_empty(), "a scan finds a removed delivery");
+        assert_eq!(fixture.remove(query()).await, 0, "a removed delivery is removed again");
+        assert_eq!(fixture.retry(query()).await, 0, "a removed delivery is retried");
+        let acquired = fixture.acquire(Acquire::new(id).reviving()).await;
+        assert_eq!(acquired.lease, None, "a removed delivery is leased");
+    }
+    let state = fixture.state(processed).await;
+    assert_eq!(state, Outcome::processed(200).into(), "the state of a removed delivery stays");
+    let repeat = fixture.append(&fixture.sample("processed").delivery()).await;
+    assert_eq!(repeat.receipt, Receipt::repeat(processed), "and its bytes are still a repeat");
+    let again = fixture.sample("dead").delivery();
+    let appended = fixture.append(&again).await;
+    assert_eq!(appended.receipt, Receipt::fresh(again.id()), "the bytes are gone: store them");
+    assert_eq!(fixture.scan(Query::all().id(again.id())).await, [again], "and they are found");
+}
 
-    done("remove", archive.remove(Query::all().id(b.id()))).await;
-    let known = done("ask for an inference", archive.processed_as(second)).await;
-    assert_eq!(known.map(|(id, _)| id), Some(b.id()), "what was removed is still known");
-    let other = done("ask for an inference", archive.processed_as(inference(&a, "other"))).await;
-    assert_eq!(other, None, "another key is another inference");
+pub(super) async fn settle_is_accepted_after_removal(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    for outcome in outcomes(&fixture) {
+        let body = outcome.to_string();
+        let lease = fixture.leased(&body).await;
+        assert_eq!(fixture.remove(fixture.query().id(lease.id())).await, 1, "it has a body");
+        assert!(fixture.is_valid(lease).await, "a lease that is held goes on after removal");
+        done("settle what was removed", archive.settle(lease, outcome.clone(), NOW)).await;
+        assert_eq!(fixture.state(lease.id()).await, State::from(outcome), "its outcome");
+        assert!(!fixture.has_body(lease.id()).await, "settle does not bring a body back");
+        assert!(fixture.claim(9).await.is_empty(), "a removed delivery is claimed");
+    }
 }

@@ -1,26 +1,34 @@
-use std::{collections::HashMap, ops::Range, time::SystemTime};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    time::SystemTime,
+};
 
 use super::{
-    Damage, Kept,
-    brief::Brief,
+    Damage, EntryRef,
     chunks::Chunks,
     names::Names,
+    packed_state::PackedState,
     reasons::Reasons,
     received::Received,
     record::{Record, ShortFingerprint, Spot, short},
     table::Table,
 };
 use crate::{
-    archive::disk::{
-        entry::{Facts, Place, Tombstone},
-        name::SegmentName,
-        warc::Meaning,
+    archive::{
+        Counts,
+        disk::{
+            entry::{DeliveryMeta, Place, Tombstone, first_state},
+            name::SegmentName,
+            warc::Meaning,
+        },
+        unsettled::Unsettled,
     },
-    delivery::{DeliveryId, Fingerprint, InferenceDigest, ModelName, Outcome},
+    delivery::{DeliveryId, Fingerprint, InferenceDigest, InferenceId, ModelName, State},
 };
 
-/// What the archive knows without reading: where each delivery lies and what became of it, in the order of the log; and
-/// the ledger of those that were removed.
+/// The position and the state of each delivery, in the order of the log, also of those that were removed; and the queues,
+/// leases and counts that follow from the states.
 ///
 /// Takes some 90 bytes of memory a delivery, and some ten more for one that was processed as an inference; reasons come
 /// on top, each once.
@@ -30,7 +38,7 @@ pub(in crate::archive::disk) struct Index {
     by_id: Table,
     /// The first of each fingerprint.
     firsts: Table,
-    /// Those that were processed as an inference, by its key.
+    /// Those that were processed as an inference, by its id.
     by_inference: Table,
     reasons: Reasons,
     models: Names<ModelName>,
@@ -39,19 +47,28 @@ pub(in crate::archive::disk) struct Index {
     far: HashMap<u32, (u64, u64)>,
     /// Times of receipt that do not fit into a record, by position.
     other_times: HashMap<u32, SystemTime>,
+    /// Inferences of failed and dead deliveries, by position.
+    inferences: HashMap<u32, InferenceDigest>,
     damages: Vec<Damage>,
     /// How many of the records are of deliveries that are not remembered any more.
     forgotten: usize,
-    /// Where else a delivery lies whose batch was written twice.
-    pub(super) copies: HashMap<DeliveryId, Vec<SegmentName>>,
+    /// Where else a delivery lies whose batch was written twice, and where one still lies that was removed.
+    pub(super) copies: HashMap<DeliveryId, Vec<Place>>,
+    /// Deliveries whose records a read has found damaged.
+    unreadable: HashSet<DeliveryId>,
+    /// Deliveries with a body, by model and state. The time of the oldest is not set.
+    pub(super) counts: Counts,
+    /// Empty where the archive is open read-only.
+    pub(super) unsettled: Unsettled,
 }
 
 impl Index {
     /// Takes in what a record means; `false` if it is about a delivery that is not there.
     pub(in crate::archive::disk) fn take(&mut self, meaning: Meaning, place: Place) -> bool {
         match meaning {
-            Meaning::Delivery(facts) => self.insert(&facts, place),
-            Meaning::Outcome { of, outcome } => return self.settle(of, &outcome),
+            Meaning::Delivery { meta, leased } => self.insert(&meta, place, leased),
+            Meaning::State { of, state } => return self.set_state(of, &state),
+            Meaning::Removal(ids) => ids.into_iter().for_each(|id| self.give_up(id)),
             Meaning::Removed(tombstone) => self.bury(tombstone),
             Meaning::Nothing => {}
         }
@@ -67,10 +84,16 @@ impl Index {
 
     /// Adds a delivery. One that is there already, because its batch was written twice, lies at the new place from now
     /// on: of the two that is the one whose sync succeeded. One that was removed stays so.
-    pub(in crate::archive::disk) fn insert(&mut self, facts: &Facts, place: Place) {
-        let id = facts.id;
+    pub(in crate::archive::disk) fn insert(
+        &mut self,
+        meta: &DeliveryMeta,
+        place: Place,
+        leased: bool,
+    ) {
+        let id = meta.id;
         let Some(position) = self.position(id) else {
-            self.add(facts, Some(place), None);
+            let position = self.add(meta, Some(place), &first_state(leased));
+            self.set_first(short(meta.fingerprint), position);
             return;
         };
         let known = self.place_at(position);
@@ -81,40 +104,42 @@ impl Index {
             Some(_) => self.put(position, Some(place)),
             None => {}
         }
-        let other = known.map_or(place.segment, |known| known.segment);
+        let other = known.unwrap_or(place);
         self.copies.entry(id).or_default().push(other);
     }
 
     /// Takes in what stayed of a delivery that was removed.
     fn bury(&mut self, tombstone: Tombstone) {
-        let Tombstone { facts, outcome, .. } = tombstone;
-        let id = facts.id;
-        if self.position(id).is_some() {
-            self.removed(id);
-            outcome.map(|outcome| self.settle(id, &outcome));
-        } else {
-            self.add(&facts, None, outcome);
+        let Tombstone { meta, state, .. } = tombstone;
+        if self.position(meta.id).is_some() {
+            self.give_up(meta.id);
+            self.set_state(meta.id, &state);
+            return;
+        }
+        let position = self.add(&meta, None, &state);
+        if self.first_at(short(meta.fingerprint)).is_none() {
+            self.set_first(short(meta.fingerprint), position);
         }
     }
 
-    fn add(&mut self, facts: &Facts, place: Option<Place>, outcome: Option<Outcome>) {
+    fn add(&mut self, meta: &DeliveryMeta, place: Option<Place>, state: &State) -> u32 {
         let position = number(self.records.positions().end);
-        let received = Received::beside(facts.id, facts.received_at).unwrap_or_else(|| {
-            self.other_times.insert(position, facts.received_at);
+        let received = Received::beside(meta.id, meta.received_at).unwrap_or_else(|| {
+            self.other_times.insert(position, meta.received_at);
             Received::ELSEWHERE
         });
-        let is_known = self.first(facts.fingerprint).is_some();
         let spot = place.map(|place| self.spot(position, place));
-        let model = self.models.number(&facts.model);
-        self.records.push(Record::new(facts, received, spot, model));
+        let model = self.models.number(&meta.model);
+        self.records.push(Record::new(meta, received, spot, model));
         let records = &self.records;
-        self.by_id.add(&facts.id, position, |at| id_at(records, at));
-        if !is_known {
-            self.set_first(short(facts.fingerprint), position);
+        self.by_id.add(&meta.id, position, |at| id_at(records, at));
+        if place.is_some() {
+            self.counts.add(&meta.model, PackedState::NEW.kind(), 1);
         }
-        if let Some(outcome) = outcome {
-            self.note(position, &outcome);
+        if *state != State::NEW {
+            self.note(position, state);
         }
+        position
     }
 
     /// From now on the delivery at this position is the first of its fingerprint.
@@ -127,61 +152,84 @@ impl Index {
         firsts.add(&fingerprint, position, of);
     }
 
-    fn note(&mut self, position: u32, outcome: &Outcome) {
+    fn note(&mut self, position: u32, state: &State) {
         let Some(record) = self.records.get_mut(index(position)) else { return };
-        let now = Brief::of(outcome, &mut self.reasons);
-        let before = std::mem::replace(&mut record.outcome, now);
-        self.drop_brief(position, before);
+        let now = PackedState::of(state, &mut self.reasons);
+        let before = std::mem::replace(&mut record.state, now);
+        if record.spot.is_some()
+            && let Some(model) = self.models.name(record.model)
+        {
+            self.counts.subtract(model, before.kind(), 1);
+            self.counts.add(model, now.kind(), 1);
+        }
+        self.drop_packed(position, before);
         let records = &self.records;
-        if let Some(inference) = now.inference() {
-            self.by_inference.add(&inference.key(), position, |at| inference_key_at(records, at));
+        match now.processed_as() {
+            Some(inference) => {
+                let of = |at| inference_at(records, at);
+                self.by_inference.add(&inference.id(), position, of);
+            }
+            None => {
+                if let Some(inference) = state.inference() {
+                    self.inferences.insert(position, inference);
+                }
+            }
         }
     }
 
-    /// What became of a delivery has changed: this is not known of it any more.
-    fn drop_brief(&mut self, position: u32, before: Brief) {
+    /// Drops what was stored elsewhere for a state that has changed.
+    fn drop_packed(&mut self, position: u32, before: PackedState) {
         if let Some(reason) = before.reason() {
             self.reasons.give_back(reason);
+            self.inferences.remove(&position);
         }
-        if let Some(inference) = before.inference() {
-            self.by_inference.forget(&inference.key(), position);
+        if let Some(inference) = before.processed_as() {
+            self.by_inference.forget(&inference.id(), position);
         }
     }
 
-    /// What was processed as this inference, or else last as one of its key, and as which.
+    /// The deliveries that were processed as an inference of this id, the latest first, and their states.
     pub(in crate::archive::disk) fn processed_as(
         &self,
-        inference: InferenceDigest,
-    ) -> Option<(DeliveryId, Outcome)> {
-        let key = inference.key();
-        let of_key = self.by_inference.all(&key, |at| inference_key_at(&self.records, at));
-        let in_these_bytes = |at: u32| {
-            let record = self.records.get(index(at));
-            record.is_some_and(|record| record.outcome.inference() == Some(inference))
-        };
-        let position = of_key.max_by_key(|at| (in_these_bytes(*at), *at))?;
-        let kept = self.at(index(position))?;
-        Some((kept.id, kept.outcome()?))
+        inference: InferenceId,
+    ) -> Vec<(DeliveryId, State)> {
+        let of_id = self.by_inference.all(&inference, |at| inference_at(&self.records, at));
+        let mut positions: Vec<_> = of_id.collect();
+        positions.sort_unstable_by(|a, b| b.cmp(a));
+        let entries = positions.into_iter().filter_map(|position| self.at(index(position)));
+        entries.map(|entry| (entry.id, entry.state())).collect()
     }
 
-    /// Records what became of a delivery; `false` where there is no such delivery.
-    pub(in crate::archive::disk) fn settle(&mut self, id: DeliveryId, outcome: &Outcome) -> bool {
+    /// Sets the state of a delivery; false if there is no such delivery.
+    pub(in crate::archive::disk) fn set_state(&mut self, id: DeliveryId, state: &State) -> bool {
         let position = self.position(id);
-        position.map(|position| self.note(position, outcome)).is_some()
+        position.map(|position| self.note(position, state)).is_some()
     }
 
-    /// It is known to be removed; what lies of it somewhere is to be dropped.
-    fn removed(&mut self, id: DeliveryId) {
+    /// The delivery is removed from now on. Its bytes are still to be erased.
+    pub(in crate::archive::disk) fn give_up(&mut self, id: DeliveryId) {
         if let Some(position) = self.position(id)
             && let Some(place) = self.place_at(position)
         {
             self.put(position, None);
-            self.copies.entry(id).or_default().push(place.segment);
+            self.copies.entry(id).or_default().push(place);
+        }
+        if self.unsettled.token(id).is_none() {
+            self.unsettled.remove(id);
+        }
+    }
+
+    /// Its record was found damaged, if it still lies there.
+    pub(in crate::archive::disk) fn note_unreadable(&mut self, id: DeliveryId, place: Place) {
+        if self.get(id).is_some_and(|entry| entry.place == Some(place)) {
+            self.unreadable.insert(id);
         }
     }
 
     /// The segment was written anew: its deliveries lie here now.
     pub(in crate::archive::disk) fn moved(&mut self, id: DeliveryId, place: Place) {
+        let copies = self.copies.get_mut(&id).into_iter().flatten();
+        copies.filter(|copy| copy.segment == place.segment).for_each(|copy| *copy = place);
         if let Some(position) = self.position(id)
             && self.place_at(position).is_some_and(|known| known.segment == place.segment)
         {
@@ -189,7 +237,7 @@ impl Index {
         }
     }
 
-    /// Nothing of the delivery is left in this segment but its line in the ledger.
+    /// Nothing of the delivery is left in this segment but its ledger entry.
     pub(in crate::archive::disk) fn dropped(&mut self, id: DeliveryId, segment: SegmentName) {
         if let Some(position) = self.position(id)
             && self.place_at(position).is_some_and(|place| place.segment == segment)
@@ -197,49 +245,53 @@ impl Index {
             self.put(position, None);
         }
         if let Some(copies) = self.copies.get_mut(&id) {
-            copies.retain(|copy| *copy != segment);
+            copies.retain(|copy| copy.segment != segment);
             if copies.is_empty() {
                 self.copies.remove(&id);
             }
         }
     }
 
-    /// The delivery that came first with these bytes for this model. One that was removed before it was settled does
-    /// not count: its bytes are nowhere, and are archived anew.
-    pub(in crate::archive::disk) fn first(&self, fingerprint: Fingerprint) -> Option<DeliveryId> {
-        let fingerprint = short(fingerprint);
-        let position = self.firsts.get(&fingerprint, |at| fingerprint_at(&self.records, at))?;
-        self.at(index(position)).filter(Kept::stands).map(|kept| kept.id)
+    /// The delivery with which a repeat of these bytes is compared: the latest one with this fingerprint.
+    pub(in crate::archive::disk) fn first(&self, fingerprint: Fingerprint) -> Option<EntryRef<'_>> {
+        self.at(index(self.first_at(short(fingerprint))?))
     }
 
-    pub(in crate::archive::disk) fn get(&self, id: DeliveryId) -> Option<Kept<'_>> {
+    fn first_at(&self, fingerprint: ShortFingerprint) -> Option<u32> {
+        self.firsts.get(&fingerprint, |at| fingerprint_at(&self.records, at))
+    }
+
+    pub(in crate::archive::disk) fn get(&self, id: DeliveryId) -> Option<EntryRef<'_>> {
         self.at(index(self.position(id)?))
     }
 
     /// The delivery at this position of the log, if it is remembered.
-    pub(in crate::archive::disk) fn at(&self, position: usize) -> Option<Kept<'_>> {
+    pub(in crate::archive::disk) fn at(&self, position: usize) -> Option<EntryRef<'_>> {
         let record = self.records.get(position).filter(|record| record.is_remembered())?;
-        Some(Kept {
+        Some(EntryRef {
             id: record.id,
             model: self.models.name(record.model)?,
             received_at: self.received_at(number(position), record)?,
             place: self.place(number(position), record),
-            brief: record.outcome,
+            unreadable: self.unreadable.contains(&record.id),
+            packed: record.state,
+            inference: self.inferences.get(&number(position)).copied(),
             reasons: &self.reasons,
         })
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = Kept<'_>> {
-        self.some(self.positions())
-    }
-
-    pub(super) fn some(&self, positions: Range<usize>) -> impl Iterator<Item = Kept<'_>> {
+    pub(super) fn some(&self, positions: Range<usize>) -> impl Iterator<Item = EntryRef<'_>> {
         positions.filter_map(|position| self.at(position))
     }
 
     /// The positions of the log at which deliveries may be remembered.
     pub(in crate::archive::disk) fn positions(&self) -> Range<usize> {
         self.records.positions()
+    }
+
+    /// The position of a delivery in the log.
+    pub(super) fn position_of(&self, id: DeliveryId) -> Option<usize> {
+        self.position(id).map(index)
     }
 
     fn position(&self, id: DeliveryId) -> Option<u32> {
@@ -278,8 +330,17 @@ impl Index {
     fn put(&mut self, position: u32, place: Option<Place>) {
         self.far.remove(&position);
         let spot = place.map(|place| self.spot(position, place));
-        if let Some(record) = self.records.get_mut(index(position)) {
-            record.spot = spot;
+        let Some(record) = self.records.get_mut(index(position)) else { return };
+        let before = std::mem::replace(&mut record.spot, spot);
+        if let Some(model) = self.models.name(record.model) {
+            match (before.is_some(), spot.is_some()) {
+                (true, false) => self.counts.subtract(model, record.state.kind(), 1),
+                (false, true) => self.counts.add(model, record.state.kind(), 1),
+                _ => {}
+            }
+        }
+        if spot.is_none() {
+            self.unreadable.remove(&record.id);
         }
     }
 
@@ -310,8 +371,8 @@ impl Index {
         let Some(record) = self.records.get_mut(index(position)) else { return };
         self.by_id.forget(&record.id, position);
         self.firsts.forget(&record.fingerprint, position);
-        let before = std::mem::replace(&mut record.outcome, Brief::Forgotten);
-        self.drop_brief(position, before);
+        let before = std::mem::replace(&mut record.state, PackedState::Forgotten);
+        self.drop_packed(position, before);
         self.other_times.remove(&position);
         self.forgotten += 1;
     }
@@ -326,7 +387,7 @@ impl Index {
         *forgotten -= records.positions().start - before.start;
         by_id.shrink(|at| id_at(records, at));
         firsts.shrink(|at| fingerprint_at(records, at));
-        by_inference.shrink(|at| inference_key_at(records, at));
+        by_inference.shrink(|at| inference_at(records, at));
     }
 
     /// Adds bytes that are no record, behind all that was added before.
@@ -350,8 +411,8 @@ fn fingerprint_at(records: &Chunks<Record>, position: u32) -> Option<ShortFinger
     records.get(index(position)).map(|record| record.fingerprint)
 }
 
-fn inference_key_at(records: &Chunks<Record>, position: u32) -> Option<[u8; 12]> {
-    Some(records.get(index(position))?.outcome.inference()?.key())
+fn inference_at(records: &Chunks<Record>, position: u32) -> Option<InferenceId> {
+    Some(records.get(index(position))?.state.processed_as()?.id())
 }
 
 /// No archive has more deliveries: a thousand a second for more than a month, all of them in memory.

@@ -13,12 +13,11 @@ fn segment() -> SegmentName {
     SegmentName { sequence: 1, salt: Salt::random() }
 }
 
-fn facts(received_at: SystemTime) -> Facts {
+fn meta(received_at: SystemTime) -> DeliveryMeta {
     let model = "/m".parse().unwrap();
     let id = DeliveryId::new();
     let digest = Digest::of(id.as_bytes());
-    let fingerprint = Fingerprint::from_archive(digest);
-    Facts { id, model, digest, fingerprint, received_at }
+    DeliveryMeta { id, fingerprint: Fingerprint::from_archive(digest), model, digest, received_at }
 }
 
 #[test]
@@ -33,9 +32,9 @@ fn what_does_not_fit_into_a_record_reads_back_too() {
         (four_gib, 8, now - Duration::from_hours(1)),
         (7, four_gib, now + Duration::from_hours(1)),
     ] {
-        let (facts, place) = (facts(received_at), Place { segment, offset, length });
-        index.insert(&facts, place);
-        let kept = index.get(facts.id).unwrap();
+        let (meta, place) = (meta(received_at), Place { segment, offset, length });
+        index.insert(&meta, place);
+        let kept = index.get(meta.id).unwrap();
         assert_eq!((kept.place, kept.received_at), (Some(place), received_at));
     }
     assert_eq!((index.far.len(), index.other_times.len()), (3, 2));
@@ -45,16 +44,16 @@ fn what_does_not_fit_into_a_record_reads_back_too() {
 fn what_was_processed_as_another_inference_is_known_as_that_one_alone() {
     let segment = segment();
     let mut index = Index::default();
-    let facts = facts(SystemTime::now());
-    index.insert(&facts, Place { segment, offset: 0, length: 1 });
-    let of = |key| InferenceDigest::of(&facts.model, &InferenceKey::new(key), facts.digest);
+    let meta = meta(SystemTime::now());
+    index.insert(&meta, Place { segment, offset: 0, length: 1 });
+    let of = |key| InferenceDigest::of(&meta.model, &InferenceKey::new(key), meta.digest);
     for key in ["a", "b"] {
         let outcome = Outcome::Processed { status: 200, inference: Some(of(key)) };
-        index.settle(facts.id, &outcome);
-        assert_eq!(index.processed_as(of(key)), Some((facts.id, outcome)));
+        index.settle(meta.id, &outcome);
+        assert_eq!(index.processed_as(of(key)), Some((meta.id, outcome)));
     }
     assert_eq!(index.processed_as(of("a")), None);
-    index.settle(facts.id, &Outcome::dead("of old age"));
+    index.settle(meta.id, &Outcome::dead("of old age"));
     assert_eq!(index.processed_as(of("b")), None);
 }
 
@@ -62,10 +61,10 @@ fn what_was_processed_as_another_inference_is_known_as_that_one_alone() {
 fn questions_are_asked_of_the_positions_that_are_named() {
     let segment = segment();
     let mut index = Index::default();
-    let all: Vec<_> = (0..3).map(|_| facts(SystemTime::now())).collect();
-    for facts in &all {
-        index.insert(facts, Place { segment, offset: 0, length: 1 });
-        index.settle(facts.id, &Outcome::processed(200));
+    let all: Vec<_> = (0..3).map(|_| meta(SystemTime::now())).collect();
+    for meta in &all {
+        index.insert(meta, Place { segment, offset: 0, length: 1 });
+        index.settle(meta.id, &Outcome::processed(200));
     }
     let ids = |positions: std::ops::Range<usize>| {
         let selected = index.selected(positions.clone(), &crate::archive::Query::all());
@@ -83,9 +82,9 @@ fn questions_are_asked_of_the_positions_that_are_named() {
 fn only_what_is_forgotten_counts_as_forgotten() {
     let [segment, other] = [(); 2].map(|()| segment());
     let mut index = Index::default();
-    let (here, twice) = (facts(SystemTime::now()), facts(SystemTime::now()));
-    for (facts, segment) in [(&here, segment), (&twice, segment), (&twice, other)] {
-        index.insert(facts, Place { segment, offset: 0, length: 1 });
+    let (here, twice) = (meta(SystemTime::now()), meta(SystemTime::now()));
+    for (meta, segment) in [(&here, segment), (&twice, segment), (&twice, other)] {
+        index.insert(meta, Place { segment, offset: 0, length: 1 });
     }
     let ids = [here.id, twice.id, here.id];
     assert_eq!(index.forget(ids), 0, "they are there");

@@ -1,20 +1,33 @@
 //! What is asked of the index as a whole.
 
-use std::{collections::HashSet, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
-use super::{Index, Kept, Survey};
+use super::{EntryRef, Index, Survey};
 use crate::{
-    archive::{Query, disk::name::SegmentName},
-    delivery::{DeliveryId, Outcome},
+    archive::{
+        Counts, Query,
+        disk::{entry::Place, name::SegmentName},
+    },
+    delivery::DeliveryId,
 };
 
 impl Index {
-    /// Those that were removed, but of which something lies in a segment: a removal was interrupted.
-    pub(in crate::archive::disk) fn left_over(&self) -> Vec<(DeliveryId, Vec<SegmentName>)> {
-        let left = self.copies.iter().filter_map(|(id, copies)| Some((self.get(*id)?, copies)));
-        left.filter(|(kept, _)| kept.place.is_none())
-            .map(|(kept, copies)| (kept.id, copies.clone()))
-            .collect()
+    /// The positions at which deliveries can lie that `query` selects.
+    pub(in crate::archive::disk) fn candidates(&self, query: &Query) -> Range<usize> {
+        match query.selected_id() {
+            Some(id) => self.position_of(id).map_or(0..0, |position| position..position + 1),
+            None => self.positions(),
+        }
+    }
+
+    /// The deliveries that were removed and whose bytes are not erased, with their places.
+    pub(in crate::archive::disk) fn left_over(&self) -> HashMap<DeliveryId, Vec<Place>> {
+        let is_removed = |id| self.get(id).is_some_and(|entry| entry.place.is_none());
+        let left = self.copies.iter().filter(|(id, _)| is_removed(**id));
+        left.map(|(id, places)| (*id, places.clone())).collect()
     }
 
     /// The delivery at this position, if it has a body and `query` selects it.
@@ -23,51 +36,28 @@ impl Index {
         position: usize,
         query: &Query,
     ) -> Option<DeliveryId> {
-        self.at(position).filter(|kept| kept.is_selected(query)).map(|kept| kept.id)
+        self.at(position).filter(|entry| entry.is_selected(query)).map(|entry| entry.id)
     }
 
-    /// Those at these positions with a body that `query` selects, and every segment in which something of each lies.
+    /// The deliveries with a body at these positions that `query` selects.
     pub(in crate::archive::disk) fn selected(
         &self,
         positions: Range<usize>,
         query: &Query,
-    ) -> Vec<(DeliveryId, Vec<SegmentName>)> {
-        let selected = self.some(positions).filter(|kept| kept.is_selected(query));
-        selected.map(|kept| (kept.id, self.segments_of(&kept))).collect()
+    ) -> impl Iterator<Item = EntryRef<'_>> {
+        self.some(positions).filter(|entry| entry.is_selected(query))
     }
 
-    /// Those at these positions with a body that `query` selects, and what became of each.
-    pub(in crate::archive::disk) fn outcomes(
+    /// The ids of the deliveries with a body in this segment, at these positions, that `query` selects.
+    pub(in crate::archive::disk) fn selected_in(
         &self,
+        segment: SegmentName,
         positions: Range<usize>,
         query: &Query,
-    ) -> Vec<(DeliveryId, Option<Outcome>)> {
-        let selected = self.some(positions).filter(|kept| kept.is_selected(query));
-        selected.map(|kept| (kept.id, kept.outcome())).collect()
-    }
-
-    /// The settled ones at these positions with a body in this segment.
-    pub(in crate::archive::disk) fn settled_in(
-        &self,
-        positions: Range<usize>,
-        segment: SegmentName,
     ) -> Vec<DeliveryId> {
-        let here = |kept: &Kept<'_>| kept.place.is_some_and(|place| place.segment == segment);
-        let settled = Query::all().settled();
-        let done = self.some(positions).filter(here).filter(|kept| kept.is_selected(&settled));
-        done.map(|kept| kept.id).collect()
-    }
-
-    /// Whether a delivery at these positions lies in this segment that is none of these.
-    pub(in crate::archive::disk) fn others_in(
-        &self,
-        positions: Range<usize>,
-        segment: SegmentName,
-        these: &HashSet<DeliveryId>,
-    ) -> bool {
-        self.some(positions).any(|kept| {
-            kept.place.is_some_and(|place| place.segment == segment) && !these.contains(&kept.id)
-        })
+        let here =
+            |entry: &EntryRef<'_>| entry.place.is_some_and(|place| place.segment == segment);
+        self.selected(positions, query).filter(here).map(|entry| entry.id).collect()
     }
 
     /// Whether something of it lies elsewhere too, or still.
@@ -75,24 +65,35 @@ impl Index {
         self.copies.contains_key(&id)
     }
 
-    fn segments_of(&self, kept: &Kept<'_>) -> Vec<SegmentName> {
-        let copies = self.copies.get(&kept.id).into_iter().flatten().copied();
-        kept.place.iter().map(|place| place.segment).chain(copies).collect()
-    }
-
     /// Adds what these positions tell to a survey.
     pub(in crate::archive::disk) fn survey(&self, positions: Range<usize>, survey: &mut Survey) {
-        self.some(positions).for_each(|kept| survey.add(&kept));
+        self.some(positions).for_each(|entry| survey.add(&entry));
     }
 
     /// The segments in which a delivery lies once more, or still.
     pub(in crate::archive::disk) fn with_copies(&self) -> HashSet<SegmentName> {
-        self.copies.values().flatten().copied().collect()
+        self.copies.values().flatten().map(|place| place.segment).collect()
     }
 
-    /// How many deliveries are pending.
-    pub(in crate::archive::disk) fn pending(&self) -> usize {
-        let pending = Query::all().pending();
-        self.all().filter(|kept| kept.is_selected(&pending)).count()
+    /// How many deliveries with a body are not settled.
+    pub(in crate::archive::disk) fn unsettled(&self) -> u64 {
+        let counts = self.counts.iter();
+        counts.filter(|(_, kind, _)| !kind.is_settled()).map(|(_, _, count)| count).sum()
+    }
+
+    /// How many deliveries with a body there are, by model and state.
+    pub(in crate::archive::disk) fn counts(&self) -> Counts {
+        let mut counts = self.counts.clone();
+        let oldest = match self.unsettled.oldest() {
+            Some(id) => self.get(id).map(|entry| entry.received_at),
+            // Where nothing is queued, because the archive is read-only, the deliveries are looked at one by one.
+            None if self.unsettled() > 0 => {
+                let unsettled = Query::all().unsettled();
+                self.selected(self.positions(), &unsettled).map(|entry| entry.received_at).min()
+            }
+            None => None,
+        };
+        counts.set_oldest_unsettled(oldest);
+        counts
     }
 }

@@ -1,8 +1,8 @@
 use std::num::NonZeroU32;
 
-use super::{brief::Brief, received::Received};
+use super::{packed_state::PackedState, received::Received};
 use crate::{
-    archive::disk::entry::Facts,
+    archive::disk::entry::DeliveryMeta,
     delivery::{DeliveryId, Fingerprint},
 };
 
@@ -17,7 +17,7 @@ pub(super) struct Record {
     pub(super) received: Received,
     pub(super) spot: Option<Spot>,
     pub(super) model: NonZeroU32,
-    pub(super) outcome: Brief,
+    pub(super) state: PackedState,
 }
 
 /// Where a record lies, in numbers of the index.
@@ -36,23 +36,23 @@ impl Spot {
 
 impl Record {
     pub(super) fn new(
-        facts: &Facts,
+        meta: &DeliveryMeta,
         received: Received,
         spot: Option<Spot>,
         model: NonZeroU32,
     ) -> Self {
         Self {
-            id: facts.id,
-            fingerprint: short(facts.fingerprint),
+            id: meta.id,
+            fingerprint: short(meta.fingerprint),
             received,
             spot,
             model,
-            outcome: Brief::None,
+            state: PackedState::NEW,
         }
     }
 
     pub(super) fn is_remembered(&self) -> bool {
-        self.outcome != Brief::Forgotten
+        self.state != PackedState::Forgotten
     }
 }
 
@@ -66,6 +66,6 @@ mod tests {
 
     #[test]
     fn a_record_is_small() {
-        assert_eq!(size_of::<Record>(), 72);
+        assert_eq!(size_of::<Record>(), 76);
     }
 }

@@ -1,6 +1,6 @@
 use std::{collections::HashMap, time::SystemTime};
 
-use super::Kept;
+use super::EntryRef;
 use crate::archive::disk::name::SegmentName;
 
 /// What there is, all in all.
@@ -13,7 +13,7 @@ pub(in crate::archive::disk) struct Survey {
 }
 
 impl Survey {
-    pub(super) fn add(&mut self, kept: &Kept<'_>) {
+    pub(super) fn add(&mut self, kept: &EntryRef<'_>) {
         let Some(place) = kept.place else {
             self.removed += 1;
             return;

@@ -5,7 +5,7 @@ use std::{
 
 use super::{
     super::{
-        entry::{Entry, Facts},
+        entry::{Entry, DeliveryMeta},
         medium::MediumFile,
         name::{Form, SegmentName},
         packed::pack,
@@ -242,10 +242,10 @@ fn what_a_record_means_reads_back() {
     while let Some(Step::Record { meaning, .. }) = walk.step().unwrap() {
         meanings.push(meaning);
     }
-    let [Meaning::Nothing, Meaning::Delivery(facts), Meaning::Outcome { of, .. }] =
+    let [Meaning::Nothing, Meaning::Delivery(meta), Meaning::Outcome { of, .. }] =
         meanings.as_slice()
     else {
         panic!("{meanings:?}");
     };
-    assert_eq!((facts, *of), (&Facts::of(&one), one.id()));
+    assert_eq!((meta, *of), (&DeliveryMeta::of(&one), one.id()));
 }

@@ -2,7 +2,7 @@
 
 mod damage;
 mod leftovers;
-mod writer_dies;
+mod panics;
 
 use std::{
     io,

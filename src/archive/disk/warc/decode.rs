@@ -2,21 +2,21 @@ use bytes::Bytes;
 use http::Version;
 
 use super::{
-    super::entry::Facts,
+    super::entry::DeliveryMeta,
     checksum::Salt,
     date,
-    encode::protocol,
+    encode::{LEASED, REMOVES, protocol},
     fingerprint,
     header::{Header, TRAILER},
     http_head::{Framing, Parsed, model_in, read},
 };
-use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, Head, ModelName, Outcome};
+use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, Head, ModelName, State};
 
 /// What a record is to the archive.
 #[derive(Debug)]
 pub(in super::super) enum Kind {
-    Delivery(Facts),
-    /// An outcome, a repeat, or what stays of a delivery that was removed.
+    Delivery { meta: DeliveryMeta, leased: bool },
+    /// A state, a removal, or what stays of a delivery that was removed.
     Note {
         of: DeliveryId,
     },
@@ -26,9 +26,9 @@ pub(in super::super) enum Kind {
 
 impl Kind {
     /// What is known of the delivery, if it is one.
-    pub(in super::super) fn facts(self) -> Option<Facts> {
+    pub(in super::super) fn meta(self) -> Option<DeliveryMeta> {
         match self {
-            Self::Delivery(facts) => Some(facts),
+            Self::Delivery { meta, .. } => Some(meta),
             Self::Note { .. } | Self::Other => None,
         }
     }
@@ -45,19 +45,27 @@ pub(in super::super) fn kind_of(header: &Header<'_>) -> Kind {
 }
 
 fn delivery_in(header: &Header<'_>) -> Option<Kind> {
-    Some(Kind::Delivery(Facts {
+    let meta = DeliveryMeta {
         id: id_in(header, "WARC-Record-ID")?,
         model: model(header)?,
         digest: digest_in(header)?,
         fingerprint: fingerprint_in(header)?,
         received_at: date::parse(header.text("WARC-Date")?)?,
-    }))
+    };
+    Some(Kind::Delivery { meta, leased: header.raw(LEASED).is_some() })
 }
 
-/// The outcome that the block of a note tells, if it tells one.
-pub(super) fn outcome_in(block: &str) -> Option<Outcome> {
+/// The state that the block of a note records, if it records one.
+pub(super) fn state_in(block: &str) -> Option<State> {
     let (line, _) = block.split_once("\r\n")?;
-    line.strip_prefix("outcome: ")?.parse().ok()
+    line.strip_prefix("state: ")?.parse().ok()
+}
+
+/// The deliveries that the block of a note removes, if it removes any.
+pub(super) fn removal_in(block: &str) -> Option<Vec<DeliveryId>> {
+    let (first, ids) = block.split_once("\r\n")?;
+    let ids = (first == REMOVES).then_some(ids)?;
+    ids.split_terminator("\r\n").map(|id| id.parse().ok()).collect()
 }
 
 /// The format of a segment that begins with these bytes; `None` where they do not say, as in a damaged one.

@@ -6,7 +6,7 @@ use http::{Version, uri::Authority};
 use super::{
     super::{entry::Entry, name::SegmentName},
     checksum::Salt,
-    date, fingerprint,
+    fingerprint,
     header::TRAILER,
     header_writer::{HeaderWriter, Urn},
     http_head::{framing, model_in, path_and_query, write},
@@ -39,10 +39,14 @@ impl Encoded {
     }
 }
 
-/// What a segment says of how it is to be read. A version that writes what this one would misread adds one.
-///
-/// Format 1 had the checksums of a record in two fields, and named the model of every delivery.
-pub(in super::super) const FORMAT: u32 = 2;
+/// The format of segments. A version that writes what this one would misread adds one.
+pub(in super::super) const FORMAT: u32 = 1;
+
+/// The first line of a record that removes the deliveries on its other lines.
+pub(super) const REMOVES: &str = "removes:";
+
+/// The field of a delivery that was leased to the process that received it.
+pub(super) const LEASED: &str = "Inbox-Leased";
 
 /// The record that every segment begins with.
 pub(in super::super) fn warcinfo(name: SegmentName) -> Encoded {
@@ -61,9 +65,9 @@ pub(in super::super) fn warcinfo_of(name: SegmentName, format: u32) -> Encoded {
     );
     let mut header = HeaderWriter::new("warcinfo", DeliveryId::new(), SystemTime::now());
     header.field("WARC-Filename", format_args!("{name}.warc"));
-    // Every version has to read it: to one that cannot, the segment were a torn end to cut, and not of a later format.
-    let mut head =
-        header.finish_as_ever("application/warc-fields", name.salt, [block.as_bytes(), b""]);
+    // This record must stay readable by every version: a version that cannot parse it would cut the segment as a torn
+    // end instead of refusing it as newer.
+    let mut head = header.finish("application/warc-fields", name.salt, [block.as_bytes(), b""]);
     head.extend_from_slice(block.as_bytes());
     Encoded { head, body: Bytes::new() }
 }
@@ -71,18 +75,14 @@ pub(in super::super) fn warcinfo_of(name: SegmentName, format: u32) -> Encoded {
 /// The record of an entry, for a segment with this salt.
 pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
     match entry {
-        Entry::Delivery(delivery) => request(delivery, salt),
-        Entry::Outcome { of, outcome } => note(*of, salt, &format!("outcome: {outcome}\r\n")),
-        Entry::Repeat { of, id, received_at } => {
-            let received_at = date::print(*received_at);
-            let block = format!(
-                "repeat-of: {}\r\nreceived-id: {}\r\nreceived-at: {received_at}\r\n",
-                Urn(*of),
-                Urn(*id)
-            );
-            note(*of, salt, &block)
+        Entry::Delivery { delivery, leased } => request(delivery, *leased, salt),
+        Entry::State { of, state } => note(*of, salt, &format!("state: {state}\r\n")),
+        Entry::Removal(ids) => {
+            let lines: String = ids.iter().map(|id| format!("{id}\r\n")).collect();
+            let first = ids.first().copied().unwrap_or_else(DeliveryId::new);
+            note(first, salt, &format!("{REMOVES}\r\n{lines}"))
         }
-        Entry::Removed(tombstone) => note(tombstone.facts.id, salt, &tombstone::print(tombstone)),
+        Entry::Removed(tombstone) => note(tombstone.meta.id, salt, &tombstone::print(tombstone)),
     }
 }
 
@@ -95,7 +95,7 @@ fn note(of: DeliveryId, salt: Salt, block: &str) -> Encoded {
     Encoded { head, body: Bytes::new() }
 }
 
-fn request(delivery: &Delivery, salt: Salt) -> Encoded {
+fn request(delivery: &Delivery, leased: bool, salt: Salt) -> Encoded {
     let (head, body) = (delivery.head(), delivery.body());
     let mut header = HeaderWriter::new("request", delivery.id(), delivery.received_at());
     target_fields(&mut header, head);
@@ -108,6 +108,9 @@ fn request(delivery: &Delivery, salt: Salt) -> Encoded {
         header.field("Inbox-Peer", peer);
     }
     header.field("Inbox-Proof", delivery.proof());
+    if leased {
+        header.field(LEASED, "yes");
+    }
     framing_fields(&mut header, head, body.len());
     let http_head = write(head, body.len());
     let content_type = "application/http;msgtype=request";
@@ -161,7 +164,7 @@ fn framing_fields(header: &mut HeaderWriter, head: &Head, body_length: usize) {
 mod tests {
     use http::{HeaderMap, HeaderValue, Method};
 
-    use super::{super::header::CHECKSUMS, *};
+    use super::*;
     use crate::signature::Proof;
 
     /// As Mindee posts it.
@@ -187,27 +190,16 @@ mod tests {
     #[test]
     fn the_archive_adds_550_bytes_at_most_to_a_usual_request() {
         let delivery = usual();
-        let record = request(&delivery, Salt::random());
+        let record = request(&delivery, true, Salt::random());
         let http = write(delivery.head(), delivery.body().len()).len() + delivery.body().len();
         let added = record.len() - http as u64;
         assert!(added <= 550, "{added} bytes: {}", String::from_utf8_lossy(&record.head));
     }
 
-    /// A version that reads format 1 alone must be able to tell that a segment is of a later one.
-    #[test]
-    fn what_tells_the_format_is_written_as_in_format_1() {
-        let name = SegmentName { sequence: 1, salt: Salt::random() };
-        let head = String::from_utf8(warcinfo(name).head).unwrap();
-        let (_, end) = head.split_once("\r\nContent-Length: ").unwrap();
-        let end = end.split_once("\r\n").unwrap().1;
-        assert!(end.starts_with("Inbox-Header-Checksum: crc32:"), "{end}");
-        assert!(end.contains("\r\nInbox-Checksum: crc32:") && !end.contains(CHECKSUMS), "{end}");
-    }
-
     #[test]
     fn a_body_is_not_copied_before_it_is_written() {
         let delivery = usual();
-        let [_, body, _] = request(&delivery, Salt::random()).slices().map(<[u8]>::as_ptr);
+        let [_, body, _] = request(&delivery, true, Salt::random()).slices().map(<[u8]>::as_ptr);
         assert_eq!(body, delivery.body().as_ptr());
     }
 }

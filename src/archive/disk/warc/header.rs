@@ -9,31 +9,16 @@ pub(in super::super) const TRAILER: &[u8] = b"\r\n\r\n";
 /// The last field of a header: the checksum of what stands before it, and that with the block.
 pub(super) const CHECKSUMS: &str = "Inbox-CRC32";
 
-/// In format 1 they are two fields: the checksum over the header, and the last, over the record with the line before.
-pub(super) const HEADER_CHECKSUM: &str = "Inbox-Header-Checksum";
-pub(super) const RECORD_CHECKSUM: &str = "Inbox-Checksum";
-
-/// How long the value of such a field is.
-const CHECKSUM: usize = "crc32:00000000".len();
-
 /// The header of a record whose own checksum holds: its length can be trusted.
 #[derive(Debug)]
 pub(in super::super) struct Header<'b> {
     bytes: &'b [u8],
     fields: Fields<'b>,
     content_length: u64,
-    checksums: Checksums,
-}
-
-/// What the end of a header says of checksums.
-#[derive(Clone, Copy, Debug)]
-struct Checksums {
-    /// Over the header up to here.
-    header: u32,
-    header_ends: usize,
-    /// Over the header up to here, and the block.
-    record: u32,
-    record_ends: usize,
+    /// How many bytes of the header its checksums cover.
+    covered: usize,
+    /// The checksum over the covered bytes and the block.
+    record_checksum: u32,
 }
 
 /// Why bytes are not the header of a record.
@@ -55,11 +40,15 @@ impl<'b> Header<'b> {
     }
 
     fn check(bytes: &'b [u8], fields: Fields<'b>, salt: Salt) -> Option<Self> {
-        let (checksums, before) = Checksums::in_header(bytes.len(), &fields)?;
+        let (last, before) = fields.split_last()?;
+        let digits = text(named(last, CHECKSUMS)?)?;
+        let (header, record) = digits.split_once(' ')?;
+        let (header, record_checksum) = (checksum(header)?, checksum(record)?);
+        let line = CHECKSUMS.len() + ": ".len() + digits.len() + "\r\n".len();
+        let covered = bytes.len().checked_sub(line + "\r\n".len())?;
         let content_length = text(named(before.last()?, "Content-Length")?)?.parse().ok()?;
-        let covered = bytes.get(..checksums.header_ends)?;
-        let holds = Checksum::new(salt).with(covered).finish() == checksums.header;
-        holds.then_some(Self { bytes, fields, content_length, checksums })
+        let holds = Checksum::new(salt).with(bytes.get(..covered)?).finish() == header;
+        holds.then_some(Self { bytes, fields, content_length, covered, record_checksum })
     }
 
     /// How many bytes the header has, with the blank line.
@@ -80,12 +69,12 @@ impl<'b> Header<'b> {
 
     /// What the checksum over the whole record must come to.
     pub(in super::super) fn expected(&self) -> u32 {
-        self.checksums.record
+        self.record_checksum
     }
 
     /// The checksum over the whole record, up to the block.
     pub(in super::super) fn begin_checksum(&self, salt: Salt) -> Checksum {
-        let covered = self.bytes.get(..self.checksums.record_ends);
+        let covered = self.bytes.get(..self.covered);
         Checksum::new(salt).with(covered.unwrap_or_default())
     }
 
@@ -103,40 +92,6 @@ impl<'b> Header<'b> {
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         self.fields.iter().filter_map(move |field| named(field, name))
     }
-}
-
-impl Checksums {
-    /// Those of a header of this length with these fields, and the fields before them.
-    fn in_header<'f, 'b>(
-        length: usize,
-        fields: &'f [Field<'b>],
-    ) -> Option<(Self, &'f [Field<'b>])> {
-        match fields {
-            [before @ .., both] if named(both, CHECKSUMS).is_some() => {
-                let digits = text(named(both, CHECKSUMS)?)?;
-                let (header, record) = digits.split_once(' ')?;
-                let line = line_length(CHECKSUMS, digits.len());
-                let ends = length.checked_sub(line + "\r\n".len())?;
-                let (header, record) = (checksum(header)?, checksum(record)?);
-                Some((Self { header, header_ends: ends, record, record_ends: ends }, before))
-            }
-            [before @ .., header, record] => {
-                let header = checksum_in(named(header, HEADER_CHECKSUM)?)?;
-                let record = checksum_in(named(record, RECORD_CHECKSUM)?)?;
-                let record_line = line_length(RECORD_CHECKSUM, CHECKSUM);
-                let record_ends = length.checked_sub("\r\n".len() + record_line)?;
-                let header_ends =
-                    record_ends.checked_sub(line_length(HEADER_CHECKSUM, CHECKSUM))?;
-                Some((Self { header, header_ends, record, record_ends }, before))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Of a field of this name with a value of this length.
-fn line_length(name: &str, value: usize) -> usize {
-    name.len() + ": ".len() + value + "\r\n".len()
 }
 
 fn after_magic(bytes: &[u8]) -> Result<&[u8], Flaw> {
@@ -176,10 +131,6 @@ fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok()
 }
 
-fn checksum_in(value: &[u8]) -> Option<u32> {
-    checksum(text(value)?.strip_prefix("crc32:")?)
-}
-
 /// In exactly eight small hexadecimal digits: there is one way to write a header.
 fn checksum(digits: &str) -> Option<u32> {
     let checksum = u32::from_str_radix(digits, 16).ok()?;
@@ -203,17 +154,6 @@ mod tests {
         let header = Header::parse(&bytes, salt).unwrap();
         assert_eq!(header.record_length(), Some(bytes.len() as u64));
         assert_eq!(header.text("WARC-Type"), Some("metadata"));
-        assert_eq!(header.begin_checksum(salt).with(b"abc").finish(), header.expected());
-    }
-
-    #[test]
-    fn a_header_of_format_1_reads_back() {
-        let salt = Salt::random();
-        let writer = HeaderWriter::new("metadata", DeliveryId::new(), std::time::UNIX_EPOCH);
-        let mut bytes = writer.finish_as_ever("text/plain", salt, [b"ab", b"c"]);
-        bytes.extend_from_slice(b"abc\r\n\r\n");
-        let header = Header::parse(&bytes, salt).unwrap();
-        assert_eq!(header.record_length(), Some(bytes.len() as u64));
         assert_eq!(header.begin_checksum(salt).with(b"abc").finish(), header.expected());
     }
 

@@ -6,7 +6,7 @@ use std::{
 use super::{
     checksum::{Checksum, Salt},
     date,
-    header::{CHECKSUMS, HEADER_CHECKSUM, MAGIC, RECORD_CHECKSUM},
+    header::{CHECKSUMS, MAGIC},
 };
 use crate::delivery::DeliveryId;
 
@@ -54,40 +54,14 @@ impl HeaderWriter {
         self.0.extend_from_slice(b"\r\n");
     }
 
-    /// The header of a record with this block. What is told of its type and length is told here alone.
-    pub(super) fn finish(self, content_type: &str, salt: Salt, block: [&[u8]; 2]) -> Vec<u8> {
-        self.finish_with(content_type, block, |header, block| {
-            let checksum = Checksum::new(salt).with(&header.0);
-            let [header_sum, record_sum] = [[b"".as_slice(), b""], block]
-                .map(|[start, rest]| checksum.clone().with(start).with(rest).finish());
-            header.field(CHECKSUMS, format_args!("{header_sum:08x} {record_sum:08x}"));
-        })
-    }
-
-    /// The same as format 1 has it.
-    pub(super) fn finish_as_ever(
-        self,
-        content_type: &str,
-        salt: Salt,
-        block: [&[u8]; 2],
-    ) -> Vec<u8> {
-        self.finish_with(content_type, block, |header, [start, rest]| {
-            let checksum = Checksum::new(salt).with(&header.0).finish();
-            header.field(HEADER_CHECKSUM, format_args!("crc32:{checksum:08x}"));
-            let checksum = Checksum::new(salt).with(&header.0).with(start).with(rest).finish();
-            header.field(RECORD_CHECKSUM, format_args!("crc32:{checksum:08x}"));
-        })
-    }
-
-    fn finish_with(
-        mut self,
-        content_type: &str,
-        block: [&[u8]; 2],
-        checksums: impl FnOnce(&mut Self, [&[u8]; 2]),
-    ) -> Vec<u8> {
+    /// Ends the header of a record with this block: type, length and checksums come last.
+    pub(super) fn finish(mut self, content_type: &str, salt: Salt, block: [&[u8]; 2]) -> Vec<u8> {
         self.field("Content-Type", content_type);
         self.field("Content-Length", block.map(<[u8]>::len).iter().sum::<usize>());
-        checksums(&mut self, block);
+        let header = Checksum::new(salt).with(&self.0);
+        let [start, rest] = block;
+        let record = header.clone().with(start).with(rest).finish();
+        self.field(CHECKSUMS, format_args!("{:08x} {record:08x}", header.finish()));
         self.end();
         self.0
     }

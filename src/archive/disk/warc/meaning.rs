@@ -1,20 +1,21 @@
 use super::{
-    super::entry::{Facts, Tombstone},
+    super::entry::{DeliveryMeta, Tombstone},
     checksum::Salt,
-    decode::{Kind, kind_of, outcome_in},
+    decode::{Kind, kind_of, removal_in, state_in},
     header::{Header, TRAILER},
     tombstone,
 };
-use crate::delivery::{DeliveryId, Outcome};
+use crate::delivery::{DeliveryId, State};
 
-/// The longest block of a note that is read. An outcome is shorter by far.
+/// The longest block of a note that is read. A removal of the most deliveries has 39 KB.
 pub(in super::super) const LONGEST_NOTE: u64 = 64 * 1024;
 
 /// What a record means for the index.
 #[derive(Debug)]
 pub(in super::super) enum Meaning {
-    Delivery(Facts),
-    Outcome { of: DeliveryId, outcome: Outcome },
+    Delivery { meta: DeliveryMeta, leased: bool },
+    State { of: DeliveryId, state: State },
+    Removal(Vec<DeliveryId>),
     Removed(Tombstone),
     Nothing,
 }
@@ -22,7 +23,7 @@ pub(in super::super) enum Meaning {
 /// What a record of this kind means. Of a delivery the block is not needed.
 pub(in super::super) fn meaning_of(kind: Kind, block: &[u8]) -> Meaning {
     match kind {
-        Kind::Delivery(facts) => Meaning::Delivery(facts),
+        Kind::Delivery { meta, leased } => Meaning::Delivery { meta, leased },
         Kind::Note { of } => std::str::from_utf8(block)
             .map_or(Meaning::Nothing, |block| note_in(of, block).unwrap_or(Meaning::Nothing)),
         Kind::Other => Meaning::Nothing,
@@ -30,10 +31,10 @@ pub(in super::super) fn meaning_of(kind: Kind, block: &[u8]) -> Meaning {
 }
 
 fn note_in(of: DeliveryId, block: &str) -> Option<Meaning> {
-    match outcome_in(block) {
-        Some(outcome) => Some(Meaning::Outcome { of, outcome }),
-        None => tombstone::parse(of, block).map(Meaning::Removed),
-    }
+    state_in(block)
+        .map(|state| Meaning::State { of, state })
+        .or_else(|| removal_in(block).map(Meaning::Removal))
+        .or_else(|| tombstone::parse(of, block).map(Meaning::Removed))
 }
 
 /// What a record means that is there from its first to its last byte; `None` if its checksums do not hold.

@@ -1,22 +1,20 @@
 //! The block of the record that stays of a delivery that was removed.
 
-use super::{super::entry::Facts, super::entry::Tombstone, date};
+use super::{super::entry::DeliveryMeta, super::entry::Tombstone, date};
 use crate::delivery::{DeliveryId, Fingerprint};
 
-/// The first word of the block. The block of an outcome begins with another.
+/// The first word of the block. The block of a state begins with another.
 const REMOVED_AT: &str = "removed-at";
 
 pub(super) fn print(tombstone: &Tombstone) -> String {
-    let Tombstone { facts, outcome, removed_at } = tombstone;
-    let outcome =
-        outcome.as_ref().map(|outcome| format!("outcome: {outcome}\r\n")).unwrap_or_default();
+    let Tombstone { meta, state, removed_at } = tombstone;
     format!(
-        "{REMOVED_AT}: {}\r\nmodel: {}\r\ndigest: sha256:{}\r\nfingerprint: {}\r\nreceived-at: {}\r\n{outcome}",
+        "{REMOVED_AT}: {}\r\nmodel: {}\r\ndigest: sha256:{}\r\nfingerprint: {}\r\nreceived-at: {}\r\nstate: {state}\r\n",
         date::print(*removed_at),
-        facts.model,
-        facts.digest,
-        facts.fingerprint,
-        date::print(facts.received_at),
+        meta.model,
+        meta.digest,
+        meta.fingerprint,
+        date::print(meta.received_at),
     )
 }
 
@@ -28,30 +26,30 @@ pub(super) fn parse(of: DeliveryId, block: &str) -> Option<Tombstone> {
     };
     let removed_at =
         date::parse(block.strip_prefix(REMOVED_AT)?.strip_prefix(": ")?.lines().next()?)?;
-    let facts = Facts {
+    let meta = DeliveryMeta {
         id: of,
         model: field("model")?.1.parse().ok()?,
         digest: field("digest")?.1.strip_prefix("sha256:")?.parse().ok()?,
         fingerprint: Fingerprint::from_archive(field("fingerprint")?.1.parse().ok()?),
         received_at: date::parse(field("received-at")?.1)?,
     };
-    let outcome = field("outcome").and_then(|(_, outcome)| outcome.parse().ok());
-    Some(Tombstone { facts, outcome, removed_at })
+    let state = field("state")?.1.parse().ok()?;
+    Some(Tombstone { meta, state, removed_at })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{archive::disk::tests::delivery, delivery::Outcome};
+    use crate::{archive::disk::tests::delivery, delivery::{Outcome, State}};
 
     #[test]
     fn what_stays_of_a_delivery_reads_back() {
-        let facts = Facts::of(&delivery("/m", b"a"));
-        for outcome in [None, Some(Outcome::failed("model: none"))] {
-            let removed_at = facts.received_at;
-            let tombstone = Tombstone { facts: facts.clone(), outcome, removed_at };
-            assert_eq!(parse(facts.id, &print(&tombstone)), Some(tombstone));
+        let meta = DeliveryMeta::of(&delivery("/m", b"a"));
+        for state in [State::NEW, Outcome::failed("model: none").into()] {
+            let removed_at = meta.received_at;
+            let tombstone = Tombstone { meta: meta.clone(), state, removed_at };
+            assert_eq!(parse(meta.id, &print(&tombstone)), Some(tombstone));
         }
-        assert_eq!(parse(facts.id, "outcome: processed 200\r\n"), None);
+        assert_eq!(parse(meta.id, "state: processed 200\r\n"), None);
     }
 }

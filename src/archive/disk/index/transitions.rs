@@ -1,0 +1,145 @@
+//! Changes of state, with the queues and leases that follow from them.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::Index;
+use crate::{
+    archive::{
+        ArchiveError, Begun, Claim, Lease, LeaseToken,
+        disk::entry::{DeliveryMeta, Place},
+        memory::begun,
+        unsettled::{FlightEntry, Selection},
+    },
+    delivery::{DeliveryId, InferenceDigest, InferenceId, ModelName, Outcome, State},
+};
+
+/// The longest time for which the due time of a failed delivery is trusted at open, in case a clock is wrong.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+impl Index {
+    /// A delivery was stored, leased under a token or pending and due.
+    pub(in crate::archive::disk) fn store(
+        &mut self,
+        meta: &DeliveryMeta,
+        place: Place,
+        token: Option<LeaseToken>,
+        now: Instant,
+    ) {
+        self.insert(meta, place, token.is_some());
+        match token {
+            Some(token) => self.unsettled.lease(meta.id, &meta.model, token, None),
+            None => self.unsettled.queue(meta.id, &meta.model, now, false),
+        }
+    }
+
+    /// Sets a state that is not leased, and queues the delivery if it is to be processed.
+    pub(in crate::archive::disk) fn put_back(&mut self, id: DeliveryId, state: &State, due: Instant) {
+        self.set_state(id, state);
+        match self.model_to_process(id, state) {
+            Some(model) => self.unsettled.queue(id, &model, due, state.crashes() > 0),
+            None => self.unsettled.remove(id),
+        }
+    }
+
+    /// The same, queued for when nobody processes this inference.
+    pub(in crate::archive::disk) fn block(
+        &mut self,
+        id: DeliveryId,
+        state: &State,
+        on: InferenceId,
+        now: Instant,
+    ) {
+        self.put_back(id, state, now);
+        if let Some(model) = self.model_to_process(id, state) {
+            self.unsettled.block(id, &model, on, now, state.crashes() > 0);
+        }
+    }
+
+    /// Sets a leased state.
+    pub(in crate::archive::disk) fn lease(
+        &mut self,
+        id: DeliveryId,
+        state: &State,
+        token: LeaseToken,
+    ) {
+        self.set_state(id, state);
+        if let Some(model) = self.get(id).map(|entry| entry.model.clone()) {
+            self.unsettled.lease(id, &model, token, None);
+        }
+    }
+
+    /// Selects deliveries that are due; see [`Unsettled::select`].
+    pub(in crate::archive::disk) fn select(
+        &self,
+        claim: &Claim,
+        now: Instant,
+        skip: impl Fn(DeliveryId) -> bool,
+    ) -> Selection {
+        self.unsettled.select(claim, now, skip)
+    }
+
+    /// Whether this is the lease under which the delivery is processed now.
+    pub(in crate::archive::disk) fn holds(&self, lease: &Lease) -> bool {
+        self.unsettled.token(lease.id()) == Some(lease.token())
+    }
+
+    /// Enters the single flight of an inference.
+    pub(in crate::archive::disk) fn begin(
+        &mut self,
+        lease: &Lease,
+        inference: InferenceDigest,
+    ) -> Result<Begun, ArchiveError> {
+        let id = lease.id();
+        match self.unsettled.begin(id, lease.token(), inference.id()) {
+            FlightEntry::Lost => return Err(ArchiveError::LeaseLost { id }),
+            FlightEntry::Busy => return Ok(Begun::Busy),
+            FlightEntry::Entered => {}
+        }
+        let earlier = self.processed_as(inference.id());
+        let others = earlier.iter().filter(|(other, _)| *other != id);
+        Ok(begun(inference, others.map(|(id, state)| (*id, state))))
+    }
+
+    fn model_to_process(&self, id: DeliveryId, state: &State) -> Option<ModelName> {
+        let entry = self.get(id).filter(|entry| entry.place.is_some() && !state.is_settled())?;
+        Some(entry.model.clone())
+    }
+
+    /// Queues what is not settled after opening. What is leased was being processed when the process ended: that counts as
+    /// a crash. Returns those that became poisoned by that, which is to be recorded.
+    pub(in crate::archive::disk) fn queue_all(
+        &mut self,
+        now: Instant,
+        time: SystemTime,
+    ) -> Vec<(DeliveryId, State)> {
+        let unsettled = |position| {
+            let entry = self.at(position).filter(|entry| !entry.kind().is_settled())?;
+            Some((entry.id, entry.state()))
+        };
+        let all: Vec<_> = self.positions().filter_map(unsettled).collect();
+        let mut poisoned = Vec::new();
+        for (id, found) in all {
+            let state = if matches!(found, State::Leased { .. }) { found.crashed() } else { found };
+            self.put_back(id, &state, now + wait(&state, time));
+            if state.is_settled() {
+                poisoned.push((id, state));
+            }
+        }
+        poisoned
+    }
+}
+
+/// How long a delivery waits for its next attempt after opening.
+fn wait(state: &State, time: SystemTime) -> Duration {
+    match state {
+        State::Pending { crashes: crashes @ 1.., .. } => {
+            Duration::from_secs(1 << (crashes - 1).min(10))
+        }
+        State::Outcome(Outcome::Failed { due: Some(due), .. }) => {
+            due.duration_since(time).unwrap_or_default().min(LONGEST_WAIT)
+        }
+        _ => Duration::ZERO,
+    }
+}

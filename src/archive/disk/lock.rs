@@ -1,0 +1,141 @@
+//! The lock file of an archive. It keeps other writers out, holds the id of the process that has the archive open, and its
+//! modification time is when the archive was last seen open.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{
+    failure::Failure,
+    file_io::read_full,
+    medium::{Lock, Medium},
+};
+use crate::archive::ArchiveError;
+
+/// The path of the lock file.
+pub(super) fn lock_path(dir: &Path) -> PathBuf {
+    dir.join("inbox.lock")
+}
+
+/// The pause between two attempts to take the lock.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
+
+/// Takes the lock of the archive in `dir`, waiting up to `patience` for another holder to release it. Blocks.
+pub(super) fn acquire(
+    medium: &dyn Medium,
+    dir: &Path,
+    patience: Duration,
+) -> Result<Lock, ArchiveError> {
+    let path = lock_path(dir);
+    let start = Instant::now();
+    loop {
+        if let Some(lock) = medium.lock(&path).map_err(Failure::to("lock", &path))? {
+            return Ok(lock.into());
+        }
+        let left = patience.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(ArchiveError::Locked { path: dir.to_owned(), pid: holder(medium, &path) });
+        }
+        thread::sleep(left.min(RETRY_AFTER));
+    }
+}
+
+/// The process that wrote its id to the lock file; `None` if the file is empty, unreadable or holds something else.
+fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
+    let file = medium.open_read(path).ok()?;
+    let mut text = [0; 16];
+    let length = read_full(&*file, &mut text, 0).ok()?;
+    std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
+}
+
+/// Below this nothing was down: it was closed and opened again.
+const SHORTEST: Duration = Duration::from_secs(2);
+
+/// Notes that the archive is open, and tells the log from when to when it was not.
+pub(super) fn tell(medium: &dyn Medium, dir: &Path, unsettled: u64) {
+    let (last, now) = (medium.note_time(&lock_path(dir)), SystemTime::now());
+    let Some((from, down)) = last.and_then(|last| Some((last, now.duration_since(last).ok()?)))
+    else {
+        return;
+    };
+    if down >= SHORTEST {
+        tracing::info!(
+            path = %dir.display(),
+            from = %humantime::format_rfc3339_seconds(from),
+            to = %humantime::format_rfc3339_seconds(now),
+            seconds = down.as_secs(),
+            unsettled,
+            "the archive was not open: nothing was received in this time"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::{
+        super::{real_disk::RealDisk, tests::logged},
+        *,
+    };
+
+    fn refused(dir: &Path) -> Option<u32> {
+        match acquire(&RealDisk, dir, Duration::ZERO) {
+            Err(ArchiveError::Locked { path, pid }) if path == dir => pid,
+            other => panic!("not locked: {:?}", other.map(|_| ())),
+        }
+    }
+
+    #[test]
+    fn locked_error_names_the_pid_of_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = acquire(&RealDisk, dir.path(), Duration::ZERO).unwrap();
+        assert_eq!(refused(dir.path()), Some(std::process::id()));
+        for garbled in ["", "abc", "-1", "99999999999999999999"] {
+            fs::write(lock_path(dir.path()), garbled).unwrap();
+            assert_eq!(refused(dir.path()), None, "{garbled:?}");
+        }
+        drop(lock);
+        assert_eq!(fs::read_to_string(lock_path(dir.path())).unwrap(), "", "nobody holds it");
+    }
+
+    #[test]
+    fn lock_that_is_released_while_waiting_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = acquire(&RealDisk, dir.path(), Duration::ZERO).unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| acquire(&RealDisk, dir.path(), Duration::from_mins(1)));
+            thread::sleep(2 * RETRY_AFTER);
+            drop(lock);
+            assert!(waiting.join().unwrap().is_ok());
+        });
+    }
+
+    #[test]
+    fn taking_the_lock_keeps_the_time_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = lock_path(dir.path());
+        fs::write(&path, "").unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_hours(400_000);
+        File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        let _lock = acquire(&RealDisk, dir.path(), Duration::ZERO).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), long_ago);
+    }
+
+    #[test]
+    fn the_log_tells_from_when_to_when_it_was_not_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = lock_path(dir.path());
+        let told = || logged(|| tell(&RealDisk, dir.path(), 7));
+        fs::write(&path, "").unwrap();
+        assert_eq!(told(), "", "it was made just now");
+        let long_ago = SystemTime::now() - Duration::from_hours(1);
+        File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        let text = told();
+        let from = humantime::format_rfc3339_seconds(long_ago).to_string();
+        assert!(text.contains(&from) && text.contains("seconds=3600 unsettled=7"), "{text}");
+        assert_eq!(told(), "", "now it is open");
+    }
+}

@@ -1,0 +1,28 @@
+//! The conformance suite on the archive in memory, and the suite itself on archives that are broken on purpose.
+
+mod broken;
+mod nodes;
+
+use tower_inbox::{
+    MemoryArchive,
+    testing::{conformance, conformance_of_expiring_leases},
+};
+
+#[tokio::test]
+async fn memory_archive_conforms() {
+    conformance(&MemoryArchive::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_archive_conforms_on_threads() {
+    let archive = MemoryArchive::new();
+    conformance(&archive).await;
+    conformance(&archive).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_of_memory_archive_expire() {
+    let archive = MemoryArchive::new();
+    conformance_of_expiring_leases(&archive).await;
+    conformance_of_expiring_leases(&archive).await;
+}
