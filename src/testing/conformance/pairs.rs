@@ -97,7 +97,7 @@ type Observed = ([Answer; 2], End);
 
 impl Scenario {
     /// What the contract allows: the results of one serial order, or of both.
-    fn allowed(&self) -> Vec<Observed> {
+    fn allowed(self) -> Vec<Observed> {
         let [left, right] = self.pair;
         let mut model = Model::new(self.start);
         let first = model.apply(left, Holder::Left);
@@ -195,7 +195,7 @@ impl<'a> Subjects<'a> {
             stage => fixture.settle(lease, stage.outcome()).await,
         }
         if start.removed {
-            let removed = fixture.remove(fixture.query()).await;
+            let removed = fixture.remove(fixture.query().id(first.id())).await;
             assert_eq!(removed, 1, "{start:?}: the delivery is removed");
         }
         (lease, other)
