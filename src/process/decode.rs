@@ -2,10 +2,11 @@ use std::time::Instant;
 
 use http::Extensions;
 
-use super::{RequestContext, panics::catch};
+use super::RequestContext;
 use crate::{
     delivery::{Delivery, InferenceDigest},
     metrics,
+    supervise::catch,
 };
 
 /// Why a body cannot be decoded: the JSON path, and the reason without a value of the body.

@@ -26,13 +26,13 @@ use super::{
     in_flight::InFlight,
     response_body::as_the_first,
     run::run,
-    supervise,
     waiters::{WaitKey, Waiters},
 };
 use crate::{
     archive::{Acquire, Archive, ArchiveError, Begun, LEASE_LENGTH, Lease, Release},
     delivery::{Delivery, DeliveryId, InferenceDigest, Outcome},
     metrics,
+    supervise::supervise,
 };
 
 /// An archive, and the deliveries of it that this process is processing.

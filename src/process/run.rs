@@ -8,8 +8,8 @@ use super::{
     BoxError, Clock, Rejection, ResponseBody,
     failure::stated_reason,
     handler_result::{HandlerResult, classify_response},
-    panics::{Panic, catch, catch_async},
 };
+use crate::supervise::{Panic, catch, catch_async};
 
 /// Calls the handler, within its timeout if it has one, until its lease is lost.
 ///

@@ -16,7 +16,8 @@ use crate::{
     archive::{Claimed, Lease, Release},
     delivery::ModelName,
     layer::{Models, step::Mode},
-    process::{InFlight, Job, Processor, RequestContext, Trigger, supervise},
+    process::{InFlight, Job, Processor, RequestContext, Trigger},
+    supervise::supervise,
 };
 
 /// How often an idle pool asks the archive for due deliveries: other processes may have added or retried some.

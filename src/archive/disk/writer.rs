@@ -15,7 +15,7 @@ use super::{
     plan::{Change, Plan},
     queue::{Part, Queue},
 };
-use crate::{archive::ArchiveError, supervise::catch};
+use crate::{archive::ArchiveError, supervise::catch_and_report};
 
 /// How many changes are applied, and answered, at a time.
 const TOGETHER: usize = 16;
@@ -38,7 +38,7 @@ impl Writer {
     /// Starts the thread. It ends when the queue is closed and empty, or when it panics: then the queue is closed, and
     /// callers that wait get an error.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
-        let run = move || catch("archive-writer", || self.run()).unwrap_or_default();
+        let run = move || catch_and_report("archive-writer", || self.run()).unwrap_or_default();
         thread::Builder::new().name("inbox-archive".to_owned()).spawn(run)
     }
 
