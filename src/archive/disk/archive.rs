@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     archive::{
-        Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim, Claimed,
-        Counts, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
+        Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim,
+        Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
         transition::{Repeat, repeat},
     },
     delivery::{DeliveryId, InferenceDigest, Outcome, State},

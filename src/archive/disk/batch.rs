@@ -43,7 +43,10 @@ mod tests {
 
     #[test]
     fn what_was_encoded_ahead_is_what_is_written_unless_it_was_for_another_segment() {
-        let entries = ["a", "b"].map(|body| Entry::Delivery(delivery("/m", body.as_bytes())));
+        let entries = ["a", "b"].map(|body| Entry::Delivery {
+            delivery: delivery("/m", body.as_bytes()),
+            leased: false,
+        });
         let encoded = |salt| bytes(&entries.clone().map(|entry| encode(&entry, salt)));
         let (one, other) = (Salt::random(), Salt::random());
         let mut batch = Batch::default();

@@ -53,9 +53,7 @@ fn first_words(name: SegmentName) -> String {
 
 fn line(meaning: &Meaning) -> Option<String> {
     match meaning {
-        Meaning::Delivery { meta, leased: false } => {
-            Some(format!("delivery {}", print_meta(meta)))
-        }
+        Meaning::Delivery { meta, leased: false } => Some(format!("delivery {}", print_meta(meta))),
         Meaning::Delivery { meta, leased: true } => Some(format!("leased {}", print_meta(meta))),
         Meaning::State { of, state } => Some(format!("state {of} {state}")),
         Meaning::Removal(ids) => {

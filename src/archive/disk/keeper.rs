@@ -80,7 +80,8 @@ impl Keeper {
     ) -> Result<u64, ArchiveError> {
         let mut removed = 0;
         for part in self.parts(query) {
-            let select = |index: &Index| index.selected(part, query).map(|entry| entry.id).collect();
+            let select =
+                |index: &Index| index.selected(part, query).map(|entry| entry.id).collect();
             removed += self.give_up(self.read(select), query)?;
         }
         if removed > 0 {
@@ -95,8 +96,7 @@ impl Keeper {
         if ids.is_empty() {
             return Ok(0);
         }
-        let removed =
-            self.command(|reply| Command::Remove { ids, query: query.clone(), reply })?;
+        let removed = self.command(|reply| Command::Remove { ids, query: query.clone(), reply })?;
         Ok(removed.len() as u64)
     }
 

@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     medium::Medium,
     name::SegmentName,
-    segment::{WriteError, Segment},
+    segment::{Segment, WriteError},
     unsynced,
     warc::Salt,
 };

@@ -78,8 +78,8 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         path,
     };
     if let Some(every) = every {
-        let upkeep =
-            Upkeep::start(keeper, every).map_err(Failure::to("start maintenance of", &handle.path))?;
+        let upkeep = Upkeep::start(keeper, every)
+            .map_err(Failure::to("start maintenance of", &handle.path))?;
         handle.looked_after_by(upkeep);
     }
     Ok(DiskArchive::from_handle(handle))

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     archive::{
-        Acquire, Acquired, Append, Appended, ArchiveError, Claim, Claimed, Lease, LeaseToken, Query,
-        Release,
+        Acquire, Acquired, Append, Appended, ArchiveError, Claim, Claimed, Lease, LeaseToken,
+        Query, Release,
         transition::{self, Known, Repeat},
         unsettled::Selection,
     },
@@ -218,7 +218,8 @@ impl Plan {
         reply: Reply<Claimed>,
         index: &Index,
     ) -> Option<Command> {
-        let Selection { ids, next_due } = index.select(&claim, now, |id| self.touched.contains_key(&id));
+        let Selection { ids, next_due } =
+            index.select(&claim, now, |id| self.touched.contains_key(&id));
         if ids.is_empty() && !self.touched.is_empty() {
             // One of those that this batch changes may be due after it.
             return Some(Command::Claim { claim, now, reply });

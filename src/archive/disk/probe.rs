@@ -98,7 +98,7 @@ mod tests {
             let dir = tempfile::tempdir_in("/dev/shm").unwrap();
             for probes in [true, false] {
                 let builder = DiskArchive::builder(dir.path()).probe(probes);
-                let text = logged(|| drop(open(builder).unwrap()));
+                let text = logged(|| drop(open(builder, tokio::time::Instant::now()).unwrap()));
                 assert_eq!(text.contains("the archive is in memory"), probes, "{text}");
             }
         }

@@ -179,20 +179,21 @@ mod tests {
 
     use super::*;
     use crate::{
-        archive::disk::tests::delivery,
-        delivery::{DeliveryId, Outcome},
+        archive::{Append, disk::tests::delivery},
+        delivery::{DeliveryId, State},
     };
 
     fn command() -> Command {
-        Command::Append(delivery("/m", b""), oneshot::channel().0)
+        let append = Append::new(delivery("/m", b""));
+        Command::Append { append, now: tokio::time::Instant::now(), reply: oneshot::channel().0 }
     }
 
     #[test]
     fn an_outcome_is_let_in_where_no_delivery_is() {
         let queue = Queue::new(0);
         assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
-        let outcome = Outcome::processed(200);
-        queue.push(Command::Settle(DeliveryId::new(), outcome, oneshot::channel().0)).unwrap();
+        let (id, state) = (DeliveryId::new(), State::NEW);
+        queue.push(Command::Record { id, state, now: tokio::time::Instant::now() }).unwrap();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, DeliveryMeta, Place, Tombstone},
+    entry::{DeliveryMeta, Entry, Place, Tombstone},
     failure::Failure,
     file_io::read_full,
     load::indexed,
@@ -163,7 +163,11 @@ impl Rewrite<'_> {
     }
 
     /// What is known of those that are removed, without their records.
-    fn known(&self, meta: Option<DeliveryMeta>, old: &Old<'_>) -> HashMap<DeliveryId, DeliveryMeta> {
+    fn known(
+        &self,
+        meta: Option<DeliveryMeta>,
+        old: &Old<'_>,
+    ) -> HashMap<DeliveryId, DeliveryMeta> {
         let length = old.file.len().unwrap_or_default();
         let indexed = indexed(self.medium, self.dir, self.name, length).unwrap_or_default();
         let indexed = indexed.into_iter().filter_map(|(_, meaning)| match meaning {

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 use super::{
     DiskArchive, background,
     failure::Failure,
-    index::{Index, EntryRef},
+    index::{EntryRef, Index},
     listing::Listing,
     name::{Form, SegmentName},
     reader::Reader,

@@ -50,7 +50,11 @@ impl Terms {
     }
 
     /// What is to be removed in a segment for its age: deliveries in these states.
-    pub(super) fn removes(&self, times: Times, now: SystemTime) -> impl Iterator<Item = StateFilter> {
+    pub(super) fn removes(
+        &self,
+        times: Times,
+        now: SystemTime,
+    ) -> impl Iterator<Item = StateFilter> {
         let due = move |keep: Option<Duration>| {
             let old = |keep| times.is_some_and(|(_, last)| age(last, now) >= keep);
             keep.is_some_and(old)

@@ -156,7 +156,9 @@ fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
         (Entry::Delivery { delivery, .. }, Change::Store { token, now }) => {
             index.store(&DeliveryMeta::of(&delivery), place, token, now);
         }
-        (Entry::State { of, state }, Change::PutBack { due, .. }) => index.put_back(of, &state, due),
+        (Entry::State { of, state }, Change::PutBack { due, .. }) => {
+            index.put_back(of, &state, due)
+        }
         (Entry::State { of, state }, Change::Block { on, now }) => index.block(of, &state, on, now),
         (Entry::State { of, state }, Change::Lease { token }) => index.lease(of, &state, token),
         (Entry::Removal(ids), Change::GiveUp) => ids.into_iter().for_each(|id| index.give_up(id)),

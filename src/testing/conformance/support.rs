@@ -15,7 +15,8 @@ use crate::{
         Release, Work,
     },
     delivery::{
-        Delivery, DeliveryId, Digest, InferenceDigest, InferenceKey, InferenceId, ModelName, Outcome, State,
+        Delivery, DeliveryId, Digest, InferenceDigest, InferenceId, InferenceKey, ModelName,
+        Outcome, State,
     },
 };
 
@@ -51,7 +52,11 @@ impl<'a> Fixture<'a> {
 
     /// The inference `id` in a version, received in these bytes.
     pub(super) fn inference(&self, id: &str, version: &str, bytes: &str) -> InferenceDigest {
-        InferenceDigest::of(&self.model, &InferenceKey::versioned(id, version), Digest::of(bytes.as_bytes()))
+        InferenceDigest::of(
+            &self.model,
+            &InferenceKey::versioned(id, version),
+            Digest::of(bytes.as_bytes()),
+        )
     }
 
     pub(super) fn inference_id(&self, id: &str) -> InferenceId {

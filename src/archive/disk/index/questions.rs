@@ -55,8 +55,7 @@ impl Index {
         positions: Range<usize>,
         query: &Query,
     ) -> Vec<DeliveryId> {
-        let here =
-            |entry: &EntryRef<'_>| entry.place.is_some_and(|place| place.segment == segment);
+        let here = |entry: &EntryRef<'_>| entry.place.is_some_and(|place| place.segment == segment);
         self.selected(positions, query).filter(here).map(|entry| entry.id).collect()
     }
 

@@ -35,7 +35,12 @@ impl Index {
     }
 
     /// Sets a state that is not leased, and queues the delivery if it is to be processed.
-    pub(in crate::archive::disk) fn put_back(&mut self, id: DeliveryId, state: &State, due: Instant) {
+    pub(in crate::archive::disk) fn put_back(
+        &mut self,
+        id: DeliveryId,
+        state: &State,
+        due: Instant,
+    ) {
         self.set_state(id, state);
         match self.model_to_process(id, state) {
             Some(model) => self.unsettled.queue(id, &model, due, state.crashes() > 0),

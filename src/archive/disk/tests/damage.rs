@@ -5,7 +5,7 @@ use std::{
 
 use super::{
     super::{
-        entry::{Entry, DeliveryMeta},
+        entry::{DeliveryMeta, Entry},
         medium::MediumFile,
         name::{Form, SegmentName},
         packed::pack,
@@ -71,12 +71,12 @@ fn records_in(file: &InMemory, salt: Salt) -> Vec<(u64, u64, String)> {
 fn segment(salt: Salt, deliveries: &[Delivery]) -> InMemory {
     let name = SegmentName { sequence: 1, salt };
     let outcome = |one: &Delivery| {
-        let outcome = Outcome::processed(200);
-        encode(&Entry::Outcome { of: one.id(), outcome }, salt)
+        let state = Outcome::processed(200).into();
+        encode(&Entry::State { of: one.id(), state }, salt)
     };
-    let records = deliveries
-        .iter()
-        .flat_map(|one| [encode(&Entry::Delivery(one.clone()), salt), outcome(one)]);
+    let records = deliveries.iter().flat_map(|one| {
+        [encode(&Entry::Delivery { delivery: one.clone(), leased: false }, salt), outcome(one)]
+    });
     let records: Vec<Encoded> = [warcinfo(name)].into_iter().chain(records).collect();
     InMemory(bytes(&records))
 }
@@ -242,7 +242,7 @@ fn what_a_record_means_reads_back() {
     while let Some(Step::Record { meaning, .. }) = walk.step().unwrap() {
         meanings.push(meaning);
     }
-    let [Meaning::Nothing, Meaning::Delivery(meta), Meaning::Outcome { of, .. }] =
+    let [Meaning::Nothing, Meaning::Delivery { meta, .. }, Meaning::State { of, .. }] =
         meanings.as_slice()
     else {
         panic!("{meanings:?}");

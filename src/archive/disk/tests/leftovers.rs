@@ -9,7 +9,7 @@ use super::{
         packed::pack,
         warc::{FORMAT, Salt, encode, warcinfo, warcinfo_of},
     },
-    bytes, deliveries_in, delivery, segments,
+    append, bytes, deliveries_in, delivery, segments,
 };
 use crate::{
     archive::{Archive, ArchiveError, DiskArchive, Query},
@@ -23,7 +23,7 @@ async fn a_torn_first_record_leaves_an_empty_segment_to_begin_again() {
     fs::write(name.open_path(dir.path()), &bytes(&[warcinfo(name)])[..50]).unwrap();
     let one = delivery("/m", b"a");
     let archive = DiskArchive::open(dir.path()).await.unwrap();
-    let _ = archive.append(one.clone()).await.unwrap();
+    let _ = append(&archive, &one).await.unwrap();
     drop(archive);
     assert_eq!(deliveries_in(dir.path()).await, [one]);
     assert!(
@@ -37,7 +37,8 @@ async fn a_torn_first_record_leaves_an_empty_segment_to_begin_again() {
 fn written_twice(dir: &Path, [a, b]: [&Delivery; 2]) {
     for (sequence, kept) in [(1, vec![a, b]), (2, vec![b])] {
         let name = SegmentName { sequence, salt: Salt::random() };
-        let entries = kept.into_iter().cloned().map(Entry::Delivery);
+        let entries =
+            kept.into_iter().cloned().map(|delivery| Entry::Delivery { delivery, leased: false });
         let records = entries.map(|entry| encode(&entry, name.salt));
         let records: Vec<_> = [warcinfo(name)].into_iter().chain(records).collect();
         fs::write(name.open_path(dir), bytes(&records)).unwrap();
@@ -108,7 +109,10 @@ async fn a_damaged_format_is_damage_and_no_later_format() {
     let dir = tempfile::tempdir().unwrap();
     let name = SegmentName { sequence: 1, salt: Salt::random() };
     let one = delivery("/m", b"a");
-    let records = [warcinfo(name), encode(&Entry::Delivery(one.clone()), name.salt)];
+    let records = [
+        warcinfo(name),
+        encode(&Entry::Delivery { delivery: one.clone(), leased: false }, name.salt),
+    ];
     let text = String::from_utf8(bytes(&records)).unwrap();
     let damaged = text.replace("inbox-format: 1", "inbox-format: 2");
     assert_ne!(text, damaged);

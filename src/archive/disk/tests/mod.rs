@@ -19,8 +19,8 @@ use super::{
     warc::{Encoded, Salt},
 };
 use crate::{
-    archive::{Archive, DiskArchive, Query},
-    delivery::{Delivery, DeliveryId, Head},
+    archive::{Append, Archive, ArchiveError, DiskArchive, Query},
+    delivery::{Delivery, DeliveryId, Head, Receipt},
     signature::Proof,
 };
 
@@ -65,6 +65,11 @@ pub(in crate::archive::disk) fn logged(work: impl FnOnce()) -> String {
 
 pub(in crate::archive::disk) fn bytes(records: &[Encoded]) -> Vec<u8> {
     records.iter().flat_map(Encoded::slices).flatten().copied().collect()
+}
+
+/// Appends without a lease.
+async fn append(archive: &DiskArchive, delivery: &Delivery) -> Result<Receipt, ArchiveError> {
+    Ok(archive.append(Append::new(delivery.clone())).await?.receipt)
 }
 
 async fn deliveries_in(path: &Path) -> Vec<Delivery> {

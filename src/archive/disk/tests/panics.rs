@@ -18,9 +18,9 @@ use super::{
         medium::{Medium, MediumFile},
         real_disk::RealDisk,
     },
-    delivery, logged,
+    append, delivery, logged,
 };
-use crate::archive::{Archive, ArchiveError, DiskArchive, Query};
+use crate::archive::{Append, Archive, ArchiveError, DiskArchive, Query};
 
 /// A disk on which the next calls of a kind panic.
 #[derive(Debug, Default)]
@@ -90,8 +90,8 @@ async fn directory_stays_locked_until_the_archive_is_closed_though_its_writer_ha
     let dir = tempfile::tempdir().unwrap();
     let (disk, archive) = open(dir.path(), None).await;
     disk.creates.store(1, Ordering::SeqCst);
-    let lost = archive.append(delivery("/m", b"a")).await;
-    assert!(matches!(lost, Err(ArchiveError::Closed)), "{lost:?}");
+    let lost = append(&archive, &delivery("/m", b"a")).await;
+    assert!(matches!(lost, Err(ArchiveError::Unsure(_))), "{lost:?}");
     let second = DiskArchive::open(dir.path()).await;
     assert!(matches!(second, Err(ArchiveError::Locked { .. })), "maintenance may still run");
     archive.close().await;
@@ -103,16 +103,19 @@ async fn after_a_panic_of_the_writer_every_command_is_refused_and_reading_goes_o
     let dir = tempfile::tempdir().unwrap();
     let (disk, archive) = open(dir.path(), None).await;
     let kept = delivery("/m", b"kept");
-    let _ = archive.append(kept.clone()).await.unwrap();
+    let _ = append(&archive, &kept).await.unwrap();
     disk.creates.store(1, Ordering::SeqCst);
-    let waiting: Vec<_> = (0..50_u8).map(|n| archive.append(delivery("/m", &[n]))).collect();
+    let waiting: Vec<_> =
+        (0..50_u8).map(|n| archive.append(Append::new(delivery("/m", &[n])))).collect();
     for answer in waiting {
-        assert!(matches!(answer.await, Err(ArchiveError::Closed)));
+        assert!(matches!(answer.await, Err(ArchiveError::Unsure(_) | ArchiveError::Closed)));
     }
     for n in 0..3_u8 {
-        let later = archive.append(delivery("/m", &[n])).await;
+        let later = append(&archive, &delivery("/m", &[n])).await;
         assert!(matches!(later, Err(ArchiveError::Closed)), "{later:?}");
     }
+    let removal = archive.remove(Query::all()).await;
+    assert!(matches!(removal, Err(ArchiveError::Closed)), "{removal:?}");
     assert_eq!(archive.get(kept.id()).await.unwrap().unwrap().delivery, kept);
 }
 
@@ -122,7 +125,7 @@ async fn scan_and_get_that_panic_end_with_an_error() {
     let (disk, archive) = open(dir.path(), None).await;
     let ids = ["a", "b"].map(|body| delivery("/m", body.as_bytes()));
     for one in &ids {
-        let _ = archive.append(one.clone()).await.unwrap();
+        let _ = append(&archive, one).await.unwrap();
     }
     disk.reads.store(1, Ordering::SeqCst);
     let mut scan = archive.scan(Query::all());
@@ -136,7 +139,9 @@ async fn scan_and_get_that_panic_end_with_an_error() {
 #[test]
 fn panic_is_logged_with_its_task() {
     let panics = || -> () { panic!("by the test") };
-    let log = logged(|| assert!(crate::supervise::catch_and_report("archive-maintenance", panics).is_none()));
+    let log = logged(|| {
+        assert!(crate::supervise::catch_and_report("archive-maintenance", panics).is_none())
+    });
     assert!(log.contains("archive-maintenance") && log.contains("by the test"), "{log}");
 }
 
@@ -145,7 +150,7 @@ async fn maintenance_goes_on_after_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let (disk, archive) = open(dir.path(), Some(Duration::from_millis(1))).await;
     disk.lists.store(3, Ordering::SeqCst);
-    let _ = archive.append(delivery("/m", b"a")).await.unwrap();
+    let _ = append(&archive, &delivery("/m", b"a")).await.unwrap();
     let has_index = || {
         let mut files = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
         files.any(|path| path.extension().is_some_and(|extension| extension == "idx"))

@@ -15,7 +15,10 @@ use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, Head, ModelName
 /// What a record is to the archive.
 #[derive(Debug)]
 pub(in super::super) enum Kind {
-    Delivery { meta: DeliveryMeta, leased: bool },
+    Delivery {
+        meta: DeliveryMeta,
+        leased: bool,
+    },
     /// A state, a removal, or what stays of a delivery that was removed.
     Note {
         of: DeliveryId,

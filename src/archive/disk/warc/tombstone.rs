@@ -40,7 +40,10 @@ pub(super) fn parse(of: DeliveryId, block: &str) -> Option<Tombstone> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{archive::disk::tests::delivery, delivery::{Outcome, State}};
+    use crate::{
+        archive::disk::tests::delivery,
+        delivery::{Outcome, State},
+    };
 
     #[test]
     fn what_stays_of_a_delivery_reads_back() {
