@@ -23,7 +23,7 @@ pub(super) enum HandlerResult {
 }
 
 impl HandlerResult {
-    pub(super) fn failed(reason: impl ToString) -> Self {
+    pub(super) fn failed(reason: &impl ToString) -> Self {
         Self::Failed { reason: reason.to_string(), retry_after: None }
     }
 
@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn failed_attempt_is_retried_until_max_attempts() {
-        let failed = || HandlerResult::failed("500").with_stated_reason(Some("no disk".to_owned()));
+        let failed =
+            || HandlerResult::failed(&"500").with_stated_reason(Some("no disk".to_owned()));
         let later = Outcome::failed_at(1, "500: no disk").due_at(SystemTime::UNIX_EPOCH + SECOND);
         assert_eq!(next(failed(), 1), (later, SECOND));
         let dead = Outcome::dead("500: no disk; gave up after 2 attempts");

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     archive::{Acquire, Archive, ArchiveError, Begun, LEASE_LENGTH, Lease, Release},
-    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome},
+    delivery::{Delivery, DeliveryId, InferenceDigest, InferenceId, Outcome},
     metrics,
     supervise::supervise,
 };
@@ -234,41 +234,22 @@ impl Processor {
     {
         let Job { delivery, context, mut in_flight, trigger } = job;
         let lease = in_flight.as_ref().and_then(InFlight::lease);
-        let mut attempt = Attempt::new(trigger, lease);
+        let attempt = Attempt::new(trigger, lease);
         context.span.record("attempt", attempt.number());
         let inference = match decode(&context, &delivery, &mut head.extensions) {
             Ok(inference) => inference,
             Err(error) => return Processed::NotRun(reject_undecodable(&context, error, in_flight)),
         };
         decode::detect_drift(&context, &delivery);
-        if let Some(in_flight) = &mut in_flight {
-            in_flight.set_inference(inference);
-        }
-        if let Some(lease) = lease {
-            match self.enter(lease, inference, trigger).await {
-                Ok(Begun::Started { earlier }) => attempt = attempt.with_earlier_version(earlier),
-                Ok(Begun::Processed { of, status }) => {
-                    metrics::repeated(&context.name);
-                    in_flight.into_iter().for_each(|it| it.settle(Outcome::repeat(of)));
-                    return Processed::NotRun(as_the_first(of, status));
-                }
-                Ok(Begun::Busy) => {
-                    let release = Release::WhenFree(inference.id());
-                    in_flight.into_iter().for_each(|it| it.release(release));
-                    return match trigger {
-                        Trigger::Request => Processed::NotRun(Rejection::TooManyWaiting.reject()),
-                        Trigger::Worker | Trigger::Replay => Processed::Requeued,
-                    };
-                }
-                Err(ArchiveError::LeaseLost { .. }) => {
-                    in_flight.into_iter().for_each(InFlight::abandon);
-                    return Processed::NotRun(Rejection::LeaseLost.reject());
-                }
-                // Dropping `in_flight` releases the lease.
-                Err(error) => return Processed::NotRun(Rejection::State(error.into()).reject()),
+        let mut earlier = None;
+        if let Some(mut entering) = in_flight.take() {
+            match self.enter_flight(&mut entering, inference, trigger).await {
+                Ok(found) => earlier = found,
+                Err(blocked) => return blocked.settle(&context, entering),
             }
+            in_flight = Some(entering);
         }
-        head.extensions.insert(attempt);
+        head.extensions.insert(attempt.with_earlier_version(earlier));
         head.extensions.insert(delivery);
         head.extensions.insert(context.captures.clone());
         let started = std::time::Instant::now();
@@ -282,6 +263,25 @@ impl Processor {
             (None, _) => {}
         }
         Processed::Ran(response)
+    }
+
+    /// Enters the single flight of an inference. Returns the delivery in which the same version was processed before, in
+    /// other bytes.
+    async fn enter_flight(
+        &self,
+        in_flight: &mut InFlight,
+        inference: InferenceDigest,
+        trigger: Trigger,
+    ) -> Result<Option<DeliveryId>, Blocked> {
+        let Some(lease) = in_flight.lease() else { return Err(Blocked::LeaseLost) };
+        in_flight.set_inference(inference);
+        match self.begin(lease, inference, trigger).await {
+            Ok(Begun::Started { earlier }) => Ok(earlier),
+            Ok(Begun::Processed { of, status }) => Err(Blocked::Repeat { of, status }),
+            Ok(Begun::Busy) => Err(Blocked::Busy { inference: inference.id(), trigger }),
+            Err(ArchiveError::LeaseLost { .. }) => Err(Blocked::LeaseLost),
+            Err(error) => Err(Blocked::State(error)),
+        }
     }
 
     /// Waits until the lease is lost; for ever without one.
@@ -300,7 +300,7 @@ impl Processor {
 
     /// Enters the single flight of an inference. A request waits for its turn; [`Begun::Busy`] means that too many do. A
     /// worker does something else meanwhile.
-    async fn enter(
+    async fn begin(
         &self,
         lease: Lease,
         inference: InferenceDigest,
@@ -342,6 +342,49 @@ impl Processor {
     }
 }
 
+/// Why a delivery is not passed to its handler after it was decoded.
+#[derive(Debug)]
+enum Blocked {
+    /// The same inference was processed in another delivery.
+    Repeat {
+        of: DeliveryId,
+        status: u16,
+    },
+    /// Another delivery of the inference is being processed.
+    Busy {
+        inference: InferenceId,
+        trigger: Trigger,
+    },
+    LeaseLost,
+    State(ArchiveError),
+}
+
+impl Blocked {
+    /// Settles or releases the delivery, and responds.
+    fn settle<E>(self, context: &RequestContext, in_flight: InFlight) -> Processed<E> {
+        match self {
+            Self::Repeat { of, status } => {
+                metrics::repeated(&context.name);
+                in_flight.settle(Outcome::repeat(of));
+                Processed::NotRun(as_the_first(of, status))
+            }
+            Self::Busy { inference, trigger } => {
+                in_flight.release(Release::WhenFree(inference));
+                match trigger {
+                    Trigger::Request => Processed::NotRun(Rejection::TooManyWaiting.reject()),
+                    Trigger::Worker | Trigger::Replay => Processed::Requeued,
+                }
+            }
+            Self::LeaseLost => {
+                in_flight.abandon();
+                Processed::NotRun(Rejection::LeaseLost.reject())
+            }
+            // Dropping the delivery releases its lease.
+            Self::State(error) => Processed::NotRun(Rejection::State(error.into()).reject()),
+        }
+    }
+}
+
 fn reject_undecodable(
     context: &RequestContext,
     undecodable: Undecodable,
@@ -349,7 +392,9 @@ fn reject_undecodable(
 ) -> Response<ResponseBody> {
     metrics::undecodable(&context.name);
     let Undecodable { path, reason } = undecodable;
-    in_flight.into_iter().for_each(|it| it.settle(Outcome::undecodable(&reason)));
+    if let Some(in_flight) = in_flight {
+        in_flight.settle(Outcome::undecodable(&reason));
+    }
     let status = context.model.status_profile().undecodable;
     Rejection::Undecodable { path, reason, status }.reject()
 }

@@ -39,10 +39,10 @@ where
             (Some(result.with_stated_reason(stated)), Ok(response))
         }
         End::Returned(Err(error)) => {
-            (Some(HandlerResult::failed("the service of the handler failed")), Err(error))
+            (Some(HandlerResult::failed(&"the service of the handler failed")), Err(error))
         }
         End::Panicked(panic) => {
-            let result = HandlerResult::failed(format_args!("the handler {panic}"));
+            let result = HandlerResult::failed(&format_args!("the handler {panic}"));
             rejected(result, Rejection::Panicked)
         }
         End::TimedOut => {
