@@ -102,7 +102,10 @@ async fn open(
     path: &Path,
     of: impl FnOnce(DiskArchiveBuilder) -> DiskArchiveBuilder,
 ) -> DiskArchive {
-    of(DiskArchive::builder(path).segment_size(2000).upkeep_every(None)).open().await.unwrap()
+    of(DiskArchive::builder(path).segment_size(2000).upkeep_every(None).remember_for(None))
+        .open()
+        .await
+        .unwrap()
 }
 
 async fn add(archive: &DiskArchive, some: &[Delivery]) {
