@@ -174,7 +174,8 @@ const DEAD: &str = "\
 inbox dead [--model NAME] [--state STATE] [--since TIME] [--before TIME] [--json]
 
 Lists deliveries that are dead or undecodable: id, time of receipt, model, inference (`-` if
-unknown), state and reason. A delivery that crashed the process three times in a row is marked poisoned.
+unknown), state and reason. A delivery that crashed the process three times in a row is marked
+poisoned.
 
   --json            write one JSON object per line
   --state STATE     only deliveries that are dead, or only those that are undecodable";
@@ -198,8 +199,8 @@ archived, with their method, path, query, headers and exact bytes. The archive i
 request has the headers inbox-replay, with the id, and inbox-received-at, with the time of receipt.
 
 Tokens and passwords are never archived: the placeholder REDACTED replaces them. Signatures are
-archived, but those with a timestamp have expired. Either the other server accepts unsigned requests,
-or these options replace what it checks:
+archived, but those with a timestamp have expired. Either the other server accepts unsigned
+requests, or these options replace what it checks:
 
   --to URL          the server: http://127.0.0.1:3000, optionally with a path prefix
   --header 'N: V'   set this header; may be repeated
@@ -217,9 +218,9 @@ Prints the number of responses by status. The exit status is 1 if one is not 2xx
 const SEND: &str = "\
 inbox send URL --as NAME --secret S [--repeat N] [--concurrency N] [--rate N] FILE
 
-Signs the exact bytes of FILE (`-`: standard input) as a provider does, and posts them. Prints status
-and body of the response; with --repeat, the number of responses by status and the time. The exit
-status is 1 if one is not 2xx. Redirects are not followed.
+Signs the exact bytes of FILE (`-`: standard input) as a provider does, and posts them. Prints
+status and body of the response; with --repeat, the number of responses by status and the time. The
+exit status is 1 if one is not 2xx. Redirects are not followed.
 
   --as NAME         the provider
                       signature: baseten, bfl, elevenlabs, extend, gemini, llamacloud, mindee,
@@ -240,9 +241,9 @@ Response timeout: 30 s. The URL must begin with http://";
 const MODEL: &str = "\
 inbox model [--name NAME] FILE
 
-Writes a Rust struct for the fields of a custom Mindee model. FILE (`-`: standard input) is a complete
-payload as Mindee posts it. The type of a field that is null, or of an empty list, is a guess, marked
-with a comment.
+Writes a Rust struct for the fields of a custom Mindee model. FILE (`-`: standard input) is a
+complete payload as Mindee posts it. The type of a field that is null, or of an empty list, is a
+guess, marked with a comment.
 
   --name NAME       the name of the struct (default: Extracted)";
 

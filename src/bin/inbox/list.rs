@@ -22,19 +22,16 @@ pub(crate) async fn list(options: Options) -> CommandResult {
     let archive = DiskArchive::read_only(&options.archive).await?;
     let query = options.selection.query();
     let mut list = List::new(BufWriter::new(io::stdout()), options.has("json"))?;
-    match options.value("inference") {
-        Some(key) => {
-            for entry in lookup::find(&archive, &query, key).await? {
-                if let Some(archived) = archive.get(entry.id).await.transpose() {
-                    list.write(archived)?;
-                }
-            }
-        }
-        None => {
-            let mut found = archive.scan(query);
-            while let Some(archived) = found.next().await {
+    if let Some(key) = options.value("inference") {
+        for entry in lookup::find(&archive, &query, key).await? {
+            if let Some(archived) = archive.get(entry.id).await.transpose() {
                 list.write(archived)?;
             }
+        }
+    } else {
+        let mut found = archive.scan(query);
+        while let Some(archived) = found.next().await {
+            list.write(archived)?;
         }
     }
     list.finish()

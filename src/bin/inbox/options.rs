@@ -12,7 +12,7 @@ use lexopt::{
     ValueExt,
 };
 use tower_inbox::{
-    DeliveryId, ModelName, Secret,
+    DeliveryId, Secret,
     archive::{Query, StateFilter},
     delivery::StateKind,
 };
@@ -183,10 +183,6 @@ impl Selection {
     /// Returns true if any condition is given.
     pub(crate) fn is_given(&self) -> bool {
         self.is_given
-    }
-
-    pub(crate) fn model(&self) -> Option<&ModelName> {
-        self.query.selected_model()
     }
 
     pub(crate) fn query(&self) -> Query {

@@ -50,8 +50,8 @@ fn write_page(page: &mut impl Write, stats: &Stats) -> io::Result<()> {
 fn object(stats: &Stats) -> Value {
     let models = stats.models.iter().map(|(model, count)| (model.to_string(), json!(count)));
     let outcomes = stats.outcomes.iter().map(|(state, count)| (*state, *count));
-    let states = [("pending", stats.pending)].into_iter().chain(outcomes);
-    let states = states.map(|(state, count)| (state.to_owned(), json!(count)));
+    let by_state = [("pending", stats.pending)].into_iter().chain(outcomes);
+    let by_state = by_state.map(|(state, count)| (state.to_owned(), json!(count)));
     let segments = SEGMENT_STATES.iter().zip(stats.segments).zip(stats.bytes);
     let segments = segments.map(|((state, segments), bytes)| {
         ((*state).to_owned(), json!({ "segments": segments, "bytes": bytes }))
@@ -59,7 +59,7 @@ fn object(stats: &Stats) -> Value {
     json!({
         "deliveries": stats.deliveries,
         "received": stats.received.map(|(first, last)| [time::print(first), time::print(last)]),
-        "states": states.collect::<Map<_, _>>(),
+        "states": by_state.collect::<Map<_, _>>(),
         "removed": stats.removed,
         "models": models.collect::<Map<_, _>>(),
         "segments": segments.collect::<Map<_, _>>(),
