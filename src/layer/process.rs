@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -18,8 +18,13 @@ use super::{
     step::{Archived, Dispatched},
     take_ready,
 };
-use crate::process::{
-    BoxError, Job, Processed, Rejection, Resolution, ResponseBody, Trigger, as_the_first,
+use crate::{
+    archive::ArchiveError,
+    delivery::{Delivery, DeliveryId},
+    process::{
+        BoxError, Job, Processed, Processor, Rejection, Resolution, ResponseBody, Trigger,
+        as_the_first,
+    },
 };
 
 /// Decodes each delivery, processes one at a time of each inference, runs the inner service as its handler, and records
@@ -68,7 +73,7 @@ where
     }
 
     fn call(&mut self, request: Request<InboxBody<B, Dispatched>>) -> Self::Future {
-        let (parts, BufferedBody { bytes, step }) = match InboxBody::split(request) {
+        let (parts, BufferedBody { step, .. }) = match InboxBody::split(request) {
             Split::Through(through) => {
                 let future = self.inner.call(through);
                 return ProcessFuture { state: State::Through { future } };
@@ -76,9 +81,8 @@ where
             Split::Delivery(parts, buffered) => (parts, buffered),
         };
         let mut ready_inner = take_ready(&mut self.inner);
-        let call = move |head| {
-            let request = Request::from_parts(head, InboxBody::handed(bytes));
-            ready_inner.call(request)
+        let call = move |head, bytes| {
+            ready_inner.call(Request::from_parts(head, InboxBody::handed(bytes)))
         };
         let span = step.archived.context.span.clone();
         let processing = process(step.archived, parts, call);
@@ -89,16 +93,16 @@ where
 
 async fn process<C, F, R, E>(
     archived: Archived,
-    head: http::request::Parts,
+    head: Parts,
     call: C,
 ) -> Result<Response<ResponseBody>, E>
 where
-    C: FnOnce(http::request::Parts) -> F,
+    C: FnOnce(Parts, Bytes) -> F,
     F: Future<Output = Result<Response<R>, E>>,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    let Archived { context, delivery, in_flight, processor, reservation, .. } = archived;
+    let Archived { context, delivery, receipt, in_flight, processor, reservation, .. } = archived;
     let resolution = match in_flight {
         Some(in_flight) => Resolution::Process(in_flight),
         None => processor.resolve(delivery.id(), &context).await,
@@ -108,14 +112,29 @@ where
         Resolution::Repeat { of, status } => return Ok(as_the_first(of, status)),
         Resolution::Reject(rejection) => return Ok(rejection.reject()),
     };
+    // A repeat may differ from what is stored where nothing is signed, such as in line breaks. The stored one is processed.
+    let delivery = if receipt.is_repeat() {
+        match stored(&processor, delivery.id()).await {
+            Ok(delivery) => delivery,
+            Err(error) => return Ok(Rejection::State(error.into()).reject()),
+        }
+    } else {
+        delivery
+    };
+    let bytes = delivery.body().clone();
     let job = Job { delivery, context, in_flight, trigger: Trigger::Request };
-    let processed = processor.process(job, head, call).await;
+    let processed = processor.process(job, head, |head| call(head, bytes)).await;
     drop(reservation);
     match processed {
         Processed::Ran(response) => response,
         Processed::NotRun(response) => Ok(response),
         Processed::Requeued => Ok(Rejection::TooManyWaiting.reject()),
     }
+}
+
+async fn stored(processor: &Processor, id: DeliveryId) -> Result<Delivery, ArchiveError> {
+    let archived = processor.archive().get(id).await?;
+    archived.map(|archived| archived.delivery).ok_or(ArchiveError::Unknown { id })
 }
 
 pin_project! {
