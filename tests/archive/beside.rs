@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::delivery;
+use super::{Short, delivery};
 use tower_inbox::{
     archive::{Archive, DiskArchive, Query},
     delivery::{DeliveryId, Outcome},
@@ -48,8 +48,8 @@ async fn write(archive: DiskArchive, writing: Writing) {
         let left = std::mem::take(&mut leaving);
         for number in 0..6 {
             let one = delivery("/m", format!("{round} {number}").as_bytes());
-            let _ = archive.append(one.clone()).await.unwrap();
-            archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
+            let _ = archive.put(one.clone()).await.unwrap();
+            archive.finish(one.id(), Outcome::processed(200)).await.unwrap();
             // Some segments hold nothing that stays.
             if number == 0 && round % 2 == 0 {
                 writing.staying.lock().unwrap().push(one.id());

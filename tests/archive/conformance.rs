@@ -1,16 +1,12 @@
+use std::time::Duration;
+
 use tower_inbox::{
-    MemoryArchive,
     archive::DiskArchive,
     testing::{FaultyDisk, conformance},
 };
 
 #[tokio::test]
-async fn memory() {
-    conformance(&MemoryArchive::new()).await;
-}
-
-#[tokio::test]
-async fn disk() {
+async fn disk_archive_conforms() {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::open(dir.path()).await.unwrap();
     conformance(&archive).await;
@@ -18,11 +14,20 @@ async fn disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn disk_with_small_segments_that_was_opened_before() {
+async fn disk_archive_with_small_segments_conforms_also_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let builder = DiskArchive::builder(dir.path()).segment_size(10_000);
         let archive = FaultyDisk::new().open(builder).await.unwrap();
         conformance(&archive).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disk_archive_conforms_while_everything_is_compressed_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = DiskArchive::builder(dir.path()).segment_size(10_000).segment_age(Duration::ZERO);
+    let builder = builder.compress_after(Duration::ZERO).upkeep_every(Duration::from_millis(1));
+    let archive = builder.open().await.unwrap();
+    conformance(&archive).await;
 }

@@ -1,6 +1,6 @@
 //! Heads of unusual size.
 
-use super::{all_in, delivery};
+use super::{Short, all_in, delivery};
 use tower_inbox::{
     archive::{Archive, DiskArchive, Query},
     delivery::Delivery,
@@ -21,7 +21,7 @@ async fn delivery_with_more_header_lines_than_a_map_can_reserve_is_read_back() {
         let archive = DiskArchive::open(dir.path()).await.unwrap();
         let (before, behind) = (delivery("/m", b"before"), delivery("/m", b"behind"));
         for one in [&before, &many, &behind] {
-            let _ = archive.append(one.clone()).await.unwrap();
+            let _ = archive.put(one.clone()).await.unwrap();
         }
         assert_eq!(archive.get(many.id()).await.unwrap().unwrap().delivery, many);
         let found = all_in(archive).await;

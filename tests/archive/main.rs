@@ -10,6 +10,7 @@
 mod beside;
 mod conformance;
 mod crashes;
+mod decisions;
 mod faults;
 mod forgetting;
 mod golden;
@@ -20,13 +21,61 @@ mod read_only;
 mod removing;
 mod reopening;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tower_inbox::{
-    archive::{Archive, ArchiveError, Archived, DiskArchive, Query},
-    delivery::Delivery,
+    archive::{Acquire, Append, Archive, ArchiveError, Archived, Begun, DiskArchive, Query, Work},
+    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, Receipt},
     testing::Sample,
 };
+
+/// Short forms of what tests do often.
+trait Short {
+    /// Appends without a lease.
+    fn put(&self, delivery: Delivery) -> Work<Receipt>;
+
+    /// Leases a delivery and settles it.
+    async fn finish(&self, id: DeliveryId, outcome: Outcome) -> Result<(), ArchiveError>;
+
+    /// The outcome of a delivery, once it has one.
+    async fn outcome(&self, id: DeliveryId) -> Result<Option<Outcome>, ArchiveError>;
+
+    /// The delivery that was processed as this inference, as the next one learns.
+    async fn processed_as(&self, inference: InferenceDigest) -> Option<DeliveryId>;
+}
+
+impl Short for DiskArchive {
+    fn put(&self, delivery: Delivery) -> Work<Receipt> {
+        let work = self.append(Append::new(delivery));
+        Box::pin(async { Ok(work.await?.receipt) })
+    }
+
+    async fn finish(&self, id: DeliveryId, outcome: Outcome) -> Result<(), ArchiveError> {
+        let acquired = self.acquire(Acquire::new(id).reviving()).await?;
+        let lease = acquired.lease.ok_or_else(|| ArchiveError::lease_lost(id))?;
+        self.settle(lease, outcome, Duration::ZERO).await
+    }
+
+    async fn outcome(&self, id: DeliveryId) -> Result<Option<Outcome>, ArchiveError> {
+        Ok(self.state(id).await?.and_then(|state| state.outcome().cloned()))
+    }
+
+    async fn processed_as(&self, inference: InferenceDigest) -> Option<DeliveryId> {
+        let next = delivery("/next", DeliveryId::new().as_bytes());
+        let leased = Append::new(next.clone()).leased_for(Duration::from_mins(1));
+        let lease = self.append(leased).await.unwrap().lease.unwrap();
+        let begun = self.begin(lease, inference).await.unwrap();
+        self.settle(lease, Outcome::dead("by the test"), Duration::ZERO).await.unwrap();
+        self.remove(Query::all().id(next.id())).await.unwrap();
+        match begun {
+            Begun::Processed { of, .. } => Some(of),
+            _ => None,
+        }
+    }
+}
 
 fn delivery(model: &str, body: &[u8]) -> Delivery {
     Sample::of(model).body(body.to_vec()).delivery()

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use super::{all_in, delivery};
+use super::{Short, all_in, delivery};
 use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, Query},
     delivery::{Delivery, Outcome},
@@ -14,7 +14,7 @@ async fn a_reader_sees_what_was_there_and_changes_nothing() {
     let archive = DiskArchive::builder(dir.path()).segment_size(1500).open().await.unwrap();
     let all: Vec<_> = (0..5).map(|n| delivery("/m", format!("{n}").as_bytes())).collect();
     for one in &all {
-        let _ = archive.append(one.clone()).await.unwrap();
+        let _ = archive.put(one.clone()).await.unwrap();
     }
     let torn = dir.path().join("00000099-0123456789abcdef.warc.open");
     fs::write(&torn, "WARC/1.1\r\nWARC-Ty").unwrap();
@@ -24,8 +24,8 @@ async fn a_reader_sees_what_was_there_and_changes_nothing() {
     let reading = DiskArchive::read_only(dir.path()).await.unwrap();
     let id = all[0].id();
     let processed = Outcome::processed(200);
-    assert!(matches!(reading.settle(id, processed).await, Err(ArchiveError::ReadOnly { .. })));
-    let refused = reading.append(delivery("/m", b"new")).await;
+    assert!(matches!(reading.finish(id, processed).await, Err(ArchiveError::ReadOnly { .. })));
+    let refused = reading.put(delivery("/m", b"new")).await;
     assert!(matches!(refused, Err(ArchiveError::ReadOnly { .. })));
     let refused = reading.remove(Query::all()).await;
     assert!(matches!(refused, Err(ArchiveError::ReadOnly { .. })));
@@ -33,7 +33,7 @@ async fn a_reader_sees_what_was_there_and_changes_nothing() {
         all_in(reading).await.into_iter().map(|archived| archived.delivery).collect();
     assert_eq!(found, all);
     assert!(torn.exists() && unfinished.exists(), "a reader changes no file");
-    let _ = archive.append(delivery("/m", b"new")).await.unwrap();
+    let _ = archive.put(delivery("/m", b"new")).await.unwrap();
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_reader_goes_on_while_segments_are_written_anew_beneath_it() {
     let archive = builder.compress_after(Duration::ZERO).open().await.unwrap();
     let all: Vec<_> = (0..20).map(|n| delivery("/m", format!("{n}").as_bytes())).collect();
     for one in &all {
-        let _ = archive.append(one.clone()).await.unwrap();
+        let _ = archive.put(one.clone()).await.unwrap();
     }
     let reading = DiskArchive::read_only(dir.path()).await.unwrap();
     archive.remove(Query::all().id(all[7].id())).await.unwrap();
@@ -64,8 +64,8 @@ async fn a_scan_finds_all_that_stays_while_what_was_before_it_is_forgotten() {
     let mut all = Vec::new();
     for number in 0..40 {
         let one = delivery("/m", format!("{number}").as_bytes());
-        let _ = archive.append(one.clone()).await.unwrap();
-        archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
+        let _ = archive.put(one.clone()).await.unwrap();
+        archive.finish(one.id(), Outcome::processed(200)).await.unwrap();
         all.push(one);
     }
     let reading = DiskArchive::read_only(dir.path()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{all_in, delivery, segments};
+use super::{Short, all_in, delivery, segments};
 use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, DiskArchiveBuilder, Query},
     delivery::{Delivery, DeliveryId, Outcome, Receipt},
@@ -18,8 +18,8 @@ async fn filled(archive: &DiskArchive) -> Vec<Delivery> {
     let mut kept = Vec::new();
     for number in 0..12 {
         let one = delivery("/m", format!("the body of number {number}").as_bytes());
-        let _ = archive.append(one.clone()).await.unwrap();
-        archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
+        let _ = archive.put(one.clone()).await.unwrap();
+        archive.finish(one.id(), Outcome::processed(200)).await.unwrap();
         kept.push(one);
     }
     kept
@@ -44,7 +44,7 @@ async fn assert_left(archive: &DiskArchive, all: &[Delivery], gone: &[usize]) {
         assert_eq!(found.as_ref(), Some(one).filter(|_| !gone.contains(&at)), "number {at}");
         let outcome = archive.outcome(one.id()).await.unwrap();
         assert_eq!(outcome, Some(Outcome::processed(200)), "number {at}");
-        let again = archive.append(delivery("/m", one.body())).await.unwrap();
+        let again = archive.put(delivery("/m", one.body())).await.unwrap();
         assert_eq!(again, Receipt::repeat(one.id()), "number {at}");
     }
 }
@@ -63,12 +63,10 @@ async fn what_was_removed_is_in_no_file_and_stays_removed_when_the_archive_is_op
     drop(archive);
     let archive = builder(dir.path()).open().await.unwrap();
     assert_left(&archive, &all, &[0, 5, 11]).await;
-    let late = Outcome::dead("settled when it was gone");
-    archive.settle(all[5].id(), late.clone()).await.unwrap();
     assert_eq!(archive.remove(Query::all()).await.unwrap(), 9);
     drop(archive);
     let archive = builder(dir.path()).open().await.unwrap();
-    assert_eq!(archive.outcome(all[5].id()).await.unwrap(), Some(late));
+    assert_eq!(archive.outcome(all[5].id()).await.unwrap(), Some(Outcome::processed(200)));
     assert!(all_in(archive).await.is_empty());
     assert!(!holds(dir.path(), "the body of number"));
 }
@@ -122,7 +120,7 @@ async fn what_is_damaged_beyond_knowing_is_removed_and_unknown_from_then_on() {
     let archive = builder(dir.path()).open().await.unwrap();
     assert_eq!(archive.outcome(all[4].id()).await.unwrap(), None);
     let again = delivery("/m", all[4].body());
-    assert_eq!(archive.append(again.clone()).await.unwrap(), Receipt::fresh(again.id()));
+    assert_eq!(archive.put(again.clone()).await.unwrap(), Receipt::fresh(again.id()));
     assert_left(&archive, &[&all[..4], &all[5..]].concat(), &[]).await;
 }
 
@@ -161,12 +159,12 @@ async fn what_is_settled_and_old_is_removed_and_the_rest_is_kept() {
     let archive = builder(dir.path()).keep_for(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
     let failed = delivery("/m", b"failed");
-    let _ = archive.append(failed.clone()).await.unwrap();
-    archive.settle(failed.id(), Outcome::failed("once")).await.unwrap();
+    let _ = archive.put(failed.clone()).await.unwrap();
+    archive.finish(failed.id(), Outcome::failed("once")).await.unwrap();
     let pending = delivery("/m", b"pending");
-    let _ = archive.append(pending.clone()).await.unwrap();
+    let _ = archive.put(pending.clone()).await.unwrap();
     // The segment that is being written is left alone.
-    let _ = archive.append(delivery("/m", &[b'x'; 4000])).await.unwrap();
+    let _ = archive.put(delivery("/m", &[b'x'; 4000])).await.unwrap();
     archive.upkeep_now().await.unwrap();
     let none: Vec<_> = (0..all.len()).collect();
     assert_left(&archive, &all, &none).await;
@@ -182,8 +180,8 @@ async fn above_its_size_the_oldest_go_first() {
     let mut all = Vec::new();
     for number in 0_u8..10 {
         let one = delivery("/m", &[number; 10_000]);
-        let _ = archive.append(one.clone()).await.unwrap();
-        archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
+        let _ = archive.put(one.clone()).await.unwrap();
+        archive.finish(one.id(), Outcome::processed(200)).await.unwrap();
         all.push(one);
     }
     archive.upkeep_now().await.unwrap();
@@ -255,18 +253,18 @@ async fn the_bytes_of_what_was_removed_before_it_was_settled_are_archived_anew_a
     let dir = tempfile::tempdir().unwrap();
     let (first, second) = (delivery("/m", b"twice"), delivery("/m", b"twice"));
     let archive = builder(dir.path()).open().await.unwrap();
-    let _ = archive.append(first.clone()).await.unwrap();
-    let _ = archive.append(delivery("/m", b"another")).await.unwrap();
+    let _ = archive.put(first.clone()).await.unwrap();
+    let _ = archive.put(delivery("/m", b"another")).await.unwrap();
     assert_eq!(archive.remove(Query::all().id(first.id())).await.unwrap(), 1);
     archive.close().await;
     let archive = builder(dir.path()).open().await.unwrap();
-    let again = archive.append(second.clone()).await.unwrap();
+    let again = archive.put(second.clone()).await.unwrap();
     assert_eq!(again, Receipt::fresh(second.id()));
     archive.close().await;
     for _ in 0..2 {
         let archive = builder(dir.path()).open().await.unwrap();
         assert_eq!(archive.get(second.id()).await.unwrap().unwrap().delivery, second);
-        let third = archive.append(delivery("/m", b"twice")).await.unwrap();
+        let third = archive.put(delivery("/m", b"twice")).await.unwrap();
         assert_eq!(third, Receipt::repeat(second.id()));
         // The next time by its index files.
         archive.upkeep_now().await.unwrap();

@@ -1,6 +1,6 @@
 use std::{fs, path::Path};
 
-use super::{all_in, deliveries_in, delivery, segments};
+use super::{Short, all_in, deliveries_in, delivery, segments};
 use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, Query},
     delivery::{InferenceDigest, InferenceKey, Outcome, Receipt},
@@ -14,19 +14,19 @@ async fn what_was_archived_is_there_when_the_archive_is_opened_again() {
     let archive = DiskArchive::open(&path).await.unwrap();
     assert_eq!(archive.to_string(), format!("disk archive at {}", path.display()));
     for one in [&a, &b] {
-        assert_eq!(archive.append(one.clone()).await.unwrap(), Receipt::fresh(one.id()));
+        assert_eq!(archive.put(one.clone()).await.unwrap(), Receipt::fresh(one.id()));
     }
-    archive.settle(a.id(), Outcome::failed("once")).await.unwrap();
-    archive.settle(a.id(), Outcome::processed(201)).await.unwrap();
+    archive.finish(a.id(), Outcome::failed("once")).await.unwrap();
+    archive.finish(a.id(), Outcome::processed(201)).await.unwrap();
     drop(archive);
 
     let archive = DiskArchive::open(&path).await.unwrap();
-    let again = archive.append(delivery("/a", b"a")).await.unwrap();
+    let again = archive.put(delivery("/a", b"a")).await.unwrap();
     assert_eq!(again, Receipt::repeat(a.id()));
     let found = all_in(archive).await;
     assert_eq!(found.iter().map(|one| &one.delivery).collect::<Vec<_>>(), [&a, &b]);
-    assert_eq!(found[0].outcome, Some(Outcome::processed(201)));
-    assert_eq!(found[1].outcome, None);
+    assert_eq!(found[0].state, Outcome::processed(201).into());
+    assert_eq!(found[1].state, tower_inbox::delivery::State::NEW);
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn open_with_wait_for_lock_takes_over_from_the_archive_that_closes() {
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     let waiting = tokio::spawn(builder.wait_for_lock(std::time::Duration::from_mins(1)).open());
     let a = delivery("/m", b"a");
-    let _ = first.append(a.clone()).await.unwrap();
+    let _ = first.put(a.clone()).await.unwrap();
     first.close().await;
     let second = waiting.await.unwrap().unwrap();
     assert_eq!(second.get(a.id()).await.unwrap().unwrap().delivery, a);
@@ -53,7 +53,7 @@ async fn a_directory_has_one_writer() {
     assert!(matches!(&second, ArchiveError::Locked { path, .. } if path == dir.path()), "{second}");
     archive.close().await;
     let again = DiskArchive::open(dir.path()).await.unwrap();
-    let refused = archive.append(delivery("/m", b"")).await;
+    let refused = archive.put(delivery("/m", b"")).await;
     assert!(matches!(refused, Err(ArchiveError::Closed)));
     drop(again);
 }
@@ -63,7 +63,7 @@ async fn dropping_the_archive_writes_what_waits() {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::open(dir.path()).await.unwrap();
     let work: Vec<_> =
-        (0..100).map(|n| archive.append(delivery("/m", format!("{n}").as_bytes()))).collect();
+        (0..100).map(|n| archive.put(delivery("/m", format!("{n}").as_bytes()))).collect();
     drop(archive);
     assert_eq!(deliveries_in(dir.path()).await.len(), 100);
     for work in work {
@@ -75,7 +75,7 @@ async fn dropping_the_archive_writes_what_waits() {
 async fn one_that_is_too_many_is_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::builder(dir.path()).waiting(0).open().await.unwrap();
-    let refused = archive.append(delivery("/m", b"")).await;
+    let refused = archive.put(delivery("/m", b"")).await;
     assert!(matches!(refused, Err(ArchiveError::Overloaded)));
 }
 
@@ -85,7 +85,7 @@ fn an_archive_needs_no_runtime_but_to_wait() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let archive = runtime.block_on(DiskArchive::open(dir.path())).unwrap();
     let delivery = delivery("/m", b"");
-    let (append, mut scan) = (archive.append(delivery.clone()), archive.scan(Query::all()));
+    let (append, mut scan) = (archive.put(delivery.clone()), archive.scan(Query::all()));
     let _ = runtime.block_on(append).unwrap();
     let get = archive.get(delivery.id());
     assert_eq!(runtime.block_on(get).unwrap().unwrap().delivery, delivery);
@@ -100,8 +100,8 @@ async fn a_full_segment_is_sealed_and_all_segments_are_read() {
         let archive = DiskArchive::builder(dir.path()).segment_size(1000).open().await.unwrap();
         for number in 0..5 {
             let one = delivery("/m", format!("{}.{number}", kept.len()).as_bytes());
-            let _ = archive.append(one.clone()).await.unwrap();
-            archive.settle(one.id(), Outcome::dead("for the test")).await.unwrap();
+            let _ = archive.put(one.clone()).await.unwrap();
+            archive.finish(one.id(), Outcome::dead("for the test")).await.unwrap();
             kept.push(one);
         }
         let last = archive.get(kept.last().unwrap().id()).await.unwrap().unwrap();
@@ -118,10 +118,10 @@ async fn a_torn_end_is_cut_wherever_it_is_torn() {
     let dir = tempfile::tempdir().unwrap();
     let (first, last) = (delivery("/m", b"first"), delivery("/m", b"the last one"));
     let archive = DiskArchive::open(dir.path()).await.unwrap();
-    let _ = archive.append(first.clone()).await.unwrap();
+    let _ = archive.put(first.clone()).await.unwrap();
     let segment = segments(dir.path()).remove(0);
     let good = fs::metadata(&segment).unwrap().len();
-    let _ = archive.append(last).await.unwrap();
+    let _ = archive.put(last).await.unwrap();
     drop(archive);
     let whole = fs::read(&segment).unwrap();
     for end in (usize::try_from(good).unwrap()..whole.len()).rev() {
@@ -129,7 +129,7 @@ async fn a_torn_end_is_cut_wherever_it_is_torn() {
         let archive = DiskArchive::open(dir.path()).await.unwrap();
         assert_eq!(fs::metadata(&segment).unwrap().len(), good, "torn at {end}");
         let next = delivery("/m", b"the next one");
-        let _ = archive.append(next.clone()).await.unwrap();
+        let _ = archive.put(next.clone()).await.unwrap();
         assert_eq!(all_in(archive).await.len(), 2);
         assert_eq!(deliveries_in(dir.path()).await, [first.clone(), next], "torn at {end}");
     }
@@ -141,8 +141,8 @@ async fn damage_after_the_start_is_an_error_with_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let (a, b) = (delivery("/m", b"a needle in the body"), delivery("/m", b"b"));
         let archive = DiskArchive::open(dir.path()).await.unwrap();
-        let _ = archive.append(a.clone()).await.unwrap();
-        let _ = archive.append(b.clone()).await.unwrap();
+        let _ = archive.put(a.clone()).await.unwrap();
+        let _ = archive.put(b.clone()).await.unwrap();
         let segment = segments(dir.path()).remove(0);
         spoil(&segment, needle);
         let error = archive.get(a.id()).await.unwrap_err();
@@ -168,15 +168,14 @@ async fn what_was_processed_as_an_inference_is_known_after_a_start_also_without_
     let dir = tempfile::tempdir().unwrap();
     let one = delivery("/m", b"an inference");
     let inference = InferenceDigest::of(one.model(), &InferenceKey::new("key"), one.digest());
-    let processed = Outcome::Processed { status: 201, inference: Some(inference) };
+    let processed = Outcome::processed(201).with_inference(Some(inference));
     let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
-    let _ = archive.append(one.clone()).await.unwrap();
-    archive.settle(one.id(), processed.clone()).await.unwrap();
+    let _ = archive.put(one.clone()).await.unwrap();
+    archive.finish(one.id(), processed.clone()).await.unwrap();
     archive.close().await;
     for removes in [true, false] {
         let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
-        let known = archive.processed_as(inference).await.unwrap();
-        assert_eq!(known, Some((one.id(), processed.clone())));
+        assert_eq!(archive.processed_as(inference).await, Some(one.id()));
         if removes {
             assert_eq!(archive.remove(Query::all()).await.unwrap(), 1);
         }

@@ -64,7 +64,9 @@ impl Keeper {
         let mut state = self.turn()?;
         let came = match wanted_in(&*self.medium, path)? {
             Some(Ok(Request::Remove(query))) => {
-                Answer::Done(self.remove_in_turn(&query, &mut state)?)
+                let removed = self.give_up_all(&query)?;
+                self.finish_removals(&mut state)?;
+                Answer::Done(removed)
             }
             Some(Ok(Request::Retry(query))) => Answer::Done(self.retry(&query, Instant::now())?),
             Some(Err(not_understood)) => {

@@ -67,17 +67,14 @@ impl Keeper {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes what `query` selects. Returns how many deliveries.
+    /// Removes what `query` selects. Returns how many deliveries. Removals at the same time are erased together.
     pub(super) fn remove(&self, query: &Query) -> Result<u64, ArchiveError> {
-        let mut state = self.turn()?;
-        self.remove_in_turn(query, &mut state)
+        let removed = self.give_up_all(query)?;
+        self.finish_removals(&mut *self.turn()?)?;
+        Ok(removed)
     }
 
-    pub(super) fn remove_in_turn(
-        &self,
-        query: &Query,
-        state: &mut State,
-    ) -> Result<u64, ArchiveError> {
+    pub(super) fn give_up_all(&self, query: &Query) -> Result<u64, ArchiveError> {
         let mut removed = 0;
         for part in self.parts(query) {
             let select =
@@ -87,7 +84,6 @@ impl Keeper {
         if removed > 0 {
             tracing::info!(path = %self.dir.display(), removed, ?query, "removed deliveries");
         }
-        self.finish_removals(state)?;
         Ok(removed)
     }
 

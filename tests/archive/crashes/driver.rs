@@ -1,17 +1,19 @@
 //! Asks an archive, and knows after how many calls to the disk each answer came.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
+    time::Duration,
 };
 
 use tower_inbox::{
-    Archive, DiskArchive,
-    archive::{Query, Work},
+    Archive, DeliveryId, DiskArchive,
+    archive::{Acquire, Append, ArchiveError, Claim, Lease, Query, Release, Work},
     testing::ModelDisk,
 };
 
@@ -20,6 +22,8 @@ use super::promises::{Answer, Asked, What};
 pub(crate) struct Driver {
     pub(crate) disk: ModelDisk,
     pub(crate) asked: Vec<Asked>,
+    /// Of the archive that is open.
+    pub(crate) leases: HashMap<DeliveryId, Lease>,
 }
 
 /// Notes the moment at which the archive wakes who waits.
@@ -46,17 +50,32 @@ struct Begun {
 
 impl Driver {
     pub(crate) fn new(disk: ModelDisk) -> Self {
-        Self { disk, asked: Vec::new() }
+        Self { disk, asked: Vec::new(), leases: HashMap::new() }
     }
 
     /// Asks one thing and waits for the answer.
     pub(crate) fn ask(&mut self, archive: &DiskArchive, what: What) {
+        self.lease_for(archive, &what);
         let begun = self.begin(archive, what);
         self.finish(begun);
     }
 
+    /// Leases what is to be settled, unless it is leased, or cannot be.
+    fn lease_for(&mut self, archive: &DiskArchive, what: &What) {
+        if let What::Settle(id, _) | What::Release(id) = what
+            && !self.leases.contains_key(id)
+        {
+            let begun = self.begin(archive, What::Acquire(*id));
+            self.finish(begun);
+        }
+    }
+
     /// Asks one thing and, while it is being written, the others: they are one batch. Waits for all answers.
     pub(crate) fn ask_together(&mut self, archive: &DiskArchive, first: What, rest: Vec<What>) {
+        for what in &rest {
+            self.lease_for(archive, what);
+        }
+        self.lease_for(archive, &first);
         self.disk.hold();
         let mut begun = vec![self.begin(archive, first)];
         assert!(begun[0].poll().is_none(), "the answer came before the write");
@@ -76,7 +95,7 @@ impl Driver {
         let at = self.disk.calls();
         let calls = AtomicUsize::new(usize::MAX);
         let stamp = Stamp { disk: self.disk.clone(), calls, waiting: thread::current() };
-        Begun { at, work: begin(archive, what.clone()), what, stamp: Arc::new(stamp) }
+        Begun { at, work: self.work(archive, what.clone()), what, stamp: Arc::new(stamp) }
     }
 
     fn finish(&mut self, mut begun: Begun) {
@@ -87,33 +106,80 @@ impl Driver {
             }
         };
         let answered_at = begun.stamp.calls.load(Ordering::SeqCst).min(self.disk.calls());
+        self.take_leases(&answer);
         self.asked.push(Asked { what: begun.what, at: begun.at, answer, answered_at });
     }
-}
 
-fn begin(archive: &DiskArchive, what: What) -> Work<Answer> {
-    match what {
-        What::Append(delivery) => {
-            let work = archive.append(delivery);
-            Box::pin(async { Ok(work.await.map_or(Answer::Refused, Answer::Receipt)) })
-        }
-        What::Settle(id, outcome) => {
-            let work = archive.settle(id, outcome);
-            Box::pin(async { Ok(work.await.map_or(Answer::Refused, |()| Answer::Settled)) })
-        }
-        What::Remove(id) => remove(archive, Query::all().id(id)),
-        What::RemoveBefore(time) => remove(archive, Query::all().before(time)),
-        What::Upkeep => {
-            let archive = archive.clone();
-            let work = async move { archive.upkeep_now().await };
-            Box::pin(async { Ok(work.await.map_or(Answer::Refused, |()| Answer::KeptUp)) })
+    fn take_leases(&mut self, answer: &Answer) {
+        let leases: Vec<Lease> = match answer {
+            Answer::Appended(appended) => appended.lease.into_iter().collect(),
+            Answer::Acquired(acquired) => acquired.lease.into_iter().collect(),
+            Answer::Claimed(claimed) => claimed.leases.iter().map(|(_, lease)| *lease).collect(),
+            _ => return,
+        };
+        self.leases.extend(leases.into_iter().map(|lease| (lease.id(), lease)));
+    }
+
+    fn work(&self, archive: &DiskArchive, what: What) -> Work<Answer> {
+        let lease = |id| self.leases.get(&id).copied();
+        match what {
+            What::Append(delivery) => {
+                answered(archive.append(Append::new(delivery)), Answer::Appended)
+            }
+            What::AppendLeased(delivery) => {
+                let append = Append::new(delivery).leased_for(LENGTH);
+                answered(archive.append(append), Answer::Appended)
+            }
+            What::Acquire(id) => {
+                answered(archive.acquire(Acquire::new(id).reviving()), Answer::Acquired)
+            }
+            What::Claim => {
+                let claim = Claim::new(vec![("/m".parse().unwrap(), 2)], 2);
+                answered(archive.claim(claim), Answer::Claimed)
+            }
+            What::Settle(id, outcome) => match lease(id) {
+                Some(lease) => {
+                    let work = archive.settle(lease, outcome.clone(), Duration::ZERO);
+                    answered(work, |()| Answer::Changed(outcome.into()))
+                }
+                None => Box::pin(async { Ok(Answer::Lost) }),
+            },
+            What::Release(id) => match lease(id) {
+                Some(lease) => {
+                    let state = format!("pending {} {}", lease.attempt() - 1, lease.crashes());
+                    let state = state.parse().unwrap();
+                    let work = archive.release(lease, Release::After(Duration::ZERO));
+                    answered(work, |()| Answer::Changed(state))
+                }
+                None => Box::pin(async { Ok(Answer::Lost) }),
+            },
+            What::Retry(id) => answered(archive.retry(Query::all().id(id)), Answer::Retried),
+            What::Remove(id) => answered(archive.remove(Query::all().id(id)), Answer::Removed),
+            What::RemoveBefore(time) => {
+                answered(archive.remove(Query::all().before(time)), Answer::Removed)
+            }
+            What::Upkeep => {
+                let archive = archive.clone();
+                let work = Box::pin(async move { archive.upkeep_now().await });
+                answered(work, |()| Answer::KeptUp)
+            }
         }
     }
 }
 
-fn remove(archive: &DiskArchive, query: Query) -> Work<Answer> {
-    let work = archive.remove(query);
-    Box::pin(async { Ok(work.await.map_or(Answer::Refused, Answer::Removed)) })
+const LENGTH: Duration = Duration::from_mins(1);
+
+fn answered<T: Send + 'static>(
+    work: Work<T>,
+    answer: impl FnOnce(T) -> Answer + Send + 'static,
+) -> Work<Answer> {
+    Box::pin(async {
+        Ok(match work.await {
+            Ok(done) => answer(done),
+            Err(ArchiveError::LeaseLost { .. } | ArchiveError::Unknown { .. }) => Answer::Lost,
+            Err(_) => Answer::Failed,
+        })
+    })
 }
 
 impl Begun {

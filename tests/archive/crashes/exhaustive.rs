@@ -19,7 +19,7 @@ pub(super) fn a_history(disk: &ModelDisk, verifier: &Verifier) -> Driver {
     let (a, b, c, d) = (sample("a"), sample("b"), sample(&"c".repeat(700)), sample("d"));
     let processed = Outcome::processed(200);
     let archive = verifier.open(disk).unwrap();
-    driver.ask(&archive, What::Append(a.clone()));
+    driver.ask(&archive, What::AppendLeased(a.clone()));
     let rest = vec![
         What::Settle(a.id(), Outcome::failed("once")),
         What::Append(sample("a")),
@@ -28,13 +28,17 @@ pub(super) fn a_history(disk: &ModelDisk, verifier: &Verifier) -> Driver {
     ];
     driver.ask_together(&archive, What::Append(b.clone()), rest);
     driver.ask(&archive, What::Settle(a.id(), processed.clone()));
+    driver.ask(&archive, What::Claim);
+    driver.ask(&archive, What::Release(b.id()));
     drop(archive);
+    driver.leases.clear();
     let archive = verifier.open(disk).unwrap();
     driver.ask_together(
         &archive,
         What::Append(d.clone()),
-        vec![What::Settle(c.id(), processed), What::Append(sample("d"))],
+        vec![What::Settle(c.id(), Outcome::dead("404")), What::AppendLeased(sample("d"))],
     );
+    driver.ask(&archive, What::Retry(c.id()));
     driver
 }
 

@@ -121,7 +121,7 @@ fn live_through(verifier: &Verifier, disk: &ModelDisk, fault: Fault) -> Lived {
     disk.fail(None);
     work();
     for asked in driver.asked.iter().rev().take(5) {
-        assert!(!matches!(asked.answer, Answer::Refused), "{fault:?}: {asked:?}");
+        assert!(!matches!(asked.answer, Answer::Failed), "{fault:?}: {asked:?}");
     }
     Lived { driver, begun, failed }
 }

@@ -43,6 +43,7 @@ fn a_history(verifier: &Verifier, disk: &ModelDisk, upkeep: bool) -> Driver {
         driver.ask(&archive, What::Upkeep);
     }
     drop(archive);
+    driver.leases.clear();
     // Opening repairs, and goes by index files.
     let archive = verifier.open(disk).unwrap();
     driver.ask(&archive, What::Append(sample(&body("d"))));

@@ -6,12 +6,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use tower_inbox::{Delivery, DeliveryId, Outcome, Receipt, archive::Archived};
+use tower_inbox::{
+    Delivery, DeliveryId, Outcome,
+    archive::{Acquired, Appended, Archived, Claimed},
+    delivery::State,
+};
 
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     Append(Delivery),
+    AppendLeased(Delivery),
+    Acquire(DeliveryId),
+    Claim,
+    /// Under the lease that the driver holds.
     Settle(DeliveryId, Outcome),
+    Release(DeliveryId),
+    Retry(DeliveryId),
     Remove(DeliveryId),
     /// Removes all that was received before this time.
     RemoveBefore(SystemTime),
@@ -19,14 +29,21 @@ pub(crate) enum What {
     Upkeep,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    Receipt(Receipt),
-    Settled,
+    Appended(Appended),
+    Acquired(Acquired),
+    Claimed(Claimed),
+    /// Settled or released: this is the state now.
+    Changed(State),
     /// Of how many deliveries.
+    Retried(u64),
     Removed(u64),
     KeptUp,
-    Refused,
+    /// There is no such delivery, or the lease was lost: nothing was changed.
+    Lost,
+    /// It may have been done or not.
+    Failed,
 }
 
 /// One thing that was asked, after how many calls to the disk, and the answer, after how many.
@@ -61,8 +78,8 @@ pub(crate) struct Promises {
     kept: BTreeSet<DeliveryId>,
     /// What was asked to be removed, and whether that was answered.
     removed: BTreeMap<DeliveryId, bool>,
-    /// The outcomes that may be found: the last that was answered for, and those asked for since.
-    outcomes: BTreeMap<DeliveryId, Vec<Option<Outcome>>>,
+    /// The states that may be durable: the last that was answered for, and those asked for since.
+    states: BTreeMap<DeliveryId, Vec<State>>,
 }
 
 impl Promises {
@@ -77,20 +94,40 @@ impl Promises {
 
     fn add(&mut self, asked: &Asked, answered: bool) {
         match (&asked.what, &asked.answer) {
-            (What::Append(delivery), answer) => {
-                if let (Answer::Receipt(receipt), true) = (answer, answered) {
-                    self.check_receipt(delivery, receipt);
-                    self.kept.insert(receipt.id());
-                }
-                self.sent.insert(delivery.id(), delivery.clone());
+            (What::Append(delivery), answer) => self.append(delivery, false, answer, answered),
+            (What::AppendLeased(delivery), answer) => {
+                self.append(delivery, true, answer, answered);
             }
-            (What::Settle(id, outcome), answer) => {
-                let possible = self.outcomes.entry(*id).or_insert_with(|| vec![None]);
-                if answered && matches!(answer, Answer::Settled) {
-                    possible.clear();
+            (What::Acquire(id), Answer::Acquired(acquired)) => {
+                if acquired.lease.is_some() {
+                    self.change(*id, acquired.state.clone(), answered);
                 }
-                possible.push(Some(outcome.clone()));
             }
+            (What::Acquire(id), Answer::Failed) => self.may_be_leased(*id),
+            (What::Claim, Answer::Claimed(claimed)) => {
+                for (_, lease) in &claimed.leases {
+                    let (attempts, crashes) = (lease.attempt(), lease.crashes());
+                    self.change(lease.id(), leased(attempts, crashes), answered);
+                }
+            }
+            (What::Claim, Answer::Failed) => {
+                let all: Vec<_> = self.states.keys().copied().collect();
+                all.into_iter().for_each(|id| self.may_be_leased(id));
+            }
+            (What::Settle(id, _) | What::Release(id), Answer::Changed(state)) => {
+                self.change(*id, state.clone(), answered);
+            }
+            (What::Settle(id, outcome), Answer::Failed) => {
+                self.change(*id, outcome.clone().into(), false);
+            }
+            (What::Release(id), Answer::Failed) => {
+                for state in self.states.get(id).cloned().unwrap_or_default() {
+                    let attempts = state.attempts().saturating_sub(1);
+                    self.change(*id, pending(attempts, state.crashes()), false);
+                }
+            }
+            (What::Retry(id), Answer::Retried(1)) => self.change(*id, State::NEW, answered),
+            (What::Retry(id), Answer::Failed) => self.change(*id, State::NEW, false),
             (What::Remove(id), answer) => {
                 self.remove(*id, answered && matches!(answer, Answer::Removed(_)));
             }
@@ -100,7 +137,48 @@ impl Promises {
                     self.remove(id, answered && matches!(answer, Answer::Removed(_)));
                 }
             }
-            (What::Upkeep, _) => {}
+            _ => {}
+        }
+    }
+
+    fn append(&mut self, delivery: &Delivery, lease: bool, answer: &Answer, answered: bool) {
+        let first = if lease { leased(1, 0) } else { State::NEW };
+        self.sent.insert(delivery.id(), delivery.clone());
+        self.states.entry(delivery.id()).or_insert_with(|| vec![first]);
+        match answer {
+            Answer::Appended(appended) => {
+                let of = appended.receipt.id();
+                if answered {
+                    self.check_receipt(delivery, appended);
+                    self.kept.insert(of);
+                }
+                if appended.receipt.is_repeat() {
+                    self.change(of, appended.state.clone(), answered);
+                }
+            }
+            _ => {
+                let same = |other: &&Delivery| other.body() == delivery.body();
+                let same: Vec<_> = self.sent.values().filter(same).map(Delivery::id).collect();
+                for id in same {
+                    self.may_be_leased(id);
+                    self.change(id, State::NEW, false);
+                }
+            }
+        }
+    }
+
+    fn change(&mut self, id: DeliveryId, state: State, answered: bool) {
+        let possible = self.states.entry(id).or_default();
+        if answered {
+            possible.clear();
+        }
+        possible.push(state);
+    }
+
+    fn may_be_leased(&mut self, id: DeliveryId) {
+        for state in self.states.get(&id).cloned().unwrap_or_default() {
+            self.change(id, leased(state.attempts() + 1, state.crashes()), false);
+            self.change(id, leased(1, 0), false);
         }
     }
 
@@ -108,16 +186,14 @@ impl Promises {
         *self.removed.entry(id).or_default() |= answered;
     }
 
-    /// What is there is never archived again, and what is neither there nor settled is no reason to call something a
-    /// repeat.
-    fn check_receipt(&self, delivery: &Delivery, receipt: &Receipt) {
+    /// What is there is never archived again, and what is neither there nor final is no reason to call something a repeat.
+    fn check_receipt(&self, delivery: &Delivery, appended: &Appended) {
+        let receipt = appended.receipt;
         if receipt.is_repeat() {
             let of = receipt.id();
-            let was_settled =
-                |outcome: &Option<_>| outcome.as_ref().is_some_and(Outcome::is_settled);
-            let settled = self.outcomes.get(&of).is_some_and(|all| all.iter().any(was_settled));
+            let was_final = self.states.get(&of).is_some_and(|all| all.iter().any(is_final));
             assert_eq!(self.sent.get(&of).map(Delivery::body), Some(delivery.body()));
-            assert!(settled || self.removed.get(&of) != Some(&true), "its body is nowhere");
+            assert!(was_final || self.removed.get(&of) != Some(&true), "its body is nowhere");
         } else {
             assert_eq!(receipt.id(), delivery.id());
             let is_the_same = |id: &DeliveryId| {
@@ -137,11 +213,11 @@ impl Promises {
     /// on.
     pub(crate) fn check(&mut self, found: &[Archived]) {
         let mut ids = BTreeSet::new();
-        for Archived { delivery, outcome, .. } in found {
+        for Archived { delivery, state, .. } in found {
             assert!(ids.insert(delivery.id()), "a delivery was found twice");
             assert_eq!(self.sent.get(&delivery.id()), Some(delivery), "this was never sent");
             assert_ne!(self.removed.get(&delivery.id()), Some(&true), "it was removed");
-            self.check_outcome(delivery.id(), outcome.as_ref());
+            self.check_state(delivery.id(), state);
         }
         let lost: Vec<_> = self.here().filter(|id| !ids.contains(id)).collect();
         assert!(lost.is_empty(), "lost {lost:?}, which a receipt names");
@@ -153,11 +229,11 @@ impl Promises {
         self.kept.extend(ids);
     }
 
-    /// What an archive shows once of an outcome is owed from then on.
-    pub(crate) fn check_outcome(&mut self, id: DeliveryId, outcome: Option<&Outcome>) {
-        let possible = self.outcomes.entry(id).or_insert_with(|| vec![None]);
-        let place = possible.iter().position(|one| one.as_ref() == outcome);
-        let place = place.unwrap_or_else(|| panic!("{outcome:?} is none of {possible:?}"));
+    /// The state that an archive shows after opening is owed from then on.
+    pub(crate) fn check_state(&mut self, id: DeliveryId, state: &State) {
+        let possible = self.states.entry(id).or_default();
+        let place = possible.iter().position(|one| opened(one) == *state);
+        let place = place.unwrap_or_else(|| panic!("{id}: {state:?} is none of {possible:?}"));
         possible.drain(..place);
     }
 
@@ -173,5 +249,33 @@ impl Promises {
         let once =
             |wanted: &Bytes| self.sent.values().filter(|one| one.body() == wanted).count() == 1;
         self.gone().iter().map(body).filter(once).collect()
+    }
+}
+
+fn leased(attempts: u32, crashes: u32) -> State {
+    format!("leased {attempts} {crashes}").parse().unwrap()
+}
+
+fn pending(attempts: u32, crashes: u32) -> State {
+    format!("pending {attempts} {crashes}").parse().unwrap()
+}
+
+/// What a durable state is after opening: a lease has ended with a crash.
+fn opened(state: &State) -> State {
+    match state {
+        State::Leased { crashes: 2.., .. } => {
+            Outcome::poisoned("the process crashed 3 times in a row during processing").into()
+        }
+        State::Leased { attempts, crashes } => pending(*attempts, crashes + 1),
+        state => state.clone(),
+    }
+}
+
+/// Whether a repeat is acknowledged without the bytes.
+pub(crate) fn is_final(state: &State) -> bool {
+    match state.outcome() {
+        Some(Outcome::Processed { .. } | Outcome::Repeat { .. }) => true,
+        Some(Outcome::Dead { poisoned, .. }) => *poisoned,
+        _ => false,
     }
 }

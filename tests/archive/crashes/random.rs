@@ -85,9 +85,18 @@ impl History {
     }
 
     fn ask_something(&mut self, driver: &mut Driver, archive: &DiskArchive, until_now: &Promises) {
-        match self.dice.below(6) {
+        match self.dice.below(9) {
             0 => driver.ask(archive, What::Upkeep),
             1 | 2 => driver.ask(archive, self.removal(until_now)),
+            3 => driver.ask(archive, What::Claim),
+            4 => {
+                let known: Vec<_> = until_now.sent.keys().copied().collect();
+                if !known.is_empty() {
+                    let id = known[self.dice.below(known.len())];
+                    let all = [What::Acquire(id), What::Retry(id), What::Release(id)];
+                    driver.ask(archive, all[self.dice.below(3)].clone());
+                }
+            }
             _ => {
                 let mut batch = self.batch(until_now);
                 let rest = batch.split_off(1);
@@ -115,12 +124,14 @@ impl History {
         let dice = &mut self.dice;
         let mut known: Vec<Delivery> = until_now.sent.values().cloned().collect();
         let gone = until_now.gone();
-        let mut batch = Vec::new();
+        // The first is written, so that the others wait.
+        let mut batch = vec![What::Append(new_delivery(dice))];
         for _ in 0..=dice.below(8) {
             let what = match dice.below(4) {
                 0 if !known.is_empty() => {
                     let body = known[dice.below(known.len())].body().clone();
-                    What::Append(Sample::of("/m").body(body).delivery())
+                    let again = Sample::of("/m").body(body).delivery();
+                    if dice.below(2) == 0 { What::Append(again) } else { What::AppendLeased(again) }
                 }
                 1 if !batch.is_empty() && !known.is_empty() => {
                     let id = known[dice.below(known.len())].id();
@@ -128,9 +139,10 @@ impl History {
                     let processed = gone.contains(&id).then(|| Outcome::processed(200));
                     What::Settle(id, processed.unwrap_or_else(|| an_outcome(dice)))
                 }
+                2 => What::AppendLeased(new_delivery(dice)),
                 _ => What::Append(new_delivery(dice)),
             };
-            if let What::Append(delivery) = &what {
+            if let What::Append(delivery) | What::AppendLeased(delivery) = &what {
                 known.push(delivery.clone());
             }
             batch.push(what);

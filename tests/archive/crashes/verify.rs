@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use tower_inbox::{
     DiskArchive, Outcome,
-    archive::{Archive, ArchiveError, Archived, Query},
+    archive::{Append, Archive, ArchiveError, Archived, Query},
     testing::{ModelDisk, Sample},
 };
 
 use super::{
     driver::Driver,
     options,
-    promises::{Answer, Promises, What},
+    promises::{Answer, Promises, What, is_final},
     tally::Tally,
 };
 
@@ -62,22 +62,24 @@ impl Verifier {
         }
     }
 
-    /// What was removed is in no file. Unless it was forgotten, its outcome is known, and so are its bytes, if it was
-    /// settled.
+    /// What was removed is in no file. Unless it was forgotten, its state is known, and so are its bytes, if that is
+    /// final.
     fn check_gone(&mut self, disk: &ModelDisk, archive: &DiskArchive, promises: &mut Promises) {
         Self::check_erased(disk, promises);
         for id in promises.gone() {
             assert!(self.runtime.block_on(archive.get(id)).unwrap().is_none(), "it was removed");
-            let outcome = self.runtime.block_on(archive.outcome(id)).unwrap();
-            if self.forgets && outcome.is_none() {
+            let state = self.runtime.block_on(archive.state(id)).unwrap();
+            if self.forgets && state.is_none() {
                 continue;
             }
-            promises.check_outcome(id, outcome.as_ref());
-            let settled = outcome.is_some_and(|outcome| outcome.is_settled());
+            let state = state.expect("its ledger entry is lost");
+            promises.check_state(id, &state);
+            let settled = is_final(&state);
             let body = promises.sent[&id].body().clone();
             if settled && promises.sent.values().filter(|one| *one.body() == body).count() == 1 {
                 let again = Sample::of("/m").body(body).delivery();
-                let receipt = self.runtime.block_on(archive.append(again)).unwrap();
+                let appended = self.runtime.block_on(archive.append(Append::new(again))).unwrap();
+                let receipt = appended.receipt;
                 assert!(receipt.is_repeat() && receipt.id() == id, "its bytes are not known");
                 self.tally.repeats_of_removed += 1;
             }
@@ -101,17 +103,18 @@ impl Verifier {
             }
             let again = Sample::of(delivery.model().as_str()).body(delivery.body().clone());
             driver.ask(&archive, What::Append(again.delivery()));
-            let Answer::Receipt(receipt) = &driver.asked.last().unwrap().answer else {
+            let Answer::Appended(appended) = &driver.asked.last().unwrap().answer else {
                 panic!("appending does not go on: {:?}", driver.asked.last());
             };
             if let Some(known) = known {
+                let receipt = appended.receipt;
                 assert!(receipt.is_repeat() && receipt.id() == known.delivery.id());
             }
         }
         let new = Sample::of("/m").body("behind the crash").delivery();
         driver.ask(&archive, What::Append(new.clone()));
         driver.ask(&archive, What::Settle(new.id(), Outcome::dead("behind the crash")));
-        assert!(matches!(driver.asked.last().unwrap().answer, Answer::Settled));
+        assert!(matches!(driver.asked.last().unwrap().answer, Answer::Changed(_)));
         let kept = self.runtime.block_on(archive.get(new.id())).unwrap().unwrap();
         assert_eq!(kept.delivery, new, "it lies elsewhere than where it was written");
         // What the open archive showed is owed from then on; a crash before that owes what was owed.
@@ -132,8 +135,8 @@ impl Verifier {
     pub(crate) fn check(&mut self, disk: &ModelDisk, mut promises: Promises) {
         let archive = self.reopen(disk, &mut promises);
         let new = Sample::of("/m").body("the last").delivery();
-        let receipt = self.runtime.block_on(archive.append(new.clone())).unwrap();
-        assert!(!receipt.is_repeat());
+        let appended = self.runtime.block_on(archive.append(Append::new(new.clone()))).unwrap();
+        assert!(!appended.receipt.is_repeat());
         let kept = self.runtime.block_on(archive.get(new.id())).unwrap().unwrap();
         assert_eq!(kept.delivery, new, "it lies elsewhere than where it was written");
     }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::OnceLock};
 
+use crate::Short;
 use tower_inbox::{
     Delivery, DiskArchive, Outcome,
     archive::{Archive, ArchiveError, Query},
@@ -41,8 +42,8 @@ async fn make() -> Whole {
     let mut deliveries = Vec::new();
     for body in ["a", "", &forged.repeat(20), "x: WARC/1.1\r\n", &"z".repeat(2000), "last"] {
         let one = Sample::of("/m").header("x-name", b"caf\xe9").body(body.to_owned()).delivery();
-        let _ = archive.append(one.clone()).await.unwrap();
-        archive.settle(one.id(), Outcome::failed("as a test")).await.unwrap();
+        let _ = archive.put(one.clone()).await.unwrap();
+        archive.finish(one.id(), Outcome::failed("as a test")).await.unwrap();
         deliveries.push(one);
     }
     drop(archive);
@@ -99,7 +100,7 @@ pub(crate) fn read(bytes: &[u8]) -> Read {
         assert!(disk.bytes_read() <= most, "{} bytes read of {}", disk.bytes_read(), bytes.len());
         let left = disk.read(&whole().path).unwrap().len();
         let next = Sample::of("/next").body("next").delivery();
-        assert!(archive.append(next).await.is_ok(), "appending does not go on");
+        assert!(archive.put(next).await.is_ok(), "appending does not go on");
         Read { deliveries, damages, cut: bytes.len() - left }
     })
 }

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
+use crate::Short;
 use tower_inbox::{
     Delivery, DiskArchive, Outcome,
     archive::{Archive, ArchiveError, DiskArchiveBuilder, Query},
@@ -39,14 +40,14 @@ impl Sealed {
             let archive = disk.open(builder(packs)).await.unwrap();
             for body in ["a", "last"] {
                 let one = Sample::of("/m").body(body).delivery();
-                let _ = archive.append(one.clone()).await.unwrap();
+                let _ = archive.put(one.clone()).await.unwrap();
                 deliveries.push(one);
             }
             let failed = Outcome::failed("as a test");
-            archive.settle(deliveries[0].id(), failed).await.unwrap();
+            archive.finish(deliveries[0].id(), failed).await.unwrap();
             // The last record is a delivery that was acknowledged.
             deliveries.push(Sample::of("/m").body("the very last").delivery());
-            let _ = archive.append(deliveries[2].clone()).await.unwrap();
+            let _ = archive.put(deliveries[2].clone()).await.unwrap();
             archive.upkeep_now().await.unwrap();
         });
         let file = |wanted: &str| {
