@@ -64,7 +64,11 @@ fn all() -> Vec<Delivery> {
 }
 
 fn inference(of: &Delivery) -> InferenceDigest {
-    InferenceDigest::of(of.model(), &InferenceKey::versioned("the key of an inference", "2"), of.digest())
+    InferenceDigest::of(
+        of.model(),
+        &InferenceKey::versioned("the key of an inference", "2"),
+        of.digest(),
+    )
 }
 
 /// What is done with a lease of each, one after the other. None: it is released.

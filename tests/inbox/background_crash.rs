@@ -68,7 +68,10 @@ async fn acknowledged_inferences_are_processed_after_every_kill() {
             })
             .collect();
         while acknowledged.lock().unwrap().len() < wanted {
-            assert!(!clients.iter().all(tokio::task::JoinHandle::is_finished), "all clients have stopped");
+            assert!(
+                !clients.iter().all(tokio::task::JoinHandle::is_finished),
+                "all clients have stopped"
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         receiver.kill();

@@ -70,7 +70,10 @@ async fn kill_under_load(directory: &Path, sent: &Sent, round: usize, more: usiz
         })
         .collect();
     while sent.acknowledged.lock().unwrap().len() < wanted {
-        assert!(!clients.iter().all(tokio::task::JoinHandle::is_finished), "all clients have stopped");
+        assert!(
+            !clients.iter().all(tokio::task::JoinHandle::is_finished),
+            "all clients have stopped"
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     receiver.kill();
