@@ -518,6 +518,24 @@ async fn deliveries_are_accepted_while_every_handler_is_busy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn inline_delivery_is_archived_while_every_handler_is_busy() {
+    let script = Script::new(|_| Reply::After(60 * SECOND, 200));
+    let inbox = inbox(memory());
+    inbox.start_workers(script.service()).unwrap();
+    let service = inbox.layer().layer(tower::limit::ConcurrencyLimit::new(script.service(), 1));
+    let first = tokio::spawn(send(service.clone(), signed(caption("1"))));
+    tokio::time::sleep(SECOND).await;
+    let start = Instant::now();
+    assert_eq!(send(service, signed(caption("2"))).await.status, 202, "its sender waits for 8 s");
+    assert!(start.elapsed() < 9 * SECOND);
+    assert_eq!(first.await.unwrap().status, 202);
+    assert_eq!(script.jobs(), ["1"]);
+    inbox.wait_idle().await;
+    assert_eq!(script.jobs(), ["1", "2"]);
+    assert!(script.runs().iter().all(|run| !run.in_background && run.attempt == 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn number_of_concurrent_deliveries_is_limited() {
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let counted = {

@@ -60,6 +60,7 @@ async fn panic_in_poll_ready_ends_no_worker_and_its_delivery_is_processed() {
     let builder = Inbox::builder(memory()).model(CAPTIONS, captions());
     let inbox = builder.background(Workers::new(2)).build().unwrap();
     let service = PanicsBeforeReady::default();
+    service.left.store(5, Ordering::SeqCst);
     let log = Log::default();
     let logging = log.here();
     inbox.start_workers(service.clone()).unwrap();
@@ -67,7 +68,6 @@ async fn panic_in_poll_ready_ends_no_worker_and_its_delivery_is_processed() {
         let layered = inbox.layer().layer(Script::new(|_| Reply::Status(200)).service());
         assert_eq!(send(layered, signed(caption(&job.to_string()))).await.status, 202);
     }
-    service.left.store(5, Ordering::SeqCst);
     tokio::time::timeout(Duration::from_mins(1), inbox.wait_idle()).await.unwrap();
     drop(logging);
     assert_eq!(service.runs.load(Ordering::SeqCst), 10);
