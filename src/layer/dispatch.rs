@@ -17,7 +17,6 @@ use super::{
     body::{BufferedBody, InboxBody, Split},
     future::{Ended, StepFuture},
     step::{Archived, Dispatched, Mode},
-    take_ready,
 };
 use crate::process::{BoxError, ResponseBody, accepted};
 
@@ -60,20 +59,22 @@ where
     type Error = S::Error;
     type Future = StepFuture<S, InboxBody<B, Dispatched>, Dispatching<B>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
+    /// Always ready, so that deliveries are archived and accepted while every handler is busy. The inner service is polled
+    /// ready for the requests that it gets.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<InboxBody<B, Archived>>) -> Self::Future {
         let (parts, BufferedBody { bytes, step: archived }) = match InboxBody::split(request) {
-            Split::Through(through) => return StepFuture::calling(self.inner.call(through)),
+            Split::Through(through) => return StepFuture::readying(self.inner.clone(), through),
             Split::Delivery(parts, buffered) => (parts, buffered),
         };
         match archived.mode {
             Mode::Inline => {
                 let request =
                     Request::from_parts(parts, InboxBody::buffered(bytes, Dispatched { archived }));
-                StepFuture::calling(self.inner.call(request))
+                StepFuture::readying(self.inner.clone(), request)
             }
             Mode::Background { decode_first: false } => {
                 let _entered = archived.context.span.clone().entered();
@@ -83,7 +84,7 @@ where
                 let span = archived.context.span.clone();
                 let dispatching = async move { Err(decode_first(&archived).await) };
                 let dispatching = Box::pin(dispatching.instrument(span));
-                StepFuture::before(dispatching, take_ready(&mut self.inner))
+                StepFuture::before(dispatching, self.inner.clone())
             }
         }
     }

@@ -25,15 +25,17 @@ pin_project! {
         S: Service<Request<N>>,
     {
         #[pin]
-        state: State<S, S::Future, P>,
+        state: State<S, N, S::Future, P>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<S, F, P> {
+    enum State<S, N, F, P> {
         // The step holds the service that was polled ready.
         Before { #[pin] step: P, ready_inner: Option<S> },
+        // The inner service is not ready yet.
+        Readying { inner: S, request: Option<Request<N>> },
         // The inner service has the request.
         Calling { #[pin] calling: F },
         // The step responds itself.
@@ -48,6 +50,11 @@ where
     /// Waits for `step`, then calls `ready_inner`, which was polled ready.
     pub(super) fn before(step: P, ready_inner: S) -> Self {
         Self { state: State::Before { step, ready_inner: Some(ready_inner) } }
+    }
+
+    /// Calls `inner` as soon as it is ready.
+    pub(super) fn readying(inner: S, request: Request<N>) -> Self {
+        Self { state: State::Readying { inner, request: Some(request) } }
     }
 
     /// The inner service has the request already.
@@ -84,6 +91,15 @@ where
                         (Err(response), _) => State::Responded { response: Some(response) },
                         // Polled again after its end.
                         (Ok(_), None) => return Poll::Pending,
+                    }
+                }
+                StateProjection::Readying { inner, request } => {
+                    ready!(inner.poll_ready(context))?;
+                    match request.take() {
+                        // Readying ⇒ Calling
+                        Some(request) => State::Calling { calling: inner.call(request) },
+                        // Polled again after its end.
+                        None => return Poll::Pending,
                     }
                 }
                 StateProjection::Calling { calling } => {

@@ -110,6 +110,7 @@ impl InFlight {
     /// Another process holds the delivery now, so nothing is recorded.
     pub(super) fn abandon(mut self) {
         if let Some(open) = self.open.take() {
+            metrics::lease_lost();
             open.end();
         }
     }

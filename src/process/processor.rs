@@ -15,7 +15,7 @@ use tokio::{
     runtime::Handle,
     sync::{Notify, futures::Notified},
     task::JoinHandle,
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
@@ -401,19 +401,26 @@ fn reject_undecodable(
 
 /// Renews the leases of this process until there are none.
 async fn renew(inner: Weak<Inner>) {
+    let mut next = Instant::now() + RENEWAL;
     loop {
-        tokio::time::sleep(RENEWAL).await;
+        tokio::time::sleep_until(next).await;
         let Some(inner) = inner.upgrade() else { return };
         let Some(leases) = inner.leases.to_renew() else { return };
         let sent = Instant::now();
-        match inner.archive.renew(leases, LEASE_LENGTH).await {
-            Ok(lost) => {
+        next = sent + RENEWAL;
+        // An archive that hangs must not keep handlers running under leases that have ended.
+        match timeout_at(next, inner.archive.renew(leases, LEASE_LENGTH)).await {
+            Ok(Ok(lost)) => {
                 let lost: HashSet<DeliveryId> = lost.into_iter().collect();
                 inner.leases.renewed(sent, |lease| lost.contains(&lease.id()));
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "leases could not be renewed");
+                inner.leases.not_renewed(Instant::now());
+            }
+            Err(_) => {
+                tracing::error!(timeout = ?RENEWAL, "leases were not renewed in time");
                 inner.leases.not_renewed(Instant::now());
             }
         }

@@ -17,7 +17,7 @@ use crate::{
     delivery::ModelName,
     layer::{Models, step::Mode},
     process::{InFlight, Job, Processor, RequestContext, Trigger},
-    supervise::supervise,
+    supervise::{catch_async, report, supervise},
 };
 
 /// How often an idle pool asks the archive for due deliveries: other processes may have added or retried some.
@@ -272,7 +272,12 @@ impl Pool {
             }
             let slot = Slot::take(Arc::clone(self), model, lease.crashes() > 0);
             let (pool, handler) = (Arc::clone(self), handler.clone());
-            let task = async move { pool.process_one(handler, lease, &slot).await };
+            let task = async move {
+                // The service may panic before it returns a future.
+                if let Err(panic) = catch_async(pool.process_one(handler, lease, &slot)).await {
+                    report("worker", &panic);
+                }
+            };
             let aborted = self.aborted.clone();
             self.tasks.spawn(async move {
                 aborted.run_until_cancelled(task).await.unwrap_or_default();
