@@ -276,9 +276,12 @@ impl Archive for DiskArchive {
     }
 
     fn claim(&self, claim: Claim) -> Work<Claimed> {
-        let now = Instant::now();
-        // Nothing is written, and nobody waits for the writer, while nothing is due.
-        let due = self.0.reader.ask(|index| index.select(&claim, now, |_| false));
+        // Nothing is written, and nobody waits for the writer, while nothing is due. The time is taken under the lock: what
+        // the index has made due by then is due.
+        let (due, now) = self.0.reader.ask(|index| {
+            let now = Instant::now();
+            (index.select(&claim, now, |_| false), now)
+        });
         if due.ids.is_empty() && self.0.keeper.is_some() {
             return Box::pin(ready(Ok(Claimed::new(Vec::new(), due.next_due))));
         }

@@ -71,6 +71,23 @@ pub(super) enum Command {
     Seal(Reply<()>),
 }
 
+impl Command {
+    /// When it was given, if that matters.
+    pub(super) fn now(&self) -> Option<Instant> {
+        match self {
+            Self::Append { now, .. }
+            | Self::Claim { now, .. }
+            | Self::Acquire { now, .. }
+            | Self::Release { now, .. }
+            | Self::Retry { now, .. }
+            | Self::Record { now, .. } => Some(*now),
+            Self::Settle { .. } | Self::Remove { .. } | Self::Unreadable { .. } | Self::Seal(_) => {
+                None
+            }
+        }
+    }
+}
+
 /// The leases in an answer. If nobody takes the answer, they have to be released.
 pub(super) trait Leases: Send + 'static {
     fn leases(&self) -> Vec<Lease> {

@@ -66,6 +66,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         queue: Arc::clone(&queue),
         lock,
         carried: Vec::new(),
+        latest: None,
     };
     let handle = Handle {
         reader: reader(&medium, &path, &index, Some(Arc::clone(&queue))),

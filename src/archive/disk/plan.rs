@@ -60,6 +60,9 @@ pub(super) struct Plan {
     /// Commands about deliveries that this batch changes already: for the next batch, in this order.
     pub(super) waiting: Vec<Command>,
     appends: usize,
+    /// The latest time at which a command was given, of this and earlier batches. What one command made due, a command
+    /// that is executed after it finds due, also if it was given before.
+    pub(super) latest: Option<Instant>,
     /// The deliveries that this batch changes, as they will be; None if a waiting command is about them.
     touched: HashMap<DeliveryId, Option<Known>>,
     /// The deliveries that this batch stores.
@@ -67,6 +70,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// A plan for the commands that follow those given until this time.
+    pub(super) fn after(latest: Option<Instant>) -> Self {
+        Self { latest, ..Self::default() }
+    }
+
     /// How many appends were added.
     pub(super) fn appends(&self) -> usize {
         self.appends
@@ -78,6 +86,7 @@ impl Plan {
             if let Command::Append { .. } = command {
                 self.appends += 1;
             }
+            self.latest = self.latest.max(command.now());
             if let Some(command) = self.add_one(command, index) {
                 self.wait(command);
             }
@@ -218,8 +227,9 @@ impl Plan {
         reply: Reply<Claimed>,
         index: &Index,
     ) -> Option<Command> {
+        let latest = self.latest.unwrap_or(now);
         let Selection { ids, next_due } =
-            index.select(&claim, now, |id| self.touched.contains_key(&id));
+            index.select(&claim, latest, |id| self.touched.contains_key(&id));
         if ids.is_empty() && !self.touched.is_empty() {
             // One of those that this batch changes may be due after it.
             return Some(Command::Claim { claim, now, reply });

@@ -25,6 +25,8 @@ struct State {
     deliveries: usize,
     /// When the first of them came.
     since: Option<Instant>,
+    /// Whether one of them is not to wait for deliveries to share a sync with.
+    urgent: bool,
     sleep: Sleep,
     closed: bool,
 }
@@ -97,6 +99,7 @@ impl Queue {
         };
         state.deliveries = 0;
         state.since = None;
+        state.urgent = false;
         Part { commands: mem::take(&mut state.waiting), last }
     }
 
@@ -105,6 +108,7 @@ impl Queue {
         let mut state = self.state();
         state.deliveries = 0;
         state.since = None;
+        state.urgent = false;
         mem::take(&mut state.waiting)
     }
 
@@ -138,11 +142,12 @@ impl State {
     fn push(&mut self, command: Command) -> bool {
         self.deliveries += usize::from(is_delivery(&command));
         self.since.get_or_insert_with(Instant::now);
+        self.urgent |= is_urgent(&command);
         self.waiting.push(command);
         let wakes = match self.sleep {
             Sleep::Awake => false,
             Sleep::UntilAny => true,
-            Sleep::UntilDeliveries(enough) => self.deliveries >= enough,
+            Sleep::UntilDeliveries(enough) => self.deliveries >= enough || self.urgent,
         };
         if wakes {
             self.sleep = Sleep::Awake;
@@ -151,7 +156,7 @@ impl State {
     }
 
     fn next(&self, pace: Pace, taken: usize) -> Next {
-        if self.closed {
+        if self.closed || self.urgent {
             return Next::Take { last: true };
         }
         let now = Instant::now();
@@ -171,6 +176,18 @@ impl State {
 
 fn is_delivery(command: &Command) -> bool {
     matches!(command, Command::Append { .. })
+}
+
+/// Work starts with the answer to these; the others are about work that has ended.
+fn is_urgent(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Claim { .. }
+            | Command::Acquire { .. }
+            | Command::Retry { .. }
+            | Command::Remove { .. }
+            | Command::Seal(_)
+    )
 }
 
 #[cfg(test)]

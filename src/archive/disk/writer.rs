@@ -2,8 +2,9 @@ use std::{
     io, mem,
     sync::{Arc, PoisonError, RwLock},
     thread::{self, JoinHandle},
-    time::Instant,
 };
+
+use tokio::time::Instant;
 
 use super::{
     command::Command,
@@ -32,6 +33,8 @@ pub(super) struct Writer {
     pub(super) lock: Lock,
     /// Commands that wait for this batch, because the one before changed their deliveries.
     pub(super) carried: Vec<Command>,
+    /// The latest time at which a command was given.
+    pub(super) latest: Option<Instant>,
 }
 
 impl Writer {
@@ -52,7 +55,7 @@ impl Writer {
 
     /// Takes what waits, and plans it while the rest is on its way. None once the queue is closed and empty.
     fn gather(&mut self, pace: Pace) -> Option<Plan> {
-        let mut plan = Plan::default();
+        let mut plan = Plan::after(self.latest);
         if !self.carried.is_empty() {
             let carried = mem::take(&mut self.carried);
             self.plan(&mut plan, carried);
@@ -77,8 +80,9 @@ impl Writer {
     }
 
     fn commit(&mut self, mut plan: Plan) -> Pace {
-        let began = Instant::now();
+        let began = std::time::Instant::now();
         self.carried = mem::take(&mut plan.waiting);
+        self.latest = plan.latest;
         if !plan.unreadable.is_empty() {
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
             plan.unreadable.drain().for_each(|(id, place)| index.note_unreadable(id, place));
@@ -94,10 +98,10 @@ impl Writer {
         pace
     }
 
-    fn write(&mut self, mut plan: Plan, began: Instant) -> Pace {
+    fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
         match self.log.append(&mut plan.batch) {
             Ok(places) => {
-                let now = Instant::now();
+                let now = std::time::Instant::now();
                 let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
                 self.apply(plan, places);
                 pace

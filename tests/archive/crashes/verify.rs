@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use tower_inbox::{
-    DiskArchive, Outcome,
+    DeliveryId, DiskArchive, Outcome,
     archive::{Append, Archive, ArchiveError, Archived, Query},
     testing::{ModelDisk, Sample},
 };
@@ -65,6 +65,9 @@ impl Verifier {
     /// What was removed is in no file. Unless it was forgotten, its state is known, and so are its bytes, if that is
     /// final.
     fn check_gone(&mut self, disk: &ModelDisk, archive: &DiskArchive, promises: &mut Promises) {
+        // An interrupted removal is finished by the next one, or by maintenance.
+        let nothing = Query::all().id(DeliveryId::new());
+        assert_eq!(self.runtime.block_on(archive.remove(nothing)).unwrap(), 0);
         Self::check_erased(disk, promises);
         for id in promises.gone() {
             assert!(self.runtime.block_on(archive.get(id)).unwrap().is_none(), "it was removed");
@@ -92,6 +95,7 @@ impl Verifier {
         let mut driver = Driver::new(disk.clone());
         let archive = self.open(disk).unwrap();
         let found = self.scan(&archive);
+        Self::check_erased(disk, promises);
         let mut shown = promises.clone();
         shown.check(&found);
         self.check_gone(disk, &archive, &mut shown);
@@ -126,6 +130,7 @@ impl Verifier {
     pub(crate) fn reopen(&mut self, disk: &ModelDisk, promises: &mut Promises) -> DiskArchive {
         self.tally.disks += 1;
         let archive = self.open(disk).unwrap();
+        Self::check_erased(disk, promises);
         promises.check(&self.scan(&archive));
         self.check_gone(disk, &archive, promises);
         archive
