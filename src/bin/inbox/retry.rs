@@ -64,10 +64,10 @@ async fn retryable(archive: &DiskArchive, query: Query) -> Result<Vec<LedgerEntr
 async fn retry(options: &Options, queries: Vec<Query>) -> Result<(), Box<dyn Error>> {
     match apply(&options.archive, Change::Retry, queries).await? {
         Changed::Here(retried) => {
-            eprintln!("requeued {}; the server processes them when it starts", deliveries(retried));
+            eprintln!("requeued {}; processed when the server starts", deliveries(retried));
         }
         Changed::ByServer(retried) => {
-            eprintln!("requeued {}; the server processes them now", deliveries(retried));
+            eprintln!("requeued {}; processed within seconds", deliveries(retried));
         }
     }
     Ok(())
