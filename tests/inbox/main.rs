@@ -12,34 +12,34 @@ mod background;
 mod background_crash;
 mod bounded_work;
 mod clock;
-//mod composition;
+mod composition;
 mod crash;
 mod fairness;
-//mod floors;
+mod floors;
 //mod histories;
-//mod hooks;
-//mod identity;
+mod hooks;
+mod identity;
 mod leases;
 #[path = "../provider_support/meaning.rs"]
-//mod meaning;
+mod meaning;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "metrics")]
 mod metrics_page;
 mod panics;
 #[path = "../provider_support/numbers.rs"]
-//mod numbers;
+mod numbers;
 mod poison;
 mod process;
 mod removal;
-//mod quarantine;
-//mod receiver;
-//mod refusals;
-//mod repeats;
-//mod replay;
+mod quarantine;
+mod receiver;
+mod rejections;
+mod repeats;
+mod replay;
 mod script;
 mod second_process;
-//mod snapshots;
+mod snapshots;
 mod stuck;
 mod support;
 mod unrecorded;

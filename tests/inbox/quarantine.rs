@@ -67,7 +67,7 @@ async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handle
     mended.work(handler::<Full<Bytes>>(&seen));
     let released = mended.release(Query::all()).await.unwrap();
     assert!(released.iter().all(|one| one.result.is_ok()), "{released:?}");
-    mended.drained().await;
+    mended.wait_idle().await;
     assert_eq!(seen.all(), ["1", "2"]);
     assert!(kept(&quarantine).await.is_empty());
     let found = archived(&archive).await;

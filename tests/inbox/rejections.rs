@@ -13,14 +13,19 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use tokio::sync::mpsc;
 use tower::Layer;
 use tower_inbox::{
-    BuildError, Captures, DiskArchive, Inbox, Outcome, Secret,
-    layer::{InboxBody, ModelError, Refusal},
+    Archive, BuildError, Captures, DiskArchive, Inbox, MemoryArchive, Outcome, Secret,
+    archive::{Append, Appended, ArchiveError, Work},
+    delivery::State,
+    layer::{InboxBody, ModelError, Rejection},
     provider::{ModelDraft, Profile},
     signature::{Scheme, SchemeError, SignatureError},
     testing::{Fault, FaultyDisk},
 };
 
-use crate::support::*;
+use crate::{
+    support::*,
+    wrapper::{Overridden, Overrides},
+};
 
 /// Sends one request to an inbox of its own, whose handler must not run.
 async fn refused(request: Request<Full<Bytes>>) -> (Answer, Inbox) {
@@ -76,7 +81,7 @@ async fn a_bad_signature_is_answered_401_and_nothing_is_archived() {
     ] {
         let (answer, inbox) = refused(with_signatures(&signatures)).await;
         assert_problem(&answer, 401);
-        assert!(matches!(answer.refusal, Some(Refusal::Signature(_))), "{signatures:?}");
+        assert!(matches!(answer.rejection, Some(Rejection::Signature(_))), "{signatures:?}");
         assert!(answer.headers.contains_key("www-authenticate"));
         assert!(bodies(&inbox).await.is_empty(), "{signatures:?}");
     }
@@ -239,7 +244,7 @@ async fn more_bytes_than_the_budget_are_answered_503_at_once() {
     let refused = send(service.clone(), signed(caption("1")).map(BodyExt::boxed_unsync)).await;
     assert_problem(&refused, 503);
     assert_eq!(refused.headers["retry-after"], "5");
-    assert!(matches!(refused.refusal, Some(Refusal::Overloaded)));
+    assert!(matches!(refused.rejection, Some(Rejection::Overloaded)));
     // The budget also holds for a body that announces nothing.
     sender.send(&[b' '; 4096]).unwrap();
     assert_problem(&waiting.await.unwrap(), 503);
@@ -278,7 +283,7 @@ async fn what_cannot_be_decoded_is_answered_422_with_its_path_and_archived() {
         assert_eq!(problem["path"], path, "{shown}");
         assert_eq!(bodies(&inbox).await, [body], "{shown}");
         let archived = archived(inbox.archive()).await;
-        assert!(matches!(archived[0].outcome, Some(Outcome::Undecodable { .. })), "{shown}");
+        assert!(matches!(archived[0].state, State::Outcome(Outcome::Undecodable { .. })), "{shown}");
         let id = archived[0].delivery.id().to_string();
         assert_eq!(answer.headers["inbox-delivery-id"], id.as_str());
     }
@@ -313,12 +318,12 @@ async fn a_type_that_panics_while_loading_is_undecodable() {
     let (answer, inbox) = refused_by(inbox, signed("{}")).await;
     assert_problem(&answer, 422);
     let archived = archived(inbox.archive()).await;
-    assert!(matches!(archived[0].outcome, Some(Outcome::Undecodable { .. })));
+    assert!(matches!(archived[0].state, State::Outcome(Outcome::Undecodable { .. })));
 }
 
 #[tokio::test]
 async fn paths_and_methods_that_are_not_for_a_model_are_refused() {
-    let inbox = Inbox::builder(memory()).model(CAPTIONS, captions()).claim("/hooks").build();
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, captions()).reserve_prefix("/hooks").build();
     let inbox = inbox.unwrap();
     inbox.models().add("/hooks/old", captions()).unwrap();
     assert!(inbox.models().remove("/hooks/old"));
@@ -336,57 +341,20 @@ async fn paths_and_methods_that_are_not_for_a_model_are_refused() {
 }
 
 #[tokio::test]
-async fn an_archive_that_fails_is_answered_503_and_never_2xx() {
+async fn archive_that_fails_is_answered_503_and_never_2xx() {
     #[derive(Debug)]
-    struct Broken;
-    impl std::fmt::Display for Broken {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("broken")
+    struct Broken(MemoryArchive);
+    impl Overrides for Broken {
+        fn inner(&self) -> &dyn Archive {
+            &self.0
         }
-    }
-    impl tower_inbox::Archive for Broken {
-        fn append(
-            &self,
-            _: tower_inbox::Delivery,
-        ) -> tower_inbox::archive::Work<tower_inbox::Receipt> {
-            Box::pin(std::future::ready(Err(tower_inbox::archive::ArchiveError::Overloaded)))
-        }
-        fn settle(&self, _: tower_inbox::DeliveryId, _: Outcome) -> tower_inbox::archive::Work<()> {
-            unreachable!("nothing is settled that was not archived")
-        }
-        fn outcome(
-            &self,
-            _: tower_inbox::DeliveryId,
-        ) -> tower_inbox::archive::Work<Option<Outcome>> {
-            unreachable!("nobody asks for what was not archived")
-        }
-        fn get(
-            &self,
-            _: tower_inbox::DeliveryId,
-        ) -> tower_inbox::archive::Work<Option<tower_inbox::archive::Archived>> {
-            unreachable!("nobody asks for what was not archived")
-        }
-        fn scan(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Entries {
-            unreachable!("nobody scans")
-        }
-        fn ledger(
-            &self,
-            _: tower_inbox::archive::Query,
-        ) -> tower_inbox::archive::Entries<tower_inbox::archive::Line> {
-            unreachable!("nobody looks into the ledger")
-        }
-        fn processed_as(
-            &self,
-            _: tower_inbox::delivery::InferenceDigest,
-        ) -> tower_inbox::archive::Work<Option<(tower_inbox::DeliveryId, Outcome)>> {
-            unreachable!("nobody asks for what was not archived")
-        }
-        fn remove(&self, _: tower_inbox::archive::Query) -> tower_inbox::archive::Work<u64> {
-            unreachable!("nobody removes")
+
+        fn append(&self, _: Append) -> Work<Appended> {
+            Box::pin(std::future::ready(Err(ArchiveError::Overloaded)))
         }
     }
 
-    let inbox = inbox(Broken);
+    let inbox = inbox(Overridden(Broken(memory())));
     let (answer, _) = refused_by(inbox, signed(caption("1"))).await;
     assert_problem(&answer, 503);
     assert_eq!(answer.headers["retry-after"], "5");
@@ -405,7 +373,7 @@ async fn nothing_secret_is_logged_answered_or_archived() {
         "/hooks/unknown?ticket=HUNTER2",
     ] {
         for body in [caption("HUNTER4"), r#"{"job": {"HUNTER5": "HUNTER6"}}"#.to_owned()] {
-            let inbox = Inbox::builder(memory()).model("/hooks/secret", model()).claim("/hooks");
+            let inbox = Inbox::builder(memory()).model("/hooks/secret", model()).reserve_prefix("/hooks");
             let inbox = inbox.build().unwrap();
             let seen = Seen::default();
             let service = inbox.layer().layer(handler(&seen));
@@ -490,7 +458,7 @@ async fn a_full_or_read_only_disk_is_answered_503_until_there_is_space_again() {
             let refused = send(service.clone(), signed(caption("2"))).await;
             assert_problem(&refused, 503);
             assert_eq!(refused.headers["retry-after"], "5");
-            assert!(matches!(refused.refusal, Some(Refusal::Archive(_))), "{fault:?}");
+            assert!(matches!(refused.rejection, Some(Rejection::Archive(_))), "{fault:?}");
         }
         disk.heal();
         assert_eq!(send(service, signed(caption("2"))).await.status, 200, "{fault:?}");
@@ -511,7 +479,7 @@ async fn a_disk_that_is_nearly_full_is_answered_503_until_there_is_space_again()
     let refused = send(service.clone(), signed(caption("1"))).await;
     assert_problem(&refused, 503);
     assert_eq!(refused.headers["retry-after"], "5");
-    assert!(matches!(refused.refusal, Some(Refusal::Archive(_))));
+    assert!(matches!(refused.rejection, Some(Rejection::Archive(_))));
     disk.fail(Fault::Free { bytes: 2 << 20 });
     assert_eq!(send(service.clone(), signed(caption("1"))).await.status, 200);
     assert_eq!(seen.all(), ["1"]);
