@@ -36,7 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_writer(std::io::stderr)
         .init();
 
-    let mut inbox = Inbox::builder(DiskArchive::open(&options.archive).await?).reserve_prefix("/hooks");
+    let mut inbox =
+        Inbox::builder(DiskArchive::open(&options.archive).await?).reserve_prefix("/hooks");
     let mut app = Router::new();
     for hook in hooks::all(options.senders.as_ref()) {
         if let Some(reason) = hook.cannot_read_its_secret() {

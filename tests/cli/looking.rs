@@ -282,7 +282,11 @@ async fn export_of_a_selection_is_an_archive() {
     let file = other.path().join("export");
     let into = ["export", "--into", file.to_str().unwrap()];
     written(dir.path(), &into);
-    assert_eq!(inbox(dir.path(), &into).status.code(), Some(2), "existing files are not overwritten");
+    assert_eq!(
+        inbox(dir.path(), &into).status.code(),
+        Some(2),
+        "existing files are not overwritten"
+    );
 }
 
 #[tokio::test]

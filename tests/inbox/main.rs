@@ -26,15 +26,15 @@ mod meaning;
 mod metrics;
 #[cfg(feature = "metrics")]
 mod metrics_page;
-mod panics;
 #[path = "../provider_support/numbers.rs"]
 mod numbers;
+mod panics;
 mod poison;
 mod process;
-mod removal;
 mod quarantine;
 mod receiver;
 mod rejections;
+mod removal;
 mod repeats;
 mod replay;
 mod script;

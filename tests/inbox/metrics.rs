@@ -165,8 +165,7 @@ async fn backlog() {
     let builder = Inbox::builder(memory()).model(CAPTIONS, captions()).background(Workers::new(1));
     let inbox = builder.build().unwrap();
     inbox.pause(&CAPTIONS.parse().unwrap());
-    let handler =
-        service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(respond(200)));
+    let handler = service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(respond(200)));
     inbox.start_workers(handler).unwrap();
     for job in ["1", "1", "2"] {
         send(inbox.layer().layer(handler), signed(caption(job))).await;
@@ -208,8 +207,7 @@ async fn two_inboxes() {
         std::future::pending::<Result<Response<Body>, Infallible>>().await
     });
     tokio::spawn(send(one.layer().layer(never), signed(caption("1"))));
-    let handler =
-        service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(respond(200)));
+    let handler = service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(respond(200)));
     send(other.layer().layer(handler), signed(caption("2"))).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(one.bytes_in_flight() > 0 && other.bytes_in_flight() == 0);

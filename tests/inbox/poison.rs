@@ -134,10 +134,7 @@ async fn process_crashes_at_most_three_times_because_of_one_delivery() {
     start().ended().await;
     let last = start();
     for _ in 0..600 {
-        if matches!(
-            state(&archive).await,
-            State::Outcome(Outcome::Dead { poisoned: true, .. })
-        ) {
+        if matches!(state(&archive).await, State::Outcome(Outcome::Dead { poisoned: true, .. })) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -283,7 +283,10 @@ async fn what_cannot_be_decoded_is_answered_422_with_its_path_and_archived() {
         assert_eq!(problem["path"], path, "{shown}");
         assert_eq!(bodies(&inbox).await, [body], "{shown}");
         let archived = archived(inbox.archive()).await;
-        assert!(matches!(archived[0].state, State::Outcome(Outcome::Undecodable { .. })), "{shown}");
+        assert!(
+            matches!(archived[0].state, State::Outcome(Outcome::Undecodable { .. })),
+            "{shown}"
+        );
         let id = archived[0].delivery.id().to_string();
         assert_eq!(answer.headers["inbox-delivery-id"], id.as_str());
     }
@@ -323,7 +326,8 @@ async fn a_type_that_panics_while_loading_is_undecodable() {
 
 #[tokio::test]
 async fn paths_and_methods_that_are_not_for_a_model_are_refused() {
-    let inbox = Inbox::builder(memory()).model(CAPTIONS, captions()).reserve_prefix("/hooks").build();
+    let inbox =
+        Inbox::builder(memory()).model(CAPTIONS, captions()).reserve_prefix("/hooks").build();
     let inbox = inbox.unwrap();
     inbox.models().add("/hooks/old", captions()).unwrap();
     assert!(inbox.models().remove("/hooks/old"));
@@ -373,7 +377,8 @@ async fn nothing_secret_is_logged_answered_or_archived() {
         "/hooks/unknown?ticket=HUNTER2",
     ] {
         for body in [caption("HUNTER4"), r#"{"job": {"HUNTER5": "HUNTER6"}}"#.to_owned()] {
-            let inbox = Inbox::builder(memory()).model("/hooks/secret", model()).reserve_prefix("/hooks");
+            let inbox =
+                Inbox::builder(memory()).model("/hooks/secret", model()).reserve_prefix("/hooks");
             let inbox = inbox.build().unwrap();
             let seen = Seen::default();
             let service = inbox.layer().layer(handler(&seen));
