@@ -16,6 +16,9 @@ pub(crate) struct Undecodable {
     pub(crate) reason: String,
 }
 
+/// The longest part of an inference key that is logged, in bytes. The sender chooses its length.
+const MAX_LOGGED_KEY: usize = 256;
+
 /// Decodes a delivery to the type of its model, and puts the inference and its key into `extensions`.
 pub(crate) fn decode(
     context: &RequestContext,
@@ -36,7 +39,9 @@ pub(crate) fn decode(
             return Err(Undecodable { path: "$".to_owned(), reason: format!("decoding {panic}") });
         }
     };
-    context.span.record("inference", tracing::field::display(&key));
+    let text = key.to_string();
+    let logged = text.get(..text.floor_char_boundary(MAX_LOGGED_KEY)).unwrap_or_default();
+    context.span.record("inference", logged);
     let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
     extensions.insert(key);
     Ok(inference)

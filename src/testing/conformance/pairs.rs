@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     archive::{Acquire, Append, Archive, ArchiveError, Lease, Release},
-    delivery::{Delivery, DeliveryId, InferenceDigest, StateKind},
+    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, StateKind},
 };
 
 /// How many scenarios run at the same time, so that an archive can write them in batches.
@@ -379,7 +379,7 @@ impl<'a> Subjects<'a> {
     /// Leaves nothing behind that would be due, leased, or counted.
     async fn clean_up(&self, valid: Vec<Lease>) {
         for lease in valid {
-            self.fixture.settle(lease, crate::Outcome::processed(200)).await;
+            self.fixture.settle(lease, Outcome::processed(200)).await;
         }
         for (_, delivery) in &self.deliveries {
             self.fixture.remove(self.fixture.query().id(delivery.id())).await;
