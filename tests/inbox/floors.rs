@@ -9,8 +9,8 @@ use std::{
 const FLOORS: [(&str, u8); 15] = [
     ("delivery/", 0),
     ("signature/", 0),
-    ("metrics/", 0),
-    ("supervise", 0),
+    ("metrics/", 1),
+    ("supervise", 1),
     ("provider/", 1),
     ("archive/disk/", 2),
     ("archive/", 1),

@@ -377,7 +377,10 @@ async fn nothing_secret_is_logged_answered_or_archived() {
         "/hooks/unknown?ticket=HUNTER2",
     ] {
         // The id of an inference is logged; it is not a secret.
-        for body in [r#"{"job": "1", "text": "HUNTER4"}"#, r#"{"job": {"HUNTER5": "HUNTER6"}}"#] {
+        for body in [
+            r#"{"job": "1", "text": "a cat", "note": "HUNTER4"}"#,
+            r#"{"job": {"HUNTER5": "HUNTER6"}}"#,
+        ] {
             let inbox =
                 Inbox::builder(memory()).model("/hooks/secret", model()).reserve_prefix("/hooks");
             let inbox = inbox.build().unwrap();
