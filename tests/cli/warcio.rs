@@ -27,7 +27,7 @@ for call in json.loads(sys.argv[1]):
     print(json.dumps({'status': status or 0, 'out': out.buffer.getvalue().hex()}))
 ";
 
-/// Returns true outside of CI if INBOX_PYTHON is not set: then warcio is optional.
+/// Returns true outside of CI if `INBOX_PYTHON` is not set: then warcio is optional.
 fn may_be_missing(is_set: impl Fn(&str) -> bool) -> bool {
     !["CI", "INBOX_PYTHON"].into_iter().any(is_set)
 }

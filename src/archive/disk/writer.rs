@@ -161,7 +161,7 @@ fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
             index.store(&DeliveryMeta::of(&delivery), place, token, now);
         }
         (Entry::State { of, state }, Change::PutBack { due, .. }) => {
-            index.put_back(of, &state, due)
+            index.put_back(of, &state, due);
         }
         (Entry::State { of, state }, Change::Block { on, now }) => index.block(of, &state, on, now),
         (Entry::State { of, state }, Change::Lease { token }) => index.lease(of, &state, token),

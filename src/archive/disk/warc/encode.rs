@@ -78,9 +78,13 @@ pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
         Entry::Delivery { delivery, leased } => request(delivery, *leased, salt),
         Entry::State { of, state } => note(*of, salt, &format!("state: {state}\r\n")),
         Entry::Removal(ids) => {
-            let lines: String = ids.iter().map(|id| format!("{id}\r\n")).collect();
+            let mut block = format!("{REMOVES}\r\n");
+            for id in ids {
+                block.push_str(&id.to_string());
+                block.push_str("\r\n");
+            }
             let first = ids.first().copied().unwrap_or_else(DeliveryId::new);
-            note(first, salt, &format!("{REMOVES}\r\n{lines}"))
+            note(first, salt, &block)
         }
         Entry::Removed(tombstone) => note(tombstone.meta.id, salt, &tombstone::print(tombstone)),
     }
