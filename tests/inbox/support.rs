@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -12,8 +11,8 @@ use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
 use tower::{BoxError, Service, ServiceExt};
 use tower_inbox::{
-    Archive, Delivery, DeliveryId, Inbox, Inference, MemoryArchive, Model, Outcome, Secret,
-    archive::{Acquire, Archived, Query},
+    Archive, Delivery, Inbox, Inference, MemoryArchive, Model, Outcome, Secret,
+    archive::{Archived, Query},
     delivery::State,
     layer::{InboxBody, Rejection},
     provider::{
@@ -184,13 +183,6 @@ pub(crate) async fn only_state(archive: &dyn Archive) -> State {
     let all = archived(archive).await;
     let [only] = all.as_slice() else { panic!("{} deliveries", all.len()) };
     only.state.clone()
-}
-
-/// Settles a delivery that nobody processes.
-pub(crate) async fn settle(archive: &dyn Archive, id: DeliveryId, outcome: Outcome) {
-    let acquired = archive.acquire(Acquire::new(id)).await.unwrap();
-    let lease = acquired.lease.expect("the delivery cannot be leased");
-    archive.settle(lease, outcome, Duration::ZERO).await.unwrap();
 }
 
 pub(crate) fn memory() -> MemoryArchive {
