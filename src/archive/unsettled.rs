@@ -199,7 +199,7 @@ impl Unsettled {
         suspect: bool,
     ) {
         self.remove(id);
-        match self.flights.get_mut(&on) {
+        match self.flights.get_mut(&on).filter(|flight| flight.holder.is_some()) {
             Some(flight) => {
                 flight.blocked.insert(id);
                 let place = Place::Blocked { on, suspect };
