@@ -42,5 +42,6 @@ mod second_process;
 mod snapshots;
 mod stuck;
 mod support;
+mod tower_http_layers;
 mod unrecorded;
 mod wrapper;
