@@ -14,7 +14,7 @@ mod sample;
 #[cfg(feature = "disk")]
 mod slow_disk;
 
-pub use conformance::{conformance, conformance_of_expiring_leases};
+pub use conformance::{conformance, conformance_of_expiring_leases, conformance_of_pairs};
 pub use sample::Sample;
 #[cfg(feature = "disk")]
 pub use {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tower_inbox::{
     archive::DiskArchive,
-    testing::{FaultyDisk, conformance},
+    testing::{FaultyDisk, conformance, conformance_of_pairs},
 };
 
 #[tokio::test]
@@ -29,4 +29,11 @@ async fn disk_archive_conforms_while_everything_is_compressed_at_once() {
     let builder = builder.compress_after(Duration::ZERO).upkeep_every(Duration::from_millis(1));
     let archive = builder.open().await.unwrap();
     conformance(&archive).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disk_archive_conforms_in_every_pair_of_operations() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
+    conformance_of_pairs(&archive).await;
 }

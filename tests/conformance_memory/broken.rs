@@ -14,8 +14,9 @@ use tower_inbox::{
         Lease, LedgerEntry, Query, Release, Work,
     },
     delivery::{Fingerprint, InferenceDigest, State, StateKind},
-    testing::conformance,
 };
+
+use super::whole_suite;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -98,7 +99,7 @@ impl fmt::Debug for Broken {
 /// The delegation is whole: the suite accepts it without a fault.
 #[tokio::test]
 async fn wrapper_without_fault_conforms() {
-    conformance(&Broken::new(Fault::None)).await;
+    whole_suite(&Broken::new(Fault::None)).await;
 }
 
 macro_rules! finds {
@@ -106,7 +107,7 @@ macro_rules! finds {
         #[tokio::test]
         #[should_panic(expected = $message)]
         async fn $name() {
-            conformance(&Broken::new(Fault::$fault)).await;
+            whole_suite(&Broken::new(Fault::$fault)).await;
         }
     )*};
 }

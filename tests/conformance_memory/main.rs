@@ -10,18 +10,23 @@ mod broken;
 mod nodes;
 
 use tower_inbox::{
-    MemoryArchive,
-    testing::{conformance, conformance_of_expiring_leases},
+    Archive, MemoryArchive,
+    testing::{conformance, conformance_of_expiring_leases, conformance_of_pairs},
 };
+
+async fn whole_suite(archive: &dyn Archive) {
+    conformance(archive).await;
+    conformance_of_pairs(archive).await;
+}
 
 #[tokio::test]
 async fn memory_archive_conforms() {
-    conformance(&MemoryArchive::new()).await;
+    whole_suite(&MemoryArchive::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_archive_conforms_on_threads() {
-    conformance(&MemoryArchive::new()).await;
+    whole_suite(&MemoryArchive::new()).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,7 +58,16 @@ impl Reader {
     ) -> Result<Option<Archived>, ArchiveError> {
         let mut tried = None;
         loop {
-            let known = self.ask(|index| index.get(id).map(|entry| (entry.place, entry.state())));
+            let known = self.ask(|index| {
+                let entry = index.get(id)?;
+                // A segment takes its place under the lock of the index. Opened under that lock, the file is the one
+                // that the index describes.
+                if let (Some(place), true) = (entry.place, tried.is_some()) {
+                    let file = self.open(place.segment).ok();
+                    *last = file.map(|file| (place.segment, file));
+                }
+                Some((entry.place, entry.state()))
+            });
             let Some((Some(place), state)) = known else { return Ok(None) };
             match self.read(id, place, last) {
                 Ok(delivery) => return Ok(Some(Archived::new(delivery, state))),

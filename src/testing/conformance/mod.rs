@@ -12,9 +12,9 @@ mod support;
 
 use crate::archive::Archive;
 
-/// Checks that an archive implements the contract of [`Archive`], apart from what crashes and expiring leases show:
-/// every operation in every state of a delivery, every pair of operations on one delivery, one after the other and at
-/// the same time, and what involves several deliveries.
+/// Checks that an archive implements the contract of [`Archive`], apart from what crashes, expiring leases and races
+/// show: every operation in every state of a delivery, and what involves several deliveries. Every archive also passes
+/// [`conformance_of_pairs`].
 ///
 /// The archive may hold other deliveries. The suite leaves some of its own in it.
 ///
@@ -57,6 +57,25 @@ pub async fn conformance(archive: &dyn Archive) {
     settling::remove_changes_only_what_it_selects(archive).await;
     settling::settle_is_accepted_after_removal(archive).await;
     pairs::every_operation_in_every_state(archive).await;
+}
+
+/// Checks every pair of operations of an archive on one delivery, in every state, one after the other and at the same
+/// time, against a model of the contract. Some 10,000 short histories: it takes a minute or more where every operation
+/// is synced to a disk.
+///
+/// ```no_run
+/// use tower_inbox::{MemoryArchive, testing::conformance_of_pairs};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// conformance_of_pairs(&MemoryArchive::new()).await;
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If the archive violates the contract, with the operations and their results.
+pub async fn conformance_of_pairs(archive: &dyn Archive) {
     pairs::every_pair_of_operations(archive).await;
 }
 
