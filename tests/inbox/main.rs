@@ -16,7 +16,7 @@ mod composition;
 mod crash;
 mod fairness;
 mod floors;
-//mod histories;
+mod histories;
 mod hooks;
 mod identity;
 mod leases;
