@@ -3,6 +3,9 @@
 //! Deliveries, repeats and new versions arrive; handlers accept, refuse, fail, panic, hang and are slow; clients hang up;
 //! deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes, and
 //! starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
+//!
+//! Seen to fail: with a repeat acknowledged although the bytes of the first were removed, with a settle that is not fenced,
+//! and with a retry that does not compare.
 
 use std::{
     collections::{HashMap, HashSet},

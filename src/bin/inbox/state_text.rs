@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn state_is_one_readable_line() {
-        let due = UNIX_EPOCH + Duration::from_secs(60);
+        let due = UNIX_EPOCH + Duration::from_mins(1);
         for (state, wanted) in [
             (State::NEW, "pending"),
             (State::Pending { attempts: 2, crashes: 1 }, "pending, 2 attempts, 1 crash"),
