@@ -1,11 +1,10 @@
 //! What the fuzz target and the tests do with a mangled segment. Shared with `fuzz/`, so it uses public items alone.
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
-use crate::Short;
 use tower_inbox::{
     Delivery, DiskArchive, Outcome,
-    archive::{Archive, ArchiveError, Query},
+    archive::{Append, Archive, ArchiveError, Query},
     testing::{ModelDisk, Sample},
 };
 
@@ -42,8 +41,9 @@ async fn make() -> Whole {
     let mut deliveries = Vec::new();
     for body in ["a", "", &forged.repeat(20), "x: WARC/1.1\r\n", &"z".repeat(2000), "last"] {
         let one = Sample::of("/m").header("x-name", b"caf\xe9").body(body.to_owned()).delivery();
-        let _ = archive.put(one.clone()).await.unwrap();
-        archive.finish(one.id(), Outcome::failed("as a test")).await.unwrap();
+        let append = Append::new(one.clone()).leased_for(Duration::from_mins(1));
+        let lease = archive.append(append).await.unwrap().lease.unwrap();
+        archive.settle(lease, Outcome::failed("as a test"), Duration::ZERO).await.unwrap();
         deliveries.push(one);
     }
     drop(archive);
@@ -100,7 +100,7 @@ pub(crate) fn read(bytes: &[u8]) -> Read {
         assert!(disk.bytes_read() <= most, "{} bytes read of {}", disk.bytes_read(), bytes.len());
         let left = disk.read(&whole().path).unwrap().len();
         let next = Sample::of("/next").body("next").delivery();
-        assert!(archive.put(next).await.is_ok(), "appending does not go on");
+        assert!(archive.append(Append::new(next)).await.is_ok(), "appending does not go on");
         Read { deliveries, damages, cut: bytes.len() - left }
     })
 }
