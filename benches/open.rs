@@ -16,7 +16,11 @@ use std::{
 };
 
 use lexopt::{Arg::Long, ValueExt};
-use tower_inbox::{Archive, DiskArchive, Outcome, archive::DiskArchiveBuilder, testing::Sample};
+use tower_inbox::{
+    Archive, DiskArchive, Outcome,
+    archive::{Append, DiskArchiveBuilder},
+    testing::Sample,
+};
 
 struct Size {
     mib: usize,
@@ -98,12 +102,12 @@ async fn fill(path: &Path, size: &Size) {
             .map(|number| {
                 let body = format!("{number:0width$}", width = size.body);
                 let delivery = Sample::of("/bench").body(body).delivery();
-                (delivery.id(), archive.append(delivery))
+                archive.append(Append::new(delivery).leased_for(Duration::from_mins(1)))
             })
             .collect();
-        for (id, work) in work {
-            let _ = work.await.unwrap();
-            drop(archive.settle(id, Outcome::processed(200)));
+        for work in work {
+            let lease = work.await.unwrap().lease.unwrap();
+            drop(archive.settle(lease, Outcome::processed(200), Duration::ZERO));
         }
     }
     // Sealed to the last, so that all of it can have index files.

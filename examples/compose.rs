@@ -13,8 +13,8 @@ use tower_http::{
 use tower_inbox::{
     DiskArchive, Inference, Secret,
     layer::{
-        ArchiveLayer, Budget, BufferLayer, Custody, DecodeLayer, DedupLayer, InboxBody, Models,
-        RouteLayer, RunLayer, SingleLayer, VerifyLayer,
+        ArchiveLayer, Budget, BufferLayer, DispatchLayer, InboxBody, Models, ProcessLayer,
+        Processor, RouteLayer, VerifyLayer,
     },
     provider::mindee::{self, Extraction},
 };
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let models = Models::new();
     let model = mindee::extraction::<mindee::Fields>().signed_with(secret.clone());
     models.add("/hooks/extraction", model)?;
-    let custody = Custody::new(DiskArchive::open(directory.path()).await?);
+    let processor = Processor::new(DiskArchive::open(directory.path()).await?);
 
     let service = ServiceBuilder::new()
         .set_x_request_id(MakeRequestUuid)
@@ -53,11 +53,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             TraceLayer::new_for_http()
                 .make_span_with(|_: &Request<_>| tracing::info_span!("verified")),
         )
-        .layer(ArchiveLayer::new(custody.clone()))
-        .layer(DedupLayer::new())
-        .layer(DecodeLayer::new())
-        .layer(SingleLayer::new())
-        .layer(RunLayer::new())
+        .layer(ArchiveLayer::inline(&processor))
+        .layer(DispatchLayer::new())
+        .layer(ProcessLayer::new())
         .service(service_fn(on_request));
 
     let body = r#"{"inference": {"id": "0b1e", "model": {"id": "m"}, "result": {"fields": {}},
@@ -69,6 +67,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .body(Full::<Bytes>::from(body))?;
     let answer = service.oneshot(request).await?;
     println!("answer {}, archived as {:?}", answer.status(), answer.headers()["inbox-delivery-id"]);
-    custody.settled().await;
+    processor.wait_idle().await;
     Ok(())
 }

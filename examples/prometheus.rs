@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .background(Workers::new(4))
         .build()?;
     let hooks = Router::new().route("/hooks/jobs", post(on_job));
-    inbox.work::<Body>(hooks.clone());
+    inbox.start_workers::<Body>(hooks.clone())?;
     let app = hooks
         .layer(inbox.layer())
         .route("/metrics", get(move || std::future::ready(exporter.render())));
@@ -53,6 +53,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     axum::serve(listener, app)
         .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
         .await?;
-    inbox.stop(Duration::from_secs(20)).await;
+    inbox.shutdown(Duration::from_secs(20)).await;
     Ok(())
 }

@@ -92,12 +92,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut entries = inbox.archive().scan(Query::all());
     while let Some(archived) = entries.next().await.transpose()? {
         let delivery = &archived.delivery;
-        let outcome = archived.outcome.map_or("pending".to_owned(), |outcome| outcome.to_string());
         println!(
-            "  {} {} {} bytes, {outcome}",
+            "  {} {} {} bytes, {}",
             delivery.id(),
             delivery.head().uri(),
-            delivery.body().len()
+            delivery.body().len(),
+            archived.state
         );
     }
     Ok(())

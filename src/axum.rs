@@ -11,9 +11,9 @@
 //!   `MethodRouter::layer` goes around one route.
 //! - Every model needs a route: without one the delivery is archived, and axum's 404 makes it dead.
 //! - Inside of `Router::nest` the inbox sees the rest of the path, without the prefix. A model whose path has the prefix
-//!   matches nothing there, and what matches nothing passes through **unverified**: take an extractor of this crate in
-//!   every handler of a hook, which answers 500 then, or [`claim`](crate::InboxBuilder::claim) the prefix.
-//! - `a.merge(b)` and `a.nest(.., b)` drop the fallback of `b`. If the inbox is around `b`, claimed prefixes and removed
+//!   matches nothing there, and what matches nothing passes through **unverified**: use an extractor of this crate in
+//!   every handler, which then responds 500, or [reserve](crate::InboxBuilder::reserve_prefix) the prefix.
+//! - `a.merge(b)` and `a.nest(.., b)` drop the fallback of `b`. If the inbox is around `b`, reserved prefixes and removed
 //!   endpoints without a route are answered by `a`.
 //! - The body can be extracted too, but axum's `Bytes` and `Json` refuse more than 2 MB, whatever the model's limit:
 //!   [`Inference::raw`] has it, whole.
@@ -57,7 +57,7 @@ impl<S: Sync> FromRequestParts<S> for Attempt {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get().copied().ok_or_else(|| missing("Attempt", "DedupLayer"))
+        parts.extensions.get().copied().ok_or_else(|| missing("Attempt", "ProcessLayer"))
     }
 }
 
@@ -65,7 +65,7 @@ impl<S: Sync> FromRequestParts<S> for InferenceKey {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get().cloned().ok_or_else(|| missing("InferenceKey", "SingleLayer"))
+        parts.extensions.get().cloned().ok_or_else(|| missing("InferenceKey", "ProcessLayer"))
     }
 }
 
@@ -85,7 +85,7 @@ fn missing_inference<T>(parts: &Parts) -> StatusCode {
              the two the same",
             delivery.model()
         ),
-        None => return missing(&format!("Inference<{asked}>"), "DecodeLayer"),
+        None => return missing(&format!("Inference<{asked}>"), "ProcessLayer"),
     }
     StatusCode::INTERNAL_SERVER_ERROR
 }

@@ -1,63 +1,130 @@
-//! Panics of long-lived threads and tasks: caught, logged and counted.
+//! Panics of handlers, and of threads and tasks that must live: caught, and described by their location.
 
 use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
+    cell::RefCell,
+    fmt,
+    future::poll_fn,
+    panic::{self, AssertUnwindSafe},
+    pin::pin,
+    sync::Once,
+    task::Poll,
     time::Duration,
 };
 
-#[cfg(feature = "metrics")]
-const TASK_PANICS: &str = "inbox_task_panics_total";
+use crate::metrics;
 
-/// Describes the metric to the exporter.
-#[cfg(feature = "metrics")]
-pub(crate) fn describe() {
-    let unit = metrics::Unit::Count;
-    metrics::describe_counter!(TASK_PANICS, unit, "panics of supervised tasks, by task");
+thread_local! {
+    /// Where the last panic of this thread happened.
+    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs `work`; `None` if it panicked. The panic is logged and counted under the name of the task.
+/// A panic that was caught, as the file, line and column where it happened. The message is left out, because it may hold
+/// values of a payload; the panic hook of the process has printed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Panic {
+    location: Option<String>,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Some(location) => write!(f, "panicked at {location}"),
+            None => f.write_str("panicked"),
+        }
+    }
+}
+
+/// Calls `work` and catches a panic in it.
+pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
+    record_locations();
+    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panic { location: LOCATION.take() })
+}
+
+/// Runs a future to its end and catches a panic in it.
+pub(crate) async fn catch_async<F: Future>(future: F) -> Result<F::Output, Panic> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch(|| future.as_mut().poll(context)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+/// Only a panic hook is told where a panic happened. Ours calls the one that was set before.
+fn record_locations() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            LOCATION.set(info.location().map(ToString::to_string));
+            before(info);
+        }));
+    });
+}
+
+/// Logs and counts a panic of a thread or task that must live.
+pub(crate) fn report(task: &'static str, panic: &Panic) {
+    tracing::error!(task, %panic, "a background task panicked");
+    metrics::task_panicked(task);
+}
+
+/// Calls `work`; None if it panicked, which is logged and counted under the name of the task.
 ///
-/// The caller must keep whatever `work` may have left half done out of use, or tolerate it.
-pub(crate) fn catch<T>(task: &'static str, work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panicked(task, &*panic)).ok()
+/// The caller must not use what `work` may have left half done.
+#[cfg(feature = "disk")]
+pub(crate) fn catch_and_report<T>(task: &'static str, work: impl FnOnce() -> T) -> Option<T> {
+    catch(work).inspect_err(|panic| report(task, panic)).ok()
 }
 
-/// Logs and counts a panic of a task that was caught elsewhere.
-pub(crate) fn panicked(task: &'static str, panic: &(dyn Any + Send)) {
-    tracing::error!(task, message = message(panic), "a task panicked");
-    #[cfg(feature = "metrics")]
-    metrics::counter!(TASK_PANICS, "task" => task).increment(1);
+/// Runs a task that must live, and starts it again when it panics. Ends when it ends.
+pub(crate) async fn supervise<F: Future<Output = ()>>(name: &'static str, task: impl Fn() -> F) {
+    let mut panics = 0;
+    while let Err(panic) = catch_async(task()).await {
+        report(name, &panic);
+        panics += 1;
+        tokio::time::sleep(backoff(panics)).await;
+    }
 }
 
-/// What the panic said; its location is printed by the panic hook of the process.
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-/// The pause before a task is started again after this many panics in a row: 1 second, doubled up to 1 minute.
+/// The wait before a task is started again after this many panics in a row: 100 ms, doubled up to 1 minute.
 pub(crate) fn backoff(panics: u32) -> Duration {
-    let doublings = panics.saturating_sub(1).min(6);
-    Duration::from_secs(1 << doublings).min(Duration::from_mins(1))
+    let doublings = panics.saturating_sub(1).min(10);
+    Duration::from_millis(100 << doublings).min(Duration::from_mins(1))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
-    #[test]
-    fn panic_is_caught_and_its_message_kept() {
-        assert_eq!(catch("test", || 7), Some(7));
-        assert_eq!(catch("test", || -> u8 { panic!("by the {}", "test") }), None);
-        assert_eq!(message(&"literal"), "literal");
-        assert_eq!(message(&"formatted".to_owned()), "formatted");
-        assert_eq!(message(&7), "no message");
+    #[tokio::test]
+    async fn panic_is_caught_with_its_location_and_without_its_message() {
+        let caught = catch_async(async {
+            tokio::task::yield_now().await;
+            panic!("a secret of the payload");
+        });
+        let text = caught.await.map(|(): ()| ()).unwrap_err().to_string();
+        assert!(text.starts_with("panicked at ") && text.contains("supervise.rs"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+        assert_eq!(catch(|| 7).unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn task_that_panics_is_restarted_with_backoff() {
+        let (runs, start) = (AtomicUsize::new(0), tokio::time::Instant::now());
+        supervise("test", || async {
+            assert!(runs.fetch_add(1, Ordering::Relaxed) >= 3, "on purpose");
+        })
+        .await;
+        assert_eq!(runs.load(Ordering::Relaxed), 4);
+        assert_eq!(start.elapsed(), backoff(1) + backoff(2) + backoff(3));
     }
 
     #[test]
     fn backoff_doubles_up_to_a_minute() {
-        let seconds = [0, 1, 2, 3, 6, 7, u32::MAX].map(|panics| backoff(panics).as_secs());
-        assert_eq!(seconds, [1, 1, 2, 4, 32, 60, 60]);
+        let millis = [0, 1, 2, 3, 10, 11, u32::MAX].map(|panics| backoff(panics).as_millis());
+        assert_eq!(millis, [100, 100, 200, 400, 51_200, 60_000, 60_000]);
     }
 }

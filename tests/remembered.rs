@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::alloc::System;
+use std::{alloc::System, time::Duration};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tempfile::TempDir;
 use tower_inbox::{
     Outcome,
-    archive::{Archive, DiskArchive, Query},
-    delivery::{Delivery, InferenceDigest},
+    archive::{Append, Archive, DiskArchive, Query},
+    delivery::{Delivery, InferenceDigest, InferenceKey},
     testing::Sample,
 };
 
@@ -20,6 +20,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const FEW: usize = 10_000;
 const MORE: usize = 15_000;
 
+const LEASE: Duration = Duration::from_mins(1);
+
 type OutcomeOf = fn(&Delivery) -> Outcome;
 
 fn processed(_: &Delivery) -> Outcome {
@@ -28,16 +30,17 @@ fn processed(_: &Delivery) -> Outcome {
 
 /// As the inference of a key that nothing else has.
 fn processed_as(one: &Delivery) -> Outcome {
-    let inference = InferenceDigest::of(one.model(), &one.id().to_string(), one.digest());
-    Outcome::Processed { status: 200, inference: Some(inference) }
+    let inference =
+        InferenceDigest::of(one.model(), &InferenceKey::new(one.id().to_string()), one.digest());
+    Outcome::processed(200).with_inference(Some(inference))
 }
 
 fn repeat(one: &Delivery) -> Outcome {
-    Outcome::Repeat { of: one.id() }
+    Outcome::repeat(one.id())
 }
 
 fn dead(_: &Delivery) -> Outcome {
-    Outcome::dead("the handler answered 422 Unprocessable Entity")
+    Outcome::dead("the handler returned 422 Unprocessable Entity")
 }
 
 /// An archive of so many deliveries, which is closed.
@@ -48,10 +51,15 @@ async fn filled(deliveries: usize, outcome: OutcomeOf, removed: bool) -> TempDir
     let mut working = Vec::new();
     for number in 0..deliveries {
         let one = Sample::of("/hooks/invoices").body(number.to_string()).delivery();
-        drop(archive.append(one.clone()));
-        working.push(archive.settle(one.id(), outcome(&one)));
+        let appending = archive.append(Append::new(one.clone()).leased_for(LEASE));
+        working.push((appending, outcome(&one)));
         if working.len() == 1000 {
-            for settling in working.drain(..) {
+            let mut settling = Vec::new();
+            for (appending, outcome) in working.drain(..) {
+                let lease = appending.await.unwrap().lease.unwrap();
+                settling.push(archive.settle(lease, outcome, Duration::ZERO));
+            }
+            for settling in settling {
                 settling.await.unwrap();
             }
         }
@@ -89,7 +97,7 @@ async fn forgotten() -> usize {
 
 /// One test: the allocator counts for the whole process.
 #[tokio::test]
-async fn a_remembered_delivery_takes_a_hundred_bytes() {
+async fn remembered_delivery_takes_at_most_100_bytes() {
     for (deliveries, outcome, removed) in [
         (FEW, processed as OutcomeOf, false),
         (FEW, processed_as, true),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rusqlite::{Connection, params};
-use tower_inbox::{Archive, DiskArchive, testing::SlowDisk};
+use tower_inbox::{Archive, DiskArchive, archive::Append, testing::SlowDisk};
 
 use super::{
     group::{Group, Handed},
@@ -108,8 +108,8 @@ impl Engine for Inbox {
         } else {
             load.deliveries[n].clone()
         };
-        let receipt = self.archive.append(delivery);
-        Box::pin(async { assert!(!receipt.await.unwrap().is_repeat()) })
+        let appended = self.archive.append(Append::new(delivery));
+        Box::pin(async { assert!(!appended.await.unwrap().receipt.is_repeat()) })
     }
 }
 

@@ -7,6 +7,7 @@ use http_body_util::Full;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_inbox::{
     DiskArchive, Inbox, Workers,
+    delivery::StateKind,
     layer::InboxBody,
     provider::mindee::{self, Fields},
 };
@@ -23,23 +24,24 @@ pub(crate) fn measure() -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let inbox = Inbox::builder(DiskArchive::open(dir.path()).await?)
             .model(PATH, mindee::extraction::<Fields>().unsigned())
-            .background(Workers::new(4).most_waiting(PENDING))
+            .background(Workers::new(4))
             .build()?;
         inbox.pause(&PATH.parse()?);
         let handler = service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {
             Ok::<_, Infallible>(Response::new(Full::<bytes::Bytes>::default()))
         });
-        inbox.work(handler);
+        inbox.start_workers(handler)?;
         let service = inbox.layer().layer(handler);
         // What the first ones need once: segments, buffers, threads.
         post(&service, 0..STEP).await;
         let mut before = resident()?;
-        println!("{:>9} pending  {:>6} KiB resident", inbox.waiting(), before >> 10);
+        let waiting = inbox.counts().await?.of_all(StateKind::Pending);
+        println!("{waiting:>9} pending  {:>6} KiB resident", before >> 10);
         for from in (STEP..PENDING).step_by(STEP) {
             post(&service, from..from + STEP).await;
             let now = resident()?;
             let each = now.saturating_sub(before) / STEP;
-            let waiting = inbox.waiting();
+            let waiting = inbox.counts().await?.of_all(StateKind::Pending);
             println!("{waiting:>9} pending  {:>6} KiB resident  {each:>5} bytes each", now >> 10);
             before = now;
         }

@@ -50,6 +50,6 @@ fn background(archive: impl Archive, conduct: &str) -> (Router, Inbox) {
         if fails { StatusCode::SERVICE_UNAVAILABLE } else { on_extraction(&invoice) }
     };
     let routes = Router::new().route(PATH, post(handler));
-    inbox.work::<Body>(routes.clone());
+    inbox.start_workers::<Body>(routes.clone()).unwrap();
     (routes.layer(inbox.layer()), inbox)
 }

@@ -9,7 +9,7 @@ use axum::{
 use tower::{ServiceBuilder, service_fn};
 use tower_inbox::{
     Archive, Inbox, Inference, MemoryArchive,
-    layer::{ArchiveLayer, Budget, BufferLayer, Custody, Models, RouteLayer, VerifyLayer},
+    layer::{ArchiveLayer, Budget, BufferLayer, Models, Processor, RouteLayer, VerifyLayer},
     provider::mindee,
 };
 
@@ -77,7 +77,7 @@ fn early(archive: impl Archive) -> Router {
         .layer(RouteLayer::new(models))
         .layer(BufferLayer::new(Budget::default()))
         .layer(VerifyLayer::new())
-        .layer(ArchiveLayer::new(Custody::new(archive)))
+        .layer(ArchiveLayer::inline(&Processor::new(archive)))
         .service(accepted);
     Router::new().fallback_service(service)
 }

@@ -36,7 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_writer(std::io::stderr)
         .init();
 
-    let mut inbox = Inbox::builder(DiskArchive::open(&options.archive).await?).claim("/hooks");
+    let mut inbox =
+        Inbox::builder(DiskArchive::open(&options.archive).await?).reserve_prefix("/hooks");
     let mut app = Router::new();
     for hook in hooks::all(options.senders.as_ref()) {
         if let Some(reason) = hook.cannot_read_its_secret() {
@@ -52,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let inbox = inbox.build()?;
     let conductor = options.conduct.conductor()?;
     let handlers = app.layer(from_fn_with_state(conductor, conduct::conduct));
-    inbox.work::<Body>(handlers.clone());
+    inbox.start_workers::<Body>(handlers.clone())?;
     let app = handlers.layer(inbox.layer());
 
     let mut stop = signal(SignalKind::terminate())?;
@@ -63,6 +64,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
             stop.recv().await;
         })
         .await?;
-    inbox.stop(STOP_WITHIN).await;
+    inbox.shutdown(STOP_WITHIN).await;
     Ok(())
 }

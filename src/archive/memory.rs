@@ -182,12 +182,11 @@ impl Store {
         let received_at = delivery.received_at();
         let delivery = Some(delivery);
         self.entries.push(Entry { id, model, received_at, delivery, state: State::NEW });
-        let lease = match until {
-            Some(until) => self.put_leased(id, State::NEW.leased(), until),
-            None => {
-                self.put_back(id, State::NEW, now);
-                None
-            }
+        let lease = if let Some(until) = until {
+            self.put_leased(id, State::NEW.leased(), until)
+        } else {
+            self.put_back(id, State::NEW, now);
+            None
         };
         Ok(append.stored(lease))
     }
@@ -284,7 +283,9 @@ impl Store {
     fn retry(&mut self, query: &Query, now: Instant) -> u64 {
         let retried = self.selected(query).filter(|entry| transition::retries(&entry.known()));
         let ids: Vec<_> = retried.map(|entry| entry.id).collect();
-        ids.iter().for_each(|id| self.put_back(*id, State::NEW, now));
+        for id in &ids {
+            self.put_back(*id, State::NEW, now);
+        }
         ids.len() as u64
     }
 

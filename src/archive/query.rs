@@ -207,7 +207,7 @@ fn random_bits(id: DeliveryId) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{Digest, InferenceDigest, Outcome};
+    use crate::delivery::{Digest, InferenceDigest, InferenceKey, Outcome};
 
     #[test]
     fn sample_has_about_the_requested_size_and_is_stable() {
@@ -235,8 +235,10 @@ mod tests {
     #[test]
     fn inference_selects_every_version_and_outcome() {
         let model = "/m".parse().unwrap();
-        let digest =
-            |id, version| Some(InferenceDigest::of(&model, id, Some(version), Digest::of(b"body")));
+        let digest = |id, version| {
+            let key = InferenceKey::versioned(id, version);
+            Some(InferenceDigest::of(&model, &key, Digest::of(b"body")))
+        };
         let query = Query::all().inference(InferenceId::of(&model, "a"));
         for version in ["1", "2"] {
             for outcome in [Outcome::processed(200), Outcome::dead("404"), Outcome::failed("503")] {

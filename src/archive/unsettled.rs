@@ -26,6 +26,8 @@ pub(crate) struct Unsettled {
 struct Item {
     model: ModelName,
     place: Place,
+    /// The flight that this delivery is the next to enter.
+    next_in: Option<InferenceId>,
 }
 
 #[derive(Debug)]
@@ -63,10 +65,13 @@ struct Queue {
     suspects: BTreeSet<Ticket>,
 }
 
-/// An inference that is being processed.
-#[derive(Debug)]
+/// An inference that is being processed, or that a delivery is queued for. When the holder has ended, one blocked
+/// delivery is queued, and the others stay blocked until that one has ended or entered another flight: otherwise each of
+/// them would be leased and read only to find out that another one was faster.
+#[derive(Debug, Default)]
 struct Flight {
-    holder: DeliveryId,
+    holder: Option<DeliveryId>,
+    next: Option<DeliveryId>,
     blocked: BTreeSet<DeliveryId>,
 }
 
@@ -102,15 +107,16 @@ impl Unsettled {
         token: LeaseToken,
         until: Option<Instant>,
     ) {
+        let next_in = self.items.get_mut(&id).and_then(|item| item.next_in.take());
         self.remove(id);
         self.expiring.extend(until.map(|until| (until, id)));
         let place = Place::Leased { token, until, flight: None };
-        self.items.insert(id, Item { model: model.clone(), place });
+        self.items.insert(id, Item { model: model.clone(), place, next_in });
     }
 
     /// Takes a delivery out: it is settled, or was removed while nobody held a lease.
     pub(crate) fn remove(&mut self, id: DeliveryId) {
-        let Some(Item { model, place }) = self.items.remove(&id) else { return };
+        let Some(Item { model, place, next_in }) = self.items.remove(&id) else { return };
         match place {
             Place::Queued { ticket, suspect } => {
                 if let Entry::Occupied(mut queue) = self.queues.entry(model) {
@@ -129,27 +135,57 @@ impl Unsettled {
                 if let Some(until) = until {
                     self.expiring.remove(&(until, id));
                 }
-                self.end_flight(flight);
+                self.leave_flight(flight);
             }
         }
+        self.is_not_next_in(next_in);
     }
 
     fn insert(&mut self, id: DeliveryId, model: ModelName, due: Instant, suspect: bool) {
         self.inserted += 1;
         let ticket = Ticket { due, number: self.inserted, id };
         self.queues.entry(model.clone()).or_default().tickets(suspect).insert(ticket);
-        self.items.insert(id, Item { model, place: Place::Queued { ticket, suspect } });
+        let place = Place::Queued { ticket, suspect };
+        self.items.insert(id, Item { model, place, next_in: None });
     }
 
-    /// Those that were blocked on a flight are due now, at the front of their queues.
-    fn end_flight(&mut self, flight: Option<InferenceId>) {
-        let Some(flight) = flight.and_then(|flight| self.flights.remove(&flight)) else { return };
-        for id in flight.blocked {
-            if let Some(Item { model, place: Place::Blocked { suspect, .. } }) =
-                self.items.remove(&id)
-            {
-                self.insert(id, model, Instant::now(), suspect);
-            }
+    /// The holder of a flight has ended.
+    fn leave_flight(&mut self, flight: Option<InferenceId>) {
+        let Some(inference) = flight else { return };
+        if let Some(flight) = self.flights.get_mut(&inference) {
+            flight.holder = None;
+        }
+        self.advance(inference);
+    }
+
+    /// The delivery that was next in a flight has entered one, or will not enter it soon.
+    fn is_not_next_in(&mut self, flight: Option<InferenceId>) {
+        let Some(inference) = flight else { return };
+        if let Some(flight) = self.flights.get_mut(&inference) {
+            flight.next = None;
+        }
+        self.advance(inference);
+    }
+
+    /// Queues the oldest delivery that is blocked on a flight, due now, if nothing else is about to enter the flight.
+    fn advance(&mut self, inference: InferenceId) {
+        let Entry::Occupied(mut entry) = self.flights.entry(inference) else { return };
+        let flight = entry.get_mut();
+        if flight.holder.is_some() || flight.next.is_some() {
+            return;
+        }
+        let Some(id) = flight.blocked.pop_first() else {
+            entry.remove();
+            return;
+        };
+        flight.next = Some(id);
+        if let Some(Item { model, place: Place::Blocked { suspect, .. }, .. }) =
+            self.items.remove(&id)
+        {
+            self.insert(id, model, Instant::now(), suspect);
+        }
+        if let Some(item) = self.items.get_mut(&id) {
+            item.next_in = Some(inference);
         }
     }
 
@@ -163,11 +199,11 @@ impl Unsettled {
         suspect: bool,
     ) {
         self.remove(id);
-        match self.flights.get_mut(&on) {
+        match self.flights.get_mut(&on).filter(|flight| flight.holder.is_some()) {
             Some(flight) => {
                 flight.blocked.insert(id);
                 let place = Place::Blocked { on, suspect };
-                self.items.insert(id, Item { model: model.clone(), place });
+                self.items.insert(id, Item { model: model.clone(), place, next_in: None });
             }
             None => self.insert(id, model.clone(), now, suspect),
         }
@@ -180,7 +216,7 @@ impl Unsettled {
         token: LeaseToken,
         inference: InferenceId,
     ) -> FlightEntry {
-        let Some(Item { place: Place::Leased { token: held, flight, .. }, .. }) =
+        let Some(Item { place: Place::Leased { token: held, flight, .. }, next_in, .. }) =
             self.items.get_mut(&id)
         else {
             return FlightEntry::Lost;
@@ -188,13 +224,15 @@ impl Unsettled {
         if *held != token {
             return FlightEntry::Lost;
         }
-        match self.flights.entry(inference) {
-            Entry::Occupied(other) if other.get().holder != id => return FlightEntry::Busy,
-            Entry::Occupied(_) => return FlightEntry::Entered,
-            Entry::Vacant(free) => free.insert(Flight { holder: id, blocked: BTreeSet::new() }),
-        };
-        let before = flight.replace(inference);
-        self.end_flight(before);
+        let entered = self.flights.entry(inference).or_default();
+        match entered.holder {
+            Some(holder) if holder != id => return FlightEntry::Busy,
+            Some(_) => return FlightEntry::Entered,
+            None => entered.holder = Some(id),
+        }
+        let (before, next_in) = (flight.replace(inference), next_in.take());
+        self.leave_flight(before);
+        self.is_not_next_in(next_in);
         FlightEntry::Entered
     }
 
@@ -395,9 +433,86 @@ mod tests {
         assert!(select(&unsettled, &claim(&["/a"], 9), later).is_empty(), "it is blocked");
         unsettled.remove(first.0);
         assert_eq!(select(&unsettled, &claim(&["/a"], 9), later), [second.0]);
-        assert!(unsettled.flights.is_empty());
         unsettled.lease(second.0, &model("/a"), second.1, None);
         unsettled.block(second.0, &model("/a"), inference, now, false);
         assert_eq!(select(&unsettled, &claim(&["/a"], 9), now), [second.0], "nobody is in flight");
+        assert!(unsettled.flights.is_empty());
+    }
+
+    /// A flight with a holder and `blocked` others that wait for its end. The holder is the first.
+    fn flight(blocked: usize) -> (Unsettled, InferenceId, Vec<(DeliveryId, LeaseToken)>) {
+        let (mut unsettled, now) = (Unsettled::default(), Instant::now());
+        let inference = InferenceId::of(&model("/a"), "key");
+        let all: Vec<_> = (0..=blocked).map(|_| (DeliveryId::new(), LeaseToken::new())).collect();
+        for (number, (id, token)) in all.iter().copied().enumerate() {
+            unsettled.lease(id, &model("/a"), token, None);
+            let entered = unsettled.begin(id, token, inference);
+            assert_eq!(entered == FlightEntry::Entered, number == 0);
+            if number > 0 {
+                unsettled.block(id, &model("/a"), inference, now, false);
+            }
+        }
+        (unsettled, inference, all)
+    }
+
+    fn due(unsettled: &Unsettled) -> Vec<DeliveryId> {
+        select(unsettled, &claim(&["/a"], 9), Instant::now() + SECOND)
+    }
+
+    #[test]
+    fn one_blocked_delivery_at_a_time_is_due() {
+        let (mut unsettled, inference, all) = flight(3);
+        for pair in all.windows(2) {
+            let [(before, _), (id, token)] = *pair else { panic!("not a pair") };
+            unsettled.remove(before);
+            assert_eq!(due(&unsettled), [id]);
+            unsettled.lease(id, &model("/a"), token, None);
+            assert!(due(&unsettled).is_empty(), "the next enters the flight");
+            assert_eq!(unsettled.begin(id, token, inference), FlightEntry::Entered);
+            assert!(due(&unsettled).is_empty());
+        }
+        unsettled.remove(all[3].0);
+        assert_eq!((unsettled.len(), unsettled.flights.len()), (0, 0));
+    }
+
+    #[test]
+    fn next_blocked_delivery_is_due_when_the_one_before_does_not_enter_the_flight() {
+        let (mut unsettled, _, all) = flight(4);
+        let ids: Vec<_> = all.iter().map(|(id, _)| *id).collect();
+        unsettled.remove(ids[0]);
+        // Removed.
+        unsettled.remove(ids[1]);
+        assert_eq!(due(&unsettled), [ids[2]]);
+        // Leased, and due again later.
+        unsettled.lease(ids[2], &model("/a"), all[2].1, None);
+        unsettled.queue(ids[2], &model("/a"), Instant::now() + 9 * SECOND, false);
+        assert_eq!(due(&unsettled), [ids[3]]);
+        // It turns out to be of another inference.
+        unsettled.lease(ids[3], &model("/a"), all[3].1, None);
+        let other = InferenceId::of(&model("/a"), "other");
+        assert_eq!(unsettled.begin(ids[3], all[3].1, other), FlightEntry::Entered);
+        assert_eq!(due(&unsettled), [ids[4]]);
+        for id in ids {
+            unsettled.remove(id);
+        }
+        assert_eq!((unsettled.len(), unsettled.flights.len()), (0, 0));
+    }
+
+    #[test]
+    fn delivery_that_was_faster_than_the_next_blocked_one_holds_the_flight() {
+        let (mut unsettled, inference, all) = flight(2);
+        let [(first, _), (second, token), (third, _)] = all[..] else { panic!("not three") };
+        unsettled.remove(first);
+        let faster = (DeliveryId::new(), LeaseToken::new());
+        unsettled.lease(faster.0, &model("/a"), faster.1, None);
+        assert_eq!(unsettled.begin(faster.0, faster.1, inference), FlightEntry::Entered);
+        unsettled.lease(second, &model("/a"), token, None);
+        assert_eq!(unsettled.begin(second, token, inference), FlightEntry::Busy);
+        unsettled.block(second, &model("/a"), inference, Instant::now(), false);
+        assert!(due(&unsettled).is_empty());
+        unsettled.remove(faster.0);
+        assert_eq!(due(&unsettled), [second]);
+        unsettled.remove(second);
+        assert_eq!(due(&unsettled), [third]);
     }
 }

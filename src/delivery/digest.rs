@@ -19,8 +19,15 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// One that an archive has written down.
-    #[cfg(feature = "disk")]
+    /// Hashes a sequence of fields, each behind its length, so that no two sequences hash the same bytes.
+    pub(super) fn of_fields<'f>(fields: impl IntoIterator<Item = &'f [u8]>) -> Self {
+        let hash = fields.into_iter().fold(Sha256::new(), |hash, field| {
+            hash.chain_update((field.len() as u64).to_be_bytes()).chain_update(field)
+        });
+        Self(hash.finalize().into())
+    }
+
+    /// Returns a digest from its thirty-two bytes, as an archive stored them.
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -52,15 +59,15 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(ParseDigestError)?;
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseDigestError(()))?;
         Ok(Self(bytes))
     }
 }
 
-/// A text that is not a SHA-256 digest.
-#[derive(Debug, thiserror::Error)]
-#[error("this is not a SHA-256 digest: write it as 64 hexadecimal digits")]
-pub struct ParseDigestError(#[source] hex::FromHexError);
+/// The error of parsing a [`Digest`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid SHA-256 digest: expected 64 hexadecimal digits")]
+pub struct ParseDigestError(());
 
 #[cfg(test)]
 mod tests {
@@ -74,5 +81,15 @@ mod tests {
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse::<Digest>().unwrap(), digest);
         assert!(text[1..].parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn where_one_field_ends_and_the_next_begins_counts() {
+        let of = |fields: &[&str]| Digest::of_fields(fields.iter().map(|field| field.as_bytes()));
+        let all =
+            [of(&[]), of(&[""]), of(&["ab"]), of(&["a", "b"]), of(&["ab", ""]), of(&["", "ab"])];
+        for (place, one) in all.iter().enumerate() {
+            assert!(all[..place].iter().all(|other| other != one), "{place}");
+        }
     }
 }

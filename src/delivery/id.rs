@@ -49,16 +49,14 @@ impl FromStr for DeliveryId {
     type Err = ParseDeliveryIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self).map_err(ParseDeliveryIdError)
+        text.parse().map(Self).map_err(|_| ParseDeliveryIdError(()))
     }
 }
 
-/// A text that is not a delivery id.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "this is not a delivery id: write it as a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057"
-)]
-pub struct ParseDeliveryIdError(#[source] uuid::Error);
+/// The error of parsing a [`DeliveryId`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid delivery id: expected a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057")]
+pub struct ParseDeliveryIdError(());
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use super::{Digest, ModelName};
+use super::{Digest, InferenceKey, ModelName};
 
 /// Identifies the inference that a delivery carried: its id, its version, and the bytes it came in, as digests.
 ///
@@ -22,10 +22,18 @@ const VERSION: usize = 4;
 const BYTES: usize = 8;
 
 impl InferenceId {
-    /// The inference `id` of `model`, as [`InferenceKey`](crate::provider::InferenceKey) prints it without a version.
-    pub fn of(model: &ModelName, id: &str) -> Self {
-        // A model name holds no line break.
-        Self(first(&Digest::of(format!("{model}\n{id}").as_bytes())))
+    /// The inference of `model` whose [`InferenceKey`] prints as `key` without a version.
+    ///
+    /// ```
+    /// use tower_inbox::{Digest, delivery::{InferenceDigest, InferenceId}, provider::InferenceKey};
+    ///
+    /// let model = "/hooks/invoices".parse()?;
+    /// let digest = InferenceDigest::of(&model, &InferenceKey::versioned("a", "1"), Digest::of(b"{}"));
+    /// assert_eq!(digest.id(), InferenceId::of(&model, "a"));
+    /// # Ok::<(), tower_inbox::delivery::ModelNameError>(())
+    /// ```
+    pub fn of(model: &ModelName, key: &str) -> Self {
+        Self(first(&Digest::of_fields([model.as_str().as_bytes(), key.as_bytes()])))
     }
 
     /// The bytes of the digest.
@@ -35,11 +43,11 @@ impl InferenceId {
 }
 
 impl InferenceDigest {
-    /// The inference `id` of `model` in this version, received in a body with the digest `body`.
-    pub fn of(model: &ModelName, id: &str, version: Option<&str>, body: Digest) -> Self {
-        let version =
-            version.map_or([0; VERSION], |version| first(&Digest::of(version.as_bytes())));
-        Self { id: InferenceId::of(model, id), version, bytes: first(&body) }
+    /// The inference `key` of `model`, with its scope and version, received in a body with the digest `body`.
+    pub fn of(model: &ModelName, key: &InferenceKey, body: Digest) -> Self {
+        let id = InferenceId::of(model, &key.without_version().to_string());
+        let version = key.version().map(|version| first(&Digest::of(version.as_bytes())));
+        Self { id, version: version.unwrap_or([0; VERSION]), bytes: first(&body) }
     }
 
     /// The model and id, without version and bytes.
@@ -118,18 +126,20 @@ mod tests {
 
     #[test]
     fn model_id_version_and_bytes_distinguish_inferences() {
-        let of = |model: &str, id, version, body: &[u8]| {
-            InferenceDigest::of(&model.parse().unwrap(), id, version, Digest::of(body))
+        let of = |model: &str, key: InferenceKey, body: &[u8]| {
+            InferenceDigest::of(&model.parse().unwrap(), &key, Digest::of(body))
         };
-        let one = of("/m", "k", Some("1"), b"x");
+        let key = |id: &str, version: &str| InferenceKey::versioned(id, version);
+        let one = of("/m", key("k", "1"), b"x");
         assert_eq!(one.to_string().parse::<InferenceDigest>().unwrap(), one);
         assert_eq!(one.id().to_string().parse::<InferenceId>().unwrap(), one.id());
-        let other_bytes = of("/m", "k", Some("1"), b"y");
+        let other_bytes = of("/m", key("k", "1"), b"y");
         assert!(one.is_same_version(&other_bytes) && one != other_bytes);
-        let other_version = of("/m", "k", Some("2"), b"x");
+        let other_version = of("/m", key("k", "2"), b"x");
         assert!(!one.is_same_version(&other_version) && one.id() == other_version.id());
-        assert_ne!(one.id(), of("/n", "k", Some("1"), b"x").id());
-        assert_ne!(one.id(), of("/m", "l", Some("1"), b"x").id());
+        assert_ne!(one.id(), of("/n", key("k", "1"), b"x").id());
+        assert_ne!(one.id(), of("/m", key("l", "1"), b"x").id());
+        assert_ne!(one.id(), of("/m", key("k", "1").within([("account", "B")]), b"x").id());
         assert!("00".parse::<InferenceDigest>().is_err());
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Plain data without I/O; every other part of the crate speaks in these words.
 
+mod captures;
 mod digest;
 mod fingerprint;
 mod head;
 mod id;
 mod inference_digest;
+mod inference_key;
 mod model_name;
 mod outcome;
 mod outcome_text;
@@ -15,11 +17,13 @@ mod record;
 mod redaction;
 mod state;
 
+pub use captures::Captures;
 pub use digest::{Digest, ParseDigestError};
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use head::Head;
 pub use id::{DeliveryId, ParseDeliveryIdError};
 pub use inference_digest::{InferenceDigest, InferenceId, ParseInferenceError};
+pub use inference_key::InferenceKey;
 pub use model_name::{ModelName, ModelNameError};
 pub use outcome::Outcome;
 pub(crate) use outcome::one_line;

@@ -113,7 +113,7 @@ pub struct ParseOutcomeError(pub(super) ());
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{DeliveryId, Digest};
+    use crate::delivery::{DeliveryId, Digest, InferenceKey};
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn outcome_reads_back_from_text() {
         let model = "/m".parse().unwrap();
-        let inference = Some(InferenceDigest::of(&model, "key", None, Digest::of(b"a body")));
+        let inference =
+            Some(InferenceDigest::of(&model, &InferenceKey::new("key"), Digest::of(b"a body")));
         for outcome in [
             Outcome::processed(204),
             Outcome::processed(204).with_inference(inference),

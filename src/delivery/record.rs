@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
+use http::request;
 
 use super::{DeliveryId, Digest, Fingerprint, Head, ModelName, Redaction};
 use crate::signature::Proof;
@@ -27,8 +27,58 @@ struct Inner {
 }
 
 impl Delivery {
-    /// Puts a delivery together and hashes its body.
-    pub fn new(
+    /// Makes a delivery of a request that was just received. Stores its head without what `redaction` names, and
+    /// computes its digest and its fingerprint, the latter from the unredacted head.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use http::Request;
+    /// use tower_inbox::{Delivery, DeliveryId, delivery::Redaction, signature::Proof};
+    ///
+    /// let received = |target: &str| -> Result<Delivery, Box<dyn std::error::Error>> {
+    ///     let (parts, body) = Request::post(target).body("{}".into())?.into_parts();
+    ///     let (id, model, proof) = (DeliveryId::new(), "/hooks".parse()?, Proof::new("none", "none", "raw"));
+    ///     Ok(Delivery::received(id, model, &parts, body, SystemTime::now(), proof, &Redaction::default()))
+    /// };
+    /// let (one, two) = (received("/hooks?key=1")?, received("/hooks?key=2")?);
+    /// assert_eq!(one.head().uri(), two.head().uri());
+    /// assert_ne!(one.fingerprint(), two.fingerprint());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn received(
+        id: DeliveryId,
+        model: ModelName,
+        parts: &request::Parts,
+        body: Bytes,
+        received_at: SystemTime,
+        proof: Proof,
+        redaction: &Redaction,
+    ) -> Self {
+        let (head, digest) = (Head::of(parts, redaction), Digest::of(&body));
+        let fingerprint = Fingerprint::of(&model, &parts.uri, redaction, &proof, digest);
+        let inner = Inner { model, head, body, digest, fingerprint, received_at, proof };
+        Self { id, inner: Arc::new(inner) }
+    }
+
+    /// Restores a delivery from what an archive stored of it. Computes the digest of the body, and takes the fingerprint
+    /// as it was stored, since the head is redacted.
+    pub fn from_archive(
+        id: DeliveryId,
+        model: ModelName,
+        head: Head,
+        body: Bytes,
+        received_at: SystemTime,
+        proof: Proof,
+        fingerprint: Fingerprint,
+    ) -> Self {
+        let digest = Digest::of(&body);
+        let inner = Inner { model, head, body, digest, fingerprint, received_at, proof };
+        Self { id, inner: Arc::new(inner) }
+    }
+
+    /// Makes a delivery of a head that had nothing to redact, for tests.
+    #[cfg(any(feature = "testing", all(test, feature = "disk")))]
+    pub(crate) fn with_head(
         id: DeliveryId,
         model: ModelName,
         head: Head,
@@ -36,11 +86,9 @@ impl Delivery {
         received_at: SystemTime,
         proof: Proof,
     ) -> Self {
-        let digest = Digest::of(&body);
-        let target = head.uri().path_and_query().map_or("", PathAndQuery::as_str);
-        let fingerprint = Fingerprint::of(&model, target, digest);
-        let inner = Inner { model, head, body, digest, fingerprint, received_at, proof };
-        Self { id, inner: Arc::new(inner) }
+        let (redaction, digest) = (Redaction::default(), Digest::of(&body));
+        let fingerprint = Fingerprint::of(&model, head.uri(), &redaction, &proof, digest);
+        Self::from_archive(id, model, head, body, received_at, proof, fingerprint)
     }
 
     /// The same delivery under the id of the one that came first with the same bytes.
@@ -48,18 +96,20 @@ impl Delivery {
         Self { id, ..self }
     }
 
-    /// The same delivery with another proof, without what `redaction` takes for a secret: who proved it may have done so
-    /// by what was no secret before.
+    /// Returns the delivery with another proof, and without what `redaction` names: a parameter that proves the sender
+    /// now may have been stored before.
+    ///
+    /// The fingerprint becomes that of the same request with this proof. Where it covers a value of the query that was
+    /// redacted, it stays as it is: that of the request as an unproved one.
     pub(crate) fn proved_by(&self, proof: Proof, redaction: &Redaction) -> Self {
-        let Inner { model, head, body, digest, received_at, .. } = &*self.inner;
-        let head = head.redacted(redaction);
-        let target = head.uri().path_and_query().map_or("", PathAndQuery::as_str);
+        let Inner { model, head, body, digest, fingerprint, received_at, .. } = &*self.inner;
+        let proved = Fingerprint::of_redacted(model, head.uri(), redaction, &proof, *digest);
         let inner = Inner {
             model: model.clone(),
-            fingerprint: Fingerprint::of(model, target, *digest),
-            head,
+            head: head.redacted(redaction),
             body: body.clone(),
             digest: *digest,
+            fingerprint: proved.unwrap_or(*fingerprint),
             received_at: *received_at,
             proof,
         };
@@ -91,7 +141,7 @@ impl Delivery {
         self.inner.digest
     }
 
-    /// What makes a repeat of it: model, path with query, and bytes.
+    /// Identifies the delivery among repeats: see [`Fingerprint`].
     pub fn fingerprint(&self) -> Fingerprint {
         self.inner.fingerprint
     }
@@ -119,5 +169,80 @@ impl std::fmt::Debug for Inner {
             .field("received_at", &self.received_at)
             .field("proof", &self.proof)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn received(target: &str, proof: Proof, redaction: &Redaction) -> Delivery {
+        let (parts, body) = Request::post(target).body("a\nb".into()).unwrap().into_parts();
+        let (id, model) = (DeliveryId::new(), "/m".parse().unwrap());
+        Delivery::received(id, model, &parts, body, SystemTime::UNIX_EPOCH, proof, redaction)
+    }
+
+    fn proof() -> Proof {
+        Proof::new("hmac-sha256", "main", "raw")
+    }
+
+    /// Refused under the redaction of the wrong scheme, then proved under that of the right one.
+    fn released(target: &str, proof: Proof, redaction: &Redaction) -> Delivery {
+        let refused = Proof::new("refused", "none", "raw");
+        received(target, refused, &Redaction::default()).proved_by(proof, redaction)
+    }
+
+    fn by_ticket() -> Redaction {
+        Redaction::default().query("ticket").as_proof()
+    }
+
+    #[test]
+    fn a_released_delivery_has_the_fingerprint_of_one_that_was_proved_at_once() {
+        let joined = proof().with_signed_digest(Digest::of(b"ab"));
+        let message = proof().with_message_id("msg_1");
+        for (target, proof) in [
+            ("/m", proof()),
+            ("/m?page=1", joined),
+            ("/m?page=1&ticket=4711", proof()),
+            ("/m?page=1&token=4711", message),
+        ] {
+            let (released, at_once) = (
+                released(target, proof.clone(), &by_ticket()),
+                received(target, proof, &by_ticket()),
+            );
+            assert_eq!(released.fingerprint(), at_once.fingerprint(), "{target}");
+            assert_eq!(released.head(), at_once.head(), "{target}");
+        }
+        let by_token = Redaction::default().query("token").as_proof();
+        let (one, two) = ("/m?token=1", "/m?token=2");
+        let (one, two) = (released(one, proof(), &by_token), received(two, proof(), &by_token));
+        assert_eq!(one.fingerprint(), two.fingerprint());
+    }
+
+    #[test]
+    fn what_was_redacted_still_distinguishes_released_deliveries() {
+        let [one, two] = ["/m?key=document-1", "/m?key=document-2"]
+            .map(|target| released(target, proof(), &by_ticket()));
+        assert_eq!(one.head().uri(), two.head().uri());
+        assert_ne!(one.fingerprint(), two.fingerprint());
+        let at_once = received("/m?key=document-1", proof(), &by_ticket());
+        assert_eq!(one.fingerprint(), at_once.fingerprint());
+    }
+
+    #[test]
+    fn a_restored_delivery_keeps_the_fingerprint_that_was_stored() {
+        let one = received("/m?key=document-1", proof(), &by_ticket());
+        let restored = Delivery::from_archive(
+            one.id(),
+            one.model().clone(),
+            one.head().clone(),
+            one.body().clone(),
+            one.received_at(),
+            one.proof().clone(),
+            one.fingerprint(),
+        );
+        assert_eq!(restored, one);
     }
 }

@@ -66,6 +66,8 @@ const URL_HEADERS: [&str; 8] = [
 pub struct Redaction {
     query: Vec<String>,
     headers: Vec<HeaderName>,
+    /// Those of the query that prove the sender.
+    proving: Vec<String>,
 }
 
 impl Redaction {
@@ -81,11 +83,39 @@ impl Redaction {
         self
     }
 
-    /// All that `other` takes for secrets is one here as well.
+    /// Adds everything that `other` redacts.
     pub fn and(mut self, other: Self) -> Self {
         self.query.extend(other.query);
         self.headers.extend(other.headers);
+        self.proving.extend(other.proving);
         self
+    }
+
+    /// Marks the query parameters added so far as proof of the sender. They do not count for the
+    /// [fingerprint](super::Fingerprint) of a delivery, since a sender may change them between two attempts.
+    ///
+    /// The inbox does so with the [redaction of a scheme](crate::signature::Scheme::redaction). Usual names of secrets,
+    /// and what a model redacts beside its scheme, are only kept out of the archive: `?key=document-1` and
+    /// `?key=document-2` are two deliveries.
+    pub fn as_proof(mut self) -> Self {
+        self.proving.clone_from(&self.query);
+        self
+    }
+
+    /// The pairs of the query that identify a delivery, as they were received.
+    pub(super) fn identifying_pairs<'u>(&self, target: &'u Uri) -> impl Iterator<Item = &'u str> {
+        let pairs = target.query().into_iter().flat_map(|query| query.split('&'));
+        pairs.filter(|pair| !self.proves(pair))
+    }
+
+    /// Whether the value of this pair was replaced, or may have been.
+    pub(super) fn is_redacted(pair: &str) -> bool {
+        pair.split_once('=').map_or(pair, |(_, value)| value) == REDACTED
+    }
+
+    fn proves(&self, pair: &str) -> bool {
+        let name = decoded(pair.split_once('=').map_or(pair, |(name, _)| name));
+        self.proving.iter().any(|proving| proving.eq_ignore_ascii_case(&name))
     }
 
     /// The path and query of `uri`, with a placeholder for each secret value. Host and user are left out.
@@ -139,12 +169,16 @@ impl Redaction {
     }
 
     fn hides(&self, encoded_name: &str) -> bool {
-        // The same decoding as where tokens are read: `+` is a space.
-        let mut decoded = form_urlencoded::parse(encoded_name.as_bytes());
-        let name = decoded.next().map(|(name, _)| name).unwrap_or_default();
+        let name = decoded(encoded_name);
         let names = QUERY.into_iter().chain(self.query.iter().map(String::as_str));
         names.into_iter().any(|secret| secret.eq_ignore_ascii_case(&name))
     }
+}
+
+/// The same decoding as where tokens are read: `+` is a space.
+fn decoded(encoded_name: &str) -> Cow<'_, str> {
+    let mut decoded = form_urlencoded::parse(encoded_name.as_bytes());
+    decoded.next().map(|(name, _)| name).unwrap_or_default()
 }
 
 fn path_only(uri: &Uri) -> Uri {

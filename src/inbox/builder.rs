@@ -1,16 +1,16 @@
 use std::time::Duration;
 
-use super::{Inbox, Workers, staff::Staff};
+use super::Inbox;
 use crate::{
     archive::Archive,
-    layer::{
-        AcceptLayer, Budget, Clock, Custody, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models,
-        Quarantine, Terms, metrics,
-    },
+    layer::{Budget, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, Quarantine, step::Mode},
+    metrics,
+    process::{Clock, ProcessConfig, Processor},
     provider::Model,
+    worker::{WorkerPool, Workers},
 };
 
-/// Puts an [`Inbox`] together.
+/// Configures an [`Inbox`].
 #[derive(Debug)]
 #[must_use = "call build() to get the inbox"]
 pub struct InboxBuilder {
@@ -18,7 +18,7 @@ pub struct InboxBuilder {
     models: Vec<(String, Model)>,
     prefixes: Vec<String>,
     bytes_in_flight: usize,
-    accept: AcceptLayer,
+    background: bool,
     workers: Workers,
     answer_within: Duration,
     quarantine: Option<Quarantine>,
@@ -32,9 +32,9 @@ impl InboxBuilder {
             models: Vec::new(),
             prefixes: Vec::new(),
             bytes_in_flight: DEFAULT_BYTES_IN_FLIGHT,
-            accept: AcceptLayer::inline(),
+            background: false,
             workers: Workers::default(),
-            answer_within: Terms::default().answer_within,
+            answer_within: ProcessConfig::default().answer_within,
             quarantine: None,
             clock: Clock::default(),
         }
@@ -46,82 +46,87 @@ impl InboxBuilder {
         self
     }
 
-    /// Answers 404 to all that is at `prefix` or below it and is not for a model. By default such requests pass
-    /// through to the service inside.
-    pub fn claim(mut self, prefix: impl Into<String>) -> Self {
+    /// Reserves a path prefix: requests below it that are not for a model are answered 404. Default: such requests pass
+    /// through to the inner service.
+    pub fn reserve_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefixes.push(prefix.into());
         self
     }
 
-    /// How many bytes may be in flight at the same time, from when they arrive until they are handled; a request counts
-    /// with its body, twice its headers, and 4 KiB for the rest. By
-    /// default 256 MiB. What is over it is answered 503 at once.
+    /// Sets the maximum number of bytes in flight, from their arrival until they are processed. Requests over the limit
+    /// are rejected immediately with 503. A request counts with its body, twice its headers, and 4 KiB for the rest.
+    /// Default: 256 MiB.
     pub fn bytes_in_flight(mut self, bytes: usize) -> Self {
         self.bytes_in_flight = bytes;
         self
     }
 
-    /// Deliveries are answered 202, or what the provider's profile says, as soon as they are archived, and `workers`
-    /// handle them: for handlers that take longer than a sender waits, or that must not be lost to an outage of what
-    /// they need. [`Inbox::work`] starts the workers.
-    pub fn background(self, workers: Workers) -> Self {
-        let accept = AcceptLayer::background();
-        Self { accept, ..self.workers(workers) }
-    }
-
-    /// Deliveries are handled while their sender waits, which is the default. `workers` handle what has failed, what
-    /// was left by a crash, and what somebody asks for. [`Inbox::work`] starts them. By default four.
-    pub fn workers(mut self, workers: Workers) -> Self {
+    /// Background mode: senders are answered 202, or what the provider's profile says, as soon as their delivery is
+    /// archived, and `workers` process it. For handlers that take longer than a sender waits, or that need something
+    /// which may be down for hours. [`Inbox::start_workers`] starts the workers.
+    pub fn background(mut self, workers: Workers) -> Self {
+        self.background = true;
         self.workers = workers;
         self
     }
 
-    /// How long a sender waits for a handler. After that it is answered 202, or what its profile says, and the handler
-    /// goes on; if it fails, workers try again. By default 8 s, less than any provider waits that says how long. Only
-    /// while there are [workers](Inbox::work).
+    /// Inline mode, the default: deliveries are processed while their sender waits. `workers` process what has failed,
+    /// what was left by a crash, and what somebody retries. [`Inbox::start_workers`] starts them. Default: 4 workers.
+    pub fn workers(mut self, workers: Workers) -> Self {
+        self.background = false;
+        self.workers = workers;
+        self
+    }
+
+    /// Sets the time after which a sender is answered 202, or what the provider's profile says, while its handler goes
+    /// on. Only while there are [workers](Inbox::start_workers), which retry if it fails. Default: 8 s, less than any
+    /// response timeout that a provider publishes.
     pub fn answer_within(mut self, time: Duration) -> Self {
         self.answer_within = time;
         self
     }
 
-    /// Keeps deliveries whose sender could not be proved, within the limits of `quarantine`, until
-    /// [`Inbox::release`] verifies them again. By default they are gone with their 401.
+    /// Keeps deliveries that could not be verified, within the limits of `quarantine`, until [`Inbox::release`] verifies
+    /// them again. Default: they are discarded.
     pub fn quarantine(mut self, quarantine: Quarantine) -> Self {
         self.quarantine = Some(quarantine);
         self
     }
 
-    /// Another clock than the system's for the time of receipt, at which signatures are judged: to post a recorded
-    /// request in a test as of its time.
+    /// Sets the clock for times of receipt, signatures, ages and retries. Default: the system clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The inbox.
+    /// Creates the inbox.
     ///
     /// # Errors
     ///
-    /// If a path or a claimed prefix cannot be used, if a path is given twice, or a model's sender cannot be verified, such as for an empty secret.
+    /// If a path or prefix is invalid, a path is given twice, or a model's scheme is invalid, such as for an empty secret.
     pub fn build(self) -> Result<Inbox, BuildError> {
         let models = Models::new();
         for (path, model) in self.models {
             models.add(&path, model)?;
         }
         for prefix in &self.prefixes {
-            models.claim(prefix)?;
+            models.reserve_prefix(prefix)?;
         }
         metrics::describe();
-        let Workers { retries, deadline, .. } = self.workers;
-        let (inline, answer_within) = (self.accept.is_inline(), self.answer_within);
-        let terms = Terms { retries, inline, answer_within, deadline };
+        let config = ProcessConfig {
+            answer_within: self.answer_within,
+            clock: self.clock.clone(),
+            ..self.workers.process_config()
+        };
+        let decode_first = self.workers.decodes_first();
+        let mode = if self.background { Mode::Background { decode_first } } else { Mode::Inline };
+        let processor = Processor::with_config(self.archive, config);
         Ok(Inbox {
+            pool: WorkerPool::new(processor.clone(), models.clone(), self.workers),
             models,
             budget: Budget::new(self.bytes_in_flight),
-            custody: Custody::boxed(self.archive, terms),
-            accept: self.accept,
-            workers: self.workers,
-            staff: Staff::default(),
+            processor,
+            mode,
             quarantine: self.quarantine,
             clock: self.clock,
         })
@@ -133,6 +138,6 @@ impl InboxBuilder {
 #[non_exhaustive]
 pub enum BuildError {
     /// A model cannot be added.
-    #[error("the inbox cannot be built")]
+    #[error("invalid inbox")]
     Model(#[from] ModelError),
 }

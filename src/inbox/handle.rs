@@ -1,13 +1,17 @@
-use super::{InboxBuilder, InboxLayer, Workers, staff::Staff};
+use std::time::Duration;
+
+use super::{InboxBuilder, InboxLayer};
 use crate::{
-    archive::Archive,
+    archive::{Archive, ArchiveError, Counts, Query},
+    delivery::ModelName,
     layer::{
-        AcceptLayer, ArchiveLayer, Budget, BufferLayer, Clock, Custody, Models, Quarantine,
-        RouteLayer, VerifyLayer,
+        ArchiveLayer, Budget, BufferLayer, Models, Quarantine, RouteLayer, VerifyLayer, step::Mode,
     },
+    process::{Clock, Processor},
+    worker::{BoxedHandler, HandlerService, WorkerPool, WorkersError},
 };
 
-/// Receives deliveries: its layer goes around the service that has the handlers.
+/// Receives deliveries. Its layer goes around the service that has the handlers.
 ///
 /// Cheap to clone; clones share everything.
 ///
@@ -33,21 +37,20 @@ use crate::{
 pub struct Inbox {
     pub(super) models: Models,
     pub(super) budget: Budget,
-    pub(super) custody: Custody,
-    pub(super) accept: AcceptLayer,
-    pub(super) workers: Workers,
-    pub(super) staff: Staff,
+    pub(super) processor: Processor,
+    pub(super) mode: Mode,
+    pub(super) pool: WorkerPool,
     pub(super) quarantine: Option<Quarantine>,
     pub(super) clock: Clock,
 }
 
 impl Inbox {
-    /// Begins with the archive: everything else is optional.
+    /// Starts to configure an inbox. Everything but the archive is optional.
     pub fn builder(archive: impl Archive) -> InboxBuilder {
         InboxBuilder::new(Box::new(archive))
     }
 
-    /// The layer. However often it is used, all that it makes share the archive, the models and the limits.
+    /// The layer. Every service it makes shares the archive, the models and the limits.
     pub fn layer(&self) -> InboxLayer {
         let buffer = BufferLayer::new(self.budget.clone());
         let verify = VerifyLayer::new();
@@ -62,37 +65,139 @@ impl Inbox {
             route: RouteLayer::new(self.models.clone()).clock(self.clock.clone()),
             buffer,
             verify,
-            archive: ArchiveLayer::new(self.custody.clone()),
-            accept: self.accept,
+            archive: ArchiveLayer::with_mode(self.processor.clone(), self.mode),
         }
     }
 
-    /// The models, to add and remove some while the server runs.
+    /// The models, to add, replace and remove some while the server runs.
     pub fn models(&self) -> &Models {
         &self.models
     }
 
     /// The archive.
     pub fn archive(&self) -> &dyn Archive {
-        self.custody.archive()
+        self.processor.archive()
     }
 
-    /// How many bytes are in flight now, as [`Budget`] counts them.
+    /// The number of bytes in flight, as [`Budget`] counts them.
     pub fn bytes_in_flight(&self) -> usize {
         self.budget.used()
     }
 
-    /// Waits until every delivery that was begun is archived, handled and settled: the last step of a graceful
-    /// shutdown, after the server has stopped to accept connections. Where there are workers, [`stop`](Self::stop) does
-    /// it.
+    /// Waits until every delivery that was started is archived, processed and settled: the last step of a graceful
+    /// shutdown without workers, after the server has stopped to accept connections. With workers use
+    /// [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
     ///
     /// Nothing changes when the future is dropped.
     pub async fn settled(&self) {
-        self.custody.settled().await;
+        self.processor.wait_idle().await;
         if let Some(quarantine) = &self.quarantine {
             quarantine.settled().await;
         }
+    }
+
+    /// Starts the workers: from now on everything that is not settled is processed by `service` until it is, including
+    /// what was left when the process ended the last time.
+    ///
+    /// `service` is what the layer goes around: with axum, the router before `.layer(inbox.layer())`. A router accepts
+    /// any body, so there its type has to be named: `inbox.start_workers::<axum::body::Body>(routes.clone())`. The
+    /// handler gets the same extensions as while a sender waits. The head is the one from the archive, without secrets,
+    /// and [`Attempt`](crate::layer::Attempt) says that it runs in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkersError::AlreadyStarted`] the second time; [`WorkersError::NoRuntime`] outside a tokio runtime.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use tower::service_fn;
+    /// use tower_inbox::{Inbox, MemoryArchive, Workers, layer::InboxBody};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let inbox = Inbox::builder(MemoryArchive::new()).background(Workers::new(8)).build()?;
+    /// let handler = service_fn(async |_request: Request<InboxBody<String>>| {
+    ///     Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+    /// });
+    /// inbox.start_workers(handler)?;
+    /// inbox.shutdown(std::time::Duration::from_secs(10)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_workers<B>(&self, service: impl HandlerService<B>) -> Result<(), WorkersError> {
+        self.pool.start(BoxedHandler::new(service))
+    }
+
+    /// Shuts down gracefully: workers claim nothing any more, running handlers have `timeout` to end, and the rest is
+    /// requeued, so that the next start finds it. A deploy never counts as a failed attempt.
+    ///
+    /// Call it when the server accepts no more connections. What arrives all the same is archived and, in background
+    /// mode, accepted. Takes at most `timeout` and 2 s.
+    ///
+    /// # Cancel safety
+    ///
+    /// The workers stop all the same.
+    pub async fn shutdown(&self, timeout: Duration) {
+        self.pool.shutdown(timeout).await;
+    }
+
+    /// Waits until every delivery of the inbox's models is settled, including failed ones that are retried, or until
+    /// [`shutdown`](Self::shutdown).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing changes when the future is dropped.
+    pub async fn wait_idle(&self) {
+        self.pool.wait_idle().await;
+    }
+
+    /// Workers claim no deliveries of this model any more, until it is [resumed](Self::resume). Running handlers go on,
+    /// deliveries are accepted, and inline ones are processed.
+    pub fn pause(&self, model: &ModelName) {
+        self.pool.set_paused(model, true);
+    }
+
+    /// Workers claim deliveries of this model again.
+    pub fn resume(&self, model: &ModelName) {
+        self.pool.set_paused(model, false);
+    }
+
+    /// Returns true if the model is [paused](Self::pause).
+    pub fn is_paused(&self, model: &ModelName) -> bool {
+        self.pool.is_paused(model)
+    }
+
+    /// How many deliveries the archive holds, by model and state. Removed ones do not count. Cheap: the cost does not
+    /// depend on how many are settled.
+    ///
+    /// # Errors
+    ///
+    /// If the archive is not available.
+    pub async fn counts(&self) -> Result<Counts, ArchiveError> {
+        self.archive().counts().await
+    }
+
+    /// Makes dead, undecodable and failed deliveries that `query` selects pending, from their first attempt on. Returns
+    /// how many. Durable on return; without workers they stay pending until there are some.
+    ///
+    /// ```
+    /// # async fn of(inbox: &tower_inbox::Inbox) -> Result<(), tower_inbox::archive::ArchiveError> {
+    /// use tower_inbox::{archive::Query, delivery::StateKind};
+    ///
+    /// let dead = inbox.retry(Query::all().state(StateKind::Dead)).await?;
+    /// println!("{dead} deliveries are retried");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the archive is not available. Some may be pending then.
+    pub async fn retry(&self, query: Query) -> Result<u64, ArchiveError> {
+        let retried = self.archive().retry(query).await;
+        self.processor.wake_workers();
+        retried
     }
 }

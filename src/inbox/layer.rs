@@ -4,9 +4,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::layer::{
-    AcceptLayer, AcceptService, ArchiveLayer, ArchiveService, BufferLayer, BufferService,
-    DecodeLayer, DecodeService, DedupLayer, DedupService, RouteLayer, RouteService, RunLayer,
-    RunService, SingleLayer, SingleService, VerifyLayer, VerifyService,
+    ArchiveLayer, ArchiveService, BufferLayer, BufferService, DispatchLayer, DispatchService,
+    ProcessLayer, ProcessService, RouteLayer, RouteService, VerifyLayer, VerifyService,
 };
 
 /// All steps of an inbox as one layer. Made by [`Inbox::layer`](super::Inbox::layer).
@@ -16,7 +15,6 @@ pub struct InboxLayer {
     pub(super) buffer: BufferLayer,
     pub(super) verify: VerifyLayer,
     pub(super) archive: ArchiveLayer,
-    pub(super) accept: AcceptLayer,
 }
 
 /// All steps of an inbox around the service `S`. Made by [`InboxLayer`].
@@ -26,26 +24,15 @@ pub struct InboxService<S> {
 }
 
 type Steps<S> =
-    RouteService<BufferService<VerifyService<ArchiveService<AcceptService<Handling<S>>>>>>;
-
-/// The steps of a delivery that has its receipt, around the service `S`.
-pub(super) type Handling<S> = DedupService<DecodeService<SingleService<RunService<S>>>>;
-
-pub(super) fn handling<S>(inner: S) -> Handling<S> {
-    let run = RunLayer::new().layer(inner);
-    let single = SingleLayer::new().layer(run);
-    let decode = DecodeLayer::new().layer(single);
-    DedupLayer::new().layer(decode)
-}
+    RouteService<BufferService<VerifyService<ArchiveService<DispatchService<ProcessService<S>>>>>>;
 
 impl<S> Layer<S> for InboxLayer {
     type Service = InboxService<S>;
 
     fn layer(&self, inner: S) -> InboxService<S> {
-        let accept = self.accept.layer(handling(inner));
-        let archive = self.archive.layer(accept);
-        let buffer = self.buffer.layer(self.verify.layer(archive));
-        InboxService { steps: self.route.layer(buffer) }
+        let dispatch = DispatchLayer::new().layer(ProcessLayer::new().layer(inner));
+        let verify = self.verify.layer(self.archive.layer(dispatch));
+        InboxService { steps: self.route.layer(self.buffer.layer(verify)) }
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Inbox;
 use crate::{
-    archive::{ArchiveError, Query},
+    archive::{Append, ArchiveError, Query},
     delivery::{Delivery, DeliveryId, ModelName},
     layer::Quarantine,
     provider::Model,
@@ -67,7 +67,7 @@ impl Inbox {
 
     /// Verifies again what `query` selects of the quarantine, with the secrets that its model has now, as of the time of
     /// receipt: to be called after a secret was mended. What passes is moved to the archive, under its id and with its
-    /// head and time, and is pending there: the [workers](Inbox::work) handle it, or a [replay](Inbox::replay). Of what
+    /// head and time, and is pending there: the [workers](Inbox::start_workers) handle it, or a [replay](Inbox::replay). Of what
     /// does not, a [doctor](crate::signature::doctor) tells what would have matched, and which of the other models would
     /// accept it. Nothing without a quarantine.
     ///
@@ -116,9 +116,9 @@ impl Inbox {
             }
         };
         let proved = delivery.proved_by(proof.clone(), model.redaction());
-        if !self.archive().append(proved.clone()).await?.is_repeat() {
-            self.custody.take_up(&proved);
-        }
+        let appended = self.archive().append(Append::new(proved)).await?;
+        tracing::info!(id = %appended.receipt.id(), state = %appended.state, "released from the quarantine");
+        self.processor.wake_workers();
         quarantine.let_go(received_at, delivery.id()).await?;
         Ok(proof)
     }

@@ -58,7 +58,7 @@ impl Inbox {
             return;
         };
         report.checked += 1;
-        match model.load(delivery, &mut Extensions::new()) {
+        match model.load(delivery, &[], &mut Extensions::new()) {
             Ok(_) => {
                 report.loaded += 1;
                 for path in model.unknown_in(delivery) {

@@ -9,18 +9,19 @@ use http::{Request, request};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{claim::Claim, step::Handed};
+use super::step::Handed;
+use crate::process::RequestContext;
 
 pin_project! {
-    /// The body of a request that was routed: unread, and either claimed by a model or not ours.
-    pub struct Routed<B> {
+    /// The body of a request that was routed: unread, and either for a model or not for the inbox.
+    pub struct RoutedBody<B> {
         #[pin]
         pub(super) body: B,
-        pub(super) claim: Option<Claim>,
+        pub(super) context: Option<RequestContext>,
     }
 }
 
-impl<B: Body> Body for Routed<B> {
+impl<B: Body> Body for RoutedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -41,10 +42,10 @@ impl<B: Body> Body for Routed<B> {
 }
 
 pin_project! {
-    /// The body of a request inside the inbox: that of a delivery, which was read and has come as far as step `S`, or
-    /// the untouched `B` of a request that is not ours.
+    /// The body of a request inside the inbox: the buffered body of a delivery that has come as far as step `S`, or the
+    /// untouched `B` of any other request.
     ///
-    /// The service inside the inbox gets `InboxBody<B>`, in which a delivery's bytes can still be read.
+    /// The handler gets `InboxBody<B>`, from which the bytes of a delivery can still be read.
     #[derive(Debug)]
     pub struct InboxBody<B, S = Handed> {
         #[pin]
@@ -56,29 +57,34 @@ pin_project! {
     #[project = KindProjection]
     #[derive(Debug)]
     enum Kind<B, S> {
-        // Not for a model: it is passed through as it came.
+        // Not for the inbox.
         Through { #[pin] body: B },
-        Delivery { held: Held<S> },
+        Delivery { buffered: BufferedBody<S> },
     }
 }
 
 /// The bytes of a delivery that were not read from the body yet, with the proof that it has come as far as step `S`.
-pub struct Held<S> {
+pub struct BufferedBody<S> {
     pub(super) bytes: Bytes,
     pub(super) step: S,
 }
 
 impl<B, S> InboxBody<B, S> {
-    /// The body of a request that is not ours.
+    /// The body of a request that is not for the inbox.
     pub(super) fn through(body: B) -> Self {
         Self { kind: Kind::Through { body } }
     }
 
-    /// Parts a delivery's request for the next step, and passes one that is not ours on.
+    /// The body of a delivery.
+    pub(crate) fn buffered(bytes: Bytes, step: S) -> Self {
+        Self { kind: Kind::Delivery { buffered: BufferedBody { bytes, step } } }
+    }
+
+    /// Splits the request of a delivery for the next step. Any other request is passed on.
     pub(super) fn split<N>(request: Request<Self>) -> Split<B, S, N> {
         let (parts, body) = request.into_parts();
         match body.kind {
-            Kind::Delivery { held } => Split::Delivery(parts, held),
+            Kind::Delivery { buffered } => Split::Delivery(parts, buffered),
             Kind::Through { body } => {
                 Split::Through(Request::from_parts(parts, InboxBody::through(body)))
             }
@@ -86,30 +92,26 @@ impl<B, S> InboxBody<B, S> {
     }
 }
 
-/// A request as a step sees it, on its way to a service whose requests have come as far as step `N`.
-pub(super) enum Split<B, S, N> {
-    Delivery(request::Parts, Held<S>),
-    Through(Request<InboxBody<B, N>>),
-}
-
-/// Shows how many bytes there are, never which.
-impl<S: fmt::Debug> fmt::Debug for Held<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("bytes", &self.bytes.len()).field("step", &self.step).finish()
+impl<B> InboxBody<B> {
+    /// The body that the handler of a delivery gets.
+    pub(crate) fn handed(bytes: Bytes) -> Self {
+        Self::buffered(bytes, Handed)
     }
 }
 
-impl<N> Held<N> {
-    /// The request of a delivery that has come one step further.
-    pub(super) fn request<B>(
-        parts: request::Parts,
-        bytes: Bytes,
-        step: N,
-    ) -> Request<InboxBody<B, N>> {
-        Request::from_parts(
-            parts,
-            InboxBody { kind: Kind::Delivery { held: Held { bytes, step } } },
-        )
+/// A request as a step sees it, on its way to a service whose requests have come as far as step `N`.
+pub(super) enum Split<B, S, N> {
+    Delivery(request::Parts, BufferedBody<S>),
+    Through(Request<InboxBody<B, N>>),
+}
+
+/// Shows the number of bytes, never the bytes.
+impl<S: fmt::Debug> fmt::Debug for BufferedBody<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BufferedBody")
+            .field("bytes", &self.bytes.len())
+            .field("step", &self.step)
+            .finish()
     }
 }
 
@@ -123,9 +125,9 @@ impl<B: Body<Data = Bytes>, S> Body for InboxBody<B, S> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             KindProjection::Through { body } => body.poll_frame(context),
-            KindProjection::Delivery { held } if held.bytes.is_empty() => Poll::Ready(None),
-            KindProjection::Delivery { held } => {
-                Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut held.bytes)))))
+            KindProjection::Delivery { buffered } if buffered.bytes.is_empty() => Poll::Ready(None),
+            KindProjection::Delivery { buffered } => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut buffered.bytes)))))
             }
         }
     }
@@ -133,14 +135,14 @@ impl<B: Body<Data = Bytes>, S> Body for InboxBody<B, S> {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Through { body } => body.is_end_stream(),
-            Kind::Delivery { held } => held.bytes.is_empty(),
+            Kind::Delivery { buffered } => buffered.bytes.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Through { body } => body.size_hint(),
-            Kind::Delivery { held } => SizeHint::with_exact(held.bytes.len() as u64),
+            Kind::Delivery { buffered } => SizeHint::with_exact(buffered.bytes.len() as u64),
         }
     }
 }

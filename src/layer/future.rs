@@ -6,37 +6,40 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::reply::Reply;
+use crate::process::{BoxError, ResponseBody};
 
-/// How a step ends: with the request for the service inside, or with an answer of its own.
-pub(super) type Ended<N> = Result<Request<N>, Response<Bytes>>;
+/// The end of a step: the request for the inner service, or a response.
+pub(super) type Ended<N> = Result<Request<N>, Response<ResponseBody>>;
 
 pin_project! {
-    /// The answer of one step.
+    /// The response future of one step.
     ///
-    /// `P` is what the step waits for before it calls the service `S` inside, with a request whose body is `N`. Most
-    /// steps wait for nothing.
-    pub struct StepFuture<S, N, P = Pending<Result<Request<N>, Response<Bytes>>>>
+    /// `P` is what the step waits for before it calls the inner service `S`, with a request whose body is `N`. Most steps
+    /// wait for nothing.
+    pub struct StepFuture<S, N, P = Pending<Result<Request<N>, Response<ResponseBody>>>>
     where
         S: Service<Request<N>>,
     {
         #[pin]
-        state: State<S, S::Future, P>,
+        state: State<S, N, S::Future, P>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<S, F, P> {
-        // The step is at work, and holds the service that was polled ready.
+    enum State<S, N, F, P> {
+        // The step holds the service that was polled ready.
         Before { #[pin] step: P, ready_inner: Option<S> },
-        // The service inside has the request.
+        // The inner service is not ready yet.
+        Readying { inner: S, request: Option<Request<N>> },
+        // The inner service has the request.
         Calling { #[pin] calling: F },
-        // The step answers by itself.
-        Answered { answer: Option<Response<Bytes>> },
+        // The step responds itself.
+        Responded { response: Option<Response<ResponseBody>> },
     }
 }
 
@@ -49,14 +52,19 @@ where
         Self { state: State::Before { step, ready_inner: Some(ready_inner) } }
     }
 
-    /// The service inside has the request already.
+    /// Calls `inner` as soon as it is ready.
+    pub(super) fn readying(inner: S, request: Request<N>) -> Self {
+        Self { state: State::Readying { inner, request: Some(request) } }
+    }
+
+    /// The inner service has the request already.
     pub(super) fn calling(calling: S::Future) -> Self {
         Self { state: State::Calling { calling } }
     }
 
-    /// The service inside does not get the request.
-    pub(super) fn answered(answer: Response<Bytes>) -> Self {
-        Self { state: State::Answered { answer: Some(answer) } }
+    /// The inner service does not get the request.
+    pub(super) fn responded(response: Response<ResponseBody>) -> Self {
+        Self { state: State::Responded { response: Some(response) } }
     }
 }
 
@@ -64,8 +72,10 @@ impl<S, N, P, R> Future for StepFuture<S, N, P>
 where
     S: Service<Request<N>, Response = Response<R>>,
     P: Future<Output = Ended<N>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
-    type Output = Result<Response<Reply<R>>, S::Error>;
+    type Output = Result<Response<ResponseBody>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
@@ -77,19 +87,30 @@ where
                         (Ok(request), Some(mut inner)) => {
                             State::Calling { calling: inner.call(request) }
                         }
-                        // Before ⇒ Answered
-                        (Err(answer), _) => State::Answered { answer: Some(answer) },
-                        // Polled again after its end: as every finished future, it stays silent.
+                        // Before ⇒ Responded
+                        (Err(response), _) => State::Responded { response: Some(response) },
+                        // Polled again after its end.
                         (Ok(_), None) => return Poll::Pending,
                     }
                 }
-                StateProjection::Calling { calling } => {
-                    return calling.poll(context).map_ok(Reply::inner);
+                StateProjection::Readying { inner, request } => {
+                    ready!(inner.poll_ready(context))?;
+                    match request.take() {
+                        // Readying ⇒ Calling
+                        Some(request) => State::Calling { calling: inner.call(request) },
+                        // Polled again after its end.
+                        None => return Poll::Pending,
+                    }
                 }
-                StateProjection::Answered { answer } => {
-                    return answer
+                StateProjection::Calling { calling } => {
+                    return calling
+                        .poll(context)
+                        .map_ok(|response| response.map(ResponseBody::new));
+                }
+                StateProjection::Responded { response } => {
+                    return response
                         .take()
-                        .map_or(Poll::Pending, |answer| Poll::Ready(Ok(Reply::own(answer))));
+                        .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
                 }
             };
             state.set(next);

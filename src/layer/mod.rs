@@ -1,12 +1,13 @@
-//! The steps of a request, each a tower layer of its own.
+//! The steps of a request, each a tower layer.
 //!
 //! ```text
-//! route ─▶ buffer ─▶ verify ─▶ archive ─▶ accept ─▶ dedup ─▶ decode ─▶ single ─▶ run ─▶ your service
+//! route ─▶ buffer ─▶ verify ─▶ archive ─▶ dispatch ─▶ process ─▶ your service
 //! ```
 //!
-//! [`Inbox`](crate::Inbox) puts them into this order. Whoever wants other middleware between two of them stacks them
-//! by hand with `tower::ServiceBuilder`. The body type of a request says how far it has come, and each layer accepts
-//! only what the one before it makes, so that a wrong order does not compile:
+//! [`Inbox`](crate::Inbox) stacks them in this order. To put other middleware between two of them, stack them with
+//! `tower::ServiceBuilder`. All layers have the same response body, [`ResponseBody`], so that layers of tower-http fit
+//! around and between them. The body type of a request encodes how far it has come, and each layer accepts only what the
+//! one before it makes, so that a wrong order does not compile:
 //!
 //! ```compile_fail,E0277
 //! use http::{Request, Response};
@@ -14,24 +15,22 @@
 //! use tower::{Service, ServiceBuilder, service_fn};
 //! use tower_inbox::{archive::MemoryArchive, layer::*};
 //!
-//! let custody = Custody::new(MemoryArchive::new());
+//! let processor = Processor::new(MemoryArchive::new());
 //! let mut service = ServiceBuilder::new()
 //!     .layer(RouteLayer::new(Models::new()))
 //!     .layer(BufferLayer::new(Budget::default()))
-//!     // The archive before the signature: strangers could fill the disk.
-//!     .layer(ArchiveLayer::new(custody))
+//!     // Archived before it is verified: strangers could fill the disk.
+//!     .layer(ArchiveLayer::inline(&processor))
 //!     .layer(VerifyLayer::new())
-//!     .layer(DedupLayer::new())
-//!     .layer(DecodeLayer::new())
-//!     .layer(SingleLayer::new())
-//!     .layer(RunLayer::new())
+//!     .layer(DispatchLayer::new())
+//!     .layer(ProcessLayer::new())
 //!     .service(service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {
 //!         Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::default()))
 //!     }));
 //! let _ = service.call(Request::new(Full::<bytes::Bytes>::default()));
 //! ```
 //!
-//! With the two layers exchanged it does:
+//! With the two layers exchanged it compiles:
 //!
 //! ```
 //! use http::{Request, Response};
@@ -39,73 +38,56 @@
 //! use tower::{Service, ServiceBuilder, service_fn};
 //! use tower_inbox::{archive::MemoryArchive, layer::*};
 //!
-//! let custody = Custody::new(MemoryArchive::new());
+//! let processor = Processor::new(MemoryArchive::new());
 //! let mut service = ServiceBuilder::new()
 //!     .layer(RouteLayer::new(Models::new()))
 //!     .layer(BufferLayer::new(Budget::default()))
 //!     .layer(VerifyLayer::new())
-//!     .layer(ArchiveLayer::new(custody))
-//!     .layer(DedupLayer::new())
-//!     .layer(DecodeLayer::new())
-//!     .layer(SingleLayer::new())
-//!     .layer(RunLayer::new())
+//!     .layer(ArchiveLayer::inline(&processor))
+//!     .layer(DispatchLayer::new())
+//!     .layer(ProcessLayer::new())
 //!     .service(service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {
 //!         Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::default()))
 //!     }));
 //! let _ = service.call(Request::new(Full::<bytes::Bytes>::default()));
 //! ```
 //!
-//! No layer changes the error type of the service inside, and a refusal is a response, never an error: an error would
+//! No layer changes the error type of the inner service, and a rejection is a response, never an error: an error would
 //! close the connection.
 
-mod accept;
 mod archive;
-mod attempt;
-mod background;
 mod body;
 mod buffer;
-mod claim;
-mod clock;
-mod custody;
-mod decode;
-mod dedup;
+mod dispatch;
 mod future;
-mod handling;
-mod judge;
-pub(crate) mod metrics;
-mod ready;
-mod refusal;
-mod reply;
+mod process;
 mod route;
-mod run;
-mod single;
 pub mod step;
-mod taken;
-mod terms;
-mod verdict;
 mod verify;
 
-pub use accept::{AcceptFuture, AcceptLayer, AcceptService};
+use std::mem;
+
 pub use archive::{ArchiveFuture, ArchiveLayer, ArchiveService};
-pub use attempt::Attempt;
-pub(crate) use attempt::Cause;
-pub use background::Retries;
-pub(crate) use background::{Job, Limits, MOST_WAITING, Taken};
-pub use body::{Held, InboxBody, Routed};
+pub use body::{BufferedBody, InboxBody, RoutedBody};
 pub use buffer::{Budget, BufferLayer, BufferService, DEFAULT_BYTES_IN_FLIGHT, ReadBody};
-pub use clock::Clock;
-pub use custody::Custody;
-pub use decode::{DecodeLayer, DecodeService};
-pub(crate) use dedup::Turn;
-pub use dedup::{DedupLayer, DedupService};
+pub use dispatch::{DispatchLayer, DispatchService};
 pub use future::StepFuture;
-use ready::take_ready;
-pub use refusal::Refusal;
-pub use reply::{DELIVERY_ID, Reply};
-pub use route::{Captures, ModelError, Models, RouteLayer, RouteService};
-pub use run::{RunFuture, RunLayer, RunService};
-pub use single::{SingleLayer, SingleService};
-pub(crate) use taken::{Given, request_again};
-pub(crate) use terms::Terms;
-use verdict::Verdict;
+pub use process::{ProcessFuture, ProcessLayer, ProcessService};
+pub use route::{ModelError, Models, RouteLayer, RouteService};
 pub use verify::{Quarantine, VerifyLayer, VerifyService};
+
+pub use crate::{
+    delivery::Captures,
+    process::{
+        Attempt, BoxError, Clock, DELIVERY_ID, Failure, Processor, REPEAT, Rejection, Repeat,
+        ResponseBody,
+    },
+};
+
+/// Takes the service that was polled ready, and leaves a clone in its place.
+///
+/// Only the one that was polled ready may be called: it may hold a permit that its clones do not have.
+fn take_ready<S: Clone>(inner: &mut S) -> S {
+    let clone = inner.clone();
+    mem::replace(inner, clone)
+}

@@ -84,9 +84,10 @@ impl Completion {
     ///
     /// # Errors
     ///
-    /// If it is not of that type, as where the model failed. The error may quote a value.
-    pub fn output<O: DeserializeOwned>(&self) -> Result<O, serde_json::Error> {
-        O::deserialize(Value::Object(self.results.clone()))
+    /// If it is not of that type, as where the model failed.
+    pub fn output<O: DeserializeOwned>(&self) -> Result<O, DecodeError> {
+        let results = Value::Object(self.results.clone());
+        O::deserialize(results).map_err(|error| DecodeError::new(None, error))
     }
 }
 

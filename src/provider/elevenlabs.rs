@@ -30,8 +30,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json,
+    DecodeError, InferenceKey, ModelDraft, OnClientError, OtherMembers, Payload, Profile, Provider,
+    Signs, decode_json,
 };
 use crate::{
     delivery::Delivery,
@@ -53,7 +53,7 @@ impl Provider for ElevenLabs {
 
     /// Only 200 is success. Ten failures in a row, with the last success more than seven days ago, disable the
     /// endpoint; tries after the first are off unless asked for, and never made for some events (page on webhooks).
-    const PROFILE: Profile = Profile::WANTS_200;
+    const PROFILE: Profile = Profile::WANTS_200.on_client_error(OnClientError::GivesUp);
 }
 
 /// HMAC-SHA256 of time and body, in `t=…,v0=…` (`elevenlabs-python`, `webhooks_custom.py`).

@@ -66,7 +66,7 @@ impl DecodeError {
     }
 
     /// The parser's own error. It may quote a value of the body, such as a token or a signed URL: keep it out of logs.
-    pub fn parser_error(&self) -> &serde_json::Error {
+    pub fn parser_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &self.parser
     }
 }

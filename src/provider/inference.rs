@@ -23,27 +23,38 @@ pub struct Inference<T>(Arc<Loaded<T>>);
 
 struct Loaded<T> {
     payload: T,
+    key: InferenceKey,
     delivery: Delivery,
 }
 
 impl<T: Payload> Inference<T> {
-    /// Loads the body of `delivery`.
+    /// Loads the body of `delivery`. The key has no scope, since the path of the model is not known here.
     ///
     /// # Errors
     ///
     /// If the body is not of type `T`.
     pub fn load(delivery: Delivery) -> Result<Self, super::DecodeError> {
-        let payload = T::decode(delivery.body())?;
-        Ok(Self(Arc::new(Loaded { payload, delivery })))
+        Self::load_within(delivery, &[])
     }
 
-    /// Which inference it is: what the payload says of this delivery.
-    pub fn key(&self) -> InferenceKey {
-        self.0.payload.key_of(&self.0.delivery)
+    /// Loads the body of `delivery`, for a path that captured this.
+    pub(super) fn load_within(
+        delivery: Delivery,
+        scope: &[(&str, &str)],
+    ) -> Result<Self, super::DecodeError> {
+        let payload = T::decode(delivery.body())?;
+        let key = payload.key_of(&delivery).within(scope.iter().copied());
+        Ok(Self(Arc::new(Loaded { payload, key, delivery })))
     }
 }
 
 impl<T> Inference<T> {
+    /// Returns the key of the inference: what the payload says of this delivery, and the scope. The same key is in the
+    /// request extensions.
+    pub fn key(&self) -> &InferenceKey {
+        &self.0.key
+    }
+
     /// The delivery that it came with.
     pub fn delivery(&self) -> &Delivery {
         &self.0.delivery

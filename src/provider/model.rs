@@ -20,7 +20,10 @@ pub const DEFAULT_BODY_LIMIT: usize = 32 << 20;
 /// How long a body may take to arrive, unless the model says otherwise: 30 s.
 pub const DEFAULT_BODY_DEADLINE: Duration = Duration::from_secs(30);
 
-type Load = fn(&Delivery, &mut Extensions) -> Result<InferenceKey, DecodeError>;
+type Load = fn(&Delivery, Scope<'_>, &mut Extensions) -> Result<InferenceKey, DecodeError>;
+
+/// What the path of a model captured.
+type Scope<'c> = &'c [(&'c str, &'c str)];
 
 /// A model of which it is not yet said how its sender is to be proved. Say so, and it becomes a [`Model`].
 pub struct ModelDraft<T> {
@@ -84,8 +87,13 @@ impl<T: Payload> ModelDraft<T> {
         self.verified_by(QueryToken::new(parameter, secrets))
     }
 
-    /// Every delivery must carry one of `secrets` in `header`.
-    pub fn token_in_header(self, header: HeaderName, secrets: impl Into<SecretSet>) -> Model {
+    /// Every delivery must carry one of `secrets` in `header`. An invalid header name is reported when the inbox is
+    /// built.
+    pub fn token_in_header(
+        self,
+        header: impl TryInto<HeaderName>,
+        secrets: impl Into<SecretSet>,
+    ) -> Model {
         self.verified_by(HeaderToken::new(header, secrets))
     }
 
@@ -137,7 +145,7 @@ impl Model {
             payload: type_name::<T>(),
             profile: T::Provider::PROFILE,
             methods: vec![Method::POST],
-            redaction: scheme.redaction(),
+            redaction: scheme.redaction().as_proof(),
             scheme,
             body_limit: DEFAULT_BODY_LIMIT,
             body_deadline: DEFAULT_BODY_DEADLINE,
@@ -182,7 +190,8 @@ impl Model {
         self
     }
 
-    /// Takes more of the head for secrets than the usual names and what the scheme reads.
+    /// Redacts more of the head than the usual names and what the scheme reads. What is redacted here still
+    /// distinguishes deliveries.
     pub fn redact(mut self, redaction: Redaction) -> Self {
         self.redaction = self.redaction.and(redaction);
         self
@@ -250,22 +259,24 @@ impl Model {
         self.watch.as_ref().map(|watch| watch.seen()).unwrap_or_default()
     }
 
-    /// Loads the delivery and puts the typed inference into `extensions`.
+    /// Loads the delivery and puts the typed inference into `extensions`. Its key, which is returned, has this scope.
     pub(crate) fn load(
         &self,
         delivery: &Delivery,
+        scope: Scope<'_>,
         extensions: &mut Extensions,
     ) -> Result<InferenceKey, DecodeError> {
-        (self.load)(delivery, extensions)
+        (self.load)(delivery, scope, extensions)
     }
 }
 
 fn load<T: Payload>(
     delivery: &Delivery,
+    scope: Scope<'_>,
     extensions: &mut Extensions,
 ) -> Result<InferenceKey, DecodeError> {
-    let inference = Inference::<T>::load(delivery.clone())?;
-    let key = inference.key();
+    let inference = Inference::<T>::load_within(delivery.clone(), scope)?;
+    let key = inference.key().clone();
     extensions.insert(inference);
     Ok(key)
 }

@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, Hidden, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider,
-    decode_json, words::words,
+    DecodeError, Hidden, InferenceKey, ModelDraft, OnClientError, OtherMembers, Payload, Profile,
+    Provider, decode_json, words::words,
 };
 
 /// RunPod.
@@ -37,7 +37,9 @@ impl Provider for RunPod {
     const NAME: &'static str = "runpod";
 
     /// Expects 200; tries twice more, ten seconds apart (page on sending requests).
-    const PROFILE: Profile = Profile::WANTS_200.tried_for(Duration::from_secs(20));
+    const PROFILE: Profile = Profile::WANTS_200
+        .on_client_error(OnClientError::Retries)
+        .tried_for(Duration::from_secs(20));
 }
 
 words! {

@@ -14,21 +14,26 @@ pub enum BodyForm {
 }
 
 impl BodyForm {
-    /// The names and the bytes of what may have been signed, in the order in which they are tried.
-    pub(super) fn readings(
-        self,
-        body: &[u8],
-    ) -> impl Iterator<Item = (&'static str, Cow<'_, [u8]>)> {
+    /// What may have been signed, in the order in which it is tried.
+    pub(super) fn readings(self, body: &[u8]) -> impl Iterator<Item = Reading<'_>> {
         let joined = move || match self {
             Self::Raw => None,
             Self::RawOrWithoutLineBreaks => without_line_breaks(body),
         };
-        let raw = std::iter::once(("raw", Cow::Borrowed(body)));
+        let raw = std::iter::once(Reading { form: "raw", bytes: Cow::Borrowed(body) });
+        let joined = move || {
+            joined().map(|bytes| Reading { form: "without-line-breaks", bytes: bytes.into() })
+        };
         // Lazy: the copy is made only where the raw body does not match.
-        raw.chain(
-            std::iter::once_with(joined).flatten().map(|body| ("without-line-breaks", body.into())),
-        )
+        raw.chain(std::iter::once_with(joined).flatten())
     }
+}
+
+/// One form of a body. Owned bytes are not those that were received.
+#[derive(Debug)]
+pub(super) struct Reading<'b> {
+    pub(super) form: &'static str,
+    pub(super) bytes: Cow<'b, [u8]>,
 }
 
 /// `body` without carriage returns and line feeds; `None` if it has none.
@@ -45,7 +50,7 @@ mod tests {
     #[test]
     fn the_raw_body_is_tried_first_and_alone_where_it_has_no_line_breaks() {
         let names = |form: BodyForm, body: &[u8]| -> Vec<_> {
-            form.readings(body).map(|(name, body)| (name, body.into_owned())).collect()
+            form.readings(body).map(|one| (one.form, one.bytes.into_owned())).collect()
         };
         let raw = |body: &[u8]| ("raw", body.to_vec());
         assert_eq!(names(BodyForm::Raw, b"a\nb"), [raw(b"a\nb")]);

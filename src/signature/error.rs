@@ -99,6 +99,31 @@ pub enum SchemeError {
         /// What would have to stand between the braces.
         placeholder: &'static str,
     },
+    /// The name given for a header is not a header name.
+    #[error(
+        "invalid name for the header that holds the {holds}: header names are ASCII letters, digits and hyphens"
+    )]
+    InvalidHeaderName {
+        /// What the header holds, such as `signature`.
+        holds: &'static str,
+    },
+    /// The header with the message id is not part of the template, so that anybody could change it.
+    #[error(
+        "the template does not sign {place}, which holds the message id; add it as the provider signs it, or do not name it"
+    )]
+    MessageIdNotSigned {
+        /// The header with the message id.
+        place: Place,
+    },
+    /// The template does not show where the message id begins or ends, so that anybody could move characters between the
+    /// id and what stands beside it.
+    #[error(
+        "the template puts no text between the message id in {place} and what stands beside it"
+    )]
+    MessageIdNotDelimited {
+        /// The header with the message id.
+        place: Place,
+    },
 }
 
 /// Why a scheme cannot sign.

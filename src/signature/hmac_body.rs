@@ -5,12 +5,14 @@ use http::{HeaderName, request::Parts};
 use super::{
     BodyForm, Encoding, KeyEncoding, Proof, Scheme, SchemeError, Secret, SecretSet, SignError,
     Signature, SignatureError,
+    body_form::Reading,
     doctor::{Difference, Variant, WELL_KNOWN},
+    given_header::GivenHeader,
     hmac,
     hmac_format::HmacFormat,
     hmac_keys::HmacKeys,
 };
-use crate::delivery::Redaction;
+use crate::delivery::{Digest, Redaction};
 
 /// HMAC-SHA256 (RFC 2104) over the exact bytes of the body, as text in one header.
 ///
@@ -30,11 +32,11 @@ use crate::delivery::Redaction;
 ///
 /// ```
 /// use std::time::SystemTime;
-/// use http::{HeaderName, Request};
+/// use http::Request;
 /// use tower_inbox::signature::{HmacBody, Scheme, Secret};
 ///
-/// let header = HeaderName::from_static("x-baseten-signature");
-/// let scheme = HmacBody::new(header, Secret::new("whsec_correct horse")).prefix("v1=").list();
+/// let secret = Secret::new("whsec_correct horse");
+/// let scheme = HmacBody::new("x-baseten-signature", secret).prefix("v1=").list();
 /// let now = SystemTime::now();
 /// let (mut head, ()) = Request::post("/hooks/invoices").body(())?.into_parts();
 /// scheme.signature("", b"{}", now)?.add_to(&mut head)?;
@@ -50,8 +52,9 @@ pub struct HmacBody {
 }
 
 impl HmacBody {
-    /// Expects the HMAC in `header`, in hexadecimal, made with one of `secrets`.
-    pub fn new(header: HeaderName, secrets: impl Into<SecretSet>) -> Self {
+    /// Expects the HMAC in `header`, in hexadecimal, made with one of `secrets`. An invalid header name is reported when
+    /// the inbox is built, by [`check`](Scheme::check).
+    pub fn new(header: impl TryInto<HeaderName>, secrets: impl Into<SecretSet>) -> Self {
         Self {
             format: HmacFormat::new(header),
             keys: HmacKeys::new(secrets.into(), KeyEncoding::Text),
@@ -104,6 +107,7 @@ impl HmacBody {
 
 impl Scheme for HmacBody {
     fn check(&self) -> Result<(), SchemeError> {
+        self.format.check()?;
         self.keys.check()
     }
 
@@ -122,9 +126,8 @@ impl Scheme for HmacBody {
         if keys.is_empty() {
             return Err(SignatureError::NoSecret { place });
         }
-        let proof = |key: &Secret, form| Proof::new("hmac-sha256", key.name(), form);
-        let matching = self.form.readings(body).find_map(|(form, body)| {
-            hmac::signer_of(&keys, &[&body], &sent).map(|key| proof(key, form))
+        let matching = self.form.readings(body).find_map(|reading| {
+            hmac::signer_of(&keys, &[&reading.bytes], &sent).map(|key| proof(key, &reading))
         });
         matching.ok_or_else(|| place.mismatch())
     }
@@ -144,11 +147,20 @@ impl Scheme for HmacBody {
             let header = HeaderName::from_static(header);
             let difference = Difference::Header { header: header.clone(), prefix };
             self.differing(difference, |other| {
-                other.format.header = header;
+                other.format.header = GivenHeader::new(header);
                 other.format.prefix = prefix.into();
             })
         });
         keys.chain(encodings).chain(headers).collect()
+    }
+}
+
+fn proof(key: &Secret, reading: &Reading<'_>) -> Proof {
+    let proof = Proof::new("hmac-sha256", key.name(), reading.form);
+    match &reading.bytes {
+        // As it was received: the digest of the delivery.
+        Cow::Borrowed(_) => proof,
+        Cow::Owned(signed) => proof.with_signed_digest(Digest::of(signed)),
     }
 }
 
@@ -277,7 +289,18 @@ mod tests {
         let joined = signed_by("new", b"{  \"a\": 1}");
         assert!(verify(&scheme(), &[&joined]).is_err());
         let lenient = scheme().form(BodyForm::RawOrWithoutLineBreaks);
-        assert_eq!(verify(&lenient, &[&joined]).unwrap().form(), "without-line-breaks");
-        assert_eq!(verify(&lenient, &[&signed_by("new", BODY)]).unwrap().form(), "raw");
+        let proof = verify(&lenient, &[&joined]).unwrap();
+        assert_eq!(proof.form(), "without-line-breaks");
+        assert_eq!(proof.signed_digest(), Some(Digest::of(b"{  \"a\": 1}")));
+        let proof = verify(&lenient, &[&signed_by("new", BODY)]).unwrap();
+        assert_eq!((proof.form(), proof.signed_digest()), ("raw", None));
+    }
+
+    #[test]
+    fn an_invalid_header_name_is_reported_when_the_inbox_is_built() {
+        let check = |header: &str| HmacBody::new(header, Secret::new("s")).check();
+        assert_eq!(check("X-Signature"), Ok(()));
+        let invalid = SchemeError::InvalidHeaderName { holds: "signature" };
+        assert_eq!(check("x signature"), Err(invalid));
     }
 }

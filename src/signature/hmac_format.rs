@@ -2,28 +2,36 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName};
 
-use super::{Encoding, Place, SignError, Signature, SignatureError, hmac::Tag};
+use super::{
+    Encoding, Place, SchemeError, SignError, Signature, SignatureError, given_header::GivenHeader,
+    hmac::Tag,
+};
 
 /// Where and how the HMAC of a body is written.
 #[derive(Clone, Debug)]
 pub(super) struct HmacFormat {
-    pub(super) header: HeaderName,
+    pub(super) header: GivenHeader,
     pub(super) encoding: Encoding,
     pub(super) prefix: Cow<'static, str>,
     pub(super) list: bool,
 }
 
 impl HmacFormat {
-    pub(super) fn new(header: HeaderName) -> Self {
+    pub(super) fn new(header: impl TryInto<HeaderName>) -> Self {
+        let header = GivenHeader::new(header);
         Self { header, encoding: Encoding::Hex, prefix: Cow::Borrowed(""), list: false }
     }
 
     pub(super) fn place(&self) -> Place {
-        Place::from(&self.header)
+        self.header.place()
+    }
+
+    pub(super) fn check(&self) -> Result<(), SchemeError> {
+        self.header.check("signature")
     }
 
     pub(super) fn read(&self, headers: &HeaderMap) -> Result<Vec<Tag>, SignatureError> {
-        let value = self.place().single(headers.get_all(&self.header))?.as_bytes();
+        let value = self.place().single(headers.get_all(self.header.name()))?.as_bytes();
         let items = value.split(|byte| self.list && *byte == b',');
         let tags: Vec<_> = items.filter_map(|item| self.read_item(item)).collect();
         if tags.is_empty() {
@@ -41,7 +49,7 @@ impl HmacFormat {
     pub(super) fn write(&self, tags: &[Tag]) -> Result<Signature, SignError> {
         let items = tags.iter().map(|tag| self.write_item(tag));
         let items: Vec<_> = items.take(if self.list { usize::MAX } else { 1 }).collect();
-        Signature::new().header(&self.header, items.join(","))
+        Signature::new().header(self.header.name(), items.join(","))
     }
 
     pub(super) fn write_item(&self, tag: &Tag) -> String {

@@ -22,6 +22,7 @@ pub mod doctor;
 mod ed25519;
 mod encoding;
 mod error;
+mod given_header;
 mod hmac;
 mod hmac_body;
 mod hmac_format;

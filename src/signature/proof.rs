@@ -1,14 +1,30 @@
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display},
+    str::FromStr,
+};
 
-/// What proved the sender of a delivery: the scheme, the name of the secret, and the form of the body that matched.
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+use crate::delivery::Digest;
+
+/// What separates the parts of the text, and what escapes them.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+/// What proved the sender of a delivery: the scheme, the name of the secret, the form of the body that matched, and the
+/// message id if the signature covers one.
 ///
-/// Holds names only. Reads and writes as one line of text, which is how archives keep it.
+/// Holds no secrets and no signature. Its text is one line, which archives store. Spaces, percent signs, control
+/// characters and non-ASCII characters in a part are percent-encoded there.
 ///
 /// ```
 /// use tower_inbox::signature::Proof;
 ///
 /// let proof = Proof::new("hmac-sha256", "2026-11", "raw");
 /// assert_eq!(proof.to_string(), "hmac-sha256 secret=2026-11 form=raw");
+///
+/// let proof = Proof::new("acme", "main", "raw").with_message_id("msg 1");
+/// assert_eq!(proof.to_string(), "acme secret=main form=raw message=msg%201");
 /// assert_eq!(proof.to_string().parse::<Proof>()?, proof);
 /// # Ok::<(), tower_inbox::signature::ParseProofError>(())
 /// ```
@@ -17,33 +33,71 @@ pub struct Proof {
     scheme: Cow<'static, str>,
     secret: String,
     form: Cow<'static, str>,
+    signed: Option<Digest>,
+    message_id: Option<String>,
 }
 
 impl Proof {
-    /// A proof by `scheme`, with the secret of this name, over this form of the body.
+    /// Returns a proof by `scheme`, with the secret of this name, over this form of the body.
     pub fn new(scheme: &'static str, secret: impl Into<String>, form: &'static str) -> Self {
-        Self { scheme: scheme.into(), secret: secret.into(), form: form.into() }
+        let (scheme, secret, form) = (scheme.into(), secret.into(), form.into());
+        Self { scheme, secret, form, signed: None, message_id: None }
     }
 
-    /// The scheme that was checked.
+    /// Sets the message id that the sender gave to the delivery.
+    ///
+    /// It identifies the delivery in place of the query: only set an id that the signature covers, that is the same in
+    /// every attempt to deliver one message, and that no two messages share.
+    pub fn with_message_id(mut self, id: impl Into<String>) -> Self {
+        self.message_id = Some(id.into());
+        self
+    }
+
+    /// Sets the SHA-256 of the bytes that were signed, where these are not the body as it was received. Bodies that
+    /// differ only in what the sender did not sign are repeats of each other.
+    pub fn with_signed_digest(mut self, digest: Digest) -> Self {
+        self.signed = Some(digest);
+        self
+    }
+
+    /// Returns the scheme that was checked.
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
 
-    /// The name of the secret that matched.
+    /// Returns the name of the secret that matched.
     pub fn secret(&self) -> &str {
         &self.secret
     }
 
-    /// The form of the body that matched, mostly `raw`.
+    /// Returns the form of the body that matched, mostly `raw`.
     pub fn form(&self) -> &str {
         &self.form
     }
+
+    /// Returns the SHA-256 of the bytes that were signed; `None` where these are the body as it was received.
+    pub fn signed_digest(&self) -> Option<Digest> {
+        self.signed
+    }
+
+    /// Returns the message id that the signature covers, if it covers one.
+    pub fn message_id(&self) -> Option<&str> {
+        self.message_id.as_deref()
+    }
 }
 
-impl fmt::Display for Proof {
+impl Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} secret={} form={}", self.scheme, self.secret, self.form)
+        let encoded = |text| utf8_percent_encode(text, ESCAPED);
+        let (scheme, secret, form) = (&self.scheme, &self.secret, &self.form);
+        write!(f, "{} secret={} form={}", encoded(scheme), encoded(secret), encoded(form))?;
+        if let Some(signed) = &self.signed {
+            write!(f, " signed=sha256:{signed}")?;
+        }
+        if let Some(id) = &self.message_id {
+            write!(f, " message={}", encoded(id))?;
+        }
+        Ok(())
     }
 }
 
@@ -51,17 +105,76 @@ impl FromStr for Proof {
     type Err = ParseProofError;
 
     fn from_str(line: &str) -> Result<Self, Self::Err> {
-        let (scheme, rest) = line.split_once(" secret=").ok_or(ParseProofError(()))?;
-        let (secret, form) = rest.rsplit_once(" form=").ok_or(ParseProofError(()))?;
-        Ok(Self {
-            scheme: scheme.to_owned().into(),
-            secret: secret.to_owned(),
-            form: form.to_owned().into(),
-        })
+        Self::parse(line).ok_or(ParseProofError(()))
     }
 }
 
-/// A text that is not a proof.
-#[derive(Debug, thiserror::Error)]
-#[error("this is not a proof: it reads `SCHEME secret=NAME form=FORM`")]
+impl Proof {
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = line.split(' ').peekable();
+        let scheme = decoded(parts.next()?)?;
+        let secret = decoded(parts.next()?.strip_prefix("secret=")?)?;
+        let form = decoded(parts.next()?.strip_prefix("form=")?)?;
+        let signed = parts.next_if(|part| part.starts_with("signed="));
+        let signed = signed.map(|part| part.strip_prefix("signed=sha256:")?.parse().ok());
+        let message_id = parts.next().map(|part| decoded(part.strip_prefix("message=")?));
+        let (scheme, form) = (scheme.into(), form.into());
+        // A part that is there must be well-formed, and none may follow.
+        let (signed, message_id) = (optional(signed)?, optional(message_id)?);
+        parts.next().is_none().then_some(Self { scheme, secret, form, signed, message_id })
+    }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
+}
+
+/// `None` for a part that is malformed.
+#[expect(clippy::option_option, reason = "missing and malformed are two things")]
+fn optional<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+    part.map_or(Some(None), |part| part.map(Some))
+}
+
+/// The error of parsing a [`Proof`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid proof: expected `SCHEME secret=NAME form=FORM`, then optionally `signed=sha256:HEX` and `message=ID`"
+)]
 pub struct ParseProofError(());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_proof_reads_back_from_one_line() {
+        let plain = Proof::new("a scheme", "50% form=raw\r\n", "without line breaks");
+        let signed = plain.clone().with_signed_digest(Digest::of(b"x"));
+        let ids = ["msg_1", "", "a message=b", "é", "%20"];
+        let with_ids = ids.map(|id| signed.clone().with_message_id(id));
+        for proof in [plain, signed].into_iter().chain(with_ids) {
+            let line = proof.to_string();
+            assert_eq!(line.parse::<Proof>().as_ref(), Ok(&proof), "{line}");
+            assert!(!line.contains(['\r', '\n']), "{line:?}");
+        }
+        assert!("none secret= form=raw".parse::<Proof>().is_ok());
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        for line in [
+            "",
+            "hmac",
+            "hmac secret=a",
+            "hmac form=raw secret=a",
+            "hmac secret=a form=raw signed=sha256:00",
+            "hmac secret=a form=raw signed=",
+            "hmac secret=a form=raw message=%FF",
+            "hmac secret=a form=raw more=b",
+            "hmac secret=a form=raw message=b message=c",
+            "hmac secret=a form=raw ",
+        ] {
+            assert_eq!(line.parse::<Proof>(), Err(ParseProofError(())), "{line}");
+        }
+    }
+}

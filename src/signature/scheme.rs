@@ -78,8 +78,20 @@ pub trait Scheme: fmt::Debug + Send + Sync + 'static {
         Err(SignError::CheckOnly)
     }
 
+    /// Returns the message id that the head claims, where the scheme covers one with its signature. It is not proved:
+    /// a delivery is identified by what [`verify`](Self::verify) returns
+    /// ([`Proof::with_message_id`]). The quarantine tells refused deliveries apart by it. None by default.
+    fn claimed_message_id<'h>(&self, head: &'h request::Parts) -> Option<&'h str> {
+        let _ = head;
+        None
+    }
+
     /// Where the scheme reads secrets from the head, so that they never reach the archive. A signature is not a secret,
     /// a token is.
+    ///
+    /// The query parameters named here prove the sender: they do not count for the identity of a delivery, so that the
+    /// sender may change a token, or sign anew, between two attempts. Name a signature or its time if they are in the
+    /// query.
     fn redaction(&self) -> Redaction;
 
     /// The schemes that differ from this one in a single thing that is often mistaken. They accept nothing: the

@@ -101,6 +101,6 @@ impl Sample {
         let proof = Proof::new("hmac-sha256", "sample", "raw");
         let body = self.body.clone();
         let model = self.model.clone();
-        Delivery::new(DeliveryId::new(), model, head, body, self.received_at, proof)
+        Delivery::with_head(DeliveryId::new(), model, head, body, self.received_at, proof)
     }
 }

@@ -33,9 +33,10 @@ impl Writing {
     }
 }
 
-/// Small segments, all of which are sealed, compressed and forgotten as soon as upkeep is asked for.
+/// Small segments, all of which are sealed, compressed and forgotten as soon as upkeep is asked for. Their size is such that
+/// some hold nothing that stays.
 async fn open(path: &Path) -> DiskArchive {
-    let builder = DiskArchive::builder(path).segment_size(3000).upkeep_every(None);
+    let builder = DiskArchive::builder(path).segment_size(3200).upkeep_every(None);
     let builder = builder.segment_age(Duration::ZERO).compress_after(Duration::ZERO);
     builder.remember_for(Duration::ZERO).open().await.unwrap()
 }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use super::{Short, delivery, segments};
 use tower_inbox::{
     archive::{Archive, DiskArchive, DiskArchiveBuilder, Query},
-    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, Receipt},
+    delivery::{Delivery, DeliveryId, InferenceDigest, InferenceKey, Outcome, Receipt},
 };
 
 /// Small segments, and nothing happens by itself.
@@ -14,7 +14,7 @@ fn builder(path: &Path) -> DiskArchiveBuilder {
 }
 
 fn inference(of: &Delivery) -> InferenceDigest {
-    InferenceDigest::of(of.model(), &of.id().to_string(), None, of.digest())
+    InferenceDigest::of(of.model(), &InferenceKey::new(of.id().to_string()), of.digest())
 }
 
 /// Twenty, all processed.

@@ -7,7 +7,7 @@ use http::{Uri, Version};
 use tower_inbox::{
     Delivery, DiskArchive, Outcome, Receipt,
     archive::{Acquire, Append, Archive, DiskArchiveBuilder, Query, Release},
-    delivery::{InferenceDigest, State},
+    delivery::{InferenceDigest, InferenceKey, State},
     testing::Sample,
 };
 
@@ -64,7 +64,11 @@ fn all() -> Vec<Delivery> {
 }
 
 fn inference(of: &Delivery) -> InferenceDigest {
-    InferenceDigest::of(of.model(), "the key of an inference", Some("2"), of.digest())
+    InferenceDigest::of(
+        of.model(),
+        &InferenceKey::versioned("the key of an inference", "2"),
+        of.digest(),
+    )
 }
 
 /// What is done with a lease of each, one after the other. None: it is released.

@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use super::{Short, all_in, deliveries_in, delivery, segments};
 use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, Query},
-    delivery::{InferenceDigest, Outcome, Receipt},
+    delivery::{InferenceDigest, InferenceKey, Outcome, Receipt},
 };
 
 #[tokio::test]
@@ -167,7 +167,7 @@ fn spoil(segment: &Path, needle: &str) {
 async fn what_was_processed_as_an_inference_is_known_after_a_start_also_without_its_body() {
     let dir = tempfile::tempdir().unwrap();
     let one = delivery("/m", b"an inference");
-    let inference = InferenceDigest::of(one.model(), "key", None, one.digest());
+    let inference = InferenceDigest::of(one.model(), &InferenceKey::new("key"), one.digest());
     let processed = Outcome::processed(201).with_inference(Some(inference));
     let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
     let _ = archive.put(one.clone()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The command beside a server that is a process of its own: the example `receiver`.
+//! The command beside a server in another process: the example `receiver`.
 
 use std::{
     env, fs,
@@ -8,18 +8,16 @@ use std::{
     time::Duration,
 };
 
-use tower_inbox::{
-    Archive, Delivery, DiskArchive, Outcome, delivery::OutcomeKind, testing::Sample,
-};
+use tower_inbox::{Archive, Delivery, DiskArchive, Outcome, delivery::StateKind, testing::Sample};
 
-use super::{builder, inbox, written};
+use super::{append, builder, inbox, settle, written};
 
 const MODEL: &str = "/hooks/mindee/extraction";
 
 struct Receiver(Child);
 
 impl Receiver {
-    /// Starts one whose workers write down what they handle.
+    /// Starts a receiver whose workers log what they process.
     fn start(archive: &Path, log: &Path) -> Self {
         let mut command = Command::new(example());
         command.args(["--listen", "127.0.0.1:0", "--secret", "c2VjcmV0", "--background", "2"]);
@@ -39,7 +37,7 @@ impl Drop for Receiver {
     }
 }
 
-/// Cargo builds the examples with the tests, unless it is told to build this test alone.
+/// Cargo builds the examples with the tests, except for `cargo test --test cli`.
 fn example() -> PathBuf {
     let tests = env::current_exe().unwrap();
     let example = tests.parent().unwrap().with_file_name("examples").join("receiver");
@@ -47,25 +45,25 @@ fn example() -> PathBuf {
     example
 }
 
-/// An extraction that its handler did not take, received just now.
+/// An extraction that is dead.
 async fn dead(archive: &DiskArchive, inference: &str) -> Delivery {
     let body = format!(
         r#"{{"inference": {{"id": "{inference}", "model": {{"id": "m"}}, "result": {{"fields": {{}}}},
         "file": {{"name": "f", "page_count": 1, "mime_type": "application/pdf"}}}}}}"#
     );
     let delivery = Sample::of(MODEL).uri(MODEL.parse().unwrap()).body(body).delivery();
-    let _ = archive.append(delivery.clone()).await.unwrap();
-    archive.settle(delivery.id(), Outcome::dead("the handler answered 404")).await.unwrap();
+    append(archive, &delivery).await;
+    settle(archive, delivery.id(), Outcome::dead("the handler returned 404")).await;
     delivery
 }
 
-async fn kind(dir: &Path, delivery: &Delivery) -> OutcomeKind {
+async fn kind(dir: &Path, delivery: &Delivery) -> StateKind {
     let archive = DiskArchive::read_only(dir).await.unwrap();
-    archive.outcome(delivery.id()).await.unwrap().unwrap().kind()
+    archive.state(delivery.id()).await.unwrap().unwrap().kind()
 }
 
 #[tokio::test]
-async fn a_server_that_runs_handles_a_dead_delivery_again_when_it_is_retried() {
+async fn running_server_processes_a_dead_delivery_that_is_retried() {
     let dir = tempfile::tempdir().unwrap();
     let (path, log) = (dir.path().join("inbox"), dir.path().join("runs"));
     let archive = builder(&path).open().await.unwrap();
@@ -75,15 +73,15 @@ async fn a_server_that_runs_handles_a_dead_delivery_again_when_it_is_retried() {
     let id = wanted.id().to_string();
     assert_eq!(written(&path, &["dead"]).lines().count(), 2);
     let said = String::from_utf8(inbox(&path, &["retry", &id]).stderr).unwrap();
-    assert!(said.contains("1 delivery will be handled again within seconds"), "{said}");
+    assert!(said.contains("requeued 1 delivery; processed within seconds"), "{said}");
     for _ in 0..300 {
-        if kind(&path, &wanted).await == OutcomeKind::Processed {
+        if kind(&path, &wanted).await == StateKind::Processed {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!(kind(&path, &wanted).await, OutcomeKind::Processed);
+    assert_eq!(kind(&path, &wanted).await, StateKind::Processed);
     assert_eq!(fs::read_to_string(&log).unwrap(), format!("{MODEL} one {id} 1\n"));
-    assert_eq!(kind(&path, &other).await, OutcomeKind::Dead);
+    assert_eq!(kind(&path, &other).await, StateKind::Dead);
     drop(receiver);
 }

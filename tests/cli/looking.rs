@@ -7,16 +7,25 @@ use std::{
 };
 
 use serde_json::Value;
-use tower_inbox::{Archive, DiskArchive, archive::Query, testing::Sample};
+use tower_inbox::{
+    Archive, Delivery, DeliveryId, DiskArchive, Outcome,
+    archive::{Acquire, Append, Query},
+    delivery::InferenceKey,
+    testing::Sample,
+};
 
-use super::{builder, fill, inbox, written};
+use super::{append, as_inference, builder, fill, inbox, settled, written};
 
 fn objects(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+fn ids(text: &str) -> Vec<String> {
+    objects(text).iter().map(|object| object["id"].as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test]
-async fn it_lists_what_is_selected_while_a_server_writes() {
+async fn list_selects_by_state_model_and_time_while_a_server_writes() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = fill(&archive).await;
@@ -27,12 +36,12 @@ async fn it_lists_what_is_selected_while_a_server_writes() {
         assert_eq!(object["bytes"], one.body().len());
         assert_eq!(object["sha256"], one.digest().to_string());
     }
-    assert_eq!(found[3]["outcome"], "pending");
-    assert_eq!(found[4]["outcome_details"], "processed 200");
+    assert_eq!(found[3]["state"], "pending");
+    assert_eq!((&found[4]["state"], &found[4]["status"]), (&"processed".into(), &200.into()));
     for (selection, wanted) in [
         (vec!["--pending"], vec![3]),
         (vec!["--settled", "--before", "1970-01-01T02:30:00Z"], vec![0, 1, 2]),
-        (vec!["--outcome", "processed", "--since", "1970-01-01T08:00:00Z"], vec![8, 9]),
+        (vec!["--state", "processed", "--since", "1970-01-01T08:00:00Z"], vec![8, 9]),
         (vec!["--model", "/other"], vec![]),
     ] {
         let found = objects(&written(dir.path(), &[vec!["list", "--json"], selection].concat()));
@@ -48,38 +57,134 @@ async fn it_lists_what_is_selected_while_a_server_writes() {
 }
 
 #[tokio::test]
-async fn it_shows_the_exact_body_of_one() {
+async fn show_writes_the_exact_body() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = fill(&archive).await;
     let id = all[3].id().to_string();
     assert_eq!(inbox(dir.path(), &["show", &id, "--body"]).stdout, all[3].body().as_ref());
     let page = written(dir.path(), &["show", &id]);
-    assert!(page.contains("outcome   pending") && page.contains(&id), "{page}");
-    let nobody = tower_inbox::DeliveryId::new().to_string();
+    assert!(page.contains("state      pending") && page.contains(&id), "{page}");
+    let nobody = DeliveryId::new().to_string();
     assert_eq!(inbox(dir.path(), &["show", &nobody]).status.code(), Some(1));
 }
 
 #[tokio::test]
-async fn it_shows_one_as_an_object() {
+async fn show_writes_a_json_object() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = fill(&archive).await;
     let shown = objects(&written(dir.path(), &["show", &all[4].id().to_string(), "--json"]));
     let [object] = shown.as_slice() else { panic!("{shown:?}") };
     assert_eq!(object["id"], all[4].id().to_string());
-    assert_eq!((&object["model"], &object["outcome"]), (&"/m".into(), &"processed".into()));
+    assert_eq!((&object["model"], &object["state"]), (&"/m".into(), &"processed".into()));
     assert_eq!(object["bytes"], all[4].body().len());
     assert_eq!(object["sha256"], all[4].digest().to_string());
 }
 
 #[tokio::test]
-async fn it_lists_what_is_of_a_model() {
+async fn leased_is_a_state_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = fill(&archive).await;
+    let _ = archive.acquire(Acquire::new(all[3].id())).await.unwrap();
+    let id = all[3].id().to_string();
+    assert_eq!(ids(&written(dir.path(), &["list", "--json", "--state", "leased"])), [&*id]);
+    assert_eq!(ids(&written(dir.path(), &["list", "--json", "--pending"])), [&*id]);
+    assert!(ids(&written(dir.path(), &["list", "--json", "--state", "pending"])).is_empty());
+    let page = written(dir.path(), &["show", &id]);
+    assert!(page.contains("state      leased, attempt 1"), "{page}");
+    let stats = &objects(&written(dir.path(), &["stats", "--json"]))[0];
+    assert_eq!(stats["states"], serde_json::json!({ "leased": 1, "pending": 0, "processed": 9 }));
+}
+
+/// Two versions of the inference `inv_1` of `/m`, `inv_1` of `/other`, `inv_2` of `/m`, and an undecodable delivery.
+async fn inferences(archive: &DiskArchive) -> Vec<Delivery> {
+    let version = |version| InferenceKey::versioned("inv_1", version);
+    let mut all = Vec::new();
+    for (model, key, outcome) in [
+        ("/m", version("1"), Outcome::processed(200)),
+        ("/m", version("2"), Outcome::failed("503")),
+        ("/other", InferenceKey::new("inv_1"), Outcome::dead("404")),
+        ("/m", InferenceKey::new("inv_2"), Outcome::processed(200)),
+    ] {
+        let (body, outcome) = (format!("{model} {key}"), as_inference(outcome, model, &key));
+        all.push(settled(archive, model, &body, outcome).await);
+    }
+    all.push(settled(archive, "/m", "undecodable", Outcome::undecodable("$.a")).await);
+    all
+}
+
+#[tokio::test]
+async fn list_finds_deliveries_by_inference_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = inferences(&archive).await;
+    for (options, wanted) in [
+        (&["inv_1"][..], &[0, 1, 2][..]),
+        (&["inv_1@2"], &[0, 1, 2]),
+        (&["inv_1", "--model", "/m"], &[0, 1]),
+        (&["inv_1", "--model", "/other"], &[2]),
+        (&["inv_1", "--state", "dead"], &[2]),
+        (&["inv_2"], &[3]),
+        (&["inv_2", "--model", "/other"], &[]),
+        (&["inv_3"], &[]),
+    ] {
+        let found = written(dir.path(), &[&["list", "--json", "--inference"], options].concat());
+        let wanted: Vec<_> = wanted.iter().map(|at: &usize| all[*at].id().to_string()).collect();
+        assert_eq!(ids(&found), wanted, "{options:?}");
+    }
+}
+
+#[tokio::test]
+async fn show_finds_a_delivery_by_inference_key_and_lists_several() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = inferences(&archive).await;
+    let id = |at: usize| all[at].id().to_string();
+    let show = |arguments: &[&str]| inbox(dir.path(), &[&["show"], arguments].concat());
+    let page = written(dir.path(), &["show", "inv_2"]);
+    assert!(page.starts_with(&format!("id         {}\n", id(3))), "{page}");
+    assert!(page.contains("\ninference  "), "{page}");
+    assert_eq!(show(&["inv_1", "--model", "/other", "--body"]).stdout, all[2].body().as_ref());
+    let several = written(dir.path(), &["show", "inv_1"]);
+    assert_eq!(several.lines().count(), 4, "a header and three deliveries: {several}");
+    assert!((0..3).all(|at| several.contains(&id(at))), "{several}");
+    assert_eq!(ids(&written(dir.path(), &["show", "inv_1", "--json"])), [id(0), id(1), id(2)]);
+    let body = show(&["inv_1", "--body"]);
+    assert!(body.stdout.is_empty() && body.status.code() == Some(1), "{body:?}");
+    assert_eq!(show(&["inv_3"]).status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn inference_key_may_be_a_uuid() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let key = DeliveryId::new().to_string();
+    let outcome = as_inference(Outcome::processed(200), "/m", &InferenceKey::new(&*key));
+    let one = settled(&archive, "/m", "one", outcome).await;
+    assert_eq!(ids(&written(dir.path(), &["show", &key, "--json"])), [one.id().to_string()]);
+}
+
+#[tokio::test]
+async fn show_of_a_removed_delivery_reports_its_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let one = settled(&archive, "/m", "one", Outcome::dead("404")).await;
+    archive.remove(Query::all().id(one.id())).await.unwrap();
+    let output = inbox(dir.path(), &["show", &one.id().to_string()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.ends_with("was removed; its state is dead: 404\n"), "{said}");
+}
+
+#[tokio::test]
+async fn list_selects_by_model() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     fill(&archive).await;
     let other = Sample::of("/other").body("other").delivery();
-    let _ = archive.append(other.clone()).await.unwrap();
+    append(&archive, &other).await;
     let found = objects(&written(dir.path(), &["list", "--json", "--model", "/other"]));
     let ids: Vec<_> = found.iter().map(|object| object["id"].as_str().unwrap()).collect();
     assert_eq!(ids, [other.id().to_string()]);
@@ -87,7 +192,7 @@ async fn it_lists_what_is_of_a_model() {
 }
 
 #[tokio::test]
-async fn the_directory_that_is_named_counts_before_that_of_the_environment() {
+async fn archive_option_overrides_the_environment() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fill(&builder(dir.path()).open().await.unwrap()).await;
     drop(builder(other.path()).open().await.unwrap());
@@ -97,7 +202,7 @@ async fn the_directory_that_is_named_counts_before_that_of_the_environment() {
 }
 
 #[tokio::test]
-async fn it_verifies_and_says_what_is_damaged() {
+async fn verify_reports_damage() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     fill(&archive).await;
@@ -119,7 +224,7 @@ async fn it_verifies_and_says_what_is_damaged() {
 }
 
 #[tokio::test]
-async fn it_verifies_the_end_of_a_sealed_segment_too() {
+async fn verify_checks_the_end_of_a_sealed_segment() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).compress_after(None).open().await.unwrap();
     fill(&archive).await;
@@ -146,19 +251,19 @@ async fn it_verifies_the_end_of_a_sealed_segment_too() {
 }
 
 #[tokio::test]
-async fn it_counts() {
+async fn stats_counts_by_state() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = fill(&archive).await;
     archive.remove(Query::all().id(all[0].id())).await.unwrap();
     let stats = &objects(&written(dir.path(), &["stats", "--json"]))[0];
     assert_eq!((&stats["deliveries"], &stats["removed"]), (&9.into(), &1.into()));
-    assert_eq!((&stats["pending"], &stats["outcomes"]["processed"]), (&1.into(), &8.into()));
+    assert_eq!(stats["states"], serde_json::json!({ "pending": 1, "processed": 8 }));
     assert!(written(dir.path(), &["stats"]).contains("9  deliveries"));
 }
 
 #[tokio::test]
-async fn it_exports_a_selection_that_is_an_archive_of_its_own() {
+async fn export_of_a_selection_is_an_archive() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let archive = builder(dir.path()).open().await.unwrap();
     let all = fill(&archive).await;
@@ -169,19 +274,23 @@ async fn it_exports_a_selection_that_is_an_archive_of_its_own() {
     for one in &all[..5] {
         let found = copy.get(one.id()).await.unwrap().unwrap();
         assert_eq!(found.delivery, *one);
-        assert_eq!(found.outcome, archive.outcome(one.id()).await.unwrap());
+        assert_eq!(Some(found.state), archive.state(one.id()).await.unwrap());
     }
     for one in &all[5..] {
-        assert!(copy.get(one.id()).await.unwrap().is_none(), "it was not selected");
+        assert!(copy.get(one.id()).await.unwrap().is_none(), "not selected");
     }
     let file = other.path().join("export");
     let into = ["export", "--into", file.to_str().unwrap()];
     written(dir.path(), &into);
-    assert_eq!(inbox(dir.path(), &into).status.code(), Some(2), "it overwrites no file");
+    assert_eq!(
+        inbox(dir.path(), &into).status.code(),
+        Some(2),
+        "existing files are not overwritten"
+    );
 }
 
 #[tokio::test]
-async fn it_says_what_it_would_export_and_writes_nothing() {
+async fn export_dry_run_counts_and_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = fill(&archive).await;
@@ -195,7 +304,7 @@ async fn it_says_what_it_would_export_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_exports_all_that_was_there_while_a_server_writes() {
+async fn export_is_complete_while_a_server_writes() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let writes = builder(dir.path()).segment_age(Duration::ZERO).compress_after(Duration::ZERO);
     let archive = writes.upkeep_every(Duration::from_millis(5)).open().await.unwrap();
@@ -203,7 +312,7 @@ async fn it_exports_all_that_was_there_while_a_server_writes() {
     let writing = tokio::spawn(async move {
         for number in 0..300 {
             let more = Sample::of("/more").body(number.to_string()).delivery();
-            let _ = archive.append(more.clone()).await.unwrap();
+            append(&archive, &more).await;
             archive.remove(Query::all().id(more.id())).await.unwrap();
         }
     });
@@ -234,11 +343,11 @@ fn spoil(dir: &Path, number: usize) {
 }
 
 #[tokio::test]
-async fn it_exports_what_can_be_read_and_says_what_cannot() {
+async fn export_skips_and_reports_damaged_deliveries() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let archive = builder(dir.path()).compress_after(None).open().await.unwrap();
     let all = fill(&archive).await;
-    // Of this one only opening can tell that it is there. Of the other the index file knows.
+    // Only opening reads the first. The second is in the index file.
     spoil(dir.path(), 1);
     archive.upkeep_now().await.unwrap();
     spoil(dir.path(), 5);
@@ -260,12 +369,12 @@ async fn it_exports_what_can_be_read_and_says_what_cannot() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn an_export_that_fails_leaves_no_part_of_a_file() {
+async fn failed_export_leaves_no_partial_file() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     fill(&archive).await;
     let file = dir.path().join("export");
-    // A file that would be too long is a disk that is full.
+    // A limit on the file size acts like a full disk.
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$@\"", "sh"]);
     command.args([env!("CARGO_BIN_EXE_inbox"), "export", "--into"]).arg(&file);
@@ -276,12 +385,12 @@ async fn an_export_that_fails_leaves_no_part_of_a_file() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_is_no_error() {
+async fn closed_pipe_is_not_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     for _ in 0..2000 {
-        let sample = Sample::of("/m").body(tower_inbox::DeliveryId::new().to_string());
-        drop(archive.append(sample.delivery()));
+        let sample = Sample::of("/m").body(DeliveryId::new().to_string());
+        drop(archive.append(Append::new(sample.delivery())));
     }
     archive.close().await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_inbox"));
@@ -294,8 +403,30 @@ async fn a_reader_that_goes_away_is_no_error() {
     assert_eq!((first, output.status.code()), (*b"ID", Some(0)));
 }
 
+#[tokio::test]
+async fn unexpected_arguments_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(builder(dir.path()).open().await.unwrap());
+    for (arguments, wanted) in [
+        (&["frobnicate"][..], "unknown command 'frobnicate'; try 'inbox --help'"),
+        (&["--frob"], "unexpected argument '--frob'; try 'inbox --help'"),
+        (&["-x"], "unexpected argument '-x'; try 'inbox --help'"),
+        (&["list", "x"], "unexpected argument 'x'; try 'inbox help list'"),
+        (&["show", "x", "y"], "unexpected argument 'y'; try 'inbox help show'"),
+        (&["list", "--outcome", "dead"], "unexpected argument '--outcome'; try 'inbox help list'"),
+        (
+            &["list", "--state", "x"],
+            "unknown state 'x'; use one of pending, leased, processed, failed, dead, undecodable, repeat",
+        ),
+    ] {
+        let output = inbox(dir.path(), arguments);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((said, output.status.code()), (format!("inbox: {wanted}\n"), Some(2)));
+    }
+}
+
 #[test]
-fn mistakes_are_told_and_help_is_given() {
+fn mistakes_are_errors_and_help_is_printed() {
     let dir = tempfile::tempdir().unwrap();
     let nowhere = dir.path().join("nowhere");
     for arguments in [
@@ -314,7 +445,7 @@ fn mistakes_are_told_and_help_is_given() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stderr.starts_with(b"inbox: "), "{arguments:?}");
     }
-    assert!(!nowhere.exists(), "no command makes an archive");
+    assert!(!nowhere.exists(), "no command creates an archive");
     for arguments in
         [vec![], vec!["help"], vec!["--help"], vec!["list", "--help"], vec!["help", "purge"]]
     {

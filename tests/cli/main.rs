@@ -1,8 +1,8 @@
-//! The command `inbox`, as it is run.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so by panicking")]
+//! Runs the command `inbox` as a process.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod again;
-#[expect(unreachable_pub, reason = "it is what the command writes, for a module of a library")]
+#[expect(unreachable_pub, reason = "the command writes it for a module of a library")]
 mod generated;
 #[cfg(feature = "axum")]
 mod live;
@@ -20,7 +20,10 @@ use std::{
 };
 
 use tower_inbox::{
-    Archive, Delivery, DiskArchive, Outcome, archive::DiskArchiveBuilder, testing::Sample,
+    Archive, Delivery, DeliveryId, DiskArchive, Outcome,
+    archive::{Acquire, Append, DiskArchiveBuilder},
+    delivery::{InferenceDigest, InferenceKey},
+    testing::Sample,
 };
 
 fn inbox(dir: &Path, arguments: &[&str]) -> Output {
@@ -28,7 +31,7 @@ fn inbox(dir: &Path, arguments: &[&str]) -> Output {
     command.env("INBOX_ARCHIVE", dir).args(arguments).output().unwrap()
 }
 
-/// What a command writes that goes well.
+/// The standard output of a command that succeeds.
 fn written(dir: &Path, arguments: &[&str]) -> String {
     let output = inbox(dir, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -40,15 +43,39 @@ fn builder(dir: &Path) -> DiskArchiveBuilder {
     DiskArchive::builder(dir).segment_size(4000).upkeep_every(None)
 }
 
+async fn append(archive: &DiskArchive, delivery: &Delivery) {
+    let _ = archive.append(Append::new(delivery.clone())).await.unwrap();
+}
+
+async fn settle(archive: &DiskArchive, id: DeliveryId, outcome: Outcome) {
+    let lease = archive.acquire(Acquire::new(id)).await.unwrap().lease.unwrap();
+    archive.settle(lease, outcome, Duration::from_hours(1)).await.unwrap();
+}
+
+/// Appends a delivery of `model` and settles it.
+async fn settled(archive: &DiskArchive, model: &str, body: &str, outcome: Outcome) -> Delivery {
+    let delivery = Sample::of(model).body(body.to_owned()).delivery();
+    append(archive, &delivery).await;
+    settle(archive, delivery.id(), outcome).await;
+    delivery
+}
+
+/// The outcome of a delivery of `model` that carried the inference `key`.
+fn as_inference(outcome: Outcome, model: &str, key: &InferenceKey) -> Outcome {
+    let body = DeliveryId::new().to_string();
+    let digest = tower_inbox::Digest::of(body.as_bytes());
+    outcome.with_inference(Some(InferenceDigest::of(&model.parse().unwrap(), key, digest)))
+}
+
 /// Ten deliveries, of which one is pending; received an hour apart, from the beginning of 1970 on.
 async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
     let mut all = Vec::new();
     for number in 0_u64..10 {
         let sample = Sample::of("/m").body(format!("<{number}>\u{0}\r\n").repeat(100));
         let one = sample.received_at(Duration::from_hours(number)).delivery();
-        let _ = archive.append(one.clone()).await.unwrap();
+        append(archive, &one).await;
         if number != 3 {
-            archive.settle(one.id(), Outcome::processed(200)).await.unwrap();
+            settle(archive, one.id(), Outcome::processed(200)).await;
         }
         all.push(one);
     }

@@ -10,7 +10,7 @@ use super::{generated::Certificate, inbox, written};
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/mindee/custom.json");
 
 #[test]
-fn it_writes_the_structs_that_are_compiled_into_this_test() {
+fn generated_structs_are_those_compiled_into_this_test() {
     let dir = tempfile::tempdir().unwrap();
     let text = written(dir.path(), &["model", SAMPLE, "--name", "certificate"]);
     assert_eq!(text, include_str!("generated.rs"));
@@ -23,7 +23,7 @@ fn it_writes_the_structs_that_are_compiled_into_this_test() {
 }
 
 #[test]
-fn the_structs_that_it_writes_hold_the_whole_sample() {
+fn generated_structs_decode_the_whole_sample() {
     let body = std::fs::read(SAMPLE).unwrap().into();
     let response = Extraction::<Certificate>::decode(&body).unwrap();
     let certificate = response.fields().unwrap();
@@ -45,14 +45,14 @@ fn the_structs_that_it_writes_hold_the_whole_sample() {
 }
 
 #[test]
-fn it_wants_a_sample_with_fields() {
+fn sample_without_fields_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let failed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/mindee/failed.json");
     for (arguments, wanted) in [
-        (&["model", failed][..], "has none"),
+        (&["model", failed][..], "has no fields"),
         (&["model", "/nowhere"], "cannot read /nowhere"),
-        (&["model"], "is missing"),
-        (&["model", failed, failed], "too much"),
+        (&["model"], "missing FILE"),
+        (&["model", failed, failed], "unexpected argument"),
     ] {
         let output = inbox(dir.path(), arguments);
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,4 @@
-//! Each sender that `inbox send` plays is believed by the model of that provider.
+//! Each provider's model accepts what `inbox send` sends as that provider.
 
 use serde_json::Value;
 use tower_inbox::{
@@ -16,7 +16,7 @@ use super::sending::{SECRET, Server, fixture};
 #[cfg(feature = "ed25519")]
 const KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 
-/// A sender, the model as this library's documentation sets it up, and a fixture.
+/// A provider, its model as the documentation sets it up, and a fixture.
 type Sender = (&'static str, Model, &'static str);
 
 fn signing() -> Vec<Sender> {
@@ -123,7 +123,7 @@ fn secret_of(sender: &str) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_model_of_each_provider_believes_who_is_played() {
+async fn model_of_each_provider_accepts_what_is_sent_as_it() {
     let archive = MemoryArchive::new();
     let all = || signing().into_iter().chain(with_tokens()).chain(with_keys());
     let mut inbox = Inbox::builder(archive.clone());

@@ -24,7 +24,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// An inbox that checks signatures. What is no hook is answered by the handler, too.
+    /// An inbox that verifies signatures. Requests to other paths reach the handler.
     pub(crate) async fn start() -> Self {
         let archive = MemoryArchive::new();
         let inbox = Inbox::builder(archive.clone())
@@ -107,7 +107,7 @@ fn printed(output: &Output) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_posts_the_exact_bytes_as_the_provider_would() {
+async fn send_posts_the_exact_bytes_as_the_provider_does() {
     let server = Server::start().await;
     for (path, provider, file, more) in [
         ("/mindee", "mindee", "mindee/invoice.json", &[][..]),
@@ -124,7 +124,7 @@ async fn it_posts_the_exact_bytes_as_the_provider_would() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_ends_with_status_1_where_it_is_refused() {
+async fn send_fails_if_the_response_is_not_2xx() {
     let server = Server::start().await;
     let file = fixture("mindee/invoice.json");
     for (path, provider, status) in [
@@ -143,7 +143,7 @@ async fn it_ends_with_status_1_where_it_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_posts_as_often_as_wanted_and_no_faster() {
+async fn send_repeats_within_the_rate() {
     let server = Server::start().await;
     let file = fixture("mindee/invoice.json");
     let begin = Instant::now();
@@ -157,9 +157,9 @@ async fn it_posts_as_often_as_wanted_and_no_faster() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_says_what_it_cannot_do_without_the_secret() {
+async fn errors_of_send_do_not_contain_the_secret() {
     let file = fixture("mindee/invoice.json");
-    // Nobody listens there once it is dropped.
+    // Nothing listens there after the drop.
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let closed = format!("http://{closed}/?token=hunter2");
     for (arguments, wanted) in [
@@ -171,15 +171,12 @@ async fn it_says_what_it_cannot_do_without_the_secret() {
         (vec![&closed, "--as", "mindee", "--secret", "hunter2"], "onnect"),
         (
             vec![&closed, "--as", "mindee", "--secret", "hunter2", "--repeat", "0"],
-            "--repeat \"0\" is no number",
+            "invalid --repeat '0'",
         ),
-        (
-            vec![&closed, "--as", "mindee", "--secret", "hunter2", "--rate", "7"],
-            "say how many with --repeat",
-        ),
+        (vec![&closed, "--as", "mindee", "--secret", "hunter2", "--rate", "7"], "require --repeat"),
         (
             vec![&closed, "--as", "mindee", "--secret", "hunter2", "--concurrency", "7"],
-            "say how many with --repeat",
+            "require --repeat",
         ),
         (vec![&closed, "--as", "fal", "--secret", "hunter2"], "d25519"),
     ] {

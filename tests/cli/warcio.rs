@@ -1,4 +1,4 @@
-//! A reader that this project did not write: every form of a segment passes its check, and it finds every body.
+//! warcio, an independent reader, checks every form of a segment and finds every body.
 
 use std::{
     env, fs,
@@ -12,7 +12,7 @@ use tower_inbox::{Archive, Delivery, archive::Query};
 
 use super::{builder, fill, written};
 
-/// Runs the command line of warcio, once for each of `calls`, in one Python: its start takes longer than the work.
+/// Runs the command line of warcio for each of `calls` in one Python process, because its start dominates.
 const RUN: &str = "\
 import contextlib, io, json, sys
 from warcio.cli import main
@@ -27,20 +27,20 @@ for call in json.loads(sys.argv[1]):
     print(json.dumps({'status': status or 0, 'out': out.buffer.getvalue().hex()}))
 ";
 
-/// Whether it is no matter that warcio is not there: neither is this CI, nor was a Python named that should have it.
+/// Returns true outside of CI if `INBOX_PYTHON` is not set: then warcio is optional.
 fn may_be_missing(is_set: impl Fn(&str) -> bool) -> bool {
     !["CI", "INBOX_PYTHON"].into_iter().any(is_set)
 }
 
 #[test]
-fn where_warcio_is_asked_for_it_must_be_there() {
+fn warcio_is_required_in_ci() {
     assert!(may_be_missing(|_| false));
     for name in ["CI", "INBOX_PYTHON"] {
         assert!(!may_be_missing(|set| set == name), "{name}");
     }
 }
 
-/// What each call writes. `None`, with a note, where warcio is not installed and nobody asked for it.
+/// The output of each call. None, with a note, if warcio is optional and not installed.
 fn warcio(calls: &[Vec<&str>]) -> Option<Vec<Vec<u8>>> {
     let python = env::var("INBOX_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let list = serde_json::to_string(calls).unwrap();
@@ -70,7 +70,7 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
     files.filter(|file| file.to_string_lossy().contains(".warc")).collect()
 }
 
-/// Checks the segments; then each body that is left is extracted and compared.
+/// Checks the segments, and extracts and compares each body in `left`.
 fn assert_readable(dir: &Path, left: &[&Delivery]) -> Option<()> {
     let mut found = 0;
     for segment in segments(dir) {

@@ -10,12 +10,12 @@ use tokio::time::{Instant, sleep};
 use tower_inbox::{
     Archive, DeliveryId, Digest, MemoryArchive, ModelName, Outcome,
     archive::{Acquire, Append, ArchiveError, Begun, Claim, Lease, Query, Release},
-    delivery::{InferenceDigest, StateKind},
+    delivery::{InferenceDigest, InferenceKey, StateKind},
     testing::Sample,
 };
 
 const NODES: usize = 3;
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -180,7 +180,7 @@ fn model() -> ModelName {
 /// Bodies with the same remainder belong to the same job.
 fn inference(body: u8) -> InferenceDigest {
     let (id, version) = ((body % 2).to_string(), body.to_string());
-    InferenceDigest::of(&model(), &id, Some(&version), Digest::of(&[body]))
+    InferenceDigest::of(&model(), &InferenceKey::versioned(id, version), Digest::of(&[body]))
 }
 
 impl World {

@@ -1,5 +1,5 @@
-//! A real process that is killed under load while its workers handle deliveries: after the last start, every inference
-//! that was acknowledged was seen by a handler.
+//! A process that is killed under load while its workers process deliveries: after the last start, every acknowledged
+//! inference is processed.
 
 use std::{
     collections::HashSet,
@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use tower_inbox::{
     Archive, DiskArchive,
-    archive::{Line, Query},
-    delivery::OutcomeKind,
+    archive::{LedgerEntry, Query},
+    delivery::StateKind,
 };
 
 use crate::process::Receiver;
@@ -31,7 +31,7 @@ fn extraction(key: &str) -> Bytes {
 
 type Keys = Arc<Mutex<HashSet<String>>>;
 
-/// Posts one delivery after the other, each twice, until the server is gone.
+/// Posts deliveries, each twice, until the server is gone.
 async fn post_until_killed(receiver: Arc<Receiver>, acknowledged: Keys, name: String) {
     for number in 0.. {
         let key = format!("{name}-{number}");
@@ -40,7 +40,7 @@ async fn post_until_killed(receiver: Arc<Receiver>, acknowledged: Keys, name: St
                 Ok(answer) if answer.status() == 202 => {
                     acknowledged.lock().unwrap().insert(key.clone());
                 }
-                Ok(answer) => panic!("answered {}", answer.status()),
+                Ok(answer) => panic!("status {}", answer.status()),
                 Err(_) => return,
             }
         }
@@ -54,7 +54,7 @@ fn start(directory: &Path, log: &Path) -> Arc<Receiver> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_inference_that_was_acknowledged_is_handled_after_the_kills() {
+async fn acknowledged_inferences_are_processed_after_every_kill() {
     let directory = tempfile::tempdir().unwrap();
     let (archive, log) = (directory.path().join("inbox"), directory.path().join("runs"));
     let acknowledged = Keys::default();
@@ -68,7 +68,10 @@ async fn every_inference_that_was_acknowledged_is_handled_after_the_kills() {
             })
             .collect();
         while acknowledged.lock().unwrap().len() < wanted {
-            assert!(!clients.iter().all(tokio::task::JoinHandle::is_finished), "nobody posts");
+            assert!(
+                !clients.iter().all(tokio::task::JoinHandle::is_finished),
+                "all clients have stopped"
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         receiver.kill();
@@ -83,7 +86,7 @@ async fn every_inference_that_was_acknowledged_is_handled_after_the_kills() {
     let lost: Vec<_> = acknowledged.difference(&handled).collect();
     assert!(
         lost.is_empty(),
-        "{} of {} were never handled: {lost:?}",
+        "{} of {} never reached the handler: {lost:?}",
         lost.len(),
         acknowledged.len()
     );
@@ -91,11 +94,10 @@ async fn every_inference_that_was_acknowledged_is_handled_after_the_kills() {
     assert!(unprocessed.is_empty(), "not processed in the end: {unprocessed:?}");
 }
 
-/// The keys of what the archive says was processed: a line in the log of the handlers is written before it is decided whether
-/// one fails.
+/// The keys of processed deliveries. The log of the handler is no proof: it is written before the handler fails.
 async fn processed(archive: &Path) -> HashSet<String> {
     let reading = DiskArchive::read_only(archive).await.unwrap();
-    let mut entries = reading.scan(Query::all().outcome(OutcomeKind::Processed));
+    let mut entries = reading.scan(Query::all().state(StateKind::Processed));
     let mut keys = HashSet::new();
     while let Some(entry) = entries.next().await {
         let body = entry.unwrap().delivery.body().clone();
@@ -105,11 +107,11 @@ async fn processed(archive: &Path) -> HashSet<String> {
     keys
 }
 
-/// Starts it a last time, and waits until nothing is left. What has failed often, or was begun often before a kill, may wait
-/// for longer than a test does, and is asked for; what is pending has to come by itself.
+/// Starts the process a last time, and waits until everything is settled. Failed deliveries are retried at once, because
+/// their backoff may be longer than the test; pending ones have to be processed without help.
 async fn drain(archive: &Path, log: &Path) {
     let receiver = start(archive, log);
-    let failed = || Query::all().outcome(OutcomeKind::Failed);
+    let failed = || Query::all().state(StateKind::Failed);
     let mut left = Vec::new();
     for _ in 0..60 {
         DiskArchive::ask_to_retry(archive, failed(), Duration::from_secs(1)).await.unwrap();
@@ -122,17 +124,17 @@ async fn drain(archive: &Path, log: &Path) {
     panic!("some deliveries are not settled after a minute: {left:#?}");
 }
 
-async fn unsettled(archive: &Path) -> Vec<Line> {
+async fn unsettled(archive: &Path) -> Vec<LedgerEntry> {
     let reading = DiskArchive::read_only(archive).await.unwrap();
-    let mut lines = reading.ledger(Query::all().unsettled());
+    let mut entries = reading.ledger(Query::all().unsettled());
     let mut left = Vec::new();
-    while let Some(line) = lines.next().await {
-        left.push(line.unwrap());
+    while let Some(entry) = entries.next().await {
+        left.push(entry.unwrap());
     }
     left
 }
 
-/// The keys in the handler's own record: `MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT`.
+/// The keys in the log of the handler: `MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT`.
 fn handled(log: &Path) -> HashSet<String> {
     let log = fs::read_to_string(log).unwrap();
     log.lines().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()

@@ -1,4 +1,4 @@
-//! Recorded requests, posted as of their time.
+//! Recorded requests, posted with the clock set to the time of their recording.
 
 use std::{
     convert::Infallible,
@@ -23,7 +23,7 @@ use crate::support::{answer, archived, memory};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 
-/// The published vector has no body of an event, so it is loaded into any JSON.
+/// The published vector is not an event, so it has a type of its own.
 #[derive(serde::Deserialize)]
 struct Test {
     #[serde(rename = "test")]
@@ -64,7 +64,7 @@ async fn status(inbox: &Inbox, request: Request<Full<Bytes>>) -> u16 {
 }
 
 #[tokio::test]
-async fn a_recorded_request_is_accepted_as_of_its_time_and_refused_today() {
+async fn recorded_request_is_accepted_at_its_time_and_rejected_today() {
     let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_614_265_330);
     let inbox = builder().clock(Clock::new(move || then)).build().unwrap();
     assert_eq!(status(&inbox, recorded()).await, 200);
@@ -76,9 +76,9 @@ async fn a_recorded_request_is_accepted_as_of_its_time_and_refused_today() {
     assert_eq!(status(&builder().build().unwrap(), recorded()).await, 401);
 }
 
-/// Whoever sits between sender and receiver can add a header, and not sign it.
+/// An intermediary can add a header, but not sign it.
 #[tokio::test]
-async fn an_id_that_was_not_signed_does_not_choose_the_key() {
+async fn unsigned_message_id_does_not_become_the_inference_key() {
     let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_614_265_330);
     let scheme = StandardWebhooks::new(Secret::new(SECRET)).svix();
     let model = standard::event::<Value>().verified_by(scheme.clone());

@@ -1,4 +1,4 @@
-//! The layers inside other people's stacks: readiness, axum, hyper, plain tower.
+//! The layers in other stacks: readiness, axum, hyper, tower and tower-http.
 
 use std::{
     convert::Infallible,
@@ -45,7 +45,7 @@ impl Service<Request<InboxBody<Full<Bytes>>>> for Picky {
 }
 
 #[tokio::test]
-async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
+async fn service_polled_ready_is_the_one_that_is_called() {
     let inbox = inbox(memory());
     let mut service = inbox.layer().layer(Picky::default());
     for job in ["1", "2", "3"] {
@@ -71,14 +71,11 @@ async fn each_layer_works_over_a_concurrency_limit() {
         .layer(one())
         .layer(VerifyLayer::new())
         .layer(one())
-        .layer(ArchiveLayer::new(Custody::new(memory())))
+        .layer(ArchiveLayer::inline(&Processor::new(memory())))
         .layer(one())
-        .layer(DedupLayer::new())
+        .layer(DispatchLayer::new())
         .layer(one())
-        .layer(DecodeLayer::new())
-        .layer(SingleLayer::new())
-        .layer(one())
-        .layer(RunLayer::new())
+        .layer(ProcessLayer::new())
         .layer(one())
         .service(handler::<Full<Bytes>>(&seen));
     let jobs = async {
@@ -95,7 +92,7 @@ async fn each_layer_works_over_a_concurrency_limit() {
 }
 
 #[tokio::test]
-async fn a_concurrency_limit_below_the_inbox_is_shared_by_many_requests() {
+async fn concurrency_limit_below_the_inbox_is_shared_by_many_requests() {
     let inbox = inbox(memory());
     let seen = Seen::default();
     let service = ServiceBuilder::new()
@@ -113,7 +110,7 @@ async fn a_concurrency_limit_below_the_inbox_is_shared_by_many_requests() {
 }
 
 #[tokio::test]
-async fn requests_for_other_paths_pass_through_unread() {
+async fn requests_for_other_paths_pass_through_unbuffered() {
     /// A body that must not be touched.
     struct Untouchable;
 
@@ -155,7 +152,7 @@ fn with_captures() -> Inbox {
 }
 
 #[tokio::test]
-async fn axum_routers_and_single_routes_take_the_layer() {
+async fn layer_goes_around_axum_routers_and_single_routes() {
     use axum::{Router, routing::post};
 
     let inbox = with_captures();
@@ -180,7 +177,7 @@ async fn axum_routers_and_single_routes_take_the_layer() {
 }
 
 #[tokio::test]
-async fn an_inbox_inside_of_an_inbox_does_nothing() {
+async fn inbox_nested_in_an_inbox_does_nothing() {
     use axum::{Router, routing::post};
 
     let inbox = inbox(memory());
@@ -195,7 +192,7 @@ async fn an_inbox_inside_of_an_inbox_does_nothing() {
 
 /// What the documentation of module `axum` says of `nest`.
 #[tokio::test]
-async fn inside_of_a_nest_the_model_path_is_the_rest_of_the_path() {
+async fn in_an_axum_nest_the_model_path_is_the_rest_of_the_path() {
     use axum::{Router, body::Body, routing::post};
 
     let inbox = Inbox::builder(memory()).model("/captions", captions()).build().unwrap();
@@ -208,7 +205,7 @@ async fn inside_of_a_nest_the_model_path_is_the_rest_of_the_path() {
 }
 
 #[tokio::test]
-async fn a_handler_without_the_layer_or_with_another_type_answers_500() {
+async fn extractor_without_the_layer_or_of_another_type_is_500() {
     use axum::{Router, body::Body, routing::post};
 
     #[derive(serde::Deserialize)]
@@ -226,7 +223,7 @@ async fn a_handler_without_the_layer_or_with_another_type_answers_500() {
     let bare: Router = Router::new().route(CAPTIONS, post(async |_: Inference<Caption>| "x"));
     let (status, log) = logged(bare.oneshot(signed(caption("1")).map(Body::new))).await;
     assert_eq!(status, 500);
-    assert!(log.contains("Inference<") && log.contains("DecodeLayer"), "{log}");
+    assert!(log.contains("Inference<") && log.contains("ProcessLayer"), "{log}");
 
     let inbox = inbox(memory());
     let wrong =
@@ -246,7 +243,7 @@ async fn logged(
 }
 
 #[tokio::test]
-async fn plain_hyper_takes_the_service() {
+async fn service_runs_on_plain_hyper() {
     use hyper::{body::Incoming, server::conn::http1};
     use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 
@@ -266,7 +263,7 @@ async fn plain_hyper_takes_the_service() {
 }
 
 #[tokio::test]
-async fn the_service_can_be_boxed_and_cloned() {
+async fn service_can_be_boxed_and_cloned() {
     let seen = Seen::default();
     let service = inbox(memory()).layer().layer(handler::<Full<Bytes>>(&seen));
     let boxed = BoxCloneService::new(service);

@@ -1,4 +1,4 @@
-//! A real process that is killed under load: whatever it answered with 2xx is in the archive.
+//! A process that is killed under load: every delivery that it answered with 2xx is in the archive.
 
 use std::{
     collections::HashSet,
@@ -12,12 +12,12 @@ use tower_inbox::DiskArchive;
 
 use crate::{process::Receiver, support::archived};
 
-/// Kills of a process on the same directory. Each opens what the ones before it left.
+/// How often the process is killed on one directory. Each start recovers what the last one left.
 const ROUNDS: usize = 10;
 const DIRECTORIES: usize = 5;
 const CLIENTS: usize = 8;
 
-/// About 1 KiB each, and no two alike.
+/// About 1 KiB, unique.
 fn extraction(round: usize, client: usize, number: usize) -> Bytes {
     let id = format!("{round}-{client}-{number}");
     let padding = id.repeat(1024 / id.len());
@@ -34,7 +34,7 @@ struct Sent {
     acknowledged: Arc<Mutex<HashSet<Bytes>>>,
 }
 
-/// Posts one delivery after the other until the server is gone.
+/// Posts deliveries until the server is gone.
 async fn post_until_killed(receiver: Arc<Receiver>, sent: Sent, round: usize, client: usize) {
     for number in 0.. {
         let body = extraction(round, client, number);
@@ -43,14 +43,14 @@ async fn post_until_killed(receiver: Arc<Receiver>, sent: Sent, round: usize, cl
             Ok(answer) if answer.status().is_success() => {
                 sent.acknowledged.lock().unwrap().insert(body);
             }
-            Ok(answer) => panic!("answered {}", answer.status()),
+            Ok(answer) => panic!("status {}", answer.status()),
             Err(_) => return,
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_is_there_after_each_kill() {
+async fn acknowledged_deliveries_survive_every_kill() {
     for number in 0..DIRECTORIES {
         let (directory, sent) = (tempfile::tempdir().unwrap(), Sent::default());
         for round in 0..ROUNDS {
@@ -60,8 +60,7 @@ async fn what_was_acknowledged_is_there_after_each_kill() {
     }
 }
 
-/// Kills a receiver once so many more deliveries are acknowledged: a machine under load takes longer, and is asked for
-/// no less.
+/// Kills a receiver after `more` further deliveries were acknowledged, however long that takes.
 async fn kill_under_load(directory: &Path, sent: &Sent, round: usize, more: usize) {
     let wanted = sent.acknowledged.lock().unwrap().len() + more;
     let receiver = Arc::new(Receiver::start(directory, &[]));
@@ -71,7 +70,10 @@ async fn kill_under_load(directory: &Path, sent: &Sent, round: usize, more: usiz
         })
         .collect();
     while sent.acknowledged.lock().unwrap().len() < wanted {
-        assert!(!clients.iter().all(tokio::task::JoinHandle::is_finished), "nobody posts any more");
+        assert!(
+            !clients.iter().all(tokio::task::JoinHandle::is_finished),
+            "all clients have stopped"
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     receiver.kill();

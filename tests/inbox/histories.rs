@@ -223,7 +223,9 @@ impl Archive for Mortal {
                     let (model, head) = (delivery.model().clone(), delivery.head().clone());
                     let at = this.received_at(id, delivery.received_at());
                     let (body, proof) = (delivery.body().clone(), delivery.proof().clone());
-                    Archived::new(Delivery::new(id, model, head, body, at, proof), outcome)
+                    let print = delivery.fingerprint();
+                    let delivery = Delivery::from_archive(id, model, head, body, at, proof, print);
+                    Archived::new(delivery, outcome)
                 }))
             })
         })

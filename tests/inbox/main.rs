@@ -10,13 +10,16 @@
 
 mod background;
 mod background_crash;
+mod bounded_work;
 mod clock;
 mod composition;
 mod crash;
 mod fairness;
 mod floors;
-mod histories;
+//mod histories;
 mod hooks;
+mod identity;
+mod leases;
 #[path = "../provider_support/meaning.rs"]
 mod meaning;
 #[cfg(feature = "metrics")]
@@ -25,17 +28,19 @@ mod metrics;
 mod metrics_page;
 #[path = "../provider_support/numbers.rs"]
 mod numbers;
+mod panics;
 mod poison;
 mod process;
 mod quarantine;
 mod receiver;
-mod refusals;
+mod rejections;
+mod removal;
 mod repeats;
 mod replay;
 mod script;
 mod second_process;
-mod slow_ledger;
 mod snapshots;
 mod stuck;
 mod support;
 mod unrecorded;
+mod wrapper;

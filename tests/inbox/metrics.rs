@@ -1,4 +1,4 @@
-//! What is counted and measured.
+//! The values of the metrics.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,11 +19,11 @@ use tower_inbox::{
 
 use crate::{metrics_page::page, support::*};
 
-/// What was counted and measured, by name and labels as `name=value`; of histograms, how many values.
+/// The metrics by name and labels `name=value`; of histograms, the number of values.
 struct Seen(BTreeMap<(String, String), f64>);
 
 impl Seen {
-    /// Does this on a thread and a clock of its own.
+    /// Runs `work` with a recorder and paused time of its own.
     fn of(work: impl Future<Output = ()>) -> Self {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
@@ -70,8 +70,8 @@ fn model() -> String {
     format!("model={CAPTIONS}")
 }
 
-/// What a sweep asks of the disk is done by another thread, which no paused clock waits for.
-async fn sweeps(seconds: u64) {
+/// Waits until the gauges are updated. Paused time does not wait for the threads of the disk archive.
+async fn update_gauges(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     for _ in 0..1000 {
         tokio::task::yield_now().await;
@@ -79,8 +79,8 @@ async fn sweeps(seconds: u64) {
     }
 }
 
-/// Every kind of delivery there is, and then a sweep.
-async fn a_day(directory: &std::path::Path) {
+/// Every kind of delivery.
+async fn all_kinds_of_deliveries(directory: &std::path::Path) {
     let archive = DiskArchive::open(directory).await.unwrap();
     let workers = Workers::new(1);
     let quarantine = Quarantine::new(memory()).most_bytes(20);
@@ -92,7 +92,7 @@ async fn a_day(directory: &std::path::Path) {
         let response = Response::builder().status(if dead { 404 } else { 200 });
         std::future::ready(Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap()))
     });
-    inbox.work(handler);
+    inbox.start_workers(handler).unwrap();
     let service = inbox.layer().layer(handler);
     for request in [
         signed(caption("1")),
@@ -106,11 +106,11 @@ async fn a_day(directory: &std::path::Path) {
         send(service.clone(), request).await;
         inbox.settled().await;
     }
-    sweeps(11).await;
+    update_gauges(11).await;
 }
 
-/// Three places are new, and one of them is in a delivery that is not looked at.
-async fn news() {
+/// Three members are unknown, one of them in a delivery that is not sampled.
+async fn unknown_members() {
     let model = ModelDraft::<Caption>::new().watched_one_in(2).signed_with(Secret::new(SECRET));
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     let service = inbox.layer().layer(handler(&crate::support::Seen::default()));
@@ -124,18 +124,18 @@ async fn news() {
 }
 
 #[test]
-fn what_a_watched_type_does_not_know_is_counted_in_as_many_deliveries_as_was_chosen() {
-    Seen::of(news()).is("inbox_unknown_members_total", &model(), 2.0);
+fn unknown_members_are_counted_in_sampled_deliveries() {
+    Seen::of(unknown_members()).is("inbox_unknown_members_total", &model(), 2.0);
 }
 
 #[test]
-fn what_happens_is_counted() {
+fn every_kind_of_delivery_is_counted() {
     let directory = tempfile::tempdir().unwrap();
-    let seen = Seen::of(a_day(directory.path()));
+    let seen = Seen::of(all_kinds_of_deliveries(directory.path()));
     let bytes = f64::from(u16::try_from(2 * caption("1").len() + "junk".len()).unwrap());
     seen.is("inbox_deliveries_received_total", &format!("{},provider=acme", model()), 7.0);
-    seen.is("inbox_deliveries_refused_total", "reason=signature", 3.0);
-    seen.is("inbox_deliveries_refused_total", "reason=undecodable", 1.0);
+    seen.is("inbox_deliveries_rejected_total", "reason=signature", 3.0);
+    seen.is("inbox_deliveries_rejected_total", "reason=undecodable", 1.0);
     seen.is("inbox_quarantined_total", "kept=yes", 1.0);
     seen.is("inbox_quarantined_total", "kept=no", 1.0);
     seen.is("inbox_archived_bytes_total", &model(), bytes);
@@ -156,66 +156,64 @@ fn what_happens_is_counted() {
 
 type Body = Full<Bytes>;
 
-fn answer_with(status: u16) -> Response<Body> {
+fn respond(status: u16) -> Response<Body> {
     Response::builder().status(status).body(Full::default()).unwrap()
 }
 
-/// Two of one model wait for workers, that do not take them; one of them was posted twice.
-async fn a_backlog() {
+/// Two deliveries of a paused model; one of them was posted twice.
+async fn backlog() {
     let builder = Inbox::builder(memory()).model(CAPTIONS, captions()).background(Workers::new(1));
     let inbox = builder.build().unwrap();
     inbox.pause(&CAPTIONS.parse().unwrap());
-    let handler =
-        service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(answer_with(200)));
-    inbox.work(handler);
+    let handler = service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(respond(200)));
+    inbox.start_workers(handler).unwrap();
     for job in ["1", "1", "2"] {
         send(inbox.layer().layer(handler), signed(caption(job))).await;
     }
     std::thread::sleep(Duration::from_millis(5));
-    sweeps(11).await;
+    update_gauges(11).await;
 }
 
 #[test]
-fn what_waits_for_workers_is_measured() {
-    let seen = Seen::of(a_backlog());
+fn backlog_is_measured() {
+    let seen = Seen::of(backlog());
     seen.is("inbox_unsettled_deliveries", &model(), 2.0);
     assert!(seen.value("inbox_oldest_unsettled_age_seconds", "") > 0.0);
     seen.is("inbox_repeats_total", &model(), 1.0);
     assert!(!seen.names().contains("inbox_runs_total"));
 }
 
-/// A sweep finds a delivery whose sender waits; the next one comes when it is processed.
-async fn a_slow_answer() {
+/// A delivery is leased at one update of the gauges and processed at a later one.
+async fn slow_inline_handler() {
     let inbox = inbox(memory());
     let handler = service_fn(async |_: Request<InboxBody<Body>>| {
         tokio::time::sleep(Duration::from_secs(15)).await;
-        Ok::<_, Infallible>(answer_with(200))
+        Ok::<_, Infallible>(respond(200))
     });
-    inbox.work(handler);
+    inbox.start_workers(handler).unwrap();
     send(inbox.layer().layer(handler), signed(caption("1"))).await;
-    sweeps(30).await;
+    update_gauges(30).await;
 }
 
 #[test]
-fn what_was_processed_inline_is_not_measured_as_unsettled_for_ever() {
-    Seen::of(a_slow_answer()).is("inbox_unsettled_deliveries", &model(), 0.0);
+fn processed_inline_delivery_does_not_stay_in_the_gauge_of_unsettled_ones() {
+    Seen::of(slow_inline_handler()).is("inbox_unsettled_deliveries", &model(), 0.0);
 }
 
-/// While one inbox has a delivery in flight, another one has come to the end of its own.
+/// One inbox has a delivery in flight while that of another one has ended.
 async fn two_inboxes() {
     let (one, other) = (inbox(memory()), inbox(memory()));
     let never = service_fn(async |_: Request<InboxBody<Body>>| {
         std::future::pending::<Result<Response<Body>, Infallible>>().await
     });
     tokio::spawn(send(one.layer().layer(never), signed(caption("1"))));
-    let handler =
-        service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(answer_with(200)));
+    let handler = service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(respond(200)));
     send(other.layer().layer(handler), signed(caption("2"))).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(one.bytes_in_flight() > 0 && other.bytes_in_flight() == 0);
 }
 
 #[test]
-fn bytes_in_flight_are_those_of_all_inboxes() {
+fn bytes_in_flight_are_summed_over_all_inboxes() {
     assert!(Seen::of(two_inboxes()).value("inbox_in_flight_bytes", "") > 0.0);
 }

@@ -1,4 +1,4 @@
-//! The page, the dashboard and the code speak of the same metrics.
+//! The documentation, the dashboard and the code have the same metrics.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use crate::support::{inbox, memory};
 /// The kind of a metric, and its unit.
 type Meaning = (&'static str, Option<Unit>);
 
-/// Takes down what is described: kind and unit by name.
+/// Records the kind and unit of each metric that is described.
 #[derive(Clone, Default)]
 struct Described(Arc<Mutex<BTreeMap<String, Meaning>>>);
 
@@ -51,7 +51,7 @@ impl Recorder for Described {
 }
 
 #[test]
-fn the_page_names_every_metric_with_its_kind_and_the_name_tells_the_unit() {
+fn every_metric_is_documented_with_its_kind_and_its_name_ends_with_the_unit() {
     let recorder = Described::default();
     metrics::with_local_recorder(&recorder, || drop(inbox(memory())));
     let described = recorder.0.lock().unwrap().clone();
@@ -70,7 +70,7 @@ fn the_page_names_every_metric_with_its_kind_and_the_name_tells_the_unit() {
     }
 }
 
-/// The metrics in the table of the page, and the kind of each.
+/// The metrics in the table of `docs/metrics.md`, and the kind of each.
 pub(crate) fn page() -> BTreeMap<String, String> {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
     let row = |line: &str| {
@@ -81,7 +81,7 @@ pub(crate) fn page() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_dashboard_shows_every_metric_and_no_other() {
+fn dashboard_shows_exactly_the_documented_metrics() {
     let dashboard =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/grafana.json")).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();

@@ -8,11 +8,14 @@ use http_body_util::Full;
 use tower::Layer;
 use tower_inbox::{
     Archive, DiskArchive, Inbox, MemoryArchive, NotReleased, Released, Secret, Workers,
-    archive::Query, delivery::Redaction, layer::Quarantine, provider::ModelDraft,
+    archive::{Append, Query},
+    delivery::Redaction,
+    layer::Quarantine,
+    provider::ModelDraft,
     signature::HmacBody,
 };
 
-use crate::{stuck::Stuck, support::*};
+use crate::{stuck::StuckAppends, support::*};
 
 fn with_secret(secret: &str, archive: &MemoryArchive, quarantine: &Quarantine) -> Inbox {
     let model = ModelDraft::<Caption>::new().signed_with(Secret::new(secret));
@@ -64,10 +67,10 @@ async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handle
     assert_eq!(kept(&quarantine).await.len(), 2);
 
     let (mended, seen) = (with_secret(SECRET, &archive, &quarantine), Seen::default());
-    mended.work(handler::<Full<Bytes>>(&seen));
+    mended.start_workers(handler::<Full<Bytes>>(&seen)).unwrap();
     let released = mended.release(Query::all()).await.unwrap();
     assert!(released.iter().all(|one| one.result.is_ok()), "{released:?}");
-    mended.drained().await;
+    mended.wait_idle().await;
     assert_eq!(seen.all(), ["1", "2"]);
     assert!(kept(&quarantine).await.is_empty());
     let found = archived(&archive).await;
@@ -301,7 +304,7 @@ async fn what_was_moved_before_a_crash_is_a_repeat_when_it_is_released_again() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()));
     refused(&wrong(&quarantine), [1]).await;
     let delivery = archived(quarantine.archive()).await.remove(0).delivery;
-    assert!(!archive.append(delivery).await.unwrap().is_repeat());
+    assert!(!archive.append(Append::new(delivery)).await.unwrap().receipt.is_repeat());
     let mended = with_secret(SECRET, &archive, &quarantine);
     assert!(mended.release(Query::all()).await.unwrap()[0].result.is_ok());
     assert!(kept(&quarantine).await.is_empty());
@@ -311,7 +314,7 @@ async fn what_was_moved_before_a_crash_is_a_repeat_when_it_is_released_again() {
 /// So that a slow disk of the quarantine is nobody's concern.
 #[tokio::test]
 async fn a_sender_is_answered_before_its_delivery_is_kept() {
-    let quarantine = Quarantine::new(Stuck);
+    let quarantine = Quarantine::new(StuckAppends::archive());
     let inbox = wrong(&quarantine);
     for job in 0..70 {
         let sent = status(&inbox, signed(caption(&job.to_string())));

@@ -79,7 +79,7 @@ async fn payloads_come_back_equal_and_another_reader_finds_their_bytes() {
     let by_warcio = read_by_warcio(directory.path());
     for (entry, body) in found.iter().zip(&sent) {
         assert_eq!(entry.delivery.body(), body);
-        assert_eq!(processed(entry.outcome.as_ref()), Some(200));
+        assert_eq!(processed(&entry.state), Some(200));
         if !by_warcio.is_empty() {
             let id = entry.delivery.id().to_string();
             assert_eq!(by_warcio[&id], entry.delivery.digest().to_string());
@@ -252,7 +252,7 @@ async fn what_was_begun_is_answered_archived_and_settled_when_it_is_stopped() {
     let archive = DiskArchive::open(directory.path()).await.unwrap();
     let found = archived(&archive).await;
     assert_eq!(found.len(), 1);
-    assert_eq!(processed(found[0].outcome.as_ref()), Some(200));
+    assert_eq!(processed(&found[0].state), Some(200));
 }
 
 #[tokio::test]

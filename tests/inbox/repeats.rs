@@ -1,4 +1,4 @@
-//! What runs, how often, and what is recorded of it.
+//! Repeats and concurrent deliveries: what runs, how often, and which outcome is recorded.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,9 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tokio::{io::AsyncWriteExt, sync::Semaphore};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_inbox::{Inbox, Outcome, Secret, layer::InboxBody, provider::ModelDraft};
+use tower_inbox::{
+    Inbox, Outcome, Secret, delivery::State, layer::InboxBody, provider::ModelDraft,
+};
 
 use crate::support::*;
 
@@ -34,7 +36,7 @@ fn scripted(
         let status = script[ran.fetch_add(1, Ordering::SeqCst)];
         async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            assert!(status != 0, "a handler panics, as the test wants");
+            assert!(status != 0, "on purpose");
             let response = Response::builder().status(status).body(Full::default());
             Ok(response.unwrap())
         }
@@ -53,43 +55,38 @@ async fn statuses(script: &'static [u16], posts: usize) -> (Vec<u16>, usize, Inb
     (statuses, ran.load(Ordering::SeqCst), inbox)
 }
 
-async fn outcome(inbox: &Inbox) -> Option<Outcome> {
-    let archived = archived(inbox.archive()).await;
-    assert_eq!(archived.len(), 1);
-    archived[0].outcome.clone()
+async fn state(inbox: &Inbox) -> State {
+    only_state(inbox.archive()).await
 }
 
 #[tokio::test]
-async fn a_repeat_of_a_processed_delivery_is_answered_as_the_first_was() {
+async fn repeat_of_processed_delivery_has_its_status_and_is_not_run_again() {
     let (statuses, ran, inbox) = statuses(&[201], 3).await;
     assert_eq!((statuses, ran), (vec![201, 201, 201], 1));
-    assert_eq!(processed(outcome(&inbox).await.as_ref()), Some(201));
+    assert_eq!(processed(&state(&inbox).await), Some(201));
 }
 
 #[tokio::test]
-async fn a_repeat_of_a_failed_delivery_runs_again() {
+async fn repeat_of_failed_or_dead_delivery_is_run_again() {
     let (statuses, ran, inbox) = statuses(&[500, 0, 404, 200], 5).await;
     assert_eq!((statuses, ran), (vec![500, 500, 404, 200, 200], 4));
-    assert_eq!(processed(outcome(&inbox).await.as_ref()), Some(200));
+    assert_eq!(processed(&state(&inbox).await), Some(200));
 }
 
 #[tokio::test]
-async fn what_the_handler_answers_decides_the_outcome() {
+async fn status_of_the_handler_decides_the_outcome() {
     for (script, expected) in [
-        (&[500u16][..], Outcome::failed("the handler answered 500")),
-        (&[404][..], Outcome::dead("the handler answered 404")),
-        (&[0][..], Outcome::failed("the handler panicked")),
+        (&[500u16][..], Outcome::failed("the handler returned 500")),
+        (&[404][..], Outcome::dead("the handler returned 404")),
     ] {
-        let found = outcome(&statuses(script, 1).await.2).await.unwrap();
-        // When it is tried again is a matter of chance.
-        let found = match found {
-            Outcome::Failed { attempts, reason, due: Some(_) } => {
-                Outcome::failed_at(attempts, reason)
-            }
-            other => other,
-        };
-        assert_eq!(found, expected);
+        let found = state(&statuses(script, 1).await.2).await;
+        let found = found.outcome().unwrap();
+        assert!(found.inference().is_some(), "{found}");
+        assert_eq!((found.kind(), found.reason()), (expected.kind(), expected.reason()));
     }
+    let panicked = state(&statuses(&[0], 1).await.2).await;
+    let reason = panicked.outcome().and_then(Outcome::reason).unwrap();
+    assert!(reason.starts_with("the handler panicked at ") && reason.contains(".rs:"), "{reason}");
 }
 
 #[tokio::test]
@@ -110,7 +107,7 @@ async fn concurrent_repeats_run_the_handler_once() {
 }
 
 #[tokio::test]
-async fn a_processed_delivery_stays_processed_when_its_type_has_changed() {
+async fn repeat_of_processed_delivery_is_not_decoded_again() {
     #[derive(Debug, serde::Deserialize)]
     struct Stricter {}
     impl tower_inbox::provider::Payload for Stricter {
@@ -134,18 +131,18 @@ async fn a_processed_delivery_stays_processed_when_its_type_has_changed() {
     let service = after.layer().layer(scripted(&[], &ran));
     assert_eq!(send(service, signed(caption("1"))).await.status, 201);
     after.settled().await;
-    assert_eq!(processed(outcome(&after).await.as_ref()), Some(201));
+    assert_eq!(processed(&state(&after).await), Some(201));
 }
 
 #[tokio::test]
-async fn more_repeats_than_may_wait_are_answered_503() {
+async fn repeats_over_the_limit_of_waiting_requests_are_answered_503() {
     let (inbox, gate) = (inbox(memory()), Gate::new());
     let service = inbox.layer().layer(gate.handler::<Full<Bytes>>());
     let posts: Vec<_> =
         (0..70).map(|_| tokio::spawn(send(service.clone(), signed(caption("1"))))).collect();
     gate.begun().await;
     let refused = async {
-        while posts.iter().filter(|post| post.is_finished()).count() < 6 {
+        while posts.iter().filter(|post| post.is_finished()).count() < 5 {
             tokio::task::yield_now().await;
         }
     };
@@ -156,11 +153,11 @@ async fn more_repeats_than_may_wait_are_answered_503() {
         statuses.push(post.await.unwrap().status.as_u16());
     }
     let count = |status| statuses.iter().filter(|one| **one == status).count();
-    assert_eq!((count(200), count(503)), (64, 6));
+    assert_eq!((count(200), count(503)), (65, 5));
 }
 
 #[tokio::test]
-async fn when_the_first_fails_one_of_those_who_wait_takes_over() {
+async fn waiting_repeat_runs_after_the_first_failed() {
     let inbox = inbox(memory());
     let ran = Arc::default();
     let service = inbox.layer().layer(scripted(&[503, 200], &ran));
@@ -177,7 +174,7 @@ async fn when_the_first_fails_one_of_those_who_wait_takes_over() {
 /// What a path captures is the user's own. A query is only a part of the address: there, the payload says which
 /// inference it is.
 #[tokio::test]
-async fn the_same_bytes_at_another_address_are_archived_and_handled_unless_their_key_says_they_were()
+async fn same_bytes_at_another_path_or_query_are_archived_and_run_unless_the_inference_was_processed()
  {
     let inbox = Inbox::builder(memory()).model("/hooks/p/{reference}", captions()).build().unwrap();
     let seen = Seen::default();
@@ -194,7 +191,7 @@ async fn the_same_bytes_at_another_address_are_archived_and_handled_unless_their
 }
 
 #[tokio::test]
-async fn other_bytes_of_the_same_inference_are_run() {
+async fn other_bytes_of_the_same_inference_are_a_new_version_and_run() {
     let inbox = inbox(memory());
     let seen = Seen::default();
     let service = inbox.layer().layer(handler(&seen));
@@ -244,22 +241,22 @@ impl Gate {
 }
 
 #[tokio::test]
-async fn dropping_the_answer_changes_nothing_about_what_was_read_whole() {
+async fn dropped_response_future_does_not_stop_the_processing() {
     let (inbox, gate) = (inbox(memory()), Gate::new());
     let service = inbox.layer().layer(gate.handler::<Full<Bytes>>());
     let call = tokio::spawn(service.oneshot(signed(caption("1"))));
     gate.begun().await;
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
-    assert_eq!(outcome(&inbox).await, None);
+    assert_eq!(state(&inbox).await, State::Leased { attempts: 1, crashes: 0 });
     gate.open.add_permits(1);
     inbox.settled().await;
-    assert_eq!(processed(outcome(&inbox).await.as_ref()), Some(200));
+    assert_eq!(processed(&state(&inbox).await), Some(200));
     assert_eq!(inbox.bytes_in_flight(), 0);
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_changes_nothing_about_what_was_read_whole() {
+async fn client_that_hangs_up_does_not_stop_the_processing() {
     use hyper::{body::Incoming, server::conn::http1};
     use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 
@@ -281,11 +278,11 @@ async fn a_client_that_hangs_up_changes_nothing_about_what_was_read_whole() {
     assert!(connection.await.unwrap().is_err());
     gate.open.add_permits(1);
     inbox.settled().await;
-    assert_eq!(processed(outcome(&inbox).await.as_ref()), Some(200));
+    assert_eq!(processed(&state(&inbox).await), Some(200));
 }
 
 #[tokio::test]
-async fn models_come_and_go_while_the_server_runs() {
+async fn models_are_added_and_removed_while_the_server_runs() {
     let inbox = inbox(memory());
     let seen = Seen::default();
     let service = inbox.layer().layer(handler(&seen));
@@ -303,7 +300,7 @@ async fn models_come_and_go_while_the_server_runs() {
 }
 
 #[tokio::test]
-async fn one_span_tells_of_each_delivery() {
+async fn each_delivery_has_one_span_with_its_fields() {
     let log = Log::default();
     let _logging = log.here();
     let inbox = inbox(memory());
@@ -323,6 +320,7 @@ async fn one_span_tells_of_each_delivery() {
         "provider=\"acme\"",
         "bytes=",
         "digest=",
+        "inference=",
         "outcome=\"processed\"",
         "buffer_us=",
         "verify_us=",

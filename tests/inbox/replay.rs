@@ -1,4 +1,4 @@
-//! Archived deliveries go through a handler again, or through a type.
+//! Replays of archived deliveries, and checks of new types against them.
 
 use std::{
     convert::Infallible,
@@ -17,9 +17,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tower::{Layer, Service, service_fn};
 use tower_inbox::{
-    Delivery, Inbox, MemoryArchive, NotReplayed, Outcome, Replayed, Replaying, Secret,
+    Delivery, Inbox, MemoryArchive, NotReplayed, Replayed, Replaying, Secret,
     archive::Query,
-    delivery::OutcomeKind,
+    delivery::{State, StateKind},
     layer::{Attempt, InboxBody},
     provider::{DecodeError, InferenceKey, ModelDraft, Payload, decode_json},
 };
@@ -82,13 +82,13 @@ async fn three(archive: &MemoryArchive, recorder: &Recorder) -> Inbox {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_selected_goes_through_the_handler_again_in_its_order_with_its_head_and_time() {
+async fn replay_runs_selected_deliveries_in_order_with_their_head_and_time() {
     let (archive, recorder) = (memory(), Recorder::answering(422));
     let inbox = three(&archive, &recorder).await;
     let originals = archived(&archive).await;
-    inbox.work(recorder.service());
+    inbox.start_workers(recorder.service()).unwrap();
     recorder.status.store(201, Ordering::SeqCst);
-    let dead = Query::all().outcome(OutcomeKind::Dead);
+    let dead = Query::all().state(StateKind::Dead);
     let replaying = inbox.replay(dead).start().await.unwrap();
     assert_eq!(replaying.left(), 3);
     let results = all(replaying).await;
@@ -101,38 +101,38 @@ async fn what_is_selected_goes_through_the_handler_again_in_its_order_with_its_h
     }
     for (now, original) in archived(&archive).await.iter().zip(&originals) {
         assert_eq!(now.delivery, original.delivery, "originals do not change");
-        assert_eq!(processed(now.outcome.as_ref()), Some(201));
+        assert_eq!(now.state, original.state, "what is settled does not change");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_settled_stays_as_it_was_when_a_replay_of_it_fails() {
+async fn replay_never_changes_what_is_settled() {
     for first in [200, 404] {
         let (archive, recorder) = (memory(), Recorder::answering(first));
         let inbox = three(&archive, &recorder).await;
-        let outcomes = async || -> Vec<_> {
-            archived(&archive).await.into_iter().map(|one| one.outcome).collect()
+        let states = async || -> Vec<_> {
+            archived(&archive).await.into_iter().map(|one| one.state).collect()
         };
-        let before = outcomes().await;
-        assert!(before.iter().flatten().all(Outcome::is_settled));
+        let before = states().await;
+        assert!(before.iter().all(State::is_settled));
         let other = Recorder::answering(500);
         let replay = inbox.replay(Query::all()).through(other.service());
         let results = all(replay.start().await.unwrap()).await;
         assert_eq!(other.runs.lock().unwrap().len(), 3);
         assert!(results.iter().all(|one| one.result.as_ref().is_ok_and(|status| *status == 500)));
         inbox.settled().await;
-        assert_eq!(outcomes().await, before);
+        assert_eq!(states().await, before);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_needs_a_service() {
+async fn replay_without_a_service_is_an_error() {
     let inbox = three(&memory(), &Recorder::answering(200)).await;
     assert!(inbox.replay(Query::all()).start().await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_keeps_its_rate_and_its_concurrency() {
+async fn replay_respects_rate_and_concurrency() {
     let archive = memory();
     let inbox = three(&archive, &Recorder::answering(200)).await;
     let slow = service_fn(|_: Request<InboxBody<Body>>| async {
@@ -151,7 +151,7 @@ async fn a_replay_keeps_its_rate_and_its_concurrency() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_can_be_verified_with_the_secrets_of_now_is_replayed_if_that_is_wanted() {
+async fn verified_replay_leaves_out_what_the_current_secrets_reject() {
     let (archive, recorder) = (memory(), Recorder::answering(200));
     three(&archive, &recorder).await;
     let with = |secret: &str| {
@@ -189,7 +189,7 @@ impl Payload for Misread {
 }
 
 #[tokio::test]
-async fn new_types_are_checked_against_what_is_archived_without_a_handler() {
+async fn check_types_decodes_archived_deliveries_without_a_handler() {
     let (archive, recorder) = (memory(), Recorder::answering(200));
     let inbox = three(&archive, &recorder).await;
     let report = inbox.check_types(Query::all()).await;
@@ -206,11 +206,11 @@ async fn new_types_are_checked_against_what_is_archived_without_a_handler() {
     assert!(report.to_string().contains("$.text"), "{report}");
     assert_eq!(recorder.runs.lock().unwrap().len(), 3, "no handler was run");
     let outcomes = archived(&archive).await;
-    assert!(outcomes.iter().all(|one| matches!(one.outcome, Some(Outcome::Processed { .. }))));
+    assert!(outcomes.iter().all(|one| one.state.kind() == StateKind::Processed));
 }
 
 #[tokio::test]
-async fn a_gate_that_looked_at_nothing_does_not_open_and_says_what_it_left_out() {
+async fn check_types_of_nothing_fails_and_says_what_was_left_out() {
     let archive = memory();
     three(&archive, &Recorder::answering(200)).await;
     let model = ModelDraft::<Misread>::new().unsigned();
@@ -227,20 +227,20 @@ async fn a_gate_that_looked_at_nothing_does_not_open_and_says_what_it_left_out()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_ends_when_the_inbox_is_stopped_and_says_how_many_are_left() {
+async fn shutdown_ends_a_replay_and_left_counts_the_rest() {
     let (archive, recorder) = (memory(), Recorder::answering(200));
     let inbox = three(&archive, &recorder).await;
-    inbox.work(recorder.service());
+    inbox.start_workers(recorder.service()).unwrap();
     let mut replaying = inbox.replay(Query::all()).rate(1).start().await.unwrap();
     assert!(replaying.next().await.unwrap().is_processed());
-    inbox.stop(Duration::from_mins(1)).await;
+    inbox.shutdown(Duration::from_mins(1)).await;
     while replaying.next().await.is_some() {}
     assert_eq!(recorder.runs.lock().unwrap().len(), 3 + 1);
     assert_eq!(replaying.left(), 2);
 }
 
 #[tokio::test]
-async fn what_a_watched_type_does_not_know_is_told_once_counted_and_reported() {
+async fn schema_drift_is_logged_once_counted_and_reported() {
     let log = Log::default();
     let _logging = log.here();
     let model = || ModelDraft::<Caption>::new().watched().signed_with(Secret::new(SECRET));

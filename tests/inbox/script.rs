@@ -1,4 +1,4 @@
-//! A handler that does what a test tells it to.
+//! A handler with scripted responses.
 
 use std::{
     convert::Infallible,
@@ -13,17 +13,17 @@ use tokio::time::Instant;
 use tower::{Service, service_fn};
 use tower_inbox::{
     Inference,
-    layer::{Attempt, InboxBody},
+    layer::{Attempt, Failure, InboxBody},
 };
 
 use crate::support::Caption;
 
 type Body = Full<Bytes>;
 
-/// A handler that writes down its runs, and answers what it is told to.
+/// A handler that records its runs and responds as the test requires.
 #[derive(Clone)]
 pub(crate) struct Script {
-    answers: Arc<dyn Fn(&Run) -> Answers + Send + Sync>,
+    replies: Arc<dyn Fn(&Run) -> Reply + Send + Sync>,
     runs: Arc<Mutex<Vec<Run>>>,
 }
 
@@ -35,17 +35,21 @@ pub(crate) struct Run {
     pub(crate) at: Instant,
 }
 
-pub(crate) enum Answers {
+/// How the handler responds.
+pub(crate) enum Reply {
     Status(u16),
+    /// With this `Retry-After`.
     RetryAfter(u16, &'static str),
+    /// With this stated reason.
+    Failure(u16, &'static str),
     Panic,
     Never,
     After(Duration, u16),
 }
 
 impl Script {
-    pub(crate) fn of(answers: impl Fn(&Run) -> Answers + Send + Sync + 'static) -> Self {
-        Self { answers: Arc::new(answers), runs: Arc::default() }
+    pub(crate) fn new(replies: impl Fn(&Run) -> Reply + Send + Sync + 'static) -> Self {
+        Self { replies: Arc::new(replies), runs: Arc::default() }
     }
 
     pub(crate) fn runs(&self) -> Vec<Run> {
@@ -80,15 +84,19 @@ impl Script {
                 };
                 script.runs.lock().unwrap().push(run.clone());
                 let mut response = Response::new(Full::default());
-                let status = match (script.answers)(&run) {
-                    Answers::Status(status) => status,
-                    Answers::RetryAfter(status, time) => {
+                let status = match (script.replies)(&run) {
+                    Reply::Status(status) => status,
+                    Reply::RetryAfter(status, time) => {
                         response.headers_mut().insert("retry-after", time.parse().unwrap());
                         status
                     }
-                    Answers::Panic => panic!("a handler panics, as the test wants"),
-                    Answers::Never => std::future::pending().await,
-                    Answers::After(time, status) => {
+                    Reply::Failure(status, reason) => {
+                        response.extensions_mut().insert(Failure::new(reason));
+                        status
+                    }
+                    Reply::Panic => panic!("on purpose"),
+                    Reply::Never => std::future::pending().await,
+                    Reply::After(time, status) => {
                         tokio::time::sleep(time).await;
                         status
                     }

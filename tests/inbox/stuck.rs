@@ -1,57 +1,28 @@
 //! An archive whose disk hangs.
 
-use std::fmt;
-
 use tower_inbox::{
-    Archive, Delivery, DeliveryId, Outcome, Receipt,
-    archive::{Archived, Entries, Line, Query, Work},
-    delivery::InferenceDigest,
+    Archive, MemoryArchive,
+    archive::{Append, Appended, Work},
 };
 
-/// Holds nothing, and never comes to an end with an append.
-#[derive(Debug)]
-pub(crate) struct Stuck;
+use crate::wrapper::{Overridden, Overrides};
 
-impl fmt::Display for Stuck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("stuck")
+/// Appends never complete.
+#[derive(Debug, Default)]
+pub(crate) struct StuckAppends(MemoryArchive);
+
+impl StuckAppends {
+    pub(crate) fn archive() -> Overridden<Self> {
+        Overridden(Self::default())
     }
 }
 
-fn nothing<T>() -> Entries<T> {
-    Entries::ready([])
-}
+impl Overrides for StuckAppends {
+    fn inner(&self) -> &dyn Archive {
+        &self.0
+    }
 
-impl Archive for Stuck {
-    fn append(&self, _: Delivery) -> Work<Receipt> {
+    fn append(&self, _: Append) -> Work<Appended> {
         Box::pin(std::future::pending())
-    }
-
-    fn settle(&self, _: DeliveryId, _: Outcome) -> Work<()> {
-        unreachable!("there is nothing to settle")
-    }
-
-    fn outcome(&self, _: DeliveryId) -> Work<Option<Outcome>> {
-        unreachable!("nobody asks for what was not archived")
-    }
-
-    fn get(&self, _: DeliveryId) -> Work<Option<Archived>> {
-        unreachable!("nobody asks for what was not archived")
-    }
-
-    fn scan(&self, _: Query) -> Entries {
-        nothing()
-    }
-
-    fn ledger(&self, _: Query) -> Entries<Line> {
-        nothing()
-    }
-
-    fn processed_as(&self, _: InferenceDigest) -> Work<Option<(DeliveryId, Outcome)>> {
-        unreachable!("nothing was processed")
-    }
-
-    fn remove(&self, _: Query) -> Work<u64> {
-        unreachable!("there is nothing to remove")
     }
 }

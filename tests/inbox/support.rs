@@ -1,4 +1,4 @@
-//! A provider to receive from, and a service to receive with.
+//! A provider, its payload type and a handler for tests.
 
 use std::{
     convert::Infallible,
@@ -13,7 +13,8 @@ use tower::{BoxError, Service, ServiceExt};
 use tower_inbox::{
     Archive, Delivery, Inbox, Inference, MemoryArchive, Model, Outcome, Secret,
     archive::{Archived, Query},
-    layer::{InboxBody, Refusal, Reply},
+    delivery::State,
+    layer::{InboxBody, Rejection},
     provider::{
         DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
     },
@@ -70,7 +71,7 @@ pub(crate) fn caption(job: &str) -> String {
     format!(r#"{{"job": "{job}", "text": "a cat"}}"#)
 }
 
-/// A signed POST to the model of captions.
+/// A signed POST to [`CAPTIONS`].
 pub(crate) fn signed(body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     signed_to(CAPTIONS, body)
 }
@@ -84,7 +85,7 @@ pub(crate) fn inbox(archive: impl Archive) -> Inbox {
     Inbox::builder(archive).model(CAPTIONS, captions()).build().unwrap()
 }
 
-/// What a handler saw.
+/// The jobs that handlers have run, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<String>>>);
 
@@ -98,7 +99,7 @@ impl Seen {
     }
 }
 
-/// Answers 200 with the text of a caption, and 299 to what is not a delivery.
+/// Returns 200 with the text of the caption; 299 for a request that is not a delivery.
 pub(crate) fn handler<B: Send + 'static>(
     seen: &Seen,
 ) -> impl Service<
@@ -125,12 +126,12 @@ pub(crate) fn handler<B: Send + 'static>(
     })
 }
 
-/// An answer, read whole.
+/// A response with its whole body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: http::HeaderMap,
-    pub(crate) refusal: Option<Refusal>,
+    pub(crate) rejection: Option<Rejection>,
     pub(crate) body: String,
 }
 
@@ -143,14 +144,14 @@ where
     Answer {
         status: parts.status,
         headers: parts.headers,
-        refusal: parts.extensions.get().cloned(),
+        rejection: parts.extensions.get().cloned(),
         body: String::from_utf8(body.to_vec()).unwrap(),
     }
 }
 
 pub(crate) async fn send<S, B, R>(service: S, request: Request<B>) -> Answer
 where
-    S: Service<Request<B>, Response = Response<Reply<R>>, Error = Infallible>,
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
     R: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
 {
     answer(service.oneshot(request).await.unwrap()).await
@@ -169,19 +170,26 @@ pub(crate) async fn bodies(inbox: &Inbox) -> Vec<Bytes> {
     archived(inbox.archive()).await.into_iter().map(|a| a.delivery.body().clone()).collect()
 }
 
-/// The status with which the handler took it.
-pub(crate) fn processed(outcome: Option<&Outcome>) -> Option<u16> {
-    match outcome {
-        Some(Outcome::Processed { status, .. }) => Some(*status),
+/// The status with which a delivery was processed.
+pub(crate) fn processed(state: &State) -> Option<u16> {
+    match state {
+        State::Outcome(Outcome::Processed { status, .. }) => Some(*status),
         _ => None,
     }
+}
+
+/// The state of the only delivery.
+pub(crate) async fn only_state(archive: &dyn Archive) -> State {
+    let all = archived(archive).await;
+    let [only] = all.as_slice() else { panic!("{} deliveries", all.len()) };
+    only.state.clone()
 }
 
 pub(crate) fn memory() -> MemoryArchive {
     MemoryArchive::new()
 }
 
-/// Collects what is logged.
+/// Collects log lines.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -190,7 +198,7 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Writes down what this thread logs: every level, and the spans with their fields when they end.
+    /// Collects what this thread logs at every level, and spans with their fields when they end.
     pub(crate) fn here(&self) -> tracing::subscriber::DefaultGuard {
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()

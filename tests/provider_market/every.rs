@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tower_inbox::{
     Inference,
-    delivery::{Delivery, DeliveryId, Head, Redaction},
+    delivery::{Delivery, DeliveryId, Redaction},
     provider::{
         Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, foxyai,
         gemini, gladia, huggingface, llamacloud, mindee, mindee::catalogue, mindee_v1, openai,
@@ -97,12 +97,13 @@ fn load<T: Payload + Serialize>(body: &Bytes) -> bool {
 
 fn delivery(body: &Bytes) -> Delivery {
     let (head, ()) = http::Request::post("/hooks").body(()).expect("it is a head").into_parts();
-    Delivery::new(
+    Delivery::received(
         DeliveryId::new(),
         "/hooks".parse().expect("it is a name"),
-        Head::of(&head, &Redaction::default()),
+        &head,
         body.clone(),
         SystemTime::UNIX_EPOCH,
         Proof::new("none", "none", "raw"),
+        &Redaction::default(),
     )
 }

@@ -3,11 +3,11 @@
 use std::{collections::HashSet, time::Duration};
 
 use tower_inbox::provider::{
-    Profile, Provider, assemblyai::AssemblyAi, baseten::Baseten, bfl::Bfl, deepgram::Deepgram,
-    deepinfra::DeepInfra, elevenlabs::ElevenLabs, extend::Extend, fal::Fal, gemini::Gemini,
-    gladia::Gladia, huggingface::HuggingFace, llamacloud::LlamaCloud, openai::OpenAi,
-    reducto::Reducto, replicate::Replicate, rossum::Rossum, runpod::RunPod, standard::Standard,
-    vlmrun::VlmRun,
+    OnClientError, Profile, Provider, assemblyai::AssemblyAi, baseten::Baseten, bfl::Bfl,
+    deepgram::Deepgram, deepinfra::DeepInfra, elevenlabs::ElevenLabs, extend::Extend, fal::Fal,
+    gemini::Gemini, gladia::Gladia, huggingface::HuggingFace, llamacloud::LlamaCloud,
+    openai::OpenAi, reducto::Reducto, replicate::Replicate, rossum::Rossum, runpod::RunPod,
+    standard::Standard, vlmrun::VlmRun,
 };
 
 fn known<P: Provider>() -> (&'static str, Profile) {
@@ -61,6 +61,21 @@ fn who_wants_200_gets_200() {
         let wants_200 = ["elevenlabs", "runpod"].contains(&name);
         assert_eq!(profile.accepted, if wants_200 { 200 } else { 202 }, "{name}");
         assert!(!wants_200 || profile.undecodable == 200, "{name}");
+    }
+}
+
+#[test]
+fn what_a_4xx_does_is_known() {
+    let reactions = [
+        (RunPod::PROFILE, OnClientError::Retries),
+        (ElevenLabs::PROFILE, OnClientError::GivesUp),
+        (AssemblyAi::PROFILE, OnClientError::GivesUp),
+        (DeepInfra::PROFILE, OnClientError::Retries),
+        (Gladia::PROFILE, OnClientError::Unpublished),
+        (Rossum::PROFILE, OnClientError::Reports),
+    ];
+    for (profile, reaction) in reactions {
+        assert_eq!(profile.on_client_error, reaction);
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tower_inbox::{
     Inference,
-    delivery::{Delivery, DeliveryId, Head, Redaction},
+    delivery::{Delivery, DeliveryId, Redaction},
     provider::{
         Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, gemini,
         gladia, huggingface, llamacloud, openai, reducto, replicate, rossum, runpod, standard,
@@ -23,13 +23,14 @@ fn load<T: Payload>(fixture: &str, pointer: &str) -> Inference<T> {
     object.insert("added_today".to_owned(), Value::from(7));
     let body = Bytes::from(serde_json::to_vec(&payload).unwrap());
     let (head, ()) = http::Request::post("/hooks").body(()).unwrap().into_parts();
-    let delivery = Delivery::new(
+    let delivery = Delivery::received(
         DeliveryId::new(),
         "/hooks".parse().unwrap(),
-        Head::of(&head, &Redaction::default()),
+        &head,
         body,
         std::time::SystemTime::now(),
         Proof::new("none", "none", "raw"),
+        &Redaction::default(),
     );
     Inference::load(delivery).unwrap()
 }

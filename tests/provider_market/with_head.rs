@@ -4,21 +4,18 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::Request;
-use tower_inbox::{
-    Delivery, DeliveryId,
-    delivery::{Head, Redaction},
-    signature::Proof,
-};
+use tower_inbox::{Delivery, DeliveryId, delivery::Redaction, signature::Proof};
 
 /// A delivery of `body` with one header.
 pub(crate) fn delivery(body: &Bytes, header: (&str, &str)) -> Delivery {
     let (head, ()) = Request::post("/a").header(header.0, header.1).body(()).unwrap().into_parts();
-    Delivery::new(
+    Delivery::received(
         DeliveryId::new(),
         "a".parse().unwrap(),
-        Head::of(&head, &Redaction::default()),
+        &head,
         body.clone(),
         SystemTime::now(),
         Proof::new("none", "none", "raw"),
+        &Redaction::default(),
     )
 }

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use tower_inbox::{
     Delivery, DeliveryId, Inference,
-    delivery::{Head, Redaction},
+    delivery::Redaction,
     provider::{
         Payload,
         mindee::{
@@ -88,13 +88,14 @@ where
     Extraction<F>: Payload,
 {
     let (head, ()) = Request::post("/").body(()).unwrap().into_parts();
-    let delivery = Delivery::new(
+    let delivery = Delivery::received(
         DeliveryId::new(),
         "m".parse().unwrap(),
-        Head::of(&head, &Redaction::default()),
+        &head,
         body(fields).into(),
         SystemTime::UNIX_EPOCH,
         Proof::new("none", "none", "raw"),
+        &Redaction::default(),
     );
     Inference::load(delivery).unwrap_or_else(|error| panic!("{error}: {fields}"))
 }

@@ -7,7 +7,7 @@ use http::Request;
 use serde::{Deserialize, Serialize};
 use tower_inbox::{
     Delivery, DeliveryId, Inference,
-    delivery::{Head, Redaction},
+    delivery::Redaction,
     provider::{
         Payload,
         foxyai::ImageGroup,
@@ -31,13 +31,14 @@ where
 
 fn load<T: Payload>(body: Bytes) -> Inference<T> {
     let parts = Request::post("/").body(()).unwrap().into_parts().0;
-    let delivery = Delivery::new(
+    let delivery = Delivery::received(
         DeliveryId::new(),
         "m".parse().unwrap(),
-        Head::of(&parts, &Redaction::default()),
+        &parts,
         body,
         SystemTime::UNIX_EPOCH,
         Proof::new("none", "none", "raw"),
+        &Redaction::default(),
     );
     Inference::load(delivery).unwrap()
 }

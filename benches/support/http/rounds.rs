@@ -118,7 +118,7 @@ fn one(
     run.cpu = (cpu::micros("clients") - worked) / answers;
     serving.abort();
     if let Some(inbox) = inbox {
-        server_runtime.block_on(inbox.stop(Duration::ZERO));
+        server_runtime.block_on(inbox.shutdown(Duration::ZERO));
     }
     if let Some(archive) = end {
         server_runtime.block_on(archive.close());

@@ -6,7 +6,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     archive::{ArchiveError, Work},
-    supervise::catch,
+    supervise::catch_and_report,
 };
 
 /// Starts `work` now, on a thread where it may block, and returns its result; an error if it panics.
@@ -15,7 +15,7 @@ pub(super) fn run<T: Send + 'static>(
 ) -> Work<T> {
     let (sender, result) = oneshot::channel();
     start(move || {
-        let done = catch("archive", work);
+        let done = catch_and_report("archive", work);
         drop(sender.send(done.unwrap_or_else(|| Err(ArchiveError::Other(Box::new(Panicked))))));
     });
     Box::pin(async move { result.await.unwrap_or(Err(ArchiveError::Closed)) })
@@ -23,7 +23,7 @@ pub(super) fn run<T: Send + 'static>(
 
 /// Starts `work` now, on a thread where it may block. A panic is logged.
 pub(super) fn start(work: impl FnOnce() + Send + 'static) {
-    let work = move || catch("archive", work).unwrap_or_default();
+    let work = move || catch_and_report("archive", work).unwrap_or_default();
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(work)),
         // If no thread can be started, the work is dropped, and its result is an error.

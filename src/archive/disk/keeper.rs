@@ -165,7 +165,9 @@ impl Keeper {
         for (name, places) in removals {
             let Some(form) = segments.get(&name) else {
                 let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-                places.keys().for_each(|id| index.dropped(*id, name));
+                for id in places.keys() {
+                    index.dropped(*id, name);
+                }
                 continue;
             };
             let to = (*form).max(Form::Sealed);

@@ -312,8 +312,8 @@ impl Plan {
     ) {
         let mut retried = 0;
         for id in ids {
-            let retries = |known| transition::retries(&known);
-            if is_selected(*id, query, index) && self.known(*id, index).is_some_and(retries) {
+            let is_retryable = |known| transition::retries(&known);
+            if is_selected(*id, query, index) && self.known(*id, index).is_some_and(is_retryable) {
                 let change = Change::PutBack { due: now, released: false };
                 self.change(*id, State::NEW, change, index);
                 retried += 1;

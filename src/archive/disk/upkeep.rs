@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::keeper::Keeper;
-use crate::supervise::{backoff, catch};
+use crate::supervise::{backoff, catch_and_report};
 
 /// How often requests of other processes are looked for.
 const REQUESTS: Duration = Duration::from_secs(1);
@@ -45,7 +45,8 @@ fn supervise(keeper: &Keeper, every: Duration, stopped: &Receiver<()>) {
         let is_due = panics > 0 || last.elapsed() >= every;
         // What fails is logged where it fails, and tried again the next time.
         let round = || drop(if is_due { keeper.upkeep() } else { keeper.do_requests() });
-        panics = if catch("archive-maintenance", round).is_some() { 0 } else { panics + 1 };
+        panics =
+            if catch_and_report("archive-maintenance", round).is_some() { 0 } else { panics + 1 };
         pause = if panics == 0 { every.min(REQUESTS) } else { every.min(backoff(panics)) };
         if is_due {
             last = Instant::now();

@@ -16,7 +16,7 @@ use super::{
     plan::{Change, Plan},
     queue::{Part, Queue},
 };
-use crate::{archive::ArchiveError, supervise::catch};
+use crate::{archive::ArchiveError, supervise::catch_and_report};
 
 /// How many changes are applied, and answered, at a time.
 const TOGETHER: usize = 16;
@@ -41,7 +41,7 @@ impl Writer {
     /// Starts the thread. It ends when the queue is closed and empty, or when it panics: then the queue is closed, and
     /// callers that wait get an error.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
-        let run = move || catch("archive-writer", || self.run()).unwrap_or_default();
+        let run = move || catch_and_report("archive-writer", || self.run()).unwrap_or_default();
         thread::Builder::new().name("inbox-archive".to_owned()).spawn(run)
     }
 
@@ -161,7 +161,7 @@ fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
             index.store(&DeliveryMeta::of(&delivery), place, token, now);
         }
         (Entry::State { of, state }, Change::PutBack { due, .. }) => {
-            index.put_back(of, &state, due)
+            index.put_back(of, &state, due);
         }
         (Entry::State { of, state }, Change::Block { on, now }) => index.block(of, &state, on, now),
         (Entry::State { of, state }, Change::Lease { token }) => index.lease(of, &state, token),

@@ -11,22 +11,22 @@ use std::{
 
 use tower_inbox::archive::{ArchiveError, DiskArchive, Query};
 
-use crate::{Done, options::Options, output::deliveries, removal};
+use crate::{CommandResult, console::deliveries, options::Options, remove::print_selected};
 
-pub(crate) async fn run(options: Options) -> Done {
+pub(crate) async fn run(options: Options) -> CommandResult {
     let query = options.selection.query();
     if options.has("dry-run") {
-        return removal::would(&options.archive, "export", query).await;
+        return print_selected(&options.archive, "export", vec![query]).await;
     }
     let archive = DiskArchive::read_only(&options.archive).await?;
     let skipped = Arc::new(AtomicBool::new(false));
     let written = match &options.into {
-        None => archive.export(query, io::stdout(), told(&skipped)).await?,
+        None => archive.export(query, io::stdout(), report(&skipped)).await?,
         Some(path) => {
             let file = File::create_new(path)
                 .map_err(|error| format!("cannot create {}: {error}", path.display()))?;
-            let written = into_file(&archive, query, file, told(&skipped)).await;
-            // A part of an export looks like a whole one, and would be in the way of the next try.
+            let written = into_file(&archive, query, file, report(&skipped)).await;
+            // A partial file looks like a complete one, and would make the next try fail.
             written.inspect_err(|_| drop(fs::remove_file(path)))?
         }
     };
@@ -46,8 +46,8 @@ async fn into_file(
     Ok(written)
 }
 
-/// Says what could not be read, and notes that there was something.
-fn told(skipped: &Arc<AtomicBool>) -> impl FnMut(ArchiveError) + Send + 'static {
+/// Prints each delivery that cannot be read, and records that there was one.
+fn report(skipped: &Arc<AtomicBool>) -> impl FnMut(ArchiveError) + Send + 'static {
     let skipped = Arc::clone(skipped);
     move |error| {
         eprintln!("inbox: {error}");

@@ -1,24 +1,28 @@
-/// The commands, and the options that each has besides those of all.
+/// The commands, with the options that each has besides those of all commands, and its help.
 pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
-    ("list", &["model", "outcome", "pending", "settled", "since", "before", "json"], LIST),
-    ("show", &["body", "json"], SHOW),
+    (
+        "list",
+        &["inference", "model", "state", "pending", "settled", "since", "before", "json"],
+        LIST,
+    ),
+    ("show", &["model", "body", "json"], SHOW),
     ("verify", &["json"], VERIFY),
     ("stats", &["json"], STATS),
-    ("purge", &["before", "keep", "model", "unsettled-too", "dry-run"], PURGE),
+    ("purge", &["before", "keep", "model", "dead", "unsettled", "dry-run"], PURGE),
     ("erase", &["dry-run"], ERASE),
     (
         "export",
-        &["model", "outcome", "pending", "settled", "since", "before", "into", "dry-run"],
+        &["model", "state", "pending", "settled", "since", "before", "into", "dry-run"],
         EXPORT,
     ),
-    ("dead", &["model", "outcome", "since", "before", "json"], DEAD),
-    ("retry", &["model", "outcome", "since", "before", "all", "dry-run"], RETRY),
+    ("dead", &["model", "state", "since", "before", "json"], DEAD),
+    ("retry", &["model", "state", "since", "before", "all", "dry-run"], RETRY),
     (
         "replay",
         &[
             "to",
             "model",
-            "outcome",
+            "state",
             "pending",
             "settled",
             "since",
@@ -38,203 +42,218 @@ pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
     ("model", &["name"], MODEL),
 ];
 
-/// How many words a command takes that are no ids of deliveries.
+/// How many arguments a command takes that are not parsed as ids of deliveries.
 pub(crate) fn operands(command: &str) -> usize {
     match command {
         "send" => 2,
-        "model" => 1,
+        "model" | "show" => 1,
         _ => 0,
     }
 }
 
 const ALL: &str = "\
-Looks after the archive of an inbox. `purge`, `erase` and `retry` have a server that writes to the
-archive do it; the others only read it, also while a server writes.
+Inspects and maintains the archive of an inbox. `purge`, `erase` and `retry` send a request to the
+server that has the archive open, if there is one. All other commands only read, also while a server
+writes.
 
-  inbox list            what is in the archive, oldest first
-  inbox show ID         one delivery; --body writes its exact bytes
-  inbox verify          read everything, check every checksum and digest
-  inbox stats           how much there is, of what
-  inbox purge --keep A  remove what is settled and older
+  inbox list            list deliveries, oldest first
+  inbox show ID         show one delivery, by its id or by the provider's; --body writes its body
+  inbox verify          read the whole archive and check every checksum and digest
+  inbox stats           count deliveries, segments and bytes
+  inbox purge --keep A  remove finished deliveries older than an age
   inbox erase ID        remove one delivery
-  inbox export          write a selection as one WARC file
-  inbox dead            what its handler would not take, or could not be loaded, and why
-  inbox retry ID        have a dead delivery handled again; or many
-  inbox replay --to URL post what is archived to another server
-  inbox send URL FILE   sign a payload as a provider does, and post it, once or often
-  inbox model FILE      write the Rust struct for a sample of a model of your own at Mindee
-  inbox help COMMAND    more about one of them
+  inbox export          write selected deliveries to one WARC file
+  inbox dead            list dead and undecodable deliveries with the reason
+  inbox retry ID        process dead, undecodable or failed deliveries again
+  inbox replay --to URL post archived deliveries to another server
+  inbox send URL FILE   sign a payload as a provider does, and post it
+  inbox model FILE      generate a Rust struct from a sample of a custom Mindee model
+  inbox help COMMAND    print the help of a command
 
-  --archive DIR         the directory of the archive (INBOX_ARCHIVE, else ./inbox)
-  --version
+  --archive DIR         the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)
+  --version             print the version
 
-Exit status: 0 if all is well, 1 if what was asked for is not there, is damaged or is refused, 2 if
-it could not be done.";
+Exit status: 0 on success; 1 if something was not found, is damaged or was rejected; 2 if the
+command failed.";
 
 const SELECTION: &str = "\
-  --model NAME      only those for this model
-  --outcome WORD    only those that are pending, processed, failed, dead, undecodable or repeat
-  --pending         only those that wait for their handler, or whose handler is at work
-  --settled         only those that will not be tried again
-  --since TIME      only those received then or later
-  --before TIME     only those received before
-  --archive DIR     the directory of the archive (INBOX_ARCHIVE, else ./inbox)
+  --model NAME      only deliveries of this model
+  --state STATE     only deliveries in this state: pending, leased, processed, failed, dead,
+                    undecodable or repeat
+  --pending         only deliveries that are pending or leased
+  --settled         only deliveries that are processed, dead, undecodable or a repeat
+  --since TIME      only deliveries received at TIME or later
+  --before TIME     only deliveries received before TIME
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)
 
-TIME is 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 90m, 12h, 30d.";
+TIME is 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 90m, 12h or 30d.";
 
-/// Of those of which only some outcomes are looked at.
-const NARROWER: &str = "\
-  --model NAME      only those for this model
-  --since TIME      only those received then or later
-  --before TIME     only those received before
-  --archive DIR     the directory of the archive (INBOX_ARCHIVE, else ./inbox)
+/// For commands that only select deliveries in some states.
+const SELECTION_WITHOUT_STATE: &str = "\
+  --model NAME      only deliveries of this model
+  --since TIME      only deliveries received at TIME or later
+  --before TIME     only deliveries received before TIME
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)
 
-TIME is 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 90m, 12h, 30d.";
+TIME is 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 90m, 12h or 30d.";
 
 const LIST: &str = "\
-inbox list [--model NAME] [--outcome WORD] [--since TIME] [--before TIME] [--json]
+inbox list [--inference KEY] [--model NAME] [--state STATE] [--since TIME] [--before TIME] [--json]
 
-Lists deliveries in the order in which they were archived: id, time, bytes, model, outcome.
+Lists deliveries in the order in which they were archived: id, time of receipt, bytes, model, state.
 
-  --json            one JSON object a line instead of a table";
+  --json            write one JSON object per line instead of a table
+  --inference KEY   only deliveries of this inference: the provider's id, as InferenceKey prints it.
+                    A version is ignored. Without --model, all models are searched. A delivery is
+                    found once it was processed, failed or dead";
 
 const SHOW: &str = "\
-inbox show ID [--body | --json]
+inbox show (ID | KEY) [--model NAME] [--body | --json]
 
-Shows one delivery: its head, and what became of it.
+Shows one delivery: its state and its head. KEY is the provider's id of the inference, as
+InferenceKey prints it; a version is ignored. Several deliveries of one inference are listed. A
+delivery is found by KEY once it was processed, failed or dead.
 
-  --body            write the exact bytes of its body, and nothing else
-  --json            one JSON object
-  --archive DIR     the directory of the archive (INBOX_ARCHIVE, else ./inbox)";
+  --model NAME      only search this model for KEY; default: all models
+  --body            write the exact bytes of the body, and nothing else
+  --json            write one JSON object per delivery
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
 
 const VERIFY: &str = "\
 inbox verify [--json]
 
-Reads the whole archive and checks every checksum and every digest. Says what is damaged, and ends
-with status 1 if anything is.
+Reads the whole archive and checks every checksum and digest. Prints each damaged place. The exit
+status is 1 if there is one.
 
-  --json            the result as one JSON object
-  --archive DIR     the directory of the archive (INBOX_ARCHIVE, else ./inbox)";
+  --json            write the result as one JSON object
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
 
 const STATS: &str = "\
 inbox stats [--json]
 
-Counts deliveries, outcomes, models, segments and bytes.
+Counts deliveries by state and by model, segments, and bytes.
 
-  --json            one JSON object
-  --archive DIR     the directory of the archive (INBOX_ARCHIVE, else ./inbox)";
+  --json            write one JSON object
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
 
 const PURGE: &str = "\
-inbox purge (--keep AGE | --before TIME) [--model NAME] [--unsettled-too] [--dry-run]
+inbox purge (--keep AGE | --before TIME) [--model NAME] [--dead] [--unsettled] [--dry-run]
 
-Removes heads and bodies of settled deliveries that are older. Their ids, digests and outcomes stay,
-so that a repeat is still known as one. On return they are gone for good.
+Removes heads and bodies of old deliveries that are finished: processed, or a repeat. Ids, digests
+and states stay, so that repeats are still recognized. When the command ends, the bytes are gone for
+good.
 
-  --keep AGE        remove what is older than this: 12h, 30d
-  --before TIME     remove what was received before: 2026-01-31, 2026-01-31T12:00:00Z
-  --model NAME      only those for this model
-  --unsettled-too   also those that are pending or failed; they will not be handled any more
-  --dry-run         only say how many that would be
-  --archive DIR     the directory of the archive (INBOX_ARCHIVE, else ./inbox)";
+  --keep AGE        remove deliveries older than AGE: 12h, 30d
+  --before TIME     remove deliveries received before TIME: 2026-01-31, 2026-01-31T12:00:00Z
+  --model NAME      only deliveries of this model
+  --dead            also remove deliveries that are dead or undecodable
+  --unsettled       also remove deliveries that are pending, leased or failed; they are not
+                    processed again
+  --dry-run         only print how many deliveries would be removed
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
 
 const ERASE: &str = "\
 inbox erase ID [--dry-run]
 
-Removes head and body of one delivery, settled or not. Its id, digest and outcome stay. On return it
-is gone for good.
+Removes head and body of one delivery in any state. Its id, digest and state stay. When the command
+ends, the bytes are gone for good.
 
-  --dry-run         only say whether it is there
-  --archive DIR     the directory of the archive (INBOX_ARCHIVE, else ./inbox)";
+  --dry-run         only print whether the delivery would be removed
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
 
 const EXPORT: &str = "\
-inbox export [--into FILE] [--model NAME] [--outcome WORD] [--since TIME] [--before TIME]
+inbox export [--into FILE] [--model NAME] [--state STATE] [--since TIME] [--before TIME]
 
-Writes deliveries and their outcomes as one WARC file. What cannot be read is left out and told, and
-the status is 1.
+Writes deliveries and their states to one WARC file. Deliveries that cannot be read are reported and
+left out, and the exit status is 1.
 
-  --into FILE       the file to write, which must not be there; else to the standard output
-  --dry-run         only say how many that would be";
+  --into FILE       the file to create, which must not exist; default: standard output
+  --dry-run         only print how many deliveries would be exported";
 
 const DEAD: &str = "\
-inbox dead [--model NAME] [--outcome WORD] [--since TIME] [--before TIME] [--json]
+inbox dead [--model NAME] [--state STATE] [--since TIME] [--before TIME] [--json]
 
-Lists the deliveries that are not tried again: dead, and undecodable; with the reason.
+Lists deliveries that are dead or undecodable: id, time of receipt, model, inference (`-` if
+unknown), state and reason. A delivery that crashed the process three times in a row is marked
+poisoned.
 
-  --json            one JSON object a line
-  --outcome WORD    only those that are dead, or undecodable";
+  --json            write one JSON object per line
+  --state STATE     only deliveries that are dead, or only those that are undecodable";
 
 const RETRY: &str = "\
-inbox retry (ID... | --all | [--model NAME] [--outcome WORD] [--since TIME] [--before TIME]) [--dry-run]
+inbox retry (ID... | --all | selection) [--dry-run]
 
-Has deliveries handled again, from the first attempt on, that are dead, undecodable or failed. A
-server that runs takes them up within seconds, another one when it starts.
+Requeues deliveries that are dead, undecodable or failed, and resets their attempts. A running
+server processes them within seconds; otherwise they are processed when it starts.
 
-  --all             all of them
-  --outcome WORD    only those that are dead, undecodable or failed
-  --dry-run         only say which they are";
+  --all             requeue all of them
+  --state STATE     only deliveries that are dead, undecodable or failed
+  --dry-run         only print the deliveries";
 
 const REPLAY: &str = "\
-inbox replay --to URL [ID] [selection] [--as NAME --secret S] [--rate N] [--concurrency N] [--dry-run]
+inbox replay --to URL [ID] [selection] [--as NAME --secret S] [--rate N] [--concurrency N]
+             [--dry-run]
 
-Posts archived deliveries to another server, such as that of a developer, in the order of the archive
-with their own methods, paths, queries, headers and exact bytes. Nothing in the archive changes. Each
-says what it is: inbox-replay has its id, inbox-received-at the time at which it was received.
+Posts archived deliveries to another server, such as a developer's, in the order in which they were
+archived, with their method, path, query, headers and exact bytes. The archive is not changed. Each
+request has the headers inbox-replay, with the id, and inbox-received-at, with the time of receipt.
 
-Tokens and passwords are never archived: REDACTED stands where they were. Signatures are archived as
-they came, and those with a time in them are too old by now. So the other server has to take them
-unsigned, or this command puts in what it wants to see:
+Tokens and passwords are never archived: the placeholder REDACTED replaces them. Signatures are
+archived, but those with a timestamp have expired. Either the other server accepts unsigned
+requests, or these options replace what it checks:
 
-  --to URL          the server: http://127.0.0.1:3000, or with a path that goes before theirs
-  --header 'N: V'   put this header in, in the place of one that is there; may be repeated
-  --query N=V       put this parameter in, in the place of one that is there; may be repeated
-  --as NAME         sign anew, as `inbox send` does, with
-  --secret S        this secret or token (or INBOX_SECRET), and --token-name where you chose one
-  --rate N          at most so many a second
-  --concurrency N   so many at a time (1, which keeps the order)
-  --dry-run         only say what would be posted
+  --to URL          the server: http://127.0.0.1:3000, optionally with a path prefix
+  --header 'N: V'   set this header; may be repeated
+  --query N=V       set this query parameter; may be repeated
+  --as NAME         sign again, as `inbox send` does
+  --secret S        the secret or token for --as (default: INBOX_SECRET)
+  --token-name NAME the header or query parameter of a token, if not the default
+  --rate N          maximum number of requests per second
+  --concurrency N   maximum number of concurrent requests (default: 1, which keeps the order)
+  --dry-run         only print the requests
 
-Prints how often which status came. Ends with status 1 if an answer is not 2xx.
+Prints the number of responses by status. The exit status is 1 if one is not 2xx.
 ";
 
 const SEND: &str = "\
 inbox send URL --as NAME --secret S [--repeat N] [--concurrency N] [--rate N] FILE
 
-Signs the exact bytes of FILE (`-`: the standard input) as a provider does, and posts them. Prints
-status and body of the answer; with --repeat how often which status came, and how long it took.
-Ends with status 1 if an answer is not 2xx. Nothing else is asked, no redirect is followed.
+Signs the exact bytes of FILE (`-`: standard input) as a provider does, and posts them. Prints
+status and body of the response; with --repeat, the number of responses by status and the time. The
+exit status is 1 if one is not 2xx. Redirects are not followed.
 
-  --as NAME         one of these
-                      signed    baseten, bfl, elevenlabs, extend, gemini, llamacloud, mindee,
-                                mindee-v1, openai, reducto, replicate, rossum, standard, vlmrun
-                      a header  assemblyai, deepgram, huggingface
-                      a query   deepinfra, foxyai, gladia, runpod
-                      a key     fal (with feature ed25519)
-  --secret S        the signing secret, the token, or the private key in hexadecimal or base64 behind
-                    whsk_ (or INBOX_SECRET, which no list of processes shows)
-  --token-name NAME the header or query parameter of a token, where you chose another
-  --repeat N        post so many times, each with a signature of its own; the bytes are the same,
-                    so that an inbox handles one and answers the others as repeats
-  --concurrency N   with --repeat: so many at a time (1)
-  --rate N          with --repeat: at most so many a second
+  --as NAME         the provider
+                      signature: baseten, bfl, elevenlabs, extend, gemini, llamacloud, mindee,
+                                 mindee-v1, openai, reducto, replicate, rossum, standard, vlmrun
+                      header:    assemblyai, deepgram, huggingface
+                      query:     deepinfra, foxyai, gladia, runpod
+                      key:       fal (requires feature ed25519)
+  --secret S        the signing secret, the token, or the private key in hexadecimal or in base64
+                    after whsk_ (default: INBOX_SECRET, which process lists do not show)
+  --token-name NAME the header or query parameter of a token, if not the default
+  --repeat N        post N times, each with a new signature; the bytes are the same, so an inbox
+                    processes one and answers the others as repeats
+  --concurrency N   with --repeat: maximum number of concurrent requests (default: 1)
+  --rate N          with --repeat: maximum number of requests per second
 
-An answer is waited for 30 seconds. The URL is one with http://";
+Response timeout: 30 s. The URL must begin with http://";
 
 const MODEL: &str = "\
 inbox model [--name NAME] FILE
 
-Writes a Rust struct for the fields of a model of your own at Mindee. FILE (`-`: the standard input)
-is a whole payload as Mindee posts it, the fuller the better: a field that is null or a list that is
-empty does not tell its type, and says so in a comment.
+Writes a Rust struct for the fields of a custom Mindee model. FILE (`-`: standard input) is a
+complete payload as Mindee posts it. The type of a field that is null, or of an empty list, is a
+guess, marked with a comment.
 
-  --name NAME       the name of the struct (Extracted)";
+  --name NAME       the name of the struct (default: Extracted)";
 
-/// The help of a command; of all without one, or where there is no such.
+/// The help of a command, or of all commands if there is no such command.
 pub(crate) fn of(command: &str) -> String {
     let known = COMMANDS.iter().find(|(name, ..)| *name == command);
     let help = known.map_or(ALL, |(.., help)| help);
     match command {
         "list" | "export" | "replay" => format!("{help}\n{SELECTION}"),
-        "dead" | "retry" => format!("{help}\n{NARROWER}"),
+        "dead" | "retry" => format!("{help}\n{SELECTION_WITHOUT_STATE}"),
         _ => help.to_owned(),
     }
 }
@@ -244,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn help_names_the_options_that_a_command_takes_and_no_others() {
+    fn help_describes_exactly_the_options_of_each_command() {
         for (command, options, _) in COMMANDS {
             let help = of(command);
             let described = help.lines().filter_map(|line| line.strip_prefix("  --"));

@@ -1,3 +1,5 @@
+//! `inbox list` and `inbox dead`: one line for each delivery.
+
 use std::{
     io::{self, BufWriter, Write},
     process::ExitCode,
@@ -5,60 +7,120 @@ use std::{
 
 use serde_json::{Value, json};
 use tower_inbox::{
-    Outcome,
-    archive::{Archive, Archived, DiskArchive},
+    archive::{Archive, ArchiveError, Archived, DiskArchive, LedgerEntry},
+    delivery::StateKind,
 };
 
-use crate::{Done, options::Options, time};
+use crate::{
+    CommandResult, lookup,
+    options::Options,
+    state_text::{inference, text, with_state},
+    time,
+};
 
-pub(crate) async fn run(options: Options) -> Done {
+pub(crate) async fn list(options: Options) -> CommandResult {
     let archive = DiskArchive::read_only(&options.archive).await?;
-    let mut out = BufWriter::new(io::stdout());
-    if !options.has("json") {
-        writeln!(out, "{:36}  {:24}  {:>10}  MODEL  OUTCOME", "ID", "RECEIVED", "BYTES")?;
+    let query = options.selection.query();
+    let mut list = List::new(BufWriter::new(io::stdout()), options.has("json"))?;
+    if let Some(key) = options.value("inference") {
+        for entry in lookup::find(&archive, &query, key).await? {
+            if let Some(archived) = archive.get(entry.id).await.transpose() {
+                list.write(archived)?;
+            }
+        }
+    } else {
+        let mut found = archive.scan(query);
+        while let Some(archived) = found.next().await {
+            list.write(archived)?;
+        }
     }
-    let mut code = ExitCode::SUCCESS;
-    let mut found = archive.scan(options.selection.query());
-    while let Some(archived) = found.next().await {
+    list.finish()
+}
+
+/// Writes deliveries as a table, or as one JSON object a line.
+pub(crate) struct List<W> {
+    out: W,
+    is_json: bool,
+    code: ExitCode,
+}
+
+impl<W: Write> List<W> {
+    pub(crate) fn new(mut out: W, is_json: bool) -> io::Result<Self> {
+        if !is_json {
+            writeln!(out, "{:36}  {:24}  {:>10}  MODEL  STATE", "ID", "RECEIVED", "BYTES")?;
+        }
+        Ok(Self { out, is_json, code: ExitCode::SUCCESS })
+    }
+
+    /// Writes a delivery, or reports to standard error that it cannot be read.
+    pub(crate) fn write(&mut self, archived: Result<Archived, ArchiveError>) -> io::Result<()> {
         match archived {
-            Ok(archived) if options.has("json") => writeln!(out, "{}", object(&archived))?,
-            Ok(archived) => writeln!(out, "{}", row(&archived))?,
+            Ok(archived) if self.is_json => writeln!(self.out, "{}", object(&archived)),
+            Ok(archived) => writeln!(self.out, "{}", row(&archived)),
             Err(error) => {
                 eprintln!("inbox: {error}");
-                code = ExitCode::FAILURE;
+                self.code = ExitCode::FAILURE;
+                Ok(())
             }
         }
     }
-    out.flush()?;
-    Ok(code)
+
+    /// Fails if any delivery could not be read.
+    pub(crate) fn finish(mut self) -> CommandResult {
+        self.out.flush()?;
+        Ok(self.code)
+    }
 }
 
-/// One delivery without its body.
+/// A delivery without its body.
 pub(crate) fn object(archived: &Archived) -> Value {
-    let Archived { delivery, outcome, .. } = archived;
-    json!({
+    let Archived { delivery, state, .. } = archived;
+    let object = json!({
         "id": delivery.id().to_string(),
         "received_at": time::print(delivery.received_at()),
         "bytes": delivery.body().len(),
         "sha256": delivery.digest().to_string(),
         "model": delivery.model().as_str(),
-        "outcome": outcome.as_ref().map_or("pending", |outcome| outcome.kind().as_str()),
-        "outcome_details": outcome.as_ref().map(ToString::to_string),
-    })
-}
-
-/// Without what stands for the inference, which tells nobody anything.
-pub(crate) fn brief(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Processed { status, .. } => Outcome::processed(*status).to_string(),
-        outcome => outcome.to_string(),
-    }
+    });
+    with_state(object, state)
 }
 
 fn row(archived: &Archived) -> String {
-    let Archived { delivery, outcome, .. } = archived;
-    let outcome = outcome.as_ref().map_or_else(|| "pending".to_owned(), brief);
+    let Archived { delivery, state, .. } = archived;
     let received_at = time::print(delivery.received_at());
-    let bytes = delivery.body().len();
-    format!("{}  {received_at}  {bytes:>10}  {}  {outcome}", delivery.id(), delivery.model())
+    let (bytes, state) = (delivery.body().len(), text(state));
+    format!("{}  {received_at}  {bytes:>10}  {}  {state}", delivery.id(), delivery.model())
+}
+
+pub(crate) async fn dead(options: Options) -> CommandResult {
+    let archive = DiskArchive::read_only(&options.archive).await?;
+    let mut out = BufWriter::new(io::stdout());
+    let mut entries = archive.ledger(options.selection.query());
+    while let Some(entry) = entries.next().await {
+        let entry = entry?;
+        match entry.state.kind() {
+            StateKind::Dead | StateKind::Undecodable if options.has("json") => {
+                writeln!(out, "{}", dead_object(&entry))?;
+            }
+            StateKind::Dead | StateKind::Undecodable => writeln!(out, "{}", dead_row(&entry))?,
+            _ => {}
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn dead_row(entry: &LedgerEntry) -> String {
+    let LedgerEntry { id, model, received_at, state, .. } = entry;
+    let inference = inference(state).unwrap_or_else(|| "-".to_owned());
+    format!("{id}  {}  {model}  {inference:24}  {}", time::print(*received_at), text(state))
+}
+
+fn dead_object(entry: &LedgerEntry) -> Value {
+    let object = json!({
+        "id": entry.id.to_string(),
+        "received_at": time::print(entry.received_at),
+        "model": entry.model.as_str(),
+    });
+    with_state(object, &entry.state)
 }

@@ -1,30 +1,24 @@
-//! The command `inbox`: looks into a disk archive, checks it, removes from it, has deliveries handled again, and posts
-//! them elsewhere; posts signed payloads, and writes structs for models.
+//! The command `inbox`: inspects, verifies, exports and purges a disk archive, retries and replays its deliveries,
+//! sends signed test payloads, and generates structs for models.
 //!
-//! Exit status: 0 if all is well, 1 if what was asked for is not there, is damaged or is refused, 2 if the command could
-//! not be done.
+//! Exit status: 0 on success; 1 if something was not found, is damaged or was rejected; 2 if the command failed.
 
-mod bar;
-mod dead;
-mod erase;
+mod change;
+mod console;
 mod export;
-mod given;
 mod help;
-mod input;
 mod list;
+mod lookup;
 mod model;
 mod options;
-mod output;
-mod poster;
-mod purge;
-mod removal;
+mod post;
+mod remove;
 mod replay;
 mod retry;
-mod selection;
 mod send;
 mod show;
+mod state_text;
 mod stats;
-mod tally;
 mod time;
 mod verify;
 
@@ -32,40 +26,40 @@ use std::{error::Error, process::ExitCode};
 
 use options::Options;
 
-/// What a command comes to, and why it could not be done.
-type Done = Result<ExitCode, Box<dyn Error>>;
+/// The exit status of a command, or why it failed.
+type CommandResult = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
-        // Whoever reads has enough.
-        Err(error) if output::is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        // The reader of a pipe, such as `head`, closed it.
+        Err(error) if console::is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("inbox: {}", output::with_sources(&*error));
+            eprintln!("inbox: {}", console::with_sources(&*error));
             ExitCode::from(2)
         }
     }
 }
 
-fn run() -> Done {
+fn run() -> CommandResult {
     let options = Options::parse(lexopt::Parser::from_env())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match options.command.as_str() {
-            "list" => list::run(options).await,
+            "list" => list::list(options).await,
             "show" => show::run(options).await,
             "verify" => verify::run(options).await,
             "stats" => stats::run(options).await,
-            "purge" => purge::run(options).await,
-            "erase" => erase::run(options).await,
+            "purge" => remove::purge(options).await,
+            "erase" => remove::erase(options).await,
             "export" => export::run(options).await,
-            "dead" => dead::run(options).await,
+            "dead" => list::dead(options).await,
             "retry" => retry::run(options).await,
             "replay" => replay::run(options).await,
             "send" => send::run(options).await,
             "model" => model::run(&options),
-            "version" => output::line(&format!("inbox {}", env!("CARGO_PKG_VERSION"))),
-            _ => output::line(&help::of(&options.about)),
+            "version" => console::line(&format!("inbox {}", env!("CARGO_PKG_VERSION"))),
+            _ => console::line(&help::of(&options.about)),
         }
     })
 }

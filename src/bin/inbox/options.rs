@@ -2,35 +2,45 @@ use std::{
     env,
     error::Error,
     ffi::{OsStr, OsString},
+    fmt,
     path::PathBuf,
+    time::SystemTime,
 };
 
 use lexopt::{
     Arg::{Long, Short, Value},
     ValueExt,
 };
-use tower_inbox::DeliveryId;
+use tower_inbox::{
+    DeliveryId, Secret,
+    archive::{Query, StateFilter},
+    delivery::StateKind,
+};
+use zeroize::Zeroizing;
 
-use crate::{given::Given, help, selection::Selection};
+use crate::{
+    help,
+    time::{before_now, moment},
+};
 
-/// What stands on the command line.
+/// The parsed command line.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) command: String,
-    /// The command that help is wanted for.
+    /// The command to print the help of.
     pub(crate) about: String,
     pub(crate) archive: PathBuf,
-    /// The deliveries that the command is about, each once.
+    /// The deliveries given by id, without duplicates.
     pub(crate) ids: Vec<DeliveryId>,
     pub(crate) selection: Selection,
     /// The options without a value.
     flags: Vec<String>,
     pub(crate) into: Option<PathBuf>,
-    /// What the command is about, if it is no delivery: a URL, a file.
+    /// The arguments that are not ids of deliveries, such as a URL or a file.
     operands: Vec<OsString>,
-    /// The options with a value that only one command knows.
+    /// The options with a value that belong to one command.
     values: Vec<(String, String)>,
-    pub(crate) secret: Option<Given>,
+    pub(crate) secret: Option<SecretArgument>,
 }
 
 impl Options {
@@ -48,7 +58,7 @@ impl Options {
                     options.option(&name, &mut arguments)?;
                 }
                 Value(word) => options.word(word)?,
-                other @ Short(_) => return Err(other.unexpected().into()),
+                Short(short) => return Err(unexpected(&format!("-{short}"), "")),
             }
         }
         if help || options.command.is_empty() {
@@ -66,16 +76,16 @@ impl Options {
         let word = word.string()?;
         match self.command.as_str() {
             "" if known(&word) || word == "help" => self.command = word,
-            "" => return Err(format!("there is no command {word:?}: see inbox --help").into()),
+            "" => return Err(format!("unknown command '{word}'; try 'inbox --help'").into()),
             "help" if known(&word) => self.about = word,
-            "show" | "erase" | "replay" if self.ids.is_empty() => self.ids.push(word.parse()?),
+            "erase" | "replay" if self.ids.is_empty() => self.ids.push(word.parse()?),
             "retry" => {
                 let id = word.parse()?;
                 if !self.ids.contains(&id) {
                     self.ids.push(id);
                 }
             }
-            _ => return Err(format!("{word:?} is too much: see inbox --help").into()),
+            command => return Err(unexpected(&word, command)),
         }
         Ok(())
     }
@@ -83,20 +93,17 @@ impl Options {
     fn option(&mut self, name: &str, arguments: &mut lexopt::Parser) -> Result<(), Box<dyn Error>> {
         let of_command = help::COMMANDS.iter().find(|(command, ..)| *command == self.command);
         if !of_command.is_some_and(|(_, options, _)| options.contains(&name)) {
-            let command = &self.command;
-            return Err(
-                format!("there is no option --{name} here: see inbox help {command}").into()
-            );
+            return Err(unexpected(&format!("--{name}"), &self.command));
         }
         match name {
-            "json" | "body" | "dry-run" | "unsettled-too" | "all" => {
+            "json" | "body" | "dry-run" | "dead" | "unsettled" | "all" => {
                 self.flags.push(name.to_owned());
             }
             "into" => self.into = Some(arguments.value()?.into()),
             "pending" | "settled" => self.selection.flag(name),
-            "secret" => self.secret = Some(Given::new(&arguments.value()?)),
+            "secret" => self.secret = Some(SecretArgument::new(&arguments.value()?)),
             "as" | "token-name" | "repeat" | "concurrency" | "rate" | "name" | "to" | "header"
-            | "query" => {
+            | "query" | "inference" => {
                 self.values.push((name.to_owned(), arguments.value()?.string()?));
             }
             _ => self.selection.option(name, &arguments.value()?.string()?)?,
@@ -104,12 +111,12 @@ impl Options {
         Ok(())
     }
 
-    /// Whether this option is there.
+    /// Returns true if this option without a value is given.
     pub(crate) fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|known| known == flag)
     }
 
-    /// The value of an option; the last one, if it is there several times.
+    /// The value of an option; the last one, if it is given several times.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.values.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -119,19 +126,102 @@ impl Options {
         self.values.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// What stands at this place behind the command.
+    /// The argument at this place after the command.
     pub(crate) fn operand(&self, place: usize, what: &str) -> Result<&OsStr, Box<dyn Error>> {
         let command = &self.command;
         let operand = self.operands.get(place).map(OsString::as_os_str);
-        operand.ok_or_else(|| format!("{what} is missing: see inbox help {command}").into())
+        operand.ok_or_else(|| format!("missing {what}; try 'inbox help {command}'").into())
     }
 
-    /// The delivery that the command is about.
-    pub(crate) fn wanted_id(&self) -> Result<DeliveryId, Box<dyn Error>> {
+    /// The one delivery that the command needs.
+    pub(crate) fn required_id(&self) -> Result<DeliveryId, Box<dyn Error>> {
         let command = &self.command;
-        self.ids
-            .first()
-            .copied()
-            .ok_or_else(|| format!("which delivery? Say inbox {command} ID").into())
+        let id = self.ids.first().copied();
+        id.ok_or_else(|| format!("missing delivery id; try 'inbox help {command}'").into())
+    }
+}
+
+fn unexpected(argument: &str, command: &str) -> Box<dyn Error> {
+    let help = match command {
+        "" | "help" | "version" => "inbox --help".to_owned(),
+        command => format!("inbox help {command}"),
+    };
+    format!("unexpected argument '{argument}'; try '{help}'").into()
+}
+
+/// The deliveries that a command selects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    query: Query,
+    /// Whether an upper limit of the time of receipt is given.
+    pub(crate) has_end: bool,
+    is_given: bool,
+}
+
+impl Selection {
+    fn flag(&mut self, name: &str) {
+        let states = if name == "pending" { StateFilter::Pending } else { StateFilter::Settled };
+        self.is_given = true;
+        self.query = self.query().states(states);
+    }
+
+    fn option(&mut self, name: &str, value: &str) -> Result<(), Box<dyn Error>> {
+        let (query, now) = (self.query(), SystemTime::now());
+        self.is_given = true;
+        self.has_end |= matches!(name, "before" | "keep");
+        self.query = match name {
+            "model" => query.model(value.parse()?),
+            "state" => query.state(state(value)?),
+            "since" => query.since(moment(value, now)?),
+            "before" => query.before(moment(value, now)?),
+            "keep" => query.before(before_now(value, now)?),
+            _ => return Err(unexpected(&format!("--{name}"), "")),
+        };
+        Ok(())
+    }
+
+    /// Returns true if any condition is given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.is_given
+    }
+
+    pub(crate) fn query(&self) -> Query {
+        self.query.clone()
+    }
+}
+
+fn state(word: &str) -> Result<StateKind, String> {
+    let unknown = |_| {
+        let names: Vec<_> = StateKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        format!("unknown state '{word}'; use one of {}", names.join(", "))
+    };
+    word.parse().map_err(unknown)
+}
+
+/// A secret from the command line or the environment. The provider decides how it is decoded.
+#[derive(Clone)]
+pub(crate) struct SecretArgument(Zeroizing<Vec<u8>>);
+
+impl SecretArgument {
+    pub(crate) fn new(text: &OsStr) -> Self {
+        Self(Zeroizing::new(text.as_encoded_bytes().to_vec()))
+    }
+
+    /// The signing secret or the token.
+    pub(crate) fn secret(&self) -> Secret {
+        Secret::new(&*self.0)
+    }
+
+    /// The text of a private key.
+    #[cfg(feature = "ed25519")]
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Redacted, because options may be printed.
+impl fmt::Debug for SecretArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretArgument")
     }
 }

@@ -3,18 +3,18 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tower_inbox::archive::{DiskArchive, Stats};
 
-use crate::{Done, options::Options, output, time};
+use crate::{CommandResult, console, options::Options, time};
 
-/// The forms of segments, in the order of [`Stats::segments`].
-const FORMS: [&str; 3] = ["open", "sealed", "compressed"];
+/// The states of segments, in the order of [`Stats::segments`].
+const SEGMENT_STATES: [&str; 3] = ["active", "sealed", "compressed"];
 
-pub(crate) async fn run(options: Options) -> Done {
+pub(crate) async fn run(options: Options) -> CommandResult {
     let stats = DiskArchive::read_only(&options.archive).await?.stats().await?;
     if options.has("json") {
-        return output::line(&object(&stats).to_string());
+        return console::line(&object(&stats).to_string());
     }
     let mut page = Vec::new();
     write_page(&mut page, &stats)?;
@@ -34,32 +34,34 @@ fn write_page(page: &mut impl Write, stats: &Stats) -> io::Result<()> {
         )?;
     }
     writeln!(page, "{:>12}  pending", stats.pending)?;
-    for (outcome, count) in &stats.outcomes {
-        writeln!(page, "{count:>12}  {outcome}")?;
+    for (state, count) in &stats.outcomes {
+        writeln!(page, "{count:>12}  {state}")?;
     }
-    writeln!(page, "{:>12}  removed, known by id and digest", stats.removed)?;
+    writeln!(page, "{:>12}  removed, still recognized as repeats", stats.removed)?;
     for (model, count) in &stats.models {
         writeln!(page, "{count:>12}  for {model}")?;
     }
-    for ((form, segments), bytes) in FORMS.iter().zip(stats.segments).zip(stats.bytes) {
-        writeln!(page, "{bytes:>12}  bytes in {segments} {form} segments")?;
+    for ((state, segments), bytes) in SEGMENT_STATES.iter().zip(stats.segments).zip(stats.bytes) {
+        writeln!(page, "{bytes:>12}  bytes in {segments} {state} segments")?;
     }
     Ok(())
 }
 
-fn object(stats: &Stats) -> serde_json::Value {
-    let models = stats.models.iter().map(|(model, count)| (model.as_str(), json!(count)));
-    let forms = FORMS.iter().zip(stats.segments).zip(stats.bytes);
-    let segments = forms.map(|((form, segments), bytes)| {
-        ((*form).to_owned(), json!({ "segments": segments, "bytes": bytes }))
+fn object(stats: &Stats) -> Value {
+    let models = stats.models.iter().map(|(model, count)| (model.to_string(), json!(count)));
+    let outcomes = stats.outcomes.iter().map(|(state, count)| (*state, *count));
+    let by_state = [("pending", stats.pending)].into_iter().chain(outcomes);
+    let by_state = by_state.map(|(state, count)| (state.to_owned(), json!(count)));
+    let segments = SEGMENT_STATES.iter().zip(stats.segments).zip(stats.bytes);
+    let segments = segments.map(|((state, segments), bytes)| {
+        ((*state).to_owned(), json!({ "segments": segments, "bytes": bytes }))
     });
     json!({
         "deliveries": stats.deliveries,
         "received": stats.received.map(|(first, last)| [time::print(first), time::print(last)]),
-        "pending": stats.pending,
-        "outcomes": stats.outcomes,
+        "states": by_state.collect::<Map<_, _>>(),
         "removed": stats.removed,
-        "models": models.map(|(model, count)| (model.to_owned(), count)).collect::<serde_json::Map<_, _>>(),
-        "segments": segments.collect::<serde_json::Map<_, _>>(),
+        "models": models.collect::<Map<_, _>>(),
+        "segments": segments.collect::<Map<_, _>>(),
     })
 }

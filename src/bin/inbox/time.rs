@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-/// A moment as a date, a date and time, or an age.
+/// Parses a date, a date and time, or an age.
 pub(crate) fn moment(text: &str, now: SystemTime) -> Result<SystemTime, String> {
     let date = format!("{text}T00:00:00Z");
     humantime::parse_rfc3339(&date)
@@ -8,16 +8,16 @@ pub(crate) fn moment(text: &str, now: SystemTime) -> Result<SystemTime, String> 
         .or_else(|_| before_now(text, now))
         .map_err(|_| {
             format!(
-                "{text:?} is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 30d"
+                "invalid time '{text}'; use 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 30d"
             )
         })
 }
 
-/// The moment that is so long ago.
+/// Parses an age, and subtracts it from `now`.
 pub(crate) fn before_now(age: &str, now: SystemTime) -> Result<SystemTime, String> {
-    let age = humantime::parse_duration(age)
-        .map_err(|_| format!("{age:?} is no age: write 90m, 12h, or 30d"))?;
-    now.checked_sub(age).ok_or_else(|| "that is too long ago".to_owned())
+    let duration = humantime::parse_duration(age)
+        .map_err(|_| format!("invalid age '{age}'; use 90m, 12h or 30d"))?;
+    now.checked_sub(duration).ok_or_else(|| format!("age '{age}' is too long"))
 }
 
 pub(crate) fn print(time: SystemTime) -> String {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_in_every_form() {
+    fn dates_times_and_ages_are_parsed() {
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
         let day = Duration::from_hours(24);
         for (text, wanted) in [

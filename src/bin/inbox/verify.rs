@@ -6,10 +6,14 @@ use std::{
 use serde_json::json;
 use tower_inbox::archive::{DiskArchive, Verification};
 
-use crate::{Done, bar::Bar, options::Options, output};
+use crate::{
+    CommandResult,
+    console::{self, ProgressBar},
+    options::Options,
+};
 
-pub(crate) async fn run(options: Options) -> Done {
-    let found = DiskArchive::verify(&options.archive, told(Bar::of("bytes"))).await?;
+pub(crate) async fn run(options: Options) -> CommandResult {
+    let found = DiskArchive::verify(&options.archive, show(ProgressBar::of("bytes"))).await?;
     let mut out = io::stdout().lock();
     if options.has("json") {
         writeln!(out, "{}", object(&found))?;
@@ -27,16 +31,16 @@ pub(crate) async fn run(options: Options) -> Done {
 fn summary(found: &Verification) -> String {
     let verdict = match found.damages.len() {
         0 => "sound".to_owned(),
-        1 => "damaged in one place".to_owned(),
+        1 => "damaged in 1 place".to_owned(),
         places => format!("damaged in {places} places"),
     };
     let torn = match found.torn {
         0 => String::new(),
         torn => format!(
-            "; {torn} bytes at the end are not whole: being written, or cut at the next start"
+            "; {torn} bytes at the end are incomplete: being written, or truncated at the next start"
         ),
     };
-    let deliveries = output::deliveries(found.deliveries);
+    let deliveries = console::deliveries(found.deliveries);
     let (records, segments, bytes) = (found.records, found.segments, found.bytes);
     format!("{verdict}: {deliveries}, {records} records, {segments} segments, {bytes} bytes{torn}")
 }
@@ -65,6 +69,6 @@ fn object(found: &Verification) -> serde_json::Value {
     })
 }
 
-fn told(mut bar: Bar) -> impl FnMut(u64, u64) + Send + 'static {
+fn show(mut bar: ProgressBar) -> impl FnMut(u64, u64) + Send + 'static {
     move |read, of| bar.show(read, of)
 }

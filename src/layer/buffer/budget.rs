@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::layer::metrics;
+use crate::metrics;
 
 /// How many bytes may be in flight in one inbox, unless it says otherwise: 256 MiB.
 pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
@@ -70,7 +70,7 @@ impl Reservation {
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let grown = self.budget.take(bytes);
         if grown {
-            metrics::took_flight(bytes);
+            metrics::add_in_flight(bytes);
             self.bytes += bytes;
         }
         grown
@@ -80,7 +80,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        metrics::landed(self.bytes);
+        metrics::subtract_in_flight(self.bytes);
     }
 }
 

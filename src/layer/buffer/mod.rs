@@ -1,13 +1,11 @@
-//! Reads the body of a claimed request once, within the model's limit and deadline and the inbox's budget of bytes.
+//! Reads the body of a routed request once, within the limits of the model and of the inbox.
 
 mod budget;
 mod collect;
-mod layer;
 mod read;
 mod service;
 
 pub(super) use budget::Reservation;
 pub use budget::{Budget, DEFAULT_BYTES_IN_FLIGHT};
-pub use layer::BufferLayer;
 pub use read::ReadBody;
-pub use service::BufferService;
+pub use service::{BufferLayer, BufferService};

@@ -11,19 +11,16 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
 use super::{Budget, Reservation, collect::Collected};
-use crate::layer::{
-    body::{Held, InboxBody},
-    claim::Claim,
-    future::Ended,
-    refusal::Refusal,
-    step::Raw,
+use crate::{
+    layer::{body::InboxBody, future::Ended, step::Raw},
+    process::{Rejection, RequestContext},
 };
 
-/// What every request counts for in the budget, in bytes, before its headers and its body.
+/// What every request counts in the budget, in bytes, besides its headers and its body.
 const OVERHEAD: usize = 4 << 10;
 
 pin_project! {
-    /// Reads a body whole. Ends with the request for the next step, or with a refusal.
+    /// Reads a body whole. Its output is the request for the next step, or a rejection.
     pub struct ReadBody<B> {
         #[pin]
         body: B,
@@ -32,70 +29,71 @@ pin_project! {
         announced: usize,
         collected: Collected,
         reservation: Option<Reservation>,
-        head: Option<(Parts, Claim)>,
+        head: Option<(Parts, RequestContext)>,
         began: Instant,
     }
 }
 
 impl<B: Body<Data = Bytes>> ReadBody<B> {
-    /// Refuses before reading what is announced to be too much.
-    pub(super) fn begin(
+    /// Rejects a body that is announced to be too long, before reading it.
+    pub(super) fn start(
         parts: Parts,
         body: B,
-        claim: Claim,
+        context: RequestContext,
         budget: &Budget,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Rejection> {
         let announced = body.size_hint().lower();
-        let limit = claim.model.longest_body();
+        let limit = context.model.longest_body();
         if usize::try_from(announced).map_or(true, |announced| announced > limit) {
-            return Err(Refusal::TooLong { limit });
+            return Err(Rejection::TooLong { limit });
         }
         let mut reservation = budget.reserve();
         if !reservation.grow(cost_of(&parts)) || !budget.has_room_for(announced) {
-            return Err(Refusal::Overloaded);
+            return Err(Rejection::Overloaded);
         }
         Ok(Self {
             body,
-            deadline: tokio::time::sleep(claim.model.slowest_body()),
+            deadline: tokio::time::sleep(context.model.slowest_body()),
             announced: usize::try_from(announced).unwrap_or(limit),
             collected: Collected::default(),
             reservation: Some(reservation),
-            head: Some((parts, claim)),
+            head: Some((parts, context)),
             began: Instant::now(),
         })
     }
 
-    fn poll_whole(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+    fn poll_whole(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         let mut this = self.project();
-        let (Some((_, claim)), Some(reservation)) = (this.head.as_ref(), this.reservation.as_mut())
+        let (Some((_, context)), Some(reservation)) =
+            (this.head.as_ref(), this.reservation.as_mut())
         else {
             return Poll::Pending;
         };
         loop {
-            match this.body.as_mut().poll_frame(context) {
+            match this.body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers say nothing that is signed.
+                    // Trailers are not signed.
                     let Ok(part) = frame.into_data() else { continue };
-                    admit(&part, this.collected.len(), claim, reservation)?;
+                    admit(&part, this.collected.len(), context, reservation)?;
                     this.collected.push(part);
                 }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Refusal::CutOff)),
-                // A server may show a connection that was lost as an end, and no error.
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Rejection::CutOff)),
+                // A server may report a lost connection as the end of the body.
                 Poll::Ready(None) if this.collected.len() < *this.announced => {
-                    return Poll::Ready(Err(Refusal::CutOff));
+                    return Poll::Ready(Err(Rejection::CutOff));
                 }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
-                    ready!(this.deadline.poll(context));
-                    let deadline = claim.model.slowest_body();
-                    return Poll::Ready(Err(Refusal::TooSlow { deadline }));
+                    ready!(this.deadline.poll(cx));
+                    let deadline = context.model.slowest_body();
+                    return Poll::Ready(Err(Rejection::TooSlow { timeout: deadline }));
                 }
             }
         }
     }
 }
 
-/// What a request takes besides its body: copies of its head, a task, a span, places in queues.
+/// The memory of a request besides its body: copies of its head, a task, a span, queue entries.
 fn cost_of(parts: &Parts) -> usize {
     let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     OVERHEAD + 2 * headers.sum::<usize>()
@@ -105,15 +103,15 @@ fn cost_of(parts: &Parts) -> usize {
 fn admit(
     part: &Bytes,
     so_far: usize,
-    claim: &Claim,
+    context: &RequestContext,
     reservation: &mut Reservation,
-) -> Result<(), Refusal> {
-    let limit = claim.model.longest_body();
+) -> Result<(), Rejection> {
+    let limit = context.model.longest_body();
     if so_far.saturating_add(part.len()) > limit {
-        return Err(Refusal::TooLong { limit });
+        return Err(Rejection::TooLong { limit });
     }
     if !reservation.grow(part.len()) {
-        return Err(Refusal::Overloaded);
+        return Err(Rejection::Overloaded);
     }
     Ok(())
 }
@@ -121,24 +119,25 @@ fn admit(
 impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
     type Output = Ended<InboxBody<B, Raw>>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let read = ready!(self.as_mut().poll_whole(context));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let read = ready!(self.as_mut().poll_whole(cx));
         let this = self.project();
-        let (Some((parts, claim)), Some(reservation)) = (this.head.take(), this.reservation.take())
+        let (Some((parts, context)), Some(reservation)) =
+            (this.head.take(), this.reservation.take())
         else {
             return Poll::Pending;
         };
-        let _entered = claim.span.clone().entered();
-        claim.took("buffer_us", *this.began);
-        claim.span.record("bytes", this.collected.len());
+        let _entered = context.span.clone().entered();
+        context.record_duration("buffer_us", *this.began);
+        context.span.record("bytes", this.collected.len());
         Poll::Ready(match read {
-            Ok(()) => Ok(request(parts, this.collected.take(), Raw { claim, reservation })),
-            Err(refusal) => Err(refusal.refuse()),
+            Ok(()) => Ok(request(parts, this.collected.take(), Raw { context, reservation })),
+            Err(rejection) => Err(rejection.reject()),
         })
     }
 }
 
 fn request<B>(mut parts: Parts, bytes: Bytes, raw: Raw) -> Request<InboxBody<B, Raw>> {
-    parts.extensions.insert(raw.claim.captures.clone());
-    Held::request(parts, bytes, raw)
+    parts.extensions.insert(raw.context.captures.clone());
+    Request::from_parts(parts, InboxBody::buffered(bytes, raw))
 }

@@ -3,20 +3,50 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use http_body::Body;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Budget, read::ReadBody};
-use crate::layer::{
-    body::{InboxBody, Routed},
-    claim::Claim,
-    future::StepFuture,
-    refusal::Refusal,
-    reply::Reply,
-    step::Raw,
-    take_ready,
+use crate::{
+    layer::{
+        body::{InboxBody, RoutedBody},
+        future::StepFuture,
+        step::Raw,
+        take_ready,
+    },
+    process::{BoxError, Rejection, RequestContext, ResponseBody},
 };
 
-/// Made by [`BufferLayer`](super::BufferLayer).
+/// Reads the body of a routed request into memory, within its limits.
+#[derive(Clone, Debug, Default)]
+pub struct BufferLayer {
+    budget: Budget,
+    reads_all: bool,
+}
+
+impl BufferLayer {
+    /// Creates a layer of which all services share `budget`.
+    pub fn new(budget: Budget) -> Self {
+        Self { budget, reads_all: false }
+    }
+
+    /// Reads the body even if the head alone is enough to reject the request, for a quarantine that is
+    /// [`reading_all`](crate::layer::Quarantine::reading_all). The request is rejected after that.
+    pub fn reading_all(mut self) -> Self {
+        self.reads_all = true;
+        self
+    }
+}
+
+impl<S> Layer<S> for BufferLayer {
+    type Service = BufferService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        BufferService { inner, budget: self.budget.clone(), reads_all: self.reads_all }
+    }
+}
+
+/// The service of [`BufferLayer`].
 #[derive(Clone, Debug)]
 pub struct BufferService<S> {
     inner: S,
@@ -24,18 +54,14 @@ pub struct BufferService<S> {
     reads_all: bool,
 }
 
-impl<S> BufferService<S> {
-    pub(super) fn new(inner: S, budget: Budget, reads_all: bool) -> Self {
-        Self { inner, budget, reads_all }
-    }
-}
-
-impl<S, B, R> Service<Request<Routed<B>>> for BufferService<S>
+impl<S, B, R> Service<Request<RoutedBody<B>>> for BufferService<S>
 where
     S: Service<Request<InboxBody<B, Raw>>, Response = Response<R>> + Clone,
     B: Body<Data = Bytes>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
-    type Response = Response<Reply<R>>;
+    type Response = Response<ResponseBody>;
     type Error = S::Error;
     type Future = StepFuture<S, InboxBody<B, Raw>, ReadBody<B>>;
 
@@ -43,23 +69,23 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Routed<B>>) -> Self::Future {
-        let (parts, Routed { body, claim }) = request.into_parts();
-        let Some(claim) = claim else {
+    fn call(&mut self, request: Request<RoutedBody<B>>) -> Self::Future {
+        let (parts, RoutedBody { body, context }) = request.into_parts();
+        let Some(context) = context else {
             let through = Request::from_parts(parts, InboxBody::through(body));
             return StepFuture::calling(self.inner.call(through));
         };
-        let span = claim.span.clone();
-        let allowed = if self.reads_all { Ok(()) } else { allowed(&parts, &claim) };
-        match allowed.and_then(|()| ReadBody::begin(parts, body, claim, &self.budget)) {
+        let span = context.span.clone();
+        let allowed = if self.reads_all { Ok(()) } else { check_head(&parts, &context) };
+        match allowed.and_then(|()| ReadBody::start(parts, body, context, &self.budget)) {
             Ok(reading) => StepFuture::before(reading, take_ready(&mut self.inner)),
-            Err(refusal) => StepFuture::answered(span.in_scope(|| refusal.refuse())),
+            Err(rejection) => StepFuture::responded(span.in_scope(|| rejection.reject())),
         }
     }
 }
 
-/// Refuses before reading what no body can prove.
-fn allowed(parts: &Parts, claim: &Claim) -> Result<(), Refusal> {
-    let scheme = claim.model.scheme();
-    scheme.check_head(parts, claim.received_at).map_err(Refusal::Signature)
+/// Rejects a request that cannot be verified whatever its body is, before the body is read.
+fn check_head(parts: &Parts, context: &RequestContext) -> Result<(), Rejection> {
+    let scheme = context.model.scheme();
+    scheme.check_head(parts, context.received_at).map_err(Rejection::Signature)
 }

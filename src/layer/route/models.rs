@@ -6,15 +6,15 @@ use std::{
 use http::Method;
 
 use super::{
-    Captures, ModelError,
-    table::{Found, Table},
+    ModelError,
+    table::{RouteMatch, Table},
 };
 use crate::{
-    delivery::{Delivery, ModelName},
+    delivery::{Captures, Delivery, ModelName},
     provider::Model,
 };
 
-/// The models of an inbox, by path. Clones share them, and they may be added and removed while the server runs.
+/// The models of an inbox, by path. Clones share them. Models can be added, replaced and removed while the server runs.
 ///
 /// A path may have captures: `/hooks/property/{reference}`, or `{*rest}` at its end.
 ///
@@ -32,33 +32,54 @@ use crate::{
 pub struct Models(Arc<RwLock<Table>>);
 
 impl Models {
-    /// No models.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts a model at a path, also at one that was removed.
+    /// Adds a model at a path, which may be that of a removed endpoint.
     ///
     /// # Errors
     ///
-    /// If the path is not usable or taken, or the model's scheme cannot work.
+    /// If the path is invalid, taken, or conflicts with another one, or if the model's scheme is invalid.
     pub fn add(&self, path: &str, model: Model) -> Result<(), ModelError> {
         self.change(|table| table.add(path, model))
     }
 
-    /// Removes the endpoint at a path, which is answered 410 from now on. False if there is none.
+    /// Replaces the model at a path, for example to rotate a secret. Every request is routed to the old or to the new
+    /// model: at no instant is the path without one. The new model keeps the name of the old one unless it has its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Missing`] if there is no model at the path; otherwise like [`add`](Self::add). Then nothing changes.
+    ///
+    /// ```
+    /// use tower_inbox::{Secret, layer::Models, provider::foxyai};
+    ///
+    /// let group = |secret| foxyai::image_group().token_in_query("ticket", Secret::new(secret));
+    /// let models = Models::new();
+    /// models.add("/hooks/group", group("correct horse"))?;
+    /// models.replace("/hooks/group", group("battery staple"))?;
+    /// assert!(models.replace("/hooks/other", group("battery staple")).is_err());
+    /// # Ok::<(), tower_inbox::layer::ModelError>(())
+    /// ```
+    pub fn replace(&self, path: &str, model: Model) -> Result<(), ModelError> {
+        self.change(|table| table.replace(path, model))
+    }
+
+    /// Removes the endpoint at a path. Requests to it are answered 410 from then on. False if there is none.
     pub fn remove(&self, path: &str) -> bool {
         self.change(|table| table.remove(path))
     }
 
-    /// Answers 404 to every request whose path is `prefix` or below it and that is not for a model. Without this they
-    /// pass through.
+    /// Reserves a path prefix: requests below it that are not for a model are answered 404. Without this they pass
+    /// through.
     ///
     /// # Errors
     ///
-    /// If the prefix does not begin with `/`.
-    pub fn claim(&self, prefix: &str) -> Result<(), ModelError> {
-        self.change(|table| table.claim(prefix))
+    /// If the prefix does not start with `/`.
+    pub fn reserve_prefix(&self, prefix: &str) -> Result<(), ModelError> {
+        self.change(|table| table.reserve_prefix(prefix))
     }
 
     /// What the types of [watched](crate::provider::ModelDraft::watched) models do not know: the model, the JSON path
@@ -68,7 +89,7 @@ impl Models {
         self.0.read().unwrap_or_else(PoisonError::into_inner).unknown()
     }
 
-    pub(super) fn find(&self, method: &Method, path: &str) -> Found {
+    pub(super) fn find(&self, method: &Method, path: &str) -> RouteMatch {
         self.0.read().unwrap_or_else(PoisonError::into_inner).find(method, path)
     }
 
@@ -85,9 +106,9 @@ impl Models {
         self.0.read().unwrap_or_else(PoisonError::into_inner).others(name)
     }
 
-    /// How many models something is received for.
-    pub(crate) fn count(&self) -> usize {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).count()
+    /// The names of all models, including those of removed endpoints, each once.
+    pub(crate) fn names(&self) -> Vec<ModelName> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).names()
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {

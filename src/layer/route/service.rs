@@ -1,15 +1,47 @@
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Models, table::Found};
+use super::{Models, table::RouteMatch};
 use crate::{
     delivery::Delivery,
-    layer::{Clock, body::Routed, claim::Claim, future::StepFuture, reply::Reply},
+    layer::{body::RoutedBody, future::StepFuture},
+    process::{BoxError, Clock, RequestContext, ResponseBody},
 };
 
-/// Made by [`RouteLayer`](super::RouteLayer).
+/// Finds the model for the path of each request. Other requests pass through.
+#[derive(Clone, Debug)]
+pub struct RouteLayer {
+    models: Models,
+    clock: Clock,
+}
+
+impl RouteLayer {
+    /// Routes to `models`, including those that are added later.
+    pub fn new(models: Models) -> Self {
+        Self { models, clock: Clock::default() }
+    }
+
+    /// Sets the clock for the time of receipt. Default: the system clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+}
+
+impl<S> Layer<S> for RouteLayer {
+    type Service = RouteService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RouteService { inner, models: self.models.clone(), clock: self.clock.clone() }
+    }
+}
+
+/// The service of [`RouteLayer`].
 #[derive(Clone, Debug)]
 pub struct RouteService<S> {
     inner: S,
@@ -17,38 +49,34 @@ pub struct RouteService<S> {
     clock: Clock,
 }
 
-impl<S> RouteService<S> {
-    pub(super) fn new(inner: S, models: Models, clock: Clock) -> Self {
-        Self { inner, models, clock }
-    }
-}
-
 impl<S, B, R> Service<Request<B>> for RouteService<S>
 where
-    S: Service<Request<Routed<B>>, Response = Response<R>>,
+    S: Service<Request<RoutedBody<B>>, Response = Response<R>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
-    type Response = Response<Reply<R>>;
+    type Response = Response<ResponseBody>;
     type Error = S::Error;
-    type Future = StepFuture<S, Routed<B>>;
+    type Future = StepFuture<S, RoutedBody<B>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // Twice around one service, the inner inbox would wait for the outer one's turn for ever.
+        // Nested twice, the inner inbox would wait for the outer one for ever.
         if request.extensions().get::<Delivery>().is_some() {
-            tracing::warn!("there is an inbox inside of an inbox: the inner one does nothing");
-            let routed = request.map(|body| Routed { body, claim: None });
+            tracing::warn!("an inbox is nested in an inbox; the inner one does nothing");
+            let routed = request.map(|body| RoutedBody { body, context: None });
             return StepFuture::calling(self.inner.call(routed));
         }
-        let claim = match self.models.find(request.method(), request.uri().path()) {
-            Found::Through => None,
-            Found::Model { name, model, captures } => {
-                Some(Claim::new(self.clock.now(), name, model, captures))
+        let context = match self.models.find(request.method(), request.uri().path()) {
+            RouteMatch::Through => None,
+            RouteMatch::Model { name, model, captures } => {
+                Some(RequestContext::new(self.clock.now(), name, model, captures))
             }
-            Found::Refused(refusal) => return StepFuture::answered(refusal.refuse()),
+            RouteMatch::Rejected(rejection) => return StepFuture::responded(rejection.reject()),
         };
-        StepFuture::calling(self.inner.call(request.map(|body| Routed { body, claim })))
+        StepFuture::calling(self.inner.call(request.map(|body| RoutedBody { body, context })))
     }
 }

@@ -1,10 +1,18 @@
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use http::Method;
 use matchit::Router;
 
-use super::{Captures, ModelError};
-use crate::{delivery::ModelName, layer::refusal::Refusal, provider::Model};
+use super::ModelError;
+use crate::{
+    delivery::{Captures, ModelName},
+    process::Rejection,
+    provider::Model,
+};
 
 /// Which path is for which model. Without I/O and locks.
 #[derive(Default)]
@@ -29,10 +37,10 @@ struct Named {
 
 /// What a request is for.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum RouteMatch {
     Model { name: ModelName, model: Arc<Model>, captures: Captures },
     Through,
-    Refused(Refusal),
+    Rejected(Rejection),
 }
 
 impl Table {
@@ -40,13 +48,25 @@ impl Table {
         if let Some(Endpoint::Live(_)) = self.endpoints.get(path) {
             return Err(ModelError::Taken { path: path.to_owned() });
         }
-        model.check().map_err(|source| ModelError::Scheme { path: path.to_owned(), source })?;
         let name = match model.name() {
             Some(name) => name.clone(),
             None => {
                 path.parse().map_err(|source| ModelError::Name { path: path.to_owned(), source })?
             }
         };
+        self.put_model(path, name, model)
+    }
+
+    pub(super) fn replace(&mut self, path: &str, model: Model) -> Result<(), ModelError> {
+        let Some(Endpoint::Live(old)) = self.endpoints.get(path) else {
+            return Err(ModelError::Missing { path: path.to_owned() });
+        };
+        let name = model.name().unwrap_or(&old.name).clone();
+        self.put_model(path, name, model)
+    }
+
+    fn put_model(&mut self, path: &str, name: ModelName, model: Model) -> Result<(), ModelError> {
+        model.check().map_err(|source| ModelError::Scheme { path: path.to_owned(), source })?;
         self.put(path, Endpoint::Live(Named { name, model: Arc::new(model) }))
     }
 
@@ -60,7 +80,7 @@ impl Table {
         }
     }
 
-    pub(super) fn claim(&mut self, prefix: &str) -> Result<(), ModelError> {
+    pub(super) fn reserve_prefix(&mut self, prefix: &str) -> Result<(), ModelError> {
         if !prefix.starts_with('/') {
             return Err(no_slash(prefix));
         }
@@ -68,28 +88,30 @@ impl Table {
         Ok(())
     }
 
-    pub(super) fn find(&self, method: &Method, path: &str) -> Found {
+    pub(super) fn find(&self, method: &Method, path: &str) -> RouteMatch {
         let Ok(matched) = self.router.at(path) else {
             return self.unmatched(path);
         };
         match matched.value {
-            Endpoint::Removed(_) => Found::Refused(Refusal::Removed),
+            Endpoint::Removed(_) => RouteMatch::Rejected(Rejection::Removed),
             Endpoint::Live(Named { model, .. }) if !model.allowed_methods().contains(method) => {
-                Found::Refused(Refusal::Method { allow: model.allowed_methods().to_vec() })
+                RouteMatch::Rejected(Rejection::Method { allow: model.allowed_methods().to_vec() })
             }
             Endpoint::Live(Named { name, model }) => {
                 match Captures::decode(matched.params.iter()) {
                     Some(captures) => {
-                        Found::Model { name: name.clone(), model: Arc::clone(model), captures }
+                        RouteMatch::Model { name: name.clone(), model: Arc::clone(model), captures }
                     }
-                    None => Found::Refused(Refusal::NoModel),
+                    None => RouteMatch::Rejected(Rejection::NoModel),
                 }
             }
         }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.endpoints.values().filter(|endpoint| matches!(endpoint, Endpoint::Live(_))).count()
+    pub(super) fn names(&self) -> Vec<ModelName> {
+        let names = self.endpoints.values().map(|endpoint| endpoint.named().name.clone());
+        let names: BTreeSet<_> = names.collect();
+        names.into_iter().collect()
     }
 
     pub(super) fn unknown(&self) -> Vec<(ModelName, String, u64)> {
@@ -120,11 +142,11 @@ impl Table {
         others.map(|named| (named.name.clone(), Arc::clone(&named.model))).collect()
     }
 
-    fn unmatched(&self, path: &str) -> Found {
+    fn unmatched(&self, path: &str) -> RouteMatch {
         if self.prefixes.iter().any(|prefix| is_below(path, prefix)) {
-            Found::Refused(Refusal::NoModel)
+            RouteMatch::Rejected(Rejection::NoModel)
         } else {
-            Found::Through
+            RouteMatch::Through
         }
     }
 
@@ -192,16 +214,16 @@ mod tests {
 
     fn status(table: &Table, method: &Method, path: &str) -> u16 {
         match table.find(method, path) {
-            Found::Model { .. } => 200,
-            Found::Through => 0,
-            Found::Refused(refusal) => refusal.status().as_u16(),
+            RouteMatch::Model { .. } => 200,
+            RouteMatch::Through => 0,
+            RouteMatch::Rejected(refusal) => refusal.status().as_u16(),
         }
     }
 
     #[test]
     fn a_model_is_found_with_its_captures() {
         let table = table(&["/a", "/p/{reference}"]);
-        let Found::Model { name, captures, .. } = table.find(&Method::POST, "/p/7%2F8") else {
+        let RouteMatch::Model { name, captures, .. } = table.find(&Method::POST, "/p/7%2F8") else {
             panic!("not found");
         };
         assert_eq!((name.as_str(), captures.get("reference")), ("/p/{reference}", Some("7/8")));
@@ -212,8 +234,8 @@ mod tests {
     fn every_other_path_passes_through_unless_it_is_claimed() {
         let mut table = table(&["/hooks/a"]);
         assert_eq!(status(&table, &Method::POST, "/hooks/b"), 0);
-        assert!(matches!(table.claim("hooks"), Err(ModelError::Path { .. })));
-        table.claim("/hooks/").unwrap();
+        assert!(matches!(table.reserve_prefix("hooks"), Err(ModelError::Path { .. })));
+        table.reserve_prefix("/hooks/").unwrap();
         for (path, expected) in [
             ("/hooks/a", 200),
             ("/hooks/a/", 404),

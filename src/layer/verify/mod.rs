@@ -3,12 +3,10 @@
 mod cap;
 mod gate;
 mod kept;
-mod layer;
 mod pace;
 mod quarantine;
 mod service;
 mod store;
 
-pub use layer::VerifyLayer;
 pub use quarantine::Quarantine;
-pub use service::VerifyService;
+pub use service::{VerifyLayer, VerifyService};

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     archive::{Archive, ArchiveError},
     delivery::{Delivery, DeliveryId},
-    layer::metrics,
+    metrics,
 };
 
 /// Where deliveries are kept whose sender could not be proved, for a time at which it may be: after a secret was mended.

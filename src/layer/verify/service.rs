@@ -3,41 +3,65 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use http::{Request, Response, request::Parts};
+use http_body::Body;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Quarantine;
 use crate::{
-    delivery::{Delivery, Head},
+    delivery::Delivery,
     layer::{
-        body::{Held, InboxBody, Split},
-        claim::Claim,
+        body::{BufferedBody, InboxBody, Split},
         future::StepFuture,
-        refusal::Refusal,
-        reply::Reply,
         step::{Raw, Verified},
     },
+    process::{BoxError, Rejection, RequestContext, ResponseBody},
     signature::Proof,
 };
 
-/// Made by [`VerifyLayer`](super::VerifyLayer).
+/// Passes on only deliveries that the model's scheme can verify. Others are answered 401.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyLayer {
+    quarantine: Option<Quarantine>,
+}
+
+impl VerifyLayer {
+    /// Creates the layer. Each model has its scheme.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps rejected deliveries.
+    pub fn quarantine(mut self, quarantine: Quarantine) -> Self {
+        self.quarantine = Some(quarantine);
+        self
+    }
+}
+
+impl<S> Layer<S> for VerifyLayer {
+    type Service = VerifyService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        VerifyService { inner, quarantine: self.quarantine.clone() }
+    }
+}
+
+/// The service of [`VerifyLayer`].
 #[derive(Clone, Debug)]
 pub struct VerifyService<S> {
     inner: S,
     quarantine: Option<Quarantine>,
 }
 
-impl<S> VerifyService<S> {
-    pub(super) fn new(inner: S, quarantine: Option<Quarantine>) -> Self {
-        Self { inner, quarantine }
-    }
-}
-
 impl<S, B, R> Service<Request<InboxBody<B, Raw>>> for VerifyService<S>
 where
     S: Service<Request<InboxBody<B, Verified>>, Response = Response<R>>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
 {
-    type Response = Response<Reply<R>>;
+    type Response = Response<ResponseBody>;
     type Error = S::Error;
     type Future = StepFuture<S, InboxBody<B, Verified>>;
 
@@ -46,49 +70,56 @@ where
     }
 
     fn call(&mut self, request: Request<InboxBody<B, Raw>>) -> Self::Future {
-        let (parts, held) = match InboxBody::split(request) {
-            Split::Delivery(parts, held) => (parts, held),
+        let (parts, buffered) = match InboxBody::split(request) {
+            Split::Delivery(parts, buffered) => (parts, buffered),
             Split::Through(through) => return StepFuture::calling(self.inner.call(through)),
         };
-        let _entered = held.step.claim.span.clone().entered();
-        match verify(&parts, held, self.quarantine.as_ref()) {
+        let _entered = buffered.step.context.span.clone().entered();
+        match verify(&parts, buffered, self.quarantine.as_ref()) {
             Ok((bytes, verified)) => {
-                let request = Held::request(parts, bytes, verified);
+                let request = Request::from_parts(parts, InboxBody::buffered(bytes, verified));
                 StepFuture::calling(self.inner.call(request))
             }
-            Err(refusal) => StepFuture::answered(refusal.refuse()),
+            Err(rejection) => StepFuture::responded(rejection.reject()),
         }
     }
 }
 
 fn verify(
     parts: &Parts,
-    held: Held<Raw>,
+    buffered: BufferedBody<Raw>,
     quarantine: Option<&Quarantine>,
-) -> Result<(bytes::Bytes, Verified), Refusal> {
-    let Held { bytes, step: raw } = held;
-    let began = Instant::now();
-    let verdict = raw.claim.model.scheme().verify(parts, &bytes, raw.claim.received_at);
-    raw.claim.took("verify_us", began);
-    match verdict {
+) -> Result<(Bytes, Verified), Rejection> {
+    let BufferedBody { bytes, step: raw } = buffered;
+    let started = Instant::now();
+    let verified = raw.context.model.scheme().verify(parts, &bytes, raw.context.received_at);
+    raw.context.record_duration("verify_us", started);
+    match verified {
         Ok(proof) => Ok((bytes, Verified { raw, proof })),
         Err(error) => {
             if let Some(quarantine) = quarantine {
-                quarantine.keep(bytes.len(), refused(parts, bytes, &raw.claim));
+                quarantine.keep(bytes.len(), rejected(parts, bytes, &raw.context));
             }
-            Err(Refusal::Signature(error))
+            Err(Rejection::Signature(error))
         }
     }
 }
 
-/// Makes a delivery that nothing proves: when it is called, since that takes time for the digest.
-fn refused(
+/// Creates a delivery without a proof when it is called, because the digest takes time.
+fn rejected(
     parts: &Parts,
-    bytes: bytes::Bytes,
-    claim: &Claim,
+    bytes: Bytes,
+    context: &RequestContext,
 ) -> impl FnOnce() -> Delivery + Send + 'static {
-    let head = Head::of(parts, claim.model.redaction());
-    let (id, name, received_at) = (claim.id, claim.name.clone(), claim.received_at);
-    let proof = Proof::new("refused", "none", "raw");
-    move || Delivery::new(id, name, head, bytes, received_at, proof)
+    let (parts, context) = (parts.clone(), context.clone());
+    move || {
+        let proof = Proof::new("refused", "none", "raw");
+        // Not proved, but two messages that claim two ids are both kept.
+        let proof = match context.model.scheme().claimed_message_id(&parts) {
+            Some(id) => proof.with_message_id(id),
+            None => proof,
+        };
+        let RequestContext { id, name, model, received_at, .. } = context;
+        Delivery::received(id, name, &parts, bytes, received_at, proof, model.redaction())
+    }
 }

@@ -1,13 +1,13 @@
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use tokio::sync::OnceCell;
 
 use super::{cap::Cap, kept::Kept};
 use crate::{
-    archive::{Archive, ArchiveError, Query},
+    archive::{Acquire, Append, Archive, ArchiveError, Query},
     delivery::{Delivery, DeliveryId, Outcome},
 };
 
@@ -32,7 +32,7 @@ impl Store {
         // Counted before it comes in, and not with it.
         drop(self.kept().await?);
         let (received_at, bytes) = (delivery.received_at(), delivery.body().len());
-        let receipt = self.archive.append(delivery).await?;
+        let receipt = self.archive.append(Append::new(delivery)).await?.receipt;
         if receipt.is_repeat() {
             return Ok(());
         }
@@ -53,7 +53,9 @@ impl Store {
         received_at: SystemTime,
         id: DeliveryId,
     ) -> Result<(), ArchiveError> {
-        self.archive.settle(id, Outcome::processed(200)).await?;
+        if let Some(lease) = self.archive.acquire(Acquire::new(id)).await?.lease {
+            self.archive.settle(lease, Outcome::processed(200), Duration::ZERO).await?;
+        }
         self.kept().await?.forget(received_at, id);
         Ok(())
     }

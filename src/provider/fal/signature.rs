@@ -8,6 +8,9 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-fal-webhook-signature")
 /// Where its time stands, in seconds since 1970 (page on webhooks).
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-fal-webhook-timestamp");
 
+/// The id of the request, the same in all tries of its one message (page on webhooks).
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-fal-webhook-request-id");
+
 /// What is signed: two more headers, the time, and the SHA-256 of the body in hexadecimal (page on webhooks).
 const TEMPLATE: &str =
     "{x-fal-webhook-request-id}\n{x-fal-webhook-user-id}\n{timestamp}\n{body-sha256}";
@@ -27,5 +30,6 @@ const TEMPLATE: &str =
 /// # Ok::<(), tower_inbox::signature::Ed25519KeyError>(())
 /// ```
 pub fn signature(keys: impl Into<Ed25519Keys>) -> Ed25519Template {
-    Ed25519Template::new(TEMPLATE, Placement::headers(SIGNATURE, TIMESTAMP), keys)
+    let placement = Placement::headers(SIGNATURE, TIMESTAMP);
+    Ed25519Template::new(TEMPLATE, placement, keys).message_id(REQUEST_ID)
 }

@@ -1,24 +1,22 @@
-use http::HeaderMap;
+use crate::delivery::Delivery;
 
-use crate::{delivery::Delivery, signature::Proof};
+/// The headers that hold the id of a message, in the order in which they are read where no id was proved: the name in
+/// the specification, and the older one of senders that Svix hosts.
+const ID: [&str; 2] = ["webhook-id", "svix-id"];
 
-/// Where the id of a message stands, in the order in which it is looked for where none was signed, and how a proof by the
-/// headers of this name begins: the name in the specification, and the older one of senders that Svix hosts.
-const ID: [(&str, &str); 2] = [("webhook-id", "standard-webhooks-"), ("svix-id", "svix-")];
-
-/// The longest id that is taken for one, in bytes. Ids are a stranger's text until a scheme has signed them.
+/// The longest id that is taken from a header that nobody signed, in bytes.
 const LONGEST: usize = 256;
 
-/// The id of the message, which is the same in every try of it: the one that was signed, so that nobody between sender and
-/// receiver chooses the key by adding a header.
+/// Returns the id of the message, which is the same in every attempt to deliver it: the one that was proved, so that
+/// nobody between sender and receiver chooses the key by adding a header; without one, that in a header.
 pub(in crate::provider) fn message_id(delivery: &Delivery) -> Option<&str> {
-    id_in(delivery.head().headers(), delivery.proof())
+    delivery.proof().message_id().or_else(|| in_headers(delivery))
 }
 
-fn id_in<'h>(headers: &'h HeaderMap, proof: &Proof) -> Option<&'h str> {
-    let signed = ID.iter().find(|(_, scheme)| proof.scheme().starts_with(scheme));
-    let (name, _) = signed.or_else(|| ID.iter().find(|(name, _)| headers.contains_key(*name)))?;
-    let mut values = headers.get_all(*name).iter();
+fn in_headers(delivery: &Delivery) -> Option<&str> {
+    let headers = delivery.head().headers();
+    let name = ID.into_iter().find(|name| headers.contains_key(*name))?;
+    let mut values = headers.get_all(name).iter();
     let id = values.next()?.to_str().ok()?;
     let is_id = values.next().is_none() && (1..=LONGEST).contains(&id.len());
     is_id.then_some(id)
@@ -26,19 +24,35 @@ fn id_in<'h>(headers: &'h HeaderMap, proof: &Proof) -> Option<&'h str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::SystemTime;
 
-    fn signed(scheme: &'static str, headers: &[(&'static str, &str)]) -> Option<String> {
-        let mut map = HeaderMap::new();
+    use http::Request;
+
+    use super::*;
+    use crate::{
+        delivery::{DeliveryId, Redaction},
+        signature::Proof,
+    };
+
+    fn id_in(headers: &[(&str, &str)], proof: Proof) -> Option<String> {
+        let (mut parts, body) = Request::post("/").body("{}".into()).unwrap().into_parts();
         for (name, value) in headers {
-            map.append(*name, value.parse().unwrap());
+            let name: http::HeaderName = name.parse().unwrap();
+            parts.headers.append(name, value.parse().unwrap());
         }
-        id_in(&map, &Proof::new(scheme, "main", "raw")).map(str::to_owned)
+        let (id, model, at) = (DeliveryId::new(), "m".parse().unwrap(), SystemTime::UNIX_EPOCH);
+        let delivery =
+            Delivery::received(id, model, &parts, body, at, proof, &Redaction::default());
+        message_id(&delivery).map(str::to_owned)
+    }
+
+    fn token() -> Proof {
+        Proof::new("header-token", "main", "raw")
     }
 
     #[test]
     fn one_id_of_a_sane_length_is_taken() {
-        let id_in = |headers: &[(&'static str, &str)]| signed("header-token", headers);
+        let id_in = |headers| id_in(headers, token());
         assert_eq!(id_in(&[("webhook-id", "msg_1")]).unwrap(), "msg_1");
         assert_eq!(id_in(&[("svix-id", "msg_1")]).unwrap(), "msg_1");
         assert_eq!(id_in(&[("svix-id", "b"), ("webhook-id", "a")]).unwrap(), "a");
@@ -49,15 +63,10 @@ mod tests {
     }
 
     #[test]
-    fn of_two_names_the_signed_one_is_taken() {
-        let both = [("svix-id", "by svix"), ("webhook-id", "by the specification")];
-        for (scheme, id) in [
-            ("standard-webhooks-v1", "by the specification"),
-            ("standard-webhooks-v1a", "by the specification"),
-            ("svix-v1", "by svix"),
-            ("svix-v1a", "by svix"),
-        ] {
-            assert_eq!(signed(scheme, &both).unwrap(), id, "{scheme}");
-        }
+    fn the_proved_id_is_taken_before_any_header() {
+        let both = [("webhook-id", "by a stranger"), ("svix-id", "by svix")];
+        let proved = token().with_message_id("by svix");
+        assert_eq!(id_in(&both, proved).unwrap(), "by svix");
+        assert_eq!(id_in(&both, token()).unwrap(), "by a stranger");
     }
 }

@@ -18,6 +18,7 @@ pub enum Difference {
     /// The signature is written in this way.
     Encoding(Encoding),
     /// The signature is in this header.
+    #[non_exhaustive]
     Header {
         /// The header.
         header: HeaderName,

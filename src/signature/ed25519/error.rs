@@ -12,6 +12,7 @@ pub enum Ed25519KeyError {
     Private,
     /// The text is not in the form in which such a key is shown.
     #[error("this is not a key: it is shown as {expected}")]
+    #[non_exhaustive]
     Text {
         /// The form.
         expected: &'static str,

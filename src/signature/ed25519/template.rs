@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use http::request::Parts;
+use http::{HeaderName, request::Parts};
 
 use super::Ed25519Keys;
 use crate::{
@@ -30,19 +30,17 @@ use crate::{
 ///
 /// ```
 /// use std::time::SystemTime;
-/// use http::{HeaderName, Request};
+/// use http::Request;
 /// use tower_inbox::signature::{Ed25519Key, Ed25519Keys, Ed25519Template, Placement, Scheme};
 ///
 /// let template = "{x-fal-webhook-request-id}\n{x-fal-webhook-user-id}\n{timestamp}\n{body-sha256}";
-/// let placement = Placement::headers(
-///     HeaderName::from_static("x-fal-webhook-signature"),
-///     HeaderName::from_static("x-fal-webhook-timestamp"),
-/// );
-/// let scheme = Ed25519Template::new(template, placement, Ed25519Key::private(&[7; 32])?);
+/// let placement = Placement::headers("x-fal-webhook-signature", "x-fal-webhook-timestamp");
+/// let scheme = Ed25519Template::new(template, placement, Ed25519Key::private(&[7; 32])?)
+///     .message_id("x-fal-webhook-request-id");
 /// let now = SystemTime::now();
 /// let (mut head, ()) = Request::post("/hooks/images").body(())?.into_parts();
 /// scheme.signature("request-1", b"{}", now)?.add_to(&mut head)?;
-/// assert!(scheme.verify(&head, b"{}", now).is_ok());
+/// assert_eq!(scheme.verify(&head, b"{}", now)?.message_id(), Some("request-1"));
 /// assert!(scheme.verify(&head, b"[]", now).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -72,6 +70,14 @@ impl Ed25519Template {
         self
     }
 
+    /// Takes the value of `header`, which the template must contain, for the message id: it identifies a delivery in
+    /// place of the query. Only for an id that is the same in every attempt to deliver one message, and that no two
+    /// messages share. [`check`](Scheme::check) refuses a header that the template does not sign.
+    pub fn message_id(mut self, header: impl TryInto<HeaderName>) -> Self {
+        self.shape.set_message_id(header);
+        self
+    }
+
     /// How far the timestamp may lie from the time of receipt.
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.shape.tolerance = tolerance;
@@ -89,6 +95,10 @@ impl Scheme for Ed25519Template {
         self.shape.read(head, b"", at).map(drop)
     }
 
+    fn claimed_message_id<'h>(&self, head: &'h Parts) -> Option<&'h str> {
+        self.shape.message_id(head).ok().flatten()
+    }
+
     fn redaction(&self) -> Redaction {
         Redaction::default()
     }
@@ -97,7 +107,7 @@ impl Scheme for Ed25519Template {
         let claimed = self.shape.read(head, body, at)?;
         self.keys
             .signer_of(&slices(&claimed.message), &claimed.signatures, at)
-            .map(|key| Proof::new("ed25519-template", key, "raw"))
+            .map(|key| claimed.proof("ed25519-template", &key))
             .ok_or_else(|| self.shape.mismatch())
     }
 

@@ -5,7 +5,7 @@ use crate::signature::{Place, SignatureError};
 
 /// The headers of a message, as they were sent.
 pub(super) struct Presented<'h> {
-    pub(super) id: &'h [u8],
+    pub(super) id: &'h str,
     pub(super) timestamp: &'h [u8],
     signatures: &'h [u8],
 }
@@ -15,9 +15,10 @@ impl<'h> Presented<'h> {
         let read = |name: &HeaderName| {
             Place::from(name).single(headers.get_all(name)).map(http::HeaderValue::as_bytes)
         };
-        let id = read(&names.id)?;
-        if is_ambiguous(id) {
-            return Err(Place::from(&names.id).malformed("an id without a time at its end"));
+        let expected = || Place::from(&names.id).malformed("a text without a time at its end");
+        let id = std::str::from_utf8(read(&names.id)?).map_err(|_| expected())?;
+        if is_ambiguous(id.as_bytes()) {
+            return Err(expected());
         }
         Ok(Self { id, timestamp: read(&names.timestamp)?, signatures: read(&names.signature)? })
     }
@@ -54,7 +55,7 @@ mod tests {
     #[test]
     fn entries_are_told_by_their_whole_version() {
         let signatures = b"v1,a v1a,b v2,c v1 ,d v1,,e  v1,f";
-        let presented = Presented { id: b"", timestamp: b"", signatures };
+        let presented = Presented { id: "", timestamp: b"", signatures };
         let entries = |version| presented.of_version(version).collect::<Vec<_>>();
         assert_eq!(entries("v1"), [&b"a"[..], b",e", b"f"]);
         assert_eq!(entries("v1a"), [b"b"]);

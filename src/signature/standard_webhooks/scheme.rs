@@ -18,7 +18,7 @@ use crate::{
 ///
 /// 1. `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the names of [Svix](Self::svix), must be there
 ///    exactly once each.
-/// 2. The id must not be empty, nor end in a full stop and digits, which could be taken for the timestamp.
+/// 2. The id must be UTF-8 and not be empty, nor end in a full stop and digits, which could be taken for the timestamp.
 /// 3. The timestamp must be digits, in seconds since 1970, and lie within the [tolerance](Self::tolerance) around the
 ///    time of receipt: by default 300 s in both directions.
 /// 4. The signature is a list with spaces of a version, a comma and base64. Other versions than `v1` (with feature
@@ -26,6 +26,9 @@ use crate::{
 /// 5. One entry must be the signature of `{id}.{timestamp}.{body}`: for `v1` the HMAC-SHA256 under one of the secrets
 ///    that are live at the time of receipt, compared in constant time. The key is what the secret encodes in base64,
 ///    with or without `whsec_` before it. The body need not be text.
+///
+/// The proof carries the id: the same message in another attempt is a repeat, whatever its timestamp and signature, and two
+/// messages with equal bodies are two deliveries.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -85,7 +88,7 @@ impl StandardWebhooks {
         body: &[u8],
         at: SystemTime,
     ) -> Result<Proof, SignatureError> {
-        let message = [presented.id, b".", presented.timestamp, b".", body];
+        let message = [presented.id.as_bytes(), b".", presented.timestamp, b".", body];
         let place = Place::from(&self.names.signature);
         let mut any = false;
         for version in self.versions() {
@@ -93,7 +96,8 @@ impl StandardWebhooks {
             let texts: Vec<_> = entries.filter(|text| version.is_well_formed(text)).collect();
             any |= !texts.is_empty();
             if let Some(key) = version.signer_of(head, &message, &texts, at) {
-                return Ok(Proof::new(self.names.scheme_of(version), key, "raw"));
+                let proof = Proof::new(self.names.scheme_of(version), key, "raw");
+                return Ok(proof.with_message_id(presented.id));
             }
         }
         Err(if any { place.mismatch() } else { place.malformed("a list of `v1,` and base64") })
@@ -125,6 +129,10 @@ impl Scheme for StandardWebhooks {
 
     fn check_head(&self, head: &Parts, at: SystemTime) -> Result<(), SignatureError> {
         self.presented(head, at).map(drop)
+    }
+
+    fn claimed_message_id<'h>(&self, head: &'h Parts) -> Option<&'h str> {
+        Presented::of(&head.headers, &self.names).ok().map(|presented| presented.id)
     }
 
     fn redaction(&self) -> Redaction {
@@ -209,7 +217,11 @@ mod tests {
     #[test]
     fn the_published_vector_matches_and_is_what_a_sender_writes() {
         let proof = verify(&signed(SIGNATURE)).unwrap();
-        assert_eq!(proof.to_string(), "standard-webhooks-v1 secret=main form=raw");
+        assert_eq!(
+            proof.to_string(),
+            format!("standard-webhooks-v1 secret=main form=raw message={ID}")
+        );
+        assert_eq!(proof.message_id(), Some(ID));
         let written = scheme().signature(ID, BODY, received_at()).unwrap();
         assert_eq!(written.headers()["webhook-id"], ID);
         assert_eq!(written.headers()["webhook-timestamp"], TIME);
@@ -287,6 +299,19 @@ mod tests {
         let malformed = Err(SchemeError::MalformedSecret { name: name(), expected: "base64" });
         assert_eq!(check("whsec_ünïcode"), malformed);
         assert_eq!(check("whsk_MfKQ"), malformed);
+    }
+
+    #[test]
+    fn the_names_of_svix_prove_their_own_id() {
+        let mut head = head(&[("webhook-id", "msg_2"), ("svix-id", ID)]);
+        let scheme = scheme().svix();
+        scheme.signature(ID, BODY, received_at()).unwrap().add_to(&mut head).unwrap();
+        let proof = scheme.verify(&head, BODY, received_at()).unwrap();
+        assert_eq!(proof.message_id(), Some(ID));
+        assert_eq!(scheme.claimed_message_id(&head), Some(ID));
+        head.headers.insert("svix-id", http::HeaderValue::from_bytes(b"\xff").unwrap());
+        let refused = scheme.verify(&head, BODY, received_at());
+        assert!(matches!(refused, Err(SignatureError::Malformed { .. })), "{refused:?}");
     }
 
     #[test]

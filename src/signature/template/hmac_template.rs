@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use http::request::Parts;
+use http::{HeaderName, request::Parts};
 
 use super::{
     Placement,
@@ -32,10 +32,10 @@ use crate::{
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use http::{HeaderName, Request};
+/// use http::Request;
 /// use tower_inbox::signature::{HmacTemplate, Placement, Scheme, Secret, Tolerance};
 ///
-/// let place = Placement::list(HeaderName::from_static("elevenlabs-signature"), "t", "v0");
+/// let place = Placement::list("elevenlabs-signature", "t", "v0");
 /// let scheme = HmacTemplate::new("{timestamp}.{body}", place, Secret::new("correct horse"))
 ///     .tolerance(Tolerance::past(Duration::from_mins(30)));
 /// let now = SystemTime::now();
@@ -78,6 +78,14 @@ impl HmacTemplate {
         self
     }
 
+    /// Takes the value of `header`, which the template must contain, for the message id: it identifies a delivery in
+    /// place of the query. Only for an id that is the same in every attempt to deliver one message, and that no two
+    /// messages share. [`check`](Scheme::check) refuses a header that the template does not sign.
+    pub fn message_id(mut self, header: impl TryInto<HeaderName>) -> Self {
+        self.shape.set_message_id(header);
+        self
+    }
+
     /// How far the timestamp may lie from the time of receipt.
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.shape.tolerance = tolerance;
@@ -95,6 +103,10 @@ impl Scheme for HmacTemplate {
         self.shape.read(head, b"", at).map(drop)
     }
 
+    fn claimed_message_id<'h>(&self, head: &'h Parts) -> Option<&'h str> {
+        self.shape.message_id(head).ok().flatten()
+    }
+
     fn redaction(&self) -> Redaction {
         Redaction::default()
     }
@@ -106,7 +118,7 @@ impl Scheme for HmacTemplate {
             return Err(self.shape.no_secret());
         }
         hmac::signer_of(&keys, &slices(&claimed.message), &claimed.signatures)
-            .map(|key| Proof::new("hmac-sha256-template", key.name(), "raw"))
+            .map(|key| claimed.proof("hmac-sha256-template", key.name()))
             .ok_or_else(|| self.shape.mismatch())
     }
 
@@ -130,7 +142,7 @@ impl Scheme for HmacTemplate {
 mod tests {
     use std::time::Duration;
 
-    use http::{HeaderName, Request};
+    use http::Request;
 
     use super::*;
     use crate::signature::Secret;
@@ -247,6 +259,32 @@ mod tests {
         assert!(scheme.verify(&head, BODY, at(SENT)).is_ok());
         head.headers.insert("x-request-id", "id-2".parse().unwrap());
         assert!(scheme.verify(&head, BODY, at(SENT)).is_err());
+    }
+
+    #[test]
+    fn a_message_id_is_proved_where_the_scheme_names_one() {
+        let scheme = |template| {
+            HmacTemplate::new(
+                template,
+                Placement::headers("x-signature", "x-timestamp"),
+                Secret::new("s"),
+            )
+        };
+        let plain = scheme("{x-request-id}.{timestamp}.{body}");
+        let named = plain.clone().message_id("X-Request-Id");
+        let mut head = head(&[]);
+        plain.signature("id-1", BODY, at(SENT)).unwrap().add_to(&mut head).unwrap();
+        let id = |scheme: &HmacTemplate| {
+            let proof = scheme.verify(&head, BODY, at(SENT)).unwrap();
+            proof.message_id().map(str::to_owned)
+        };
+        assert_eq!((id(&plain), id(&named)), (None, Some("id-1".to_owned())));
+        assert_eq!(named.claimed_message_id(&head), Some("id-1"));
+        assert_eq!((named.check(), plain.check()), (Ok(()), Ok(())));
+        let unsigned = scheme("{timestamp}.{body}").message_id("x-request-id").check();
+        assert!(matches!(unsigned, Err(SchemeError::MessageIdNotSigned { .. })), "{unsigned:?}");
+        let invalid = plain.message_id("x request").check();
+        assert_eq!(invalid, Err(SchemeError::InvalidHeaderName { holds: "message id" }));
     }
 
     #[test]

@@ -3,34 +3,31 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName};
 
 use crate::signature::{
-    Place, SignError, Signature, SignatureError,
+    Place, SchemeError, SignError, Signature, SignatureError,
     doctor::{Difference, TIMED_HEADERS, TIMED_LISTS},
+    given_header::GivenHeader,
 };
 
 /// Where a sender puts timestamp and signature.
 ///
 /// ```
-/// use http::HeaderName;
 /// use tower_inbox::signature::Placement;
 ///
 /// // ElevenLabs-Signature: t=1739537297,v0=5d6a…
-/// let elevenlabs = Placement::list(HeaderName::from_static("elevenlabs-signature"), "t", "v0");
-/// let extend = Placement::headers(
-///     HeaderName::from_static("x-extend-request-signature"),
-///     HeaderName::from_static("x-extend-request-timestamp"),
-/// );
+/// let elevenlabs = Placement::list("elevenlabs-signature", "t", "v0");
+/// let extend = Placement::headers("x-extend-request-signature", "x-extend-request-timestamp");
 /// # let _ = (elevenlabs, extend);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Placement {
-    signature: HeaderName,
+    signature: GivenHeader,
     timestamp: Timestamp,
     prefix: Cow<'static, str>,
 }
 
 #[derive(Clone, Debug)]
 enum Timestamp {
-    Header(HeaderName),
+    Header(GivenHeader),
     Listed { key: Cow<'static, str>, signature_key: Cow<'static, str> },
 }
 
@@ -41,27 +38,40 @@ pub(super) struct Presented<'h> {
 }
 
 impl Placement {
-    /// A header each. Both must be there exactly once.
-    pub fn headers(signature: HeaderName, timestamp: HeaderName) -> Self {
+    /// A header each. Both must be there exactly once. An invalid header name is reported when the inbox is built.
+    pub fn headers(
+        signature: impl TryInto<HeaderName>,
+        timestamp: impl TryInto<HeaderName>,
+    ) -> Self {
+        let (signature, timestamp) = (GivenHeader::new(signature), GivenHeader::new(timestamp));
         Self { signature, timestamp: Timestamp::Header(timestamp), prefix: Cow::Borrowed("") }
     }
 
     /// One header, there exactly once: a list with commas of `key=value`. The timestamp must be in it exactly once;
     /// one of the signatures must match. Other keys are passed over.
     pub fn list(
-        header: HeaderName,
+        header: impl TryInto<HeaderName>,
         timestamp: impl Into<Cow<'static, str>>,
         signature: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (key, signature_key) = (timestamp.into(), signature.into());
         let timestamp = Timestamp::Listed { key, signature_key };
-        Self { signature: header, timestamp, prefix: Cow::Borrowed("") }
+        Self { signature: GivenHeader::new(header), timestamp, prefix: Cow::Borrowed("") }
     }
 
     /// What stands before a signature, such as `sha256=`. Its case counts.
     pub fn prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.prefix = prefix.into();
         self
+    }
+
+    /// Whether the names are names of headers.
+    pub(super) fn check(&self) -> Result<(), SchemeError> {
+        self.signature.check("signature")?;
+        match &self.timestamp {
+            Timestamp::Header(header) => header.check("timestamp"),
+            Timestamp::Listed { .. } => Ok(()),
+        }
     }
 
     /// The places of well-known senders.
@@ -81,21 +91,21 @@ impl Placement {
     }
 
     pub(super) fn place(&self) -> Place {
-        Place::from(&self.signature)
+        self.signature.place()
     }
 
     pub(super) fn place_of_timestamp(&self) -> Place {
         match &self.timestamp {
-            Timestamp::Header(header) => header.into(),
+            Timestamp::Header(header) => header.place(),
             Timestamp::Listed { .. } => self.place(),
         }
     }
 
     pub(super) fn read<'h>(&self, headers: &'h HeaderMap) -> Result<Presented<'h>, SignatureError> {
-        let value = self.place().single(headers.get_all(&self.signature))?.as_bytes();
+        let value = self.place().single(headers.get_all(self.signature.name()))?.as_bytes();
         let (timestamp, signatures) = match &self.timestamp {
             Timestamp::Header(header) => {
-                let timestamp = Place::from(header).single(headers.get_all(header))?;
+                let timestamp = header.place().single(headers.get_all(header.name()))?;
                 (timestamp.as_bytes(), vec![value])
             }
             Timestamp::Listed { key, signature_key } => {
@@ -116,15 +126,15 @@ impl Placement {
             Timestamp::Header(header) => {
                 let first = signatures.first().ok_or(SignError::NoSecret)?;
                 Signature::new()
-                    .header(header, timestamp)?
-                    .header(&self.signature, format!("{}{first}", self.prefix))
+                    .header(header.name(), timestamp)?
+                    .header(self.signature.name(), format!("{}{first}", self.prefix))
             }
             Timestamp::Listed { key, signature_key } => {
                 let signatures = signatures.iter();
                 let items =
                     signatures.map(|text| format!(",{signature_key}={}{text}", self.prefix));
                 let list = format!("{key}={timestamp}{}", items.collect::<String>());
-                Signature::new().header(&self.signature, list)
+                Signature::new().header(self.signature.name(), list)
             }
         }
     }

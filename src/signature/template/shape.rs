@@ -1,11 +1,11 @@
 use std::{borrow::Cow, time::SystemTime};
 
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, HeaderName, request::Parts};
 
 use super::{Placement, template::Template};
 use crate::signature::{
-    Encoding, SchemeError, SignError, Signature, SignatureError, TimeUnit, Tolerance,
-    doctor::Difference,
+    Encoding, Proof, SchemeError, SignError, Signature, SignatureError, TimeUnit, Tolerance,
+    doctor::Difference, given_header::GivenHeader,
 };
 
 /// What a scheme with a template is, apart from its keys. `N` is the length of a signature in bytes.
@@ -13,6 +13,7 @@ use crate::signature::{
 pub(in crate::signature) struct Shape<const N: usize> {
     template: Template,
     placement: Placement,
+    message_id: Option<GivenHeader>,
     pub(in crate::signature) encoding: Encoding,
     pub(in crate::signature) unit: TimeUnit,
     pub(in crate::signature) tolerance: Tolerance,
@@ -22,6 +23,7 @@ pub(in crate::signature) struct Shape<const N: usize> {
 pub(in crate::signature) struct Claimed<'m, const N: usize> {
     pub(in crate::signature) signatures: Vec<[u8; N]>,
     pub(in crate::signature) message: Vec<Cow<'m, [u8]>>,
+    pub(in crate::signature) message_id: Option<&'m str>,
 }
 
 impl<const N: usize> Shape<N> {
@@ -29,6 +31,7 @@ impl<const N: usize> Shape<N> {
         Self {
             template: Template::parse(template),
             placement,
+            message_id: None,
             encoding: Encoding::Hex,
             unit: TimeUnit::Seconds,
             tolerance: Tolerance::default(),
@@ -36,7 +39,26 @@ impl<const N: usize> Shape<N> {
     }
 
     pub(in crate::signature) fn check(&self) -> Result<(), SchemeError> {
-        self.template.check()
+        self.placement.check()?;
+        self.template.check()?;
+        self.message_id.as_ref().map_or(Ok(()), |header| {
+            header.check("message id")?;
+            self.template.check_message_id(header.name())
+        })
+    }
+
+    /// The header that holds the message id.
+    pub(in crate::signature) fn set_message_id(&mut self, header: impl TryInto<HeaderName>) {
+        self.message_id = Some(GivenHeader::new(header));
+    }
+
+    /// The message id that a request claims to have.
+    pub(in crate::signature) fn message_id<'m>(
+        &self,
+        head: &'m Parts,
+    ) -> Result<Option<&'m str>, SignatureError> {
+        let name = self.message_id.as_ref().map(GivenHeader::name);
+        name.map(|name| self.template.message_id(&head.headers, name)).transpose()
     }
 
     /// Reads a request and judges its time.
@@ -55,7 +77,8 @@ impl<const N: usize> Shape<N> {
             return Err(self.placement.place().malformed(self.encoding.expected::<N>()));
         }
         let message = self.template.fill(&head.headers, presented.timestamp, body)?;
-        Ok(Claimed { signatures, message })
+        let message_id = self.message_id(head)?;
+        Ok(Claimed { signatures, message, message_id })
     }
 
     pub(in crate::signature) fn mismatch(&self) -> SignatureError {
@@ -97,6 +120,17 @@ impl<const N: usize> Shape<N> {
         let places = Placement::well_known()
             .map(|(difference, placement)| (difference, Self { placement, ..self.clone() }));
         others.into_iter().chain(places).collect()
+    }
+}
+
+impl<const N: usize> Claimed<'_, N> {
+    /// The proof by `scheme` with this key, once one of the signatures matched.
+    pub(in crate::signature) fn proof(&self, scheme: &'static str, key: &str) -> Proof {
+        let proof = Proof::new(scheme, key, "raw");
+        match self.message_id {
+            Some(id) => proof.with_message_id(id),
+            None => proof,
+        }
     }
 }
 

@@ -49,6 +49,39 @@ impl Template {
         Ok(())
     }
 
+    /// Whether the header is signed, and its start and end are visible in what is signed.
+    pub(super) fn check_message_id(&self, header: &HeaderName) -> Result<(), SchemeError> {
+        if !self.0.iter().any(|part| is_header(part, header)) {
+            return Err(SchemeError::MessageIdNotSigned { place: header.into() });
+        }
+        if self.neighbours(header).any(|part| !matches!(part, Part::Literal(_))) {
+            return Err(SchemeError::MessageIdNotDelimited { place: header.into() });
+        }
+        Ok(())
+    }
+
+    /// The value of a signed header as a message id. One that holds the text by which it is delimited is refused: the
+    /// same signature would hold for another id.
+    pub(super) fn message_id<'h>(
+        &self,
+        headers: &'h HeaderMap,
+        header: &HeaderName,
+    ) -> Result<&'h str, SignatureError> {
+        let malformed = || Place::from(header).malformed("a message id");
+        let id = std::str::from_utf8(value(headers, header)?).map_err(|_| malformed())?;
+        let holds = |part: &Part| matches!(part, Part::Literal(text) if id.contains(text.as_str()));
+        if self.neighbours(header).any(holds) { Err(malformed()) } else { Ok(id) }
+    }
+
+    /// What stands before and behind each place of the header.
+    fn neighbours<'t>(&'t self, header: &'t HeaderName) -> impl Iterator<Item = &'t Part> {
+        let pairs = self.0.iter().zip(self.0.iter().skip(1));
+        pairs.flat_map(move |(one, next)| {
+            let before = is_header(next, header).then_some(one);
+            before.into_iter().chain(is_header(one, header).then_some(next))
+        })
+    }
+
     /// The signed bytes, in parts that stand one behind the other.
     pub(super) fn fill<'m>(
         &'m self,
@@ -93,6 +126,10 @@ impl Part {
     }
 }
 
+fn is_header(part: &Part, header: &HeaderName) -> bool {
+    matches!(part, Part::Header(name) if name == header)
+}
+
 fn value<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h [u8], SignatureError> {
     let place = Place::from(name);
     let value = place.single(headers.get_all(name))?.as_bytes();
@@ -133,6 +170,38 @@ mod tests {
         assert_eq!(check("{body}"), Err(SchemeError::LeftOut { placeholder: "timestamp" }));
         let unknown = SchemeError::UnknownPlaceholder { placeholder: "the body".to_owned() };
         assert_eq!(check("{timestamp}.{the body}"), Err(unknown));
+    }
+
+    #[test]
+    fn a_message_id_must_be_signed_and_delimited() {
+        let id = HeaderName::from_static("x-id");
+        let check = |template| Template::parse(template).check_message_id(&id);
+        assert_eq!(check("{x-id}\n{timestamp}.{body}"), Ok(()));
+        assert_eq!(check("{timestamp}.{body}.{x-id}"), Ok(()));
+        let place = Place::from(&id);
+        let unsigned = SchemeError::MessageIdNotSigned { place: place.clone() };
+        assert_eq!(check("{x-other}.{timestamp}.{body}"), Err(unsigned));
+        let open = Err(SchemeError::MessageIdNotDelimited { place });
+        assert_eq!(check("{x-id}{timestamp}.{body}"), open);
+        assert_eq!(check("{x-id}.{timestamp}.{x-id}{body}"), open);
+        assert_eq!(check("{timestamp}.{body}{x-id}"), open);
+    }
+
+    #[test]
+    fn a_message_id_that_holds_its_delimiter_is_refused() {
+        let header = HeaderName::from_static("x-id");
+        let id = |template, value: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(&header, HeaderValue::from_bytes(value).unwrap());
+            let id = Template::parse(template).message_id(&headers, &header).map(str::to_owned);
+            id.map_err(|error| matches!(error, SignatureError::Malformed { .. }))
+        };
+        assert_eq!(id("{x-id}.{timestamp}", b"a-1"), Ok("a-1".to_owned()));
+        assert_eq!(id("{x-id}.{timestamp}", b"a.1"), Err(true));
+        assert_eq!(id("{body}.{x-id}", b"a.1"), Err(true));
+        assert_eq!(id("{x-id}\n{timestamp}", b"a.1"), Ok("a.1".to_owned()));
+        assert_eq!(id("{x-id}\n{timestamp}", b"\xff"), Err(true));
+        assert_eq!(id("{x-id}\n{timestamp}", b""), Err(true));
     }
 
     #[test]

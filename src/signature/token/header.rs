@@ -6,8 +6,9 @@ use super::compare::prove;
 use crate::{
     delivery::Redaction,
     signature::{
-        Place, Proof, Scheme, SchemeError, SecretSet, SignError, Signature, SignatureError,
+        Proof, Scheme, SchemeError, SecretSet, SignError, Signature, SignatureError,
         doctor::{Difference, TOKEN_HEADERS, Variant},
+        given_header::GivenHeader,
     },
 };
 
@@ -22,10 +23,10 @@ use crate::{
 ///
 /// ```
 /// use std::time::SystemTime;
-/// use http::{HeaderName, Request};
+/// use http::Request;
 /// use tower_inbox::signature::{HeaderToken, Scheme, Secret};
 ///
-/// let scheme = HeaderToken::new(HeaderName::from_static("x-hook-token"), Secret::new("correct horse"));
+/// let scheme = HeaderToken::new("x-hook-token", Secret::new("correct horse"));
 /// let (head, ()) = Request::post("/").header("x-hook-token", "correct horse").body(())?.into_parts();
 /// assert!(scheme.verify(&head, b"{}", SystemTime::now()).is_ok());
 ///
@@ -36,14 +37,16 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct HeaderToken {
-    header: HeaderName,
+    header: GivenHeader,
     prefix: Cow<'static, str>,
     secrets: SecretSet,
 }
 
 impl HeaderToken {
-    /// Expects one of `secrets` in `header`.
-    pub fn new(header: HeaderName, secrets: impl Into<SecretSet>) -> Self {
+    /// Expects one of `secrets` in `header`. An invalid header name is reported when the inbox is built, by
+    /// [`check`](Scheme::check).
+    pub fn new(header: impl TryInto<HeaderName>, secrets: impl Into<SecretSet>) -> Self {
+        let header = GivenHeader::new(header);
         Self { header, prefix: Cow::Borrowed(""), secrets: secrets.into() }
     }
 
@@ -61,6 +64,7 @@ impl HeaderToken {
 
 impl Scheme for HeaderToken {
     fn check(&self) -> Result<(), SchemeError> {
+        self.header.check("token")?;
         self.secrets.check()
     }
 
@@ -69,8 +73,8 @@ impl Scheme for HeaderToken {
     }
 
     fn verify(&self, head: &Parts, _: &[u8], at: SystemTime) -> Result<Proof, SignatureError> {
-        let place = Place::from(&self.header);
-        let value = place.single(head.headers.get_all(&self.header))?.as_bytes();
+        let place = self.header.place();
+        let value = place.single(head.headers.get_all(self.header.name()))?.as_bytes();
         let token = behind(value, &self.prefix);
         let token = token.ok_or_else(|| place.malformed("a token behind the expected word"))?;
         prove("header-token", &self.secrets.live(head, at), b"", token, &place)
@@ -78,11 +82,12 @@ impl Scheme for HeaderToken {
 
     fn signature(&self, _: &str, _: &[u8], at: SystemTime) -> Result<Signature, SignError> {
         let secret = self.secrets.signing(at).next().ok_or(SignError::NoSecret)?;
-        Signature::new().header(&self.header, [self.prefix.as_bytes(), secret.value()].concat())
+        Signature::new()
+            .header(self.header.name(), [self.prefix.as_bytes(), secret.value()].concat())
     }
 
     fn redaction(&self) -> Redaction {
-        Redaction::default().header(self.header.clone())
+        Redaction::default().header(self.header.name().clone())
     }
 
     fn variants(&self) -> Vec<Variant> {
@@ -109,7 +114,7 @@ mod tests {
     use http::{HeaderMap, Request};
 
     use super::*;
-    use crate::signature::Secret;
+    use crate::signature::{Place, Secret};
 
     const HEADER: HeaderName = HeaderName::from_static("x-hook-token");
     const AT: SystemTime = SystemTime::UNIX_EPOCH;
@@ -117,7 +122,7 @@ mod tests {
     fn verify(scheme: &HeaderToken, values: &[&str]) -> Result<Proof, SignatureError> {
         let mut head = Request::post("/a").body(()).unwrap().into_parts().0;
         for value in values {
-            head.headers.append(&scheme.header, value.parse().unwrap());
+            head.headers.append(scheme.header.name(), value.parse().unwrap());
         }
         scheme.verify(&head, b"", AT)
     }
@@ -143,6 +148,12 @@ mod tests {
         for value in ["t0ken", "Bearert0ken", "Basic t0ken", "Bearer", "Bearer  t0ken"] {
             assert!(verify(&scheme, &[value]).is_err(), "{value:?}");
         }
+    }
+
+    #[test]
+    fn an_invalid_header_name_is_reported_when_the_inbox_is_built() {
+        let check = HeaderToken::new("x-hook token", Secret::new("t0ken")).check();
+        assert_eq!(check, Err(SchemeError::InvalidHeaderName { holds: "token" }));
     }
 
     #[test]

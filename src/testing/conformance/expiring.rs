@@ -50,7 +50,7 @@ async fn crashed(fixture: &Fixture<'_>, body: &str) -> Lease {
 pub(super) async fn expired_lease_counts_as_crash(archive: &dyn Archive) {
     let fixture = Fixture::new(archive);
     let lease = append_short(&fixture, "crash").await;
-    sleep(SHORT - Duration::from_secs(1)).await;
+    sleep(SHORT * 9 / 10).await;
     assert!(fixture.claim(9).await.is_empty(), "a lease lasts as long as was asked for");
     assert_eq!(fixture.state(lease.id()).await, State::NEW.leased());
     sleep(Duration::from_secs(2)).await;
@@ -183,7 +183,7 @@ pub(super) async fn renewed_lease_does_not_expire(archive: &dyn Archive) {
     let fixture = Fixture::new(archive);
     let lease = append_short(&fixture, "renewed").await;
     for _ in 0..5 {
-        sleep(SHORT - Duration::from_secs(2)).await;
+        sleep(SHORT * 8 / 10).await;
         assert!(done("renew", archive.renew(vec![lease], SHORT)).await.is_empty(), "it is held");
         assert!(fixture.claim(9).await.is_empty(), "a renewed lease does not expire");
     }

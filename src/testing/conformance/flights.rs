@@ -7,9 +7,11 @@ use tokio::time::{Instant, sleep};
 
 use super::support::{Call, Fixture, NOW, assert_fails, done, done_together, join_on_threads};
 use crate::{
-    archive::{Acquire, Archive, ArchiveError, Begun, Lease, Release},
+    archive::{Acquire, Archive, ArchiveError, Begun, Lease, Release, Work},
     delivery::{DeliveryId, InferenceDigest, Outcome, State},
 };
+
+type EndLease = fn(&dyn Archive, Lease) -> Work<()>;
 
 const STARTED: Begun = Begun::Started { earlier: None };
 
@@ -26,7 +28,7 @@ pub(super) async fn one_lease_processes_inference_at_a_time(archive: &dyn Archiv
     let other = fixture.inference("other", "1", "1");
     assert_eq!(begin(second, other).await, STARTED, "another inference has its own flight");
 
-    let ends: [(&str, fn(&dyn Archive, Lease) -> _); 3] = [
+    let ends: [(&str, EndLease); 3] = [
         ("settle", |archive, lease| archive.settle(lease, Outcome::failed("503"), NOW)),
         ("settle as dead", |archive, lease| archive.settle(lease, Outcome::dead("404"), NOW)),
         ("release", |archive, lease| archive.release(lease, Release::After(NOW))),

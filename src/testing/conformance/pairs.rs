@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     archive::{Acquire, Append, Archive, ArchiveError, Lease, Release},
-    delivery::{Delivery, DeliveryId, InferenceDigest, StateKind},
+    delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, StateKind},
 };
 
 /// How many scenarios run at the same time, so that an archive can write them in batches.
@@ -97,7 +97,7 @@ type Observed = ([Answer; 2], End);
 
 impl Scenario {
     /// What the contract allows: the results of one serial order, or of both.
-    fn allowed(&self) -> Vec<Observed> {
+    fn allowed(self) -> Vec<Observed> {
         let [left, right] = self.pair;
         let mut model = Model::new(self.start);
         let first = model.apply(left, Holder::Left);
@@ -195,7 +195,7 @@ impl<'a> Subjects<'a> {
             stage => fixture.settle(lease, stage.outcome()).await,
         }
         if start.removed {
-            let removed = fixture.remove(fixture.query()).await;
+            let removed = fixture.remove(fixture.query().id(first.id())).await;
             assert_eq!(removed, 1, "{start:?}: the delivery is removed");
         }
         (lease, other)
@@ -379,7 +379,7 @@ impl<'a> Subjects<'a> {
     /// Leaves nothing behind that would be due, leased, or counted.
     async fn clean_up(&self, valid: Vec<Lease>) {
         for lease in valid {
-            self.fixture.settle(lease, crate::Outcome::processed(200)).await;
+            self.fixture.settle(lease, Outcome::processed(200)).await;
         }
         for (_, delivery) in &self.deliveries {
             self.fixture.remove(self.fixture.query().id(delivery.id())).await;

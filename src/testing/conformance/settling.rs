@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use super::support::{Fixture, LATER, NOW, done};
 use crate::{
-    archive::{Acquire, Archive, Query},
+    archive::{Acquire, Archive, Lease, Query},
     delivery::{DeliveryId, Outcome, Receipt, State, StateKind},
 };
 
 fn outcomes(fixture: &Fixture<'_>) -> [Outcome; 9] {
     let inference = Some(fixture.inference("job", "1", "bytes"));
-    let due = SystemTime::now() + Duration::from_secs(60);
+    let due = SystemTime::now() + Duration::from_mins(1);
     [
         Outcome::processed(204),
         Outcome::processed(200).with_inference(inference),
@@ -62,7 +62,7 @@ pub(super) async fn retry_changes_only_dead_undecodable_and_failed(archive: &dyn
         assert_eq!(fixture.state(*id).await, State::NEW, "a retried delivery has no attempts");
     }
     assert!(fixture.is_valid(leased).await, "retry does not touch a lease");
-    let mut due: Vec<_> = fixture.claim(99).await.iter().map(|lease| lease.id()).collect();
+    let mut due: Vec<_> = fixture.claim(99).await.iter().map(Lease::id).collect();
     expected.push(pending);
     due.sort_unstable();
     expected.sort_unstable();

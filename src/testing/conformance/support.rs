@@ -2,7 +2,8 @@
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::{
-    fmt::Debug, future::poll_fn, pin::Pin, sync::Barrier, task::Poll, thread, time::Duration,
+    fmt::Debug, future::poll_fn, panic::resume_unwind, pin::Pin, sync::Barrier, task::Poll, thread,
+    time::Duration,
 };
 
 use tokio::runtime::Handle;
@@ -14,14 +15,15 @@ use crate::{
         Release, Work,
     },
     delivery::{
-        Delivery, DeliveryId, Digest, InferenceDigest, InferenceId, ModelName, Outcome, State,
+        Delivery, DeliveryId, Digest, InferenceDigest, InferenceId, InferenceKey, ModelName,
+        Outcome, State,
     },
 };
 
 /// Longer than any check takes.
-pub(super) const LEASE: Duration = Duration::from_secs(600);
+pub(super) const LEASE: Duration = Duration::from_mins(10);
 /// Not due while the suite runs.
-pub(super) const LATER: Duration = Duration::from_secs(3600);
+pub(super) const LATER: Duration = Duration::from_hours(1);
 pub(super) const NOW: Duration = Duration::ZERO;
 
 /// An archive under test, and a model that no other check uses: the suite may run more than once on one archive.
@@ -50,7 +52,11 @@ impl<'a> Fixture<'a> {
 
     /// The inference `id` in a version, received in these bytes.
     pub(super) fn inference(&self, id: &str, version: &str, bytes: &str) -> InferenceDigest {
-        InferenceDigest::of(&self.model, id, Some(version), Digest::of(bytes.as_bytes()))
+        InferenceDigest::of(
+            &self.model,
+            &InferenceKey::versioned(id, version),
+            Digest::of(bytes.as_bytes()),
+        )
     }
 
     pub(super) fn inference_id(&self, id: &str) -> InferenceId {
@@ -242,7 +248,7 @@ pub(super) async fn join_on_threads<'a, T: Send>(calls: Vec<Call<'a, T>>) -> Vec
     });
     match jobs {
         Ok(jobs) => join(jobs).await,
-        Err(_) => panic!("a method of the archive panicked"),
+        Err(panic) => resume_unwind(panic),
     }
 }
 

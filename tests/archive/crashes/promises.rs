@@ -98,10 +98,8 @@ impl Promises {
             (What::AppendLeased(delivery), answer) => {
                 self.append(delivery, true, answer, answered);
             }
-            (What::Acquire(id), Answer::Acquired(acquired)) => {
-                if acquired.lease.is_some() {
-                    self.change(*id, acquired.state.clone(), answered);
-                }
+            (What::Acquire(id), Answer::Acquired(acquired)) if acquired.lease.is_some() => {
+                self.change(*id, acquired.state.clone(), answered);
             }
             (What::Acquire(id), Answer::Failed) => self.may_be_leased(*id),
             (What::Claim, Answer::Claimed(claimed)) => {
@@ -112,7 +110,9 @@ impl Promises {
             }
             (What::Claim, Answer::Failed) => {
                 let all: Vec<_> = self.states.keys().copied().collect();
-                all.into_iter().for_each(|id| self.may_be_leased(id));
+                for id in all {
+                    self.may_be_leased(id);
+                }
             }
             (What::Settle(id, _) | What::Release(id), Answer::Changed(state)) => {
                 self.change(*id, state.clone(), answered);
@@ -145,24 +145,21 @@ impl Promises {
         let first = if lease { leased(1, 0) } else { State::NEW };
         self.sent.insert(delivery.id(), delivery.clone());
         self.states.entry(delivery.id()).or_insert_with(|| vec![first]);
-        match answer {
-            Answer::Appended(appended) => {
-                let of = appended.receipt.id();
-                if answered {
-                    self.check_receipt(delivery, appended);
-                    self.kept.insert(of);
-                }
-                if appended.receipt.is_repeat() {
-                    self.change(of, appended.state.clone(), answered);
-                }
+        if let Answer::Appended(appended) = answer {
+            let of = appended.receipt.id();
+            if answered {
+                self.check_receipt(delivery, appended);
+                self.kept.insert(of);
             }
-            _ => {
-                let same = |other: &&Delivery| other.body() == delivery.body();
-                let same: Vec<_> = self.sent.values().filter(same).map(Delivery::id).collect();
-                for id in same {
-                    self.may_be_leased(id);
-                    self.change(id, State::NEW, false);
-                }
+            if appended.receipt.is_repeat() {
+                self.change(of, appended.state.clone(), answered);
+            }
+        } else {
+            let same = |other: &&Delivery| other.body() == delivery.body();
+            let same: Vec<_> = self.sent.values().filter(same).map(Delivery::id).collect();
+            for id in same {
+                self.may_be_leased(id);
+                self.change(id, State::NEW, false);
             }
         }
     }

@@ -75,7 +75,7 @@ impl Verifier {
             if self.forgets && state.is_none() {
                 continue;
             }
-            let state = state.expect("its ledger entry is lost");
+            let Some(state) = state else { panic!("the ledger entry of {id} is lost") };
             promises.check_state(id, &state);
             let settled = is_final(&state);
             let body = promises.sent[&id].body().clone();

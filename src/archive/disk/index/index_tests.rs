@@ -4,7 +4,7 @@ use super::*;
 use crate::archive::Claim;
 use crate::{
     archive::disk::warc::Salt,
-    delivery::{Digest, Outcome, StateKind},
+    delivery::{Digest, InferenceKey, Outcome, StateKind},
 };
 
 fn segment() -> SegmentName {
@@ -15,13 +15,7 @@ fn meta(received_at: SystemTime) -> DeliveryMeta {
     let model = "/m".parse().unwrap();
     let id = DeliveryId::new();
     let digest = Digest::of(id.as_bytes());
-    DeliveryMeta {
-        id,
-        fingerprint: Fingerprint::of(&model, "/m", digest),
-        model,
-        digest,
-        received_at,
-    }
+    DeliveryMeta { id, fingerprint: Fingerprint::from_archive(digest), model, digest, received_at }
 }
 
 #[test]
@@ -50,7 +44,7 @@ fn what_was_processed_as_another_inference_is_known_as_that_one_alone() {
     let mut index = Index::default();
     let meta = meta(SystemTime::now());
     index.insert(&meta, Place { segment, offset: 0, length: 1 }, false);
-    let of = |key| InferenceDigest::of(&meta.model, key, None, meta.digest);
+    let of = |key| InferenceDigest::of(&meta.model, &InferenceKey::new(key), meta.digest);
     for key in ["a", "b"] {
         let state = Outcome::processed(200).with_inference(Some(of(key))).into();
         index.set_state(meta.id, &state);

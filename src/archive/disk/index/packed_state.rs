@@ -143,13 +143,14 @@ impl PackedState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Digest;
+    use crate::delivery::{Digest, InferenceKey};
 
     #[test]
     fn every_state_reads_back_and_keeps_its_kind() {
         let mut reasons = Reasons::default();
         let model = "/m".parse().unwrap();
-        let inference = Some(InferenceDigest::of(&model, "key", None, Digest::of(b"")));
+        let inference =
+            Some(InferenceDigest::of(&model, &InferenceKey::new("key"), Digest::of(b"")));
         let late = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
         for state in [
             State::Pending { attempts: 3, crashes: 1 },

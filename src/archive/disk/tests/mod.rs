@@ -32,7 +32,7 @@ pub(in crate::archive::disk) fn delivery(model: &str, body: &[u8]) -> Delivery {
     let received_at = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
     let proof = Proof::new("none", "", "raw");
     let body = body.to_vec().into();
-    Delivery::new(DeliveryId::new(), model.parse().unwrap(), head, body, received_at, proof)
+    Delivery::with_head(DeliveryId::new(), model.parse().unwrap(), head, body, received_at, proof)
 }
 
 pub(in crate::archive::disk) fn a_place() -> Place {

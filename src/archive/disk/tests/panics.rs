@@ -137,10 +137,12 @@ async fn scan_and_get_that_panic_end_with_an_error() {
 }
 
 #[test]
-fn panic_is_logged_with_its_task() {
+fn panic_is_logged_with_its_task_and_location() {
     let panics = || -> () { panic!("by the test") };
-    let log = logged(|| assert!(crate::supervise::catch("archive-maintenance", panics).is_none()));
-    assert!(log.contains("archive-maintenance") && log.contains("by the test"), "{log}");
+    let log = logged(|| {
+        assert!(crate::supervise::catch_and_report("archive-maintenance", panics).is_none());
+    });
+    assert!(log.contains("archive-maintenance") && log.contains("tests/panics.rs:"), "{log}");
 }
 
 #[tokio::test]

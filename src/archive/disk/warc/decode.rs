@@ -6,6 +6,7 @@ use super::{
     checksum::Salt,
     date,
     encode::{LEASED, REMOVES, protocol},
+    fingerprint,
     header::{Header, TRAILER},
     http_head::{Framing, Parsed, model_in, read},
 };
@@ -47,14 +48,12 @@ pub(in super::super) fn kind_of(header: &Header<'_>) -> Kind {
 }
 
 fn delivery_in(header: &Header<'_>) -> Option<Kind> {
-    let (model, digest) = (model(header)?, digest_in(header)?);
-    let (_, target) = target(header)?;
     let meta = DeliveryMeta {
         id: id_in(header, "WARC-Record-ID")?,
-        fingerprint: Fingerprint::of(&model, target, digest),
+        model: model(header)?,
+        digest: digest_in(header)?,
+        fingerprint: fingerprint_in(header)?,
         received_at: date::parse(header.text("WARC-Date")?)?,
-        model,
-        digest,
     };
     Some(Kind::Delivery { meta, leased: header.raw(LEASED).is_some() })
 }
@@ -120,13 +119,14 @@ fn assemble(record: &Bytes, header: &Header<'_>, block: &[u8]) -> Option<Deliver
         None => None,
     };
     let head = Head::from_archive(method, uri, version(header), headers, host(header), peer);
-    Some(Delivery::new(
+    Some(Delivery::from_archive(
         id_in(header, "WARC-Record-ID")?,
         model(header)?,
         head,
         record.slice_ref(body),
         date::parse(header.text("WARC-Date")?)?,
         header.text("Inbox-Proof")?.parse().ok()?,
+        fingerprint_in(header)?,
     ))
 }
 
@@ -163,4 +163,9 @@ fn id_in(header: &Header<'_>, name: &str) -> Option<DeliveryId> {
 
 fn digest_in(header: &Header<'_>) -> Option<Digest> {
     header.text("WARC-Payload-Digest")?.strip_prefix("sha256:")?.parse().ok()
+}
+
+/// Stored, since the target of the record is redacted.
+fn fingerprint_in(header: &Header<'_>) -> Option<Fingerprint> {
+    fingerprint::parse(header.text("Inbox-Fingerprint")?)
 }

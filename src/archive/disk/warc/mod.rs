@@ -4,6 +4,7 @@ mod checksum;
 mod date;
 mod decode;
 mod encode;
+mod fingerprint;
 mod header;
 mod header_writer;
 mod http_head;

@@ -1,9 +1,9 @@
 use tower_inbox::provider::mindee::{AnyField, Fields, Value};
 
-/// What a sample tells about a field.
+/// What is known of the type of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
-    /// Its value is null wherever it is.
+    /// Every value is null.
     Null,
     Text,
     Number,
@@ -11,9 +11,9 @@ pub(super) enum Kind {
     /// Values of several types.
     AnyValue,
     Object(Members),
-    /// What all items have in common; `None` where there is none.
+    /// The kind of all items; None for an empty list.
     List(Option<Box<Kind>>),
-    /// Now a value, now an object or a list.
+    /// Values as well as objects or lists.
     AnyField,
 }
 
@@ -42,7 +42,7 @@ fn of_value(value: &Value) -> Kind {
     }
 }
 
-/// The kind that has room for both.
+/// The most specific kind that covers both.
 fn both(one: Kind, other: Kind) -> Kind {
     use Kind::{AnyField, AnyValue, Bool, List, Null, Number, Object, Text};
     match (one, other) {
@@ -74,12 +74,12 @@ mod tests {
     fn of_items(items: &str) -> Kind {
         let json = format!(r#"{{"list": {{"items": [{items}]}}}}"#);
         let (_, kind) = members(&serde_json::from_str(&json).unwrap()).remove(0);
-        let Kind::List(items) = kind else { panic!("{kind:?} is no list") };
+        let Kind::List(items) = kind else { panic!("{kind:?} is not a list") };
         items.map_or(Kind::Null, |kind| *kind)
     }
 
     #[test]
-    fn the_items_of_a_list_are_taken_together() {
+    fn kind_of_a_list_covers_all_items() {
         let null = r#"{"value": null}"#;
         assert_eq!(of_items(&format!(r#"{null}, {{"value": 1}}, {null}"#)), Kind::Number);
         assert_eq!(of_items(r#"{"value": 1}, {"value": "a"}"#), Kind::AnyValue);

@@ -1,4 +1,4 @@
-/// The keywords that can be names behind `r#`, of all editions.
+/// The keywords of all editions that can be names after `r#`.
 const KEYWORDS: [&str; 48] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
@@ -7,11 +7,11 @@ const KEYWORDS: [&str; 48] = [
     "virtual", "where", "while", "yield",
 ];
 
-/// The keywords that cannot be names at all.
+/// The keywords that cannot be raw names.
 const NEVER: [&str; 3] = ["crate", "self", "super"];
 
-/// What the text of the structs says itself.
-const TAKEN: [&str; 12] = [
+/// The type names that the generated code uses.
+const RESERVED: [&str; 12] = [
     "AnyField",
     "Clone",
     "Debug",
@@ -26,7 +26,7 @@ const TAKEN: [&str; 12] = [
     "Value",
 ];
 
-/// The name of a member: as it is, where Rust allows that. Those that are taken stand here without `r#`.
+/// The name of a struct field in Rust: unchanged where Rust allows it. `taken` holds names without `r#`.
 pub(super) fn member(name: &str, taken: &[&str]) -> String {
     let plain = words(name).join("_");
     let plain = match plain.chars().next() {
@@ -39,7 +39,7 @@ pub(super) fn member(name: &str, taken: &[&str]) -> String {
     if KEYWORDS.contains(&free.as_str()) { format!("r#{free}") } else { free }
 }
 
-/// What serde takes for the name of a member.
+/// The name that serde derives from a field.
 pub(super) fn bare(member: &str) -> &str {
     member.strip_prefix("r#").unwrap_or(member)
 }
@@ -56,10 +56,10 @@ pub(super) fn of_struct(name: &str, taken: impl Fn(&str) -> bool) -> String {
         Some(first) if first.is_ascii_digit() => format!("N{camel}"),
         Some(_) => camel,
     };
-    free(&camel, |name| TAKEN.contains(&name) || taken(name))
+    free(&camel, |name| RESERVED.contains(&name) || taken(name))
 }
 
-/// The name, or, where it is taken, the name with the first number that is not.
+/// The name, with the first free number appended if it is taken.
 fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
     let gap = if name.ends_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
     let numbered = (2..).map(|number: u32| format!("{name}{gap}{number}"));
@@ -67,8 +67,8 @@ fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
     names.find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// The words of a name in lower case: `total_amount`, `Total Amount` and `totalAmount` are the same two. Only letters
-/// and digits of ASCII are kept, since not all others may stand in a name.
+/// The words of a name in lower case: `total_amount`, `Total Amount` and `totalAmount` have the same two. Only ASCII
+/// letters and digits are kept.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_are_names_of_rust() {
+    fn members_are_rust_identifiers() {
         for (name, wanted) in [
             ("total_amount", "total_amount"),
             ("Total TTC (€)", "total_ttc"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn structs_are_names_of_rust() {
+    fn structs_are_rust_identifiers() {
         for (name, wanted) in [
             ("line_items", "LineItems"),
             ("type", "Type"),

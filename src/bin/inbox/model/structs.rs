@@ -1,28 +1,30 @@
+use std::fmt::{self, Write};
+
 use super::{
     kind::{Kind, Members},
     name,
 };
 
-/// A struct to be written.
+/// A struct to generate.
 #[derive(Debug, PartialEq)]
 pub(super) struct Struct {
     pub(super) name: String,
     pub(super) members: Vec<Member>,
 }
 
-/// A member of a struct.
+/// A field of a struct.
 #[derive(Debug, PartialEq)]
 pub(super) struct Member {
-    /// What it is called in Rust.
+    /// Its name in Rust.
     pub(super) name: String,
-    /// What it is called in JSON, if that is something else.
+    /// Its name in JSON, if different.
     pub(super) renamed: Option<String>,
     pub(super) of_type: String,
-    /// What the sample does not tell.
+    /// A comment where the type is a guess.
     pub(super) remark: Option<&'static str>,
 }
 
-/// The struct of this name and those that it needs, itself first.
+/// The struct with this name, followed by those that its fields need.
 pub(super) fn all(name: &str, members: &Members) -> Vec<Struct> {
     let mut structs = Structs::default();
     structs.add(name, members);
@@ -32,15 +34,15 @@ pub(super) fn all(name: &str, members: &Members) -> Vec<Struct> {
 #[derive(Default)]
 struct Structs {
     all: Vec<Struct>,
-    /// After which name and which members of the sample each is made.
-    made_after: Vec<(String, Members)>,
+    /// The name and members in the sample that each struct is generated for.
+    sources: Vec<(String, Members)>,
 }
 
 impl Structs {
-    /// What the struct for an object of this name is called. The same object is the same struct wherever it stands.
+    /// The name of the struct for an object with this name. Equal objects share a struct.
     fn of(&mut self, json: &str, members: &Members) -> String {
         let same = |(name, known): &(String, Members)| name == json && known == members;
-        match self.made_after.iter().position(same).and_then(|at| self.all.get(at)) {
+        match self.sources.iter().position(same).and_then(|at| self.all.get(at)) {
             Some(known) => known.name.clone(),
             None => self.add(json, members),
         }
@@ -49,9 +51,9 @@ impl Structs {
     fn add(&mut self, json: &str, members: &Members) -> String {
         let name = name::of_struct(json, |name| self.all.iter().any(|known| known.name == name));
         let at = self.all.len();
-        // Its name is taken, and its place, before those that it needs have theirs.
+        // Reserves the name and the place before those of the structs that it needs.
         self.all.push(Struct { name: name.clone(), members: Vec::new() });
-        self.made_after.push((json.to_owned(), members.clone()));
+        self.sources.push((json.to_owned(), members.clone()));
         let mut written = Vec::new();
         for (json, kind) in members {
             let member = self.member(json, kind, &written);
@@ -97,4 +99,51 @@ fn remark(kind: &Kind) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// The types of the Mindee module that generated code may use.
+const TYPES: [&str; 5] = ["AnyField", "Field", "List", "Object", "Value"];
+
+/// A source file with these structs, formatted as by rustfmt.
+pub(super) fn file(structs: &[Struct]) -> Result<String, fmt::Error> {
+    let mut text = "use serde::{Deserialize, Serialize};\n".to_owned();
+    let types: Vec<_> = TYPES.into_iter().filter(|name| uses(structs, name)).collect();
+    match types.as_slice() {
+        [] => {}
+        [only] => writeln!(text, "use tower_inbox::provider::mindee::{only};")?,
+        _ => writeln!(text, "use tower_inbox::provider::mindee::{{{}}};", types.join(", "))?,
+    }
+    for one in structs {
+        write_struct(&mut text, one)?;
+    }
+    Ok(text)
+}
+
+fn uses(structs: &[Struct], name: &str) -> bool {
+    let mut members = structs.iter().flat_map(|one| &one.members);
+    members.any(|member| member.of_type.split(['<', '>']).any(|word| word == name))
+}
+
+fn write_struct(text: &mut String, one: &Struct) -> fmt::Result {
+    writeln!(text, "\n#[derive(Clone, Debug, Default, Deserialize, Serialize)]")?;
+    if one.members.is_empty() {
+        return writeln!(text, "pub struct {} {{}}", one.name);
+    }
+    writeln!(text, "pub struct {} {{", one.name)?;
+    for member in &one.members {
+        write_member(text, member)?;
+    }
+    writeln!(text, "}}")
+}
+
+fn write_member(text: &mut String, member: &Member) -> fmt::Result {
+    if let Some(remark) = member.remark {
+        writeln!(text, "    // {remark}")?;
+    }
+    match &member.renamed {
+        // `Debug` escapes a string as a Rust literal does.
+        Some(json) => writeln!(text, "    #[serde(default, rename = {json:?})]")?,
+        None => writeln!(text, "    #[serde(default)]")?,
+    }
+    writeln!(text, "    pub {}: {},", member.name, member.of_type)
 }

@@ -12,10 +12,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::client::Client;
-use crate::{output, tally::Tally};
+use super::Client;
+use crate::{console, post::ResponseCounts};
 
-/// How often, how many at a time, and how many a second.
+/// The number of posts, how many run concurrently, and the maximum rate per second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) repeat: NonZeroU32,
@@ -24,7 +24,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// How long after the beginning a post is due.
+    /// When a post is due, from the start on.
     fn due(self, number: u32) -> Duration {
         self.rate.map_or(Duration::ZERO, |rate| {
             Duration::from_secs_f64(f64::from(number) / f64::from(rate.get()))
@@ -32,30 +32,39 @@ impl Load {
     }
 }
 
-/// Posts as often as wanted.
-pub(super) async fn post_all(client: Client, load: Load) -> Result<Tally, tokio::task::JoinError> {
+/// Posts `load.repeat` times.
+pub(super) async fn post_all(
+    client: Client,
+    load: Load,
+) -> Result<ResponseCounts, tokio::task::JoinError> {
     let (client, next, start) = (Arc::new(client), Arc::new(AtomicU32::new(0)), Instant::now());
     let mut posters = JoinSet::new();
     for _ in 0..load.concurrency.min(load.repeat).get() {
         posters.spawn(post_some(Arc::clone(&client), Arc::clone(&next), start, load));
     }
-    let mut tally = Tally::default();
-    while let Some(some) = posters.join_next().await {
-        tally.add(some?);
+    let mut counts = ResponseCounts::default();
+    while let Some(counted) = posters.join_next().await {
+        counts.add(counted?);
     }
-    Ok(tally)
+    Ok(counts)
 }
 
-async fn post_some(client: Arc<Client>, next: Arc<AtomicU32>, start: Instant, load: Load) -> Tally {
-    let mut tally = Tally::default();
+async fn post_some(
+    client: Arc<Client>,
+    next: Arc<AtomicU32>,
+    start: Instant,
+    load: Load,
+) -> ResponseCounts {
+    let mut counts = ResponseCounts::default();
     let more = |number: u32| (number < load.repeat.get()).then_some(number + 1);
     while let Ok(number) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
         sleep_until(start + load.due(number)).await;
-        let answer = client.post().await;
-        tally
-            .count(answer.map(|(status, _)| status).map_err(|error| output::with_sources(&*error)));
+        let response = client.post().await;
+        counts.count(
+            response.map(|(status, _)| status).map_err(|error| console::with_sources(&*error)),
+        );
     }
-    tally
+    counts
 }
 
 #[cfg(test)]
@@ -63,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn posts_are_due_evenly() {
+    fn posts_are_due_at_even_intervals() {
         let one = NonZeroU32::MIN;
         let load = Load { repeat: one, concurrency: one, rate: NonZeroU32::new(4) };
         assert_eq!([0, 1, 6].map(|number| load.due(number).as_millis()), [0, 250, 1500]);

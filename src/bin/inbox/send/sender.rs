@@ -9,39 +9,38 @@ use tower_inbox::{
     signature::{HeaderToken, QueryToken, Scheme, SecretSet},
 };
 
-use super::fal;
-use crate::given::Given;
+use crate::options::SecretArgument;
 
-/// The scheme with what was given, or why it cannot be one.
-type Made = Result<Box<dyn Scheme>, Box<dyn Error>>;
+/// A scheme, or why the arguments do not make one.
+type SchemeResult = Result<Box<dyn Scheme>, Box<dyn Error>>;
 
-/// How a provider proves that it sends.
+/// How a provider authenticates its requests.
 #[derive(Clone, Copy)]
-enum Proves {
-    /// It signs.
+enum Authentication {
+    /// A signature with a secret.
     Signing(fn(SecretSet) -> Box<dyn Scheme>),
-    /// It signs with a private key.
-    WithKey(fn(&Given) -> Made),
-    /// It sends a token in a header, of which this is the usual name.
+    /// A signature with a private key.
+    WithKey(fn(&SecretArgument) -> SchemeResult),
+    /// A token in a header with this default name.
     InHeader(&'static str),
-    /// It sends a token in a query parameter, of which this is the usual name.
+    /// A token in a query parameter with this default name.
     InQuery(&'static str),
 }
 
-use Proves::{InHeader, InQuery, Signing, WithKey};
+use Authentication::{InHeader, InQuery, Signing, WithKey};
 
-/// In which header AssemblyAI sends a token is up to whoever asks it: the name that stands for it here.
-const CHOSEN: &str = "x-webhook-secret";
+/// The user of AssemblyAI chooses the name of the header. This is the default here.
+const ASSEMBLYAI_HEADER: &str = "x-webhook-secret";
 
-const SENDERS: [(&str, Proves); 22] = [
-    ("assemblyai", InHeader(CHOSEN)),
+const SENDERS: [(&str, Authentication); 22] = [
+    ("assemblyai", InHeader(ASSEMBLYAI_HEADER)),
     ("baseten", Signing(scheme::<Baseten>)),
     ("bfl", Signing(scheme::<Bfl>)),
     ("deepgram", InHeader("dg-token")),
     ("deepinfra", InQuery("token")),
     ("elevenlabs", Signing(scheme::<ElevenLabs>)),
     ("extend", Signing(scheme::<Extend>)),
-    ("fal", WithKey(fal::scheme)),
+    ("fal", WithKey(fal_scheme)),
     ("foxyai", InQuery("token")),
     ("gemini", Signing(scheme::<Gemini>)),
     ("gladia", InQuery("token")),
@@ -62,35 +61,65 @@ fn scheme<P: Signs>(secrets: SecretSet) -> Box<dyn Scheme> {
     Box::new(P::scheme(secrets))
 }
 
-/// The scheme of the provider that is to be played.
-pub(super) fn named(provider: &str, token_name: Option<&str>, given: &Given) -> Made {
+/// The scheme of the provider with this name.
+pub(super) fn named(
+    provider: &str,
+    token_name: Option<&str>,
+    secret: &SecretArgument,
+) -> SchemeResult {
     let found = SENDERS.iter().find(|(name, _)| *name == provider);
-    let (_, proves) = found.ok_or_else(|| {
+    let (_, authentication) = found.ok_or_else(|| {
         let names: Vec<_> = SENDERS.iter().map(|(name, _)| *name).collect();
-        format!("there is no provider {provider:?}: say one of {}", names.join(", "))
+        format!("unknown provider '{provider}'; use one of {}", names.join(", "))
     })?;
-    let scheme = proves.with(token_name, given)?;
+    let scheme = authentication.with(token_name, secret)?;
     scheme.check()?;
     Ok(scheme)
 }
 
-impl Proves {
-    fn with(self, token_name: Option<&str>, given: &Given) -> Made {
-        let secrets = || SecretSet::from(given.secret());
+impl Authentication {
+    fn with(self, token_name: Option<&str>, secret: &SecretArgument) -> SchemeResult {
+        let secrets = || SecretSet::from(secret.secret());
         Ok(match self {
             Signing(_) | WithKey(_) if token_name.is_some() => {
-                return Err(
-                    "this provider signs, and sends no token: leave out --token-name".into()
-                );
+                return Err("this provider signs and sends no token; remove --token-name".into());
             }
             Signing(scheme) => scheme(secrets()),
-            WithKey(scheme) => scheme(given)?,
-            InHeader(usual) => {
-                Box::new(HeaderToken::new(token_name.unwrap_or(usual).parse()?, secrets()))
+            WithKey(scheme) => scheme(secret)?,
+            InHeader(default_name) => Box::new(HeaderToken::new(
+                token_name.unwrap_or(default_name).parse::<http::HeaderName>()?,
+                secrets(),
+            )),
+            InQuery(default_name) => {
+                Box::new(QueryToken::new(token_name.unwrap_or(default_name), secrets()))
             }
-            InQuery(usual) => Box::new(QueryToken::new(token_name.unwrap_or(usual), secrets())),
         })
     }
+}
+
+/// fal's scheme with a private key: 64 hexadecimal digits, or base64 after `whsk_`.
+#[cfg(feature = "ed25519")]
+fn fal_scheme(secret: &SecretArgument) -> SchemeResult {
+    use tower_inbox::{provider::fal, signature::Ed25519Key};
+    use zeroize::Zeroizing;
+
+    let text = secret.text();
+    let key = if text.starts_with("whsk_") {
+        Ed25519Key::from_whsk(text)
+    } else {
+        Ed25519Key::private(&Zeroizing::new(hex::decode(text).unwrap_or_default()))
+    };
+    let key = key.map_err(|_| {
+        "--secret is not a private Ed25519 key; use its 32 bytes in hexadecimal, or in base64 after whsk_"
+    })?;
+    Ok(Box::new(fal::signature(key)))
+}
+
+#[cfg(not(feature = "ed25519"))]
+fn fal_scheme(_: &SecretArgument) -> SchemeResult {
+    Err("fal signs with an Ed25519 key, which this build does not support; install it with --features \
+         cli,ed25519"
+        .into())
 }
 
 #[cfg(test)]
@@ -103,8 +132,8 @@ mod tests {
     use super::*;
     use crate::help;
 
-    fn given(text: &str) -> Given {
-        Given::new(text.as_ref())
+    fn secret(text: &str) -> SecretArgument {
+        SecretArgument::new(text.as_ref())
     }
 
     #[test]
@@ -123,8 +152,8 @@ mod tests {
         }
     }
 
-    fn secret_for(name: &str) -> Given {
-        given(if name == "fal" {
+    fn secret_for(name: &str) -> SecretArgument {
+        secret(if name == "fal" {
             "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
         } else {
             "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
@@ -132,19 +161,19 @@ mod tests {
     }
 
     #[test]
-    fn tokens_stand_in_the_headers_that_the_library_reads() {
+    fn tokens_are_sent_in_the_headers_that_the_library_reads() {
         for (name, header) in [("deepgram", deepgram::TOKEN), ("huggingface", huggingface::SECRET)]
         {
-            let scheme = named(name, None, &given("hunter2")).unwrap();
+            let scheme = named(name, None, &secret("hunter2")).unwrap();
             let signature = scheme.signature("msg_1", b"{}", SystemTime::now()).unwrap();
             assert_eq!(signature.headers()[header], "hunter2");
         }
     }
 
     #[test]
-    fn a_token_stands_where_it_is_wanted() {
+    fn token_name_is_used() {
         let signature = |provider, name| {
-            let scheme = named(provider, Some(name), &given("hunter2"))?;
+            let scheme = named(provider, Some(name), &secret("hunter2"))?;
             Ok::<_, Box<dyn Error>>(scheme.signature("msg_1", b"{}", SystemTime::now())?)
         };
         assert_eq!(signature("foxyai", "ticket").unwrap().query(), Some(("ticket", "hunter2")));

@@ -1,0 +1,30 @@
+//! The field with the fingerprint of a delivery. The head in a record is redacted, so that it cannot be computed again.
+
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+
+use crate::delivery::Fingerprint;
+
+/// In base64, as in the index files: every record has it, and hexadecimal is half as long again.
+pub(super) fn print(fingerprint: Fingerprint) -> String {
+    STANDARD_NO_PAD.encode(fingerprint.as_bytes())
+}
+
+pub(super) fn parse(text: &str) -> Option<Fingerprint> {
+    let bytes = STANDARD_NO_PAD.decode(text).ok()?;
+    bytes.try_into().ok().map(Fingerprint::from_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_reads_back_and_nothing_else_is_one() {
+        let fingerprint = Fingerprint::from_bytes([0xa5; 32]);
+        let text = print(fingerprint);
+        assert_eq!((parse(&text), text.len()), (Some(fingerprint), 43));
+        for other in ["", &text[1..], &format!("{text}="), &format!("{text}AAAA")] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+use std::time::SystemTime;
+
+use http::{
+    HeaderName, HeaderValue, Request, Uri, header,
+    request::Parts,
+    uri::{self, PathAndQuery},
+};
+use tower_inbox::{Delivery, signature::Scheme};
+use uuid::Uuid;
+
+use crate::{post::PostError, time};
+
+/// The header with the id of the replayed delivery.
+const REPLAY: HeaderName = HeaderName::from_static("inbox-replay");
+
+/// The header with the time at which it was received.
+const RECEIVED_AT: HeaderName = HeaderName::from_static("inbox-received-at");
+
+/// Headers that belong to the connection and not to the message (RFC 9110, section 7.6.1). The client sets its own.
+const CONNECTION_HEADERS: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::HOST,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// The request of an archived delivery to the server at `to`, marked as a replay.
+pub(super) fn request(to: &Uri, delivery: &Delivery) -> Result<Request<()>, PostError> {
+    let head = delivery.head();
+    let mut request = Request::new(());
+    *request.method_mut() = head.method().clone();
+    *request.uri_mut() = joined(to, head.uri())?;
+    *request.headers_mut() = head.headers().clone();
+    for name in CONNECTION_HEADERS {
+        request.headers_mut().remove(name);
+    }
+    let headers = request.headers_mut();
+    headers.insert(REPLAY, HeaderValue::try_from(delivery.id().to_string())?);
+    headers.insert(RECEIVED_AT, HeaderValue::try_from(time::print(delivery.received_at()))?);
+    Ok(request)
+}
+
+/// The server and path prefix of `to`, with path and query of the original.
+fn joined(to: &Uri, original: &Uri) -> Result<Uri, PostError> {
+    let prefix = to.path().trim_end_matches('/');
+    let target = original.path_and_query().map_or("/", PathAndQuery::as_str);
+    let mut parts = uri::Parts::default();
+    parts.scheme = to.scheme().cloned();
+    parts.authority = to.authority().cloned();
+    parts.path_and_query = Some(format!("{prefix}{target}").parse()?);
+    Ok(Uri::from_parts(parts)?)
+}
+
+/// What replaces redacted and expired parts of each request.
+#[derive(Default)]
+pub(super) struct Replacements {
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) parameters: Vec<(String, String)>,
+    pub(super) scheme: Option<Box<dyn Scheme>>,
+}
+
+impl Replacements {
+    pub(super) fn apply(&self, head: &mut Parts, body: &[u8]) -> Result<(), PostError> {
+        for (name, value) in &self.headers {
+            head.headers.insert(name, value.clone());
+        }
+        for (name, value) in &self.parameters {
+            set_parameter(head, name, value)?;
+        }
+        let Some(scheme) = &self.scheme else { return Ok(()) };
+        let id = format!("msg_{}", Uuid::now_v7().simple());
+        let signature = scheme.signature(&id, body, SystemTime::now())?;
+        for (name, value) in signature.headers() {
+            head.headers.insert(name, value.clone());
+        }
+        match signature.query() {
+            Some((name, value)) => set_parameter(head, name, value),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Replaces a query parameter, and keeps the others byte for byte.
+fn set_parameter(head: &mut Parts, name: &str, value: &str) -> Result<(), PostError> {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let ours = format!("{}={}", encode(name), encode(value));
+    let is_same = |pair: &&str| {
+        form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(known, _)| known == name)
+    };
+    let query = head.uri.query().unwrap_or_default();
+    let others = query.split('&').filter(|pair| !pair.is_empty() && !is_same(pair));
+    let query: Vec<_> = others.chain([ours.as_str()]).collect();
+    let target = format!("{}?{}", head.uri.path(), query.join("&"));
+    let mut parts = head.uri.clone().into_parts();
+    parts.path_and_query = Some(target.parse()?);
+    head.uri = parts.try_into()?;
+    Ok(())
+}
+
+/// Parses `name: value`.
+pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), PostError> {
+    let (name, value) = text.split_once(':').ok_or("invalid --header; use 'NAME: VALUE'")?;
+    Ok((name.trim().parse()?, value.trim().parse()?))
+}
+
+/// Parses `name=value`.
+pub(super) fn parameter(text: &str) -> Result<(String, String), PostError> {
+    let (name, value) = text.split_once('=').ok_or("invalid --query; use NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use tower_inbox::{Secret, signature::QueryToken};
+
+    use super::*;
+
+    #[test]
+    fn replacements_replace_headers_and_parameters_and_keep_the_rest() {
+        let request = Request::post("/p?token=redacted&a=%2F").header("x-a", "old").body(());
+        let (mut head, ()) = request.unwrap().into_parts();
+        let replacements = Replacements {
+            headers: vec![header("X-A:  new").unwrap()],
+            parameters: vec![parameter("b=c d").unwrap()],
+            scheme: Some(Box::new(QueryToken::new("token", Secret::new("hunter2")))),
+        };
+        replacements.apply(&mut head, b"{}").unwrap();
+        assert_eq!(head.uri, "/p?a=%2F&b=c+d&token=hunter2");
+        assert_eq!(head.headers["x-a"], "new");
+        assert!(header("no").is_err() && parameter("no").is_err());
+    }
+
+    #[test]
+    fn path_and_query_of_the_original_follow_the_prefix() {
+        let join = |to: &str, original: &str| {
+            joined(&to.parse().unwrap(), &original.parse().unwrap()).unwrap().to_string()
+        };
+        assert_eq!(join("http://a:1", "/hooks/p?x=1"), "http://a:1/hooks/p?x=1");
+        assert_eq!(join("http://a:1/", "/hooks/p"), "http://a:1/hooks/p");
+        assert_eq!(join("http://a/dev/", "/hooks"), "http://a/dev/hooks");
+        assert_eq!(join("http://a", "https://b.example/hooks"), "http://a/hooks");
+    }
+}

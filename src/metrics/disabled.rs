@@ -1,0 +1,44 @@
+//! The functions of `facade`, without effect.
+
+use std::time::Duration;
+
+use crate::{
+    archive::StorageUsage,
+    delivery::{ModelName, StateKind},
+};
+
+pub(crate) const ENABLED: bool = false;
+
+pub(crate) fn describe() {}
+
+pub(crate) fn received(_: &ModelName, _: &'static str) {}
+
+pub(crate) fn rejected(_: &'static str) {}
+
+pub(crate) fn quarantined(_: bool) {}
+
+pub(crate) fn archived(_: &ModelName, _: usize, _: Duration) {}
+
+pub(crate) fn repeated(_: &ModelName) {}
+
+pub(crate) fn undecodable(_: &ModelName) {}
+
+pub(crate) fn unknown(_: &ModelName) {}
+
+pub(crate) fn settled(_: &ModelName, _: StateKind, _: u32) {}
+
+pub(crate) fn add_in_flight(_: usize) {}
+
+pub(crate) fn subtract_in_flight(_: usize) {}
+
+pub(crate) fn unsettled(_: &ModelName, _: u64) {}
+
+pub(crate) fn dead(_: &ModelName, _: u64) {}
+
+pub(crate) fn oldest_unsettled(_: Duration) {}
+
+pub(crate) fn storage_usage(_: StorageUsage) {}
+
+pub(crate) fn task_panicked(_: &'static str) {}
+
+pub(crate) fn lease_lost() {}

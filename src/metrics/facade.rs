@@ -1,0 +1,137 @@
+//! One function for each event. The names and their meaning are in `docs/metrics.md`.
+
+use std::time::Duration;
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+use crate::{
+    archive::StorageUsage,
+    delivery::{ModelName, StateKind},
+};
+
+/// Whether metrics are recorded.
+pub(crate) const ENABLED: bool = true;
+
+const RECEIVED: &str = "inbox_deliveries_received_total";
+const REJECTED: &str = "inbox_deliveries_rejected_total";
+const QUARANTINED: &str = "inbox_quarantined_total";
+const ARCHIVED: &str = "inbox_archived_bytes_total";
+const APPEND_WAIT: &str = "inbox_append_wait_seconds";
+const REPEATS: &str = "inbox_repeats_total";
+const UNDECODABLE: &str = "inbox_decode_errors_total";
+const UNKNOWN: &str = "inbox_unknown_members_total";
+const RUNS: &str = "inbox_runs_total";
+const ATTEMPTS: &str = "inbox_attempts";
+const IN_FLIGHT: &str = "inbox_in_flight_bytes";
+const UNSETTLED: &str = "inbox_unsettled_deliveries";
+const OLDEST: &str = "inbox_oldest_unsettled_age_seconds";
+const DEAD: &str = "inbox_dead_deliveries";
+const ARCHIVE_SIZE: &str = "inbox_archive_size_bytes";
+const PANICS: &str = "inbox_task_panics_total";
+const LEASES_LOST: &str = "inbox_leases_lost_total";
+const ARCHIVE_FREE: &str = "inbox_archive_free_bytes";
+
+/// Describes each metric to the exporter.
+pub(crate) fn describe() {
+    describe_counter!(RECEIVED, Unit::Count, "requests routed to a model");
+    describe_counter!(REJECTED, Unit::Count, "requests that were rejected, by reason");
+    describe_counter!(
+        QUARANTINED,
+        Unit::Count,
+        "rejected deliveries for the quarantine, kept or not"
+    );
+    describe_counter!(ARCHIVED, Unit::Bytes, "bytes of archived bodies");
+    describe_histogram!(APPEND_WAIT, Unit::Seconds, "time until a delivery was durable");
+    describe_counter!(REPEATS, Unit::Count, "deliveries that were answered as a repeat");
+    describe_counter!(UNDECODABLE, Unit::Count, "bodies that could not be decoded");
+    describe_counter!(UNKNOWN, Unit::Count, "unknown members and words that were detected");
+    describe_counter!(RUNS, Unit::Count, "outcomes that were recorded, by outcome");
+    describe_histogram!(ATTEMPTS, Unit::Count, "attempts until the outcome");
+    describe_gauge!(IN_FLIGHT, Unit::Bytes, "bytes in flight");
+    describe_gauge!(UNSETTLED, Unit::Count, "deliveries that are pending, leased or failed");
+    describe_gauge!(
+        OLDEST,
+        Unit::Seconds,
+        "age of the oldest unsettled delivery, 0 if there is none"
+    );
+    describe_gauge!(DEAD, Unit::Count, "deliveries that are dead");
+    describe_gauge!(ARCHIVE_SIZE, Unit::Bytes, "bytes that the archive uses");
+    describe_counter!(PANICS, Unit::Count, "panics in background tasks, which were restarted");
+    describe_counter!(LEASES_LOST, Unit::Count, "leases that were lost during processing");
+    describe_gauge!(ARCHIVE_FREE, Unit::Bytes, "bytes that are free for the archive");
+}
+
+pub(crate) fn received(model: &ModelName, provider: &'static str) {
+    counter!(RECEIVED, "model" => model.to_string(), "provider" => provider).increment(1);
+}
+
+pub(crate) fn rejected(reason: &'static str) {
+    counter!(REJECTED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn quarantined(kept: bool) {
+    counter!(QUARANTINED, "kept" => if kept { "yes" } else { "no" }).increment(1);
+}
+
+pub(crate) fn archived(model: &ModelName, bytes: usize, wait: Duration) {
+    counter!(ARCHIVED, "model" => model.to_string()).increment(bytes as u64);
+    histogram!(APPEND_WAIT).record(wait);
+}
+
+pub(crate) fn repeated(model: &ModelName) {
+    counter!(REPEATS, "model" => model.to_string()).increment(1);
+}
+
+pub(crate) fn undecodable(model: &ModelName) {
+    counter!(UNDECODABLE, "model" => model.to_string()).increment(1);
+}
+
+pub(crate) fn unknown(model: &ModelName) {
+    counter!(UNKNOWN, "model" => model.to_string()).increment(1);
+}
+
+pub(crate) fn settled(model: &ModelName, outcome: StateKind, attempt: u32) {
+    counter!(RUNS, "model" => model.to_string(), "outcome" => outcome.as_str()).increment(1);
+    histogram!(ATTEMPTS).record(f64::from(attempt));
+}
+
+/// Records a difference: with absolute values, the older of two concurrent updates could win.
+pub(crate) fn add_in_flight(bytes: usize) {
+    gauge!(IN_FLIGHT).increment(of(bytes as u64));
+}
+
+pub(crate) fn subtract_in_flight(bytes: usize) {
+    gauge!(IN_FLIGHT).decrement(of(bytes as u64));
+}
+
+pub(crate) fn unsettled(model: &ModelName, deliveries: u64) {
+    gauge!(UNSETTLED, "model" => model.to_string()).set(of(deliveries));
+}
+
+pub(crate) fn dead(model: &ModelName, deliveries: u64) {
+    gauge!(DEAD, "model" => model.to_string()).set(of(deliveries));
+}
+
+pub(crate) fn oldest_unsettled(age: Duration) {
+    gauge!(OLDEST).set(age.as_secs_f64());
+}
+
+pub(crate) fn storage_usage(usage: StorageUsage) {
+    gauge!(ARCHIVE_SIZE).set(of(usage.used));
+    gauge!(ARCHIVE_FREE).set(of(usage.free));
+}
+
+pub(crate) fn task_panicked(task: &'static str) {
+    counter!(PANICS, "task" => task).increment(1);
+}
+
+pub(crate) fn lease_lost() {
+    counter!(LEASES_LOST).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge has no more digits")]
+fn of(number: u64) -> f64 {
+    number as f64
+}

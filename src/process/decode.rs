@@ -1,0 +1,59 @@
+use std::time::Instant;
+
+use http::Extensions;
+
+use super::RequestContext;
+use crate::{
+    delivery::{Delivery, InferenceDigest},
+    metrics,
+    supervise::catch,
+};
+
+/// Why a body cannot be decoded: the JSON path, and the reason without a value of the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Undecodable {
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+/// The longest part of an inference key that is logged, in bytes. The sender chooses its length.
+const MAX_LOGGED_KEY: usize = 256;
+
+/// Decodes a delivery to the type of its model, and puts the inference and its key into `extensions`.
+pub(crate) fn decode(
+    context: &RequestContext,
+    delivery: &Delivery,
+    extensions: &mut Extensions,
+) -> Result<InferenceDigest, Undecodable> {
+    let started = Instant::now();
+    // The payload type is the user's code: a panic in it must not leave the delivery without an outcome.
+    let scope: Vec<_> = context.captures.iter().collect();
+    let decoded = catch(|| context.model.load(delivery, &scope, extensions));
+    context.record_duration("decode_us", started);
+    let key = match decoded {
+        Ok(Ok(key)) => key,
+        Ok(Err(error)) => {
+            return Err(Undecodable { path: error.path().to_owned(), reason: error.to_string() });
+        }
+        Err(panic) => {
+            return Err(Undecodable { path: "$".to_owned(), reason: format!("decoding {panic}") });
+        }
+    };
+    let text = key.to_string();
+    let logged = text.get(..text.floor_char_boundary(MAX_LOGGED_KEY)).unwrap_or_default();
+    context.span.record("inference", logged);
+    let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
+    extensions.insert(key);
+    Ok(inference)
+}
+
+/// Logs each place that the type does not know, once per place.
+pub(super) fn detect_drift(context: &RequestContext, delivery: &Delivery) {
+    for path in catch(|| context.model.look(delivery)).unwrap_or_default() {
+        metrics::unknown(&context.name);
+        tracing::warn!(
+            path,
+            "schema drift: the payload type does not know this member or word; the raw body has it"
+        );
+    }
+}

@@ -1,0 +1,130 @@
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, task::JoinHandle, time::Instant};
+
+use crate::archive::{LEASE_LENGTH, Lease, LeaseToken};
+
+/// How often the leases of this process are renewed: three times in the length of one.
+pub(super) const RENEWAL: Duration = Duration::from_secs(20);
+
+/// The leases that this process holds, to renew them and to stop the handlers of those that were lost.
+#[derive(Debug, Default)]
+pub(super) struct HeldLeases {
+    held: Mutex<Held>,
+    /// Some lease was lost.
+    lost: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    leases: HashMap<LeaseToken, Holding>,
+    renewal: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Holding {
+    lease: Lease,
+    /// When the lease ends unless it is renewed, by this process's clock.
+    until: Instant,
+    lost: bool,
+}
+
+impl HeldLeases {
+    /// Holds a lease. `renewal` starts the task that renews, if none is running.
+    pub(super) fn hold(&self, lease: Lease, renewal: impl FnOnce() -> Option<JoinHandle<()>>) {
+        let mut held = self.lock();
+        let until = Instant::now() + LEASE_LENGTH;
+        held.leases.insert(lease.token(), Holding { lease, until, lost: false });
+        if held.renewal.as_ref().is_none_or(JoinHandle::is_finished) {
+            held.renewal = renewal();
+        }
+    }
+
+    pub(super) fn let_go(&self, token: LeaseToken) {
+        let mut held = self.lock();
+        held.leases.remove(&token);
+    }
+
+    /// The leases to renew; None, and the renewing task may end, if there are none.
+    pub(super) fn to_renew(&self) -> Option<Vec<Lease>> {
+        let mut held = self.lock();
+        if held.leases.is_empty() {
+            held.renewal = None;
+            return None;
+        }
+        let live = held.leases.values().filter(|holding| !holding.lost);
+        Some(live.map(|holding| holding.lease).collect())
+    }
+
+    /// The leases were renewed by a call that was sent at `sent`, apart from those that are `lost`.
+    pub(super) fn renewed(&self, sent: Instant, lost: impl Fn(&Lease) -> bool) {
+        let mut held = self.lock();
+        for holding in held.leases.values_mut() {
+            if lost(&holding.lease) {
+                holding.lost = true;
+            } else {
+                holding.until = sent + LEASE_LENGTH;
+            }
+        }
+        drop(held);
+        self.lost.notify_waiters();
+    }
+
+    /// The leases could not be renewed: those that have ended by this process's clock are lost.
+    pub(super) fn not_renewed(&self, now: Instant) {
+        let mut held = self.lock();
+        held.leases.values_mut().for_each(|holding| holding.lost |= holding.until <= now);
+        drop(held);
+        self.lost.notify_waiters();
+    }
+
+    /// Waits until this lease is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing changes when the future is dropped.
+    pub(super) async fn lost(&self, token: LeaseToken) {
+        loop {
+            let mut notified = std::pin::pin!(self.lost.notified());
+            notified.as_mut().enable();
+            if self.lock().leases.get(&token).is_none_or(|holding| holding.lost) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::DeliveryId;
+
+    #[tokio::test(start_paused = true)]
+    async fn lease_is_lost_when_the_archive_says_so_or_when_it_was_not_renewed_in_time() {
+        let held = HeldLeases::default();
+        let [kept, lost] = [(); 2].map(|()| Lease::new(DeliveryId::new(), LeaseToken::new(), 1, 0));
+        for lease in [kept, lost] {
+            held.hold(lease, || None);
+        }
+        held.renewed(Instant::now(), |lease| *lease == lost);
+        held.lost(lost.token()).await;
+        assert_eq!(held.to_renew(), Some(vec![kept]));
+        held.not_renewed(Instant::now());
+        assert_eq!(held.to_renew(), Some(vec![kept]));
+        held.not_renewed(Instant::now() + LEASE_LENGTH);
+        held.lost(kept.token()).await;
+        for lease in [kept, lost] {
+            held.let_go(lease.token());
+        }
+        assert_eq!(held.to_renew(), None);
+    }
+}

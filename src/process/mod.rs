@@ -1,0 +1,34 @@
+//! Takes a leased delivery to its next state: decode, single flight of its inference, run the handler, settle.
+//!
+//! [`process`](processor::Processor::process) is one ordinary async function. The layer of a request and the workers call
+//! it alike, and get its result as a value.
+
+mod attempt;
+mod clock;
+mod decode;
+mod failure;
+mod handler_result;
+mod held_leases;
+mod in_flight;
+mod processor;
+mod rejection;
+mod repeat;
+mod request_context;
+mod response_body;
+mod retry_policy;
+mod run;
+mod waiters;
+
+pub use attempt::Attempt;
+pub(crate) use attempt::Trigger;
+pub use clock::Clock;
+pub use failure::Failure;
+pub(crate) use in_flight::InFlight;
+pub use processor::Processor;
+pub(crate) use processor::{HANDLER_TIMEOUT, Job, ProcessConfig, Processed};
+pub use rejection::Rejection;
+pub(crate) use repeat::Resolution;
+pub(crate) use request_context::RequestContext;
+pub use response_body::{BoxError, DELIVERY_ID, REPEAT, Repeat, ResponseBody};
+pub(crate) use response_body::{accepted, as_the_first, mark_repeat};
+pub use retry_policy::RetryPolicy;

@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use super::scheduler::Limits;
+use crate::{
+    archive::Archive,
+    process::{HANDLER_TIMEOUT, ProcessConfig, Processor, RetryPolicy},
+};
+
+/// The worker pool: how many deliveries it processes at a time, for how long, and how it retries. Default: 4 workers.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_inbox::{RetryPolicy, Workers};
+///
+/// let workers = Workers::new(8)
+///     .each_model(4)
+///     .each_model_per_second(50)
+///     .handler_timeout(Duration::from_secs(60))
+///     .retries(RetryPolicy::default().max_attempts(10));
+/// # let _ = workers;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Workers {
+    pub(super) limits: Limits,
+    pub(super) decode_first: bool,
+    handler_timeout: Duration,
+    retries: RetryPolicy,
+}
+
+impl Workers {
+    /// Sets the maximum number of concurrent deliveries. Values below 1 are treated as 1.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            limits: Limits { all: workers.max(1), each_model: None, each_model_per_second: None },
+            decode_first: false,
+            handler_timeout: HANDLER_TIMEOUT,
+            retries: RetryPolicy::default(),
+        }
+    }
+
+    /// Sets the maximum number of concurrent deliveries of one model. Values below 1 are treated as 1.
+    ///
+    /// Default: a model leaves one worker for each other model of which nothing is running, but no more than half of all,
+    /// so that a model whose handler hangs does not starve the others while there are at least as many workers as models.
+    /// A fixed number replaces that: several models that hang can then take all workers together.
+    pub fn each_model(mut self, workers: usize) -> Self {
+        self.limits.each_model = Some(workers.max(1));
+        self
+    }
+
+    /// Sets the maximum number of deliveries of one model that workers start in a second, in this process. Values below
+    /// 1 are treated as 1. Default: unlimited.
+    pub fn each_model_per_second(mut self, starts: u32) -> Self {
+        self.limits.each_model_per_second = Some(starts.max(1));
+        self
+    }
+
+    /// Sets the time after which a handler is stopped and its attempt has failed. Default: 5 min.
+    ///
+    /// It also holds while a sender waits, once workers are started: the sender is answered earlier, after
+    /// [`answer_within`](crate::InboxBuilder::answer_within), and workers retry.
+    pub fn handler_timeout(mut self, time: Duration) -> Self {
+        self.handler_timeout = time;
+        self
+    }
+
+    /// Sets when failed deliveries are retried. Default: [`RetryPolicy::default`].
+    pub fn retries(mut self, retries: RetryPolicy) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// In background mode, decodes each delivery before its sender is answered, so that an undecodable body gets the 4xx
+    /// of the provider's profile instead of a 202. The worker decodes it again.
+    pub fn decode_first(mut self) -> Self {
+        self.decode_first = true;
+        self
+    }
+
+    /// Creates the processor of `archive`, which retries and stops handlers as configured here. To stack layers by hand
+    /// in background mode, start the workers with it.
+    pub fn processor(self, archive: impl Archive) -> Processor {
+        Processor::with_config(Box::new(archive), self.process_config())
+    }
+
+    pub(crate) fn process_config(self) -> ProcessConfig {
+        let (retries, handler_timeout) = (self.retries, self.handler_timeout);
+        ProcessConfig { retries, handler_timeout, ..ProcessConfig::default() }
+    }
+
+    pub(crate) fn decodes_first(self) -> bool {
+        self.decode_first
+    }
+}
+
+/// 4 workers.
+impl Default for Workers {
+    fn default() -> Self {
+        Self::new(4)
+    }
+}
+
+/// Why workers cannot be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkersError {
+    /// They were started before.
+    #[error("workers are running already; start them once")]
+    AlreadyStarted,
+    /// There is no tokio runtime.
+    #[error("no tokio runtime; start workers within one")]
+    NoRuntime,
+}

@@ -1,0 +1,341 @@
+use std::{
+    fmt,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    BoxedHandler, HandlerService, Workers, WorkersError, backlog,
+    scheduler::{Next, Scheduler},
+};
+use crate::{
+    archive::{Claimed, Lease, Release},
+    delivery::ModelName,
+    layer::{Models, step::Mode},
+    process::{InFlight, Job, Processor, RequestContext, Trigger},
+    supervise::{catch_async, report, supervise},
+};
+
+/// How often an idle pool asks the archive for due deliveries: other processes may have added or retried some.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The wait before the next attempt of a delivery that cannot be read, or has no model any more.
+const NOT_PROCESSABLE: Duration = Duration::from_mins(1);
+
+/// How long released deliveries may take to become durable at the end.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// The workers of an inbox. Clones share them.
+#[derive(Clone)]
+pub(crate) struct WorkerPool(Arc<Pool>);
+
+struct Pool {
+    processor: Processor,
+    models: Models,
+    config: Workers,
+    scheduler: Mutex<Scheduler>,
+    tasks: TaskTracker,
+    /// Nothing is claimed any more.
+    stopping: CancellationToken,
+    /// Running handlers are stopped.
+    aborted: CancellationToken,
+    handler: Mutex<Option<BoxedHandler>>,
+}
+
+/// Proof that workers run, for [`ArchiveLayer::background`](crate::layer::ArchiveLayer::background). Made by
+/// [`Workers::start`].
+#[derive(Clone, Debug)]
+pub struct RunningWorkers(WorkerPool);
+
+impl RunningWorkers {
+    /// Stops claiming deliveries, waits at most `timeout` for running handlers, and requeues the rest.
+    ///
+    /// # Cancel safety
+    ///
+    /// The workers stop all the same.
+    pub async fn shutdown(&self, timeout: Duration) {
+        self.0.shutdown(timeout).await;
+    }
+
+    pub(crate) fn processor(&self) -> &Processor {
+        &self.0.0.processor
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        Mode::Background { decode_first: self.0.0.config.decodes_first() }
+    }
+}
+
+impl Workers {
+    /// Starts the workers: everything in the archive of `processor` that is not settled is processed by `service`,
+    /// including what was left when the process ended the last time. For [`Inbox`](crate::Inbox) use
+    /// [`Inbox::start_workers`](crate::Inbox::start_workers).
+    ///
+    /// # Errors
+    ///
+    /// If the processor has workers already, or outside a tokio runtime.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use tower::service_fn;
+    /// use tower_inbox::{MemoryArchive, Workers, layer::{ArchiveLayer, InboxBody, Models}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_inbox::WorkersError> {
+    /// let workers = Workers::new(8);
+    /// let processor = workers.processor(MemoryArchive::new());
+    /// let handler = service_fn(async |_request: Request<InboxBody<String>>| {
+    ///     Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+    /// });
+    /// let running = workers.start(&processor, &Models::new(), handler)?;
+    /// let archive_layer = ArchiveLayer::background(&running);
+    /// # let _ = archive_layer;
+    /// running.shutdown(std::time::Duration::from_secs(10)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start<B>(
+        self,
+        processor: &Processor,
+        models: &Models,
+        service: impl HandlerService<B>,
+    ) -> Result<RunningWorkers, WorkersError> {
+        let pool = WorkerPool::new(processor.clone(), models.clone(), self);
+        pool.start(BoxedHandler::new(service))?;
+        Ok(RunningWorkers(pool))
+    }
+}
+
+impl WorkerPool {
+    pub(crate) fn new(processor: Processor, models: Models, config: Workers) -> Self {
+        Self(Arc::new(Pool {
+            processor,
+            models,
+            config,
+            scheduler: Mutex::new(Scheduler::new(config.limits)),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            aborted: CancellationToken::new(),
+            handler: Mutex::new(None),
+        }))
+    }
+
+    pub(crate) fn start(&self, handler: BoxedHandler) -> Result<(), WorkersError> {
+        if Handle::try_current().is_err() {
+            return Err(WorkersError::NoRuntime);
+        }
+        if !self.0.processor.add_workers() {
+            return Err(WorkersError::AlreadyStarted);
+        }
+        *self.0.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler.clone());
+        let pool = Arc::clone(&self.0);
+        // Not cancelled while a claim is on its way: its leases would be lost.
+        self.spawn(async move { supervise("worker pool", || pool.drive(&handler)).await });
+        let pool = Arc::clone(&self.0);
+        self.0.tasks.spawn(async move {
+            let measuring = supervise("backlog metrics", || backlog::measure(&pool.processor));
+            pool.stopping.run_until_cancelled(measuring).await.unwrap_or_default();
+        });
+        Ok(())
+    }
+
+    /// The handler of the workers; None while there are none.
+    pub(crate) fn handler(&self) -> Option<BoxedHandler> {
+        self.0.handler.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs a task that ends with the pool.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let aborted = self.0.aborted.clone();
+        self.0.tasks.spawn(async move {
+            aborted.run_until_cancelled(task).await.unwrap_or_default();
+        });
+    }
+
+    /// Runs work until the pool stops.
+    pub(crate) async fn until_stopping(&self, work: impl Future<Output = ()>) {
+        self.0.stopping.run_until_cancelled(work).await.unwrap_or_default();
+    }
+
+    pub(crate) async fn shutdown(&self, timeout: Duration) {
+        self.0.stopping.cancel();
+        let ending = async {
+            self.finish().await;
+            self.0.processor.wait_idle().await;
+        };
+        if tokio::time::timeout(timeout, ending).await.is_ok() {
+            return;
+        }
+        tracing::warn!(
+            ?timeout,
+            "some handlers did not end in time; their deliveries are requeued"
+        );
+        self.0.aborted.cancel();
+        // What was released becomes durable. Handlers that a sender waits for are left to the runtime.
+        let last_writes = async {
+            self.finish().await;
+            self.0.processor.wait_idle().await;
+        };
+        drop(tokio::time::timeout(LAST_WRITES, last_writes).await);
+    }
+
+    async fn finish(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    /// Waits until every delivery of a known model is settled, or the pool stops.
+    pub(crate) async fn wait_idle(&self) {
+        let idle = async {
+            loop {
+                let mut ended = pin!(self.0.processor.ended());
+                ended.as_mut().enable();
+                if self.0.is_idle().await {
+                    return;
+                }
+                drop(tokio::time::timeout(POLL, ended).await);
+            }
+        };
+        self.0.stopping.run_until_cancelled(idle).await.unwrap_or_default();
+    }
+
+    pub(crate) fn set_paused(&self, model: &ModelName, paused: bool) {
+        self.0.scheduler().set_paused(model, paused);
+        self.0.processor.wake_workers();
+    }
+
+    pub(crate) fn is_paused(&self, model: &ModelName) -> bool {
+        self.0.scheduler().is_paused(model)
+    }
+}
+
+impl Pool {
+    fn scheduler(&self) -> MutexGuard<'_, Scheduler> {
+        self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn is_idle(&self) -> bool {
+        if self.processor.in_progress() > 0 || self.scheduler().running() > 0 {
+            return false;
+        }
+        match self.processor.archive().counts().await {
+            Ok(counts) => self.models.names().iter().all(|model| counts.unsettled(model) == 0),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the deliveries of the archive could not be counted");
+                false
+            }
+        }
+    }
+
+    /// Claims what is due and processes it, until the pool stops.
+    async fn drive(self: &Arc<Self>, handler: &BoxedHandler) {
+        while !self.stopping.is_cancelled() {
+            let models = self.models.names();
+            let next = self.scheduler().next(&models, Instant::now());
+            let wait = match next {
+                Next::Wait(wait) => wait,
+                Next::Claim(claim) => match self.processor.archive().claim(claim).await {
+                    Ok(Claimed { leases, next_due, .. }) => {
+                        let claimed = !leases.is_empty();
+                        self.process(handler, leases);
+                        if claimed {
+                            continue;
+                        }
+                        Some(next_due.map_or(POLL, |due| due.min(POLL)))
+                    }
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(error, "due deliveries could not be claimed");
+                        Some(POLL)
+                    }
+                },
+            };
+            let due = self.stopping.run_until_cancelled(self.processor.due());
+            match wait {
+                Some(wait) => drop(tokio::time::timeout(wait, due).await),
+                None => drop(due.await),
+            }
+        }
+    }
+
+    fn process(self: &Arc<Self>, handler: &BoxedHandler, leases: Vec<(ModelName, Lease)>) {
+        for (model, lease) in leases {
+            if self.stopping.is_cancelled() {
+                let in_flight = InFlight::claimed(self.processor.clone(), lease, model);
+                in_flight.release(Release::After(Duration::ZERO));
+                continue;
+            }
+            let slot = Slot::take(Arc::clone(self), model, lease.crashes() > 0);
+            let (pool, handler) = (Arc::clone(self), handler.clone());
+            let task = async move {
+                // The service may panic before it returns a future.
+                if let Err(panic) = catch_async(pool.process_one(handler, lease, &slot)).await {
+                    report("worker", &panic);
+                }
+            };
+            let aborted = self.aborted.clone();
+            self.tasks.spawn(async move {
+                aborted.run_until_cancelled(task).await.unwrap_or_default();
+            });
+        }
+    }
+
+    async fn process_one(&self, handler: BoxedHandler, lease: Lease, slot: &Slot) {
+        let id = lease.id();
+        let in_flight = InFlight::claimed(self.processor.clone(), lease, slot.model.clone());
+        let delivery = match self.processor.archive().get(id).await {
+            Ok(Some(archived)) => archived.delivery,
+            Ok(None) => {
+                tracing::info!(%id, "the delivery was removed before it was processed");
+                return in_flight.release(Release::After(Duration::ZERO));
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%id, error, "a delivery that is due cannot be read");
+                return in_flight.release(Release::After(NOT_PROCESSABLE));
+            }
+        };
+        let Some((model, captures)) = self.models.of(&delivery) else {
+            tracing::warn!(%id, model = %slot.model, "there is no such model any more; the delivery stays pending");
+            return in_flight.release(Release::After(NOT_PROCESSABLE));
+        };
+        let context = RequestContext::archived(&delivery, model, captures);
+        let in_flight = Some(in_flight.received_at(delivery.received_at()));
+        let job = Job { delivery, context, in_flight, trigger: Trigger::Worker };
+        handler.run(self.processor.clone(), job).await;
+    }
+}
+
+/// A place in the pool, until dropped.
+struct Slot {
+    pool: Arc<Pool>,
+    model: ModelName,
+    suspect: bool,
+}
+
+impl Slot {
+    fn take(pool: Arc<Pool>, model: ModelName, suspect: bool) -> Self {
+        pool.scheduler().start(&model, suspect, Instant::now());
+        Self { pool, model, suspect }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.pool.scheduler().end(&self.model, self.suspect);
+        self.pool.processor.wake_workers();
+    }
+}
+
+impl fmt::Debug for WorkerPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerPool")
+            .field("running", &self.0.scheduler().running())
+            .finish_non_exhaustive()
+    }
+}

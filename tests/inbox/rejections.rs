@@ -1,0 +1,496 @@
+//! Bad input: what each is answered, and what of it is archived.
+
+use std::{
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use tokio::sync::mpsc;
+use tower::Layer;
+use tower_inbox::{
+    Archive, BuildError, Captures, DiskArchive, Inbox, MemoryArchive, Outcome, Secret,
+    archive::{Append, Appended, ArchiveError, Work},
+    delivery::State,
+    layer::{InboxBody, ModelError, Rejection},
+    provider::{ModelDraft, Profile},
+    signature::{Scheme, SchemeError, SignatureError},
+    testing::{Fault, FaultyDisk},
+};
+
+use crate::{
+    support::*,
+    wrapper::{Overridden, Overrides},
+};
+
+/// Sends one request to an inbox of its own, whose handler must not run.
+async fn refused(request: Request<Full<Bytes>>) -> (Answer, Inbox) {
+    refused_by(inbox(memory()), request).await
+}
+
+async fn refused_by<B>(inbox: Inbox, request: Request<B>) -> (Answer, Inbox)
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+{
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler::<B>(&seen));
+    let answer = send(service, request).await;
+    assert_eq!(seen.all(), Vec::<String>::new(), "the handler ran");
+    inbox.settled().await;
+    (answer, inbox)
+}
+
+fn with_signatures(signatures: &[&str]) -> Request<Full<Bytes>> {
+    let mut request = Request::post(CAPTIONS);
+    for signature in signatures {
+        request = request.header(SIGNATURE, *signature);
+    }
+    request.body(Full::new(caption("1").into())).unwrap()
+}
+
+/// A request whose head could be that of a sender; its signature fits to no body that is sent here.
+fn unproved() -> http::request::Builder {
+    Request::post(CAPTIONS).header(SIGNATURE, sign(b"other bytes"))
+}
+
+fn assert_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status);
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(problem["status"], status, "{problem}");
+    assert!(problem["detail"].is_string(), "{problem}");
+}
+
+#[tokio::test]
+async fn a_bad_signature_is_answered_401_and_nothing_is_archived() {
+    let good = sign(caption("1").as_bytes());
+    let other = sign(b"other bytes");
+    let not_hex = "g".repeat(64);
+    for signatures in [
+        vec![],
+        vec![other.as_str()],
+        vec![&good[1..]],
+        vec![not_hex.as_str()],
+        vec![""],
+        vec![good.as_str(), good.as_str()],
+        vec![good.as_str(), other.as_str()],
+    ] {
+        let (answer, inbox) = refused(with_signatures(&signatures)).await;
+        assert_problem(&answer, 401);
+        assert!(matches!(answer.rejection, Some(Rejection::Signature(_))), "{signatures:?}");
+        assert!(answer.headers.contains_key("www-authenticate"));
+        assert!(bodies(&inbox).await.is_empty(), "{signatures:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_right_signature_in_upper_case_is_accepted() {
+    let inbox = inbox(memory());
+    let upper = sign(caption("1").as_bytes()).to_uppercase();
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    assert_eq!(send(service, with_signatures(&[&upper])).await.status, 200);
+    assert_eq!(bodies(&inbox).await, [caption("1")]);
+}
+
+#[test]
+fn an_empty_secret_is_refused_when_the_inbox_is_built() {
+    let unsafe_model = ModelDraft::<Caption>::new().signed_with(Secret::new(""));
+    let error = Inbox::builder(memory()).model(CAPTIONS, unsafe_model).build().unwrap_err();
+    let BuildError::Model(ModelError::Scheme { source, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(source, SchemeError::EmptySecret { name: "main".to_owned() });
+}
+
+type Parts = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A body that comes in parts and announces no length; it ends when the sender is dropped.
+fn parts() -> (mpsc::UnboundedSender<&'static [u8]>, Parts) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let frames = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<_>| {
+        let part = receiver.recv().await?;
+        Some((Ok(Frame::data(Bytes::from_static(part))), receiver))
+    });
+    (sender, UnsyncBoxBody::new(StreamBody::new(frames)))
+}
+
+fn limited(limit: usize) -> Inbox {
+    let model = captions().body_limit(limit).body_deadline(Duration::from_secs(30));
+    Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_long_is_answered_413_without_reading() {
+    /// Announces one byte too many, and must not be asked for any.
+    struct Announced;
+
+    impl http_body::Body for Announced {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            panic!("somebody reads the body")
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(101)
+        }
+    }
+
+    let request = unproved().body(Announced).unwrap();
+    let (answer, inbox) = refused_by(limited(100), request).await;
+    assert_problem(&answer, 413);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_no_body_can_prove_is_refused_without_reading_it() {
+    // The sender sends nothing: to wait for the body would end with a 408.
+    let (_sender, body) = parts();
+    let request = Request::post(CAPTIONS).body(body).unwrap();
+    assert_problem(&refused_by(inbox(memory()), request).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_body_that_turns_out_too_long_is_answered_413_before_its_end() {
+    // The sender is still there: the answer does not wait for the rest.
+    let (sender, body) = parts();
+    sender.send(&[b' '; 60]).unwrap();
+    sender.send(&[b' '; 60]).unwrap();
+    let (answer, inbox) = refused_by(limited(100), unproved().body(body).unwrap()).await;
+    assert_problem(&answer, 413);
+    assert_eq!(inbox.bytes_in_flight(), 0);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_of_exactly_the_limit_is_accepted() {
+    let body = caption("1");
+    let inbox = limited(body.len());
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    assert_eq!(send(service, signed(body)).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_answered_408_after_its_deadline() {
+    let (sender, body) = parts();
+    sender.send(b"{").unwrap();
+    let began = tokio::time::Instant::now();
+    let (answer, inbox) = refused_by(limited(100), unproved().body(body).unwrap()).await;
+    assert_problem(&answer, 408);
+    assert_eq!(began.elapsed().as_secs(), 30);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_not_archived() {
+    let frames: [Result<_, &str>; 2] = [Ok(Frame::data(Bytes::from_static(b"{}"))), Err("gone")];
+    let body = StreamBody::new(stream::iter(frames));
+    let (answer, inbox) = refused_by(inbox(memory()), unproved().body(body).unwrap()).await;
+    assert_problem(&answer, 400);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_ends_before_its_announced_length_is_not_archived() {
+    /// As a server may show a connection that was lost: an end, and no error.
+    struct Short(Full<Bytes>);
+
+    impl http_body::Body for Short {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            context: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            std::pin::Pin::new(&mut self.0).poll_frame(context)
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(1000)
+        }
+    }
+
+    let request = signed(caption("1")).map(Short);
+    let (answer, inbox) = refused_by(inbox(memory()), request).await;
+    assert_problem(&answer, 400);
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn more_bytes_than_the_budget_are_answered_503_at_once() {
+    // Every request counts for 4 KiB, and its headers twice.
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, captions()).bytes_in_flight(9000).build();
+    let inbox = inbox.unwrap();
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    let (sender, slow) = parts();
+    sender.send(&[b' '; 900]).unwrap();
+    let request = unproved().body(slow.boxed_unsync()).unwrap();
+    let waiting = tokio::spawn(send(service.clone(), request));
+    while inbox.bytes_in_flight() < 4096 + 900 {
+        tokio::task::yield_now().await;
+    }
+    let refused = send(service.clone(), signed(caption("1")).map(BodyExt::boxed_unsync)).await;
+    assert_problem(&refused, 503);
+    assert_eq!(refused.headers["retry-after"], "5");
+    assert!(matches!(refused.rejection, Some(Rejection::Overloaded)));
+    // The budget also holds for a body that announces nothing.
+    sender.send(&[b' '; 4096]).unwrap();
+    assert_problem(&waiting.await.unwrap(), 503);
+    assert_eq!(inbox.bytes_in_flight(), 0);
+    let accepted = send(service, signed(caption("1")).map(BodyExt::boxed_unsync)).await;
+    assert_eq!(accepted.status, 200);
+    assert_eq!(inbox.bytes_in_flight(), 0);
+}
+
+fn deep() -> String {
+    format!(r#"{{"job": {}1"#, "[".repeat(10_000))
+}
+
+/// Each with the path at which it goes wrong.
+fn undecodable() -> Vec<(Vec<u8>, &'static str)> {
+    vec![
+        (b"".to_vec(), "$"),
+        (b"caption=cat".to_vec(), "$"),
+        (br#"{"job": "1""#.to_vec(), "$"),
+        (br#"{"job": 1, "text": "a"}"#.to_vec(), "$.job"),
+        (b"[]".to_vec(), "$"),
+        (deep().into_bytes(), "$.job"),
+        (b"{\"job\": \"\xff\", \"text\": \"a\"}".to_vec(), "$.job"),
+        (br#"{"job": "\ud800", "text": "a"}"#.to_vec(), "$.job"),
+        (br#"{"job": "1", "text": "a", "score": 1e999}"#.to_vec(), "$.score"),
+    ]
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_answered_422_with_its_path_and_archived() {
+    for (body, path) in undecodable() {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let (answer, inbox) = refused(signed(body.clone())).await;
+        assert_problem(&answer, 422);
+        let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(problem["path"], path, "{shown}");
+        assert_eq!(bodies(&inbox).await, [body], "{shown}");
+        let archived = archived(inbox.archive()).await;
+        assert!(
+            matches!(archived[0].state, State::Outcome(Outcome::Undecodable { .. })),
+            "{shown}"
+        );
+        let id = archived[0].delivery.id().to_string();
+        assert_eq!(answer.headers["inbox-delivery-id"], id.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_gives_up_on_4xx_is_answered_202() {
+    let model = captions().profile(Profile::GIVES_UP_ON_4XX);
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
+    let (answer, inbox) = refused_by(inbox, signed("not JSON")).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(bodies(&inbox).await, ["not JSON"]);
+}
+
+#[tokio::test]
+async fn a_type_that_panics_while_loading_is_undecodable() {
+    #[derive(Debug)]
+    struct Bomb;
+    impl tower_inbox::provider::Payload for Bomb {
+        type Provider = Acme;
+        fn decode(_: &Bytes) -> Result<Self, tower_inbox::provider::DecodeError> {
+            panic!("a mistake in the user's type")
+        }
+        fn key(&self) -> tower_inbox::provider::InferenceKey {
+            tower_inbox::provider::InferenceKey::new("")
+        }
+    }
+
+    let model = ModelDraft::<Bomb>::new().signed_with(Secret::new(SECRET));
+    let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
+    let (answer, inbox) = refused_by(inbox, signed("{}")).await;
+    assert_problem(&answer, 422);
+    let archived = archived(inbox.archive()).await;
+    assert!(matches!(archived[0].state, State::Outcome(Outcome::Undecodable { .. })));
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_are_not_for_a_model_are_refused() {
+    let inbox =
+        Inbox::builder(memory()).model(CAPTIONS, captions()).reserve_prefix("/hooks").build();
+    let inbox = inbox.unwrap();
+    inbox.models().add("/hooks/old", captions()).unwrap();
+    assert!(inbox.models().remove("/hooks/old"));
+    let answer = async |method: Method, path: &str| {
+        let request = Request::builder().method(method).uri(path).body(Full::default()).unwrap();
+        refused_by(inbox.clone(), request).await.0
+    };
+    assert_problem(&answer(Method::POST, "/hooks/unknown").await, 404);
+    assert_problem(&answer(Method::POST, "/hooks/captions/").await, 404);
+    assert_problem(&answer(Method::POST, "/hooks/old").await, 410);
+    let get = answer(Method::GET, CAPTIONS).await;
+    assert_problem(&get, 405);
+    assert_eq!(get.headers["allow"], "POST");
+    assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn archive_that_fails_is_answered_503_and_never_2xx() {
+    #[derive(Debug)]
+    struct Broken(MemoryArchive);
+    impl Overrides for Broken {
+        fn inner(&self) -> &dyn Archive {
+            &self.0
+        }
+
+        fn append(&self, _: Append) -> Work<Appended> {
+            Box::pin(std::future::ready(Err(ArchiveError::Overloaded)))
+        }
+    }
+
+    let inbox = inbox(Overridden(Broken(memory())));
+    let (answer, _) = refused_by(inbox, signed(caption("1"))).await;
+    assert_problem(&answer, 503);
+    assert_eq!(answer.headers["retry-after"], "5");
+}
+
+/// Whatever is refused or accepted: no secret, query or body reaches the log, the answer or the archive.
+#[tokio::test]
+async fn nothing_secret_is_logged_answered_or_archived() {
+    let model = || ModelDraft::<Caption>::new().token_in_query("ticket", Secret::new("HUNTER2"));
+    let log = Log::default();
+    let _logging = log.here();
+    for uri in [
+        "/hooks/secret?ticket=HUNTER2&street=ELM",
+        "/hooks/secret?ticket=HUNTER3&street=ELM",
+        "/hooks/secret?ticket=HUNTER2&ticket=HUNTER3",
+        "/hooks/unknown?ticket=HUNTER2",
+    ] {
+        // The id of an inference is logged; it is not a secret.
+        for body in [
+            r#"{"job": "1", "text": "a cat", "note": "HUNTER4"}"#,
+            r#"{"job": {"HUNTER5": "HUNTER6"}}"#,
+        ] {
+            let inbox =
+                Inbox::builder(memory()).model("/hooks/secret", model()).reserve_prefix("/hooks");
+            let inbox = inbox.build().unwrap();
+            let seen = Seen::default();
+            let service = inbox.layer().layer(handler(&seen));
+            let request = Request::post(uri)
+                .header("authorization", "Bearer HUNTER7")
+                .body(Full::<Bytes>::new(body.into()))
+                .unwrap();
+            let answer = send(service, request).await;
+            inbox.settled().await;
+            assert!(!answer.body.contains("HUNTER"), "{}", answer.body);
+            for archived in archived(inbox.archive()).await {
+                let shown = format!("{archived:?}");
+                assert!(!shown.contains("HUNTER"), "{shown}");
+                assert!(shown.contains("street=ELM"), "{shown}");
+            }
+        }
+    }
+    let log = log.text();
+    assert!(log.contains("delivery{id=") && log.contains("model=/hooks/secret"), "{log}");
+    assert!(!log.contains("HUNTER") && !log.contains("ELM"), "{log}");
+}
+
+#[test]
+fn an_error_of_a_scheme_holds_nothing_of_the_request() {
+    let scheme = ModelDraft::<Caption>::new().signed_with(Secret::new(SECRET));
+    assert!(!format!("{scheme:?}").contains(SECRET));
+    let parts = with_signatures(&["HUNTER2"]).into_parts().0;
+    let scheme = tower_inbox::signature::HmacBody::new(SIGNATURE, Secret::new(SECRET));
+    let error = scheme.verify(&parts, b"", SystemTime::now()).unwrap_err();
+    assert!(matches!(error, SignatureError::Malformed { .. }));
+    assert!(!format!("{error:?} {error}").contains("HUNTER2"));
+}
+
+#[tokio::test]
+async fn hostile_captures_are_text_and_never_touch_the_file_system() {
+    let directory = tempfile::tempdir().unwrap();
+    let archive = DiskArchive::open(directory.path().join("inbox")).await.unwrap();
+    let inbox = Inbox::builder(archive).model("/hooks/p/{reference}", captions()).build().unwrap();
+    let long = "x".repeat(4096);
+    let captured = tower::service_fn(async |request: Request<InboxBody<Full<Bytes>>>| {
+        let captures = request.extensions().get::<Captures>().unwrap();
+        let reference = captures.get("reference").unwrap().to_owned();
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(reference)))
+    });
+    let hostile = [
+        ("..", ".."),
+        ("..%2F..%2Fetc", "../../etc"),
+        ("%00", "\0"),
+        ("%0d%0a", "\r\n"),
+        ("%2520", "%20"),
+        (&long, &long),
+    ];
+    for (number, (capture, text)) in hostile.iter().enumerate() {
+        let request = signed_to(&format!("/hooks/p/{capture}"), caption(&number.to_string()));
+        let answer = send(inbox.layer().layer(captured), request).await;
+        assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, *text), "{capture}");
+    }
+    assert_eq!(bodies(&inbox).await.len(), hostile.len());
+    let names = |folder: &std::path::Path| {
+        let files = std::fs::read_dir(folder).unwrap();
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(directory.path()), ["inbox"]);
+    for name in names(&directory.path().join("inbox")) {
+        assert!(name == "inbox.lock" || name.ends_with(".warc.open"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_or_read_only_disk_is_answered_503_until_there_is_space_again() {
+    for fault in [Fault::Full { room: 10 }, Fault::ReadOnly, Fault::Unsynced] {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::new();
+        let archive = disk.open(DiskArchive::builder(directory.path())).await.unwrap();
+        let inbox = inbox(archive);
+        let seen = Seen::default();
+        let service = inbox.layer().layer(handler(&seen));
+        assert_eq!(send(service.clone(), signed(caption("1"))).await.status, 200);
+        inbox.settled().await;
+        disk.fail(fault);
+        for _ in 0..2 {
+            let refused = send(service.clone(), signed(caption("2"))).await;
+            assert_problem(&refused, 503);
+            assert_eq!(refused.headers["retry-after"], "5");
+            assert!(matches!(refused.rejection, Some(Rejection::Archive(_))), "{fault:?}");
+        }
+        disk.heal();
+        assert_eq!(send(service, signed(caption("2"))).await.status, 200, "{fault:?}");
+        assert_eq!(seen.all(), ["1", "2"]);
+        assert_eq!(bodies(&inbox).await, [caption("1"), caption("2")], "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_nearly_full_is_answered_503_until_there_is_space_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    disk.fail(Fault::Free { bytes: 1 << 20 });
+    let builder = DiskArchive::builder(directory.path()).least_free(1 << 20);
+    let inbox = inbox(disk.open(builder).await.unwrap());
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    let refused = send(service.clone(), signed(caption("1"))).await;
+    assert_problem(&refused, 503);
+    assert_eq!(refused.headers["retry-after"], "5");
+    assert!(matches!(refused.rejection, Some(Rejection::Archive(_))));
+    disk.fail(Fault::Free { bytes: 2 << 20 });
+    assert_eq!(send(service.clone(), signed(caption("1"))).await.status, 200);
+    assert_eq!(seen.all(), ["1"]);
+    assert_eq!(bodies(&inbox).await, [caption("1")]);
+}
