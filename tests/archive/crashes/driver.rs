@@ -81,6 +81,12 @@ impl Driver {
         assert!(begun[0].poll().is_none(), "the answer came before the write");
         self.disk.wait_until_held();
         for what in rest {
+            if let What::Settle(id, _) | What::Release(id) = &what
+                && !self.leases.contains_key(id)
+            {
+                // It could not be leased.
+                continue;
+            }
             let mut one = self.begin(archive, what);
             assert!(one.poll().is_none(), "the answer came before the write");
             begun.push(one);
