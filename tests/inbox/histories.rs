@@ -1,0 +1,503 @@
+//! Random histories of an inbox over the archives in memory and on disk, checked against what it promises.
+//!
+//! Deliveries, repeats and new versions arrive; handlers accept, refuse, fail, panic, hang and are slow; clients hang up;
+//! deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes, and
+//! starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
+//!
+//! Seen to fail: with a repeat acknowledged although the bytes of the first were removed, with a settle that is not fenced,
+//! and with a retry that does not compare.
+
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    fmt,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use proptest::prelude::*;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_inbox::{
+    Archive, Counts, Delivery, DeliveryId, DiskArchive, Inbox, Inference, Outcome, RetryPolicy,
+    Workers,
+    archive::{
+        Acquire, Acquired, Append, Appended, Archived, Begun, Claim, Claimed, Entries, Lease,
+        LedgerEntry, Query, Release, Work,
+    },
+    delivery::{InferenceDigest, State, StateKind},
+    layer::{DELIVERY_ID, InboxBody},
+};
+
+use crate::support::*;
+
+type Body = Full<Bytes>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Inline,
+    Background,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Conduct {
+    Accept,
+    Refuse,
+    Fail,
+    Panic,
+    Slow,
+    Hang,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A job in one of its versions, several times at once.
+    Post {
+        job: u8,
+        version: u8,
+        times: u8,
+    },
+    /// The client does not wait for the response.
+    HangUp {
+        job: u8,
+    },
+    /// A delivery arrives while settled deliveries are removed.
+    PostDuringPurge {
+        job: u8,
+    },
+    Conduct(Conduct),
+    Wait {
+        seconds: u64,
+    },
+    PurgeSettled,
+    PurgeFinished,
+    Erase {
+        nth: usize,
+    },
+    RetryAll,
+    Pause,
+    Resume,
+    Shutdown,
+    Crash,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    use Conduct::{Accept, Fail, Hang, Panic, Refuse, Slow};
+    let conduct =
+        prop::sample::select(vec![Accept, Accept, Refuse, Refuse, Fail, Panic, Slow, Hang]);
+    let step = prop_oneof![
+        6 => (0..4_u8, 0..2_u8, 1..4_u8)
+            .prop_map(|(job, version, times)| Step::Post { job, version, times }),
+        1 => (0..4_u8).prop_map(|job| Step::HangUp { job }),
+        1 => (0..4_u8).prop_map(|job| Step::PostDuringPurge { job }),
+        4 => conduct.prop_map(Step::Conduct),
+        3 => (0..40_u64).prop_map(|seconds| Step::Wait { seconds }),
+        2 => Just(Step::PurgeSettled),
+        1 => Just(Step::PurgeFinished),
+        1 => (0..8_usize).prop_map(|nth| Step::Erase { nth }),
+        2 => Just(Step::RetryAll),
+        1 => Just(Step::Pause),
+        1 => Just(Step::Resume),
+        1 => Just(Step::Shutdown),
+        2 => Just(Step::Crash),
+    ];
+    prop::collection::vec(step, 1..25)
+}
+
+/// What is known from outside.
+#[derive(Default)]
+struct World {
+    /// The body of each delivery that was acknowledged with 2xx.
+    acknowledged: HashMap<DeliveryId, Bytes>,
+    /// Removed on purpose, whatever their state, and not acknowledged since.
+    erased: HashSet<DeliveryId>,
+    /// Recorded as processed at some time.
+    processed: HashSet<DeliveryId>,
+    /// Jobs whose handler runs in the living process.
+    running: HashSet<String>,
+    violations: Vec<String>,
+    purged_settled: bool,
+}
+
+/// The archive as a process sees it. After a crash of the process its operations have no effect.
+#[derive(Clone, Debug)]
+struct Mortal {
+    archive: Arc<dyn Archive>,
+    alive: Arc<AtomicBool>,
+}
+
+impl Mortal {
+    fn while_alive<T: 'static>(&self, operation: impl FnOnce(&dyn Archive) -> Work<T>) -> Work<T> {
+        if self.alive.load(Ordering::SeqCst) {
+            operation(&*self.archive)
+        } else {
+            Box::pin(std::future::pending())
+        }
+    }
+}
+
+impl fmt::Display for Mortal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.archive, f)
+    }
+}
+
+impl Archive for Mortal {
+    fn append(&self, append: Append) -> Work<Appended> {
+        self.while_alive(|archive| archive.append(append))
+    }
+    fn claim(&self, claim: Claim) -> Work<Claimed> {
+        self.while_alive(|archive| archive.claim(claim))
+    }
+    fn acquire(&self, acquire: Acquire) -> Work<Acquired> {
+        self.while_alive(|archive| archive.acquire(acquire))
+    }
+    fn renew(&self, leases: Vec<Lease>, length: Duration) -> Work<Vec<DeliveryId>> {
+        self.while_alive(|archive| archive.renew(leases, length))
+    }
+    fn settle(&self, lease: Lease, outcome: Outcome, retry_in: Duration) -> Work<()> {
+        self.while_alive(|archive| archive.settle(lease, outcome, retry_in))
+    }
+    fn release(&self, lease: Lease, release: Release) -> Work<()> {
+        self.while_alive(|archive| archive.release(lease, release))
+    }
+    fn begin(&self, lease: Lease, inference: InferenceDigest) -> Work<Begun> {
+        self.while_alive(|archive| archive.begin(lease, inference))
+    }
+    fn retry(&self, query: Query) -> Work<u64> {
+        self.while_alive(|archive| archive.retry(query))
+    }
+    fn remove(&self, query: Query) -> Work<u64> {
+        self.while_alive(|archive| archive.remove(query))
+    }
+    fn state(&self, id: DeliveryId) -> Work<Option<State>> {
+        self.while_alive(|archive| archive.state(id))
+    }
+    fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
+        self.while_alive(|archive| archive.get(id))
+    }
+    fn scan(&self, query: Query) -> Entries {
+        self.archive.scan(query)
+    }
+    fn ledger(&self, query: Query) -> Entries<LedgerEntry> {
+        self.archive.ledger(query)
+    }
+    fn counts(&self) -> Work<Counts> {
+        self.while_alive(|archive| archive.counts())
+    }
+}
+
+/// A process with its inbox.
+struct Process {
+    inbox: Inbox,
+    alive: Arc<AtomicBool>,
+}
+
+struct History<'d> {
+    mode: Mode,
+    /// The directory of the disk archive; None in memory.
+    dir: Option<&'d Path>,
+    archive: Arc<dyn Archive>,
+    disk: Option<DiskArchive>,
+    process: Process,
+    world: Arc<Mutex<World>>,
+    conduct: Arc<Mutex<Conduct>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+/// Marks a job as running, until dropped.
+struct Running {
+    world: Arc<Mutex<World>>,
+    alive: Arc<AtomicBool>,
+    job: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.alive.load(Ordering::SeqCst) {
+            lock(&self.world).running.remove(&self.job);
+        }
+    }
+}
+
+impl<'d> History<'d> {
+    async fn start(mode: Mode, dir: Option<&'d Path>) -> Self {
+        let (archive, disk) = Self::open(dir).await;
+        let archive = archive.unwrap_or_else(|| Arc::new(memory()));
+        let (world, conduct) = (Arc::default(), Arc::new(Mutex::new(Conduct::Accept)));
+        let process = Self::run(mode, &archive, &world, &conduct);
+        Self { mode, dir, archive, disk, process, world, conduct }
+    }
+
+    async fn open(dir: Option<&Path>) -> (Option<Arc<dyn Archive>>, Option<DiskArchive>) {
+        let Some(dir) = dir else { return (None, None) };
+        let builder = DiskArchive::builder(dir).segment_size(4000).upkeep_every(None).least_free(0);
+        let disk = builder.open().await.unwrap();
+        (Some(Arc::new(disk.clone())), Some(disk))
+    }
+
+    fn run(
+        mode: Mode,
+        archive: &Arc<dyn Archive>,
+        world: &Arc<Mutex<World>>,
+        conduct: &Arc<Mutex<Conduct>>,
+    ) -> Process {
+        let alive = Arc::new(AtomicBool::new(true));
+        let mortal = Mortal { archive: Arc::clone(archive), alive: Arc::clone(&alive) };
+        let retries = RetryPolicy::default().max_backoff(Duration::from_secs(20));
+        let workers = Workers::new(3).handler_timeout(Duration::from_secs(15)).retries(retries);
+        let builder = Inbox::builder(mortal).model(CAPTIONS, captions());
+        let builder = match mode {
+            Mode::Inline => builder.workers(workers),
+            Mode::Background => builder.background(workers),
+        };
+        let inbox = builder.build().unwrap();
+        inbox.start_workers(Self::handler(world, conduct, &alive)).unwrap();
+        Process { inbox, alive }
+    }
+
+    fn handler(
+        world: &Arc<Mutex<World>>,
+        conduct: &Arc<Mutex<Conduct>>,
+        alive: &Arc<AtomicBool>,
+    ) -> impl Service<
+        Request<InboxBody<Body>>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send,
+    >
+    + Clone
+    + Send
+    + 'static
+    + use<> {
+        let (world, conduct, alive) = (world.clone(), conduct.clone(), alive.clone());
+        service_fn(move |request: Request<InboxBody<Body>>| {
+            let (world, conduct, alive) = (world.clone(), conduct.clone(), alive.clone());
+            async move {
+                let caption: &Inference<Caption> = request.extensions().get().unwrap();
+                let id = request.extensions().get::<Delivery>().unwrap().id();
+                let job = caption.job.clone();
+                let _running = if alive.load(Ordering::SeqCst) {
+                    let mut known = lock(&world);
+                    if known.processed.contains(&id) {
+                        known.violations.push(format!("{id} runs after it was processed"));
+                    }
+                    if !known.running.insert(job.clone()) {
+                        known.violations.push(format!("job {job} runs twice at a time"));
+                    }
+                    Some(Running { world: world.clone(), alive: alive.clone(), job })
+                } else {
+                    None
+                };
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let conduct = *lock(&conduct);
+                let status = match conduct {
+                    Conduct::Accept => 200,
+                    Conduct::Refuse => 404,
+                    Conduct::Fail => 503,
+                    Conduct::Panic => panic!("on purpose"),
+                    Conduct::Slow => {
+                        tokio::time::sleep(Duration::from_secs(10)).await;
+                        200
+                    }
+                    Conduct::Hang => std::future::pending().await,
+                };
+                Ok(Response::builder().status(status).body(Full::default()).unwrap())
+            }
+        })
+    }
+
+    fn post(&self, job: u8, version: u8) -> tokio::task::JoinHandle<()> {
+        let body =
+            Bytes::from(format!("{}{}", caption(&job.to_string()), " ".repeat(version.into())));
+        let handler = Self::handler(&self.world, &self.conduct, &self.process.alive);
+        let service = self.process.inbox.layer().layer(handler);
+        let (world, alive) = (Arc::clone(&self.world), Arc::clone(&self.process.alive));
+        tokio::spawn(async move {
+            let response = service.oneshot(signed(body.clone())).await.unwrap();
+            if response.status().is_success() && alive.load(Ordering::SeqCst) {
+                let id = response.headers()[DELIVERY_ID].to_str().unwrap().parse().unwrap();
+                let mut world = lock(&world);
+                world.erased.remove(&id);
+                world.acknowledged.insert(id, body);
+            }
+        })
+    }
+
+    async fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Post { job, version, times } => {
+                let posts: Vec<_> = (0..times).map(|_| self.post(job, version)).collect();
+                for post in posts {
+                    post.await.unwrap();
+                }
+            }
+            Step::HangUp { job } => {
+                let post = self.post(job, 0);
+                tokio::task::yield_now().await;
+                post.abort();
+            }
+            Step::PostDuringPurge { job } => {
+                let post = self.post(job, 0);
+                self.archive.remove(Query::all().settled()).await.unwrap();
+                post.await.unwrap();
+                lock(&self.world).purged_settled = true;
+            }
+            Step::Conduct(conduct) => *lock(&self.conduct) = conduct,
+            Step::Wait { seconds } => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            Step::PurgeSettled => {
+                self.archive.remove(Query::all().settled()).await.unwrap();
+                lock(&self.world).purged_settled = true;
+            }
+            Step::PurgeFinished => {
+                self.archive.remove(Query::all().finished()).await.unwrap();
+            }
+            Step::Erase { nth } => self.erase(nth).await,
+            Step::RetryAll => {
+                self.process.inbox.retry(Query::all()).await.unwrap();
+            }
+            Step::Pause => self.process.inbox.pause(&CAPTIONS.parse().unwrap()),
+            Step::Resume => self.process.inbox.resume(&CAPTIONS.parse().unwrap()),
+            Step::Shutdown => {
+                self.process.inbox.shutdown(Duration::from_secs(3)).await;
+                self.restart().await;
+            }
+            Step::Crash => self.restart().await,
+        }
+    }
+
+    async fn erase(&self, nth: usize) {
+        let mut ids: Vec<_> = lock(&self.world).acknowledged.keys().copied().collect();
+        ids.sort_unstable();
+        if let Some(id) = ids.get(nth).copied() {
+            self.archive.remove(Query::all().id(id)).await.unwrap();
+            lock(&self.world).erased.insert(id);
+        }
+    }
+
+    /// The process ends at once, and another one starts.
+    async fn restart(&mut self) {
+        self.process.alive.store(false, Ordering::SeqCst);
+        lock(&self.world).running.clear();
+        if let Some(disk) = self.disk.take() {
+            disk.close().await;
+            let (archive, disk) = Self::open(self.dir).await;
+            (self.archive, self.disk) = (archive.unwrap(), disk);
+        }
+        self.process = Self::run(self.mode, &self.archive, &self.world, &self.conduct);
+    }
+
+    /// What was acknowledged is stored, or was removed when it was settled, or was erased.
+    async fn check(&self, after: &str) {
+        let acknowledged: Vec<_> =
+            lock(&self.world).acknowledged.iter().map(|(id, body)| (*id, body.clone())).collect();
+        for (id, body) in acknowledged {
+            let found = self.archive.get(id).await.unwrap();
+            let state = self.archive.state(id).await.unwrap().expect("its ledger entry is lost");
+            let mut world = lock(&self.world);
+            if state.kind() == StateKind::Processed {
+                world.processed.insert(id);
+            }
+            let is_dead = matches!(state.kind(), StateKind::Dead | StateKind::Undecodable);
+            match found {
+                Some(found) => assert_eq!(*found.delivery.body(), body, "after {after}"),
+                None if world.erased.contains(&id) => {}
+                None => {
+                    assert!(
+                        state.is_settled(),
+                        "after {after}: {id} is {state}, and its body is lost"
+                    );
+                    let purged = world.purged_settled || !is_dead;
+                    assert!(purged, "after {after}: {id} is {state}, and was removed");
+                }
+            }
+            assert!(world.violations.is_empty(), "after {after}: {:?}", world.violations);
+        }
+    }
+
+    /// Everything that is not settled settles once handlers accept.
+    async fn finish(&mut self) {
+        *lock(&self.conduct) = Conduct::Accept;
+        self.process.inbox.resume(&CAPTIONS.parse().unwrap());
+        // Leases of processes that have crashed expire in memory.
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        self.process.inbox.wait_idle().await;
+        self.check("the end").await;
+        let acknowledged: Vec<_> = lock(&self.world).acknowledged.keys().copied().collect();
+        for id in acknowledged {
+            let state = self.archive.state(id).await.unwrap().unwrap();
+            let erased = lock(&self.world).erased.contains(&id);
+            assert!(state.is_settled() || erased, "{id} is {state} in the end");
+        }
+        if let Some(disk) = &self.disk {
+            disk.close().await;
+        }
+    }
+}
+
+fn play(mode: Mode, on_disk: bool, steps: &[Step]) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let dir = tempfile::tempdir().unwrap();
+    runtime.unwrap().block_on(async {
+        let dir = on_disk.then(|| dir.path());
+        let mut history = History::start(mode, dir).await;
+        for step in steps {
+            history.step(step).await;
+            history.check(&format!("{step:?}")).await;
+        }
+        history.finish().await;
+    });
+}
+
+fn cases(short: u32) -> ProptestConfig {
+    let long = std::env::var_os("INBOX_LONG_TESTS").is_some();
+    ProptestConfig {
+        cases: if long { 20 * short } else { short },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    prop::sample::select(vec![Mode::Inline, Mode::Background])
+}
+
+#[test]
+fn random_histories_in_memory_keep_the_promise() {
+    proptest!(cases(150), |(mode in mode(), steps in steps())| play(mode, false, &steps));
+}
+
+#[test]
+fn random_histories_on_disk_keep_the_promise() {
+    proptest!(cases(40), |(mode in mode(), steps in steps())| play(mode, true, &steps));
+}
+
+#[test]
+fn repeat_of_dead_delivery_survives_two_purges() {
+    let post = || Step::Post { job: 1, version: 0, times: 1 };
+    for on_disk in [false, true] {
+        let wait = || Step::Wait { seconds: 1 };
+        let refuse = Step::Conduct(Conduct::Refuse);
+        let steps = [
+            refuse,
+            post(),
+            wait(),
+            post(),
+            Step::PurgeSettled,
+            Step::PurgeSettled,
+            post(),
+            wait(),
+        ];
+        play(Mode::Background, on_disk, &steps);
+    }
+}
