@@ -30,7 +30,9 @@ use crate::{
     archive::{Append, Appended, ArchiveError, LEASE_LENGTH, Work},
     delivery::{Delivery, DeliveryId},
     metrics,
-    process::{BoxError, DELIVERY_ID, Processor, Rejection, ResponseBody, accepted, mark_repeat},
+    process::{
+        BoxError, DELIVERY_ID, Processor, Rejection, Repeat, ResponseBody, accepted, mark_repeat,
+    },
     worker::RunningWorkers,
 };
 
@@ -47,7 +49,16 @@ impl ArchiveLayer {
         Self { processor: processor.clone(), mode: Mode::Inline }
     }
 
-    /// Workers process the deliveries.
+    /// Workers process the deliveries. It takes running workers, so that nothing is accepted that nobody processes:
+    ///
+    /// ```compile_fail,E0308
+    /// use tower_inbox::{MemoryArchive, Workers, layer::ArchiveLayer};
+    ///
+    /// let processor = Workers::new(8).processor(MemoryArchive::new());
+    /// let layer = ArchiveLayer::background(&processor);
+    /// ```
+    ///
+    /// With `Workers::new(8).start(&processor, &models, service)?` in its place it compiles.
     pub fn background(workers: &RunningWorkers) -> Self {
         Self::with_mode(workers.processor().clone(), workers.mode())
     }
@@ -188,7 +199,8 @@ fn identified(
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(DELIVERY_ID, id);
     }
-    if let Some(of) = repeat_of {
+    // A repeat of a delivery that was itself a repeat names the one that was processed.
+    if let Some(of) = repeat_of.filter(|_| response.extensions().get::<Repeat>().is_none()) {
         mark_repeat(&mut response, of);
     }
     response
