@@ -97,7 +97,7 @@ async fn forgotten() -> usize {
 
 /// One test: the allocator counts for the whole process.
 #[tokio::test]
-async fn remembered_delivery_takes_at_most_100_bytes() {
+async fn remembered_delivery_takes_at_most_105_bytes() {
     for (deliveries, outcome, removed) in [
         (FEW, processed as OutcomeOf, false),
         (FEW, processed_as, true),
@@ -107,7 +107,7 @@ async fn remembered_delivery_takes_at_most_100_bytes() {
     ] {
         let bytes = opened(deliveries, outcome, removed).await;
         println!("{deliveries}, removed: {removed}: {bytes} bytes each");
-        assert!(bytes <= 100, "{bytes}");
+        assert!(bytes <= 105, "{bytes}");
     }
     let forgotten = forgotten().await;
     println!("{forgotten} bytes for each that was forgotten");
