@@ -6,7 +6,7 @@ use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder};
 /// The disk of this machine, with faults on demand. Its clones share them.
 ///
 /// ```
-/// use tower_inbox::{Archive, DiskArchive, testing::{Fault, FaultyDisk, Sample}};
+/// use tower_inbox::{Archive, DiskArchive, archive::Append, testing::{Fault, FaultyDisk, Sample}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,9 +15,9 @@ use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder};
 /// let disk = FaultyDisk::new();
 /// let archive = disk.open(DiskArchive::builder(&path)).await?;
 /// disk.fail(Fault::Full { room: 100 });
-/// assert!(archive.append(Sample::of("/m").delivery()).await.is_err());
+/// assert!(archive.append(Append::new(Sample::of("/m").delivery())).await.is_err());
 /// disk.heal();
-/// assert!(archive.append(Sample::of("/m").delivery()).await.is_ok());
+/// assert!(archive.append(Append::new(Sample::of("/m").delivery())).await.is_ok());
 /// # Ok(())
 /// # }
 /// ```

@@ -14,7 +14,7 @@ use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder, Medium, Medi
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use tower_inbox::{Archive, DiskArchive, testing::{Sample, SlowDisk}};
+/// use tower_inbox::{Archive, DiskArchive, archive::Append, testing::{Sample, SlowDisk}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,7 +23,8 @@ use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder, Medium, Medi
 /// let disk = SlowDisk::new(Duration::from_millis(5));
 /// let archive = disk.open(DiskArchive::builder(&path)).await?;
 /// let began = Instant::now();
-/// archive.append(Sample::of("/m").delivery()).await?;
+/// let appended = archive.append(Append::new(Sample::of("/m").delivery())).await?;
+/// assert!(!appended.receipt.is_repeat());
 /// assert!(began.elapsed() >= Duration::from_millis(5));
 /// # Ok(())
 /// # }

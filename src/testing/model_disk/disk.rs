@@ -21,14 +21,14 @@ use crate::{
 /// it should have written: programs still see it, and no later sync brings it to the disk.
 ///
 /// ```
-/// use tower_inbox::{Archive, DiskArchive, testing::{ModelDisk, Sample}};
+/// use tower_inbox::{Archive, DiskArchive, archive::Append, testing::{ModelDisk, Sample}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let disk = ModelDisk::new(512);
 /// let archive = disk.open(DiskArchive::builder("inbox")).await?;
 /// let delivery = Sample::of("/m").body("{}").delivery();
-/// let receipt = archive.append(delivery.clone()).await?;
+/// let receipt = archive.append(Append::new(delivery)).await?.receipt;
 /// // Whatever a power failure leaves at this moment, the delivery is in it.
 /// for left in disk.crash_after(disk.calls()).each() {
 ///     let archive = left.open(DiskArchive::builder("inbox")).await?;
