@@ -4,8 +4,9 @@
 //! deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes, and
 //! starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
 //!
-//! Seen to fail: with a repeat acknowledged although the bytes of the first were removed, with a settle that is not fenced,
-//! and with a retry that does not compare.
+//! Seen to fail: with a repeat acknowledged although the bytes of the first were removed, with a repeat that does not revive
+//! a dead delivery (`transition::repeat`), and with a dropped one
+//! (`InFlight`) that keeps its lease.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,7 +27,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_inbox::{
     Archive, Delivery, DeliveryId, DiskArchive, Inbox, Inference, MemoryArchive, Outcome,
     RetryPolicy, Workers,
-    archive::{Lease, Query, Work},
+    archive::{Claim, Claimed, Lease, Query, Work},
     delivery::{State, StateKind},
     layer::{DELIVERY_ID, InboxBody},
 };
@@ -161,6 +162,8 @@ struct World {
     processed: HashSet<DeliveryId>,
     /// Jobs whose handler runs in the living process.
     running: HashSet<String>,
+    /// How often the handler has run.
+    runs: HashMap<DeliveryId, u32>,
     violations: Vec<String>,
 }
 
@@ -171,11 +174,31 @@ struct Mortal {
     after_crash: MemoryArchive,
     alive: Arc<AtomicBool>,
     world: Arc<Mutex<World>>,
+    on_disk: bool,
 }
 
 impl Overrides for Mortal {
     fn inner(&self) -> &dyn Archive {
         if self.alive.load(Ordering::SeqCst) { &self.archive } else { &self.after_crash }
+    }
+
+    /// In memory a removal cannot come between the claim and the look into the archive.
+    fn claim(&self, claim: Claim) -> Work<Claimed> {
+        let claiming = self.inner().claim(claim);
+        if self.on_disk || !self.alive.load(Ordering::SeqCst) {
+            return claiming;
+        }
+        let (archive, world) = (self.archive.clone(), self.world.clone());
+        Box::pin(async move {
+            let claimed = claiming.await?;
+            for (_, lease) in &claimed.leases {
+                if archive.get(lease.id()).await?.is_none() {
+                    let violation = format!("{} is leased without a body", lease.id());
+                    lock(&world).violations.push(violation);
+                }
+            }
+            Ok(claimed)
+        })
     }
 
     fn settle(&self, lease: Lease, outcome: Outcome, retry_in: Duration) -> Work<()> {
@@ -209,6 +232,8 @@ struct History<'d> {
     conduct: Arc<Mutex<Conduct>>,
     /// What the archive held at the last check.
     stored: HashSet<DeliveryId>,
+    /// How often those that were dead and not poisoned had run by then.
+    dead: HashMap<DeliveryId, u32>,
     crashed: bool,
 }
 
@@ -236,7 +261,7 @@ impl<'d> History<'d> {
         let (archive, disk) = Self::open(dir).await;
         let archive = archive.unwrap_or_else(|| Arc::new(memory()));
         let (world, conduct) = (Arc::default(), Arc::new(Mutex::new(Conduct::Accept)));
-        let process = Self::run(mode, &archive, &world, &conduct);
+        let process = Self::run(mode, dir.is_some(), &archive, &world, &conduct);
         Self {
             mode,
             dir,
@@ -246,6 +271,7 @@ impl<'d> History<'d> {
             world,
             conduct,
             stored: HashSet::new(),
+            dead: HashMap::new(),
             crashed: false,
         }
     }
@@ -259,6 +285,7 @@ impl<'d> History<'d> {
 
     fn run(
         mode: Mode,
+        on_disk: bool,
         archive: &Arc<dyn Archive>,
         world: &Arc<Mutex<World>>,
         conduct: &Arc<Mutex<Conduct>>,
@@ -269,6 +296,7 @@ impl<'d> History<'d> {
             after_crash: memory(),
             alive: Arc::clone(&alive),
             world: Arc::clone(world),
+            on_disk,
         });
         let retries = RetryPolicy::default().max_backoff(Duration::from_secs(20));
         let workers = Workers::new(3).handler_timeout(Duration::from_secs(15)).retries(retries);
@@ -305,6 +333,7 @@ impl<'d> History<'d> {
                 let job = caption.job.clone();
                 let _running = if alive.load(Ordering::SeqCst) {
                     let mut known = lock(&world);
+                    *known.runs.entry(id).or_default() += 1;
                     if known.processed.contains(&id) {
                         known.violations.push(format!("{id} runs after it was processed"));
                     }
@@ -424,7 +453,8 @@ impl<'d> History<'d> {
             let (archive, disk) = Self::open(self.dir).await;
             (self.archive, self.disk) = (archive.unwrap(), disk);
         }
-        self.process = Self::run(self.mode, &self.archive, &self.world, &self.conduct);
+        self.process =
+            Self::run(self.mode, self.dir.is_some(), &self.archive, &self.world, &self.conduct);
     }
 
     /// What was acknowledged is stored, or a step removed it that may, or its state is final.
@@ -454,6 +484,17 @@ impl<'d> History<'d> {
                     let empty = recent.contains(&id) && !is_final(&state);
                     assert!(!empty, "after {after}: {id} is {state}, acknowledged without a body");
                 }
+            }
+            let runs = lock(&self.world).runs.get(&id).copied().unwrap_or_default();
+            let is_dead = state.kind() == StateKind::Dead && !is_final(&state);
+            if is_dead && recent.contains(&id) {
+                let ran = self.dead.get(&id).is_none_or(|before| *before < runs);
+                assert!(ran, "after {after}: the repeat of {id} was acknowledged and did not run");
+            }
+            if is_dead && stored.contains_key(&id) {
+                self.dead.insert(id, runs);
+            } else {
+                self.dead.remove(&id);
             }
             let regressed = processed.contains(&id) && state.kind() != StateKind::Processed;
             assert!(!regressed, "after {after}: {id} was processed and is {state}");
