@@ -4,9 +4,9 @@
 //! deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes, and
 //! starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
 //!
-//! Seen to fail: with a repeat acknowledged although the bytes of the first were removed, with a repeat that does not revive
-//! a dead delivery (`transition::repeat`), and with a dropped one
-//! (`InFlight`) that keeps its lease.
+//! Seen to fail: with a repeat acknowledged although the bytes of the first were removed; with a repeat of a dead delivery
+//! that does not revive it (`transition::repeat`); with a dropped `InFlight` that keeps its lease; and, in the long form,
+//! with a removal in memory that leaves the delivery in the queue.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -571,6 +571,16 @@ fn repeat_of_dead_delivery_survives_two_purges() {
         let refuse = Step::Conduct(Conduct::Refuse);
         let steps =
             [refuse, post(), wait(), post(), Step::PurgeSettled { times: 2 }, post(), wait()];
+        play(Mode::Background, on_disk, &steps);
+    }
+}
+
+#[test]
+fn erased_delivery_is_not_leased() {
+    let post = Step::Post { job: 1, version: 0, times: 1 };
+    for on_disk in [false, true] {
+        let erase = Step::Erase { nth: 0 };
+        let steps = [Step::Pause, post.clone(), erase, Step::Resume, Step::Wait { seconds: 1 }];
         play(Mode::Background, on_disk, &steps);
     }
 }
