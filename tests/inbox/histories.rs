@@ -4,8 +4,8 @@
 //! deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes, and
 //! starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
 //!
-//! Seen to fail: with a repeat acknowledged although the bytes of the first were removed; with a repeat of a dead delivery
-//! that does not revive it (`transition::repeat`); with a dropped `InFlight` that keeps its lease; and, in the long form,
+//! Seen to fail: with a retry that does not compare; with a repeat acknowledged although the bytes of the first were
+//! removed; with a repeat of a dead delivery that does not revive it (`transition::repeat`); with a dropped `InFlight` that keeps its lease; and, in the long form,
 //! with a removal in memory that leaves the delivery in the queue.
 
 use std::{
