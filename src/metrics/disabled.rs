@@ -23,6 +23,7 @@ pub(crate) fn repeated(_: &ModelName) {}
 
 pub(crate) fn undecodable(_: &ModelName) {}
 
+pub(crate) fn tolerated(_: &ModelName, _: usize) {}
 pub(crate) fn unknown(_: &ModelName) {}
 
 pub(crate) fn settled(_: &ModelName, _: StateKind, _: u32) {}

@@ -22,6 +22,7 @@ const APPEND_WAIT: &str = "inbox_append_wait_seconds";
 const REPEATS: &str = "inbox_repeats_total";
 const UNDECODABLE: &str = "inbox_decode_errors_total";
 const UNKNOWN: &str = "inbox_unknown_members_total";
+const TOLERATED: &str = "inbox_tolerated_members_total";
 const RUNS: &str = "inbox_runs_total";
 const ATTEMPTS: &str = "inbox_attempts";
 const IN_FLIGHT: &str = "inbox_in_flight_bytes";
@@ -47,6 +48,11 @@ pub(crate) fn describe() {
     describe_counter!(REPEATS, Unit::Count, "deliveries that were answered as a repeat");
     describe_counter!(UNDECODABLE, Unit::Count, "bodies that could not be decoded");
     describe_counter!(UNKNOWN, Unit::Count, "unknown members and words that were detected");
+    describe_counter!(
+        TOLERATED,
+        Unit::Count,
+        "members of decoded bodies that did not have the expected form"
+    );
     describe_counter!(RUNS, Unit::Count, "outcomes that were recorded, by outcome");
     describe_histogram!(ATTEMPTS, Unit::Count, "attempts until the outcome");
     describe_gauge!(IN_FLIGHT, Unit::Bytes, "bytes in flight");
@@ -86,6 +92,10 @@ pub(crate) fn repeated(model: &ModelName) {
 
 pub(crate) fn undecodable(model: &ModelName) {
     counter!(UNDECODABLE, "model" => model.to_string()).increment(1);
+}
+
+pub(crate) fn tolerated(model: &ModelName, members: usize) {
+    counter!(TOLERATED, "model" => model.to_string()).increment(members as u64);
 }
 
 pub(crate) fn unknown(model: &ModelName) {

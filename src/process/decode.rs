@@ -6,6 +6,7 @@ use super::RequestContext;
 use crate::{
     delivery::{Delivery, InferenceDigest},
     metrics,
+    provider::{Loaded, Tolerated},
     supervise::catch,
 };
 
@@ -30,8 +31,8 @@ pub(crate) fn decode(
     let scope: Vec<_> = context.captures.iter().collect();
     let decoded = catch(|| context.model.load(delivery, &scope, extensions));
     context.record_duration("decode_us", started);
-    let key = match decoded {
-        Ok(Ok(key)) => key,
+    let Loaded { key, tolerated } = match decoded {
+        Ok(Ok(loaded)) => loaded,
         Ok(Err(error)) => {
             return Err(Undecodable { path: error.path().to_owned(), reason: error.to_string() });
         }
@@ -39,12 +40,29 @@ pub(crate) fn decode(
             return Err(Undecodable { path: "$".to_owned(), reason: format!("decoding {panic}") });
         }
     };
+    report_tolerated(context, &tolerated);
     let text = key.to_string();
     let logged = text.get(..text.floor_char_boundary(MAX_LOGGED_KEY)).unwrap_or_default();
     context.span.record("inference", logged);
     let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
     extensions.insert(key);
     Ok(inference)
+}
+
+/// Counts what did not have the expected form and was tolerated, and logs it once per path.
+fn report_tolerated(context: &RequestContext, tolerated: &[Tolerated]) {
+    if tolerated.is_empty() {
+        return;
+    }
+    metrics::tolerated(&context.name, tolerated.len());
+    for (path, odd) in context.model.new_of(tolerated) {
+        tracing::warn!(
+            path,
+            expected = odd.expected(),
+            found = odd.found(),
+            "tolerated: a member does not have the expected form; the raw body has it as it came"
+        );
+    }
 }
 
 /// Logs each place that the type does not know, once per place.

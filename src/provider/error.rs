@@ -36,6 +36,11 @@ enum Kind {
 impl DecodeError {
     /// A mistake of the parser at this path; without one, of the whole.
     pub(super) fn new(path: Option<&Path>, parser: serde_json::Error) -> Self {
+        Self::at(path.map_or_else(|| json_path::ROOT.to_owned(), shown), parser)
+    }
+
+    /// A mistake at this path, which is short enough to be shown.
+    pub(super) fn at(path: String, parser: serde_json::Error) -> Self {
         let mismatch = Mismatch::of(&parser.to_string());
         let kind = match parser.classify() {
             Category::Eof => Kind::Truncated,
@@ -45,7 +50,6 @@ impl DecodeError {
             Category::Syntax | Category::Io => Kind::Syntax,
         };
         let (line, column) = (parser.line(), parser.column());
-        let path = path.map_or_else(|| json_path::ROOT.to_owned(), shown);
         Self { path, kind, mismatch, line, column, parser }
     }
 
@@ -93,7 +97,11 @@ impl fmt::Display for DecodeError {
             Kind::Truncated => "the body ends too early",
             Kind::Shape => "the body does not have the shape of the model's type",
         };
-        write!(f, "{what}, at {}, line {} column {}", self.path, self.line, self.column)?;
+        write!(f, "{what}, at {}", self.path)?;
+        // Not known where a value was read that had been parsed before.
+        if self.line > 0 {
+            write!(f, ", line {} column {}", self.line, self.column)?;
+        }
         match &self.mismatch {
             Some(mismatch) => write!(f, ": {mismatch}"),
             None => Ok(()),

@@ -3,7 +3,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-use super::{InferenceKey, Payload, known, unknown};
+use super::{DecodeError, InferenceKey, Payload, Tolerated, known, tolerant, unknown};
 use crate::delivery::Delivery;
 
 /// A delivery loaded into the type of its model. Derefs to `T`; cheap to clone.
@@ -25,27 +25,41 @@ struct Loaded<T> {
     payload: T,
     key: InferenceKey,
     delivery: Delivery,
+    tolerated: Vec<Tolerated>,
 }
 
 impl<T: Payload> Inference<T> {
-    /// Loads the body of `delivery`. The key has no scope, since the path of the model is not known here.
+    /// Decodes the body of `delivery`. The key has no scope, since the path of the model is not known here.
     ///
     /// # Errors
     ///
     /// If the body is not of type `T`.
-    pub fn load(delivery: Delivery) -> Result<Self, super::DecodeError> {
-        Self::load_within(delivery, &[])
+    pub fn load(delivery: Delivery) -> Result<Self, DecodeError> {
+        Self::load_within(delivery, &[], Reading::Tolerant)
     }
 
-    /// Loads the body of `delivery`, for a path that captured this.
+    /// Decodes the body of `delivery`, for a path that captured this.
     pub(super) fn load_within(
         delivery: Delivery,
         scope: &[(&str, &str)],
-    ) -> Result<Self, super::DecodeError> {
-        let payload = T::decode(delivery.body())?;
+        reading: Reading,
+    ) -> Result<Self, DecodeError> {
+        let (payload, tolerated) = match (T::decode(delivery.body()), reading) {
+            (Ok(payload), _) => (payload, Vec::new()),
+            (Err(error), Reading::Strict) => return Err(error),
+            (Err(error), Reading::Tolerant) => tolerant::decode(delivery.body(), error)?,
+        };
         let key = payload.key_of(&delivery).within(scope.iter().copied());
-        Ok(Self(Arc::new(Loaded { payload, key, delivery })))
+        Ok(Self(Arc::new(Loaded { payload, key, delivery, tolerated })))
     }
+}
+
+/// Whether a body that cannot be decoded is read a second time, tolerantly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reading {
+    Strict,
+    #[default]
+    Tolerant,
 }
 
 impl<T> Inference<T> {
@@ -58,6 +72,37 @@ impl<T> Inference<T> {
     /// The delivery that it came with.
     pub fn delivery(&self) -> &Delivery {
         &self.0.delivery
+    }
+
+    /// What did not have the expected form, and did not prevent decoding. Empty for a body that `T` decodes as it is. At
+    /// most 100 are listed.
+    ///
+    /// A body that cannot be decoded is read a second time, tolerantly:
+    ///
+    /// - A byte order mark is skipped (RFC 8259, section 8.1), half of a surrogate pair in an escape is read as U+FFFD,
+    ///   and `NaN`, `Infinity` and `-Infinity` as null.
+    /// - A member of the provider's own envelope or metadata that has an unexpected type is absent; a text is read as the
+    ///   number or boolean that it holds, and the other way round. Of the provider's own lists, such as locations or
+    ///   annotations, elements that cannot be read are left out.
+    /// - The values that a type of yours asks for must be of that type. A body without them stays undecodable.
+    ///
+    /// [`Model::strict`](super::Model::strict) turns it off.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_inbox::{Inference, provider::mindee::{Extraction, Fields}};
+    /// # use tower_inbox::delivery::Delivery;
+    ///
+    /// # fn of(delivery: Delivery) -> Result<(), tower_inbox::provider::DecodeError> {
+    /// let inference = Inference::<Extraction<Fields>>::load(delivery)?;
+    /// for tolerated in inference.tolerated() {
+    ///     println!("{tolerated}"); // $.inference.file.alias: expected a string, found an integer
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tolerated(&self) -> &[Tolerated] {
+        &self.0.tolerated
     }
 
     /// The exact bytes that it was loaded from.

@@ -1,12 +1,20 @@
-use std::{fmt, ops::Deref, slice};
+use std::{fmt, marker::PhantomData, ops::Deref, slice};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+};
+
+use super::tolerant;
 
 /// A list that a provider may leave out. Derefs to what is in it.
 ///
 /// Absent, null and empty mean the same, are equal, and take no allocation; an absent list stays absent when it is
 /// written, if its member has `#[serde(default, skip_serializing_if = "Listed::is_absent")]`.
-#[derive(Clone, Serialize, Deserialize)]
+///
+/// In the provider's own types an element that cannot be read does not fail the list: the tolerant reading leaves it out
+/// and lists it in [`Inference::tolerated`](super::Inference::tolerated).
+#[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Listed<T>(Option<Vec<T>>);
 
@@ -14,6 +22,43 @@ impl<T> Listed<T> {
     /// Whether the list was left out, and not only empty.
     pub fn is_absent(&self) -> bool {
         self.0.is_none()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        if tolerant::is_lenient() {
+            json.deserialize_option(Elements(PhantomData))
+        } else {
+            Option::deserialize(json).map(Self)
+        }
+    }
+}
+
+/// Reads a list in the tolerant reading.
+struct Elements<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
+    type Value = Listed<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_none<E>(self) -> Result<Listed<T>, E> {
+        Ok(Listed(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Listed<T>, E> {
+        Ok(Listed(None))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<Listed<T>, D::Error> {
+        json.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Listed<T>, A::Error> {
+        tolerant::elements(&mut list).map(Listed::from)
     }
 }
 

@@ -4,20 +4,32 @@
 /// The derive of serde reads unknown members by `flatten` only, which first copies the whole object.
 ///
 /// ```ignore
-/// read_members! { File { name, mime_type, kind = "type" } }
+/// read_members! { Processed<R> { id, file, kind = "type" | "kind" } strict { result } }
+/// read_members! { nullable File { name, mime_type } }
 /// read_members! { default Invoice { total } }
 /// ```
 ///
-/// A member that is absent is an error, unless its type takes null for it, as an `Option` does. With `default` it has
-/// its default, as one that is null, and so has a member behind a semicolon, which is not read at all.
+/// A member that is absent is an error, unless its type takes null for it, as an `Option` does. In a tolerant reading so
+/// is one that cannot be read; members behind `strict` hold what a user's type asks for, and must be read. With
+/// `nullable` the object itself may be null or absent: all of its members are then. With `default` each member has its
+/// default, as one that is null, and all of them are strict. A member behind a semicolon is not read at all.
 macro_rules! read_members {
     (default $name:ident { $($members:tt)+ }) => {
-        $crate::provider::members::read_members! { @or_default $name [] { $($members)+ } }
+        $crate::provider::members::read_members! {
+            @or_default deserialize_map $name [] { $($members)+ } {}
+        }
     };
-    ($name:ident $(<$($type:ident),+>)? { $($members:tt)+ }) => {
-        $crate::provider::members::read_members! { @or_null $name [$($($type),+)?] { $($members)+ } }
+    (nullable $name:ident { $($members:tt)+ }) => {
+        $crate::provider::members::read_members! {
+            @or_null deserialize_option $name [] { $($members)+ } {}
+        }
     };
-    (@$absent:ident $name:ident [$($type:ident),*] { $($member:ident $(= $wire:literal)?),+ $(,)? $(; $unread:ident)? }) => {
+    ($name:ident $(<$($type:ident),+>)? { $($members:tt)* } $(strict { $($strict:tt)+ })?) => {
+        $crate::provider::members::read_members! {
+            @or_null deserialize_map $name [$($($type),+)?] { $($members)* } { $($($strict)+)? }
+        }
+    };
+    (@$absent:ident $read:ident $name:ident [$($type:ident),*] { $($members:tt)* } { $($strict:tt)* }) => {
         impl<'de, $($type: serde::Deserialize<'de>),*> serde::Deserialize<'de> for $name<$($type),*> {
             fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
                 struct Members<T>(std::marker::PhantomData<T>);
@@ -33,34 +45,64 @@ macro_rules! read_members {
                     where
                         A: serde::de::MapAccess<'de>,
                     {
-                        $crate::provider::members::$absent! {
-                            $name json { $($member $($wire)?),+ $(; $unread)? }
-                        }
+                        $crate::provider::members::$absent! { $name json { $($members)* } { $($strict)* } }
                     }
+
+                    $crate::provider::members::nullable! { $read }
                 }
 
-                json.deserialize_map(Members(std::marker::PhantomData))
+                json.$read(Members(std::marker::PhantomData))
             }
+        }
+    };
+}
+
+/// How an object is read that may be null or absent: as one without members.
+macro_rules! nullable {
+    (deserialize_map) => {};
+    (deserialize_option) => {
+        fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            self.visit_map(serde::de::value::MapDeserializer::<_, E>::new(std::iter::empty::<(
+                &str,
+                (),
+            )>()))
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            self.visit_none()
+        }
+
+        fn visit_some<D: serde::Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+            json.deserialize_map(self)
         }
     };
 }
 
 /// Reads the members beside each other, and makes the struct of them.
 macro_rules! or_null {
-    ($name:ident $json:ident { $($member:ident $($wire:literal)?),+ $(; $unread:ident)? }) => {{
+    (
+        $name:ident $json:ident
+        { $($member:ident $(= $wire:literal $(| $alias:literal)*)?),* $(,)? $(; $unread:ident)? }
+        { $($strict:ident $(= $strict_wire:literal)?),* $(,)? }
+    ) => {{
         use $crate::provider::{members, other_members::Keep, read};
-        $(let mut $member = None;)+
+        $(let mut $member = None;)*
+        $(let mut $strict = None;)*
         let mut other = Default::default();
         while let Some(name) = $json.next_key::<read::Name<'de>>()? {
             match &*name {
-                $(members::wire_name!($member $($wire)?) => {
+                $(members::wire_name!($member $($wire)?) $($(| $alias)*)? => {
                     read::once(&mut $member, members::wire_name!($member $($wire)?), &mut $json)?;
-                })+
+                })*
+                $(members::wire_name!($strict $($strict_wire)?) => {
+                    read::once_strict(&mut $strict, members::wire_name!($strict $($strict_wire)?), &mut $json)?;
+                })*
                 unknown => Keep::keep(&mut other, unknown, &mut $json)?,
             }
         }
         Ok($name {
-            $($member: read::or_null($member, members::wire_name!($member $($wire)?))?,)+
+            $($member: read::or_null($member, members::wire_name!($member $($wire)?))?,)*
+            $($strict: read::or_null($strict, members::wire_name!($strict $($strict_wire)?))?,)*
             $($unread: Default::default(),)?
             other,
         })
@@ -69,7 +111,7 @@ macro_rules! or_null {
 
 /// Reads the members into a struct that is there already: such structs are large, and moving them costs time.
 macro_rules! or_default {
-    ($name:ident $json:ident { $($member:ident $($wire:literal)?),+ }) => {{
+    ($name:ident $json:ident { $($member:ident $(= $wire:literal)?),+ $(,)? } {}) => {{
         use $crate::provider::{members, other_members::Keep, read};
         let mut read = $name::default();
         $(let mut $member = false;)+
@@ -95,7 +137,7 @@ macro_rules! wire_name {
     };
 }
 
-pub(crate) use {or_default, or_null, read_members, wire_name};
+pub(crate) use {nullable, or_default, or_null, read_members, wire_name};
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,9 @@ use http::{Extensions, HeaderName, Method};
 use serde::Serialize;
 
 use super::{
-    DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs,
-    watch::{DEFAULT_WATCHED_ONE_IN, Watch},
+    DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs, Tolerated,
+    inference::Reading,
+    watch::{self, DEFAULT_WATCHED_ONE_IN, SeenPaths, Watch},
 };
 use crate::{
     delivery::{Delivery, ModelName, Redaction},
@@ -20,7 +21,13 @@ pub const DEFAULT_BODY_LIMIT: usize = 32 << 20;
 /// How long a body may take to arrive, unless the model says otherwise: 30 s.
 pub const DEFAULT_BODY_DEADLINE: Duration = Duration::from_secs(30);
 
-type Load = fn(&Delivery, Scope<'_>, &mut Extensions) -> Result<InferenceKey, DecodeError>;
+type Load = fn(&Delivery, Scope<'_>, Reading, &mut Extensions) -> Result<Loaded, DecodeError>;
+
+/// What is left of loading a delivery, once the inference is in the extensions.
+pub(crate) struct Loaded {
+    pub(crate) key: InferenceKey,
+    pub(crate) tolerated: Vec<Tolerated>,
+}
 
 /// What the path of a model captured.
 type Scope<'c> = &'c [(&'c str, &'c str)];
@@ -134,7 +141,10 @@ pub struct Model {
     body_limit: usize,
     body_deadline: Duration,
     load: Load,
+    reading: Reading,
     watch: Option<Arc<Watch>>,
+    /// The paths of what was tolerated and logged.
+    tolerated: Arc<SeenPaths>,
 }
 
 impl Model {
@@ -150,7 +160,9 @@ impl Model {
             body_limit: DEFAULT_BODY_LIMIT,
             body_deadline: DEFAULT_BODY_DEADLINE,
             load: load::<T>,
+            reading: Reading::Tolerant,
             watch,
+            tolerated: Arc::default(),
         }
     }
 
@@ -194,6 +206,21 @@ impl Model {
     /// distinguishes deliveries.
     pub fn redact(mut self, redaction: Redaction) -> Self {
         self.redaction = self.redaction.and(redaction);
+        self
+    }
+
+    /// Turns the tolerant reading off: a body that is not JSON of the expected shape in every member is undecodable. By
+    /// default odd members of the provider's own envelope and metadata do not prevent decoding: see
+    /// [`Inference::tolerated`].
+    ///
+    /// ```
+    /// use tower_inbox::{Secret, provider::mindee};
+    ///
+    /// let model = mindee::extraction::<mindee::Fields>().signed_with(Secret::new("correct horse")).strict();
+    /// # let _ = model;
+    /// ```
+    pub fn strict(mut self) -> Self {
+        self.reading = Reading::Strict;
         self
     }
 
@@ -259,26 +286,33 @@ impl Model {
         self.watch.as_ref().map(|watch| watch.seen()).unwrap_or_default()
     }
 
-    /// Loads the delivery and puts the typed inference into `extensions`. Its key, which is returned, has this scope.
+    /// Counts what was tolerated, and returns what was not seen before at its path.
+    pub(crate) fn new_of<'t>(&self, tolerated: &'t [Tolerated]) -> Vec<(String, &'t Tolerated)> {
+        let with_paths = tolerated.iter().map(|one| (watch::told(one.path()), one));
+        with_paths.filter(|(path, _)| !self.tolerated.note([path.clone()]).is_empty()).collect()
+    }
+
+    /// Decodes the delivery and puts the typed inference into `extensions`. Its key has this scope.
     pub(crate) fn load(
         &self,
         delivery: &Delivery,
         scope: Scope<'_>,
         extensions: &mut Extensions,
-    ) -> Result<InferenceKey, DecodeError> {
-        (self.load)(delivery, scope, extensions)
+    ) -> Result<Loaded, DecodeError> {
+        (self.load)(delivery, scope, self.reading, extensions)
     }
 }
 
 fn load<T: Payload>(
     delivery: &Delivery,
     scope: Scope<'_>,
+    reading: Reading,
     extensions: &mut Extensions,
-) -> Result<InferenceKey, DecodeError> {
-    let inference = Inference::<T>::load_within(delivery.clone(), scope)?;
-    let key = inference.key().clone();
+) -> Result<Loaded, DecodeError> {
+    let inference = Inference::<T>::load_within(delivery.clone(), scope, reading)?;
+    let (key, tolerated) = (inference.key().clone(), inference.tolerated().to_vec());
     extensions.insert(inference);
-    Ok(key)
+    Ok(Loaded { key, tolerated })
 }
 
 impl fmt::Debug for Model {

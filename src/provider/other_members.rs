@@ -3,7 +3,7 @@ use std::{fmt, ops::Index};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{
-        MapAccess, Visitor,
+        DeserializeOwned, MapAccess, Visitor,
         value::{BorrowedStrDeserializer, MapDeserializer},
     },
 };
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     Text, known,
     read::{Name, Shallow},
+    tolerant,
 };
 
 /// How many levels of lists and objects are kept. `serde_json` reads 128 of them, with those around.
@@ -43,11 +44,18 @@ impl OtherMembers {
 
     /// Names and values, as they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().flat_map(|members| &**members).map(|(name, value)| (&**name, value))
+        self.pairs().map(|(name, value)| (&**name, value))
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&Text, &Value)> {
+        self.0.iter().flat_map(|members| &**members).map(|(name, value)| (name, value))
     }
 
     /// The members as an object of a type that knows them.
-    pub(crate) fn read_as<'m, T: Deserialize<'m>>(&'m self) -> serde_json::Result<T> {
+    pub(crate) fn read_as<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        if tolerant::is_active() {
+            return T::deserialize(&tolerant::Node::of_members(self.pairs()));
+        }
         let members = self.iter().map(|(name, value)| (BorrowedStrDeserializer::new(name), value));
         T::deserialize(MapDeserializer::new(members))
     }

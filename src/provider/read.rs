@@ -1,26 +1,42 @@
 //! Pieces that the hand-written readers of payloads share.
 
-mod absent;
-mod given;
-mod name;
-mod over;
 mod shallow;
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
 use serde::{
-    Deserialize,
-    de::{Error, MapAccess, Visitor},
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, MapAccess, Visitor},
+    forward_to_deserialize_any,
 };
 
-use absent::Absent;
-pub(crate) use given::Given;
-pub(crate) use name::Name;
-pub(crate) use over::Over;
-pub(crate) use shallow::Shallow;
+use super::tolerant;
+pub(crate) use shallow::{ARBITRARY_NUMBER, Shallow};
 
-/// Reads the value of a member that may come once only.
+/// Reads the value of a member of the provider's own, which may come once only.
 pub(crate) fn once<'de, A, T>(
+    slot: &mut Option<T>,
+    name: &'static str,
+    members: &mut A,
+) -> Result<(), A::Error>
+where
+    A: MapAccess<'de>,
+    T: Deserialize<'de>,
+{
+    if slot.is_some() {
+        return Err(A::Error::duplicate_field(name));
+    }
+    *slot = Some(if tolerant::is_active() {
+        tolerant::member(name, members)?
+    } else {
+        members.next_value()?
+    });
+    Ok(())
+}
+
+/// Reads the value of a member with values of the user's type, which may come once only. Nothing in it is tolerated
+/// that the user's type asks for.
+pub(crate) fn once_strict<'de, A, T>(
     slot: &mut Option<T>,
     name: &'static str,
     members: &mut A,
@@ -65,5 +81,144 @@ impl<T: for<'a> From<&'a str>> Visitor<'_> for Word<T> {
 
     fn visit_str<E>(self, word: &str) -> Result<T, E> {
         Ok(word.into())
+    }
+}
+
+/// A member that is not there: nothing, for a type that knows nothing, else an error.
+pub(super) struct Absent<E> {
+    name: &'static str,
+    error: PhantomData<E>,
+}
+
+impl<E> Absent<E> {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, error: PhantomData }
+    }
+}
+
+impl<'de, E: Error> Deserializer<'de> for Absent<E> {
+    type Error = E;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, E> {
+        Err(E::missing_field(self.name))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        // `Option` takes it for nothing, as it takes null; `Given` tells the two apart.
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// A member that makes a difference between null and nothing.
+pub(crate) enum Given<T> {
+    Nothing,
+    Null,
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_option(Nullable(PhantomData))
+    }
+}
+
+struct Nullable<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Nullable<T> {
+    type Value = Given<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+
+    /// What `Absent` calls, and no reader of JSON does.
+    fn visit_unit<E>(self) -> Result<Given<T>, E> {
+        Ok(Given::Nothing)
+    }
+
+    fn visit_none<E>(self) -> Result<Given<T>, E> {
+        Ok(Given::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<Given<T>, D::Error> {
+        T::deserialize(json).map(Given::Value)
+    }
+}
+
+/// The name of a member: a part of the body, unless it has escapes.
+pub(crate) struct Name<'de>(Cow<'de, str>);
+
+impl Deref for Name<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_str(NameCharacters)
+    }
+}
+
+struct NameCharacters;
+
+impl<'de> Visitor<'de> for NameCharacters {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Owned(name.to_owned())))
+    }
+}
+
+impl<'de> From<Name<'de>> for Cow<'de, str> {
+    fn from(name: Name<'de>) -> Self {
+        name.0
+    }
+}
+
+/// Reads a value over one that is there already. Null leaves it as it is.
+pub(crate) struct Over<'s, T>(pub(crate) &'s mut T);
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Over<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_option(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Over<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        *self.0 = T::deserialize(json)?;
+        Ok(())
     }
 }

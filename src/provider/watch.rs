@@ -15,7 +15,7 @@ use crate::delivery::Delivery;
 /// Of how many deliveries one is looked at, unless the model says otherwise. To look takes longer than to load.
 pub const DEFAULT_WATCHED_ONE_IN: u64 = 64;
 
-/// How many paths are remembered: they are the sender's, and must not fill memory or logs.
+/// How many paths are remembered.
 const MOST_PATHS: usize = 100;
 
 /// How much of a path is told.
@@ -26,21 +26,51 @@ pub(super) struct Watch {
     unknown: fn(&Delivery) -> Vec<String>,
     one_in: u64,
     deliveries: AtomicU64,
-    /// How many of the deliveries that were looked at had something unknown at each path.
-    paths: Mutex<BTreeMap<String, u64>>,
+    paths: SeenPaths,
+}
+
+/// The JSON paths at which something was noticed, and in how many deliveries. At most 100 are remembered: they are in
+/// the sender's words, and must not fill memory or logs.
+#[derive(Debug, Default)]
+pub(super) struct SeenPaths(Mutex<BTreeMap<String, u64>>);
+
+impl SeenPaths {
+    /// Counts the paths of one delivery, and returns those that are new.
+    pub(super) fn note(&self, paths: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::new();
+        for path in paths {
+            if let Some(count) = known.get_mut(&path) {
+                *count += 1;
+            } else if known.len() < MOST_PATHS {
+                known.insert(path.clone(), 1);
+                new.push(path);
+            }
+        }
+        new
+    }
+
+    fn counts(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Watch {
     /// Looks at the first of so many deliveries, or at all.
     pub(super) fn of<T: Payload + Serialize>(one_in: u64) -> Self {
         let deliveries = AtomicU64::new(0);
-        Self { unknown: unknown::<T>, one_in: one_in.max(1), deliveries, paths: Mutex::default() }
+        Self {
+            unknown: unknown::<T>,
+            one_in: one_in.max(1),
+            deliveries,
+            paths: SeenPaths::default(),
+        }
     }
 
     /// Looks at the delivery, if it is its turn, and gives the paths that were not seen before.
     pub(super) fn look(&self, delivery: &Delivery) -> Vec<String> {
         if self.deliveries.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.one_in) {
-            self.note(self.unknown(delivery))
+            self.paths.note(self.unknown(delivery))
         } else {
             Vec::new()
         }
@@ -54,22 +84,8 @@ impl Watch {
         paths
     }
 
-    fn note(&self, paths: Vec<String>) -> Vec<String> {
-        let mut known = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut new = Vec::new();
-        for path in paths {
-            if let Some(count) = known.get_mut(&path) {
-                *count += 1;
-            } else if known.len() < MOST_PATHS {
-                known.insert(path.clone(), 1);
-                new.push(path);
-            }
-        }
-        new
-    }
-
     pub(super) fn seen(&self) -> BTreeMap<String, u64> {
-        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.paths.counts()
     }
 }
 
@@ -78,7 +94,7 @@ fn unknown<T: Payload + Serialize>(delivery: &Delivery) -> Vec<String> {
 }
 
 /// A path is in a sender's words: short, and without what a terminal would obey.
-fn told(path: &str) -> String {
+pub(super) fn told(path: &str) -> String {
     let path = json_path::of_every_item(path);
     path.chars().filter(|c| !c.is_control()).take(LONGEST_PATH).collect()
 }
@@ -104,8 +120,8 @@ mod tests {
     fn only_so_many_places_are_remembered_and_told() {
         let watch = watch();
         let paths = |from: usize| (from..from + 80).map(|n| format!("$.a{n}")).collect::<Vec<_>>();
-        assert_eq!(watch.note(paths(0)).len(), 80);
-        assert_eq!(watch.note(paths(40)).len(), 20);
+        assert_eq!(watch.paths.note(paths(0)).len(), 80);
+        assert_eq!(watch.paths.note(paths(40)).len(), 20);
         let seen = watch.seen();
         assert_eq!((seen.len(), seen["$.a40"], seen["$.a99"]), (MOST_PATHS, 2, 1));
     }

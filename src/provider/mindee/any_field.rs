@@ -71,7 +71,7 @@ struct Wire {
     other: OtherMembers,
 }
 
-read_members! { Wire { value, fields, items, confidence, locations } }
+read_members! { Wire { confidence, locations } strict { value, fields, items } }
 
 impl Wire {
     fn into_field<E: Error>(self) -> Result<AnyField, E> {

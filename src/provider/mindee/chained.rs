@@ -18,7 +18,7 @@ pub struct Chained<F> {
     pub other: OtherMembers,
 }
 
-read_members! { Chained<F> { inference } }
+read_members! { Chained<F> {} strict { inference } }
 
 impl<F> Chained<F> {
     /// The fields that were extracted.

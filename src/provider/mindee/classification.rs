@@ -17,7 +17,7 @@ pub struct ClassificationResult<F> {
     pub other: OtherMembers,
 }
 
-read_members! { ClassificationResult<F> { classification } }
+read_members! { ClassificationResult<F> {} strict { classification } }
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,4 +33,4 @@ pub struct Classified<F> {
     pub other: OtherMembers,
 }
 
-read_members! { Classified<F> { document_type, extraction_response } }
+read_members! { Classified<F> { document_type } strict { extraction_response } }

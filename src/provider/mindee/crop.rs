@@ -17,7 +17,7 @@ pub struct CropResult<F> {
     pub other: OtherMembers,
 }
 
-read_members! { CropResult<F> { crops } }
+read_members! { CropResult<F> {} strict { crops } }
 
 /// A thing in a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,4 +35,4 @@ pub struct CropItem<F> {
     pub other: OtherMembers,
 }
 
-read_members! { CropItem<F> { object_type, location, extraction_response } }
+read_members! { CropItem<F> { object_type, location } strict { extraction_response } }

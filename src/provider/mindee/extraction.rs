@@ -34,7 +34,7 @@ pub struct ExtractionResult<F> {
     pub other: OtherMembers,
 }
 
-read_members! { ExtractionResult<F> { fields, raw_text, rag } }
+read_members! { ExtractionResult<F> { raw_text, rag } strict { fields } }
 
 /// The text of a file, page by page (fixture `v2/extraction/raw_texts.json`).
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -9,7 +9,7 @@ use super::{Confidence, Locations};
 use crate::provider::{
     OtherMembers,
     other_members::Keep,
-    read::{Name, once},
+    read::{Name, once, once_strict},
 };
 
 /// A field with a single value: text, number, boolean, date (as text), or one of the classes of a classification.
@@ -77,7 +77,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
         let mut other = OtherMembers::default();
         while let Some(name) = json.next_key::<Name<'de>>()? {
             match &*name {
-                "value" => once(&mut value, "value", &mut json)?,
+                "value" => once_strict(&mut value, "value", &mut json)?,
                 "confidence" => once(&mut confidence, "confidence", &mut json)?,
                 "locations" => once(&mut locations, "locations", &mut json)?,
                 unknown => other.keep(unknown, &mut json)?,

@@ -33,7 +33,7 @@ pub struct List<T> {
     pub other: OtherMembers,
 }
 
-read_members! { List<T> { items, confidence, locations } }
+read_members! { List<T> { confidence, locations } strict { items } }
 
 impl<T> Default for List<T> {
     fn default() -> Self {

@@ -38,7 +38,7 @@ pub struct Object<F> {
     pub other: OtherMembers,
 }
 
-read_members! { Object<F> { fields, confidence, locations } }
+read_members! { Object<F> { confidence, locations } strict { fields } }
 
 impl<F> Deref for Object<F> {
     type Target = F;

@@ -33,7 +33,7 @@ pub struct Processed<R> {
     pub beside: OtherMembers,
 }
 
-read_members! { Processed<R> { id, job, model, file, result, active_options; beside } }
+read_members! { Processed<R> { id, job, model, file, active_options; beside } strict { result } }
 
 /// The job of an inference.
 #[derive(Clone, Debug, PartialEq, Serialize)]

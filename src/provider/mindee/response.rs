@@ -89,7 +89,7 @@ struct Wire<R> {
     other: OtherMembers,
 }
 
-read_members! { Wire<R> { inference } }
+read_members! { Wire<R> {} strict { inference } }
 
 impl<R> Wire<R> {
     fn into_response<E: Error>(self) -> Result<Response<R>, E> {

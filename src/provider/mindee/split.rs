@@ -17,7 +17,7 @@ pub struct SplitResult<F> {
     pub other: OtherMembers,
 }
 
-read_members! { SplitResult<F> { splits } }
+read_members! { SplitResult<F> {} strict { splits } }
 
 /// A document in a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,7 +35,7 @@ pub struct SplitItem<F> {
     pub other: OtherMembers,
 }
 
-read_members! { SplitItem<F> { page_range, document_type, extraction_response } }
+read_members! { SplitItem<F> { page_range, document_type } strict { extraction_response } }
 
 /// A range of pages, counted from 0, both ends included. In JSON an array of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

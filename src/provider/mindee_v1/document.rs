@@ -22,7 +22,7 @@ pub struct Document<P> {
     pub other: OtherMembers,
 }
 
-read_members! { Document<P> { id, name, n_pages, inference } }
+read_members! { Document<P> { id, name, n_pages } strict { inference } }
 
 /// What a product made of a document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,8 +57,8 @@ pub struct Inference<P> {
 
 read_members! {
     Inference<P> {
-        started_at, finished_at, processing_time, is_rotation_applied, product, prediction, pages, extras,
-    }
+        started_at, finished_at, processing_time, is_rotation_applied, product, pages, extras,
+    } strict { prediction }
 }
 
 /// The product of an inference: what tells the models apart.

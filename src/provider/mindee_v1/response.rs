@@ -27,7 +27,7 @@ pub struct Response<P = Prediction> {
     pub other: OtherMembers,
 }
 
-read_members! { Response<P> { document, job } }
+read_members! { Response<P> { job } strict { document } }
 
 impl<P> Response<P> {
     /// What was found in the document as a whole, if there is one.

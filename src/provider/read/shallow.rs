@@ -7,7 +7,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 /// Under this name a number comes where the feature `arbitrary_precision` of `serde_json` is on somewhere.
-const NUMBER: &str = "$serde_json::private::Number";
+pub(crate) const ARBITRARY_NUMBER: &str = "$serde_json::private::Number";
 
 /// Reads any JSON, and so many levels of lists and objects of it. Null stands for what is nested deeper: that is passed
 /// over without recursion, so that neither the stack nor a limit of the parser ends.
@@ -78,7 +78,9 @@ impl<'de> Visitor<'de> for Shallow {
         while let Some(name) = members.next_key::<String>()? {
             match self.below() {
                 Some(below) => drop(read.insert(name, members.next_value_seed(below)?)),
-                None if name == NUMBER => drop(read.insert(name, members.next_value_seed(self)?)),
+                None if name == ARBITRARY_NUMBER => {
+                    drop(read.insert(name, members.next_value_seed(self)?))
+                }
                 None => drop(members.next_value::<IgnoredAny>()?),
             }
         }
@@ -87,7 +89,7 @@ impl<'de> Visitor<'de> for Shallow {
 }
 
 fn number(members: &Map<String, Value>) -> Option<Value> {
-    let digits = members.get(NUMBER).filter(|_| members.len() == 1)?.as_str()?;
+    let digits = members.get(ARBITRARY_NUMBER).filter(|_| members.len() == 1)?.as_str()?;
     digits.parse().ok().map(Value::Number)
 }
 
@@ -125,8 +127,8 @@ mod tests {
     #[test]
     fn a_number_of_any_precision_is_one_and_nothing_of_its_name_is_an_error() {
         let read = |json: Value| Shallow { levels: 0 }.deserialize(json).unwrap();
-        assert_eq!(read(json!({NUMBER: "12.5"})), json!(12.5));
-        assert_eq!(read(json!({NUMBER: {"a": [1]}})), Value::Null);
-        assert_eq!(read(json!({NUMBER: "twelve", "a": 1})), Value::Null);
+        assert_eq!(read(json!({ARBITRARY_NUMBER: "12.5"})), json!(12.5));
+        assert_eq!(read(json!({ARBITRARY_NUMBER: {"a": [1]}})), Value::Null);
+        assert_eq!(read(json!({ARBITRARY_NUMBER: "twelve", "a": 1})), Value::Null);
     }
 }
