@@ -104,8 +104,8 @@ fn a_centroid_is_read_from_texts_and_from_numbers() {
 #[test]
 fn unknown_statuses_are_kept() {
     let group = ImageGroup::decode(&own("foxyai/group_completed.json")).unwrap();
-    assert_eq!(group.status, Status::PartialFailure);
-    assert_eq!(group.images[1].status, Status::Other("too_dark".into()));
+    assert_eq!(group.status, Some(Status::PartialFailure));
+    assert_eq!(group.images[1].status, Some(Status::Other("too_dark".into())));
 }
 
 #[test]

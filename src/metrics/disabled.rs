@@ -35,6 +35,7 @@ pub(crate) fn subtract_in_flight(_: usize) {}
 pub(crate) fn unsettled(_: &ModelName, _: u64) {}
 
 pub(crate) fn dead(_: &ModelName, _: u64) {}
+pub(crate) fn undecodable_deliveries(_: &ModelName, _: u64) {}
 
 pub(crate) fn oldest_unsettled(_: Duration) {}
 

@@ -29,6 +29,7 @@ const IN_FLIGHT: &str = "inbox_in_flight_bytes";
 const UNSETTLED: &str = "inbox_unsettled_deliveries";
 const OLDEST: &str = "inbox_oldest_unsettled_age_seconds";
 const DEAD: &str = "inbox_dead_deliveries";
+const UNDECODABLE_DELIVERIES: &str = "inbox_undecodable_deliveries";
 const ARCHIVE_SIZE: &str = "inbox_archive_size_bytes";
 const PANICS: &str = "inbox_task_panics_total";
 const LEASES_LOST: &str = "inbox_leases_lost_total";
@@ -63,6 +64,7 @@ pub(crate) fn describe() {
         "age of the oldest unsettled delivery, 0 if there is none"
     );
     describe_gauge!(DEAD, Unit::Count, "deliveries that are dead");
+    describe_gauge!(UNDECODABLE_DELIVERIES, Unit::Count, "deliveries that are undecodable");
     describe_gauge!(ARCHIVE_SIZE, Unit::Bytes, "bytes that the archive uses");
     describe_counter!(PANICS, Unit::Count, "panics in background tasks, which were restarted");
     describe_counter!(LEASES_LOST, Unit::Count, "leases that were lost during processing");
@@ -122,6 +124,10 @@ pub(crate) fn unsettled(model: &ModelName, deliveries: u64) {
 
 pub(crate) fn dead(model: &ModelName, deliveries: u64) {
     gauge!(DEAD, "model" => model.to_string()).set(of(deliveries));
+}
+
+pub(crate) fn undecodable_deliveries(model: &ModelName, deliveries: u64) {
+    gauge!(UNDECODABLE_DELIVERIES, "model" => model.to_string()).set(of(deliveries));
 }
 
 pub(crate) fn oldest_unsettled(age: Duration) {

@@ -53,6 +53,11 @@ impl DecodeError {
         Self { path, kind, mismatch, line, column, parser }
     }
 
+    /// Whether the text could not be parsed, or a value of it in the same pass; not one that had been parsed before.
+    pub(super) fn is_of_text(&self) -> bool {
+        self.line > 0
+    }
+
     /// Where in the document, from `$` for the whole. At most 256 characters.
     pub fn path(&self) -> &str {
         &self.path
@@ -99,7 +104,7 @@ impl fmt::Display for DecodeError {
         };
         write!(f, "{what}, at {}", self.path)?;
         // Not known where a value was read that had been parsed before.
-        if self.line > 0 {
+        if self.is_of_text() {
             write!(f, ", line {} column {}", self.line, self.column)?;
         }
         match &self.mismatch {

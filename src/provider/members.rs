@@ -6,12 +6,14 @@
 /// ```ignore
 /// read_members! { Processed<R> { id, file, kind = "type" | "kind" } strict { result } }
 /// read_members! { nullable File { name, mime_type } }
+/// read_members! { or_id Image { url } }
 /// read_members! { default Invoice { total } }
 /// ```
 ///
 /// A member that is absent is an error, unless its type takes null for it, as an `Option` does. In a tolerant reading so
 /// is one that cannot be read; members behind `strict` hold what a user's type asks for, and must be read. With
-/// `nullable` the object itself may be null or absent: all of its members are then. With `default` each member has its
+/// `nullable` the object itself may be null or absent: all of its members are then. With `or_id` a text may stand for
+/// it, from which `of_id` makes it. With `default` each member has its
 /// default, as one that is null, and all of them are strict. A member behind a semicolon is not read at all.
 macro_rules! read_members {
     (default $name:ident { $($members:tt)+ }) => {
@@ -22,6 +24,11 @@ macro_rules! read_members {
     (nullable $name:ident { $($members:tt)+ }) => {
         $crate::provider::members::read_members! {
             @or_null deserialize_option $name [] { $($members)+ } {}
+        }
+    };
+    (or_id $name:ident { $($members:tt)+ }) => {
+        $crate::provider::members::read_members! {
+            @or_null deserialize_any $name [] { $($members)+ } {}
         }
     };
     ($name:ident $(<$($type:ident),+>)? { $($members:tt)* } $(strict { $($strict:tt)+ })?) => {
@@ -48,7 +55,7 @@ macro_rules! read_members {
                         $crate::provider::members::$absent! { $name json { $($members)* } { $($strict)* } }
                     }
 
-                    $crate::provider::members::nullable! { $read }
+                    $crate::provider::members::instead_of_object! { $read $name }
                 }
 
                 json.$read(Members(std::marker::PhantomData))
@@ -57,10 +64,15 @@ macro_rules! read_members {
     };
 }
 
-/// How an object is read that may be null or absent: as one without members.
-macro_rules! nullable {
-    (deserialize_map) => {};
-    (deserialize_option) => {
+/// What may come instead of an object: null or nothing, which is read as one without members, or its id.
+macro_rules! instead_of_object {
+    (deserialize_map $name:ident) => {};
+    (deserialize_any $name:ident) => {
+        fn visit_str<E>(self, id: &str) -> Result<Self::Value, E> {
+            Ok($name::of_id(id))
+        }
+    };
+    (deserialize_option $name:ident) => {
         fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
             self.visit_map(serde::de::value::MapDeserializer::<_, E>::new(std::iter::empty::<(
                 &str,
@@ -137,7 +149,7 @@ macro_rules! wire_name {
     };
 }
 
-pub(crate) use {nullable, or_default, or_null, read_members, wire_name};
+pub(crate) use {instead_of_object, or_default, or_null, read_members, wire_name};
 
 #[cfg(test)]
 mod tests {

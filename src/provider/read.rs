@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, MapAccess, Visitor},
+    de::{DeserializeSeed, Error, MapAccess, Visitor, value::MapAccessDeserializer},
     forward_to_deserialize_any,
 };
 
@@ -61,6 +61,33 @@ where
     match slot {
         Some(value) => Ok(value),
         None => T::deserialize(Absent::new(name)),
+    }
+}
+
+/// Reads an object, or null as none. What is absent stays an error, unlike with `Option`.
+pub(crate) fn unless_null<'de, D, T>(json: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    json.deserialize_any(UnlessNull(PhantomData))
+}
+
+struct UnlessNull<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for UnlessNull<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Option<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Some)
     }
 }
 
@@ -119,6 +146,21 @@ pub(crate) enum Given<T> {
     Nothing,
     Null,
     Value(T),
+}
+
+impl<T> Given<T> {
+    /// The value, if it is not null.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such member.
+    pub(crate) fn or_missing<E: Error>(self, name: &'static str) -> Result<Option<T>, E> {
+        match self {
+            Self::Value(value) => Ok(Some(value)),
+            Self::Null => Ok(None),
+            Self::Nothing => Err(E::missing_field(name)),
+        }
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {

@@ -5,7 +5,7 @@ use crate::{archive::ArchiveError, delivery::StateKind, metrics, process::Proces
 /// How often the gauges of the backlog are updated.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Updates the gauges of unsettled and dead deliveries and of the storage, for ever. Ends at once without feature
+/// Updates the gauges of unsettled, dead and undecodable deliveries and of the storage, for ever. Ends at once without feature
 /// `metrics`.
 pub(super) async fn measure(processor: &Processor) {
     if !metrics::ENABLED {
@@ -25,6 +25,7 @@ async fn measure_once(processor: &Processor) -> Result<(), ArchiveError> {
     for model in counts.models() {
         metrics::unsettled(model, counts.unsettled(model));
         metrics::dead(model, counts.of(model, StateKind::Dead));
+        metrics::undecodable_deliveries(model, counts.of(model, StateKind::Undecodable));
     }
     let age = |oldest| SystemTime::now().duration_since(oldest).unwrap_or_default();
     metrics::oldest_unsettled(counts.oldest_unsettled().map_or(Duration::ZERO, age));

@@ -148,6 +148,7 @@ fn every_kind_of_delivery_is_counted() {
     seen.is("inbox_in_flight_bytes", "", 0.0);
     seen.is("inbox_oldest_unsettled_age_seconds", "", 0.0);
     seen.is("inbox_dead_deliveries", &model(), 1.0);
+    seen.is("inbox_undecodable_deliveries", &model(), 1.0);
     assert!(seen.value("inbox_archive_size_bytes", "") > 0.0);
     assert!(seen.value("inbox_archive_free_bytes", "") > 0.0);
     let page: BTreeSet<_> = page().into_keys().collect();

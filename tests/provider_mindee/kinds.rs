@@ -1,6 +1,6 @@
 //! The kinds of fields, told apart whatever the order of their members.
 
-use tower_inbox::provider::mindee::{AnyField, Confidence, Fields, Value};
+use tower_inbox::provider::mindee::{AnyField, Confidence, Field, Fields, List, Object, Value};
 
 fn read(json: &str) -> AnyField {
     serde_json::from_str(json).unwrap()
@@ -49,19 +49,57 @@ fn null_does_not_decide() {
 }
 
 #[test]
-fn a_field_of_no_kind_or_of_two_is_refused() {
+fn field_of_unknown_kind_or_of_two_kinds_is_kept_raw() {
     for json in [
         "{}",
-        "null",
         "1",
+        "-1.5",
+        "true",
+        "\"a\"",
         "[]",
-        r#"["a", null, []]"#,
-        r#"{"confidence": "High"}"#,
-        r#"{"items": null}"#,
-        r#"{"value": 1, "items": []}"#,
-        r#"{"fields": {}, "items": []}"#,
-        r#"{"value": 1, "value": 2}"#,
+        r#"["a",null,[{"b":1}]]"#,
+        r#"{"confidence":"High"}"#,
+        r#"{"items":[],"value":1}"#,
+        r#"{"confidence":"High","fields":{"a":{"value":1}},"items":[],"new":{"b":[1]}}"#,
     ] {
-        assert!(serde_json::from_str::<AnyField>(json).is_err(), "{json}");
+        let field = read(json);
+        assert!(matches!(field, AnyField::Other(_)), "{json}");
+        assert_eq!(serde_json::to_string(&field).unwrap(), json);
+    }
+    assert!(serde_json::from_str::<AnyField>(r#"{"value": 1, "value": 2}"#).is_err());
+}
+
+#[test]
+fn null_field_is_a_field_without_a_value() {
+    assert_eq!(read("null"), AnyField::Simple(Field::default()));
+    let fields: Fields =
+        serde_json::from_str(r#"{"a": null, "b": {"fields": {"c": null}}}"#).unwrap();
+    assert!(fields.get("a").unwrap().simple().is_some());
+    assert!(fields.get("b").unwrap().object().unwrap().get("c").unwrap().simple().is_some());
+
+    #[derive(serde::Deserialize)]
+    struct Bill {
+        total: Field<f64>,
+        lines: List<Object<Fields>>,
+        supplier: Object<Fields>,
+    }
+
+    let bill: Bill =
+        serde_json::from_str(r#"{"total": null, "lines": null, "supplier": null}"#).unwrap();
+    assert!(bill.total.value.is_none() && bill.lines.is_empty() && bill.supplier.is_empty());
+    let bill: Bill = serde_json::from_str(
+        r#"{"total": null, "lines": {"items": null}, "supplier": {"fields": null}}"#,
+    )
+    .unwrap();
+    assert!(bill.lines.is_empty() && bill.supplier.is_empty());
+    for absent in [
+        r#"{"lines": null, "supplier": null}"#,
+        r#"{"total": null, "supplier": null}"#,
+        r#"{"total": null, "lines": null}"#,
+    ] {
+        assert!(
+            serde_json::from_str::<Bill>(absent).is_err(),
+            "a misspelt name is an error: {absent}"
+        );
     }
 }

@@ -19,6 +19,7 @@ mod round_trip;
 mod signature;
 #[path = "../provider_support/mod.rs"]
 mod support;
+mod tolerant;
 mod typed;
 mod unknown;
 mod v1;

@@ -59,7 +59,7 @@ fn confidences_and_places_are_read() {
     assert_eq!(invoice.total_items.confidence, None);
     assert_eq!(invoice.line_items.confidence, Some(Confidence::Medium));
     let place = &invoice.supplier_address.locations[0];
-    assert_eq!((place.page, place.polygon.len()), (1, 3));
+    assert_eq!((place.page, place.polygon.len()), (Some(1), 3));
     assert_eq!(place.polygon[2], Point { x: 0.5, y: 1.0 });
     assert_eq!(invoice.purchase_order.locations, invoice.invoice_number.locations);
 }

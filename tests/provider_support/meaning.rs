@@ -2,16 +2,21 @@
 
 use serde_json::Value;
 
-/// JSON in which null is absent, and numbers of the same value are the same.
+/// JSON in which null is absent, and so is an object of nothing but nulls, and numbers of the same value are the same.
 pub(crate) fn by_meaning(json: Value) -> Value {
     match json {
         Value::Object(members) => members
             .into_iter()
             .filter(|(_, value)| !value.is_null())
             .map(|(name, value)| (name, by_meaning(value)))
+            .filter(|(_, value)| !is_empty(value))
             .collect(),
         Value::Array(items) => items.into_iter().map(by_meaning).collect(),
         Value::Number(number) => number.as_f64().into(),
         other => other,
     }
+}
+
+fn is_empty(json: &Value) -> bool {
+    matches!(json, Value::Object(members) if members.is_empty())
 }

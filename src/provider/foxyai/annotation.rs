@@ -1,8 +1,16 @@
-use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::{Map, Value};
 
 use super::Centroid;
-use crate::provider::{OtherMembers, Text, known, members::read_members};
+use crate::provider::{OtherMembers, Text, known, members::read_members, read::Shallow};
+
+/// How many levels of an annotation that is no object are kept.
+const LEVELS: u8 = 64;
 
 /// The member that tells the kinds of annotations apart.
 const TAG: &str = "annotationType";
@@ -10,7 +18,8 @@ const TAG: &str = "annotationType";
 /// One thing that a model found on an image, told by its `annotationType`.
 ///
 /// Kinds that are not known, such as the boxes of `object_detection`, are kept whole. So is one of a known kind that has
-/// another shape than the recorded results: it must not make a whole group undecodable.
+/// another shape than the recorded results, and a text or whatever else stands in the list: it must not make a whole
+/// group undecodable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "annotationType")]
 #[non_exhaustive]
@@ -24,9 +33,9 @@ pub enum Annotation {
     /// `CENTROID`: of `finish_detection`.
     #[serde(rename = "CENTROID")]
     Centroid(Centroid),
-    /// Any other kind, shape, or none: all of its members, as deep as [`OtherMembers`] go.
+    /// Any other kind, shape, or none: as it came, as deep as [`OtherMembers`] go. Mostly an object.
     #[serde(untagged, serialize_with = "known::unless_only")]
-    Other(Map<String, Value>),
+    Other(Value),
 }
 
 /// A grade.
@@ -61,10 +70,63 @@ read_members! { Classification { class, confidence } }
 
 impl<'de> Deserialize<'de> for Annotation {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let mut members = OtherMembers::deserialize(json)?;
-        let Some(tag) = members.take(TAG) else { return Ok(Self::Other(members.into())) };
+        json.deserialize_any(Kinds)
+    }
+}
+
+impl Annotation {
+    /// Reads the members of an annotation.
+    pub(super) fn of_members<'de, A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
+        let mut members = OtherMembers::deserialize(MapAccessDeserializer::new(members))?;
+        let Some(tag) = members.take(TAG) else { return Ok(Self::Other(object(members.into()))) };
         Ok(of_kind(&tag, &members).unwrap_or_else(|| whole(tag, members)))
     }
+}
+
+struct Kinds;
+
+impl<'de> Visitor<'de> for Kinds {
+    type Value = Annotation;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an annotation")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Annotation, A::Error> {
+        Annotation::of_members(members)
+    }
+
+    fn visit_unit<E>(self) -> Result<Annotation, E> {
+        Ok(Annotation::Other(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Annotation, E> {
+        Ok(Annotation::Other(value.into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Annotation, E> {
+        Ok(Annotation::Other(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Annotation, E> {
+        Ok(Annotation::Other(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Annotation, E> {
+        Ok(Annotation::Other(number.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Annotation, E> {
+        Ok(Annotation::Other(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Annotation, A::Error> {
+        Shallow { levels: LEVELS }.visit_seq(list).map(Annotation::Other)
+    }
+}
+
+fn object(members: Map<String, Value>) -> Value {
+    Value::Object(members)
 }
 
 /// Nothing for a kind that is not known, or that is of another shape than it was so far.
@@ -80,7 +142,7 @@ fn of_kind(tag: &Value, members: &OtherMembers) -> Option<Annotation> {
 fn whole(tag: Value, members: OtherMembers) -> Annotation {
     let mut all = Map::from(members);
     all.insert(TAG.to_owned(), tag);
-    Annotation::Other(all)
+    Annotation::Other(object(all))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, time::SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde::{
@@ -6,14 +6,16 @@ use serde::{
     de::{Error, Unexpected},
 };
 
-use super::{Annotation, FoxyAi, Status, moment};
+use super::{Annotation, FoxyAi, ModelRun, ModelRuns, Status, moment};
 use crate::provider::{
     DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
     members::read_members,
 };
 
 /// An image, and what each model made of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+///
+/// Where only its id came, as a text, all else is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Image {
@@ -38,22 +40,29 @@ pub struct Image {
     /// The ids of its groups: an image may be in several. Empty where absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub image_groups: Listed<Text>,
-    /// How far the image has come.
-    pub status: Status,
-    /// The runs of models, by the model's name, such as `condition_score`. They grow from post to post.
+    /// How far the image has come. Absent in some failures.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub models: Option<BTreeMap<Text, ModelRun>>,
+    pub status: Option<Status>,
+    /// The runs of models, by the model's name, such as `condition_score`. They grow from post to post. Empty where absent
+    /// or null.
+    #[serde(skip_serializing_if = "ModelRuns::is_absent")]
+    pub models: ModelRuns,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
-read_members! { Image { id = "_id", url, name, created_at = "createdAt", updated_at = "updatedAt", tags, image_groups = "imageGroups", status, models } }
+read_members! { or_id Image { id = "_id" | "id", url, name, created_at = "createdAt", updated_at = "updatedAt", tags, image_groups = "imageGroups", status, models } }
 
 impl Image {
+    /// An image of which only the id came.
+    fn of_id(id: &str) -> Self {
+        Self { id: id.into(), ..Self::default() }
+    }
+
     /// The run of the model of this name, such as `condition_score`.
     pub fn model(&self, name: &str) -> Option<&ModelRun> {
-        self.models.as_ref()?.get(name)
+        self.models.get(name)
     }
 
     /// When the image changed last. None where `updatedAt` is absent, or not a time of RFC 3339.
@@ -69,7 +78,7 @@ impl Image {
 
     /// All that the models found on the image.
     pub fn annotations(&self) -> impl Iterator<Item = &Annotation> {
-        self.models.iter().flat_map(BTreeMap::values).flat_map(|run| &run.results)
+        self.models.values().flat_map(|run| run.results.iter())
     }
 }
 
@@ -95,25 +104,3 @@ impl Payload for Image {
         }
     }
 }
-
-/// What one model made of an image.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct ModelRun {
-    /// The model's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<Text>,
-    /// The model's version, such as `1.0`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<Text>,
-    /// How far the run has come.
-    pub status: Status,
-    /// What was found. Empty where nothing was.
-    #[serde(skip_serializing_if = "Listed::is_absent")]
-    pub results: Listed<Annotation>,
-    /// Members that are not known.
-    #[serde(flatten)]
-    pub other: OtherMembers,
-}
-
-read_members! { ModelRun { name, version, status, results } }

@@ -5,9 +5,9 @@ use serde::{
     Serialize,
     de::{Error, Unexpected},
 };
-use serde_json::Map;
 
 use super::{ComputedMetrics, FoxyAi, Image, Status, moment};
+use crate::delivery::Delivery;
 use crate::provider::{
     DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
     members::read_members,
@@ -16,8 +16,8 @@ use crate::provider::{
 /// A group of images with all that is known of them at one moment.
 ///
 /// FoxyAI posts it again, as a whole, whenever it was updated: what tells the states of a group apart is `updated_at`,
-/// which is a part of the [key](Payload::key). Only `_id`, `updatedAt` and `status` must be there, since a
-/// posted body was never seen. A single image does not pass for a group.
+/// which is a part of the [key](Payload::key). Only `_id`, or `id`, must be there, since a posted body was never
+/// seen. A single image does not pass for a group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -33,15 +33,17 @@ pub struct ImageGroup {
     pub created_at: Option<Text>,
     /// When the group changed last, in the same form. Of several deliveries the one with the latest counts: as a time,
     /// not as a text ([`updated`](Self::updated)).
-    pub updated_at: Text,
-    /// How far the group has come.
-    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Text>,
+    /// How far the group has come. None where it is absent or null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// The images. Empty where absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub images: Listed<Image>,
-    /// What the caller gave along, echoed.
+    /// What the caller gave along, echoed: any JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub meta_data: Option<Map<String, serde_json::Value>>,
+    pub meta_data: Option<serde_json::Value>,
     /// Means over the images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub computed_metrics: Option<ComputedMetrics>,
@@ -59,12 +61,12 @@ pub struct ImageGroup {
     pub other: OtherMembers,
 }
 
-read_members! { ImageGroup { id = "_id", name, created_at = "createdAt", updated_at = "updatedAt", status, images, meta_data = "metaData", computed_metrics = "computedMetrics", url, property_id = "propertyId", avv_status } }
+read_members! { ImageGroup { id = "_id" | "id", name, created_at = "createdAt", updated_at = "updatedAt", status, images, meta_data = "metaData", computed_metrics = "computedMetrics", url, property_id = "propertyId", avv_status } }
 
 impl ImageGroup {
-    /// When the group changed last. None where `updatedAt` is not a time of RFC 3339.
+    /// When the group changed last. None where `updatedAt` is absent, or not a time of RFC 3339.
     pub fn updated(&self) -> Option<SystemTime> {
-        moment::of(&self.updated_at)
+        self.updated_at.as_deref().and_then(moment::of)
     }
 
     /// Whether this is a later state of the same group than `other`: FoxyAI may post an older one after a newer one. A
@@ -101,6 +103,17 @@ impl Payload for ImageGroup {
 
     /// `_id`, with `updatedAt` as the version: each state of a group is handled.
     fn key(&self) -> InferenceKey {
-        InferenceKey::versioned(&self.id, &self.updated_at)
+        match &self.updated_at {
+            Some(updated_at) => InferenceKey::versioned(&self.id, updated_at),
+            None => InferenceKey::new(&self.id),
+        }
+    }
+
+    /// The same; without `updatedAt` the digest of the body is the version.
+    fn key_of(&self, delivery: &Delivery) -> InferenceKey {
+        match &self.updated_at {
+            Some(_) => self.key(),
+            None => InferenceKey::versioned(&self.id, delivery.digest().to_string()),
+        }
     }
 }

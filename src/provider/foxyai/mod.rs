@@ -24,7 +24,7 @@
 //! }"#);
 //!
 //! let group = ImageGroup::decode(&body)?;
-//! assert_eq!(group.status, Status::Processing);
+//! assert_eq!(group.status, Some(Status::Processing));
 //! assert_eq!(group.key().to_string(), "g1@2026-03-01T09:00:07.250Z");
 //! for image in &group.images {
 //!     for annotation in image.annotations() {
@@ -42,13 +42,15 @@ mod image;
 mod image_group;
 mod metrics;
 mod model;
+mod model_run;
 mod moment;
 mod status;
 
 pub use annotation::{Annotation, Classification, Score};
 pub use centroid::{Centroid, Coordinate, Material, Position};
-pub use image::{Image, ModelRun};
+pub use image::Image;
 pub use image_group::ImageGroup;
 pub use metrics::{ComputedMetrics, Means};
 pub use model::{FoxyAi, MODELS, image, image_group};
+pub use model_run::{ModelRun, ModelRuns, Results};
 pub use status::Status;

@@ -1,14 +1,23 @@
+use std::fmt;
+
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{Error, Unexpected},
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
+use serde_json::{Map, Value as Json};
 
 use super::{Confidence, Field, Fields, List, Locations, Object, Value};
-use crate::provider::{OtherMembers, members::read_members, read::Given};
+use crate::provider::{
+    OtherMembers, known,
+    members::read_members,
+    read::{Given, Shallow},
+};
 
-/// A field of any kind, told by the member that it has: `value`, `fields` or `items`, in whatever order.
-///
-/// One that has several of them, not null, is an error: Mindee's client libraries do not agree on which counts.
+/// How many levels of a field of another kind are kept.
+const LEVELS: u8 = 64;
+
+/// A field of any kind, told by the member that it has: `value`, `fields` or `items`, in whatever order. A field that is
+/// null is one without a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -19,6 +28,10 @@ pub enum AnyField {
     Object(Object<Fields>),
     /// It has `items`.
     List(List<AnyField>),
+    /// It is none of these, or several of them, of which Mindee's client libraries do not agree which counts. Kept as it
+    /// came, up to 64 levels deep.
+    #[serde(serialize_with = "known::unless_only")]
+    Other(Json),
 }
 
 impl AnyField {
@@ -57,6 +70,7 @@ impl AnyField {
             Self::Simple(field) => field.confidence.as_ref(),
             Self::Object(object) => object.confidence.as_ref(),
             Self::List(list) => list.confidence.as_ref(),
+            Self::Other(_) => None,
         }
     }
 }
@@ -74,34 +88,102 @@ struct Wire {
 read_members! { Wire { confidence, locations } strict { value, fields, items } }
 
 impl Wire {
-    fn into_field<E: Error>(self) -> Result<AnyField, E> {
+    fn into_field(self) -> AnyField {
         let Self { value, fields, items, confidence, locations, other } = self;
         match (value, fields, items) {
             (Given::Value(value), None, None) => {
-                Ok(AnyField::Simple(Field { value: Some(value), confidence, locations, other }))
+                AnyField::Simple(Field { value: Some(value), confidence, locations, other })
             }
             (Given::Null, None, None) => {
-                Ok(AnyField::Simple(Field { value: None, confidence, locations, other }))
+                AnyField::Simple(Field { value: None, confidence, locations, other })
             }
             (Given::Nothing | Given::Null, Some(fields), None) => {
-                Ok(AnyField::Object(Object { fields, confidence, locations, other }))
+                AnyField::Object(Object { fields, confidence, locations, other })
             }
             (Given::Nothing | Given::Null, None, Some(items)) => {
-                Ok(AnyField::List(List { items, confidence, locations, other }))
+                AnyField::List(List { items, confidence, locations, other })
             }
-            (Given::Nothing, None, None) => {
-                Err(E::invalid_value(Unexpected::Map, &"a field with `value`, `fields` or `items`"))
+            (value, fields, items) => {
+                let value = match value {
+                    Given::Value(value) => Some(value),
+                    Given::Null | Given::Nothing => None,
+                };
+                AnyField::Other(of_another_kind(
+                    Known { value, fields, items, confidence, locations },
+                    other,
+                ))
             }
-            _ => Err(E::invalid_value(
-                Unexpected::Map,
-                &"a field with only one of `value`, `fields` and `items`",
-            )),
         }
     }
 }
 
+/// The members of a field of another kind that have a meaning in one of a known kind.
+#[derive(Serialize)]
+struct Known {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Fields>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<Vec<AnyField>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<Confidence>,
+    #[serde(skip_serializing_if = "Locations::is_absent")]
+    locations: Locations,
+}
+
+fn of_another_kind(known: Known, other: OtherMembers) -> Json {
+    let mut members = Map::from(other);
+    if let Ok(Json::Object(known)) = serde_json::to_value(known) {
+        members.extend(known);
+    }
+    Json::Object(members)
+}
+
 impl<'de> Deserialize<'de> for AnyField {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        Wire::deserialize(json)?.into_field()
+        json.deserialize_any(Kinds)
+    }
+}
+
+struct Kinds;
+
+impl<'de> Visitor<'de> for Kinds {
+    type Value = AnyField;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<AnyField, A::Error> {
+        Wire::deserialize(MapAccessDeserializer::new(members)).map(Wire::into_field)
+    }
+
+    fn visit_unit<E>(self) -> Result<AnyField, E> {
+        Ok(AnyField::Simple(Field::default()))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<AnyField, E> {
+        Ok(AnyField::Other(value.into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<AnyField, E> {
+        Ok(AnyField::Other(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<AnyField, E> {
+        Ok(AnyField::Other(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<AnyField, E> {
+        Ok(AnyField::Other(number.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<AnyField, E> {
+        Ok(AnyField::Other(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<AnyField, A::Error> {
+        Shallow { levels: LEVELS }.visit_seq(list).map(AnyField::Other)
     }
 }

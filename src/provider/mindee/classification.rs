@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Chained, Fields, Response};
+use super::{Extraction, Fields, Response};
 use crate::provider::{OtherMembers, Text, members::read_members};
 
 /// What a classification model posts. `F` is what a chained extraction is loaded into.
@@ -23,11 +23,12 @@ read_members! { ClassificationResult<F> {} strict { classification } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Classified<F> {
-    /// One of the classes of the model, such as `invoice`.
-    pub document_type: Text,
-    /// The extraction that is chained to the class. Null or absent where there is none.
+    /// One of the classes of the model, such as `invoice`. Null or absent where none fits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub extraction_response: Option<Box<Chained<F>>>,
+    pub document_type: Option<Text>,
+    /// The response of the extraction that is chained to the class. Null or absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extraction_response: Option<Box<Extraction<F>>>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Chained, Fields, Location, Response};
+use super::{Extraction, Fields, Location, Response};
 use crate::provider::{OtherMembers, Text, members::read_members};
 
 /// What a crop model posts. `F` is what chained extractions are loaded into.
@@ -23,13 +23,15 @@ read_members! { CropResult<F> {} strict { crops } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CropItem<F> {
-    /// What it is, such as `receipt`.
-    pub object_type: Text,
-    /// Where it is.
-    pub location: Location,
-    /// The extraction that is chained to it. Null or absent where there is none.
+    /// What it is, such as `receipt`. Null or absent where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub extraction_response: Option<Box<Chained<F>>>,
+    pub object_type: Option<Text>,
+    /// Where it is. Null or absent where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// The response of the extraction that is chained to it. Null or absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extraction_response: Option<Box<Extraction<F>>>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,

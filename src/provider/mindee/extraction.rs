@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{FailedInference, Fields, Response};
-use crate::provider::{OtherMembers, Text, members::read_members};
+use crate::provider::{Listed, OtherMembers, Text, members::read_members};
 
 /// What an extraction model posts. `F` is a struct of your own, or [`Fields`] for whatever comes.
 pub type Extraction<F = Fields> = Response<ExtractionResult<F>>;
@@ -40,8 +40,9 @@ read_members! { ExtractionResult<F> { raw_text, rag } strict { fields } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RawText {
-    /// The pages, in order.
-    pub pages: Vec<RawPage>,
+    /// The pages, in order. Empty where absent or null.
+    #[serde(skip_serializing_if = "Listed::is_absent")]
+    pub pages: Listed<RawPage>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,
@@ -54,7 +55,8 @@ read_members! { RawText { pages } }
 #[non_exhaustive]
 pub struct RawPage {
     /// The text, its lines separated by `\n`.
-    pub content: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Text>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,
@@ -66,7 +68,8 @@ read_members! { RawPage { content } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Rag {
-    /// The id of the document. Null where none matched.
+    /// The id of the document. Null or absent where none matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieved_document_id: Option<Text>,
     /// Members that are not known.
     #[serde(flatten)]

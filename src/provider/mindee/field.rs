@@ -14,7 +14,7 @@ use crate::provider::{
 
 /// A field with a single value: text, number, boolean, date (as text), or one of the classes of a classification.
 ///
-/// In JSON an object with `value`, which may be null but not absent.
+/// In JSON an object with `value`, which may be null but not absent; null stands for a field without a value.
 ///
 /// ```
 /// use tower_inbox::provider::mindee::Field;
@@ -59,7 +59,8 @@ impl<T> From<T> for Field<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_map(Members(PhantomData))
+        // Not as an option: a field that is absent is no field, one that is null is.
+        json.deserialize_any(Members(PhantomData))
     }
 }
 
@@ -70,6 +71,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Field<T>, E> {
+        Ok(Field::default())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut json: A) -> Result<Field<T>, A::Error> {

@@ -1,13 +1,17 @@
 use std::{ops::Deref, slice, vec};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Confidence, Locations};
-use crate::provider::{OtherMembers, members::read_members};
+use crate::provider::{
+    OtherMembers,
+    members::read_members,
+    read::{Given, unless_null},
+};
 
 /// A field that holds several of a kind: [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
 ///
-/// In JSON an object with `items`.
+/// In JSON an object with `items`, or null for an empty list.
 ///
 /// ```
 /// use tower_inbox::provider::mindee::{Field, List};
@@ -33,7 +37,25 @@ pub struct List<T> {
     pub other: OtherMembers,
 }
 
-read_members! { List<T> { confidence, locations } strict { items } }
+/// The members of a list.
+struct Wire<T> {
+    items: Given<Vec<T>>,
+    confidence: Option<Confidence>,
+    locations: Locations,
+    other: OtherMembers,
+}
+
+read_members! { Wire<T> { confidence, locations } strict { items } }
+
+/// Null is an empty list.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let Some(wire) = unless_null::<_, Wire<T>>(json)? else { return Ok(Self::default()) };
+        let Wire { items, confidence, locations, other } = wire;
+        let items = items.or_missing("items")?.unwrap_or_default();
+        Ok(Self { items, confidence, locations, other })
+    }
+}
 
 impl<T> Default for List<T> {
     fn default() -> Self {

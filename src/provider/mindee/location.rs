@@ -7,10 +7,11 @@ use crate::provider::{Listed, OtherMembers, members::read_members};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Location {
-    /// Its outline on the page.
+    /// Its outline on the page. Empty where absent or null.
     pub polygon: Polygon,
     /// The page, from 0.
-    pub page: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,

@@ -70,7 +70,6 @@
 
 mod any_field;
 pub mod catalogue;
-mod chained;
 mod classification;
 mod confidence;
 mod crop;
@@ -92,7 +91,6 @@ mod split;
 mod value;
 
 pub use any_field::AnyField;
-pub use chained::Chained;
 pub use classification::{Classification, ClassificationResult, Classified};
 pub use confidence::Confidence;
 pub use crop::{Crop, CropItem, CropResult};

@@ -1,13 +1,20 @@
-use std::ops::Deref;
+use std::{iter, ops::Deref};
 
-use serde::Serialize;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, value::MapDeserializer},
+};
 
 use super::{Confidence, Locations};
-use crate::provider::{OtherMembers, members::read_members};
+use crate::provider::{
+    OtherMembers,
+    members::read_members,
+    read::{Given, unless_null},
+};
 
 /// A field that consists of fields. Derefs to them: `F` is a struct of your own, or [`Fields`](super::Fields).
 ///
-/// In JSON an object with `fields`.
+/// In JSON an object with `fields`, or null for one without fields.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -38,7 +45,31 @@ pub struct Object<F> {
     pub other: OtherMembers,
 }
 
-read_members! { Object<F> { confidence, locations } strict { fields } }
+/// The members of an object.
+struct Wire<F> {
+    fields: Given<F>,
+    confidence: Option<Confidence>,
+    locations: Locations,
+    other: OtherMembers,
+}
+
+read_members! { Wire<F> { confidence, locations } strict { fields } }
+
+/// Null is an object without fields, if `F` can be one.
+impl<'de, F: Deserialize<'de>> Deserialize<'de> for Object<F> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let Some(wire) = unless_null::<_, Wire<F>>(json)? else {
+            return Ok(no_fields::<F, _>()?.into());
+        };
+        let Wire { fields, confidence, locations, other } = wire;
+        let fields = fields.or_missing("fields")?.map_or_else(no_fields, Ok)?;
+        Ok(Self { fields, confidence, locations, other })
+    }
+}
+
+fn no_fields<'de, F: Deserialize<'de>, E: Error>() -> Result<F, E> {
+    F::deserialize(MapDeserializer::new(iter::empty::<(&str, ())>()))
+}
 
 impl<F> Deref for Object<F> {
     type Target = F;

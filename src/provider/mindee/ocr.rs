@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{Polygon, Response};
-use crate::provider::{OtherMembers, Text, members::read_members};
+use crate::provider::{Listed, OtherMembers, Text, members::read_members};
 
 /// What an OCR model posts.
 pub type Ocr = Response<OcrResult>;
@@ -10,8 +10,9 @@ pub type Ocr = Response<OcrResult>;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OcrResult {
-    /// The pages, in order.
-    pub pages: Vec<OcrPage>,
+    /// The pages, in order. Empty where absent or null.
+    #[serde(skip_serializing_if = "Listed::is_absent")]
+    pub pages: Listed<OcrPage>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,
@@ -23,10 +24,12 @@ read_members! { OcrResult { pages } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OcrPage {
-    /// The words, each in its place.
-    pub words: Vec<OcrWord>,
+    /// The words, each in its place. Empty where absent or null.
+    #[serde(skip_serializing_if = "Listed::is_absent")]
+    pub words: Listed<OcrWord>,
     /// The text as a whole, its lines separated by `\n`.
-    pub content: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Text>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,
@@ -39,8 +42,9 @@ read_members! { OcrPage { words, content } }
 #[non_exhaustive]
 pub struct OcrWord {
     /// The word.
-    pub content: Text,
-    /// Its outline on its page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Text>,
+    /// Its outline on its page. Empty where absent or null.
     pub polygon: Polygon,
     /// Members that are not known.
     #[serde(flatten)]

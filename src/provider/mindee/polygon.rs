@@ -43,7 +43,7 @@ impl Serialize for Coordinate {
 
 /// An outline on a page, clockwise. Derefs to its points: three at least by Mindee's `OpenAPI`, four in all fixtures.
 ///
-/// Up to four points take no allocation.
+/// Up to four points take no allocation. Empty where it is absent or null.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Polygon(SmallVec<[Point; 4]>);
 
@@ -63,7 +63,7 @@ impl FromIterator<Point> for Polygon {
 
 impl<'de> Deserialize<'de> for Polygon {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_seq(Points)
+        json.deserialize_option(Points)
     }
 }
 
@@ -80,6 +80,18 @@ impl<'de> de::Visitor<'de> for Points {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of points")
+    }
+
+    fn visit_none<E>(self) -> Result<Polygon, E> {
+        Ok(Polygon::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<Polygon, E> {
+        Ok(Polygon::default())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<Polygon, D::Error> {
+        json.deserialize_seq(self)
     }
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut array: A) -> Result<Polygon, A::Error> {

@@ -40,7 +40,8 @@ read_members! { Processed<R> { id, job, model, file, active_options; beside } st
 #[non_exhaustive]
 pub struct Job {
     /// What enqueuing returned: by it the caller knows the inference again, and can fetch it.
-    pub id: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Text>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,
@@ -49,24 +50,27 @@ pub struct Job {
 read_members! { Job { id } }
 
 /// The model of an inference.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelRef {
-    /// The id that Mindee's dashboard shows.
-    pub id: Text,
+    /// The id that Mindee's dashboard shows. None where it is absent or null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Text>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
-read_members! { ModelRef { id } }
+read_members! { nullable ModelRef { id } }
 
 /// The file of an inference.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct File {
-    /// The name that it was sent with. A chained inference has a name of Mindee's own making.
-    pub name: Text,
+    /// The name that it was sent with. Null or absent for a source without one, such as a URL. A chained inference has a
+    /// name of Mindee's own making.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text>,
     /// The caller's tag, echoed. Null or absent where none was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<Text>,
@@ -81,4 +85,4 @@ pub struct File {
     pub other: OtherMembers,
 }
 
-read_members! { File { name, alias, page_count, mime_type } }
+read_members! { nullable File { name, alias, page_count, mime_type } }

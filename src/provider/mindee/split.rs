@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Chained, Fields, Response};
+use super::{Extraction, Fields, Response};
 use crate::provider::{OtherMembers, Text, members::read_members};
 
 /// What a split model posts. `F` is what chained extractions are loaded into.
@@ -23,13 +23,15 @@ read_members! { SplitResult<F> {} strict { splits } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SplitItem<F> {
-    /// The pages that it takes.
-    pub page_range: PageRange,
-    /// What it is, such as `invoice`.
-    pub document_type: Text,
-    /// The extraction that is chained to it. Null or absent where there is none.
+    /// The pages that it takes. Null or absent where they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub extraction_response: Option<Box<Chained<F>>>,
+    pub page_range: Option<PageRange>,
+    /// What it is, such as `invoice`. Null or absent where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_type: Option<Text>,
+    /// The response of the extraction that is chained to it. Null or absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extraction_response: Option<Box<Extraction<F>>>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,

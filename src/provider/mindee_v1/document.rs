@@ -1,5 +1,5 @@
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::provider::{Listed, OtherMembers, Text, members::read_members};
 
@@ -8,7 +8,8 @@ use crate::provider::{Listed, OtherMembers, Text, members::read_members};
 #[non_exhaustive]
 pub struct Document<P> {
     /// The id of the document, a UUID as text.
-    pub id: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Text>,
     /// The name that it was sent with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
@@ -37,10 +38,12 @@ pub struct Inference<P> {
     /// How long it took, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_time: Option<f64>,
-    /// Whether pages were turned. Null where that is not done.
+    /// Whether pages were turned. Null where that is not done. The text `True`, which Mindee wrote until 2023, is read by
+    /// the tolerant reading.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_rotation_applied: Option<bool>,
     /// The product.
+    #[serde(skip_serializing_if = "is_unknown")]
     pub product: Product,
     /// What was found in the document as a whole.
     pub prediction: P,
@@ -49,7 +52,7 @@ pub struct Inference<P> {
     pub pages: Listed<Page>,
     /// What was asked for besides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub extras: Option<Map<String, Value>>,
+    pub extras: Option<Value>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,
@@ -62,11 +65,12 @@ read_members! {
 }
 
 /// The product of an inference: what tells the models apart.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Product {
     /// Owner and name, such as `mindee/international_id`.
-    pub name: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text>,
     /// The version, such as `2.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Text>,
@@ -81,23 +85,28 @@ pub struct Product {
     pub other: OtherMembers,
 }
 
-read_members! { Product { name, version, kind = "type", features } }
+fn is_unknown(product: &Product) -> bool {
+    *product == Product::default()
+}
+
+read_members! { nullable Product { name, version, kind = "type", features } }
 
 /// What was found on a page. What is in it differs from product to product; in both fixtures it is nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Page {
-    /// The page, from 0.
-    pub id: u32,
+    /// The page, from 0. A text with the number is read by the tolerant reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
     /// What was found.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prediction: Option<Map<String, Value>>,
+    pub prediction: Option<Value>,
     /// By how many degrees it was turned, in `value`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub orientation: Option<Map<String, Value>>,
+    pub orientation: Option<Value>,
     /// What was asked for besides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub extras: Option<Map<String, Value>>,
+    pub extras: Option<Value>,
     /// Members that are not known.
     #[serde(flatten)]
     pub other: OtherMembers,

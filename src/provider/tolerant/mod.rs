@@ -130,7 +130,7 @@ pub(super) fn decode<T: Payload>(
     let _restore = Restore::begin();
     match T::decode(body) {
         Ok(payload) => Ok((payload, READING.take_tolerated())),
-        Err(second) if second.expected().is_some() && second.path() != first.path() => Err(second),
+        Err(second) if !second.is_of_text() && second.path() != first.path() => Err(second),
         Err(_) => Err(first),
     }
 }
@@ -217,7 +217,6 @@ where
 }
 
 /// Reads an object with values of one type. In a lenient reading without the members that cannot be read.
-#[expect(dead_code, reason = "for maps of runs and means")]
 pub(super) fn entries<'de, A, T>(members: &mut A) -> Result<BTreeMap<Text, T>, A::Error>
 where
     A: MapAccess<'de>,
