@@ -11,14 +11,35 @@
 mod support;
 
 use bytes::Bytes;
-use support::{own, round_trip};
-use tower_inbox::provider::{
-    Payload, Provider,
-    foxyai::{Annotation, FoxyAi, Image, ImageGroup, MODELS, Status},
+use support::{
+    mutations::{Mutated, each_member},
+    own, round_trip,
+};
+use tower_inbox::{
+    Inference,
+    provider::{
+        DecodeError, Payload, Provider,
+        foxyai::{Annotation, FoxyAi, Image, ImageGroup, MODELS, Status},
+    },
+    testing::Sample,
 };
 
-fn decode(body: &'static str) -> Result<ImageGroup, tower_inbox::provider::DecodeError> {
+fn decode(body: &'static str) -> Result<ImageGroup, DecodeError> {
     ImageGroup::decode(&Bytes::from_static(body.as_bytes()))
+}
+
+fn load<T: Payload>(body: &str) -> Result<Inference<T>, DecodeError> {
+    Inference::load(Sample::of("/hooks/foxyai").body(body.to_owned()).delivery())
+}
+
+/// A group with this, after its id.
+fn group(members: &str) -> Inference<ImageGroup> {
+    let body = format!(r#"{{"_id": "g", "updatedAt": "2026-03-01T09:00:07Z", {members}}}"#);
+    load(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+}
+
+fn tolerated<T: Payload>(inference: &Inference<T>) -> Vec<String> {
+    inference.tolerated().iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -166,4 +187,107 @@ fn no_input_panics() {
 fn what_cannot_be_decoded_is_answered_202() {
     assert_eq!(FoxyAi::NAME, "foxyai");
     assert_eq!(FoxyAi::PROFILE.undecodable, 202);
+}
+
+#[test]
+fn models_as_a_list_of_names_or_empty_or_null_are_runs_without_results() {
+    for (models, names) in [
+        (r#"["condition_score", "hole"]"#, &["condition_score", "hole"][..]),
+        ("[]", &[]),
+        ("null", &[]),
+        (r#"{"hole": null}"#, &["hole"]),
+    ] {
+        let read = group(&format!(r#""images": [{{"_id": "i", "models": {models}}}]"#));
+        let image = &read.images[0];
+        assert_eq!(image.models.keys().map(|name| &**name).collect::<Vec<_>>(), names);
+        assert!(image.annotations().next().is_none() && read.tolerated().is_empty());
+    }
+    let alone = r#"{"_id": "i", "models": ["condition_score"], "status": "processing"}"#;
+    assert!(load::<Image>(alone).unwrap().model("condition_score").is_some());
+}
+
+#[test]
+fn results_as_an_object_and_elements_that_are_no_objects_are_kept_raw() {
+    for (results, kept) in [
+        (r#"{"boxes": [[0, 1]]}"#, r#"[{"boxes":[[0,1]]}]"#),
+        (r#"["Kitchen", 7, null, [1]]"#, r#"["Kitchen",7,null,[1]]"#),
+    ] {
+        let read = group(&format!(
+            r#""images": [{{"_id": "i", "models": {{"m": {{"results": {results}}}}}}}]"#
+        ));
+        let results = &read.images[0].model("m").unwrap().results;
+        assert!(results.iter().all(|one| matches!(one, Annotation::Other(_))));
+        assert_eq!(serde_json::to_string(results).unwrap(), kept);
+    }
+}
+
+#[test]
+fn version_as_a_number_and_metrics_as_texts_or_nan_are_read() {
+    let read = group(
+        r#""images": [{"_id": "i", "models": {"m": {"version": 1.5, "status": "completed"}}}],
+            "computedMetrics": {"condition": {"Kitchen": "2.9", "Hall": NaN, "Attic": "none", "Bath": 2}}"#,
+    );
+    assert_eq!(read.images[0].model("m").unwrap().version.as_deref(), Some("1.5"));
+    let condition = read.computed_metrics.as_ref().unwrap().condition.as_ref().unwrap();
+    assert_eq!(
+        (condition["Kitchen"], condition["Hall"], condition["Bath"]),
+        (Some(2.9), None, Some(2.0))
+    );
+    assert_eq!(
+        tolerated(&read),
+        [
+            "$.computedMetrics.condition.Hall: expected a number, found NaN",
+            "$.images[0].models.m.version: expected a string, found a number with a decimal point",
+            "$.computedMetrics.condition.Kitchen: expected a number, found a string",
+            "$.computedMetrics.condition.Attic: expected f64, found a string",
+        ]
+    );
+}
+
+#[test]
+fn images_as_ids_and_groups_as_objects_and_missing_status_are_read() {
+    let read = group(
+        r#""images": ["i1", {"_id": "i2", "imageGroups": [{"_id": "g"}, "g2"], "tags": null}]"#,
+    );
+    let ids: Vec<_> = read.images.iter().map(|image| &*image.id).collect();
+    assert_eq!((ids, &read.images[1].status), (vec!["i1", "i2"], &None));
+    assert_eq!(&*read.images[1].image_groups[0], "g2");
+    assert_eq!(
+        tolerated(&read),
+        ["$.images[1].imageGroups[0]: expected a string, found an object"]
+    );
+    assert_eq!(load::<Image>("\"i1\"").unwrap_err().path(), "$", "a body is no id");
+}
+
+#[test]
+fn id_without_underscore_and_meta_data_of_any_type_are_read() {
+    for meta_data in ["[1]", "\"order 7\"", "7", "{}"] {
+        let body = format!(r#"{{"id": "g", "updatedAt": "t", "metaData": {meta_data}}}"#);
+        let read = load::<ImageGroup>(&body).unwrap();
+        assert_eq!((read.key().to_string(), read.tolerated().len()), ("g@t".to_owned(), 0));
+        assert_eq!(read.meta_data.as_ref().unwrap().to_string(), meta_data);
+    }
+}
+
+#[test]
+fn states_of_a_group_without_updated_at_are_told_apart_by_their_bytes() {
+    let key = |body: &str| load::<ImageGroup>(body).unwrap().key().clone();
+    let (first, second) =
+        (r#"{"_id": "g", "updatedAt": null}"#, r#"{"_id": "g", "status": "completed"}"#);
+    assert_ne!(key(first), key(second));
+    assert_eq!(key(first), key(first));
+}
+
+#[test]
+fn every_member_but_the_id_may_be_null_or_missing_or_of_any_type() {
+    let image = r#"{"_id": "i", "url": "u", "name": "n", "createdAt": "t", "updatedAt": "t", "tags": ["a"], "imageGroups": ["g"],
+        "status": "completed", "models": {"m": {"name": "m", "version": "1", "status": "completed", "results": [
+        {"annotationType": "SCORE", "class": "a", "score": 1}, {"annotationType": "CLASSIFICATION", "class": "a", "confidence": 1},
+        {"annotationType": "CENTROID", "class": "a", "confidence": 1, "centroid": {"x": "0", "y": 0}, "materials": [{"type": "a", "confidence": 1}]}]}}}"#;
+    let group = format!(
+        r#"{{"_id": "g", "name": "n", "createdAt": "t", "updatedAt": "t", "status": "completed", "images": [{image}], "metaData": {{"a": 1}},
+            "computedMetrics": {{"condition": {{"a": 1}}, "quality": {{"a": 1}}}}, "url": "u", "propertyId": "p", "avv_status": "a"}}"#
+    );
+    each_member(&group, &["$._id"], Mutated::load::<ImageGroup>);
+    each_member(image, &["$._id"], Mutated::load::<Image>);
 }

@@ -2,14 +2,14 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde::{
-    Serialize,
+    Deserialize, Deserializer, Serialize,
     de::{Error, Unexpected},
 };
 
 use super::{Annotation, FoxyAi, ModelRun, ModelRuns, Status, moment};
 use crate::provider::{
     DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
-    members::read_members,
+    members::read_members, read::unless_null,
 };
 
 /// An image, and what each model made of it.
@@ -88,7 +88,7 @@ impl Payload for Image {
 
     /// A group has an id and a status, too, but also `images`: it is none.
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        let image: Self = decode_json(body)?;
+        let Posted(image) = decode_json(body)?;
         if image.other.get("images").is_some() {
             let expected = &"an image, which has no `images`";
             return Err(DecodeError::new(None, Error::invalid_value(Unexpected::Map, expected)));
@@ -102,5 +102,15 @@ impl Payload for Image {
             Some(updated_at) => InferenceKey::versioned(&self.id, updated_at),
             None => InferenceKey::new(&self.id),
         }
+    }
+}
+
+/// An image as it is posted: a text does not stand for it.
+struct Posted(Image);
+
+impl<'de> Deserialize<'de> for Posted {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let image = unless_null(json)?.map(Self);
+        image.ok_or_else(|| D::Error::invalid_type(Unexpected::Unit, &"an object"))
     }
 }
