@@ -42,6 +42,7 @@ mod second_process;
 mod snapshots;
 mod stuck;
 mod support;
+mod tolerant;
 mod tower_http_layers;
 mod unrecorded;
 mod wrapper;
