@@ -10,7 +10,8 @@ pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
 
 /// Bounds the memory of all requests that are being read, archived and handled. Clones share the bound.
 ///
-/// A request counts with its body, twice its headers, and 4 KiB for the rest.
+/// A request counts with the memory allocated for its body, twice its headers, and 4 KiB for the rest. The buffer of a
+/// body doubles while the body arrives, up to the announced length, and is cut to the length of the body at its end.
 ///
 /// Bytes count from when they arrive, not from when they are announced: who only announces a long body takes nothing
 /// from the others.
@@ -75,12 +76,19 @@ impl Reservation {
         }
         grown
     }
+
+    /// Gives a part back.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.budget.0.used.fetch_sub(bytes, Ordering::Relaxed);
+        metrics::subtract_in_flight(bytes);
+        self.bytes -= bytes;
+    }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        metrics::subtract_in_flight(self.bytes);
+        self.shrink(self.bytes);
     }
 }
 

@@ -10,7 +10,10 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use super::{Budget, Reservation, collect::Collected};
+use super::{
+    Budget, Reservation,
+    collect::{Collected, OutOfBudget},
+};
 use crate::{
     layer::{body::InboxBody, future::Ended, step::Raw},
     process::{Rejection, RequestContext},
@@ -27,6 +30,7 @@ pin_project! {
         #[pin]
         deadline: Sleep,
         announced: usize,
+        longest: usize,
         collected: Collected,
         reservation: Option<Reservation>,
         head: Option<(Parts, RequestContext)>,
@@ -42,7 +46,8 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
         context: RequestContext,
         budget: &Budget,
     ) -> Result<Self, Rejection> {
-        let announced = body.size_hint().lower();
+        let hint = body.size_hint();
+        let announced = hint.lower();
         let limit = context.model.longest_body();
         if usize::try_from(announced).map_or(true, |announced| announced > limit) {
             return Err(Rejection::TooLong { limit });
@@ -55,6 +60,7 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
             body,
             deadline: tokio::time::sleep(context.model.slowest_body()),
             announced: usize::try_from(announced).unwrap_or(limit),
+            longest: hint.exact().and_then(|exact| exact.try_into().ok()).unwrap_or(limit),
             collected: Collected::default(),
             reservation: Some(reservation),
             head: Some((parts, context)),
@@ -74,8 +80,12 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers are not signed.
                     let Ok(part) = frame.into_data() else { continue };
-                    admit(&part, this.collected.len(), context, reservation)?;
-                    this.collected.push(part);
+                    let limit = context.model.longest_body();
+                    if this.collected.len().saturating_add(part.len()) > limit {
+                        return Poll::Ready(Err(Rejection::TooLong { limit }));
+                    }
+                    let pushed = this.collected.push(part, *this.longest, reservation);
+                    pushed.map_err(|OutOfBudget| Rejection::Overloaded)?;
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Rejection::CutOff)),
                 // A server may report a lost connection as the end of the body.
@@ -99,30 +109,13 @@ fn cost_of(parts: &Parts) -> usize {
     OVERHEAD + 2 * headers.sum::<usize>()
 }
 
-/// Whether there is room for one more part of a body.
-fn admit(
-    part: &Bytes,
-    so_far: usize,
-    context: &RequestContext,
-    reservation: &mut Reservation,
-) -> Result<(), Rejection> {
-    let limit = context.model.longest_body();
-    if so_far.saturating_add(part.len()) > limit {
-        return Err(Rejection::TooLong { limit });
-    }
-    if !reservation.grow(part.len()) {
-        return Err(Rejection::Overloaded);
-    }
-    Ok(())
-}
-
 impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
     type Output = Ended<InboxBody<B, Raw>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let read = ready!(self.as_mut().poll_whole(cx));
         let this = self.project();
-        let (Some((parts, context)), Some(reservation)) =
+        let (Some((parts, context)), Some(mut reservation)) =
             (this.head.take(), this.reservation.take())
         else {
             return Poll::Pending;
@@ -131,7 +124,10 @@ impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
         context.record_duration("buffer_us", *this.began);
         context.span.record("bytes", this.collected.len());
         Poll::Ready(match read {
-            Ok(()) => Ok(request(parts, this.collected.take(), Raw { context, reservation })),
+            Ok(()) => {
+                let bytes = this.collected.take(&mut reservation);
+                Ok(request(parts, bytes, Raw { context, reservation }))
+            }
             Err(rejection) => Err(rejection.reject()),
         })
     }
