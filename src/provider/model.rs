@@ -20,6 +20,9 @@ pub const DEFAULT_BODY_LIMIT: usize = 32 << 20;
 /// How long a body may take to arrive, unless the model says otherwise: 30 s.
 pub const DEFAULT_BODY_DEADLINE: Duration = Duration::from_secs(30);
 
+/// The default minimum rate at which a body must arrive, in bytes per second: 1 KiB/s.
+pub const DEFAULT_MIN_BODY_RATE: usize = 1 << 10;
+
 type Load = fn(&Delivery, Scope<'_>, &mut Extensions) -> Result<InferenceKey, DecodeError>;
 
 /// What the path of a model captured.
@@ -133,6 +136,7 @@ pub struct Model {
     redaction: Redaction,
     body_limit: usize,
     body_deadline: Duration,
+    min_body_rate: usize,
     load: Load,
     watch: Option<Arc<Watch>>,
 }
@@ -149,6 +153,7 @@ impl Model {
             scheme,
             body_limit: DEFAULT_BODY_LIMIT,
             body_deadline: DEFAULT_BODY_DEADLINE,
+            min_body_rate: DEFAULT_MIN_BODY_RATE,
             load: load::<T>,
             watch,
         }
@@ -171,6 +176,23 @@ impl Model {
     /// How long a body may take to arrive. By default 30 s. Slower ones are answered 408.
     pub fn body_deadline(mut self, time: Duration) -> Self {
         self.body_deadline = time;
+        self
+    }
+
+    /// Sets the minimum rate at which a body must arrive, in bytes per second. In every 10 s of waiting for the body, 10
+    /// times as many bytes must arrive; otherwise the request is answered 408. 0 allows any rate, up to the
+    /// [deadline](Self::body_deadline). Default: 1 KiB/s ([`DEFAULT_MIN_BODY_RATE`]).
+    ///
+    /// ```
+    /// use tower_inbox::{Secret, provider::foxyai};
+    ///
+    /// let model = foxyai::image_group()
+    ///     .token_in_query("ticket", Secret::new("correct horse"))
+    ///     .min_body_rate(16 << 10);
+    /// # let _ = model;
+    /// ```
+    pub fn min_body_rate(mut self, bytes_per_second: usize) -> Self {
+        self.min_body_rate = bytes_per_second;
         self
     }
 
@@ -242,6 +264,10 @@ impl Model {
 
     pub(crate) fn slowest_body(&self) -> Duration {
         self.body_deadline
+    }
+
+    pub(crate) fn slowest_rate(&self) -> usize {
+        self.min_body_rate
     }
 
     /// The places in this delivery that the type does not know and that were not seen before, if it is looked at.

@@ -133,9 +133,13 @@ fn owned(part: Bytes) -> Result<(Bytes, usize), Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::Budget;
+    use crate::{delivery::ModelName, layer::Budget};
 
     const LONGEST: usize = 32 << 20;
+
+    fn model() -> ModelName {
+        "/hooks".parse().unwrap()
+    }
 
     fn shared(part: &[u8]) -> (Bytes, Bytes) {
         let all = Bytes::copy_from_slice(part);
@@ -144,7 +148,7 @@ mod tests {
 
     #[test]
     fn parts_come_together_and_one_part_that_owns_its_allocation_is_not_copied() {
-        let mut reservation = Budget::default().reserve();
+        let mut reservation = Budget::default().reserve(&model());
         let one = Bytes::from(b"one".to_vec());
         let address = one.as_ptr();
         let mut collected = Collected::default();
@@ -159,7 +163,7 @@ mod tests {
 
     #[test]
     fn part_of_a_larger_allocation_is_copied() {
-        let mut reservation = Budget::default().reserve();
+        let mut reservation = Budget::default().reserve(&model());
         let (part, rest) = shared(b"shared with the read buffer");
         let mut collected = Collected::default();
         collected.push(part, LONGEST, &mut reservation).unwrap();
@@ -171,8 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_allocated_is_reserved_and_the_rest_is_released_at_the_end() {
-        let budget = Budget::new(10_000);
-        let mut reservation = budget.reserve();
+        let budget = Budget::new(24_000);
+        let mut reservation = budget.reserve(&model());
         let mut collected = Collected::default();
         for _ in 0..1500 {
             collected.push(Bytes::from_static(b"x"), LONGEST, &mut reservation).unwrap();

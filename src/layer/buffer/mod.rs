@@ -4,6 +4,7 @@ mod budget;
 mod collect;
 mod read;
 mod service;
+mod timeout;
 
 pub(super) use budget::Reservation;
 pub use budget::{Budget, DEFAULT_BYTES_IN_FLIGHT};

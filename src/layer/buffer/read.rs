@@ -1,18 +1,18 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
 use bytes::Bytes;
 use http::{Request, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::{
     Budget, Reservation,
     collect::{Collected, OutOfBudget},
+    timeout::ReadTimeout,
 };
 use crate::{
     layer::{body::InboxBody, future::Ended, step::Raw},
@@ -22,19 +22,23 @@ use crate::{
 /// What every request counts in the budget, in bytes, besides its headers and its body.
 const OVERHEAD: usize = 4 << 10;
 
+/// What every header counts besides its text: the entries of the header map and of its copy.
+const HEADER_OVERHEAD: usize = 200;
+
 pin_project! {
     /// Reads a body whole. Its output is the request for the next step, or a rejection.
     pub struct ReadBody<B> {
         #[pin]
         body: B,
         #[pin]
-        deadline: Sleep,
+        timer: Sleep,
+        timeout: ReadTimeout,
         announced: usize,
         longest: usize,
         collected: Collected,
         reservation: Option<Reservation>,
         head: Option<(Parts, RequestContext)>,
-        began: Instant,
+        began: std::time::Instant,
     }
 }
 
@@ -52,19 +56,22 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
         if usize::try_from(announced).map_or(true, |announced| announced > limit) {
             return Err(Rejection::TooLong { limit });
         }
-        let mut reservation = budget.reserve();
-        if !reservation.grow(cost_of(&parts)) || !budget.has_room_for(announced) {
+        let announced = usize::try_from(announced).unwrap_or(limit);
+        let mut reservation = budget.reserve(&context.name);
+        if !reservation.grow(cost_of(&parts)) || !reservation.can_grow(announced) {
             return Err(Rejection::Overloaded);
         }
+        let timeout = ReadTimeout::start(&context.model, Instant::now());
         Ok(Self {
             body,
-            deadline: tokio::time::sleep(context.model.slowest_body()),
-            announced: usize::try_from(announced).unwrap_or(limit),
+            timer: tokio::time::sleep_until(timeout.next_check()),
+            timeout,
+            announced,
             longest: hint.exact().and_then(|exact| exact.try_into().ok()).unwrap_or(limit),
             collected: Collected::default(),
             reservation: Some(reservation),
             head: Some((parts, context)),
-            began: Instant::now(),
+            began: std::time::Instant::now(),
         })
     }
 
@@ -94,9 +101,10 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
                 }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
-                    ready!(this.deadline.poll(cx));
-                    let deadline = context.model.slowest_body();
-                    return Poll::Ready(Err(Rejection::TooSlow { timeout: deadline }));
+                    ready!(this.timer.as_mut().poll(cx));
+                    let now = Instant::now();
+                    this.timeout.check(this.collected.len(), now)?;
+                    this.timer.as_mut().reset(this.timeout.next_check());
                 }
             }
         }
@@ -105,8 +113,10 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
 
 /// The memory of a request besides its body: copies of its head, a task, a span, queue entries.
 fn cost_of(parts: &Parts) -> usize {
-    let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    OVERHEAD + 2 * headers.sum::<usize>()
+    let headers = parts.headers.iter();
+    let cost =
+        headers.map(|(name, value)| HEADER_OVERHEAD + 2 * (name.as_str().len() + value.len()));
+    OVERHEAD + cost.sum::<usize>()
 }
 
 impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
