@@ -4,8 +4,9 @@ use http::Extensions;
 
 use super::RequestContext;
 use crate::{
-    delivery::{Delivery, InferenceDigest},
+    delivery::{Delivery, InferenceDigest, InferenceKey},
     metrics,
+    provider::Model,
     supervise::catch,
 };
 
@@ -14,6 +15,12 @@ use crate::{
 pub(crate) struct Undecodable {
     pub(crate) path: String,
     pub(crate) reason: String,
+}
+
+impl Undecodable {
+    fn whole(reason: String) -> Self {
+        Self { path: "$".to_owned(), reason }
+    }
 }
 
 /// The longest part of an inference key that is logged, in bytes. The sender chooses its length.
@@ -28,16 +35,12 @@ pub(crate) fn decode(
     let started = Instant::now();
     // The payload type is the user's code: a panic in it must not leave the delivery without an outcome.
     let scope: Vec<_> = context.captures.iter().collect();
-    let decoded = catch(|| context.model.load(delivery, &scope, extensions));
+    let decoded = catch(|| load(&context.model, delivery, &scope, extensions));
     context.record_duration("decode_us", started);
     let key = match decoded {
         Ok(Ok(key)) => key,
-        Ok(Err(error)) => {
-            return Err(Undecodable { path: error.path().to_owned(), reason: error.to_string() });
-        }
-        Err(panic) => {
-            return Err(Undecodable { path: "$".to_owned(), reason: format!("decoding {panic}") });
-        }
+        Ok(Err(undecodable)) => return Err(undecodable),
+        Err(panic) => return Err(Undecodable::whole(format!("decoding {panic}"))),
     };
     let text = key.to_string();
     let logged = text.get(..text.floor_char_boundary(MAX_LOGGED_KEY)).unwrap_or_default();
@@ -45,6 +48,20 @@ pub(crate) fn decode(
     let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
     extensions.insert(key);
     Ok(inference)
+}
+
+/// Loads the body of a delivery, decompressed if the model decompresses.
+pub(crate) fn load(
+    model: &Model,
+    delivery: &Delivery,
+    scope: &[(&str, &str)],
+    extensions: &mut Extensions,
+) -> Result<InferenceKey, Undecodable> {
+    let plain = model.plain(delivery).map_err(|error| Undecodable::whole(error.to_string()))?;
+    model.load(&plain, scope, extensions).map_err(|error| match model.encoding_left(delivery) {
+        Some(encoding) => Undecodable::whole(format!("{encoding}; enable Model::decompress()")),
+        None => Undecodable { path: error.path().to_owned(), reason: error.to_string() },
+    })
 }
 
 /// Logs each place that the type does not know, once per place.

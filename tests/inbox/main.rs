@@ -13,6 +13,7 @@ mod background_crash;
 mod bounded_work;
 mod clock;
 mod composition;
+mod compressed;
 mod crash;
 mod fairness;
 mod floors;
