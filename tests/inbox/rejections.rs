@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use tokio::sync::mpsc;
-use tower::Layer;
+use tower::{Layer, Service};
 use tower_inbox::{
     Archive, BuildError, Captures, DiskArchive, Inbox, MemoryArchive, Outcome, Secret,
     archive::{Append, Appended, ArchiveError, Work},
@@ -187,6 +187,24 @@ async fn a_body_that_breaks_off_is_not_archived() {
     let (answer, inbox) = refused_by(inbox(memory()), unproved().body(body).unwrap()).await;
     assert_problem(&answer, 400);
     assert!(bodies(&inbox).await.is_empty());
+}
+
+#[tokio::test]
+async fn delivery_that_was_read_whole_is_archived_although_its_client_has_hung_up() {
+    let inbox = inbox(memory());
+    let seen = Seen::default();
+    let (sender, body) = parts();
+    let text: &'static [u8] = caption("1").leak().as_bytes();
+    let request = Request::post(CAPTIONS).header(SIGNATURE, sign(text)).body(body).unwrap();
+    // The server drops the response future before it has polled it, with the body in its channel.
+    let response = inbox.layer().layer(handler::<Parts>(&seen)).call(request);
+    sender.send(text).unwrap();
+    drop((response, sender));
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    inbox.settled().await;
+    assert_eq!((bodies(&inbox).await.len(), seen.all()), (1, vec!["1".to_owned()]));
 }
 
 #[tokio::test]

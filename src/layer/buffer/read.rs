@@ -27,7 +27,7 @@ const HEADER_OVERHEAD: usize = 200;
 
 pin_project! {
     /// Reads a body whole. Its output is the request for the next step, or a rejection.
-    pub struct ReadBody<B> {
+    pub(super) struct ReadBody<B> {
         #[pin]
         body: B,
         #[pin]
