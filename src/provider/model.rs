@@ -234,7 +234,7 @@ impl Model {
 
     /// Passes requests of these methods on to the inner service, untouched and unread, instead of answering them 405.
     /// Default: none. For senders that check the endpoint before they post to it, with a GET or OPTIONS request that has
-    /// to be answered in a certain way: Okta, Nylas, CloudEvents. The inbox neither verifies nor archives such a request.
+    /// to be answered in a certain way: Okta, Nylas, `CloudEvents`. The inbox neither verifies nor archives such a request.
     ///
     /// A method that the model receives ([`methods`](Self::methods)) is never passed on.
     ///
@@ -383,12 +383,12 @@ impl Model {
 
     /// The places in this delivery that the type does not know and that were not seen before, if it is looked at.
     pub(crate) fn look(&self, delivery: &Delivery) -> Vec<String> {
-        self.watched(delivery, |watch, plain| watch.look(plain))
+        self.watched(delivery, Watch::look)
     }
 
     /// All places in this delivery that the type does not know; nothing if the model is not watched.
     pub(crate) fn unknown_in(&self, delivery: &Delivery) -> Vec<String> {
-        self.watched(delivery, |watch, plain| watch.unknown(plain))
+        self.watched(delivery, Watch::unknown)
     }
 
     fn watched(

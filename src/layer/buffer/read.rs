@@ -51,12 +51,11 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
         budget: &Budget,
     ) -> Result<Self, Rejection> {
         let hint = body.size_hint();
-        let announced = hint.lower();
+        let announced = usize::try_from(hint.lower()).unwrap_or(usize::MAX);
         let limit = context.model.longest_body();
-        if usize::try_from(announced).map_or(true, |announced| announced > limit) {
+        if announced > limit {
             return Err(Rejection::TooLong { limit });
         }
-        let announced = usize::try_from(announced).unwrap_or(limit);
         let mut reservation = budget.reserve(&context.name);
         if !reservation.grow(cost_of(&parts)) || !reservation.can_grow(announced) {
             return Err(Rejection::Overloaded);
