@@ -65,7 +65,7 @@ impl ReadTimeout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Secret, provider::foxyai};
+    use crate::{provider::foxyai, signature::Secret};
 
     const SECOND: Duration = Duration::from_secs(1);
 
