@@ -46,15 +46,15 @@ fn head(headers: &str) -> String {
     format!("POST {PATH} HTTP/1.1\r\nhost: h\r\n{headers}\r\n")
 }
 
-fn numbered(headers: usize) -> String {
-    (0..headers).map(|n| format!("x-{n}: 1\r\n")).collect()
+fn short(headers: usize) -> String {
+    "x: 1\r\n".repeat(headers)
 }
 
 #[tokio::test(start_paused = true)]
 async fn more_than_100_headers_are_answered_431() {
-    let most = head(&format!("content-length: {}\r\n{}", BODY.len(), numbered(98))) + BODY;
+    let most = head(&format!("content-length: {}\r\n{}", BODY.len(), short(98))) + BODY;
     assert_kept_open("100 headers", &most, "HTTP/1.1 200").await;
-    assert_closed("101 headers", &head(&numbered(100)), "HTTP/1.1 431").await;
+    assert_closed("101 headers", &head(&short(100)), "HTTP/1.1 431").await;
 }
 
 #[tokio::test(start_paused = true)]
