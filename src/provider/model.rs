@@ -248,7 +248,7 @@ impl Model {
     /// use tower_inbox::{Delivery, Inbox, MemoryArchive, Secret, layer::InboxBody, provider::standard};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn main() -> Result<(), tower_inbox::layer::BoxError> {
     /// let model = standard::event::<serde_json::Value>()
     ///     .token_in_query("token", Secret::new("correct horse"))
     ///     .pass_methods([Method::GET]);
