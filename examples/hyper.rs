@@ -1,7 +1,7 @@
 //! The inbox around a plain hyper service, without axum. It sends itself one delivery and ends.
 //! Run it with `cargo run --example hyper`.
 
-use std::{convert::Infallible, error::Error, net::Ipv4Addr};
+use std::{convert::Infallible, error::Error, net::Ipv4Addr, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -47,9 +47,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             let service = TowerToHyperService::new(service.clone());
-            // With a timer, hyper also bounds how long the head of a request may take.
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
+                // For the head of a request, and for idle connections.
+                .header_read_timeout(Duration::from_secs(30))
+                // Senders may close their side before they have the answer.
+                .half_close(true)
                 .serve_connection(TokioIo::new(socket), service);
             tokio::spawn(async move {
                 if let Err(error) = serving.await {

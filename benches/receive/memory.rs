@@ -24,7 +24,8 @@ use crate::support::http::{
 const CONNECTIONS: usize = 256;
 const BODY: usize = 1 << 20;
 const PARTS: usize = 16;
-/// A half of what all bodies come to: the other half of the senders is refused.
+/// A half of what all bodies come to. Three eighths of it are for the unverified bodies of one model: the other senders are
+/// refused.
 const BUDGET: usize = CONNECTIONS * BODY / 2;
 const BESIDES: usize = 64 << 20;
 

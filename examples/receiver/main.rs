@@ -12,6 +12,7 @@ mod fal;
 mod hooks;
 mod options;
 mod senders;
+mod serve;
 
 use std::{error::Error, time::Duration};
 
@@ -59,11 +60,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut stop = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind(&options.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app)
-        .with_graceful_shutdown(async move {
-            stop.recv().await;
-        })
-        .await?;
+    let stopped = async move {
+        stop.recv().await;
+    };
+    serve::serve(listener, app, stopped).await;
     inbox.shutdown(STOP_WITHIN).await;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Plain data without I/O; every other part of the crate speaks in these words.
 
 mod captures;
+mod content_encoding;
 mod digest;
 mod fingerprint;
 mod head;
@@ -18,6 +19,7 @@ mod redaction;
 mod state;
 
 pub use captures::Captures;
+pub(crate) use content_encoding::{ContentEncoding, DecompressError, decompress};
 pub use digest::{Digest, ParseDigestError};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use head::Head;

@@ -96,6 +96,21 @@ impl Delivery {
         Self { id, ..self }
     }
 
+    /// Returns the delivery with its body decompressed. Digest and fingerprint stay those of the bytes as sent.
+    pub(crate) fn with_plain_body(&self, body: Bytes) -> Self {
+        let Inner { model, head, digest, fingerprint, received_at, proof, .. } = &*self.inner;
+        let inner = Inner {
+            model: model.clone(),
+            head: head.clone(),
+            body,
+            digest: *digest,
+            fingerprint: *fingerprint,
+            received_at: *received_at,
+            proof: proof.clone(),
+        };
+        Self { id: self.id, inner: Arc::new(inner) }
+    }
+
     /// Returns the delivery with another proof, and without what `redaction` names: a parameter that proves the sender
     /// now may have been stored before.
     ///

@@ -54,8 +54,8 @@ impl InboxBuilder {
     }
 
     /// Sets the maximum number of bytes in flight, from their arrival until they are processed. Requests over the limit
-    /// are rejected immediately with 503. A request counts with its body, twice its headers, and 4 KiB for the rest.
-    /// Default: 256 MiB.
+    /// are rejected immediately with 503. At most three quarters of it are for requests whose signature was not checked
+    /// yet, and of these each model has a share: see [`Budget`]. Default: 256 MiB.
     pub fn bytes_in_flight(mut self, bytes: usize) -> Self {
         self.bytes_in_flight = bytes;
         self
@@ -106,7 +106,9 @@ impl InboxBuilder {
     /// If a path or prefix is invalid, a path is given twice, or a model's scheme is invalid, such as for an empty secret.
     pub fn build(self) -> Result<Inbox, BuildError> {
         let models = Models::new();
+        let budget = Budget::new(self.bytes_in_flight);
         for (path, model) in self.models {
+            warn_of_unreachable_limit(&path, &model, &budget);
             models.add(&path, model)?;
         }
         for prefix in &self.prefixes {
@@ -124,12 +126,24 @@ impl InboxBuilder {
         Ok(Inbox {
             pool: WorkerPool::new(processor.clone(), models.clone(), self.workers),
             models,
-            budget: Budget::new(self.bytes_in_flight),
+            budget,
             processor,
             mode,
             quarantine: self.quarantine,
             clock: self.clock,
         })
+    }
+}
+
+fn warn_of_unreachable_limit(path: &str, model: &Model, budget: &Budget) {
+    let (body_limit, share) = (model.longest_body(), budget.largest_share());
+    if body_limit > share {
+        tracing::warn!(
+            path,
+            body_limit,
+            share,
+            "bodies that are longer than three eighths of bytes_in_flight are always answered 503; raise bytes_in_flight or lower Model::body_limit"
+        );
     }
 }
 

@@ -6,6 +6,7 @@ use super::Inbox;
 use crate::{
     archive::{ArchiveError, Query},
     delivery::{Delivery, DeliveryId, ModelName},
+    process::{Undecodable, load},
     provider::json_path,
 };
 
@@ -58,14 +59,14 @@ impl Inbox {
             return;
         };
         report.checked += 1;
-        match model.load(delivery, &[], &mut Extensions::new()) {
+        match load(&model, delivery, &[], &mut Extensions::new()) {
             Ok(_) => {
                 report.loaded += 1;
                 for path in model.unknown_in(delivery) {
                     *report.unknown.entry((delivery.model().clone(), path)).or_default() += 1;
                 }
             }
-            Err(error) => report.add(delivery, error.path(), error.to_string()),
+            Err(Undecodable { path, reason }) => report.add(delivery, &path, reason),
         }
     }
 }

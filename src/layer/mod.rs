@@ -69,7 +69,7 @@ use std::mem;
 
 pub use archive::{ArchiveFuture, ArchiveLayer, ArchiveService};
 pub use body::{BufferedBody, InboxBody, RoutedBody};
-pub use buffer::{Budget, BufferLayer, BufferService, DEFAULT_BYTES_IN_FLIGHT, ReadBody};
+pub use buffer::{Budget, BufferFuture, BufferLayer, BufferService, DEFAULT_BYTES_IN_FLIGHT};
 pub use dispatch::{DispatchLayer, DispatchService};
 pub use future::StepFuture;
 pub use process::{ProcessFuture, ProcessLayer, ProcessService};

@@ -23,6 +23,14 @@ pub struct Verified {
     pub(super) proof: Proof,
 }
 
+impl Verified {
+    /// The bytes of the request count as verified from now on.
+    pub(super) fn new(mut raw: Raw, proof: Proof) -> Self {
+        raw.reservation.mark_verified();
+        Self { raw, proof }
+    }
+}
+
 /// The delivery is durable: there is a receipt.
 #[derive(Debug)]
 pub struct Archived {

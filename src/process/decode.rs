@@ -6,7 +6,7 @@ use super::RequestContext;
 use crate::{
     delivery::{Delivery, InferenceDigest},
     metrics,
-    provider::{Loaded, Tolerated},
+    provider::{Loaded, Model, Tolerated},
     supervise::catch,
 };
 
@@ -15,6 +15,12 @@ use crate::{
 pub(crate) struct Undecodable {
     pub(crate) path: String,
     pub(crate) reason: String,
+}
+
+impl Undecodable {
+    fn whole(reason: String) -> Self {
+        Self { path: "$".to_owned(), reason }
+    }
 }
 
 /// The longest part of an inference key that is logged, in bytes. The sender chooses its length.
@@ -29,16 +35,12 @@ pub(crate) fn decode(
     let started = Instant::now();
     // The payload type is the user's code: a panic in it must not leave the delivery without an outcome.
     let scope: Vec<_> = context.captures.iter().collect();
-    let decoded = catch(|| context.model.load(delivery, &scope, extensions));
+    let decoded = catch(|| load(&context.model, delivery, &scope, extensions));
     context.record_duration("decode_us", started);
     let Loaded { key, tolerated } = match decoded {
         Ok(Ok(loaded)) => loaded,
-        Ok(Err(error)) => {
-            return Err(Undecodable { path: error.path().to_owned(), reason: error.to_string() });
-        }
-        Err(panic) => {
-            return Err(Undecodable { path: "$".to_owned(), reason: format!("decoding {panic}") });
-        }
+        Ok(Err(undecodable)) => return Err(undecodable),
+        Err(panic) => return Err(Undecodable::whole(format!("decoding {panic}"))),
     };
     report_tolerated(context, &tolerated);
     let text = key.to_string();
@@ -63,6 +65,20 @@ fn report_tolerated(context: &RequestContext, tolerated: &[Tolerated]) {
             "tolerated: a member does not have the expected form; the raw body has it as it came"
         );
     }
+}
+
+/// Loads the body of a delivery, decompressed if the model decompresses.
+pub(crate) fn load(
+    model: &Model,
+    delivery: &Delivery,
+    scope: &[(&str, &str)],
+    extensions: &mut Extensions,
+) -> Result<Loaded, Undecodable> {
+    let plain = model.plain(delivery).map_err(|error| Undecodable::whole(error.to_string()))?;
+    model.load(&plain, scope, extensions).map_err(|error| match model.encoding_left(delivery) {
+        Some(encoding) => Undecodable::whole(format!("{encoding}; enable Model::decompress()")),
+        None => Undecodable { path: error.path().to_owned(), reason: error.to_string() },
+    })
 }
 
 /// Logs each place that the type does not know, once per place.

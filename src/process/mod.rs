@@ -22,6 +22,7 @@ mod waiters;
 pub use attempt::Attempt;
 pub(crate) use attempt::Trigger;
 pub use clock::Clock;
+pub(crate) use decode::{Undecodable, load};
 pub use failure::Failure;
 pub(crate) use in_flight::InFlight;
 pub use processor::Processor;

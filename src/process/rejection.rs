@@ -41,16 +41,25 @@ pub enum Rejection {
         limit: usize,
     },
     /// The body did not arrive in time: 408.
-    #[error("the body did not arrive within {timeout:?}, the limit of Model::body_timeout")]
+    #[error("the body did not arrive within {timeout:?}, the limit of Model::body_deadline")]
     #[non_exhaustive]
     TooSlow {
         /// The maximum time for a body.
         timeout: Duration,
     },
+    /// Less of the body arrived in 10 s than [`Model::min_body_rate`](crate::Model::min_body_rate) requires: 408.
+    #[error(
+        "less than {rate} bytes of the body arrived per second, the limit of Model::min_body_rate"
+    )]
+    #[non_exhaustive]
+    BelowMinimumRate {
+        /// The minimum rate, in bytes per second.
+        rate: usize,
+    },
     /// The body ended before it was complete: 400.
     #[error("the body was cut off")]
     CutOff,
-    /// The limit for bytes in flight is reached: 503.
+    /// The limit for bytes in flight, or the share of the model, is reached: 503. See [`Budget`](crate::layer::Budget).
     #[error("the limit of bytes in flight is reached")]
     Overloaded,
     /// The sender could not be verified: 401.
@@ -101,7 +110,7 @@ impl Rejection {
             Self::Removed => StatusCode::GONE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::TooSlow { .. } | Self::BelowMinimumRate { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::CutOff => StatusCode::BAD_REQUEST,
             Self::Overloaded
             | Self::TooManyWaiting
@@ -123,7 +132,9 @@ impl Rejection {
             Self::Signature(_) => "the sender could not be verified".to_owned(),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => "try again later".to_owned(),
             Self::TooLong { limit } => format!("the body is longer than {limit} bytes"),
-            Self::TooSlow { .. } => "the body took too long".to_owned(),
+            Self::TooSlow { .. } | Self::BelowMinimumRate { .. } => {
+                "the body took too long".to_owned()
+            }
             Self::Panicked | Self::Poisoned | Self::HandlerTimeout => {
                 "the delivery could not be processed".to_owned()
             }
@@ -139,6 +150,7 @@ impl Rejection {
             Self::Method { .. } => "method",
             Self::TooLong { .. } => "too-long",
             Self::TooSlow { .. } => "too-slow",
+            Self::BelowMinimumRate { .. } => "below-minimum-rate",
             Self::CutOff => "cut-off",
             Self::Overloaded => "overloaded",
             Self::Signature(_) => "signature",

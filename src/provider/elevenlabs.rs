@@ -4,6 +4,18 @@
 //! signatures of our own after that verifier; of the ids in `data` the pages show `conversation_id`, and `request_id`
 //! is second-hand.
 //!
+//! # Audio
+//!
+//! `post_call_audio` carries the audio of a whole call as base64 in `data.full_audio`: 48 MiB of audio are 64 MiB of body,
+//! the default [body limit](crate::Model::body_limit) of these events. Other models have 32 MiB. A longer body is answered
+//! 413.
+//!
+//! While such a delivery is handled it takes its length twice, once as the body and once as the text in
+//! [`Event<Value>`](Event), so about 128 MiB for 64 MiB. With a type for `D` that has no member for the audio it takes
+//! 64 MiB; [`Inference::raw`](crate::Inference::raw) has the rest. The default
+//! [`bytes_in_flight`](crate::InboxBuilder::bytes_in_flight) of 256 MiB admits one body of 64 MiB at a time until its
+//! signature is checked. If no audio is sent, lower the limit; if long calls are, raise both.
+//!
 //! ```
 //! use bytes::Bytes;
 //! use serde::Deserialize;
@@ -93,8 +105,13 @@ impl<D> Event<D> {
     }
 }
 
+/// The default body limit: 64 MiB, since `post_call_audio` carries the audio of a whole call in base64.
+const BODY_LIMIT: usize = 64 << 20;
+
 impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
     type Provider = ElevenLabs;
+
+    const BODY_LIMIT: usize = BODY_LIMIT;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let Wire { kind, event_timestamp, data, other } = decode_json(body)?;

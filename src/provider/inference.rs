@@ -105,7 +105,8 @@ impl<T> Inference<T> {
         &self.0.tolerated
     }
 
-    /// The exact bytes that it was loaded from.
+    /// The exact bytes that it was loaded from: the body, decompressed if the model
+    /// [decompresses](super::Model::decompress).
     pub fn raw(&self) -> &Bytes {
         self.0.delivery.body()
     }

@@ -50,7 +50,9 @@ pub use hidden::Hidden;
 pub use inference::Inference;
 pub use listed::Listed;
 pub(crate) use model::Loaded;
-pub use model::{DEFAULT_BODY_DEADLINE, DEFAULT_BODY_LIMIT, Model, ModelDraft};
+pub use model::{
+    DEFAULT_BODY_DEADLINE, DEFAULT_BODY_LIMIT, DEFAULT_MIN_BODY_RATE, Model, ModelDraft,
+};
 pub use other_members::OtherMembers;
 pub use payload::{Payload, Provider, Signs, decode_json};
 pub use profile::{OnClientError, Profile};

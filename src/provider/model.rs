@@ -1,5 +1,6 @@
 use std::{
-    any::type_name, collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Duration,
+    any::type_name, borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, sync::Arc,
+    time::Duration,
 };
 
 use http::{Extensions, HeaderName, Method};
@@ -11,8 +12,8 @@ use super::{
     watch::{self, DEFAULT_WATCHED_ONE_IN, SeenPaths, Watch},
 };
 use crate::{
-    delivery::{Delivery, ModelName, Redaction},
-    signature::{HeaderToken, QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
+    delivery::{ContentEncoding, DecompressError, Delivery, ModelName, Redaction, decompress},
+    signature::{Decompressed, HeaderToken, QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
 };
 
 /// How long a body may be, in bytes, unless the model says otherwise: 32 MiB.
@@ -20,6 +21,9 @@ pub const DEFAULT_BODY_LIMIT: usize = 32 << 20;
 
 /// How long a body may take to arrive, unless the model says otherwise: 30 s.
 pub const DEFAULT_BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The default minimum rate at which a body must arrive, in bytes per second: 1 KiB/s.
+pub const DEFAULT_MIN_BODY_RATE: usize = 1 << 10;
 
 type Load = fn(&Delivery, Scope<'_>, Reading, &mut Extensions) -> Result<Loaded, DecodeError>;
 
@@ -136,15 +140,29 @@ pub struct Model {
     payload: &'static str,
     profile: Profile,
     methods: Vec<Method>,
+    pass_methods: Vec<Method>,
     scheme: Arc<dyn Scheme>,
     redaction: Redaction,
+    compression: Compression,
     body_limit: usize,
     body_deadline: Duration,
+    min_body_rate: usize,
     load: Load,
     reading: Reading,
     watch: Option<Arc<Watch>>,
     /// The paths of what was tolerated and logged.
     tolerated: Arc<SeenPaths>,
+}
+
+/// What becomes of a body with a `Content-Encoding`.
+#[derive(Clone)]
+enum Compression {
+    /// It cannot be decoded.
+    Undecodable,
+    /// It is decompressed before it is decoded. The sender signs the compressed bytes.
+    SignedCompressed,
+    /// It is decompressed before it is verified and before it is decoded. The scheme is that of the plain text.
+    SignedPlain(Arc<dyn Scheme>),
 }
 
 impl Model {
@@ -155,10 +173,13 @@ impl Model {
             payload: type_name::<T>(),
             profile: T::Provider::PROFILE,
             methods: vec![Method::POST],
+            pass_methods: Vec::new(),
             redaction: scheme.redaction().as_proof(),
             scheme,
-            body_limit: DEFAULT_BODY_LIMIT,
+            compression: Compression::Undecodable,
+            body_limit: T::BODY_LIMIT,
             body_deadline: DEFAULT_BODY_DEADLINE,
+            min_body_rate: DEFAULT_MIN_BODY_RATE,
             load: load::<T>,
             reading: Reading::Tolerant,
             watch,
@@ -173,16 +194,37 @@ impl Model {
         self
     }
 
-    /// The longest body, in bytes. By default 32 MiB. Longer ones are answered 413. A payload takes up to 100 times the
+    /// The longest body, in bytes. By default 32 MiB, or what the payload type says
+    /// ([`Payload::BODY_LIMIT`]). Longer ones are answered 413. A payload takes up to 100 times the
     /// memory of a body that was made to harm: give no more than the provider sends.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
+        if let Compression::SignedPlain(plain) = &self.compression {
+            self.scheme = Arc::new(Decompressed::new(Arc::clone(plain), bytes));
+        }
         self
     }
 
     /// How long a body may take to arrive. By default 30 s. Slower ones are answered 408.
     pub fn body_deadline(mut self, time: Duration) -> Self {
         self.body_deadline = time;
+        self
+    }
+
+    /// Sets the minimum rate at which a body must arrive, in bytes per second. In every 10 s of waiting for the body, 10
+    /// times as many bytes must arrive; otherwise the request is answered 408. 0 allows any rate, up to the
+    /// [deadline](Self::body_deadline). Default: 1 KiB/s ([`DEFAULT_MIN_BODY_RATE`]).
+    ///
+    /// ```
+    /// use tower_inbox::{Secret, provider::foxyai};
+    ///
+    /// let model = foxyai::image_group()
+    ///     .token_in_query("ticket", Secret::new("correct horse"))
+    ///     .min_body_rate(16 << 10);
+    /// # let _ = model;
+    /// ```
+    pub fn min_body_rate(mut self, bytes_per_second: usize) -> Self {
+        self.min_body_rate = bytes_per_second;
         self
     }
 
@@ -200,6 +242,93 @@ impl Model {
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.methods = methods.into_iter().collect();
         self
+    }
+
+    /// Passes requests of these methods on to the inner service, untouched and unread, instead of answering them 405.
+    /// Default: none. For senders that check the endpoint before they post to it, with a GET or OPTIONS request that has
+    /// to be answered in a certain way: Okta, Nylas, `CloudEvents`. The inbox neither verifies nor archives such a request.
+    ///
+    /// A method that the model receives ([`methods`](Self::methods)) is never passed on.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use bytes::Bytes;
+    /// use http::{Method, Request, Response, StatusCode};
+    /// use http_body_util::Full;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    /// use tower_inbox::{Delivery, Inbox, MemoryArchive, Secret, layer::InboxBody, provider::standard};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_inbox::layer::BoxError> {
+    /// let model = standard::event::<serde_json::Value>()
+    ///     .token_in_query("token", Secret::new("correct horse"))
+    ///     .pass_methods([Method::GET]);
+    /// let inbox = Inbox::builder(MemoryArchive::new()).model("/hooks/mail", model).build()?;
+    ///
+    /// // Answers the challenge of Nylas. With axum: a route of `get(challenge).post(on_event)`.
+    /// let service = service_fn(async |request: Request<InboxBody<Full<Bytes>>>| {
+    ///     let challenge = request.uri().query().and_then(|query| query.strip_prefix("challenge="));
+    ///     let body = challenge.unwrap_or_default().to_owned();
+    ///     Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(body)))
+    /// });
+    /// let request = Request::get("/hooks/mail?challenge=4711").body(Full::default())?;
+    /// let response = inbox.layer().layer(service).oneshot(request).await?;
+    /// assert_eq!(response.status(), StatusCode::OK);
+    /// # use http_body_util::BodyExt;
+    /// # assert_eq!(response.into_body().collect().await?.to_bytes(), "4711");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pass_methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.pass_methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Decompresses bodies that arrive with `Content-Encoding: gzip`, `x-gzip` or `deflate`, or that begin like gzip,
+    /// before they are decoded. A decompressed body is at most as long as the [body limit](Self::body_limit); a longer
+    /// one is undecodable. Default: off; a compressed body is then undecodable, with a reason that says so.
+    ///
+    /// The signature must cover the bytes as they were sent. The archive keeps these with the header, so that retries
+    /// and replays decompress them again. The handler gets the bytes as they were sent in the request, and those that
+    /// were decoded from [`Inference::raw`](super::Inference::raw). Their memory does not count in
+    /// [`Budget`](crate::layer::Budget): a delivery that is processed takes up to the body limit more.
+    ///
+    /// ```
+    /// use tower_inbox::{Secret, provider::mindee};
+    ///
+    /// let model = mindee::ocr().signed_with(Secret::new("correct horse")).decompress();
+    /// # let _ = model;
+    /// ```
+    pub fn decompress(mut self) -> Self {
+        if let Compression::SignedPlain(plain) = self.compression {
+            self.scheme = plain;
+        }
+        self.compression = Compression::SignedCompressed;
+        self
+    }
+
+    /// Decompresses like [`decompress`](Self::decompress), and already before the signature is checked, for providers
+    /// that sign the text and compress it then.
+    ///
+    /// Strangers can make the server decompress: each request costs up to the [body limit](Self::body_limit) of memory
+    /// while it is verified, and the time to decompress that. Lower the limit to what the provider sends.
+    ///
+    /// ```
+    /// use tower_inbox::{Secret, provider::mindee};
+    ///
+    /// let model = mindee::ocr()
+    ///     .signed_with(Secret::new("correct horse"))
+    ///     .decompress_before_verifying()
+    ///     .body_limit(4 << 20);
+    /// # let _ = model;
+    /// ```
+    pub fn decompress_before_verifying(self) -> Self {
+        let mut model = self.decompress();
+        let plain = Arc::clone(&model.scheme);
+        model.scheme = Arc::new(Decompressed::new(Arc::clone(&plain), model.body_limit));
+        model.compression = Compression::SignedPlain(plain);
+        model
     }
 
     /// Redacts more of the head than the usual names and what the scheme reads. What is redacted here still
@@ -255,6 +384,10 @@ impl Model {
         &self.methods
     }
 
+    pub(crate) fn passed_methods(&self) -> &[Method] {
+        &self.pass_methods
+    }
+
     pub(crate) fn scheme(&self) -> &dyn Scheme {
         &*self.scheme
     }
@@ -271,19 +404,54 @@ impl Model {
         self.body_deadline
     }
 
+    pub(crate) fn slowest_rate(&self) -> usize {
+        self.min_body_rate
+    }
+
     /// The places in this delivery that the type does not know and that were not seen before, if it is looked at.
     pub(crate) fn look(&self, delivery: &Delivery) -> Vec<String> {
-        self.watch.as_ref().map_or_else(Vec::new, |watch| watch.look(delivery))
+        self.watched(delivery, Watch::look)
     }
 
     /// All places in this delivery that the type does not know; nothing if the model is not watched.
     pub(crate) fn unknown_in(&self, delivery: &Delivery) -> Vec<String> {
-        self.watch.as_ref().map_or_else(Vec::new, |watch| watch.unknown(delivery))
+        self.watched(delivery, Watch::unknown)
+    }
+
+    fn watched(
+        &self,
+        delivery: &Delivery,
+        look: impl FnOnce(&Watch, &Delivery) -> Vec<String>,
+    ) -> Vec<String> {
+        let Some(watch) = &self.watch else { return Vec::new() };
+        self.plain(delivery).map_or_else(|_| Vec::new(), |plain| look(watch, &plain))
     }
 
     /// All places that were seen, and in how many of the deliveries that were looked at.
     pub(crate) fn unknown_so_far(&self) -> BTreeMap<String, u64> {
         self.watch.as_ref().map(|watch| watch.seen()).unwrap_or_default()
+    }
+
+    /// The delivery as its type reads it: decompressed, if the model decompresses.
+    pub(crate) fn plain(&self, delivery: &Delivery) -> Result<Delivery, DecompressError> {
+        if matches!(self.compression, Compression::Undecodable) {
+            return Ok(delivery.clone());
+        }
+        let plain = decompress(delivery.head().headers(), delivery.body(), self.body_limit)?;
+        Ok(match plain {
+            Cow::Borrowed(_) => delivery.clone(),
+            Cow::Owned(plain) => delivery.with_plain_body(plain.into()),
+        })
+    }
+
+    /// The encoding of a body that is decoded as it was sent.
+    pub(crate) fn encoding_left(&self, delivery: &Delivery) -> Option<ContentEncoding> {
+        match self.compression {
+            Compression::Undecodable => {
+                ContentEncoding::of(delivery.head().headers(), delivery.body())
+            }
+            Compression::SignedCompressed | Compression::SignedPlain(_) => None,
+        }
     }
 
     /// Counts what was tolerated, and returns what was not seen before at its path.

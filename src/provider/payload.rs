@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::{DecodeError, InferenceKey, Profile, tolerant};
+use super::{DEFAULT_BODY_LIMIT, DecodeError, InferenceKey, Profile, tolerant};
 use crate::{
     delivery::Delivery,
     signature::{Scheme, SecretSet},
@@ -64,6 +64,10 @@ pub trait Signs: Provider {
 pub trait Payload: Sized + Send + Sync + 'static {
     /// Who posts it.
     type Provider: Provider;
+
+    /// The body limit of models with this payload, in bytes, unless [`Model::body_limit`](super::Model::body_limit) sets
+    /// another one. Default: 32 MiB ([`DEFAULT_BODY_LIMIT`]).
+    const BODY_LIMIT: usize = DEFAULT_BODY_LIMIT;
 
     /// Loads a body.
     ///

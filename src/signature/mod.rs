@@ -17,6 +17,7 @@
 //! takes the same time wherever the two differ; secrets, and the keys that they encode, are wiped from memory.
 
 mod body_form;
+mod decompressed;
 pub mod doctor;
 #[cfg(feature = "ed25519")]
 mod ed25519;
@@ -46,6 +47,7 @@ mod unsigned;
 mod validity;
 
 pub use body_form::BodyForm;
+pub(crate) use decompressed::Decompressed;
 #[cfg(feature = "ed25519")]
 pub use ed25519::{Ed25519Key, Ed25519KeyError, Ed25519Keys, Ed25519Template};
 pub use encoding::{Encoding, KeyEncoding};

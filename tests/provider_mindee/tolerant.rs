@@ -96,6 +96,7 @@ fn confidence_as_a_number_is_kept_as_a_word_and_the_value_stays() {
         (Some(7.0), &Some(Confidence::Other("0.93".into())))
     );
     assert_eq!(bill.tax.as_ref().unwrap().confidence, Some(Confidence::High));
+    assert!(bill.lines.is_empty());
     assert_eq!(read.tolerated()[0].path(), format!("{AT}.total.confidence"));
 }
 

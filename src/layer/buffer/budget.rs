@@ -1,53 +1,78 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::metrics;
+use crate::{delivery::ModelName, metrics};
 
-/// How many bytes may be in flight in one inbox, unless it says otherwise: 256 MiB.
+/// The default limit of bytes in flight of one inbox: 256 MiB.
 pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
 
 /// Bounds the memory of all requests that are being read, archived and handled. Clones share the bound.
 ///
-/// A request counts with its body, twice its headers, and 4 KiB for the rest.
+/// A request counts with the memory allocated for its body, twice its headers, 200 bytes for each header, and 4 KiB for
+/// the rest. The buffer of a body doubles while the body arrives, up to the announced length, and is cut to the length of
+/// the body at its end.
 ///
 /// Bytes count from when they arrive, not from when they are announced: who only announces a long body takes nothing
 /// from the others.
+///
+/// A body counts as unverified until its signature was checked, and anybody who can reach the server can send it. So
+/// that senders of unverified bodies cannot stop deliveries:
+///
+/// - Unverified requests use at most three quarters of the limit: 192 MiB of the default. The rest is for verified
+///   deliveries that are being archived and handled, which do not count as unverified any more.
+/// - Unverified requests of one model use at most as much as they leave free of these three quarters. The requests of
+///   one model alone get a half of it (96 MiB of the default); of two models, a third each; of n models, one of n + 1
+///   parts each. There is always a part left for one more model.
+///
+/// A body that is longer than three eighths of the limit can never be received: set the limit to at least three times the
+/// longest [body limit](crate::Model::body_limit) of a model.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
+pub struct Budget {
     limit: usize,
-    used: AtomicUsize,
+    usage: Arc<Mutex<Usage>>,
+}
+
+#[derive(Debug, Default)]
+struct Usage {
+    /// By all requests, in bytes.
+    total: usize,
+    /// By requests whose signature was not checked yet; a part of the total.
+    unverified: usize,
+    /// The unverified bytes of each model that has some.
+    by_model: HashMap<ModelName, usize>,
 }
 
 impl Budget {
-    /// At most `limit` bytes.
+    /// Creates a budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Inner { limit, used: AtomicUsize::new(0) }))
+        Self { limit, usage: Arc::default() }
     }
 
-    /// How many bytes are in flight now.
+    /// The number of bytes in flight.
     pub fn used(&self) -> usize {
-        self.0.used.load(Ordering::Relaxed)
+        self.usage().total
     }
 
-    /// Whether there is room for as many more bytes now.
-    pub(super) fn has_room_for(&self, bytes: u64) -> bool {
-        let room = self.0.limit.saturating_sub(self.used());
-        u64::try_from(room).is_ok_and(|room| bytes <= room)
+    /// The number of bytes in flight of requests whose signature was not checked yet.
+    pub fn unverified(&self) -> usize {
+        self.usage().unverified
     }
 
-    /// Takes nothing yet.
-    pub(super) fn reserve(&self) -> Reservation {
-        Reservation { budget: self.clone(), bytes: 0 }
+    /// The most that unverified requests of one model can use, if there are none of other models.
+    pub(crate) fn largest_share(&self) -> usize {
+        unverified_limit(self.limit) / 2
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let fits = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.0.limit);
-        self.0.used.try_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    /// Starts with nothing reserved, for an unverified request of this model.
+    pub(super) fn reserve(&self, model: &ModelName) -> Reservation {
+        Reservation { budget: self.clone(), unverified: Some(model.clone()), bytes: 0 }
+    }
+
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,29 +83,94 @@ impl Default for Budget {
     }
 }
 
+fn unverified_limit(limit: usize) -> usize {
+    limit - limit / 4
+}
+
+impl Usage {
+    /// Whether an unverified request of `model` may use `bytes` more.
+    fn admits(&self, model: &ModelName, bytes: usize, limit: usize) -> bool {
+        let of_model = self.by_model.get(model).copied().unwrap_or_default();
+        let fits = |used: usize, limit: usize| used.checked_add(bytes).is_some_and(|n| n <= limit);
+        let unverified_limit = unverified_limit(limit);
+        fits(self.total, limit)
+            && fits(self.unverified, unverified_limit)
+            && fits(of_model, unverified_limit - self.unverified.saturating_add(bytes))
+    }
+
+    fn add_unverified(&mut self, model: &ModelName, bytes: usize) {
+        self.unverified += bytes;
+        match self.by_model.get_mut(model) {
+            Some(of_model) => *of_model += bytes,
+            None => drop(self.by_model.insert(model.clone(), bytes)),
+        }
+    }
+
+    fn subtract_unverified(&mut self, model: &ModelName, bytes: usize) {
+        self.unverified -= bytes;
+        if let Some(of_model) = self.by_model.get_mut(model) {
+            *of_model -= bytes;
+            if *of_model == 0 {
+                self.by_model.remove(model);
+            }
+        }
+    }
+}
+
 /// A part of the budget, given back when dropped.
 #[derive(Debug)]
 pub(in crate::layer) struct Reservation {
     budget: Budget,
+    /// The model, until the signature was checked.
+    unverified: Option<ModelName>,
     bytes: usize,
 }
 
 impl Reservation {
-    /// Takes more; false, and nothing is taken, if the budget does not hold it.
+    /// Whether [`grow`](Self::grow) would reserve as many more bytes now. Verified requests do not grow.
+    pub(super) fn can_grow(&self, bytes: usize) -> bool {
+        let admits = |model| self.budget.usage().admits(model, bytes, self.budget.limit);
+        self.unverified.as_ref().is_some_and(admits)
+    }
+
+    /// Reserves more. False, and nothing is reserved, if the budget or the share of the model is used up.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
-        let grown = self.budget.take(bytes);
-        if grown {
-            metrics::add_in_flight(bytes);
-            self.bytes += bytes;
+        let Some(model) = &self.unverified else { return false };
+        let mut usage = self.budget.usage();
+        if !usage.admits(model, bytes, self.budget.limit) {
+            return false;
         }
-        grown
+        usage.total += bytes;
+        usage.add_unverified(model, bytes);
+        metrics::add_in_flight(bytes);
+        self.bytes += bytes;
+        true
+    }
+
+    /// Gives a part back.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        let mut usage = self.budget.usage();
+        usage.total -= bytes;
+        if let Some(model) = &self.unverified {
+            usage.subtract_unverified(model, bytes);
+        }
+        metrics::subtract_in_flight(bytes);
+        self.bytes -= bytes;
+    }
+
+    /// The signature was checked: what is reserved leaves the share of the model. The total stays the same, so this
+    /// cannot fail.
+    pub(in crate::layer) fn mark_verified(&mut self) {
+        if let Some(model) = mem::take(&mut self.unverified) {
+            self.budget.usage().subtract_unverified(&model, self.bytes);
+        }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
-        metrics::subtract_in_flight(self.bytes);
+        self.shrink(self.bytes);
     }
 }
 
@@ -88,18 +178,52 @@ impl Drop for Reservation {
 mod tests {
     use super::*;
 
+    fn model(name: &str) -> ModelName {
+        name.parse().unwrap()
+    }
+
+    /// Reserves for a model as long as one byte more is possible.
+    fn fill(budget: &Budget, name: &str) -> Reservation {
+        let mut reservation = budget.reserve(&model(name));
+        while reservation.grow(1) {}
+        reservation
+    }
+
     #[test]
-    fn the_bound_holds_and_what_is_dropped_comes_back() {
-        let budget = Budget::new(10);
-        let mut first = budget.reserve();
-        let mut second = budget.reserve();
-        assert!(first.grow(6) && !second.grow(5) && second.grow(4));
-        assert!(!first.grow(usize::MAX));
-        assert!(!budget.has_room_for(1) && budget.has_room_for(0));
-        drop(first);
-        assert_eq!(budget.used(), 4);
-        assert!(budget.has_room_for(6));
-        drop(second);
-        assert_eq!(budget.used(), 0);
+    fn dropped_reservation_is_given_back() {
+        let budget = Budget::new(100);
+        let mut one = budget.reserve(&model("/a"));
+        assert!(one.grow(10) && one.can_grow(27) && !one.can_grow(28) && !one.grow(usize::MAX));
+        let mut other = budget.reserve(&model("/a"));
+        assert!(other.grow(5));
+        one.shrink(4);
+        assert_eq!((budget.used(), budget.unverified()), (11, 11));
+        other.mark_verified();
+        assert_eq!((budget.used(), budget.unverified()), (11, 6));
+        drop((one, other));
+        assert_eq!((budget.used(), budget.unverified()), (0, 0));
+        assert!(budget.usage().by_model.is_empty(), "a map that grows by every name");
+    }
+
+    #[test]
+    fn unverified_bytes_of_one_model_leave_a_share_for_the_next_one() {
+        let budget = Budget::new(128);
+        let shares: Vec<_> = ["/a", "/b", "/c"].map(|name| fill(&budget, name)).into();
+        let bytes: Vec<_> = shares.iter().map(|share| share.bytes).collect();
+        // Of 96, always a half of what is left.
+        assert_eq!(bytes, [48, 24, 12]);
+        assert_eq!(budget.largest_share(), 48);
+    }
+
+    #[test]
+    fn verified_deliveries_leave_the_share_of_their_model_and_the_unverified_limit() {
+        let budget = Budget::new(128);
+        let mut handled = fill(&budget, "/a");
+        handled.mark_verified();
+        assert_eq!(fill(&budget, "/a").bytes, 48, "of the same model");
+        let mut more = fill(&budget, "/a");
+        more.mark_verified();
+        assert_eq!(budget.used(), 96);
+        assert_eq!(fill(&budget, "/b").bytes, 32, "all that is left of the limit");
     }
 }

@@ -2,10 +2,12 @@
 
 mod budget;
 mod collect;
+mod future;
 mod read;
 mod service;
+mod timeout;
 
 pub(super) use budget::Reservation;
 pub use budget::{Budget, DEFAULT_BYTES_IN_FLIGHT};
-pub use read::ReadBody;
+pub use future::BufferFuture;
 pub use service::{BufferLayer, BufferService};

@@ -1,16 +1,19 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
 use bytes::Bytes;
 use http::{Request, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
-use super::{Budget, Reservation, collect::Collected};
+use super::{
+    Budget, Reservation,
+    collect::{Collected, OutOfBudget},
+    timeout::ReadTimeout,
+};
 use crate::{
     layer::{body::InboxBody, future::Ended, step::Raw},
     process::{Rejection, RequestContext},
@@ -19,18 +22,23 @@ use crate::{
 /// What every request counts in the budget, in bytes, besides its headers and its body.
 const OVERHEAD: usize = 4 << 10;
 
+/// What every header counts besides its text: the entries of the header map and of its copy.
+const HEADER_OVERHEAD: usize = 200;
+
 pin_project! {
     /// Reads a body whole. Its output is the request for the next step, or a rejection.
-    pub struct ReadBody<B> {
+    pub(super) struct ReadBody<B> {
         #[pin]
         body: B,
         #[pin]
-        deadline: Sleep,
+        timer: Sleep,
+        timeout: ReadTimeout,
         announced: usize,
+        longest: usize,
         collected: Collected,
         reservation: Option<Reservation>,
         head: Option<(Parts, RequestContext)>,
-        began: Instant,
+        began: std::time::Instant,
     }
 }
 
@@ -42,23 +50,27 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
         context: RequestContext,
         budget: &Budget,
     ) -> Result<Self, Rejection> {
-        let announced = body.size_hint().lower();
+        let hint = body.size_hint();
+        let announced = usize::try_from(hint.lower()).unwrap_or(usize::MAX);
         let limit = context.model.longest_body();
-        if usize::try_from(announced).map_or(true, |announced| announced > limit) {
+        if announced > limit {
             return Err(Rejection::TooLong { limit });
         }
-        let mut reservation = budget.reserve();
-        if !reservation.grow(cost_of(&parts)) || !budget.has_room_for(announced) {
+        let mut reservation = budget.reserve(&context.name);
+        if !reservation.grow(cost_of(&parts)) || !reservation.can_grow(announced) {
             return Err(Rejection::Overloaded);
         }
+        let timeout = ReadTimeout::start(&context.model, Instant::now());
         Ok(Self {
             body,
-            deadline: tokio::time::sleep(context.model.slowest_body()),
-            announced: usize::try_from(announced).unwrap_or(limit),
+            timer: tokio::time::sleep_until(timeout.next_check()),
+            timeout,
+            announced,
+            longest: hint.exact().and_then(|exact| exact.try_into().ok()).unwrap_or(limit),
             collected: Collected::default(),
             reservation: Some(reservation),
             head: Some((parts, context)),
-            began: Instant::now(),
+            began: std::time::Instant::now(),
         })
     }
 
@@ -74,8 +86,12 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers are not signed.
                     let Ok(part) = frame.into_data() else { continue };
-                    admit(&part, this.collected.len(), context, reservation)?;
-                    this.collected.push(part);
+                    let limit = context.model.longest_body();
+                    if this.collected.len().saturating_add(part.len()) > limit {
+                        return Poll::Ready(Err(Rejection::TooLong { limit }));
+                    }
+                    let pushed = this.collected.push(part, *this.longest, reservation);
+                    pushed.map_err(|OutOfBudget| Rejection::Overloaded)?;
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Rejection::CutOff)),
                 // A server may report a lost connection as the end of the body.
@@ -84,9 +100,10 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
                 }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
-                    ready!(this.deadline.poll(cx));
-                    let deadline = context.model.slowest_body();
-                    return Poll::Ready(Err(Rejection::TooSlow { timeout: deadline }));
+                    ready!(this.timer.as_mut().poll(cx));
+                    let now = Instant::now();
+                    this.timeout.check(this.collected.len(), now)?;
+                    this.timer.as_mut().reset(this.timeout.next_check());
                 }
             }
         }
@@ -95,25 +112,10 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
 
 /// The memory of a request besides its body: copies of its head, a task, a span, queue entries.
 fn cost_of(parts: &Parts) -> usize {
-    let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    OVERHEAD + 2 * headers.sum::<usize>()
-}
-
-/// Whether there is room for one more part of a body.
-fn admit(
-    part: &Bytes,
-    so_far: usize,
-    context: &RequestContext,
-    reservation: &mut Reservation,
-) -> Result<(), Rejection> {
-    let limit = context.model.longest_body();
-    if so_far.saturating_add(part.len()) > limit {
-        return Err(Rejection::TooLong { limit });
-    }
-    if !reservation.grow(part.len()) {
-        return Err(Rejection::Overloaded);
-    }
-    Ok(())
+    let headers = parts.headers.iter();
+    let cost =
+        headers.map(|(name, value)| HEADER_OVERHEAD + 2 * (name.as_str().len() + value.len()));
+    OVERHEAD + cost.sum::<usize>()
 }
 
 impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
@@ -122,7 +124,7 @@ impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let read = ready!(self.as_mut().poll_whole(cx));
         let this = self.project();
-        let (Some((parts, context)), Some(reservation)) =
+        let (Some((parts, context)), Some(mut reservation)) =
             (this.head.take(), this.reservation.take())
         else {
             return Poll::Pending;
@@ -131,7 +133,10 @@ impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
         context.record_duration("buffer_us", *this.began);
         context.span.record("bytes", this.collected.len());
         Poll::Ready(match read {
-            Ok(()) => Ok(request(parts, this.collected.take(), Raw { context, reservation })),
+            Ok(()) => {
+                let bytes = this.collected.take(&mut reservation);
+                Ok(request(parts, bytes, Raw { context, reservation }))
+            }
             Err(rejection) => Err(rejection.reject()),
         })
     }

@@ -6,11 +6,10 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Budget, read::ReadBody};
+use super::{Budget, future::BufferFuture, read::ReadBody};
 use crate::{
     layer::{
         body::{InboxBody, RoutedBody},
-        future::StepFuture,
         step::Raw,
         take_ready,
     },
@@ -56,14 +55,18 @@ pub struct BufferService<S> {
 
 impl<S, B, R> Service<Request<RoutedBody<B>>> for BufferService<S>
 where
-    S: Service<Request<InboxBody<B, Raw>>, Response = Response<R>> + Clone,
-    B: Body<Data = Bytes>,
+    S: Service<Request<InboxBody<B, Raw>>, Response = Response<R>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    S::Error: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
     type Response = Response<ResponseBody>;
     type Error = S::Error;
-    type Future = StepFuture<S, InboxBody<B, Raw>, ReadBody<B>>;
+    type Future = BufferFuture<S::Future, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -73,14 +76,34 @@ where
         let (parts, RoutedBody { body, context }) = request.into_parts();
         let Some(context) = context else {
             let through = Request::from_parts(parts, InboxBody::through(body));
-            return StepFuture::calling(self.inner.call(through));
+            return BufferFuture::through(self.inner.call(through));
         };
         let span = context.span.clone();
         let allowed = if self.reads_all { Ok(()) } else { check_head(&parts, &context) };
         match allowed.and_then(|()| ReadBody::start(parts, body, context, &self.budget)) {
-            Ok(reading) => StepFuture::before(reading, take_ready(&mut self.inner)),
-            Err(rejection) => StepFuture::responded(span.in_scope(|| rejection.reject())),
+            Ok(reading) => {
+                BufferFuture::working(read_then_call(reading, take_ready(&mut self.inner)))
+            }
+            Err(rejection) => BufferFuture::responded(span.in_scope(|| rejection.reject())),
         }
+    }
+}
+
+async fn read_then_call<S, B, R>(
+    reading: ReadBody<B>,
+    mut ready_inner: S,
+) -> Result<Response<ResponseBody>, S::Error>
+where
+    S: Service<Request<InboxBody<B, Raw>>, Response = Response<R>>,
+    B: Body<Data = Bytes>,
+    R: Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    match reading.await {
+        Ok(request) => {
+            ready_inner.call(request).await.map(|response| response.map(ResponseBody::new))
+        }
+        Err(response) => Ok(response),
     }
 }
 

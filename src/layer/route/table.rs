@@ -95,7 +95,7 @@ impl Table {
         match matched.value {
             Endpoint::Removed(_) => RouteMatch::Rejected(Rejection::Removed),
             Endpoint::Live(Named { model, .. }) if !model.allowed_methods().contains(method) => {
-                RouteMatch::Rejected(Rejection::Method { allow: model.allowed_methods().to_vec() })
+                pass_or_reject(model, method)
             }
             Endpoint::Live(Named { name, model }) => {
                 match Captures::decode(matched.params.iter()) {
@@ -181,6 +181,18 @@ fn router(endpoints: &BTreeMap<String, Endpoint>) -> Result<Router<Endpoint>, Mo
     Ok(router)
 }
 
+/// What becomes of a method that the model does not receive.
+fn pass_or_reject(model: &Model, method: &Method) -> RouteMatch {
+    if model.passed_methods().contains(method) {
+        return RouteMatch::Through;
+    }
+    let mut allow = model.allowed_methods().to_vec();
+    let passed =
+        model.passed_methods().iter().filter(|method| !model.allowed_methods().contains(method));
+    allow.extend(passed.cloned());
+    RouteMatch::Rejected(Rejection::Method { allow })
+}
+
 fn no_slash(path: &str) -> ModelError {
     ModelError::Path { path: path.to_owned(), reason: "it does not begin with /".to_owned() }
 }
@@ -246,6 +258,29 @@ mod tests {
         ] {
             assert_eq!(status(&table, &Method::POST, path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn pass_methods_let_get_and_options_through_and_nothing_else() {
+        let mut table = Table::default();
+        let model = model().pass_methods([Method::GET, Method::OPTIONS, Method::POST]);
+        table.add("/a", model).unwrap();
+        for (method, expected) in [
+            (Method::GET, 0),
+            (Method::OPTIONS, 0),
+            (Method::PUT, 405),
+            // It receives POST: a delivery is never passed on unverified.
+            (Method::POST, 200),
+        ] {
+            assert_eq!(status(&table, &method, "/a"), expected, "{method}");
+        }
+        let RouteMatch::Rejected(Rejection::Method { allow }) = table.find(&Method::PUT, "/a")
+        else {
+            panic!("PUT is not rejected");
+        };
+        assert_eq!(allow, [Method::POST, Method::GET, Method::OPTIONS]);
+        assert!(table.remove("/a"));
+        assert_eq!(status(&table, &Method::GET, "/a"), 410);
     }
 
     #[test]

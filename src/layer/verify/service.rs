@@ -95,7 +95,7 @@ fn verify(
     let verified = raw.context.model.scheme().verify(parts, &bytes, raw.context.received_at);
     raw.context.record_duration("verify_us", started);
     match verified {
-        Ok(proof) => Ok((bytes, Verified { raw, proof })),
+        Ok(proof) => Ok((bytes, Verified::new(raw, proof))),
         Err(error) => {
             if let Some(quarantine) = quarantine {
                 quarantine.keep(bytes.len(), rejected(parts, bytes, &raw.context));

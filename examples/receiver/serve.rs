@@ -1,0 +1,56 @@
+//! The HTTP/1 server. `axum::serve` would do for most senders; this one also receives from senders that close the
+//! connection before they have the answer, and closes idle connections. See `docs/http.md`.
+
+use std::{io, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long the head of a request may take, and how long a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long to wait after a connection could not be accepted, for example because too many files are open.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` ends, and then waits for the requests that have begun.
+pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
+    let connections = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => serve_one(socket, app.clone(), &connections),
+                Err(error) => accept_again(&error).await,
+            },
+            () = &mut stop => break,
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+fn serve_one(socket: TcpStream, app: Router, connections: &GracefulShutdown) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        // A sender that has closed its side has sent all it wants to: read that, and answer it.
+        .half_close(true)
+        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(app));
+    let connection = connections.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+    });
+}
+
+async fn accept_again(error: &io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(ACCEPT_AGAIN).await;
+}

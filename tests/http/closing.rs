@@ -1,0 +1,73 @@
+//! Senders that close the connection before they have the answer, as PHP scripts do that do not wait for it.
+
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::server::{Kind, Server, delivery, read_all};
+
+const DELIVERIES: usize = 50;
+
+/// What a sender does once it has written the request.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    /// Closes its half of the connection, and waits for the answer.
+    ShutdownWrite,
+    Close,
+    /// Closes the connection with a reset, as the system does where data was not read.
+    Reset,
+}
+
+/// How many deliveries are archived, and how many are answered 200.
+async fn archived_and_answered(kind: Kind, ending: Ending, padding: usize) -> (usize, usize) {
+    let server = Server::start(kind).await;
+    let mut answered = 0;
+    for n in 0..DELIVERIES {
+        let mut stream = server.connect().await;
+        stream.write_all(delivery(n, padding).as_bytes()).await.unwrap();
+        answered += usize::from(end(stream, ending).await);
+    }
+    (server.archived_in_the_end(DELIVERIES).await, answered)
+}
+
+/// Whether the sender gets a 200.
+async fn end(mut stream: TcpStream, ending: Ending) -> bool {
+    match ending {
+        Ending::ShutdownWrite => {
+            stream.shutdown().await.unwrap();
+            return read_all(&mut stream).await.starts_with("HTTP/1.1 200");
+        }
+        Ending::Close => {}
+        Ending::Reset => stream.set_zero_linger().unwrap(),
+    }
+    false
+}
+
+/// With `axum::serve`, or without `half_close`, about a half of such deliveries never reaches the layers: see
+/// `docs/http.md`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_close_archives_every_delivery_of_a_sender_that_closes_at_once() {
+    for padding in [0, 100_000] {
+        for ending in [Ending::ShutdownWrite, Ending::Close] {
+            let (archived, answered) =
+                archived_and_answered(Kind::HalfClose, ending, padding).await;
+            assert_eq!(archived, DELIVERIES, "{ending:?}");
+            let waiting = matches!(ending, Ending::ShutdownWrite);
+            assert_eq!(answered, if waiting { DELIVERIES } else { 0 }, "{ending:?}");
+        }
+    }
+}
+
+/// Prints the table of `docs/http.md`: `cargo test --all-features --test http -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints numbers that depend on the machine"]
+async fn print_how_many_deliveries_of_senders_that_close_are_archived() {
+    for padding in [0, 100_000] {
+        for kind in [Kind::Axum, Kind::Hyper, Kind::HalfClose] {
+            for ending in [Ending::ShutdownWrite, Ending::Close, Ending::Reset] {
+                let (archived, answered) = archived_and_answered(kind, ending, padding).await;
+                println!(
+                    "{padding} bytes, {kind:?}, {ending:?}: {archived} archived, {answered} answered"
+                );
+            }
+        }
+    }
+}
