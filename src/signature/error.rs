@@ -18,6 +18,17 @@ pub enum SignatureError {
         /// Where the scheme reads.
         place: Place,
     },
+    /// The head lists more distinct signatures than the scheme checks. None of them is checked.
+    #[error(
+        "there are more than {most} distinct signatures in {place}; senders that rotate secrets list two or three"
+    )]
+    #[non_exhaustive]
+    TooMany {
+        /// Where the scheme reads.
+        place: Place,
+        /// The maximum number of distinct signatures.
+        most: usize,
+    },
     /// What is there is not in the form that the scheme writes.
     #[error("the signature in {place} is not {expected}")]
     Malformed {
@@ -67,6 +78,15 @@ pub enum SchemeError {
     /// There is no secret to check with.
     #[error("there is no secret: give the one that the provider shows for the endpoint")]
     NoSecret,
+    /// A set of public keys is too large: each key costs a pass over the body for each signature that a head lists.
+    #[error(
+        "the key set holds more than {most} keys; remove those that the provider no longer uses"
+    )]
+    #[non_exhaustive]
+    TooManyKeys {
+        /// The maximum number of keys.
+        most: usize,
+    },
     /// A secret is empty, so that anybody could sign with it.
     #[error("the secret {name} is empty: give the one that the provider shows for the endpoint")]
     EmptySecret {

@@ -18,7 +18,8 @@ use crate::delivery::{Digest, Redaction};
 ///
 /// 1. The header must be there exactly once.
 /// 2. Its value must be the prefix, by default none, and behind it 64 hexadecimal digits of either case, or the base64
-///    of 32 bytes. In a [list](Self::list), items of another form are passed over, and one of this form must be there.
+///    of 32 bytes. In a [list](Self::list), items of another form are passed over, and one of this form must be there,
+///    and at most 16 distinct ones.
 /// 3. It must be the HMAC of the body under one of the secrets that are live at the time of receipt, compared in
 ///    constant time. The key is the text of the secret, unless another [key encoding](Self::key) is set.
 ///

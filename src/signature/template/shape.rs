@@ -3,9 +3,11 @@ use std::{borrow::Cow, time::SystemTime};
 use http::{HeaderMap, HeaderName, request::Parts};
 
 use super::{Placement, template::Template};
+#[cfg(feature = "ed25519")]
+use crate::signature::place::MOST_ED25519_SIGNATURES;
 use crate::signature::{
     Encoding, Proof, SchemeError, SignError, Signature, SignatureError, TimeUnit, Tolerance,
-    doctor::Difference, given_header::GivenHeader,
+    doctor::Difference, given_header::GivenHeader, place::MOST_HMACS,
 };
 
 /// What a scheme with a template is, apart from its keys. `N` is the length of a signature in bytes.
@@ -72,7 +74,8 @@ impl<const N: usize> Shape<N> {
         let place = self.placement.place_of_timestamp();
         self.tolerance.check(presented.timestamp, self.unit, at, &place)?;
         let texts = presented.signatures.iter();
-        let signatures: Vec<_> = texts.filter_map(|text| self.encoding.decode(text)).collect();
+        let signatures = texts.filter_map(|text| self.encoding.decode(text));
+        let signatures = self.placement.place().distinct(signatures, most_signatures::<N>())?;
         if signatures.is_empty() {
             return Err(self.placement.place().malformed(self.encoding.expected::<N>()));
         }
@@ -132,6 +135,15 @@ impl<const N: usize> Claimed<'_, N> {
             None => proof,
         }
     }
+}
+
+/// The maximum number of distinct signatures of `N` bytes.
+fn most_signatures<const N: usize>() -> usize {
+    #[cfg(feature = "ed25519")]
+    if N == 64 {
+        return MOST_ED25519_SIGNATURES;
+    }
+    MOST_HMACS
 }
 
 pub(in crate::signature) fn slices<'m>(parts: &'m [Cow<'_, [u8]>]) -> Vec<&'m [u8]> {
