@@ -44,4 +44,5 @@ mod stuck;
 mod support;
 mod tower_http_layers;
 mod unrecorded;
+mod verification;
 mod wrapper;

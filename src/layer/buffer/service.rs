@@ -1,7 +1,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -13,8 +13,9 @@ use crate::{
         future::StepFuture,
         step::Raw,
         take_ready,
+        verify::rejected_by_head,
     },
-    process::{BoxError, Rejection, RequestContext, ResponseBody},
+    process::{BoxError, ResponseBody},
 };
 
 /// Reads the body of a routed request into memory, within its limits.
@@ -75,17 +76,15 @@ where
             let through = Request::from_parts(parts, InboxBody::through(body));
             return StepFuture::calling(self.inner.call(through));
         };
+        if !self.reads_all
+            && let Some(response) = rejected_by_head(&parts, &context)
+        {
+            return StepFuture::responded(response);
+        }
         let span = context.span.clone();
-        let allowed = if self.reads_all { Ok(()) } else { check_head(&parts, &context) };
-        match allowed.and_then(|()| ReadBody::start(parts, body, context, &self.budget)) {
+        match ReadBody::start(parts, body, context, &self.budget) {
             Ok(reading) => StepFuture::before(reading, take_ready(&mut self.inner)),
             Err(rejection) => StepFuture::responded(span.in_scope(|| rejection.reject())),
         }
     }
-}
-
-/// Rejects a request that cannot be verified whatever its body is, before the body is read.
-fn check_head(parts: &Parts, context: &RequestContext) -> Result<(), Rejection> {
-    let scheme = context.model.scheme();
-    scheme.check_head(parts, context.received_at).map_err(Rejection::Signature)
 }
