@@ -93,6 +93,31 @@ pub enum SchemeError {
         /// The name of the secret.
         name: String,
     },
+    /// A secret has white space or a line break around it, as when it was copied with the end of its line.
+    #[error("the secret {name} has white space or a line break around it; remove it")]
+    #[non_exhaustive]
+    SecretWhiteSpace {
+        /// The name of the secret.
+        name: String,
+    },
+    /// A secret has quotation marks around it, as in a file with settings.
+    #[error("the secret {name} has quotation marks around it; remove them")]
+    #[non_exhaustive]
+    SecretQuoted {
+        /// The name of the secret.
+        name: String,
+    },
+    /// A secret begins with a text that is not a part of it.
+    #[error(
+        "the secret {name} begins with `{prefix}`, which is not a part of it; remove the prefix, or choose the scheme of the provider that shows it"
+    )]
+    #[non_exhaustive]
+    SecretPrefixed {
+        /// The name of the secret.
+        name: String,
+        /// The text at its beginning.
+        prefix: String,
+    },
     /// The text of a secret does not encode a key in the way of this scheme.
     #[error(
         "the secret {name} is not {expected}: give the one that the provider shows for the endpoint, whole"

@@ -280,9 +280,16 @@ mod tests {
             HmacBody::new(HEADER, Secret::new(secret)).key(KeyEncoding::Base64).check()
         };
         assert_eq!(keyed("Cv8="), Ok(()));
-        let malformed =
-            SchemeError::MalformedSecret { name: "main".to_owned(), expected: "base64" };
-        assert_eq!(keyed("whsec_Cv8="), Err(malformed));
+        let name = || "main".to_owned();
+        let malformed = SchemeError::MalformedSecret { name: name(), expected: "base64" };
+        assert_eq!(keyed("%"), Err(malformed));
+        for prefix in ["whsec_", "v1,whsec_"] {
+            let prefixed = SchemeError::SecretPrefixed { name: name(), prefix: prefix.to_owned() };
+            assert_eq!(keyed(&format!("{prefix}Cv8=")), Err(prefixed));
+        }
+        let text = |secret: &str| HmacBody::new(HEADER, Secret::new(secret)).check();
+        assert!(matches!(text("v1,whsec_Cv8="), Err(SchemeError::SecretPrefixed { .. })));
+        assert_eq!(text("whsec_Cv8="), Ok(()), "the secrets of Baseten are used as they are");
     }
 
     #[test]

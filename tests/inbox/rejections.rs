@@ -107,6 +107,28 @@ fn an_empty_secret_is_refused_when_the_inbox_is_built() {
     assert_eq!(source, SchemeError::EmptySecret { name: "main".to_owned() });
 }
 
+#[test]
+fn secret_with_white_space_or_quotation_marks_is_refused_when_the_inbox_is_built() {
+    for (secret, problem) in [
+        ("hunter2\n", "white space or a line break around it; remove it"),
+        (" hunter2", "white space or a line break around it; remove it"),
+        ("\"hunter2\"", "quotation marks around it; remove them"),
+        ("v1,whsec_hunter2", "begins with `v1,whsec_`"),
+    ] {
+        let secret = || Secret::new(secret).named("CAPTIONS_SECRET");
+        let model = ModelDraft::<Caption>::new().signed_with(secret());
+        let error = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap_err();
+        let mut shown = format!("{error:?} {error}");
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            shown = format!("{shown}: {error}");
+            cause = error.source();
+        }
+        assert!(shown.contains(problem) && shown.contains("CAPTIONS_SECRET"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
 type Parts = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A body that comes in parts and announces no length; it ends when the sender is dropped.

@@ -26,7 +26,7 @@ use crate::{
 ///    ones of `v1` and 8 of `v1a`. A list with more is rejected before the body is read.
 /// 5. One entry must be the signature of `{id}.{timestamp}.{body}`: for `v1` the HMAC-SHA256 under one of the secrets
 ///    that are live at the time of receipt, compared in constant time. The key is what the secret encodes in base64,
-///    with or without `whsec_` before it. The body need not be text.
+///    with or without `whsec_` or `v1,whsec_` before it. The body need not be text.
 ///
 /// The proof carries the id: the same message in another attempt is a repeat, whatever its timestamp and signature, and two
 /// messages with equal bodies are two deliveries.
@@ -311,7 +311,12 @@ mod tests {
         let plain = StandardWebhooks::new(Secret::new("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
         assert!(plain.verify(&signed(SIGNATURE), BODY, received_at()).is_ok());
         let check = |secret: &str| StandardWebhooks::new(Secret::new(secret)).check();
+        let versioned = StandardWebhooks::new(Secret::new(format!("v1,{SECRET}")));
+        assert_eq!(versioned.check(), Ok(()));
+        assert!(versioned.verify(&signed(SIGNATURE), BODY, received_at()).is_ok());
         assert_eq!(check(SECRET), Ok(()));
+        let spaced = check(&format!("{SECRET}\n"));
+        assert_eq!(spaced, Err(SchemeError::SecretWhiteSpace { name: "main".to_owned() }));
         let name = || "main".to_owned();
         assert_eq!(check("whsec_"), Err(SchemeError::EmptySecret { name: name() }));
         let malformed = Err(SchemeError::MalformedSecret { name: name(), expected: "base64" });
