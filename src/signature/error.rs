@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::Place;
 
 /// Why a request's signature was not accepted. Holds nothing of the request but the name of a header or parameter.
@@ -35,7 +37,7 @@ pub enum SignatureError {
         /// Where the scheme reads.
         place: Place,
         /// The form that the scheme writes.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
     /// The request was signed longer ago than the scheme tolerates.
     #[error(

@@ -6,7 +6,7 @@ use super::{
     BodyForm, Encoding, KeyEncoding, Proof, Scheme, SchemeError, Secret, SecretSet, SignError,
     Signature, SignatureError,
     body_form::Reading,
-    doctor::{Difference, Variant, WELL_KNOWN},
+    doctor::{Difference, Variant, WELL_KNOWN, other_prefixes},
     given_header::GivenHeader,
     hmac,
     hmac_format::HmacFormat,
@@ -144,7 +144,9 @@ impl Scheme for HmacBody {
         let encoding = self.format.encoding.other();
         let difference = Difference::Encoding(encoding);
         let encodings = [self.differing(difference, |other| other.format.encoding = encoding)];
-        let headers = WELL_KNOWN.map(|(header, prefix)| {
+        let others =
+            WELL_KNOWN.into_iter().filter(|(header, _)| self.format.header.name() != *header);
+        let headers = others.map(|(header, prefix)| {
             let header = HeaderName::from_static(header);
             let difference = Difference::Header { header: header.clone(), prefix };
             self.differing(difference, |other| {
@@ -152,7 +154,13 @@ impl Scheme for HmacBody {
                 other.format.prefix = prefix.into();
             })
         });
-        keys.chain(encodings).chain(headers).collect()
+        let prefixes = other_prefixes(&self.format.prefix).into_iter().map(|prefix| {
+            let difference = Difference::Prefix(prefix.clone());
+            self.differing(difference, |other| other.format.prefix = prefix)
+        });
+        let list = (!self.format.list)
+            .then(|| self.differing(Difference::List, |other| other.format.list = true));
+        keys.chain(encodings).chain(headers).chain(prefixes).chain(list).collect()
     }
 }
 
@@ -210,8 +218,10 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         let good = signed_by("new", BODY);
-        let malformed =
-            Err(SignatureError::Malformed { place: place(), expected: "64 hexadecimal digits" });
+        let malformed = Err(SignatureError::Malformed {
+            place: place(),
+            expected: "64 hexadecimal digits".into(),
+        });
         assert_eq!(verify(&scheme(), &[]), Err(SignatureError::Missing { place: place() }));
         assert_eq!(
             verify(&scheme(), &[&good, &good]),

@@ -3,8 +3,10 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName};
 
 use super::{
-    Encoding, Place, SchemeError, SignError, Signature, SignatureError, given_header::GivenHeader,
-    hmac::Tag, place::MOST_HMACS,
+    Encoding, Place, SchemeError, SignError, Signature, SignatureError,
+    given_header::GivenHeader,
+    hmac::Tag,
+    place::{MOST_HMACS, behind_prefix},
 };
 
 /// Where and how the HMAC of a body is written.
@@ -36,7 +38,9 @@ impl HmacFormat {
         let tags = items.filter_map(|item| self.read_item(item));
         let tags = self.place().distinct(tags, MOST_HMACS)?;
         if tags.is_empty() {
-            return Err(self.place().malformed(self.encoding.expected::<32>()));
+            return Err(self
+                .place()
+                .malformed(behind_prefix(&self.prefix, self.encoding.expected::<32>())));
         }
         Ok(tags)
     }

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use http::HeaderName;
 
@@ -23,8 +23,8 @@ pub enum Place {
 }
 
 impl Place {
-    pub(super) fn malformed(&self, expected: &'static str) -> SignatureError {
-        SignatureError::Malformed { place: self.clone(), expected }
+    pub(super) fn malformed(&self, expected: impl Into<Cow<'static, str>>) -> SignatureError {
+        SignatureError::Malformed { place: self.clone(), expected: expected.into() }
     }
 
     pub(super) fn mismatch(&self) -> SignatureError {
@@ -64,6 +64,11 @@ impl Place {
         }
         Ok(distinct)
     }
+}
+
+/// The form of a signature that stands behind `prefix`.
+pub(super) fn behind_prefix(prefix: &str, expected: &'static str) -> Cow<'static, str> {
+    if prefix.is_empty() { expected.into() } else { format!("`{prefix}` and {expected}").into() }
 }
 
 impl From<&HeaderName> for Place {

@@ -16,7 +16,7 @@ use crate::{
         step::{Raw, Verified},
     },
     process::{Rejection, RequestContext, ResponseBody},
-    signature::{Proof, SignatureError},
+    signature::{Proof, SignatureError, doctor::examine_head},
 };
 
 /// The response to a request that cannot be verified whatever its body is, if there is one. Called before the body is
@@ -26,7 +26,7 @@ pub(in crate::layer) fn rejected_by_head(
     context: &RequestContext,
 ) -> Option<Response<ResponseBody>> {
     let check = || context.model.scheme().check_head(parts, context.received_at);
-    context.span.in_scope(|| catch(check).err().map(Rejection::reject))
+    context.span.in_scope(|| catch(check).err().map(|rejection| reject(rejection, parts)))
 }
 
 /// Verifies a delivery on this thread. A delivery that is rejected is offered to the quarantine.
@@ -34,7 +34,7 @@ pub(super) fn verify(
     parts: &Parts,
     buffered: BufferedBody<Raw>,
     quarantine: Option<&Quarantine>,
-) -> Result<(Bytes, Verified), Rejection> {
+) -> Result<(Bytes, Verified), Response<ResponseBody>> {
     let BufferedBody { bytes, step: raw } = buffered;
     let started = Instant::now();
     let verify = || raw.context.model.scheme().verify(parts, &bytes, raw.context.received_at);
@@ -46,7 +46,7 @@ pub(super) fn verify(
             if let Some(quarantine) = quarantine {
                 quarantine.keep(bytes.len(), rejected(parts, bytes, &raw.context));
             }
-            Err(rejection)
+            Err(reject(rejection, parts))
         }
     }
 }
@@ -58,8 +58,8 @@ pub(super) async fn verify_off_thread(
     buffered: BufferedBody<Raw>,
     quarantine: Option<Quarantine>,
     permits: Arc<Semaphore>,
-) -> Result<(Parts, Bytes, Verified), Rejection> {
-    let permit = permits.acquire_owned().await.map_err(|_| Rejection::Stopping)?;
+) -> Result<(Parts, Bytes, Verified), Response<ResponseBody>> {
+    let permit = permits.acquire_owned().await.map_err(|_| Rejection::Stopping.reject())?;
     let work = move || {
         let _permit = permit;
         let span = buffered.step.context.span.clone();
@@ -67,7 +67,16 @@ pub(super) async fn verify_off_thread(
         verified.map(|(bytes, verified)| (parts, bytes, verified))
     };
     // A panic of the scheme does not get here: what fails is a runtime that shuts down.
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Rejection::Stopping))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Rejection::Stopping.reject()))
+}
+
+/// Logs the rejection with what the head shows of its reason.
+fn reject(rejection: Rejection, parts: &Parts) -> Response<ResponseBody> {
+    let finding = match &rejection {
+        Rejection::Signature(error) => examine_head(error, parts),
+        _ => None,
+    };
+    rejection.reject_with(finding.as_ref())
 }
 
 /// Runs a check of a scheme, whose panic becomes a rejection.

@@ -77,7 +77,7 @@ impl<const N: usize> Shape<N> {
         let signatures = texts.filter_map(|text| self.encoding.decode(text));
         let signatures = self.placement.place().distinct(signatures, most_signatures::<N>())?;
         if signatures.is_empty() {
-            return Err(self.placement.place().malformed(self.encoding.expected::<N>()));
+            return Err(self.placement.malformed(self.encoding.expected::<N>()));
         }
         let message = self.template.fill(&head.headers, presented.timestamp, body)?;
         let message_id = self.message_id(head)?;
@@ -121,6 +121,7 @@ impl<const N: usize> Shape<N> {
             (Difference::Time, Self { tolerance, ..self.clone() }),
         ];
         let places = Placement::well_known()
+            .chain(self.placement.other_prefixes())
             .map(|(difference, placement)| (difference, Self { placement, ..self.clone() }));
         others.into_iter().chain(places).collect()
     }
