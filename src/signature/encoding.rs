@@ -13,7 +13,7 @@ pub(super) const CONFIG: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
 /// Base64 (RFC 4648, section 4).
-pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
 
 /// How a signature's bytes are written as text. Part of the scheme, and never guessed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

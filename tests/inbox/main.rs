@@ -33,6 +33,7 @@ mod poison;
 mod process;
 mod quarantine;
 mod receiver;
+mod redaction;
 mod rejections;
 mod removal;
 mod repeats;
