@@ -73,7 +73,9 @@ pub(super) fn redact(
     let mut decoded = Some(Decoded::of(text));
     for _ in 0..=MOST_DECODINGS {
         let Some(view) = decoded else { break };
-        values.values.iter().for_each(|value| view.find_value(value, &mut ranges));
+        for value in &values.values {
+            view.find_value(value, &mut ranges);
+        }
         view.find_parameters(&hides, ends, &mut ranges);
         decoded = view.decode();
     }
@@ -204,7 +206,9 @@ mod tests {
 
     fn redacted(text: &str, values: &[&str]) -> String {
         let mut secrets = SecretValues::default();
-        values.iter().for_each(|value| secrets.add(value.as_bytes()));
+        for value in values {
+            secrets.add(value.as_bytes());
+        }
         let hides = |name: &[u8]| name == b"ticket";
         let redacted = redact(text.as_bytes(), &secrets, hides, b"&#");
         redacted.map_or_else(|| text.to_owned(), |bytes| String::from_utf8(bytes).unwrap())
@@ -258,7 +262,9 @@ mod tests {
     #[test]
     fn more_values_than_are_searched_are_reported() {
         let mut values = SecretValues::default();
-        (0..MOST_VALUES).for_each(|value| values.add(value.to_string().as_bytes()));
+        for value in 0..MOST_VALUES {
+            values.add(value.to_string().as_bytes());
+        }
         values.add(b"0");
         assert!(!values.too_many());
         values.add(b"x");

@@ -117,21 +117,27 @@ async fn panic_of_a_scheme_is_a_rejection_and_its_delivery_is_kept_in_the_quaran
     assert!(released.len() == 2 && released.iter().all(stays), "{released:?}");
 }
 
+/// The other end of a check that is paused.
+struct Pause {
+    has_begun: Receiver<()>,
+    may_end: Sender<()>,
+}
+
 /// A scheme's check that says that it began, and waits until it may end.
-fn paused() -> (impl Fn(&Parts, &[u8]) + Send + Sync + 'static, Receiver<()>, Sender<()>) {
-    let (began, has_began) = mpsc::channel();
+fn paused() -> (impl Fn(&Parts, &[u8]) + Send + Sync + 'static, Pause) {
+    let (began, has_begun) = mpsc::channel();
     let (may_end, end) = mpsc::channel::<()>();
     let end = Mutex::new(end);
     let check = move |_: &Parts, _: &[u8]| {
         began.send(()).unwrap();
         end.lock().unwrap().recv().unwrap();
     };
-    (check, has_began, may_end)
+    (check, Pause { has_begun, may_end })
 }
 
 #[tokio::test]
 async fn client_that_hangs_up_while_a_long_body_is_verified_loses_no_delivery() {
-    let (check, has_begun, may_end) = paused();
+    let (check, Pause { has_begun, may_end }) = paused();
     let inbox = inbox_checking(check);
     let (runs, mut has_run) = tokio::sync::mpsc::unbounded_channel();
     let handler = tower::service_fn(move |_: Request<_>| {
@@ -157,7 +163,7 @@ async fn client_that_hangs_up_while_a_long_body_is_verified_loses_no_delivery() 
 
 #[tokio::test]
 async fn short_delivery_is_answered_while_a_long_body_is_verified() {
-    let (paused, has_begun, may_end) = paused();
+    let (paused, Pause { has_begun, may_end }) = paused();
     let inbox = inbox_checking(move |head, body| {
         if body.len() > SHORT {
             paused(head, body);

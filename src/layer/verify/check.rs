@@ -19,6 +19,9 @@ use crate::{
     signature::{Proof, SignatureError, doctor::examine_head},
 };
 
+/// The response to a delivery that is rejected.
+pub(super) type Rejected = Box<Response<ResponseBody>>;
+
 /// The response to a request that cannot be verified whatever its body is, if there is one. Called before the body is
 /// read.
 pub(in crate::layer) fn rejected_by_head(
@@ -34,7 +37,7 @@ pub(super) fn verify(
     parts: &Parts,
     buffered: BufferedBody<Raw>,
     quarantine: Option<&Quarantine>,
-) -> Result<(Bytes, Verified), Response<ResponseBody>> {
+) -> Result<(Bytes, Verified), Rejected> {
     let BufferedBody { bytes, step: raw } = buffered;
     let started = Instant::now();
     let verify = || raw.context.model.scheme().verify(parts, &bytes, raw.context.received_at);
@@ -46,7 +49,7 @@ pub(super) fn verify(
             if let Some(quarantine) = quarantine {
                 quarantine.keep(bytes.len(), rejected(parts, bytes, &raw.context));
             }
-            Err(reject(rejection, parts))
+            Err(Box::new(reject(rejection, parts)))
         }
     }
 }
@@ -58,8 +61,8 @@ pub(super) async fn verify_off_thread(
     buffered: BufferedBody<Raw>,
     quarantine: Option<Quarantine>,
     permits: Arc<Semaphore>,
-) -> Result<(Parts, Bytes, Verified), Response<ResponseBody>> {
-    let permit = permits.acquire_owned().await.map_err(|_| Rejection::Stopping.reject())?;
+) -> Result<(Parts, Bytes, Verified), Rejected> {
+    let permit = permits.acquire_owned().await.map_err(|_| stopping())?;
     let work = move || {
         let _permit = permit;
         let span = buffered.step.context.span.clone();
@@ -67,7 +70,11 @@ pub(super) async fn verify_off_thread(
         verified.map(|(bytes, verified)| (parts, bytes, verified))
     };
     // A panic of the scheme does not get here: what fails is a runtime that shuts down.
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Rejection::Stopping.reject()))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(stopping()))
+}
+
+fn stopping() -> Rejected {
+    Box::new(Rejection::Stopping.reject())
 }
 
 /// Logs the rejection with what the head shows of its reason.

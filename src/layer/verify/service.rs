@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::{
     Quarantine,
-    check::{verify, verify_off_thread},
+    check::{Rejected, verify, verify_off_thread},
 };
 use crate::{
     layer::{
@@ -124,7 +124,7 @@ where
                 let request = Request::from_parts(parts, InboxBody::buffered(bytes, verified));
                 VerifyFuture::calling(self.inner.call(request))
             }
-            Err(response) => VerifyFuture::responded(response),
+            Err(response) => VerifyFuture::responded(*response),
         }
     }
 }
@@ -132,7 +132,7 @@ where
 /// Runs as a task of its own: a delivery that was read whole goes on to the archive when its client hangs up.
 async fn verify_then_call<S, B, R>(
     mut ready_inner: S,
-    verifying: impl Future<Output = Result<(Parts, Bytes, Verified), Response<ResponseBody>>>,
+    verifying: impl Future<Output = Result<(Parts, Bytes, Verified), Rejected>>,
 ) -> Output<S::Error>
 where
     S: Service<Request<InboxBody<B, Verified>>, Response = Response<R>>,
@@ -144,7 +144,7 @@ where
             let request = Request::from_parts(parts, InboxBody::buffered(bytes, verified));
             Ok(ready_inner.call(request).await?.map(ResponseBody::new))
         }
-        Err(response) => Ok(response),
+        Err(response) => Ok(*response),
     }
 }
 

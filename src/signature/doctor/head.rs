@@ -183,7 +183,7 @@ fn form_of(value: &[u8]) -> Option<String> {
         Some(_) => " behind ",
     };
     if let Some(prefix) = prefix {
-        form += &format!("`{prefix}`");
+        form.extend(["`", prefix, "`"]);
         if !bare.starts_with(prefix) {
             form += " in upper case";
         }

@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// A version, and the signatures of it that a head lists.
+type Listed<'s, 'h> = (&'s dyn Version, Vec<&'h [u8]>);
+
 /// Standard Webhooks 1.0.0 (github.com/standard-webhooks, `spec/standard-webhooks.md`): what Replicate, `OpenAI`,
 /// Gemini and everybody behind Svix sign with.
 ///
@@ -103,7 +106,7 @@ impl StandardWebhooks {
     fn listed<'s, 'h>(
         &'s self,
         presented: &Presented<'h>,
-    ) -> Result<Vec<(&'s dyn Version, Vec<&'h [u8]>)>, SignatureError> {
+    ) -> Result<Vec<Listed<'s, 'h>>, SignatureError> {
         let place = Place::from(&self.names.signature);
         let mut listed = Vec::new();
         for version in self.versions() {

@@ -43,9 +43,8 @@ impl Listing {
         let mut head = Request::post("/a").body(()).unwrap().into_parts().0;
         self.scheme.signature("msg_1", BODY, at()).unwrap().add_to(&mut head).unwrap();
         let own = head.headers[self.header].to_str().unwrap().to_owned();
-        let before: String =
-            before.iter().map(|text| format!("{text}{}", self.separator)).collect();
-        let list = HeaderValue::from_str(&format!("{before}{own}")).unwrap();
+        let list: Vec<_> = before.iter().map(String::as_str).chain([own.as_str()]).collect();
+        let list = HeaderValue::from_str(&list.join(self.separator)).unwrap();
         head.headers.insert(self.header, list);
         head
     }
