@@ -52,6 +52,7 @@ impl Fingerprint {
     ) -> Option<Self> {
         let is_whole = proof.message_id().is_some()
             || !redaction.identifying_pairs(target).any(Redaction::is_redacted);
+        let is_whole = is_whole && !Redaction::is_redacted(target.path());
         is_whole.then(|| Self::of(model, target, redaction, proof, body))
     }
 

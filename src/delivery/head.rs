@@ -21,11 +21,12 @@ pub struct Head {
 impl Head {
     /// Takes what is worth keeping from a request, and leaves out what `redaction` takes for a secret.
     pub fn of(parts: &request::Parts, redaction: &Redaction) -> Self {
+        let (uri, headers) = redaction.redact(&parts.uri, &parts.headers);
         Self {
             method: parts.method.clone(),
-            uri: redaction.redact_uri(&parts.uri),
+            uri,
             version: parts.version,
-            headers: redaction.redact_headers(&parts.headers),
+            headers,
             host: host_of(parts),
             peer: parts.extensions.get().copied(),
         }
@@ -45,8 +46,7 @@ impl Head {
 
     /// The same head, without what `redaction` takes for a secret as well.
     pub(crate) fn redacted(&self, redaction: &Redaction) -> Self {
-        let (uri, headers) =
-            (redaction.redact_uri(&self.uri), redaction.redact_headers(&self.headers));
+        let (uri, headers) = redaction.redact(&self.uri, &self.headers);
         Self { uri, headers, ..self.clone() }
     }
 

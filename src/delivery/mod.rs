@@ -11,6 +11,7 @@ mod id;
 mod inference_digest;
 mod inference_key;
 mod model_name;
+mod occurrences;
 mod outcome;
 mod outcome_text;
 mod receipt;

@@ -38,9 +38,10 @@ impl Delivery {
     /// let received = |target: &str| -> Result<Delivery, Box<dyn std::error::Error>> {
     ///     let (parts, body) = Request::post(target).body("{}".into())?.into_parts();
     ///     let (id, model, proof) = (DeliveryId::new(), "/hooks".parse()?, Proof::new("none", "none", "raw"));
-    ///     Ok(Delivery::received(id, model, &parts, body, SystemTime::now(), proof, &Redaction::default()))
+    ///     let redaction = Redaction::default().query("street");
+    ///     Ok(Delivery::received(id, model, &parts, body, SystemTime::now(), proof, &redaction))
     /// };
-    /// let (one, two) = (received("/hooks?key=1")?, received("/hooks?key=2")?);
+    /// let (one, two) = (received("/hooks?street=Elm")?, received("/hooks?street=Oak")?);
     /// assert_eq!(one.head().uri(), two.head().uri());
     /// assert_ne!(one.fingerprint(), two.fingerprint());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -238,11 +239,15 @@ mod tests {
 
     #[test]
     fn what_was_redacted_still_distinguishes_released_deliveries() {
-        let [one, two] = ["/m?key=document-1", "/m?key=document-2"]
-            .map(|target| released(target, proof(), &by_ticket()));
+        let redaction = by_ticket().query("street");
+        let released = |target| {
+            let refused = received(target, Proof::new("refused", "none", "raw"), &redaction);
+            refused.proved_by(proof(), &redaction)
+        };
+        let [one, two] = ["/m?street=Elm", "/m?street=Oak"].map(released);
         assert_eq!(one.head().uri(), two.head().uri());
         assert_ne!(one.fingerprint(), two.fingerprint());
-        let at_once = received("/m?key=document-1", proof(), &by_ticket());
+        let at_once = received("/m?street=Elm", proof(), &redaction);
         assert_eq!(one.fingerprint(), at_once.fingerprint());
     }
 

@@ -37,6 +37,9 @@ pub enum NotReleased {
         /// one and the secret of another. None that accepts everything.
         others: Vec<ModelName>,
     },
+    /// The scheme panicked.
+    #[error("the signature scheme panicked")]
+    Panicked,
     /// It could not be archived, or is archived and could not be let go.
     #[error("the delivery could not be moved to the archive")]
     Archive(#[from] ArchiveError),
@@ -107,10 +110,11 @@ impl Inbox {
         delivery: Delivery,
     ) -> Result<Proof, NotReleased> {
         let (model, _) = self.models.of(&delivery).ok_or(NotReleased::NoModel)?;
-        let (received_at, head) = (delivery.received_at(), delivery.head().to_parts());
-        let proof = match model.scheme().verify(&head, delivery.body(), received_at) {
-            Ok(proof) => proof,
-            Err(source) => {
+        let received_at = delivery.received_at();
+        let proof = match verified(&model, &delivery).await {
+            Some(Ok(proof)) => proof,
+            None => return Err(NotReleased::Panicked),
+            Some(Err(source)) => {
                 let others = self.models.others(delivery.model());
                 return Err(diagnosed(source, model, others, delivery).await);
             }
@@ -130,6 +134,19 @@ fn noted(error: ArchiveError) -> ArchiveError {
         "a part of the quarantine cannot be read"
     );
     error
+}
+
+/// Verifies on a thread for blocking work: bodies may be long. `None` if the scheme panics.
+async fn verified(
+    model: &Arc<Model>,
+    delivery: &Delivery,
+) -> Option<Result<Proof, SignatureError>> {
+    let (model, delivery) = (Arc::clone(model), delivery.clone());
+    let verify = move || {
+        let (head, at) = (delivery.head().to_parts(), delivery.received_at());
+        model.scheme().verify(&head, delivery.body(), at)
+    };
+    tokio::task::spawn_blocking(verify).await.ok()
 }
 
 /// On a thread of its own: the doctor tries many things, on bytes that a stranger chose.

@@ -74,7 +74,7 @@ pub use dispatch::{DispatchLayer, DispatchService};
 pub use future::StepFuture;
 pub use process::{ProcessFuture, ProcessLayer, ProcessService};
 pub use route::{ModelError, Models, RouteLayer, RouteService};
-pub use verify::{Quarantine, VerifyLayer, VerifyService};
+pub use verify::{Quarantine, VerifyFuture, VerifyLayer, VerifyService};
 
 pub use crate::{
     delivery::Captures,

@@ -4,7 +4,11 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
 
 use super::ResponseBody;
-use crate::{archive::ArchiveError, metrics, signature::SignatureError};
+use crate::{
+    archive::ArchiveError,
+    metrics,
+    signature::{SignatureError, doctor::HeadFinding},
+};
 
 /// The `Retry-After` of a 503, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -175,7 +179,12 @@ impl Rejection {
 
     /// Logs and counts the rejection, and returns the response with `self` in its extensions.
     pub(crate) fn reject(self) -> Response<ResponseBody> {
-        self.log();
+        self.reject_with(None)
+    }
+
+    /// The same, with what the doctor found in the head. Only the log shows it.
+    pub(crate) fn reject_with(self, finding: Option<&HeadFinding>) -> Response<ResponseBody> {
+        self.log(finding);
         metrics::rejected(self.label());
         let mut response = Response::new(ResponseBody::full(self.problem()));
         *response.status_mut() = self.status();
@@ -212,7 +221,7 @@ impl Rejection {
     }
 
     /// Faults of the server are logged as errors, what looks wrong at the sender as warnings, the rest as information.
-    fn log(&self) {
+    fn log(&self, finding: Option<&HeadFinding>) {
         let status = self.status().as_u16();
         match self {
             Self::Archive(cause) | Self::State(cause) => {
@@ -221,7 +230,10 @@ impl Rejection {
             Self::Panicked | Self::Poisoned | Self::HandlerTimeout | Self::LeaseLost => {
                 tracing::error!(status, "{self}");
             }
-            Self::Signature(cause) => tracing::warn!(status, %cause, "{self}"),
+            Self::Signature(cause) => {
+                let finding = finding.map(tracing::field::display);
+                tracing::warn!(status, %cause, finding, "{self}");
+            }
             Self::Overloaded | Self::TooManyWaiting | Self::Undecodable { .. } => {
                 tracing::warn!(status, "{self}");
             }

@@ -444,6 +444,11 @@ impl Model {
         })
     }
 
+    /// Whether a body is decompressed before it is verified.
+    pub(crate) fn decompresses_before_verifying(&self) -> bool {
+        matches!(self.compression, Compression::SignedPlain(_))
+    }
+
     /// The encoding of a body that is decoded as it was sent.
     pub(crate) fn encoding_left(&self, delivery: &Delivery) -> Option<ContentEncoding> {
         match self.compression {

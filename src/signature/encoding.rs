@@ -13,7 +13,7 @@ pub(super) const CONFIG: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
 /// Base64 (RFC 4648, section 4).
-pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
 
 /// How a signature's bytes are written as text. Part of the scheme, and never guessed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,8 @@ pub enum KeyEncoding {
     Text,
     /// The bytes that the text encodes in base64.
     Base64,
-    /// The bytes that the text encodes in base64 behind this prefix, which may be missing.
+    /// The bytes that the text encodes in base64 behind this prefix, which may be missing. A `v1,` before the prefix is
+    /// passed over: Supabase shows secrets as `v1,whsec_…`.
     Base64After(&'static str),
 }
 
@@ -92,7 +93,7 @@ impl KeyEncoding {
         let encoded = match self {
             Self::Text => return Some(Zeroizing::new(text.to_vec())),
             Self::Base64 => text,
-            Self::Base64After(prefix) => text.strip_prefix(prefix.as_bytes()).unwrap_or(text),
+            Self::Base64After(prefix) => behind(text, prefix),
         };
         // Long enough from the start: a buffer that grows leaves copies behind.
         let mut key = Zeroizing::new(vec![0; decoded_len_estimate(encoded.len())]);
@@ -100,6 +101,11 @@ impl KeyEncoding {
         key.truncate(length);
         Some(key)
     }
+}
+
+fn behind<'t>(text: &'t [u8], prefix: &str) -> &'t [u8] {
+    let unversioned = text.strip_prefix(b"v1,").unwrap_or(text);
+    unversioned.strip_prefix(prefix.as_bytes()).unwrap_or(text)
 }
 
 impl fmt::Display for KeyEncoding {
@@ -136,6 +142,8 @@ mod tests {
         assert_eq!(key(KeyEncoding::Base64, "whsec_Cv8="), None);
         let prefixed = KeyEncoding::Base64After("whsec_");
         assert_eq!(key(prefixed, "whsec_Cv8="), Some(vec![10, 255]));
+        assert_eq!(key(prefixed, "v1,whsec_Cv8="), Some(vec![10, 255]));
+        assert_eq!(key(prefixed, "v1,Cv8="), None);
         assert_eq!(key(prefixed, "Cv8"), Some(vec![10, 255]));
         assert_eq!(key(prefixed, "whsec_"), Some(Vec::new()));
         assert_eq!(key(prefixed, "whsec_%"), None);

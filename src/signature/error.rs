@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::Place;
 
 /// Why a request's signature was not accepted. Holds nothing of the request but the name of a header or parameter.
@@ -18,13 +20,24 @@ pub enum SignatureError {
         /// Where the scheme reads.
         place: Place,
     },
+    /// The head lists more distinct signatures than the scheme checks. None of them is checked.
+    #[error(
+        "there are more than {most} distinct signatures in {place}; senders that rotate secrets list two or three"
+    )]
+    #[non_exhaustive]
+    TooMany {
+        /// Where the scheme reads.
+        place: Place,
+        /// The maximum number of distinct signatures.
+        most: usize,
+    },
     /// What is there is not in the form that the scheme writes.
     #[error("the signature in {place} is not {expected}")]
     Malformed {
         /// Where the scheme reads.
         place: Place,
         /// The form that the scheme writes.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
     /// The request was signed longer ago than the scheme tolerates.
     #[error(
@@ -67,11 +80,45 @@ pub enum SchemeError {
     /// There is no secret to check with.
     #[error("there is no secret: give the one that the provider shows for the endpoint")]
     NoSecret,
+    /// A set of public keys is too large: each key costs a pass over the body for each signature that a head lists.
+    #[error(
+        "the key set holds more than {most} keys; remove those that the provider no longer uses"
+    )]
+    #[non_exhaustive]
+    TooManyKeys {
+        /// The maximum number of keys.
+        most: usize,
+    },
     /// A secret is empty, so that anybody could sign with it.
     #[error("the secret {name} is empty: give the one that the provider shows for the endpoint")]
     EmptySecret {
         /// The name of the secret.
         name: String,
+    },
+    /// A secret has white space or a line break around it, as when it was copied with the end of its line.
+    #[error("the secret {name} has white space or a line break around it; remove it")]
+    #[non_exhaustive]
+    SecretWhiteSpace {
+        /// The name of the secret.
+        name: String,
+    },
+    /// A secret has quotation marks around it, as in a file with settings.
+    #[error("the secret {name} has quotation marks around it; remove them")]
+    #[non_exhaustive]
+    SecretQuoted {
+        /// The name of the secret.
+        name: String,
+    },
+    /// A secret begins with a text that is not a part of it.
+    #[error(
+        "the secret {name} begins with `{prefix}`, which is not a part of it; remove the prefix, or choose the scheme of the provider that shows it"
+    )]
+    #[non_exhaustive]
+    SecretPrefixed {
+        /// The name of the secret.
+        name: String,
+        /// The text at its beginning.
+        prefix: String,
     },
     /// The text of a secret does not encode a key in the way of this scheme.
     #[error(

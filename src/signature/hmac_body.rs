@@ -6,7 +6,7 @@ use super::{
     BodyForm, Encoding, KeyEncoding, Proof, Scheme, SchemeError, Secret, SecretSet, SignError,
     Signature, SignatureError,
     body_form::Reading,
-    doctor::{Difference, Variant, WELL_KNOWN},
+    doctor::{Difference, Variant, WELL_KNOWN, other_prefixes},
     given_header::GivenHeader,
     hmac,
     hmac_format::HmacFormat,
@@ -18,7 +18,8 @@ use crate::delivery::{Digest, Redaction};
 ///
 /// 1. The header must be there exactly once.
 /// 2. Its value must be the prefix, by default none, and behind it 64 hexadecimal digits of either case, or the base64
-///    of 32 bytes. In a [list](Self::list), items of another form are passed over, and one of this form must be there.
+///    of 32 bytes. In a [list](Self::list), items of another form are passed over, and one of this form must be there,
+///    and at most 16 distinct ones.
 /// 3. It must be the HMAC of the body under one of the secrets that are live at the time of receipt, compared in
 ///    constant time. The key is the text of the secret, unless another [key encoding](Self::key) is set.
 ///
@@ -143,7 +144,9 @@ impl Scheme for HmacBody {
         let encoding = self.format.encoding.other();
         let difference = Difference::Encoding(encoding);
         let encodings = [self.differing(difference, |other| other.format.encoding = encoding)];
-        let headers = WELL_KNOWN.map(|(header, prefix)| {
+        let others =
+            WELL_KNOWN.into_iter().filter(|(header, _)| self.format.header.name() != *header);
+        let headers = others.map(|(header, prefix)| {
             let header = HeaderName::from_static(header);
             let difference = Difference::Header { header: header.clone(), prefix };
             self.differing(difference, |other| {
@@ -151,7 +154,13 @@ impl Scheme for HmacBody {
                 other.format.prefix = prefix.into();
             })
         });
-        keys.chain(encodings).chain(headers).collect()
+        let prefixes = other_prefixes(&self.format.prefix).into_iter().map(|prefix| {
+            let difference = Difference::Prefix(prefix.clone());
+            self.differing(difference, |other| other.format.prefix = prefix)
+        });
+        let list = (!self.format.list)
+            .then(|| self.differing(Difference::List, |other| other.format.list = true));
+        keys.chain(encodings).chain(headers).chain(prefixes).chain(list).collect()
     }
 }
 
@@ -209,8 +218,10 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         let good = signed_by("new", BODY);
-        let malformed =
-            Err(SignatureError::Malformed { place: place(), expected: "64 hexadecimal digits" });
+        let malformed = Err(SignatureError::Malformed {
+            place: place(),
+            expected: "64 hexadecimal digits".into(),
+        });
         assert_eq!(verify(&scheme(), &[]), Err(SignatureError::Missing { place: place() }));
         assert_eq!(
             verify(&scheme(), &[&good, &good]),
@@ -279,9 +290,16 @@ mod tests {
             HmacBody::new(HEADER, Secret::new(secret)).key(KeyEncoding::Base64).check()
         };
         assert_eq!(keyed("Cv8="), Ok(()));
-        let malformed =
-            SchemeError::MalformedSecret { name: "main".to_owned(), expected: "base64" };
-        assert_eq!(keyed("whsec_Cv8="), Err(malformed));
+        let name = || "main".to_owned();
+        let malformed = SchemeError::MalformedSecret { name: name(), expected: "base64" };
+        assert_eq!(keyed("%"), Err(malformed));
+        for prefix in ["whsec_", "v1,whsec_"] {
+            let prefixed = SchemeError::SecretPrefixed { name: name(), prefix: prefix.to_owned() };
+            assert_eq!(keyed(&format!("{prefix}Cv8=")), Err(prefixed));
+        }
+        let text = |secret: &str| HmacBody::new(HEADER, Secret::new(secret)).check();
+        assert!(matches!(text("v1,whsec_Cv8="), Err(SchemeError::SecretPrefixed { .. })));
+        assert_eq!(text("whsec_Cv8="), Ok(()), "the secrets of Baseten are used as they are");
     }
 
     #[test]

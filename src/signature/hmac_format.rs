@@ -3,8 +3,10 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName};
 
 use super::{
-    Encoding, Place, SchemeError, SignError, Signature, SignatureError, given_header::GivenHeader,
+    Encoding, Place, SchemeError, SignError, Signature, SignatureError,
+    given_header::GivenHeader,
     hmac::Tag,
+    place::{MOST_HMACS, behind_prefix},
 };
 
 /// Where and how the HMAC of a body is written.
@@ -33,9 +35,12 @@ impl HmacFormat {
     pub(super) fn read(&self, headers: &HeaderMap) -> Result<Vec<Tag>, SignatureError> {
         let value = self.place().single(headers.get_all(self.header.name()))?.as_bytes();
         let items = value.split(|byte| self.list && *byte == b',');
-        let tags: Vec<_> = items.filter_map(|item| self.read_item(item)).collect();
+        let tags = items.filter_map(|item| self.read_item(item));
+        let tags = self.place().distinct(tags, MOST_HMACS)?;
         if tags.is_empty() {
-            return Err(self.place().malformed(self.encoding.expected::<32>()));
+            return Err(self
+                .place()
+                .malformed(behind_prefix(&self.prefix, self.encoding.expected::<32>())));
         }
         Ok(tags)
     }

@@ -31,6 +31,14 @@ impl HmacKeys {
 
     fn check_key(&self, secret: &Secret) -> Result<(), SchemeError> {
         let name = || secret.name().to_owned();
+        match self.encoding {
+            // Where it is decoded, the version before it is passed over.
+            KeyEncoding::Base64After(_) => {}
+            KeyEncoding::Base64 => ["v1,whsec_", "whsec_"]
+                .into_iter()
+                .try_for_each(|prefix| secret.check_prefix(prefix))?,
+            KeyEncoding::Text => secret.check_prefix("v1,whsec_")?,
+        }
         match self.key(secret) {
             None => Err(SchemeError::MalformedSecret { name: name(), expected: "base64" }),
             Some(key) if key.value().is_empty() => Err(SchemeError::EmptySecret { name: name() }),

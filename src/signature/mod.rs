@@ -50,6 +50,7 @@ pub use body_form::BodyForm;
 pub(crate) use decompressed::Decompressed;
 #[cfg(feature = "ed25519")]
 pub use ed25519::{Ed25519Key, Ed25519KeyError, Ed25519Keys, Ed25519Template};
+pub(crate) use encoding::BASE64;
 pub use encoding::{Encoding, KeyEncoding};
 pub use error::{SchemeError, SignError, SignatureError};
 pub use hmac_body::HmacBody;

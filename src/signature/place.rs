@@ -1,8 +1,16 @@
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use http::HeaderName;
 
 use super::SignatureError;
+
+/// The maximum number of distinct HMACs that one head may list. They cost no pass over the body: each key is applied to
+/// the body once, and the result compared with all of them.
+pub(super) const MOST_HMACS: usize = 16;
+
+/// The maximum number of distinct Ed25519 signatures that one head may list. Each costs a pass over the body for each key.
+#[cfg(feature = "ed25519")]
+pub(super) const MOST_ED25519_SIGNATURES: usize = 8;
 
 /// Where a scheme reads: the name of a header or of a query parameter, and nothing of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +23,8 @@ pub enum Place {
 }
 
 impl Place {
-    pub(super) fn malformed(&self, expected: &'static str) -> SignatureError {
-        SignatureError::Malformed { place: self.clone(), expected }
+    pub(super) fn malformed(&self, expected: impl Into<Cow<'static, str>>) -> SignatureError {
+        SignatureError::Malformed { place: self.clone(), expected: expected.into() }
     }
 
     pub(super) fn mismatch(&self) -> SignatureError {
@@ -36,6 +44,31 @@ impl Place {
             Some(_) => Err(SignatureError::Ambiguous { place: self.clone() }),
         }
     }
+
+    /// The distinct ones of the signatures that a head lists. Stops at the first that exceeds `most`, so that the work
+    /// is in proportion to the head.
+    pub(super) fn distinct<T: PartialEq>(
+        &self,
+        listed: impl IntoIterator<Item = T>,
+        most: usize,
+    ) -> Result<Vec<T>, SignatureError> {
+        let mut distinct = Vec::new();
+        for signature in listed {
+            if distinct.contains(&signature) {
+                continue;
+            }
+            if distinct.len() == most {
+                return Err(SignatureError::TooMany { place: self.clone(), most });
+            }
+            distinct.push(signature);
+        }
+        Ok(distinct)
+    }
+}
+
+/// The form of a signature that stands behind `prefix`.
+pub(super) fn behind_prefix(prefix: &str, expected: &'static str) -> Cow<'static, str> {
+    if prefix.is_empty() { expected.into() } else { format!("`{prefix}` and {expected}").into() }
 }
 
 impl From<&HeaderName> for Place {
@@ -50,5 +83,22 @@ impl fmt::Display for Place {
             Self::Header(header) => write!(f, "header {header}"),
             Self::Query(parameter) => write!(f, "query parameter {parameter}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_signatures_are_listed_once_and_too_many_distinct_ones_are_rejected() {
+        let place = Place::Header(HeaderName::from_static("x-signature"));
+        let repeated = (0..4000).map(|number| number % 3);
+        assert_eq!(place.distinct(repeated, 3), Ok(vec![0, 1, 2]));
+        let mut looked_at = 0;
+        let endless = (0..).inspect(|_| looked_at += 1);
+        let too_many = SignatureError::TooMany { place: place.clone(), most: 3 };
+        assert_eq!(place.distinct(endless, 3), Err(too_many));
+        assert_eq!(looked_at, 4, "the rest of the list is not read");
     }
 }

@@ -2,7 +2,7 @@ use std::{env, fmt, ops::RangeBounds, sync::Arc, time::SystemTime};
 
 use zeroize::Zeroizing;
 
-use super::{name::printable, validity::Validity};
+use super::{SchemeError, name::printable, validity::Validity};
 
 /// A secret shared with a provider. It has a name, which may be shown, and a value, which never is.
 ///
@@ -25,7 +25,8 @@ impl Secret {
     /// A secret with the name `main`, valid at all times. Its bytes are used as they are, unless the scheme says that
     /// a text is decoded.
     ///
-    /// An empty one is refused when the inbox is built.
+    /// An empty text, and one with white space, a line break or quotation marks around it, is refused when the inbox is
+    /// built.
     pub fn new(value: impl AsRef<[u8]>) -> Self {
         Self::of(Zeroizing::new(value.as_ref().to_vec()))
     }
@@ -34,16 +35,16 @@ impl Secret {
         Self { name: "main".into(), value: Arc::new(value), validity: Validity::default() }
     }
 
-    /// Reads the environment variable `variable`, whose name becomes the name of the secret.
+    /// Reads the environment variable `variable`, whose name becomes the name of the secret. One line break at its end is
+    /// removed: variables that are filled from a file often have one.
     ///
     /// # Errors
     ///
     /// If the variable is not set, is empty or is not Unicode. The error does not hold its value.
     pub fn from_env(variable: &str) -> Result<Self, SecretError> {
-        match env::var(variable) {
-            Ok(value) if !value.is_empty() => {
-                Ok(Self::of(Zeroizing::new(value.into_bytes())).named(variable))
-            }
+        let value = env::var(variable).map(Zeroizing::new);
+        match value.as_deref().map(|value| without_last_line_break(value)) {
+            Ok(value) if !value.is_empty() => Ok(Self::new(value).named(variable)),
             _ => Err(SecretError { variable: variable.to_owned() }),
         }
     }
@@ -79,6 +80,31 @@ impl Secret {
         &self.value
     }
 
+    /// Whether the value can be meant as it is. Bytes that are not text always can: a random key may end in a space.
+    pub(super) fn check(&self) -> Result<(), SchemeError> {
+        let name = || self.name.to_string();
+        let Some(text) = text(&self.value) else { return Ok(()) };
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            Err(SchemeError::EmptySecret { name: name() })
+        } else if trimmed != text {
+            Err(SchemeError::SecretWhiteSpace { name: name() })
+        } else if is_quoted(text) {
+            Err(SchemeError::SecretQuoted { name: name() })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the value does not begin with `prefix`, whose case does not count.
+    pub(super) fn check_prefix(&self, prefix: &str) -> Result<(), SchemeError> {
+        let start = self.value.get(..prefix.len()).unwrap_or_default();
+        if prefix.is_empty() || !start.eq_ignore_ascii_case(prefix.as_bytes()) {
+            return Ok(());
+        }
+        Err(SchemeError::SecretPrefixed { name: self.name.to_string(), prefix: prefix.to_owned() })
+    }
+
     pub(super) fn is_live(&self, at: SystemTime) -> bool {
         self.validity.holds(at)
     }
@@ -87,6 +113,23 @@ impl Secret {
     pub(super) fn with_value(&self, value: Zeroizing<Vec<u8>>) -> Self {
         Self { value: Arc::new(value), ..self.clone() }
     }
+}
+
+fn without_last_line_break(text: &str) -> &str {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// `None` for bytes that are not UTF-8 or hold control characters other than white space.
+fn text(value: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok()?;
+    let is_text = |c: char| !c.is_control() || c.is_whitespace();
+    text.chars().all(is_text).then_some(text)
+}
+
+fn is_quoted(text: &str) -> bool {
+    let between = |quote| text.strip_prefix(quote).is_some_and(|rest| rest.ends_with(quote));
+    ['"', '\'', '`'].into_iter().any(between)
 }
 
 impl fmt::Debug for Secret {
@@ -114,5 +157,42 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(a_b_)");
         let missing = Secret::from_env("NO_SUCH_VARIABLE_HERE").unwrap_err();
         assert!(missing.to_string().contains("NO_SUCH_VARIABLE_HERE"));
+    }
+
+    #[test]
+    fn white_space_line_break_or_quotation_marks_around_a_secret_are_an_error_that_does_not_show_it()
+     {
+        let check = |value: &[u8]| Secret::new(value).check();
+        let name = || "main".to_owned();
+        for value in [" hunter2", "hunter2\n", "hunter2\r\n", "\thunter2", "hunter2\u{a0}"] {
+            let error = check(value.as_bytes()).unwrap_err();
+            assert_eq!(error, SchemeError::SecretWhiteSpace { name: name() }, "{value:?}");
+            assert!(
+                error.to_string().contains("line break") && !error.to_string().contains("hunter")
+            );
+        }
+        for value in ["\"hunter2\"", "'hunter2'", "`hunter2`"] {
+            let error = check(value.as_bytes()).unwrap_err();
+            assert_eq!(error, SchemeError::SecretQuoted { name: name() }, "{value:?}");
+            assert!(!error.to_string().contains("hunter"), "{error}");
+        }
+        for value in ["", " ", "\n"] {
+            let error = check(value.as_bytes()).unwrap_err();
+            assert_eq!(error, SchemeError::EmptySecret { name: name() }, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn white_space_inside_a_secret_and_random_bytes_are_accepted() {
+        let values: [&[u8]; 5] = [b"correct horse", b"a\"b", b"\"", b"\xff\x01\n", b"\x01\x02 "];
+        for value in values {
+            assert_eq!(Secret::new(value).check(), Ok(()), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn one_line_break_at_the_end_of_an_environment_variable_is_removed() {
+        let values = ["a", "a\n", "a\r\n", "a\n\n", " a"].map(without_last_line_break);
+        assert_eq!(values, ["a", "a", "a", "a\n", " a"]);
     }
 }

@@ -57,16 +57,14 @@ impl SecretSet {
     ///
     /// # Errors
     ///
-    /// If there is no secret in it, or an empty one. What is looked up by request is not known yet, and passes.
+    /// If there is no secret in it, an empty one, or one with white space, a line break or quotation marks around it. What
+    /// is looked up by request is not known yet, and passes.
     pub fn check(&self) -> Result<(), SchemeError> {
         let Source::Fixed(secrets) = &self.source else { return Ok(()) };
         if secrets.is_empty() {
             return Err(SchemeError::NoSecret);
         }
-        match secrets.iter().find(|secret| secret.value().is_empty()) {
-            Some(secret) => Err(SchemeError::EmptySecret { name: secret.name().to_owned() }),
-            None => Ok(()),
-        }
+        secrets.iter().try_for_each(Secret::check)
     }
 
     /// The secrets that are known before any request, live or not.

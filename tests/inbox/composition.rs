@@ -52,6 +52,10 @@ async fn service_polled_ready_is_the_one_that_is_called() {
         let response = service.ready().await.unwrap().call(signed(caption(job))).await.unwrap();
         assert_eq!(response.status(), 200, "{job}");
     }
+    // Verified on another thread.
+    let long = format!("{}{}", caption("4"), " ".repeat(1 << 20));
+    let response = service.ready().await.unwrap().call(signed(long)).await.unwrap();
+    assert_eq!(response.status(), 200);
     let through = Request::get("/other").body(Full::default()).unwrap();
     assert_eq!(service.ready().await.unwrap().call(through).await.unwrap().status(), 200);
 }

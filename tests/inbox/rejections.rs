@@ -18,7 +18,7 @@ use tower_inbox::{
     delivery::State,
     layer::{InboxBody, ModelError, Rejection},
     provider::{ModelDraft, Profile},
-    signature::{Scheme, SchemeError, SignatureError},
+    signature::{Scheme, SchemeError, SignatureError, StandardWebhooks},
     testing::{Fault, FaultyDisk},
 };
 
@@ -105,6 +105,28 @@ fn an_empty_secret_is_refused_when_the_inbox_is_built() {
         panic!("{error:?}");
     };
     assert_eq!(source, SchemeError::EmptySecret { name: "main".to_owned() });
+}
+
+#[test]
+fn secret_with_white_space_or_quotation_marks_is_refused_when_the_inbox_is_built() {
+    for (secret, problem) in [
+        ("hunter2\n", "white space or a line break around it; remove it"),
+        (" hunter2", "white space or a line break around it; remove it"),
+        ("\"hunter2\"", "quotation marks around it; remove them"),
+        ("v1,whsec_hunter2", "begins with `v1,whsec_`"),
+    ] {
+        let secret = || Secret::new(secret).named("CAPTIONS_SECRET");
+        let model = ModelDraft::<Caption>::new().signed_with(secret());
+        let error = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap_err();
+        let mut shown = format!("{error:?} {error}");
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            shown = format!("{shown}: {error}");
+            cause = error.source();
+        }
+        assert!(shown.contains(problem) && shown.contains("CAPTIONS_SECRET"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
 }
 
 pub(crate) type Parts = UnsyncBoxBody<Bytes, Infallible>;
@@ -410,6 +432,46 @@ async fn nothing_secret_is_logged_answered_or_archived() {
     let log = log.text();
     assert!(log.contains("delivery{id=") && log.contains("model=/hooks/secret"), "{log}");
     assert!(!log.contains("HUNTER") && !log.contains("ELM"), "{log}");
+}
+
+/// The log of requests that are rejected by their signature.
+async fn log_of_rejected(requests: impl IntoIterator<Item = Request<Full<Bytes>>>) -> String {
+    let log = Log::default();
+    {
+        let _logging = log.here();
+        let scheme = StandardWebhooks::new(Secret::new("whsec_AAAA"));
+        let inbox = Inbox::builder(memory())
+            .model("/hooks/webhooks", ModelDraft::<Caption>::new().verified_by(scheme))
+            .model(CAPTIONS, captions())
+            .build()
+            .unwrap();
+        for request in requests {
+            let service = inbox.layer().layer(handler(&Seen::default()));
+            let answer = send(service, request).await;
+            assert_eq!(answer.status, 401);
+            assert!(!answer.body.contains("svix") && !answer.body.contains("gzip"));
+        }
+    }
+    log.text()
+}
+
+#[tokio::test]
+async fn log_line_of_a_401_carries_what_the_doctor_finds_in_the_head() {
+    let svix = Request::post("/hooks/webhooks").header("svix-id", "HUNTER2");
+    let log = log_of_rejected([svix.body(Full::default()).unwrap()]).await;
+    let line = log.lines().find(|line| line.contains("signature was rejected")).unwrap();
+    assert!(line.contains("finding=there is a header svix-id"), "{line}");
+    assert!(!log.contains("HUNTER2"), "{log}");
+
+    let prefixed = format!("SHA256={}", sign(b"{}"));
+    let prefixed = Request::post(CAPTIONS).header(SIGNATURE, &prefixed);
+    let zipped =
+        Request::post(CAPTIONS).header(SIGNATURE, sign(b"{}")).header("content-encoding", "gzip");
+    let requests = [prefixed, zipped].map(|request| request.body(Full::from("zipped")).unwrap());
+    let log = log_of_rejected(requests).await;
+    assert!(log.contains("64 hexadecimal digits behind `sha256=` in upper case"), "{log}");
+    assert!(log.contains("content-encoding gzip"), "{log}");
+    assert!(!log.contains(&sign(b"{}")), "{log}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -12,8 +12,9 @@ use crate::{
         body::{InboxBody, RoutedBody},
         step::Raw,
         take_ready,
+        verify::rejected_by_head,
     },
-    process::{BoxError, Rejection, RequestContext, ResponseBody},
+    process::{BoxError, ResponseBody},
 };
 
 /// Reads the body of a routed request into memory, within its limits.
@@ -78,9 +79,13 @@ where
             let through = Request::from_parts(parts, InboxBody::through(body));
             return BufferFuture::through(self.inner.call(through));
         };
+        if !self.reads_all
+            && let Some(response) = rejected_by_head(&parts, &context)
+        {
+            return BufferFuture::responded(response);
+        }
         let span = context.span.clone();
-        let allowed = if self.reads_all { Ok(()) } else { check_head(&parts, &context) };
-        match allowed.and_then(|()| ReadBody::start(parts, body, context, &self.budget)) {
+        match ReadBody::start(parts, body, context, &self.budget) {
             Ok(reading) => {
                 BufferFuture::working(read_then_call(reading, take_ready(&mut self.inner)))
             }
@@ -105,10 +110,4 @@ where
         }
         Err(response) => Ok(response),
     }
-}
-
-/// Rejects a request that cannot be verified whatever its body is, before the body is read.
-fn check_head(parts: &Parts, context: &RequestContext) -> Result<(), Rejection> {
-    let scheme = context.model.scheme();
-    scheme.check_head(parts, context.received_at).map_err(Rejection::Signature)
 }

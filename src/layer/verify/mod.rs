@@ -1,6 +1,7 @@
 //! Checks the signature over the exact bytes.
 
 mod cap;
+mod check;
 mod gate;
 mod kept;
 mod pace;
@@ -8,5 +9,6 @@ mod quarantine;
 mod service;
 mod store;
 
+pub(super) use check::rejected_by_head;
 pub use quarantine::Quarantine;
-pub use service::{VerifyLayer, VerifyService};
+pub use service::{VerifyFuture, VerifyLayer, VerifyService};

@@ -12,7 +12,7 @@ pub enum BodyChange {
     WithoutLastLineBreak,
     /// With a line feed at the end.
     WithLastLineFeed,
-    /// Unzipped, where it came as gzip: the sender has signed what it zipped then. Up to 32 MiB of it. The other way, a
+    /// Unzipped, where it came as gzip or deflate: the sender has signed what it zipped then. Up to 32 MiB of it. The other way, a
     /// proxy that unzips what was signed zipped, leaves nothing that could be tried.
     Unzipped,
 }
@@ -57,10 +57,15 @@ fn unzipped(body: &[u8]) -> Option<Vec<u8>> {
     /// A few bytes of gzip may become any number of bytes.
     const LONGEST: u64 = 32 << 20;
 
-    let mut plain = Vec::new();
-    let mut gzip = flate2::read::MultiGzDecoder::new(body).take(LONGEST + 1);
-    gzip.read_to_end(&mut plain).ok()?;
-    (plain.len() as u64 <= LONGEST).then_some(plain)
+    let read = |zipped: &mut dyn Read| {
+        let mut plain = Vec::new();
+        zipped.take(LONGEST + 1).read_to_end(&mut plain).ok()?;
+        (!plain.is_empty() && plain.len() as u64 <= LONGEST).then_some(plain)
+    };
+    // HTTP's deflate is zlib (RFC 9110, section 8.4.1.2); some senders leave the header of zlib out.
+    read(&mut flate2::read::MultiGzDecoder::new(body))
+        .or_else(|| read(&mut flate2::read::ZlibDecoder::new(body)))
+        .or_else(|| read(&mut flate2::read::DeflateDecoder::new(body)))
 }
 
 #[cfg(test)]

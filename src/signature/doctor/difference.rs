@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use http::HeaderName;
 
@@ -25,6 +25,10 @@ pub enum Difference {
         /// What stands before the signature.
         prefix: &'static str,
     },
+    /// This stands before the signature; nothing if it is empty.
+    Prefix(Cow<'static, str>),
+    /// The header is a list with commas.
+    List,
     /// The token is in this parameter of the query.
     Parameter(&'static str),
     /// The signed time lies outside of the tolerance.
@@ -46,6 +50,11 @@ impl fmt::Display for Difference {
             Self::Header { header, prefix } => {
                 write!(f, "if read from header {header} behind {prefix}")
             }
+            Self::Prefix(prefix) if prefix.is_empty() => {
+                f.write_str("if nothing stood before the signature")
+            }
+            Self::Prefix(prefix) => write!(f, "if {prefix} stood before the signature"),
+            Self::List => f.write_str("if the header were a list with commas"),
             Self::Parameter(name) => write!(f, "if read from parameter {name} of the query"),
             Self::Time => f.write_str("if the tolerance were wide enough for the signed time"),
             Self::Unit(TimeUnit::Seconds) => f.write_str("if timestamps were in seconds"),
@@ -53,4 +62,19 @@ impl fmt::Display for Difference {
             Self::Body(change) => change.fmt(f),
         }
     }
+}
+
+/// The prefixes that are often mistaken for `prefix`.
+pub(in crate::signature) fn other_prefixes(prefix: &str) -> Vec<Cow<'static, str>> {
+    let mut others: Vec<Cow<'static, str>> = vec![
+        "".into(),
+        "sha256=".into(),
+        "SHA256=".into(),
+        prefix.to_ascii_lowercase().into(),
+        prefix.to_ascii_uppercase().into(),
+    ];
+    others.retain(|other| other != prefix);
+    others.sort();
+    others.dedup();
+    others
 }

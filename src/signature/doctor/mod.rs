@@ -15,6 +15,10 @@
 //! | the headers of well-known providers, with and without a time, both sets of names of Standard Webhooks | where the signature is |
 //! | the headers, and the parameters of the query, that tokens are often in | where the token is |
 //! | any time | that clocks differ, or that a recorded request was sent again |
+//! | the prefix missing, in another case, or `sha256=` | what stands before the signature |
+//! | the header read as a list with commas | that a header holds several signatures |
+//!
+//! What the head alone shows, [`examine_head`] finds without a secret and without hashing. The log line of a 401 carries it.
 //!
 //! Each change to the body is tried with each of the others. A body that a proxy unzipped after it was signed zipped is not
 //! on the list: nobody can zip it to the same bytes again. A token cannot be looked into where
@@ -42,13 +46,16 @@ mod body_change;
 mod difference;
 mod examine;
 mod finding;
+mod head;
 mod variant;
 mod well_known;
 
 pub use body_change::BodyChange;
 pub use difference::Difference;
+pub(super) use difference::other_prefixes;
 pub use examine::examine;
 pub use finding::Finding;
+pub use head::{HeadFinding, examine_head};
 pub use variant::Variant;
 pub(super) use well_known::{
     TIMED_HEADERS, TIMED_LISTS, TOKEN_HEADERS, TOKEN_PARAMETERS, WELL_KNOWN,

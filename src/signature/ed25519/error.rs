@@ -20,6 +20,15 @@ pub enum Ed25519KeyError {
     /// The text is no set of keys (RFC 7517).
     #[error("this is not a JSON Web Key Set: it reads {{\"keys\": […]}}")]
     Jwks,
+    /// There are more keys in the set than a scheme tries.
+    #[error(
+        "there are more than {most} Ed25519 keys in this set; remove those that are no longer used"
+    )]
+    #[non_exhaustive]
+    TooManyKeys {
+        /// The maximum number of keys.
+        most: usize,
+    },
     /// There is no usable key in the set.
     #[error(
         "there is no Ed25519 key in this set: it needs one with `kty` OKP, `crv` Ed25519 and `x`"

@@ -1,7 +1,7 @@
 use base64::{Engine, alphabet::URL_SAFE, engine::GeneralPurpose};
 use serde::Deserialize;
 
-use super::{Ed25519Key, Ed25519KeyError};
+use super::{Ed25519Key, Ed25519KeyError, keys::MOST_KEYS};
 use crate::signature::encoding::CONFIG;
 
 /// Base64 for URLs and file names (RFC 4648, section 5).
@@ -38,12 +38,16 @@ impl Ed25519Key {
     ///
     /// # Errors
     ///
-    /// If the text is no such set, if there is no Ed25519 key in it, or if one of them is none.
+    /// If the text is no such set, if there is no Ed25519 key in it or more than 16, or if one of them is none.
     pub fn from_jwks(text: &str) -> Result<Vec<Self>, Ed25519KeyError> {
         let set: Jwks = serde_json::from_str(text).map_err(|_| Ed25519KeyError::Jwks)?;
         let keys = set.keys.iter().enumerate().filter(|(_, key)| key.is_ed25519());
         let keys: Vec<_> = keys.map(|(place, key)| key.load(place)).collect::<Result<_, _>>()?;
-        if keys.is_empty() { Err(Ed25519KeyError::NoKey) } else { Ok(keys) }
+        match keys.len() {
+            0 => Err(Ed25519KeyError::NoKey),
+            1..=MOST_KEYS => Ok(keys),
+            _ => Err(Ed25519KeyError::TooManyKeys { most: MOST_KEYS }),
+        }
     }
 }
 

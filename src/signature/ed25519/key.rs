@@ -56,7 +56,7 @@ impl Ed25519Key {
         Ok(Self::of(private.verifying_key(), Some(Arc::new(private))))
     }
 
-    /// A public key as Standard Webhooks show it: base64 behind `whpk_`.
+    /// A public key as Standard Webhooks show it: base64 behind `whpk_`, or `v1a,whpk_`.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Ed25519Key {
         Self::public(&decode(text, "whpk_", "base64 behind whpk_")?)
     }
 
-    /// A private key as Standard Webhooks show it: base64 behind `whsk_`.
+    /// A private key as Standard Webhooks show it: base64 behind `whsk_`, or `v1a,whsk_`.
     ///
     /// # Errors
     ///
@@ -115,6 +115,7 @@ fn decode(
     prefix: &str,
     expected: &'static str,
 ) -> Result<Zeroizing<Vec<u8>>, Ed25519KeyError> {
+    let text = text.strip_prefix("v1a,").unwrap_or(text);
     let encoded = text.strip_prefix(prefix);
     let bytes = encoded.and_then(|encoded| BASE64.decode(encoded).ok());
     bytes.map(Zeroizing::new).ok_or(Ed25519KeyError::Text { expected })
@@ -169,6 +170,8 @@ mod tests {
                 "{wrong:?}"
             );
         }
+        let versioned = "v1a,whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+        assert!(Ed25519Key::from_whpk(versioned).is_ok());
         for wrong in ["", "whpk_", "whpk_%", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="] {
             assert!(Ed25519Key::from_whpk(wrong).is_err(), "{wrong:?}");
         }

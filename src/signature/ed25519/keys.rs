@@ -6,7 +6,10 @@ use std::{
 use super::{Ed25519Key, Ed25519KeyError};
 use crate::signature::{SchemeError, SignError};
 
-/// A set of keys, which can be replaced while the server runs: providers publish new ones before they sign with them.
+/// The maximum number of keys in a set. All live keys are tried on every delivery.
+pub(super) const MOST_KEYS: usize = 16;
+
+/// A set of at most 16 keys, which can be replaced while the server runs: providers publish new ones before they sign with them.
 ///
 /// All clones are the same set. Give one to the scheme and keep the other, to [replace](Self::replace) the keys of both
 /// whenever the provider's set was fetched again; fal's may be a day old. Fetching is left to you: nothing here does
@@ -26,7 +29,7 @@ use crate::signature::{SchemeError, SignError};
 pub struct Ed25519Keys(Arc<RwLock<Arc<[Ed25519Key]>>>);
 
 impl Ed25519Keys {
-    /// These keys. An empty set is refused when the inbox is built.
+    /// These keys. An empty set, and one of more than 16 keys, is refused when the inbox is built.
     pub fn new(keys: impl IntoIterator<Item = Ed25519Key>) -> Self {
         Self(Arc::new(RwLock::new(keys.into_iter().collect())))
     }
@@ -35,7 +38,7 @@ impl Ed25519Keys {
     ///
     /// # Errors
     ///
-    /// If there is no key among them; the old ones stay.
+    /// If there is no key among them, or more than 16; the old ones stay.
     pub fn replace(
         &self,
         keys: impl IntoIterator<Item = Ed25519Key>,
@@ -44,12 +47,19 @@ impl Ed25519Keys {
         if keys.is_empty() {
             return Err(Ed25519KeyError::NoKey);
         }
+        if keys.len() > MOST_KEYS {
+            return Err(Ed25519KeyError::TooManyKeys { most: MOST_KEYS });
+        }
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
     }
 
     pub(super) fn check(&self) -> Result<(), SchemeError> {
-        if self.all().is_empty() { Err(SchemeError::NoSecret) } else { Ok(()) }
+        match self.all().len() {
+            0 => Err(SchemeError::NoSecret),
+            1..=MOST_KEYS => Ok(()),
+            _ => Err(SchemeError::TooManyKeys { most: MOST_KEYS }),
+        }
     }
 
     /// The name of the key with which one of `signatures` was made.
@@ -59,6 +69,9 @@ impl Ed25519Keys {
         signatures: &[[u8; 64]],
         at: SystemTime,
     ) -> Option<String> {
+        if signatures.is_empty() {
+            return None;
+        }
         let message = message.concat();
         let keys = self.all();
         let signed = |key: &Ed25519Key| {

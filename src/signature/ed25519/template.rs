@@ -22,7 +22,7 @@ use crate::{
 /// 2. The timestamp must be digits, in seconds since 1970 or in [milliseconds](Self::unit), and lie within the
 ///    [tolerance](Self::tolerance) around the time of receipt: by default 300 s in both directions.
 /// 3. A signature must be 128 hexadecimal digits of either case, or the base64 of 64 bytes. In a list, others are passed
-///    over, and one of this form must be there.
+///    over, and one of this form must be there, and at most 8 distinct ones.
 /// 4. One of the keys that are live at the time of receipt must have signed the filled template, judged strictly (as
 ///    RFC 8032, section 5.1.7, and no key or point of small order). All keys are tried.
 ///

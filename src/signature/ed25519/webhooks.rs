@@ -4,7 +4,8 @@ use http::request::Parts;
 
 use super::Ed25519Keys;
 use crate::signature::{
-    Encoding, SchemeError, SignError, StandardWebhooks, standard_webhooks::Version,
+    Encoding, SchemeError, SignError, StandardWebhooks, place::MOST_ED25519_SIGNATURES,
+    standard_webhooks::Version,
 };
 
 /// `v1a`: Ed25519.
@@ -23,6 +24,10 @@ impl Version for Ed25519Keys {
 
     fn check(&self) -> Result<(), SchemeError> {
         Self::check(self)
+    }
+
+    fn most_signatures(&self) -> usize {
+        MOST_ED25519_SIGNATURES
     }
 
     fn is_well_formed(&self, text: &[u8]) -> bool {

@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// A version, and the signatures of it that a head lists.
+type Listed<'s, 'h> = (&'s dyn Version, Vec<&'h [u8]>);
+
 /// Standard Webhooks 1.0.0 (github.com/standard-webhooks, `spec/standard-webhooks.md`): what Replicate, `OpenAI`,
 /// Gemini and everybody behind Svix sign with.
 ///
@@ -22,10 +25,11 @@ use crate::{
 /// 3. The timestamp must be digits, in seconds since 1970, and lie within the [tolerance](Self::tolerance) around the
 ///    time of receipt: by default 300 s in both directions.
 /// 4. The signature is a list with spaces of a version, a comma and base64. Other versions than `v1` (with feature
-///    `ed25519` and public keys: `v1a`) are passed over; of those known, one must be well-formed.
+///    `ed25519` and public keys: `v1a`) are passed over; of those known, one must be well-formed, and at most 16 distinct
+///    ones of `v1` and 8 of `v1a`. A list with more is rejected before the body is read.
 /// 5. One entry must be the signature of `{id}.{timestamp}.{body}`: for `v1` the HMAC-SHA256 under one of the secrets
 ///    that are live at the time of receipt, compared in constant time. The key is what the secret encodes in base64,
-///    with or without `whsec_` before it. The body need not be text.
+///    with or without `whsec_` or `v1,whsec_` before it. The body need not be text.
 ///
 /// The proof carries the id: the same message in another attempt is a repeat, whatever its timestamp and signature, and two
 /// messages with equal bodies are two deliveries.
@@ -89,18 +93,35 @@ impl StandardWebhooks {
         at: SystemTime,
     ) -> Result<Proof, SignatureError> {
         let message = [presented.id.as_bytes(), b".", presented.timestamp, b".", body];
-        let place = Place::from(&self.names.signature);
-        let mut any = false;
-        for version in self.versions() {
-            let entries = presented.of_version(version.name());
-            let texts: Vec<_> = entries.filter(|text| version.is_well_formed(text)).collect();
-            any |= !texts.is_empty();
-            if let Some(key) = version.signer_of(head, &message, &texts, at) {
+        for (version, signatures) in self.listed(presented)? {
+            if let Some(key) = version.signer_of(head, &message, &signatures, at) {
                 let proof = Proof::new(self.names.scheme_of(version), key, "raw");
                 return Ok(proof.with_message_id(presented.id));
             }
         }
-        Err(if any { place.mismatch() } else { place.malformed("a list of `v1,` and base64") })
+        Err(Place::from(&self.names.signature).mismatch())
+    }
+
+    /// The distinct, well-formed signatures that the head lists, by version. At least one.
+    fn listed<'s, 'h>(
+        &'s self,
+        presented: &Presented<'h>,
+    ) -> Result<Vec<Listed<'s, 'h>>, SignatureError> {
+        let place = Place::from(&self.names.signature);
+        let mut listed = Vec::new();
+        for version in self.versions() {
+            let texts = presented.of_version(version.name());
+            let texts = texts.filter(|text| version.is_well_formed(text));
+            let texts = place.distinct(texts, version.most_signatures())?;
+            if !texts.is_empty() {
+                listed.push((version, texts));
+            }
+        }
+        if listed.is_empty() {
+            Err(place.malformed("a list of `v1,` and base64"))
+        } else {
+            Ok(listed)
+        }
     }
 
     fn differing(&self, change: impl FnOnce(&mut Self)) -> Self {
@@ -128,7 +149,7 @@ impl Scheme for StandardWebhooks {
     }
 
     fn check_head(&self, head: &Parts, at: SystemTime) -> Result<(), SignatureError> {
-        self.presented(head, at).map(drop)
+        self.presented(head, at).and_then(|presented| self.listed(&presented)).map(drop)
     }
 
     fn claimed_message_id<'h>(&self, head: &'h Parts) -> Option<&'h str> {
@@ -293,7 +314,12 @@ mod tests {
         let plain = StandardWebhooks::new(Secret::new("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
         assert!(plain.verify(&signed(SIGNATURE), BODY, received_at()).is_ok());
         let check = |secret: &str| StandardWebhooks::new(Secret::new(secret)).check();
+        let versioned = StandardWebhooks::new(Secret::new(format!("v1,{SECRET}")));
+        assert_eq!(versioned.check(), Ok(()));
+        assert!(versioned.verify(&signed(SIGNATURE), BODY, received_at()).is_ok());
         assert_eq!(check(SECRET), Ok(()));
+        let spaced = check(&format!("{SECRET}\n"));
+        assert_eq!(spaced, Err(SchemeError::SecretWhiteSpace { name: "main".to_owned() }));
         let name = || "main".to_owned();
         assert_eq!(check("whsec_"), Err(SchemeError::EmptySecret { name: name() }));
         let malformed = Err(SchemeError::MalformedSecret { name: name(), expected: "base64" });

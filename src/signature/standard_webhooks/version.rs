@@ -2,7 +2,9 @@ use std::{fmt, time::SystemTime};
 
 use http::request::Parts;
 
-use crate::signature::{Encoding, SchemeError, SignError, hmac, hmac_keys::HmacKeys};
+use crate::signature::{
+    Encoding, SchemeError, SignError, hmac, hmac_keys::HmacKeys, place::MOST_HMACS,
+};
 
 /// One version of signature in the header: how it is named, and who can have made it.
 pub(in crate::signature) trait Version: fmt::Debug + Send + Sync {
@@ -16,6 +18,9 @@ pub(in crate::signature) trait Version: fmt::Debug + Send + Sync {
     fn svix_scheme(&self) -> &'static str;
 
     fn check(&self) -> Result<(), SchemeError>;
+
+    /// The maximum number of distinct signatures of this version that one head may list.
+    fn most_signatures(&self) -> usize;
 
     /// Whether this text can be a signature of this version at all.
     fn is_well_formed(&self, text: &[u8]) -> bool;
@@ -49,6 +54,10 @@ impl Version for HmacKeys {
 
     fn check(&self) -> Result<(), SchemeError> {
         Self::check(self)
+    }
+
+    fn most_signatures(&self) -> usize {
+        MOST_HMACS
     }
 
     fn is_well_formed(&self, text: &[u8]) -> bool {

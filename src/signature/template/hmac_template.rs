@@ -24,7 +24,7 @@ use crate::{
 /// 2. The timestamp must be digits, in seconds since 1970 or in [milliseconds](Self::unit), and lie within the
 ///    [tolerance](Self::tolerance) around the time of receipt: by default 300 s in both directions.
 /// 3. A signature must be 64 hexadecimal digits of either case, or the base64 of 32 bytes. In a list, others are passed
-///    over, and one of this form must be there.
+///    over, and one of this form must be there, and at most 16 distinct ones.
 /// 4. One must be the HMAC of the filled template under one of the secrets that are live at the time of receipt,
 ///    compared in constant time. The key is the text of the secret, unless another [key encoding](Self::key) is set.
 ///

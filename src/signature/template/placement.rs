@@ -4,8 +4,9 @@ use http::{HeaderMap, HeaderName};
 
 use crate::signature::{
     Place, SchemeError, SignError, Signature, SignatureError,
-    doctor::{Difference, TIMED_HEADERS, TIMED_LISTS},
+    doctor::{Difference, TIMED_HEADERS, TIMED_LISTS, other_prefixes},
     given_header::GivenHeader,
+    place::behind_prefix,
 };
 
 /// Where a sender puts timestamp and signature.
@@ -88,6 +89,17 @@ impl Placement {
             (difference, Self::list(header, timestamp, signature))
         });
         headers.chain(lists)
+    }
+
+    /// The same places with prefixes that are often mistaken.
+    pub(super) fn other_prefixes(&self) -> impl Iterator<Item = (Difference, Self)> {
+        let prefixes = other_prefixes(&self.prefix).into_iter();
+        prefixes.map(|prefix| (Difference::Prefix(prefix.clone()), Self { prefix, ..self.clone() }))
+    }
+
+    /// A signature of the form `expected`, behind its prefix, for errors.
+    pub(super) fn malformed(&self, expected: &'static str) -> SignatureError {
+        self.place().malformed(behind_prefix(&self.prefix, expected))
     }
 
     pub(super) fn place(&self) -> Place {

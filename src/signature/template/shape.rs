@@ -3,9 +3,11 @@ use std::{borrow::Cow, time::SystemTime};
 use http::{HeaderMap, HeaderName, request::Parts};
 
 use super::{Placement, template::Template};
+#[cfg(feature = "ed25519")]
+use crate::signature::place::MOST_ED25519_SIGNATURES;
 use crate::signature::{
     Encoding, Proof, SchemeError, SignError, Signature, SignatureError, TimeUnit, Tolerance,
-    doctor::Difference, given_header::GivenHeader,
+    doctor::Difference, given_header::GivenHeader, place::MOST_HMACS,
 };
 
 /// What a scheme with a template is, apart from its keys. `N` is the length of a signature in bytes.
@@ -72,9 +74,10 @@ impl<const N: usize> Shape<N> {
         let place = self.placement.place_of_timestamp();
         self.tolerance.check(presented.timestamp, self.unit, at, &place)?;
         let texts = presented.signatures.iter();
-        let signatures: Vec<_> = texts.filter_map(|text| self.encoding.decode(text)).collect();
+        let signatures = texts.filter_map(|text| self.encoding.decode(text));
+        let signatures = self.placement.place().distinct(signatures, most_signatures::<N>())?;
         if signatures.is_empty() {
-            return Err(self.placement.place().malformed(self.encoding.expected::<N>()));
+            return Err(self.placement.malformed(self.encoding.expected::<N>()));
         }
         let message = self.template.fill(&head.headers, presented.timestamp, body)?;
         let message_id = self.message_id(head)?;
@@ -118,6 +121,7 @@ impl<const N: usize> Shape<N> {
             (Difference::Time, Self { tolerance, ..self.clone() }),
         ];
         let places = Placement::well_known()
+            .chain(self.placement.other_prefixes())
             .map(|(difference, placement)| (difference, Self { placement, ..self.clone() }));
         others.into_iter().chain(places).collect()
     }
@@ -132,6 +136,15 @@ impl<const N: usize> Claimed<'_, N> {
             None => proof,
         }
     }
+}
+
+/// The maximum number of distinct signatures of `N` bytes.
+fn most_signatures<const N: usize>() -> usize {
+    #[cfg(feature = "ed25519")]
+    if N == 64 {
+        return MOST_ED25519_SIGNATURES;
+    }
+    MOST_HMACS
 }
 
 pub(in crate::signature) fn slices<'m>(parts: &'m [Cow<'_, [u8]>]) -> Vec<&'m [u8]> {

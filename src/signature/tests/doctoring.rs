@@ -57,6 +57,13 @@ fn a_body_that_was_zipped_after_it_was_signed_is_found_and_the_other_way_is_not(
     let found =
         |signed: &[u8], received: &[u8]| found(&plain(SECRET), signed, &plain(SECRET), received);
     assert_eq!(found(b"{}", &zip(b"{}")), [Difference::Body(BodyChange::Unzipped)]);
+    let deflate = |bytes: &[u8]| {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut zlib, bytes).unwrap();
+        zlib.finish().unwrap()
+    };
+    assert_eq!(found(b"{}", &deflate(b"{}")), [Difference::Body(BodyChange::Unzipped)]);
+    assert_eq!(found(b"{}", &deflate(b"{}")[2..]), [Difference::Body(BodyChange::Unzipped)]);
     assert_eq!(found(&zip(b"{}"), b"{}"), []);
     assert_eq!(found(&zip(b"{}"), &zip(b"{}")), [], "as it was");
 }
@@ -90,6 +97,28 @@ fn another_header_or_encoding_is_found() {
     let expected = [Difference::Header { header, prefix: "" }];
     let scheme = StandardWebhooks::new(Secret::new(SECRET));
     assert_eq!(found(&sender, b"{}", &scheme, b"{}"), expected);
+}
+
+#[test]
+fn missing_or_differently_cased_prefix_is_found() {
+    let with = |prefix: &'static str| plain("a").prefix(prefix);
+    let found = |sender: HmacBody, scheme: HmacBody| found(&sender, b"{}", &scheme, b"{}");
+    let prefix = |prefix: &'static str| [Difference::Prefix(prefix.into())];
+    assert_eq!(found(with(""), with("sha256=")), prefix(""));
+    assert_eq!(found(with("sha256="), with("SHA256=")), prefix("sha256="));
+    assert_eq!(found(with("SHA256="), with("sha256=")), prefix("SHA256="));
+    assert_eq!(found(with("V1="), with("v1=")), prefix("V1="));
+    let scheme = |prefix: &'static str| {
+        let placement = Placement::headers("x-sent-signature", "x-sent-at").prefix(prefix);
+        HmacTemplate::new("{timestamp}.{body}", placement, Secret::new("a"))
+    };
+    let head = signed_by(&scheme("sha256="), b"{}", at());
+    let findings = examine(&scheme(""), &head, b"{}", at());
+    assert_eq!(findings[0].differences(), prefix("sha256="));
+    let expected = "secret main would match if sha256= stood before the signature";
+    assert_eq!(findings[0].to_string(), expected);
+    let rotating = HmacBody::new(HEADER, [Secret::new("b"), Secret::new("a")]).prefix("v1=").list();
+    assert_eq!(found(rotating, with("v1=")), [Difference::List]);
 }
 
 #[test]

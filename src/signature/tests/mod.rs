@@ -2,4 +2,5 @@
 
 mod doctoring;
 mod every_scheme;
+mod lists;
 mod vectors;

@@ -65,7 +65,8 @@ impl HeaderToken {
 impl Scheme for HeaderToken {
     fn check(&self) -> Result<(), SchemeError> {
         self.header.check("token")?;
-        self.secrets.check()
+        self.secrets.check()?;
+        self.secrets.fixed().iter().try_for_each(|secret| secret.check_prefix(&self.prefix))
     }
 
     fn check_head(&self, head: &Parts, at: SystemTime) -> Result<(), SignatureError> {
@@ -162,5 +163,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, "t0ken".parse().unwrap());
         assert_eq!(scheme.redaction().redact_headers(&headers)[HEADER], "REDACTED");
+    }
+
+    #[test]
+    fn secret_that_repeats_the_prefix_is_an_error() {
+        let check = |secret: &str| HeaderToken::bearer(Secret::new(secret)).check();
+        assert_eq!(check("hunter2"), Ok(()));
+        for secret in ["Bearer hunter2", "bearer hunter2"] {
+            let error = check(secret).unwrap_err();
+            assert!(error.to_string().contains("`Bearer `"), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
     }
 }
