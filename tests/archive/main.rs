@@ -20,6 +20,7 @@ mod mangled;
 mod read_only;
 mod removing;
 mod reopening;
+mod repeats;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,5 +1,5 @@
 //! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
-//! for age, removing for age, compressing, index files, removing for size, forgetting.
+//! for age, removing for age, dropping superseded states, compressing, index files, removing for size, forgetting.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,6 +34,7 @@ impl Keeper {
             self.noted("finish a removal", self.finish_removals(&mut state)),
             self.noted("seal a segment for its age", self.seal_old()),
             self.noted("remove old deliveries", self.remove_old(&mut state)),
+            self.noted("drop superseded states", self.drop_superseded(&mut state)),
             self.noted("compress a segment", self.compress_old(&mut state)),
             self.noted("write an index file", self.write_indexes(&mut state)),
             self.noted("remove deliveries for room", self.remove_for_room(&mut state)),

@@ -238,7 +238,28 @@ impl Keeper {
         erased: &HashMap<DeliveryId, Place>,
         state: &mut State,
     ) -> Result<Done, Failure> {
-        let result = self.try_rewrite(name, (from, to), erased, state);
+        self.rewrite_or_give_up(name, (from, to), (erased, &HashSet::new()), state)
+    }
+
+    /// Writes a segment anew, without the records that begin at these offsets.
+    pub(super) fn rewrite_without(
+        &self,
+        name: SegmentName,
+        form: Form,
+        skip: &HashSet<u64>,
+        state: &mut State,
+    ) -> Result<(), Failure> {
+        self.rewrite_or_give_up(name, (form, form), (&HashMap::new(), skip), state).map(drop)
+    }
+
+    fn rewrite_or_give_up(
+        &self,
+        name: SegmentName,
+        (from, to): (Form, Form),
+        without: (&HashMap<DeliveryId, Place>, &HashSet<u64>),
+        state: &mut State,
+    ) -> Result<Done, Failure> {
+        let result = self.try_rewrite(name, (from, to), without, state);
         result.inspect_err(|_| {
             state.leftovers.extend(replace::give_up(&*self.medium, &name.path(&self.dir, to)));
         })
@@ -248,12 +269,12 @@ impl Keeper {
         &self,
         name: SegmentName,
         (from, to): (Form, Form),
-        erased: &HashMap<DeliveryId, Place>,
+        (erased, skip): (&HashMap<DeliveryId, Place>, &HashSet<u64>),
         state: &mut State,
     ) -> Result<Done, Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
         let drop = self.removals(erased);
-        let new = Rewrite { medium, dir, name, from, to, drop: &drop }.run()?;
+        let new = Rewrite { medium, dir, name, from, to, drop: &drop, skip }.run()?;
         if new.damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
             state.damaged.insert(name);

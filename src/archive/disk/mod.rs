@@ -55,6 +55,7 @@ mod space;
 mod state;
 mod stats;
 mod steps;
+mod superseded;
 mod terms;
 #[cfg(test)]
 mod tests;
