@@ -47,6 +47,12 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
         None
     }
 
+    /// The permission bits of a file or directory; none where that is not known.
+    fn mode(&self, path: &Path) -> Option<u32> {
+        let _ = path;
+        None
+    }
+
     /// How many bytes can still be written below a directory; as many as there are numbers where that is not known.
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
         let _ = dir;

@@ -39,6 +39,7 @@ mod name;
 mod open;
 mod pace;
 mod packed;
+mod permissions;
 mod plan;
 mod probe;
 mod queue;
