@@ -10,6 +10,7 @@
 mod beside;
 mod conformance;
 mod crashes;
+mod damaged;
 mod decisions;
 mod faults;
 mod forgetting;

@@ -191,7 +191,7 @@ impl DiskArchive {
         Arc::clone(&self.0.reader)
     }
 
-    fn keeper(&self) -> Result<Arc<Keeper>, ArchiveError> {
+    pub(super) fn keeper(&self) -> Result<Arc<Keeper>, ArchiveError> {
         self.0.keeper.clone().ok_or_else(|| ArchiveError::ReadOnly { path: self.0.path.clone() })
     }
 

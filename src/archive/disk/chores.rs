@@ -157,7 +157,7 @@ impl Keeper {
             let is_cut = missing(&*self.medium, &self.dir, name, length).is_some();
             let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
             let Some(records) = records.filter(|_| !is_cut) else {
-                state.damaged.insert(name);
+                self.note_damaged(name, form, state);
                 return Ok(());
             };
             let text = index_file::print(name, length, &records);

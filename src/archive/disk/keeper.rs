@@ -277,7 +277,7 @@ impl Keeper {
         let new = Rewrite { medium, dir, name, from, to, drop: &drop, skip }.run()?;
         if new.damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
-            state.damaged.insert(name);
+            self.note_damaged(name, from, state);
             replace::remove(medium, dir, &new.unfinished)?;
             return Ok(Done::default());
         }
@@ -288,12 +288,25 @@ impl Keeper {
         state.unsynced = true;
         state.leftovers.extend((from != to).then(|| name.path(dir, from)));
         self.finish(state)?;
-        if !new.damaged {
+        if new.damaged {
+            self.note_damaged(name, to, state);
+        } else {
             state.damaged.remove(&name);
             self.write_index(name, &new)?;
             state.indexed.insert(name);
         }
         Ok(Done { told: new.removed() })
+    }
+
+    /// A part of the segment is damaged. Those bytes are kept, whatever is removed around them, and the segment is neither
+    /// compressed nor dropped. Logged once for each segment.
+    pub(super) fn note_damaged(&self, name: SegmentName, form: Form, state: &mut State) {
+        if state.damaged.insert(name) {
+            tracing::warn!(
+                path = %name.path(&self.dir, form).display(),
+                "a segment is damaged: its damaged bytes are kept, and it is not compressed; see 'inbox verify'"
+            );
+        }
     }
 
     fn removals(&self, erased: &HashMap<DeliveryId, Place>) -> HashMap<DeliveryId, Removal> {
