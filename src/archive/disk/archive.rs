@@ -27,6 +27,7 @@ use crate::{
         Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim,
         Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
         transition::{Repeat, repeat},
+        unsettled::later,
     },
     delivery::{DeliveryId, InferenceDigest, Outcome, State},
 };
@@ -305,7 +306,7 @@ impl Archive for DiskArchive {
 
     fn settle(&self, lease: Lease, outcome: Outcome, retry_in: Duration) -> Work<()> {
         let now = Instant::now();
-        let due = now + retry_in;
+        let due = later(now, retry_in);
         self.submit(now, |reply| Command::Settle { lease, outcome, due, reply })
     }
 

@@ -11,6 +11,7 @@ use super::{
     failure::Failure,
     file_io::read_full,
     medium::{Lock, Medium},
+    warc::printable,
 };
 use crate::archive::ArchiveError;
 
@@ -63,8 +64,8 @@ pub(super) fn tell(medium: &dyn Medium, dir: &Path, unsettled: u64) {
     if down >= SHORTEST {
         tracing::info!(
             path = %dir.display(),
-            from = %humantime::format_rfc3339_seconds(from),
-            to = %humantime::format_rfc3339_seconds(now),
+            from = %humantime::format_rfc3339_seconds(printable(from)),
+            to = %humantime::format_rfc3339_seconds(printable(now)),
             seconds = down.as_secs(),
             unsettled,
             "the archive was not open: nothing was received in this time"
@@ -137,5 +138,23 @@ mod tests {
         let from = humantime::format_rfc3339_seconds(long_ago).to_string();
         assert!(text.contains(&from) && text.contains("seconds=3600 unsettled=7"), "{text}");
         assert_eq!(told(), "", "now it is open");
+    }
+
+    #[test]
+    fn lock_file_dated_before_1970_or_after_9999_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = lock_path(dir.path());
+        let year = Duration::from_hours(365 * 24);
+        for (time, is_told) in [
+            (SystemTime::UNIX_EPOCH - Duration::from_secs(1), true),
+            (SystemTime::UNIX_EPOCH - 60 * year, true),
+            (SystemTime::UNIX_EPOCH + 300 * year, false),
+        ] {
+            fs::write(&path, "").unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            let _lock = acquire(&RealDisk, dir.path(), Duration::ZERO).unwrap();
+            let text = logged(|| tell(&RealDisk, dir.path(), 7));
+            assert_eq!(text.contains("from=1970-01-01T00:00:00Z"), is_told, "{time:?}: {text}");
+        }
     }
 }

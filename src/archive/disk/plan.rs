@@ -15,7 +15,7 @@ use crate::{
         Acquire, Acquired, Append, Appended, ArchiveError, Claim, Claimed, Lease, LeaseToken,
         Query, Release,
         transition::{self, Known, Repeat},
-        unsettled::Selection,
+        unsettled::{Selection, later},
     },
     delivery::{DeliveryId, Fingerprint, InferenceId, Outcome, State},
 };
@@ -295,7 +295,7 @@ impl Plan {
             return self.refuse(reply, ArchiveError::LeaseLost { id });
         }
         let change = match release {
-            Release::After(wait) => Change::PutBack { due: now + wait, released: true },
+            Release::After(wait) => Change::PutBack { due: later(now, wait), released: true },
             Release::WhenFree(on) => Change::Block { on, now },
         };
         self.change(id, known.state.released(), change, index);
