@@ -8,7 +8,7 @@ use super::{
     batch::Batch,
     command::{Answer, Command, Reply},
     entry::{Entry, MAX_REMOVED, Place},
-    index::Index,
+    index::{Index, index_full},
 };
 use crate::{
     archive::{
@@ -207,6 +207,11 @@ impl Plan {
         if self.touched.contains_key(&id) || index.get(id).is_some() {
             let error = ArchiveError::Other(Box::new(IdTaken { id }));
             self.immediate.push(Answer::refusal(reply, error));
+            return;
+        }
+        if !index.has_room_for(self.stored.len() + 1) {
+            tracing::error!("the index of the archive is full: new deliveries are refused");
+            self.immediate.push(Answer::refusal(reply, index_full()));
             return;
         }
         let lease =

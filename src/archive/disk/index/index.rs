@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     archive::{
-        Counts,
+        ArchiveError, Counts,
         disk::{
             entry::{DeliveryMeta, Place, Tombstone, first_state},
             name::SegmentName,
@@ -60,7 +60,32 @@ pub(in crate::archive::disk) struct Index {
     pub(super) counts: Counts,
     /// Empty where the archive is open read-only.
     pub(super) unsettled: Unsettled,
+    most: Most,
+    /// Whether a delivery was left out because there was no position left.
+    overflowed: bool,
 }
+
+/// How many positions there are. They are `u32` to keep the index small.
+#[derive(Debug)]
+struct Most(u32);
+
+impl Default for Most {
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
+}
+
+/// The error of a delivery for which there is no position left.
+pub(in crate::archive::disk) fn index_full() -> ArchiveError {
+    ArchiveError::Other(Box::new(IndexFull))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the index of the archive is full: it can number 4294967295 deliveries from one opening to the next; remove old \
+     deliveries, and open the archive again"
+)]
+struct IndexFull;
 
 impl Index {
     /// Takes in what a record means; `false` if it is about a delivery that is not there.
@@ -92,8 +117,9 @@ impl Index {
     ) {
         let id = meta.id;
         let Some(position) = self.position(id) else {
-            let position = self.add(meta, Some(place), &first_state(leased));
-            self.set_first(short(meta.fingerprint), position);
+            if let Some(position) = self.add(meta, Some(place), &first_state(leased)) {
+                self.set_first(short(meta.fingerprint), position);
+            }
             return;
         };
         let known = self.place_at(position);
@@ -116,13 +142,19 @@ impl Index {
             self.set_state(meta.id, &state);
             return;
         }
-        let position = self.add(&meta, None, &state);
-        if self.first_at(short(meta.fingerprint)).is_none() {
+        if let Some(position) = self.add(&meta, None, &state)
+            && self.first_at(short(meta.fingerprint)).is_none()
+        {
             self.set_first(short(meta.fingerprint), position);
         }
     }
 
-    fn add(&mut self, meta: &DeliveryMeta, place: Option<Place>, state: &State) -> u32 {
+    /// Returns the position of the delivery; None if there is no position left.
+    fn add(&mut self, meta: &DeliveryMeta, place: Option<Place>, state: &State) -> Option<u32> {
+        if !self.has_room_for(1) {
+            self.overflowed = true;
+            return None;
+        }
         let position = number(self.records.positions().end);
         let received = Received::beside(meta.id, meta.received_at).unwrap_or_else(|| {
             self.other_times.insert(position, meta.received_at);
@@ -139,7 +171,25 @@ impl Index {
         if *state != State::NEW {
             self.note(position, state);
         }
-        position
+        Some(position)
+    }
+
+    #[cfg(test)]
+    pub(in crate::archive::disk) fn limited_to(mut self, most: u32) -> Self {
+        self.most = Most(most);
+        self
+    }
+
+    /// Whether this many more deliveries have positions. A position is used once until the archive is opened again, also
+    /// that of a delivery that was forgotten.
+    pub(in crate::archive::disk) fn has_room_for(&self, more: usize) -> bool {
+        let end = self.records.positions().end.checked_add(more);
+        end.is_some_and(|end| end <= index(self.most.0))
+    }
+
+    /// An error if deliveries were left out because there was no position left.
+    pub(in crate::archive::disk) fn check_complete(&self) -> Result<(), ArchiveError> {
+        if self.overflowed { Err(index_full()) } else { Ok(()) }
     }
 
     /// From now on the delivery at this position is the first of its fingerprint.
@@ -415,7 +465,7 @@ fn inference_at(records: &Chunks<Record>, position: u32) -> Option<InferenceId> 
     Some(records.get(index(position))?.state.processed_as()?.id())
 }
 
-/// No archive has more deliveries: a thousand a second for more than a month, all of them in memory.
+/// [`Index::has_room_for`] keeps positions below the limit.
 fn number(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
