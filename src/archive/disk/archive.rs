@@ -198,10 +198,9 @@ impl DiskArchive {
 
     /// Checks the free space. A repeat that changes nothing writes nothing, and its sender can be acknowledged; one that
     /// revives or leases the first delivery writes states, which a sender can have written without end.
-    fn admit(&self, append: &Append) -> Result<(), ArchiveError> {
-        self.keeper()?;
+    async fn admit(&self, append: &Append) -> Result<(), ArchiveError> {
         let delivery = append.delivery();
-        self.0.space.admit(delivery.body().len()).or_else(|full| {
+        self.0.space.admit(delivery.body().len()).await.or_else(|full| {
             let wants_lease = append.lease_length().is_some();
             let writes_nothing = self.0.reader.ask(|index| {
                 let first = index.first(delivery.fingerprint());
@@ -209,6 +208,11 @@ impl DiskArchive {
             });
             if writes_nothing { Ok(()) } else { Err(full) }
         })
+    }
+
+    fn append_admitted(&self, append: Append) -> Work<Appended> {
+        let now = Instant::now();
+        self.submit(now, |reply| Command::Append { append, now, reply })
     }
 
     /// Has the writer execute a command.
@@ -271,11 +275,17 @@ fn refused<T: Send + 'static>(error: ArchiveError) -> Work<T> {
 
 impl Archive for DiskArchive {
     fn append(&self, append: Append) -> Work<Appended> {
-        if let Err(error) = self.admit(&append) {
+        if let Err(error) = self.keeper() {
             return refused(error);
         }
-        let now = Instant::now();
-        self.submit(now, |reply| Command::Append { append, now, reply })
+        if self.0.space.admit_at_once(append.delivery().body().len()) {
+            return self.append_admitted(append);
+        }
+        let archive = self.clone();
+        Box::pin(async move {
+            archive.admit(&append).await?;
+            archive.append_admitted(append).await
+        })
     }
 
     fn claim(&self, claim: Claim) -> Work<Claimed> {

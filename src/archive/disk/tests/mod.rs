@@ -68,7 +68,10 @@ pub(in crate::archive::disk) fn bytes(records: &[Encoded]) -> Vec<u8> {
 }
 
 /// Appends without a lease.
-async fn append(archive: &DiskArchive, delivery: &Delivery) -> Result<Receipt, ArchiveError> {
+pub(in crate::archive::disk) async fn append(
+    archive: &DiskArchive,
+    delivery: &Delivery,
+) -> Result<Receipt, ArchiveError> {
     Ok(archive.append(Append::new(delivery.clone())).await?.receipt)
 }
 
