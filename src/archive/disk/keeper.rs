@@ -3,6 +3,7 @@ use std::{
     ops::Range,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    thread,
     time::SystemTime,
 };
 
@@ -16,6 +17,7 @@ use super::{
     index::{Index, Survey},
     index_file,
     listing::Listing,
+    lock,
     medium::Medium,
     name::{Form, SegmentName},
     queue::Queue,
@@ -31,6 +33,9 @@ use crate::{
 
 /// How many deliveries are looked at before others get at the index.
 const AT_A_TIME: usize = 4096;
+
+/// How many deliveries are retried in one batch of the writer: each takes a record of some 350 bytes.
+const RETRIED_AT_A_TIME: usize = 512;
 
 /// Looks after the segments to which nothing is written any more. Does one thing at a time, and never waits for the
 /// writer but to have a segment sealed.
@@ -57,10 +62,12 @@ impl Keeper {
         self.lock().lock = None;
     }
 
-    /// The right to change segments; an error once the archive is closed.
+    /// The right to change segments; an error once the archive is closed, or its lock file was deleted.
     pub(super) fn turn(&self) -> Result<MutexGuard<'_, State>, ArchiveError> {
         let state = self.lock();
-        if state.lock.is_none() { Err(ArchiveError::Closed) } else { Ok(state) }
+        let lock = state.lock.as_ref().ok_or(ArchiveError::Closed)?;
+        lock::check(&*self.medium, &self.dir, lock)?;
+        Ok(state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,9 +112,9 @@ impl Keeper {
                 let selected = selected.filter(|entry| transition::retries(&entry.known()));
                 selected.map(|entry| entry.id).collect::<Vec<_>>()
             };
-            let ids = self.read(select);
-            if !ids.is_empty() {
-                let query = query.clone();
+            // Waits for each batch, so that what was appended in the meantime goes to the next one.
+            for ids in self.read(select).chunks(RETRIED_AT_A_TIME) {
+                let (ids, query) = (ids.to_vec(), query.clone());
                 retried += self.command(|reply| Command::Retry { ids, query, now, reply })?;
             }
         }
@@ -327,17 +334,33 @@ impl Keeper {
         new: &Rewritten,
         erased: &HashMap<DeliveryId, Place>,
     ) -> Result<(), Failure> {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let path = name.path(&self.dir, new.form);
-        let renamed = self.medium.rename(&new.unfinished, &path);
-        renamed.map_err(Failure::to("rename", &new.unfinished))?;
-        for id in erased.keys() {
-            index.dropped(*id, name);
+        let deliveries: Vec<_> = new.deliveries().collect();
+        let parts = deliveries.chunks(AT_A_TIME);
+        let positions = parts.map(|part| self.read(|index| index.positions_of(part)));
+        let positions = positions.collect::<Vec<_>>().concat();
+        self.change(|index| {
+            let renamed = self.medium.rename(&new.unfinished, &path);
+            renamed.map_err(Failure::to("rename", &new.unfinished))?;
+            index.moved(name, &positions);
+            Ok(())
+        })?;
+        // Only maintenance looks at copies.
+        let erased: Vec<_> = erased.keys().copied().collect();
+        for part in erased.chunks(AT_A_TIME) {
+            self.change(|index| part.iter().for_each(|id| index.dropped(*id, name)));
         }
-        for (id, place) in new.deliveries() {
-            index.moved(id, place);
+        for part in deliveries.chunks(AT_A_TIME) {
+            self.change(|index| index.copies_moved(part));
         }
         Ok(())
+    }
+
+    /// Changes the index, and then lets others get at it.
+    fn change<T>(&self, what: impl FnOnce(&mut Index) -> T) -> T {
+        let changed = what(&mut self.index.write().unwrap_or_else(PoisonError::into_inner));
+        thread::yield_now();
+        changed
     }
 
     fn write_index(&self, name: SegmentName, new: &Rewritten) -> Result<(), Failure> {

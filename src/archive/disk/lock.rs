@@ -2,6 +2,7 @@
 //! modification time is when the archive was last seen open.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -49,6 +50,18 @@ fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
     let mut text = [0; 16];
     let length = read_full(&*file, &mut text, 0).ok()?;
     std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
+}
+
+/// An error if the lock file was deleted or replaced since it was locked: another process may have the archive open, and two
+/// writers would damage it.
+pub(super) fn check(medium: &dyn Medium, dir: &Path, lock: &Lock) -> Result<(), Failure> {
+    let path = lock_path(dir);
+    if medium.is_locked_by(&path, lock) {
+        return Ok(());
+    }
+    let reason = "the lock file was deleted or replaced while the archive was open, and another process may write to \
+                  the archive; nothing is written any more: restart this process";
+    Err(Failure::to("keep the lock", &path)(io::Error::other(reason)))
 }
 
 /// Below this nothing was down: it was closed and opened again.

@@ -74,6 +74,6 @@ pub use stats::Stats;
 pub use verify::{Damage, Verification};
 #[cfg(feature = "testing")]
 pub(crate) use {
-    medium::{Medium, MediumFile},
+    medium::{Lock, Medium, MediumFile},
     real_disk::RealDisk,
 };

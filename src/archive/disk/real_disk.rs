@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    medium::{Medium, MediumFile},
+    medium::{Lock, Medium, MediumFile},
     permissions::{existing_file, give_to_owner_of_dir, mode, private_dir, private_file},
 };
 
@@ -51,6 +51,19 @@ impl Medium for RealDisk {
             }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    #[cfg(unix)]
+    fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
+        use std::os::unix::fs::MetadataExt;
+
+        let Some(Locked(file)) = (**lock).downcast_ref() else { return true };
+        match (file.metadata(), fs::symlink_metadata(path)) {
+            (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
+            (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+            // What cannot be looked at says nothing.
+            _ => true,
         }
     }
 
