@@ -49,36 +49,10 @@ pub enum Fault {
 }
 
 /// The faults of a disk, shared by all that use it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Faults {
     fault: Mutex<Option<Fault>>,
     misused: AtomicBool,
-    #[cfg(test)]
-    before_free_space: Mutex<Option<std::sync::Arc<Hook>>>,
-}
-
-#[cfg(test)]
-type Hook = Box<dyn Fn() + Send + Sync>;
-
-impl std::fmt::Debug for Faults {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Faults").field("fault", &self.fault).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-impl Faults {
-    pub(super) fn set_before_free_space(&self, call: Hook) {
-        *self.before_free_space.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(std::sync::Arc::new(call));
-    }
-
-    pub(super) fn before_free_space(&self) {
-        let hook = self.before_free_space.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(hook) = hook {
-            hook();
-        }
-    }
 }
 
 impl Faults {

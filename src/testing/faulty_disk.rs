@@ -60,12 +60,6 @@ impl FaultyDisk {
         self.0.was_misused()
     }
 
-    /// Calls this whenever the free space is read. For a disk that hangs.
-    #[cfg(test)]
-    pub(crate) fn before_free_space(&self, call: impl Fn() + Send + Sync + 'static) {
-        self.0.set_before_free_space(Box::new(call));
-    }
-
     /// How many bytes it says are free, where it does not ask the disk.
     pub(super) fn free(&self) -> Option<u64> {
         match self.fault_now() {

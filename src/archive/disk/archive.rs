@@ -198,9 +198,10 @@ impl DiskArchive {
 
     /// Checks the free space. A repeat that changes nothing writes nothing, and its sender can be acknowledged; one that
     /// revives or leases the first delivery writes states, which a sender can have written without end.
-    async fn admit(&self, append: &Append) -> Result<(), ArchiveError> {
+    fn admit(&self, append: &Append) -> Result<(), ArchiveError> {
+        self.keeper()?;
         let delivery = append.delivery();
-        self.0.space.admit(delivery.body().len()).await.or_else(|full| {
+        self.0.space.admit(delivery.body().len()).or_else(|full| {
             let wants_lease = append.lease_length().is_some();
             let writes_nothing = self.0.reader.ask(|index| {
                 let first = index.first(delivery.fingerprint());
@@ -208,11 +209,6 @@ impl DiskArchive {
             });
             if writes_nothing { Ok(()) } else { Err(full) }
         })
-    }
-
-    fn append_admitted(&self, append: Append) -> Work<Appended> {
-        let now = Instant::now();
-        self.submit(now, |reply| Command::Append { append, now, reply })
     }
 
     /// Has the writer execute a command.
@@ -275,17 +271,11 @@ fn refused<T: Send + 'static>(error: ArchiveError) -> Work<T> {
 
 impl Archive for DiskArchive {
     fn append(&self, append: Append) -> Work<Appended> {
-        if let Err(error) = self.keeper() {
+        if let Err(error) = self.admit(&append) {
             return refused(error);
         }
-        if self.0.space.admit_at_once(append.delivery().body().len()) {
-            return self.append_admitted(append);
-        }
-        let archive = self.clone();
-        Box::pin(async move {
-            archive.admit(&append).await?;
-            archive.append_admitted(append).await
-        })
+        let now = Instant::now();
+        self.submit(now, |reply| Command::Append { append, now, reply })
     }
 
     fn claim(&self, claim: Claim) -> Work<Claimed> {

@@ -68,10 +68,7 @@ pub(in crate::archive::disk) fn bytes(records: &[Encoded]) -> Vec<u8> {
 }
 
 /// Appends without a lease.
-pub(in crate::archive::disk) async fn append(
-    archive: &DiskArchive,
-    delivery: &Delivery,
-) -> Result<Receipt, ArchiveError> {
+async fn append(archive: &DiskArchive, delivery: &Delivery) -> Result<Receipt, ArchiveError> {
     Ok(archive.append(Append::new(delivery.clone())).await?.receipt)
 }
 
