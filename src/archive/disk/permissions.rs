@@ -99,7 +99,8 @@ fn is_accessible(mode: Option<u32>) -> bool {
     mode.is_some_and(|mode| mode & 0o077 != 0)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
