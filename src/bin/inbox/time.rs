@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn times_that_rfc_3339_cannot_say_are_printed_as_the_nearest() {
-        let far = UNIX_EPOCH + Duration::from_secs(300_000_000_000);
+        let far = UNIX_EPOCH + Duration::from_hours(90_000_000);
         assert_eq!(print(far), "9999-12-31T23:59:59.000Z");
         assert_eq!(print(UNIX_EPOCH - Duration::from_secs(9)), "1970-01-01T00:00:00.000Z");
     }
