@@ -13,7 +13,7 @@ use super::{
     Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim, Claimed,
     Counts, Entries, Lease, LeaseToken, LedgerEntry, Query, Release, Work,
     transition::{self, Known, Repeat},
-    unsettled::{FlightEntry, Selection, Unsettled},
+    unsettled::{FlightEntry, Selection, Unsettled, later},
 };
 use crate::delivery::{
     Delivery, DeliveryId, Fingerprint, InferenceDigest, InferenceId, ModelName, Outcome, State,
@@ -147,7 +147,7 @@ impl Store {
     fn append(&mut self, append: &Append, now: Instant) -> Result<Appended, ArchiveError> {
         let fingerprint = append.delivery().fingerprint();
         let first = self.firsts.get(&fingerprint).copied();
-        let until = append.lease_length().map(|length| now + length);
+        let until = append.lease_length().map(|length| later(now, length));
         if let Some((first, known)) = first.and_then(|id| Some((id, self.known(id).ok()?))) {
             let lease = match transition::repeat(&known, until.is_some()) {
                 Repeat::Store => return self.store_new(append, until, now),
@@ -193,7 +193,7 @@ impl Store {
 
     fn claim(&mut self, claim: &Claim, now: Instant) -> Claimed {
         let Selection { ids, next_due } = self.unsettled.select(claim, now, |_| false);
-        let until = now + claim.lease_length;
+        let until = later(now, claim.lease_length);
         let mut leases = Vec::new();
         for id in ids {
             let Some((model, state)) =
@@ -209,7 +209,7 @@ impl Store {
     fn acquire(&mut self, acquire: &Acquire, now: Instant) -> Result<Acquired, ArchiveError> {
         let known = self.known(acquire.id)?;
         let lease = transition::acquire(&known, acquire.revive)
-            .and_then(|state| self.put_leased(acquire.id, state, now + acquire.lease_length));
+            .and_then(|state| self.put_leased(acquire.id, state, later(now, acquire.lease_length)));
         Ok(Acquired::new(self.known(acquire.id)?.state, lease))
     }
 
@@ -246,7 +246,7 @@ impl Store {
         let state = known.state.released();
         let suspect = state.crashes() > 0;
         match release {
-            Release::After(wait) => self.put_back(id, state, now + wait),
+            Release::After(wait) => self.put_back(id, state, later(now, wait)),
             Release::WhenFree(inference) => {
                 self.put_back(id, state, now);
                 if let Some(model) =
@@ -349,14 +349,14 @@ impl Archive for MemoryArchive {
     }
 
     fn renew(&self, leases: Vec<Lease>, length: Duration) -> Work<Vec<DeliveryId>> {
-        let (mut store, until) = (self.store(), Instant::now() + length);
+        let (mut store, until) = (self.store(), later(Instant::now(), length));
         let mut renewed = |lease: &Lease| store.unsettled.renew(lease.id(), lease.token(), until);
         let lost = leases.iter().filter(|lease| !renewed(lease)).map(Lease::id).collect();
         done(Ok(lost))
     }
 
     fn settle(&self, lease: Lease, outcome: Outcome, retry_in: Duration) -> Work<()> {
-        done(self.store().settle(&lease, outcome, Instant::now() + retry_in))
+        done(self.store().settle(&lease, outcome, later(Instant::now(), retry_in)))
     }
 
     fn release(&self, lease: Lease, release: Release) -> Work<()> {

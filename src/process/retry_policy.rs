@@ -3,7 +3,7 @@ use std::time::Duration;
 /// When a failed delivery is retried, and when it is dead.
 ///
 /// Exponential backoff with full jitter: the wait before attempt `n + 1` is random between zero and `initial_backoff`
-/// times 2ⁿ⁻¹, at most `max_backoff`. A `Retry-After` of the handler is the minimum.
+/// times 2ⁿ⁻¹, at most `max_backoff`. A `Retry-After` of the handler is the minimum, up to `max_age`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -80,8 +80,9 @@ impl RetryPolicy {
         if attempts >= self.max_attempts {
             return Err(GivenUp::Attempts(attempts));
         }
-        let wait =
-            self.bound(attempts).mul_f64(jitter.clamp(0.0, 1.0)).max(requested.unwrap_or_default());
+        // A handler that passes on the `Retry-After` of another service may ask for centuries.
+        let requested = requested.unwrap_or_default().min(self.max_age);
+        let wait = scaled(self.bound(attempts), jitter).max(requested);
         let in_time = age.checked_add(wait).is_some_and(|then| then <= self.max_age);
         if in_time || attempts < AT_ANY_AGE { Ok(wait) } else { Err(GivenUp::Age(self.max_age)) }
     }
@@ -90,6 +91,13 @@ impl RetryPolicy {
         let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
         self.initial_backoff.saturating_mul(doubled).min(self.max_backoff)
     }
+}
+
+/// `wait` times `jitter`, which is between 0 and 1.
+fn scaled(wait: Duration, jitter: f64) -> Duration {
+    let seconds = wait.as_secs_f64() * jitter.clamp(0.0, 1.0);
+    // Rounding can exceed what a duration can hold.
+    Duration::try_from_secs_f64(seconds).unwrap_or(wait)
 }
 
 /// The number of attempts that are made at any age.
@@ -132,5 +140,22 @@ mod tests {
         let retries = RetryPolicy::default();
         assert_eq!(retries.wait(1, SECOND, Some(9 * SECOND), 1.0), Ok(9 * SECOND));
         assert_eq!(retries.wait(9, SECOND, Some(9 * SECOND), 1.0), Ok(256 * SECOND));
+    }
+
+    #[test]
+    fn retry_after_beyond_the_clock_is_capped_at_max_age() {
+        let retries = RetryPolicy::default().max_age(100 * SECOND);
+        for seconds in [101, 253_402_300_800, u64::MAX] {
+            let requested = Some(Duration::from_secs(seconds));
+            assert_eq!(retries.wait(1, SECOND, requested, 1.0), Ok(100 * SECOND));
+        }
+    }
+
+    #[test]
+    fn backoff_of_any_length_does_not_overflow() {
+        let longest = RetryPolicy::default().max_backoff(Duration::MAX).max_age(Duration::MAX);
+        let longest = longest.initial_backoff(Duration::MAX);
+        assert_eq!(longest.wait(1, Duration::ZERO, None, 1.0), Ok(Duration::MAX));
+        assert_eq!(longest.wait(1, Duration::MAX, None, 1.0), Ok(Duration::MAX));
     }
 }

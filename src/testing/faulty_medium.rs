@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::FaultyDisk;
-use crate::archive::{Medium, MediumFile, RealDisk};
+use crate::archive::{Lock, Medium, MediumFile, RealDisk};
 
 impl Medium for FaultyDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -22,6 +22,10 @@ impl Medium for FaultyDisk {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         self.0.change()?;
         RealDisk.lock(path)
+    }
+
+    fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
+        RealDisk.is_locked_by(path, lock)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {

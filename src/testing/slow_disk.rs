@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use crate::archive::{ArchiveError, DiskArchive, DiskArchiveBuilder, Medium, MediumFile, RealDisk};
+use crate::archive::{
+    ArchiveError, DiskArchive, DiskArchiveBuilder, Lock, Medium, MediumFile, RealDisk,
+};
 
 /// The disk of this machine, each sync of which takes longer by a fixed time: for measurements.
 ///
@@ -65,6 +67,10 @@ impl Medium for SlowDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         RealDisk.lock(path)
+    }
+
+    fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
+        RealDisk.is_locked_by(path, lock)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {

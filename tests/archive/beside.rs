@@ -126,3 +126,33 @@ async fn readers_miss_nothing_that_stays_while_all_else_is_appended_sealed_packe
     let (beside, within) = (beside.await.unwrap(), within.await.unwrap());
     assert!(beside > 3 && within > 3, "{beside} and {within} times");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn archive_whose_lock_file_was_deleted_or_replaced_writes_nothing_any_more() {
+    for is_replaced in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let builder = || DiskArchive::builder(dir.path()).upkeep_every(None);
+        let first = builder().open().await.unwrap();
+        let one = delivery("/m", b"before");
+        let _ = first.put(one.clone()).await.unwrap();
+        std::fs::remove_file(dir.path().join("inbox.lock")).unwrap();
+        // Another process can take the archive now.
+        let second = if is_replaced { Some(builder().open().await.unwrap()) } else { None };
+        for _ in 0..2 {
+            let error = first.put(delivery("/m", b"behind")).await.unwrap_err();
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains("lock file was deleted or replaced"), "{source}");
+            assert!(first.finish(one.id(), Outcome::processed(200)).await.is_err());
+            assert!(first.upkeep_now().await.is_err());
+        }
+        if let Some(second) = second {
+            let _ = second.put(delivery("/m", b"of the second")).await.unwrap();
+            second.close().await;
+        }
+        first.close().await;
+        drop(first);
+        let expected = if is_replaced { 2 } else { 1 };
+        assert_eq!(super::deliveries_in(dir.path()).await.len(), expected);
+    }
+}

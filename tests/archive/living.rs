@@ -1,6 +1,10 @@
 //! What an archive does with its segments in the course of time.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{Short, deliveries_in, delivery, readable_in, segments};
 use tower_inbox::{
@@ -268,4 +272,29 @@ async fn below_the_watermark_an_archive_is_opened_and_what_is_in_it_can_be_erase
     assert!(archive.get(all[3].id()).await.unwrap().is_none());
     drop(archive);
     assert_eq!(deliveries_in(dir.path()).await, [&all[..3], &all[4..]].concat());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn every_file_of_an_archive_has_mode_0600_and_the_directory_0700() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join("inbox");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let archive = builder(&dir).compress_after(Duration::ZERO).open().await.unwrap();
+    let all = fill(&archive).await;
+    archive.remove(Query::all().id(all[0].id())).await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    let asked = DiskArchive::ask_to_retry(&dir, Query::all(), Duration::ZERO).await.unwrap();
+    assert_eq!(asked, None);
+    assert_eq!(mode(&dir), 0o700);
+    let files: Vec<_> = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()).collect();
+    for kind in [".warc", ".warc.gz", ".idx", ".request", ".lock"] {
+        let has_kind = |path: &PathBuf| path.to_string_lossy().contains(kind);
+        assert!(files.iter().any(has_kind), "no {kind} in {files:?}");
+    }
+    for path in files {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
 }

@@ -10,6 +10,7 @@
 mod beside;
 mod conformance;
 mod crashes;
+mod damaged;
 mod decisions;
 mod faults;
 mod forgetting;
@@ -20,6 +21,7 @@ mod mangled;
 mod read_only;
 mod removing;
 mod reopening;
+mod repeats;
 
 use std::{
     path::{Path, PathBuf},

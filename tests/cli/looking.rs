@@ -452,3 +452,38 @@ fn mistakes_are_errors_and_help_is_printed() {
         assert!(written(&nowhere, &arguments).contains("--archive DIR"), "{arguments:?}");
     }
 }
+
+#[tokio::test]
+async fn control_and_bidi_characters_of_a_sender_are_escaped() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let hostile = "\u{9b}31m\u{202e}";
+    let sample = Sample::of("/m").header("x-raw", b"\x9b2J\xff").body("\u{1b}[2J");
+    let one = sample.header("x-text", hostile.as_bytes()).delivery();
+    append(&archive, &one).await;
+    super::settle(&archive, one.id(), Outcome::dead(hostile)).await;
+    archive.close().await;
+    drop(archive);
+    let id = one.id().to_string();
+    let shown = written(dir.path(), &["show", &id]);
+    assert!(shown.contains(r"x-raw: \x9b2J\xff"), "{shown}");
+    assert!(shown.contains(r"x-text: \u{9b}31m\u{202e}"), "{shown}");
+    let listings = [&["list"][..], &["dead"], &["retry", "--all", "--dry-run"]];
+    for arguments in listings {
+        let text = written(dir.path(), arguments);
+        assert!(text.contains(r"\u{9b}31m\u{202e}"), "{arguments:?}: {text}");
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{arguments:?}: {text}");
+    }
+    for arguments in [&["list", "--json"][..], &["dead", "--json"], &["show", &id, "--json"]] {
+        let text = written(dir.path(), arguments);
+        assert!(
+            text.contains(r"31m\u202e") && !text.contains(['\u{9b}', '\u{202e}']),
+            "{arguments:?}: {text}"
+        );
+    }
+    let missing = inbox(dir.path(), &["show", hostile]);
+    let error = String::from_utf8(missing.stderr).unwrap();
+    assert!(error.contains(r"\u{9b}31m\u{202e}") && !error.contains('\u{9b}'), "{error}");
+    // Not on a terminal: as it is.
+    assert_eq!(inbox(dir.path(), &["show", &id, "--body"]).stdout, b"\x1b[2J");
+}

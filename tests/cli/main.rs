@@ -8,6 +8,7 @@ mod generated;
 mod live;
 mod looking;
 mod modelling;
+mod permissions;
 mod removing;
 mod senders;
 mod sending;

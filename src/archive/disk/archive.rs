@@ -27,6 +27,7 @@ use crate::{
         Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim,
         Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
         transition::{Repeat, repeat},
+        unsettled::later,
     },
     delivery::{DeliveryId, InferenceDigest, Outcome, State},
 };
@@ -191,20 +192,22 @@ impl DiskArchive {
         Arc::clone(&self.0.reader)
     }
 
-    fn keeper(&self) -> Result<Arc<Keeper>, ArchiveError> {
+    pub(super) fn keeper(&self) -> Result<Arc<Keeper>, ArchiveError> {
         self.0.keeper.clone().ok_or_else(|| ArchiveError::ReadOnly { path: self.0.path.clone() })
     }
 
-    /// A repeat of a stored delivery takes little space, and its sender can be acknowledged.
+    /// Checks the free space. A repeat that changes nothing writes nothing, and its sender can be acknowledged; one that
+    /// revives or leases the first delivery writes states, which a sender can have written without end.
     fn admit(&self, append: &Append) -> Result<(), ArchiveError> {
         self.keeper()?;
         let delivery = append.delivery();
         self.0.space.admit(delivery.body().len()).or_else(|full| {
-            let is_stored = self.0.reader.ask(|index| {
+            let wants_lease = append.lease_length().is_some();
+            let writes_nothing = self.0.reader.ask(|index| {
                 let first = index.first(delivery.fingerprint());
-                first.is_some_and(|first| repeat(&first.known(), false) != Repeat::Store)
+                first.is_some_and(|first| repeat(&first.known(), wants_lease) == Repeat::Unchanged)
             });
-            if is_stored { Ok(()) } else { Err(full) }
+            if writes_nothing { Ok(()) } else { Err(full) }
         })
     }
 
@@ -303,7 +306,7 @@ impl Archive for DiskArchive {
 
     fn settle(&self, lease: Lease, outcome: Outcome, retry_in: Duration) -> Work<()> {
         let now = Instant::now();
-        let due = now + retry_in;
+        let due = later(now, retry_in);
         self.submit(now, |reply| Command::Settle { lease, outcome, due, reply })
     }
 

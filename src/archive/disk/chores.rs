@@ -1,5 +1,5 @@
 //! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
-//! for age, removing for age, compressing, index files, removing for size, forgetting.
+//! for age, removing for age, dropping superseded states, compressing, index files, removing for size, forgetting.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,6 +34,7 @@ impl Keeper {
             self.noted("finish a removal", self.finish_removals(&mut state)),
             self.noted("seal a segment for its age", self.seal_old()),
             self.noted("remove old deliveries", self.remove_old(&mut state)),
+            self.noted("drop superseded states", self.drop_superseded(&mut state)),
             self.noted("compress a segment", self.compress_old(&mut state)),
             self.noted("write an index file", self.write_indexes(&mut state)),
             self.noted("remove deliveries for room", self.remove_for_room(&mut state)),
@@ -156,7 +157,7 @@ impl Keeper {
             let is_cut = missing(&*self.medium, &self.dir, name, length).is_some();
             let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
             let Some(records) = records.filter(|_| !is_cut) else {
-                state.damaged.insert(name);
+                self.note_damaged(name, form, state);
                 return Ok(());
             };
             let text = index_file::print(name, length, &records);

@@ -67,7 +67,7 @@ impl Keeper {
         let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
         let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
         let Some(contents) = records.map(Contents::of) else {
-            state.damaged.insert(name);
+            self.note_damaged(name, form, state);
             return Ok(0);
         };
         let needed_for = self.read(|index| {

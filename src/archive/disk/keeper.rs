@@ -3,6 +3,7 @@ use std::{
     ops::Range,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    thread,
     time::SystemTime,
 };
 
@@ -16,6 +17,7 @@ use super::{
     index::{Index, Survey},
     index_file,
     listing::Listing,
+    lock,
     medium::Medium,
     name::{Form, SegmentName},
     queue::Queue,
@@ -31,6 +33,9 @@ use crate::{
 
 /// How many deliveries are looked at before others get at the index.
 const AT_A_TIME: usize = 4096;
+
+/// How many deliveries are retried in one batch of the writer: each takes a record of some 350 bytes.
+const RETRIED_AT_A_TIME: usize = 512;
 
 /// Looks after the segments to which nothing is written any more. Does one thing at a time, and never waits for the
 /// writer but to have a segment sealed.
@@ -57,10 +62,12 @@ impl Keeper {
         self.lock().lock = None;
     }
 
-    /// The right to change segments; an error once the archive is closed.
+    /// The right to change segments; an error once the archive is closed, or its lock file was deleted.
     pub(super) fn turn(&self) -> Result<MutexGuard<'_, State>, ArchiveError> {
         let state = self.lock();
-        if state.lock.is_none() { Err(ArchiveError::Closed) } else { Ok(state) }
+        let lock = state.lock.as_ref().ok_or(ArchiveError::Closed)?;
+        lock::check(&*self.medium, &self.dir, lock)?;
+        Ok(state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,9 +112,9 @@ impl Keeper {
                 let selected = selected.filter(|entry| transition::retries(&entry.known()));
                 selected.map(|entry| entry.id).collect::<Vec<_>>()
             };
-            let ids = self.read(select);
-            if !ids.is_empty() {
-                let query = query.clone();
+            // Waits for each batch, so that what was appended in the meantime goes to the next one.
+            for ids in self.read(select).chunks(RETRIED_AT_A_TIME) {
+                let (ids, query) = (ids.to_vec(), query.clone());
                 retried += self.command(|reply| Command::Retry { ids, query, now, reply })?;
             }
         }
@@ -238,7 +245,28 @@ impl Keeper {
         erased: &HashMap<DeliveryId, Place>,
         state: &mut State,
     ) -> Result<Done, Failure> {
-        let result = self.try_rewrite(name, (from, to), erased, state);
+        self.rewrite_or_give_up(name, (from, to), (erased, &HashSet::new()), state)
+    }
+
+    /// Writes a segment anew, without the records that begin at these offsets.
+    pub(super) fn rewrite_without(
+        &self,
+        name: SegmentName,
+        form: Form,
+        skip: &HashSet<u64>,
+        state: &mut State,
+    ) -> Result<(), Failure> {
+        self.rewrite_or_give_up(name, (form, form), (&HashMap::new(), skip), state).map(drop)
+    }
+
+    fn rewrite_or_give_up(
+        &self,
+        name: SegmentName,
+        (from, to): (Form, Form),
+        without: (&HashMap<DeliveryId, Place>, &HashSet<u64>),
+        state: &mut State,
+    ) -> Result<Done, Failure> {
+        let result = self.try_rewrite(name, (from, to), without, state);
         result.inspect_err(|_| {
             state.leftovers.extend(replace::give_up(&*self.medium, &name.path(&self.dir, to)));
         })
@@ -248,15 +276,15 @@ impl Keeper {
         &self,
         name: SegmentName,
         (from, to): (Form, Form),
-        erased: &HashMap<DeliveryId, Place>,
+        (erased, skip): (&HashMap<DeliveryId, Place>, &HashSet<u64>),
         state: &mut State,
     ) -> Result<Done, Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
         let drop = self.removals(erased);
-        let new = Rewrite { medium, dir, name, from, to, drop: &drop }.run()?;
+        let new = Rewrite { medium, dir, name, from, to, drop: &drop, skip }.run()?;
         if new.damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
-            state.damaged.insert(name);
+            self.note_damaged(name, from, state);
             replace::remove(medium, dir, &new.unfinished)?;
             return Ok(Done::default());
         }
@@ -267,12 +295,25 @@ impl Keeper {
         state.unsynced = true;
         state.leftovers.extend((from != to).then(|| name.path(dir, from)));
         self.finish(state)?;
-        if !new.damaged {
+        if new.damaged {
+            self.note_damaged(name, to, state);
+        } else {
             state.damaged.remove(&name);
             self.write_index(name, &new)?;
             state.indexed.insert(name);
         }
         Ok(Done { told: new.removed() })
+    }
+
+    /// A part of the segment is damaged. Those bytes are kept, whatever is removed around them, and the segment is neither
+    /// compressed nor dropped. Logged once for each segment.
+    pub(super) fn note_damaged(&self, name: SegmentName, form: Form, state: &mut State) {
+        if state.damaged.insert(name) {
+            tracing::warn!(
+                path = %name.path(&self.dir, form).display(),
+                "a segment is damaged: its damaged bytes are kept, and it is not compressed; see 'inbox verify'"
+            );
+        }
     }
 
     fn removals(&self, erased: &HashMap<DeliveryId, Place>) -> HashMap<DeliveryId, Removal> {
@@ -293,17 +334,33 @@ impl Keeper {
         new: &Rewritten,
         erased: &HashMap<DeliveryId, Place>,
     ) -> Result<(), Failure> {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let path = name.path(&self.dir, new.form);
-        let renamed = self.medium.rename(&new.unfinished, &path);
-        renamed.map_err(Failure::to("rename", &new.unfinished))?;
-        for id in erased.keys() {
-            index.dropped(*id, name);
+        let deliveries: Vec<_> = new.deliveries().collect();
+        let parts = deliveries.chunks(AT_A_TIME);
+        let positions = parts.map(|part| self.read(|index| index.positions_of(part)));
+        let positions = positions.collect::<Vec<_>>().concat();
+        self.change(|index| {
+            let renamed = self.medium.rename(&new.unfinished, &path);
+            renamed.map_err(Failure::to("rename", &new.unfinished))?;
+            index.moved(name, &positions);
+            Ok(())
+        })?;
+        // Only maintenance looks at copies.
+        let erased: Vec<_> = erased.keys().copied().collect();
+        for part in erased.chunks(AT_A_TIME) {
+            self.change(|index| part.iter().for_each(|id| index.dropped(*id, name)));
         }
-        for (id, place) in new.deliveries() {
-            index.moved(id, place);
+        for part in deliveries.chunks(AT_A_TIME) {
+            self.change(|index| index.copies_moved(part));
         }
         Ok(())
+    }
+
+    /// Changes the index, and then lets others get at it.
+    fn change<T>(&self, what: impl FnOnce(&mut Index) -> T) -> T {
+        let changed = what(&mut self.index.write().unwrap_or_else(PoisonError::into_inner));
+        thread::yield_now();
+        changed
     }
 
     fn write_index(&self, name: SegmentName, new: &Rewritten) -> Result<(), Failure> {

@@ -40,6 +40,11 @@ pub(super) fn load_sealed(
     Ok(false)
 }
 
+/// Whether a segment has an index file, which may not fit it.
+pub(super) fn index_exists(medium: &dyn Medium, dir: &Path, name: SegmentName) -> bool {
+    medium.open_read(&name.index_path(dir)).is_ok()
+}
+
 /// How many bytes are missing at the end of a segment of this length, as far as its index file can tell.
 pub(super) fn missing(
     medium: &dyn Medium,

@@ -2,6 +2,7 @@
 //! modification time is when the archive was last seen open.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -11,6 +12,7 @@ use super::{
     failure::Failure,
     file_io::read_full,
     medium::{Lock, Medium},
+    warc::printable,
 };
 use crate::archive::ArchiveError;
 
@@ -50,6 +52,18 @@ fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
     std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
 }
 
+/// An error if the lock file was deleted or replaced since it was locked: another process may have the archive open, and two
+/// writers would damage it.
+pub(super) fn check(medium: &dyn Medium, dir: &Path, lock: &Lock) -> Result<(), Failure> {
+    let path = lock_path(dir);
+    if medium.is_locked_by(&path, lock) {
+        return Ok(());
+    }
+    let reason = "the lock file was deleted or replaced while the archive was open, and another process may write to \
+                  the archive; nothing is written any more: restart this process";
+    Err(Failure::to("keep the lock", &path)(io::Error::other(reason)))
+}
+
 /// Below this nothing was down: it was closed and opened again.
 const SHORTEST: Duration = Duration::from_secs(2);
 
@@ -63,8 +77,8 @@ pub(super) fn tell(medium: &dyn Medium, dir: &Path, unsettled: u64) {
     if down >= SHORTEST {
         tracing::info!(
             path = %dir.display(),
-            from = %humantime::format_rfc3339_seconds(from),
-            to = %humantime::format_rfc3339_seconds(now),
+            from = %humantime::format_rfc3339_seconds(printable(from)),
+            to = %humantime::format_rfc3339_seconds(printable(now)),
             seconds = down.as_secs(),
             unsettled,
             "the archive was not open: nothing was received in this time"
@@ -137,5 +151,23 @@ mod tests {
         let from = humantime::format_rfc3339_seconds(long_ago).to_string();
         assert!(text.contains(&from) && text.contains("seconds=3600 unsettled=7"), "{text}");
         assert_eq!(told(), "", "now it is open");
+    }
+
+    #[test]
+    fn lock_file_dated_before_1970_or_after_9999_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = lock_path(dir.path());
+        let year = Duration::from_hours(365 * 24);
+        for (time, is_told) in [
+            (SystemTime::UNIX_EPOCH - Duration::from_secs(1), true),
+            (SystemTime::UNIX_EPOCH - 60 * year, true),
+            (SystemTime::UNIX_EPOCH + 300 * year, false),
+        ] {
+            fs::write(&path, "").unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            let _lock = acquire(&RealDisk, dir.path(), Duration::ZERO).unwrap();
+            let text = logged(|| tell(&RealDisk, dir.path(), 7));
+            assert_eq!(text.contains("from=1970-01-01T00:00:00Z"), is_told, "{time:?}: {text}");
+        }
     }
 }

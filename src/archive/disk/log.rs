@@ -32,6 +32,11 @@ pub(super) struct NotArchived {
 }
 
 impl NotArchived {
+    /// For a batch of which nothing was written.
+    pub(super) fn not_written(failure: Failure) -> Self {
+        Self { failure, unsure: false }
+    }
+
     /// The error for one of the callers.
     pub(super) fn error(&self) -> ArchiveError {
         let error = self.failure.error();

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What keeps other writers out for as long as one of its clones lives.
-pub(super) type Lock = Arc<dyn Any + Send + Sync>;
+pub(crate) type Lock = Arc<dyn Any + Send + Sync>;
 
 /// All that the archive asks of a file system. Nothing else in this folder touches a file, so that tests can put a disk
 /// behind it that fails or crashes at any call.
@@ -22,6 +22,13 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
 
     /// Takes a lock that is given back when the result is dropped; `None` while another holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
+
+    /// Whether a lock file still is the one that was locked. False once somebody has deleted or replaced it: then another
+    /// process can lock the new one.
+    fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
+        let _ = (path, lock);
+        true
+    }
 
     /// Makes a file for appending that was not there before. Its name is durable after [`Medium::sync_dir`].
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;
@@ -43,6 +50,12 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
 
     /// Notes at a file that it is now, and gives the time that was noted there before; nothing where that cannot be done.
     fn note_time(&self, path: &Path) -> Option<SystemTime> {
+        let _ = path;
+        None
+    }
+
+    /// The permission bits of a file or directory; none where that is not known.
+    fn mode(&self, path: &Path) -> Option<u32> {
         let _ = path;
         None
     }

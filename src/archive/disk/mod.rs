@@ -39,6 +39,7 @@ mod name;
 mod open;
 mod pace;
 mod packed;
+mod permissions;
 mod plan;
 mod probe;
 mod queue;
@@ -55,6 +56,7 @@ mod space;
 mod state;
 mod stats;
 mod steps;
+mod superseded;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -72,6 +74,6 @@ pub use stats::Stats;
 pub use verify::{Damage, Verification};
 #[cfg(feature = "testing")]
 pub(crate) use {
-    medium::{Medium, MediumFile},
+    medium::{Lock, Medium, MediumFile},
     real_disk::RealDisk,
 };

@@ -15,6 +15,7 @@ use super::{
     keeper::Keeper,
     lock::{self, acquire},
     medium::Medium,
+    permissions::warn_if_accessible,
     probe::warn_if_not_durable,
     queue::Queue,
     read_only::look,
@@ -41,6 +42,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
     } = options;
     medium.create_dir(&path).map_err(Failure::to("create", &path))?;
     let lock = acquire(&*medium, &path, lock_patience)?;
+    warn_if_accessible(&*medium, &path);
     if probe {
         warn_if_not_durable(&*medium, &path);
     }

@@ -8,14 +8,14 @@ use super::{
     batch::Batch,
     command::{Answer, Command, Reply},
     entry::{Entry, MAX_REMOVED, Place},
-    index::Index,
+    index::{Index, index_full},
 };
 use crate::{
     archive::{
         Acquire, Acquired, Append, Appended, ArchiveError, Claim, Claimed, Lease, LeaseToken,
         Query, Release,
         transition::{self, Known, Repeat},
-        unsettled::Selection,
+        unsettled::{Selection, later},
     },
     delivery::{DeliveryId, Fingerprint, InferenceId, Outcome, State},
 };
@@ -209,6 +209,11 @@ impl Plan {
             self.immediate.push(Answer::refusal(reply, error));
             return;
         }
+        if !index.has_room_for(self.stored.len() + 1) {
+            tracing::error!("the index of the archive is full: new deliveries are refused");
+            self.immediate.push(Answer::refusal(reply, index_full()));
+            return;
+        }
         let lease =
             append.lease_length().map(|_| lease_of(id, &State::NEW.leased(), LeaseToken::new()));
         let appended = append.stored(lease);
@@ -295,7 +300,7 @@ impl Plan {
             return self.refuse(reply, ArchiveError::LeaseLost { id });
         }
         let change = match release {
-            Release::After(wait) => Change::PutBack { due: now + wait, released: true },
+            Release::After(wait) => Change::PutBack { due: later(now, wait), released: true },
             Release::WhenFree(on) => Change::Block { on, now },
         };
         self.change(id, known.state.released(), change, index);

@@ -40,6 +40,7 @@ fn look_once(medium: &dyn Medium, dir: &Path) -> Result<Index, ArchiveError> {
     for (name, form) in segments {
         look_at(medium, dir, (name, form), &mut index)?;
     }
+    index.check_complete()?;
     Ok(index)
 }
 

@@ -1,13 +1,16 @@
 use std::{
     any::Any,
     ffi::OsString,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, IoSlice, Write},
     path::Path,
     time::SystemTime,
 };
 
-use super::medium::{Medium, MediumFile};
+use super::{
+    medium::{Lock, Medium, MediumFile},
+    permissions::{existing_file, give_to_owner_of_dir, mode, private_dir, private_file},
+};
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +41,7 @@ impl Medium for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
-        let file = private().write(true).create(true).truncate(false).open(path)?;
+        let file = open_lock(path)?;
         match file.try_lock() {
             Ok(()) => {
                 if let Err(error) = write_pid(&file) {
@@ -51,13 +54,27 @@ impl Medium for RealDisk {
         }
     }
 
+    #[cfg(unix)]
+    fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
+        use std::os::unix::fs::MetadataExt;
+
+        let Some(Locked(file)) = (**lock).downcast_ref() else { return true };
+        match (file.metadata(), fs::symlink_metadata(path)) {
+            (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
+            (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+            // What cannot be looked at says nothing.
+            _ => true,
+        }
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
-        let file = private().read(true).append(true).create_new(true).open(path)?;
+        let file = private_file().read(true).append(true).create_new(true).open(path)?;
+        give_to_owner_of_dir(&file, path);
         Ok(Box::new(RealFile(file)))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
-        Ok(Box::new(RealFile(OpenOptions::new().read(true).append(true).open(path)?)))
+        Ok(Box::new(RealFile(existing_file().read(true).append(true).open(path)?)))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
@@ -78,10 +95,14 @@ impl Medium for RealDisk {
     }
 
     fn note_time(&self, path: &Path) -> Option<SystemTime> {
-        let file = OpenOptions::new().write(true).open(path).ok()?;
+        let file = existing_file().write(true).open(path).ok()?;
         let before = file.metadata().and_then(|known| known.modified());
         file.set_modified(SystemTime::now()).ok()?;
         before.ok()
+    }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        mode(path).ok()
     }
 
     #[cfg(unix)]
@@ -97,20 +118,18 @@ impl Medium for RealDisk {
     }
 }
 
-/// New files are readable and writable by their owner only: bodies are nobody else's business, and whoever can open the lock
-/// file can hold the lock.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-fn private_dir() -> fs::DirBuilder {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
+/// Opens the lock file for writing, so that who may not write to it cannot hold the lock; creates it if it is not there.
+fn open_lock(path: &Path) -> io::Result<File> {
+    match private_file().write(true).create_new(true).open(path) {
+        Ok(file) => {
+            give_to_owner_of_dir(&file, path);
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            existing_file().write(true).open(path)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes the id of this process to a lock file. The modification time of the file stays: it says when the archive was last

@@ -43,6 +43,7 @@ pub(super) fn recover(
     for (name, form) in &listing.segments {
         recovery.segment(*name, *form)?;
     }
+    recovery.index.check_complete()?;
     tracing::info!(
         path = %recovery.log.dir.display(),
         segments = listing.segments.len(),

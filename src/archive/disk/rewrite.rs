@@ -72,6 +72,8 @@ pub(super) struct Rewrite<'a> {
     pub(super) to: Form,
     /// The deliveries of which only this is to stay.
     pub(super) drop: &'a HashMap<DeliveryId, Removal>,
+    /// Where the records begin that are left out, besides those of `drop`.
+    pub(super) skip: &'a HashSet<u64>,
 }
 
 impl Rewrite<'_> {
@@ -112,6 +114,9 @@ impl Rewrite<'_> {
         (offset, length): (u64, u64),
         out: &mut Out,
     ) -> Result<(), Failure> {
+        if self.skip.contains(&offset) {
+            return Ok(());
+        }
         let of = match &meaning {
             Meaning::Delivery { meta, .. } => Some(meta.id),
             Meaning::State { of, .. } => Some(*of),

@@ -7,9 +7,11 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    batch::Batch,
     command::Command,
     entry::{DeliveryMeta, Entry, Place},
     index::Index,
+    lock,
     log::{Log, NotArchived},
     medium::Lock,
     pace::Pace,
@@ -29,7 +31,6 @@ pub(super) struct Writer {
     pub(super) index: Arc<RwLock<Index>>,
     pub(super) queue: Arc<Queue>,
     /// Keeps other writers out for as long as this one lives.
-    #[expect(dead_code, reason = "it is held, not read")]
     pub(super) lock: Lock,
     /// Commands that wait for this batch, because the one before changed their deliveries.
     pub(super) carried: Vec<Command>,
@@ -99,7 +100,7 @@ impl Writer {
     }
 
     fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
-        match self.log.append(&mut plan.batch) {
+        match self.append(&mut plan.batch) {
             Ok(places) => {
                 let now = std::time::Instant::now();
                 let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
@@ -111,6 +112,16 @@ impl Writer {
                 Pace::new()
             }
         }
+    }
+
+    /// Looks at the lock file before each batch, which costs a few microseconds.
+    fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, NotArchived> {
+        lock::check(&*self.log.medium, &self.log.dir, &self.lock).map_err(|failure| {
+            let source = std::error::Error::source(&failure);
+            tracing::error!(error = %failure, source, "a batch was not archived");
+            NotArchived::not_written(failure)
+        })?;
+        self.log.append(batch)
     }
 
     /// Applies what is durable to the index, and answers: a few at a time, so that the first callers come back while the

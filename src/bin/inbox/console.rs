@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::CommandResult;
+use crate::{CommandResult, escape::escape};
 
 /// Reads a file, or standard input if it is named `-`.
 pub(crate) fn read(file: &OsStr) -> Result<Bytes, String> {
@@ -29,6 +29,11 @@ pub(crate) fn read(file: &OsStr) -> Result<Bytes, String> {
 pub(crate) fn line(text: &str) -> CommandResult {
     writeln!(io::stdout(), "{text}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes one line to standard error, with what is unsafe on a terminal escaped.
+pub(crate) fn report(text: &str) {
+    eprintln!("inbox: {}", escape(text));
 }
 
 /// Returns true if the reader of the output closed it, as `head` does.

@@ -11,7 +11,12 @@ use std::{
 
 use tower_inbox::archive::{ArchiveError, DiskArchive, Query};
 
-use crate::{CommandResult, console::deliveries, options::Options, remove::print_selected};
+use crate::{
+    CommandResult,
+    console::{self, deliveries},
+    options::Options,
+    remove::print_selected,
+};
 
 pub(crate) async fn run(options: Options) -> CommandResult {
     let query = options.selection.query();
@@ -50,7 +55,7 @@ async fn into_file(
 fn report(skipped: &Arc<AtomicBool>) -> impl FnMut(ArchiveError) + Send + 'static {
     let skipped = Arc::clone(skipped);
     move |error| {
-        eprintln!("inbox: {error}");
+        console::report(&error.to_string());
         skipped.store(true, Ordering::Relaxed);
     }
 }

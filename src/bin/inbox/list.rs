@@ -12,7 +12,9 @@ use tower_inbox::{
 };
 
 use crate::{
-    CommandResult, lookup,
+    CommandResult, console,
+    escape::{escape, json_text},
+    lookup,
     options::Options,
     state_text::{inference, text, with_state},
     time,
@@ -55,10 +57,10 @@ impl<W: Write> List<W> {
     /// Writes a delivery, or reports to standard error that it cannot be read.
     pub(crate) fn write(&mut self, archived: Result<Archived, ArchiveError>) -> io::Result<()> {
         match archived {
-            Ok(archived) if self.is_json => writeln!(self.out, "{}", object(&archived)),
-            Ok(archived) => writeln!(self.out, "{}", row(&archived)),
+            Ok(archived) if self.is_json => writeln!(self.out, "{}", json_text(&object(&archived))),
+            Ok(archived) => writeln!(self.out, "{}", escape(&row(&archived))),
             Err(error) => {
-                eprintln!("inbox: {error}");
+                console::report(&error.to_string());
                 self.code = ExitCode::FAILURE;
                 Ok(())
             }
@@ -100,9 +102,11 @@ pub(crate) async fn dead(options: Options) -> CommandResult {
         let entry = entry?;
         match entry.state.kind() {
             StateKind::Dead | StateKind::Undecodable if options.has("json") => {
-                writeln!(out, "{}", dead_object(&entry))?;
+                writeln!(out, "{}", json_text(&dead_object(&entry)))?;
             }
-            StateKind::Dead | StateKind::Undecodable => writeln!(out, "{}", dead_row(&entry))?,
+            StateKind::Dead | StateKind::Undecodable => {
+                writeln!(out, "{}", escape(&dead_row(&entry)))?;
+            }
             _ => {}
         }
     }

@@ -5,6 +5,7 @@
 
 mod change;
 mod console;
+mod escape;
 mod export;
 mod help;
 mod list;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         // The reader of a pipe, such as `head`, closed it.
         Err(error) if console::is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("inbox: {}", console::with_sources(&*error));
+            console::report(&console::with_sources(&*error));
             ExitCode::from(2)
         }
     }

@@ -10,7 +10,7 @@ use tower_inbox::{
 use crate::{
     CommandResult,
     change::{Change, Changed, apply},
-    console::deliveries,
+    console::{self, deliveries},
     options::Options,
 };
 
@@ -42,7 +42,7 @@ pub(crate) async fn erase(options: Options) -> CommandResult {
     let archive = DiskArchive::read_only(&options.archive).await?;
     // A damaged delivery is an error here, and can be removed.
     if matches!(archive.get(id).await, Ok(None)) {
-        eprintln!("inbox: no delivery {id} in {archive}, or it was removed before");
+        console::report(&format!("no delivery {id} in {archive}, or it was removed before"));
         return Ok(ExitCode::FAILURE);
     }
     remove(&options, vec![Query::all().id(id)]).await

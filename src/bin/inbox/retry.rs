@@ -9,6 +9,7 @@ use crate::{
     CommandResult,
     change::{Change, Changed, apply},
     console::deliveries,
+    escape::escape,
     options::Options,
     state_text::text,
     time,
@@ -29,7 +30,7 @@ pub(crate) async fn run(options: Options) -> CommandResult {
     }
     if options.has("dry-run") {
         let mut out = std::io::stdout().lock();
-        selected.iter().try_for_each(|entry| writeln!(out, "{}", row(entry)))?;
+        selected.iter().try_for_each(|entry| writeln!(out, "{}", escape(&row(entry))))?;
         eprintln!("would retry {}", deliveries(selected.len() as u64));
     } else if !selected.is_empty() || options.ids.is_empty() {
         retry(&options, queries).await?;

@@ -11,6 +11,7 @@ use tower_inbox::{
 
 use crate::{
     CommandResult, console,
+    escape::{escape, escape_bytes, json_text, write_body},
     list::{List, object},
     lookup,
     options::Options,
@@ -31,7 +32,9 @@ pub(crate) async fn run(options: Options) -> CommandResult {
     let found = lookup::find(&archive, &options.selection.query(), &wanted).await?;
     match found.as_slice() {
         [] => {
-            eprintln!("inbox: no delivery with the id or inference key '{wanted}' in {archive}");
+            console::report(&format!(
+                "no delivery with the id or inference key '{wanted}' in {archive}"
+            ));
             Ok(ExitCode::FAILURE)
         }
         [only] => Ok(by_id(&archive, only.id, &options).await?.unwrap_or(ExitCode::FAILURE)),
@@ -49,18 +52,18 @@ async fn by_id(
         return show(&archived, options).map(Some);
     }
     Ok(archive.state(id).await?.map(|state| {
-        eprintln!("inbox: delivery {id} was removed; its state is {}", text(&state));
+        console::report(&format!("delivery {id} was removed; its state is {}", text(&state)));
         ExitCode::FAILURE
     }))
 }
 
 fn show(archived: &Archived, options: &Options) -> CommandResult {
     if options.has("json") {
-        return console::line(&object(archived).to_string());
+        return console::line(&json_text(&object(archived)));
     }
     let mut out = io::stdout().lock();
     if options.has("body") {
-        out.write_all(archived.delivery.body())?;
+        write_body(&mut out, archived.delivery.body())?;
     } else {
         out.write_all(&page(archived)?)?;
     }
@@ -93,23 +96,22 @@ fn page(archived: &Archived) -> io::Result<Vec<u8>> {
     let head = delivery.head();
     let mut page = Vec::new();
     writeln!(page, "id         {}", delivery.id())?;
-    writeln!(page, "model      {}", delivery.model())?;
+    writeln!(page, "model      {}", escape(delivery.model().as_str()))?;
     writeln!(page, "received   {}", time::print(delivery.received_at()))?;
     if let Some(peer) = head.peer() {
         writeln!(page, "peer       {peer}")?;
     }
-    writeln!(page, "proof      {}", delivery.proof())?;
-    writeln!(page, "state      {}", text(state))?;
+    writeln!(page, "proof      {}", escape(&delivery.proof().to_string()))?;
+    writeln!(page, "state      {}", escape(&text(state)))?;
     if let Some(inference) = inference(state) {
         writeln!(page, "inference  {inference}")?;
     }
     writeln!(page, "sha256     {}", delivery.digest())?;
     writeln!(page, "bytes      {}\n", delivery.body().len())?;
-    writeln!(page, "{} {} {:?}", head.method(), head.uri(), head.version())?;
+    let uri = escape(&head.uri().to_string());
+    writeln!(page, "{} {uri} {:?}", head.method(), head.version())?;
     for (name, value) in head.headers() {
-        write!(page, "{name}: ")?;
-        page.extend(value.as_bytes().iter().filter(|byte| !byte.is_ascii_control()));
-        page.push(b'\n');
+        writeln!(page, "{name}: {}", escape_bytes(value.as_bytes()))?;
     }
     Ok(page)
 }

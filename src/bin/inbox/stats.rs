@@ -6,7 +6,12 @@ use std::{
 use serde_json::{Map, Value, json};
 use tower_inbox::archive::{DiskArchive, Stats};
 
-use crate::{CommandResult, console, options::Options, time};
+use crate::{
+    CommandResult, console,
+    escape::{escape, json_text},
+    options::Options,
+    time,
+};
 
 /// The states of segments, in the order of [`Stats::segments`].
 const SEGMENT_STATES: [&str; 3] = ["active", "sealed", "compressed"];
@@ -14,7 +19,7 @@ const SEGMENT_STATES: [&str; 3] = ["active", "sealed", "compressed"];
 pub(crate) async fn run(options: Options) -> CommandResult {
     let stats = DiskArchive::read_only(&options.archive).await?.stats().await?;
     if options.has("json") {
-        return console::line(&object(&stats).to_string());
+        return console::line(&json_text(&object(&stats)));
     }
     let mut page = Vec::new();
     write_page(&mut page, &stats)?;
@@ -39,7 +44,7 @@ fn write_page(page: &mut impl Write, stats: &Stats) -> io::Result<()> {
     }
     writeln!(page, "{:>12}  removed, still recognized as repeats", stats.removed)?;
     for (model, count) in &stats.models {
-        writeln!(page, "{count:>12}  for {model}")?;
+        writeln!(page, "{count:>12}  for {}", escape(model.as_str()))?;
     }
     for ((state, segments), bytes) in SEGMENT_STATES.iter().zip(stats.segments).zip(stats.bytes) {
         writeln!(page, "{bytes:>12}  bytes in {segments} {state} segments")?;

@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Parses a date, a date and time, or an age.
 pub(crate) fn moment(text: &str, now: SystemTime) -> Result<SystemTime, String> {
@@ -20,13 +20,18 @@ pub(crate) fn before_now(age: &str, now: SystemTime) -> Result<SystemTime, Strin
     now.checked_sub(duration).ok_or_else(|| format!("age '{age}' is too long"))
 }
 
+/// The last second of the year 9999: RFC 3339 has no later years.
+const LATEST: Duration = Duration::from_secs(253_402_300_799);
+
+/// Prints a time; one before 1970 or after the year 9999 as the nearest that can be printed.
 pub(crate) fn print(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time.max(SystemTime::UNIX_EPOCH)).to_string()
+    let latest = SystemTime::UNIX_EPOCH + LATEST;
+    humantime::format_rfc3339_millis(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use super::*;
 
@@ -45,5 +50,12 @@ mod tests {
             assert!(moment(text, now).is_err(), "{text}");
         }
         assert!(before_now("1970-01-03", now).is_err());
+    }
+
+    #[test]
+    fn times_that_rfc_3339_cannot_say_are_printed_as_the_nearest() {
+        let far = UNIX_EPOCH + Duration::from_hours(90_000_000);
+        assert_eq!(print(far), "9999-12-31T23:59:59.000Z");
+        assert_eq!(print(UNIX_EPOCH - Duration::from_secs(9)), "1970-01-01T00:00:00.000Z");
     }
 }

@@ -9,6 +9,7 @@ use tower_inbox::archive::{DiskArchive, Verification};
 use crate::{
     CommandResult,
     console::{self, ProgressBar},
+    escape::{escape, json_text},
     options::Options,
 };
 
@@ -16,10 +17,11 @@ pub(crate) async fn run(options: Options) -> CommandResult {
     let found = DiskArchive::verify(&options.archive, show(ProgressBar::of("bytes"))).await?;
     let mut out = io::stdout().lock();
     if options.has("json") {
-        writeln!(out, "{}", object(&found))?;
+        writeln!(out, "{}", json_text(&object(&found)))?;
     } else {
         for damage in &found.damages {
-            let (path, offset, length) = (damage.path.display(), damage.offset, damage.length);
+            let (offset, length) = (damage.offset, damage.length);
+            let path = escape(&damage.path.display().to_string());
             writeln!(out, "{path}: {length} bytes at byte {offset}: {}", damage.reason)?;
         }
         writeln!(out, "{}", summary(&found))?;

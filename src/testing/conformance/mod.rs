@@ -53,6 +53,7 @@ pub async fn conformance(archive: &dyn Archive) {
     flights::processed_inference_is_not_found_before_it_is_settled(archive).await;
     flights::blocked_delivery_is_due_when_flight_ends(archive).await;
     settling::outcome_is_stored_exactly(archive).await;
+    settling::wait_beyond_the_clock_is_not_due_and_is_no_error(archive).await;
     settling::retry_changes_only_dead_undecodable_and_failed(archive).await;
     settling::remove_changes_only_what_it_selects(archive).await;
     settling::settle_is_accepted_after_removal(archive).await;

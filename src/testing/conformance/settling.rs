@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::support::{Fixture, LATER, NOW, done};
 use crate::{
-    archive::{Acquire, Archive, Lease, Query},
+    archive::{Acquire, Archive, Lease, Query, Release},
     delivery::{DeliveryId, Outcome, Receipt, State, StateKind},
 };
 
@@ -38,6 +38,24 @@ pub(super) async fn outcome_is_stored_exactly(archive: &dyn Archive) {
     }
     let failed = fixture.claim(9).await;
     assert_eq!(failed.len(), 2, "of settled deliveries only the failed ones are claimed");
+}
+
+pub(super) async fn wait_beyond_the_clock_is_not_due_and_is_no_error(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    let failed = fixture.leased("failed").await;
+    done("settle", archive.settle(failed, Outcome::failed("503"), Duration::MAX)).await;
+    let released = fixture.leased("released").await;
+    fixture.release(released, Release::After(Duration::MAX)).await;
+    assert!(fixture.claim(9).await.is_empty(), "a delivery is due before its time");
+    for lease in [failed, released] {
+        let acquire = Acquire::new(lease.id()).leased_for(Duration::MAX);
+        let acquired = done("acquire for a long time", archive.acquire(acquire)).await;
+        let Some(lease) = acquired.lease else {
+            panic!("a delivery that is not due can be leased by its id, not {acquired:?}");
+        };
+        done("renew for a long time", archive.renew(vec![lease], Duration::MAX)).await;
+        fixture.settle(lease, Outcome::processed(200)).await;
+    }
 }
 
 pub(super) async fn retry_changes_only_dead_undecodable_and_failed(archive: &dyn Archive) {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     archive::{
-        Counts,
+        ArchiveError, Counts,
         disk::{
             entry::{DeliveryMeta, Place, Tombstone, first_state},
             name::SegmentName,
@@ -60,7 +60,32 @@ pub(in crate::archive::disk) struct Index {
     pub(super) counts: Counts,
     /// Empty where the archive is open read-only.
     pub(super) unsettled: Unsettled,
+    most: Most,
+    /// Whether a delivery was left out because there was no position left.
+    overflowed: bool,
 }
+
+/// How many positions there are. They are `u32` to keep the index small.
+#[derive(Debug)]
+struct Most(u32);
+
+impl Default for Most {
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
+}
+
+/// The error of a delivery for which there is no position left.
+pub(in crate::archive::disk) fn index_full() -> ArchiveError {
+    ArchiveError::Other(Box::new(IndexFull))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the index of the archive is full: it can number 4294967295 deliveries from one opening to the next; remove old \
+     deliveries, and open the archive again"
+)]
+struct IndexFull;
 
 impl Index {
     /// Takes in what a record means; `false` if it is about a delivery that is not there.
@@ -92,8 +117,9 @@ impl Index {
     ) {
         let id = meta.id;
         let Some(position) = self.position(id) else {
-            let position = self.add(meta, Some(place), &first_state(leased));
-            self.set_first(short(meta.fingerprint), position);
+            if let Some(position) = self.add(meta, Some(place), &first_state(leased)) {
+                self.set_first(short(meta.fingerprint), position);
+            }
             return;
         };
         let known = self.place_at(position);
@@ -116,13 +142,19 @@ impl Index {
             self.set_state(meta.id, &state);
             return;
         }
-        let position = self.add(&meta, None, &state);
-        if self.first_at(short(meta.fingerprint)).is_none() {
+        if let Some(position) = self.add(&meta, None, &state)
+            && self.first_at(short(meta.fingerprint)).is_none()
+        {
             self.set_first(short(meta.fingerprint), position);
         }
     }
 
-    fn add(&mut self, meta: &DeliveryMeta, place: Option<Place>, state: &State) -> u32 {
+    /// Returns the position of the delivery; None if there is no position left.
+    fn add(&mut self, meta: &DeliveryMeta, place: Option<Place>, state: &State) -> Option<u32> {
+        if !self.has_room_for(1) {
+            self.overflowed = true;
+            return None;
+        }
         let position = number(self.records.positions().end);
         let received = Received::beside(meta.id, meta.received_at).unwrap_or_else(|| {
             self.other_times.insert(position, meta.received_at);
@@ -139,7 +171,25 @@ impl Index {
         if *state != State::NEW {
             self.note(position, state);
         }
-        position
+        Some(position)
+    }
+
+    #[cfg(test)]
+    pub(in crate::archive::disk) fn limited_to(mut self, most: u32) -> Self {
+        self.most = Most(most);
+        self
+    }
+
+    /// Whether this many more deliveries have positions. A position is used once until the archive is opened again, also
+    /// that of a delivery that was forgotten.
+    pub(in crate::archive::disk) fn has_room_for(&self, more: usize) -> bool {
+        let end = self.records.positions().end.checked_add(more);
+        end.is_some_and(|end| end <= index(self.most.0))
+    }
+
+    /// An error if deliveries were left out because there was no position left.
+    pub(in crate::archive::disk) fn check_complete(&self) -> Result<(), ArchiveError> {
+        if self.overflowed { Err(index_full()) } else { Ok(()) }
     }
 
     /// From now on the delivery at this position is the first of its fingerprint.
@@ -226,14 +276,44 @@ impl Index {
         }
     }
 
-    /// The segment was written anew: its deliveries lie here now.
-    pub(in crate::archive::disk) fn moved(&mut self, id: DeliveryId, place: Place) {
-        let copies = self.copies.get_mut(&id).into_iter().flatten();
-        copies.filter(|copy| copy.segment == place.segment).for_each(|copy| *copy = place);
-        if let Some(position) = self.position(id)
-            && self.place_at(position).is_some_and(|known| known.segment == place.segment)
-        {
-            self.put(position, Some(place));
+    /// The positions of deliveries that lie in a segment, for [`moved`](Self::moved). Positions never change.
+    pub(in crate::archive::disk) fn positions_of(
+        &self,
+        deliveries: &[(DeliveryId, Place)],
+    ) -> Vec<(usize, Place)> {
+        let position = |(id, place): &(DeliveryId, Place)| Some((self.position_of(*id)?, *place));
+        deliveries.iter().filter_map(position).collect()
+    }
+
+    /// The segment was written anew: what lies in it at these positions lies here now. Looks nothing up, so that a segment of
+    /// many deliveries takes its place within a few milliseconds.
+    pub(in crate::archive::disk) fn moved(
+        &mut self,
+        segment: SegmentName,
+        deliveries: &[(usize, Place)],
+    ) {
+        let number_of_segment = self.segments.number(&segment);
+        for (position, place) in deliveries {
+            let spot = self.records.get(*position).and_then(|record| record.spot);
+            let Some(spot) = spot.filter(|spot| spot.segment == number_of_segment) else {
+                continue;
+            };
+            match Spot::near(*place, number_of_segment) {
+                Some(near) if spot.offset != Spot::FAR => {
+                    if let Some(record) = self.records.get_mut(*position) {
+                        record.spot = Some(near);
+                    }
+                }
+                _ => self.put(number(*position), Some(*place)),
+            }
+        }
+    }
+
+    /// The same for copies of these deliveries.
+    pub(in crate::archive::disk) fn copies_moved(&mut self, deliveries: &[(DeliveryId, Place)]) {
+        for (id, place) in deliveries {
+            let copies = self.copies.get_mut(id).into_iter().flatten();
+            copies.filter(|copy| copy.segment == place.segment).for_each(|copy| *copy = *place);
         }
     }
 
@@ -318,13 +398,10 @@ impl Index {
 
     fn spot(&mut self, position: u32, place: Place) -> Spot {
         let segment = self.segments.number(&place.segment);
-        match (u32::try_from(place.offset), u32::try_from(place.length)) {
-            (Ok(offset), Ok(length)) if offset != Spot::FAR => Spot { offset, length, segment },
-            _ => {
-                self.far.insert(position, (place.offset, place.length));
-                Spot { offset: Spot::FAR, length: 0, segment }
-            }
-        }
+        Spot::near(place, segment).unwrap_or_else(|| {
+            self.far.insert(position, (place.offset, place.length));
+            Spot { offset: Spot::FAR, length: 0, segment }
+        })
     }
 
     fn put(&mut self, position: u32, place: Option<Place>) {
@@ -415,7 +492,7 @@ fn inference_at(records: &Chunks<Record>, position: u32) -> Option<InferenceId> 
     Some(records.get(index(position))?.state.processed_as()?.id())
 }
 
-/// No archive has more deliveries: a thousand a second for more than a month, all of them in memory.
+/// [`Index::has_room_for`] keeps positions below the limit.
 fn number(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }

@@ -166,3 +166,23 @@ fn after_opening_what_was_leased_has_crashed_and_failed_waits() {
     assert_eq!(poisoned.len(), 1);
     assert_eq!(index.get(meta.id).unwrap().kind(), StateKind::Dead);
 }
+
+#[test]
+fn positions_end_at_two_to_the_32_and_do_not_wrap_around() {
+    let most = usize::try_from(u32::MAX).unwrap();
+    let index = Index::default();
+    assert!(index.has_room_for(most));
+    assert!(!index.has_room_for(most + 1) && !index.has_room_for(usize::MAX));
+    let mut index = index.limited_to(2);
+    let place = Place { segment: segment(), offset: 0, length: 1 };
+    let all = [(); 3].map(|()| meta(SystemTime::now()));
+    for (one, fits) in all.iter().zip([true, true, false]) {
+        index.insert(one, place, false);
+        assert_eq!((index.get(one.id).is_some(), index.check_complete().is_ok()), (fits, fits));
+    }
+    // Forgetting gives no position back.
+    index.give_up(all[0].id);
+    index.dropped(all[0].id, place.segment);
+    assert_eq!(index.forget([all[0].id]), 1);
+    assert!(!index.has_room_for(1));
+}

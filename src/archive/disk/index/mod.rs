@@ -17,5 +17,5 @@ mod transitions;
 
 pub(super) use damage::Damage;
 pub(super) use entry_ref::EntryRef;
-pub(super) use index::Index;
+pub(super) use index::{Index, index_full};
 pub(super) use survey::Survey;

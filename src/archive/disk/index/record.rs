@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 
 use super::{packed_state::PackedState, received::Received};
 use crate::{
-    archive::disk::entry::DeliveryMeta,
+    archive::disk::entry::{DeliveryMeta, Place},
     delivery::{DeliveryId, Fingerprint},
 };
 
@@ -32,6 +32,12 @@ pub(super) struct Spot {
 impl Spot {
     /// The offset that stands for one from 4 GiB on, or for a record as long.
     pub(super) const FAR: u32 = u32::MAX;
+
+    /// A place whose offset and length fit.
+    pub(super) fn near(place: Place, segment: NonZeroU32) -> Option<Self> {
+        let offset = u32::try_from(place.offset).ok().filter(|offset| *offset != Self::FAR)?;
+        Some(Self { offset, length: u32::try_from(place.length).ok()?, segment })
+    }
 }
 
 impl Record {

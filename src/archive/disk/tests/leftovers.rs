@@ -9,7 +9,7 @@ use super::{
         packed::pack,
         warc::{FORMAT, Salt, encode, warcinfo, warcinfo_of},
     },
-    append, bytes, deliveries_in, delivery, segments,
+    append, bytes, deliveries_in, delivery, logged, segments,
 };
 use crate::{
     archive::{Archive, ArchiveError, DiskArchive, Query},
@@ -124,4 +124,24 @@ async fn a_damaged_format_is_damage_and_no_later_format() {
     assert!(
         matches!(&first, Err(ArchiveError::Damaged { path: at, offset: 0, .. }) if *at == path)
     );
+}
+
+#[tokio::test]
+async fn maintenance_warns_once_of_a_segment_that_is_damaged_while_the_archive_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive =
+        DiskArchive::builder(dir.path()).segment_size(500).upkeep_every(None).open().await.unwrap();
+    for body in [b"a", b"b"] {
+        let _ = append(&archive, &delivery("/m", body)).await.unwrap();
+    }
+    let path = segments(dir.path()).remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 10;
+    bytes[last] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let keeper = archive.keeper().unwrap();
+    let text = logged(|| (0..2).for_each(|_| keeper.upkeep().unwrap()));
+    assert_eq!(text.matches("a segment is damaged").count(), 1, "{text}");
+    assert!(text.contains(&path.display().to_string()), "{text}");
+    assert!(fs::read(&path).unwrap() == bytes);
 }

@@ -153,3 +153,18 @@ fn answer_that_nobody_takes_releases_its_lease() {
     let releases = plan.answers.remove(0).1.done();
     assert!(matches!(releases[..], [Command::Release { .. }]), "{releases:?}");
 }
+
+#[test]
+fn delivery_without_a_position_in_the_index_is_refused_and_repeats_are_not() {
+    let first = delivery("/m", b"first");
+    let index = index_with(&first, &State::NEW).limited_to(2);
+    let (second, mut stored) = append(&delivery("/m", b"second"), false);
+    let (third, mut refused) = append(&delivery("/m", b"third"), false);
+    let (again, mut repeated) = append(&first.with_id(DeliveryId::new()), false);
+    finish(plan(vec![second, third, again], &index), &mut Index::default());
+    assert!(!take(&mut stored).receipt.is_repeat());
+    let error = refused.try_recv().unwrap().unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("index of the archive is full"), "{source}");
+    assert!(take(&mut repeated).receipt.is_repeat());
+}

@@ -3,10 +3,15 @@ use std::time::{Duration, SystemTime};
 /// The last second of the year 9999: RFC 3339 has no later years.
 const LATEST: Duration = Duration::from_secs(253_402_300_799);
 
-/// A `WARC-Date`: UTC, with nine digits of a second. Times that RFC 3339 cannot say become the nearest that it can.
+/// A `WARC-Date`: UTC, with nine digits of a second.
 pub(super) fn print(time: SystemTime) -> String {
+    humantime::format_rfc3339_nanos(printable(time)).to_string()
+}
+
+/// The nearest time that RFC 3339 can say: not before 1970, not behind the year 9999. Others cannot be printed.
+pub(in super::super) fn printable(time: SystemTime) -> SystemTime {
     let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().min(LATEST);
-    humantime::format_rfc3339_nanos(SystemTime::UNIX_EPOCH + since_epoch).to_string()
+    SystemTime::UNIX_EPOCH + since_epoch
 }
 
 /// The time that a `WARC-Date` says.

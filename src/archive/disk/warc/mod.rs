@@ -12,6 +12,7 @@ mod meaning;
 mod tombstone;
 
 pub(super) use checksum::{Checksum, Salt};
+pub(super) use date::printable;
 pub(super) use decode::{Kind, format_in, kind_of, read_delivery};
 #[cfg(test)]
 pub(super) use encode::warcinfo_of;

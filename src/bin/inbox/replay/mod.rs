@@ -26,6 +26,7 @@ use self::request::{Replacements, header, parameter, request};
 use crate::{
     CommandResult,
     console::{self, ProgressBar, deliveries},
+    escape::escape,
     options::Options,
     post::{self, PostError, Poster, ResponseCounts},
     send,
@@ -93,14 +94,15 @@ async fn print_requests(archive: &DiskArchive, query: Query, to: &Uri) -> Comman
         let delivery = match archived {
             Ok(archived) => archived.delivery,
             Err(error) => {
-                eprintln!("inbox: {error}");
+                console::report(&error.to_string());
                 code = ExitCode::FAILURE;
                 continue;
             }
         };
         let request = request(to, &delivery).map_err(|error: PostError| error.to_string())?;
         let (id, bytes) = (delivery.id(), delivery.body().len());
-        writeln!(out, "{id}  {bytes:>10}  {} {}", request.method(), request.uri())?;
+        let uri = escape(&request.uri().to_string());
+        writeln!(out, "{id}  {bytes:>10}  {} {uri}", request.method())?;
         count += 1;
     }
     out.flush()?;

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use self::load::Load;
 use crate::{
     CommandResult, console,
+    escape::write_body,
     options::{Options, SecretArgument},
     post::{self, PostError, Poster},
 };
@@ -85,7 +86,7 @@ async fn post_once(client: &Client) -> CommandResult {
 
 fn write_response(out: &mut impl Write, status: StatusCode, body: &Bytes) -> io::Result<()> {
     writeln!(out, "{status}")?;
-    out.write_all(body)?;
+    write_body(out, body)?;
     if !body.is_empty() && !body.ends_with(b"\n") {
         writeln!(out)?;
     }

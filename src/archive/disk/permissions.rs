@@ -1,0 +1,177 @@
+//! Who can access the files of an archive: new ones are accessible by their owner only, and belong to the owner of the
+//! directory. Existing permissions are never changed: an operator may have chosen them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::Path,
+};
+
+use super::medium::Medium;
+
+/// Options for a new file that only its owner can read and write. Whoever can open the lock file can hold the lock, also
+/// if it can only be read.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Options for an existing file of the archive. Symbolic links are refused: the owner of the directory could have a command
+/// that runs as root cut or write any other file.
+pub(super) fn existing_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    if let Ok(flags) = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()) {
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    }
+    options
+}
+
+/// A builder of directories that only their owner can access.
+pub(super) fn private_dir() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// Gives a file that root has just created to the owner of its directory. Otherwise a command that runs as root leaves
+/// files that the server cannot open.
+pub(super) fn give_to_owner_of_dir(file: &File, path: &Path) {
+    #[cfg(unix)]
+    if let Err(error) = change_owner(file, path) {
+        tracing::warn!(path = %path.display(), %error, "cannot give a new file to the owner of the archive");
+    }
+    #[cfg(not(unix))]
+    let _ = (file, path);
+}
+
+#[cfg(unix)]
+fn change_owner(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+
+    let owner = |metadata: fs::Metadata| (metadata.uid(), metadata.gid());
+    let Some(dir) = path.parent() else { return Ok(()) };
+    match new_owner(owner(file.metadata()?), owner(fs::metadata(dir)?)) {
+        Some((user, group)) => fchown(file, Some(user), Some(group)),
+        None => Ok(()),
+    }
+}
+
+/// The user and group that a new file is given to, if it is to be.
+#[cfg(unix)]
+fn new_owner(file: (u32, u32), dir: (u32, u32)) -> Option<(u32, u32)> {
+    const ROOT: u32 = 0;
+    (file.0 == ROOT && dir.0 != ROOT).then_some(dir)
+}
+
+/// Returns the permission bits of a file or directory.
+pub(super) fn mode(path: &Path) -> io::Result<u32> {
+    let metadata = fs::symlink_metadata(path)?;
+    #[cfg(unix)]
+    return Ok(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777);
+    #[cfg(not(unix))]
+    return Ok(if metadata.is_dir() { 0o700 } else { 0o600 });
+}
+
+/// Logs one warning if other users can access the directory or files in it.
+pub(super) fn warn_if_accessible(medium: &dyn Medium, dir: &Path) {
+    let names = medium.list(dir).unwrap_or_default();
+    let paths = names.iter().map(|name| dir.join(name));
+    let files: Vec<_> = paths.filter(|path| is_accessible(medium.mode(path))).collect();
+    let mode = medium.mode(dir);
+    if files.is_empty() && !is_accessible(mode) {
+        return;
+    }
+    tracing::warn!(
+        path = %dir.display(),
+        mode = mode.map(|mode| format!("{mode:04o}")),
+        files = files.len(),
+        first = files.first().map(|path| path.display().to_string()),
+        "other users can access the archive: they may read bodies, and hold its lock; set mode 0700 for the directory \
+         and 0600 for its files"
+    );
+}
+
+fn is_accessible(mode: Option<u32>) -> bool {
+    mode.is_some_and(|mode| mode & 0o077 != 0)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
+    use super::{
+        super::{DiskArchive, open::open, real_disk::RealDisk, tests::logged},
+        *,
+    };
+
+    fn open_and_log(dir: &Path) -> String {
+        let builder = DiskArchive::builder(dir).probe(false).upkeep_every(None);
+        logged(|| drop(open(builder, tokio::time::Instant::now()).unwrap()))
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn opening_warns_once_of_wider_permissions_and_keeps_them() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("inbox");
+        for _ in 0..2 {
+            let text = open_and_log(&dir);
+            assert!(!text.contains("WARN"), "{text}");
+        }
+        set_mode(&dir, 0o755);
+        set_mode(&dir.join("inbox.lock"), 0o644);
+        let text = open_and_log(&dir);
+        assert_eq!(text.matches("other users can access the archive").count(), 1, "{text}");
+        assert!(text.contains("0755") && text.contains("files=1"), "{text}");
+        assert!(text.contains("inbox.lock"), "{text}");
+        assert_eq!(mode(&dir).unwrap(), 0o755);
+        set_mode(&dir, 0o700);
+        set_mode(&dir.join("inbox.lock"), 0o640);
+        assert!(open_and_log(&dir).contains("WARN"), "a file alone");
+    }
+
+    #[test]
+    fn only_files_of_root_in_the_directory_of_another_user_change_their_owner() {
+        assert_eq!(new_owner((0, 0), (1000, 100)), Some((1000, 100)));
+        for (file, dir) in [((0, 0), (0, 100)), ((1000, 100), (1001, 100)), ((7, 7), (0, 0))] {
+            assert_eq!(new_owner(file, dir), None, "{file:?} {dir:?}");
+        }
+    }
+
+    #[test]
+    fn files_that_root_creates_belong_to_the_owner_of_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        // Only root can give a directory away.
+        if chown(dir.path(), Some(1234), Some(1235)).is_err() {
+            return;
+        }
+        let (file, lock) = (dir.path().join("file"), dir.path().join("lock"));
+        drop(RealDisk.create(&file).unwrap());
+        drop(RealDisk.lock(&lock).unwrap().unwrap());
+        for path in [file, lock] {
+            let metadata = fs::metadata(path).unwrap();
+            assert_eq!((metadata.uid(), metadata.gid()), (1234, 1235));
+        }
+    }
+
+    #[test]
+    fn symbolic_links_are_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        fs::write(&target, "precious").unwrap();
+        symlink(&target, &link).unwrap();
+        assert!(RealDisk.lock(&link).is_err());
+        assert!(RealDisk.open_append(&link).is_err());
+        assert!(RealDisk.create(&link).is_err());
+        assert_eq!(RealDisk.note_time(&link), None);
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    }
+}
