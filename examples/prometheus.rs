@@ -6,6 +6,9 @@
 //! curl http://127.0.0.1:3000/metrics
 //! ```
 
+#[path = "receiver/serve.rs"]
+mod serve;
+
 use std::{error::Error, time::Duration};
 
 use axum::{
@@ -50,9 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app)
-        .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
-        .await?;
+    serve::serve(listener, app, async { drop(tokio::signal::ctrl_c().await) }).await;
     inbox.shutdown(Duration::from_secs(20)).await;
     Ok(())
 }

@@ -23,11 +23,10 @@ where
     A: MapAccess<'de>,
     T: Deserialize<'de>,
 {
-    if slot.is_some() {
-        return Err(A::Error::duplicate_field(name));
-    }
     *slot = Some(if tolerant::is_active() {
-        tolerant::member(name, members)?
+        tolerant::member(slot.is_some(), name, members)?
+    } else if slot.is_some() {
+        return Err(A::Error::duplicate_field(name));
     } else {
         members.next_value()?
     });

@@ -41,6 +41,7 @@ mod repeats;
 mod replay;
 mod script;
 mod second_process;
+mod security_page;
 mod snapshots;
 mod stuck;
 mod support;

@@ -226,9 +226,26 @@ fn fields_keep_their_order_and_repeated_ones_are_undecodable_with_their_path() {
     let repeated = load::<Extraction>(&extraction("", r#"{"a": {"value": 1}, "a": {"value": 2}}"#))
         .unwrap_err();
     assert_eq!(repeated.path(), AT);
+    let repeated =
+        load::<Extraction>(&extraction(r#", "alias": "a", "alias": "b""#, "{}")).unwrap();
+    assert_eq!(repeated.alias(), Some("b"), "of a member of Mindee's own the last one counts");
+    let listed = "$.inference.file.alias: expected each member once, found a repeated one";
+    assert_eq!(tolerated(&repeated), [listed]);
     let out_of_range =
         load::<Extraction>(&extraction("", r#"{"a": {"value": 1e400}}"#)).unwrap_err();
     assert_eq!(out_of_range.path(), format!("{AT}.a.value"));
+}
+
+#[test]
+fn fields_nested_deeper_than_128_levels_of_json_are_undecodable_with_their_path() {
+    let nested = |levels: usize| {
+        let (open, close) = (r#"{"items": [{"fields": {"x": "#, "}}]}");
+        let fields = format!("{}{{\"value\": 1}}{}", open.repeat(levels), close.repeat(levels));
+        load::<Extraction>(&extraction(r#", "alias": 7"#, &format!(r#"{{"a": {fields}}}"#)))
+    };
+    assert_eq!(nested(20).unwrap().tolerated().len(), 1);
+    let error = nested(80).unwrap_err();
+    assert!(error.path().starts_with(&format!("{AT}.a.items[0]")), "{error}");
 }
 
 #[test]

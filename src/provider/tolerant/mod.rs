@@ -170,13 +170,20 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
 }
 
 /// Reads the value of a member of the provider's own, in a tolerant reading. What cannot be read is absent, if the type
-/// allows that.
+/// allows that. Of several members of one name the last one counts.
 #[cold]
-pub(super) fn member<'de, A, T>(name: &'static str, members: &mut A) -> Result<T, A::Error>
+pub(super) fn member<'de, A, T>(
+    is_repeated: bool,
+    name: &'static str,
+    members: &mut A,
+) -> Result<T, A::Error>
 where
     A: MapAccess<'de>,
     T: Deserialize<'de>,
 {
+    if is_repeated {
+        list_failure(&A::Error::duplicate_field(name), |path| json_path::push_name(path, name));
+    }
     let outer = set_lenient(true);
     let read = members.next_value();
     set_lenient(outer);

@@ -18,7 +18,7 @@ use crate::provider::{
     read::{ARBITRARY_NUMBER, Name},
 };
 
-/// How deep a body is kept. Null stands for what is nested deeper. `serde_json` reads 128 levels.
+/// How many levels of a body are kept. `serde_json` reads 128.
 const LEVELS: u8 = 120;
 
 /// A JSON value. Objects keep the order of their members, and repeated ones.
@@ -29,6 +29,8 @@ pub(crate) enum Node<'de> {
     Text(Cow<'de, str>),
     List(Vec<Node<'de>>),
     Object(Vec<(Cow<'de, str>, Node<'de>)>),
+    /// What is nested deeper than is kept. It can be ignored, but not read.
+    TooDeep,
 }
 
 impl<'de> Deserialize<'de> for Node<'de> {
@@ -71,6 +73,7 @@ impl<'de> Node<'de> {
             Self::Text(_) => "a string",
             Self::List(_) => "an array",
             Self::Object(_) => "an object",
+            Self::TooDeep => "deeper nesting",
         }
     }
 
@@ -162,7 +165,7 @@ impl<'de> Visitor<'de> for Levels {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node<'de>, A::Error> {
         let Some(below) = self.0.checked_sub(1).map(Self) else {
             while list.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(Node::Null);
+            return Ok(Node::TooDeep);
         };
         let mut items = Vec::new();
         while let Some(item) = list.next_element_seed(below)? {
@@ -172,12 +175,13 @@ impl<'de> Visitor<'de> for Levels {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node<'de>, A::Error> {
+        let Some(below) = self.0.checked_sub(1).map(Self) else {
+            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Node::TooDeep);
+        };
         let mut members = Vec::new();
         while let Some(name) = object.next_key::<Name<'de>>()? {
-            match self.0.checked_sub(1).map(Self) {
-                Some(below) => members.push((name.into(), object.next_value_seed(below)?)),
-                None => drop(object.next_value::<IgnoredAny>()?),
-            }
+            members.push((name.into(), object.next_value_seed(below)?));
         }
         Ok(number(&members).unwrap_or(Node::Object(members)))
     }
@@ -223,7 +227,13 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
             Node::Object(members) => {
                 visitor.visit_map(Members { members: members.iter(), value: None })
             }
+            // In the words of `serde_json`.
+            Node::TooDeep => Err(de::Error::custom("recursion limit exceeded")),
         }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
     }
 
     deserialize_number! { as_integer "an integer": deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 }
@@ -280,7 +290,7 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
     }
 
     forward_to_deserialize_any! {
-        char bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        char bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
     }
 }
 
