@@ -212,6 +212,10 @@ mod tests {
             let written = serde_json::to_value(&annotation).unwrap();
             assert_eq!(written, serde_json::from_str::<Value>(json).unwrap());
         }
-        assert!(serde_json::from_str::<Annotation>("[]").is_err());
+        for json in ["[]", "[1,{}]", "\"Kitchen\"", "7", "-1", "0.5", "true", "null"] {
+            let annotation = read(json);
+            assert!(matches!(annotation, Annotation::Other(_)), "{json}");
+            assert_eq!(serde_json::to_string(&annotation).unwrap(), json);
+        }
     }
 }
