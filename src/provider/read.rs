@@ -9,6 +9,7 @@ use serde::{
     de::{DeserializeSeed, Error, MapAccess, Visitor},
     forward_to_deserialize_any,
 };
+use serde_json::Value;
 
 use super::tolerant;
 pub(crate) use shallow::{ARBITRARY_NUMBER, Shallow};
@@ -188,6 +189,15 @@ impl<'de> Visitor<'de> for NameCharacters {
 impl<'de> From<Name<'de>> for Cow<'de, str> {
     fn from(name: Name<'de>) -> Self {
         name.0
+    }
+}
+
+/// The text of an id that may be a number. Anything else is not an id.
+pub(crate) fn id_text(id: Option<Value>) -> Option<String> {
+    match id? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

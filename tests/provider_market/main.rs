@@ -15,6 +15,7 @@ mod every;
 #[cfg(feature = "ed25519")]
 mod fal_signature;
 mod hostile;
+mod lenient;
 mod mangled;
 mod media;
 mod models;
@@ -25,6 +26,7 @@ mod signed;
 mod speech;
 #[path = "../provider_support/mod.rs"]
 mod support;
+mod surprises;
 mod thin;
 mod tokens;
 mod unknown;

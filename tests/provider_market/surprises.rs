@@ -1,0 +1,1 @@
+//! What senders were seen to post that their pages do not show.
