@@ -143,7 +143,8 @@ struct Ids {
 
 impl Peek {
     fn id(self) -> Option<String> {
-        id_text(self.data.conversation_id).or_else(|| id_text(self.data.request_id))
+        id_text(self.data.conversation_id.as_ref())
+            .or_else(|| id_text(self.data.request_id.as_ref()))
     }
 }
 

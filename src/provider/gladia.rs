@@ -77,8 +77,8 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Event<P> {
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let Wire { event, payload, error, custom_metadata, id: beside, other } = decode_json(body)?;
         // In a pass of its own, since `P` need not know its id.
-        let in_payload = || id_text(decode_json::<Peek>(body).ok()?.payload.id);
-        let id = id_text(beside.clone()).or_else(in_payload);
+        let in_payload = || id_text(decode_json::<Peek>(body).ok()?.payload.id.as_ref());
+        let id = id_text(beside.as_ref()).or_else(in_payload);
         Ok(Self { event, payload, error, custom_metadata, beside, other, id })
     }
 

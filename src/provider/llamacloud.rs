@@ -36,6 +36,9 @@ use crate::signature::{HmacBody, SecretSet};
 /// Where the signature stands (second-hand).
 const SIGNATURE: HeaderName = HeaderName::from_static("lc-signature");
 
+/// May come before the string, too: the tolerant reading skips it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// LlamaCloud.
 #[derive(Clone, Copy, Debug)]
 pub struct LlamaCloud;
@@ -93,7 +96,8 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
     type Provider = LlamaCloud;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        if body.trim_ascii_start().starts_with(b"\"") {
+        let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        if text.trim_ascii_start().starts_with(b"\"") {
             let inner: String = decode_json(body)?;
             decode_json(inner.as_bytes())
         } else {

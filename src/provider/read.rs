@@ -193,9 +193,9 @@ impl<'de> From<Name<'de>> for Cow<'de, str> {
 }
 
 /// The text of an id that may be a number. Anything else is not an id.
-pub(crate) fn id_text(id: Option<Value>) -> Option<String> {
+pub(crate) fn id_text(id: Option<&Value>) -> Option<String> {
     match id? {
-        Value::String(text) => Some(text),
+        Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }

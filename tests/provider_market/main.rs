@@ -19,6 +19,7 @@ mod lenient;
 mod mangled;
 mod media;
 mod models;
+mod odd_bodies;
 mod profiles;
 mod secrets;
 mod signature;
@@ -26,7 +27,6 @@ mod signed;
 mod speech;
 #[path = "../provider_support/mod.rs"]
 mod support;
-mod surprises;
 mod thin;
 mod tokens;
 mod unknown;

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use serde::{
-    Serialize, Serializer,
+    Deserialize, Serialize, Serializer,
     de::{DeserializeOwned, Error, value::UnitDeserializer},
     ser::SerializeMap,
 };
@@ -90,9 +90,8 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
         let (data, data_name) = match data {
             Given::Value(data) => (data, data_name),
             Given::Null | Given::Nothing if other.get(payload_name).is_some() => {
-                let with_payload: WithPayload<D> = decode_json(body)?;
-                other = with_payload.other;
-                (with_payload.payload, payload_name)
+                drop(other.take(payload_name));
+                (decode_json::<WithPayload<D>>(body)?.payload, payload_name)
             }
             Given::Null | Given::Nothing => (without_data()?, data_name),
         };
@@ -124,12 +123,11 @@ struct WithData<D> {
 
 read_members! { WithData<D> { kind = "type", timestamp } strict { data } }
 
+/// For a second pass over a body, for its payload alone.
+#[derive(Deserialize)]
 struct WithPayload<D> {
     payload: D,
-    other: OtherMembers,
 }
-
-read_members! { WithPayload<D> {} strict { payload } }
 
 /// What `D` makes of an event that has no data.
 fn without_data<D: DeserializeOwned>() -> Result<D, DecodeError> {

@@ -1,1 +1,0 @@
-//! What senders were seen to post that their pages do not show.
