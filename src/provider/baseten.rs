@@ -85,7 +85,7 @@ pub struct Completed<D = Value> {
     /// What failed.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub errors: Listed<Problem>,
-    /// ProblemMembers that are not known here, as they came.
+    /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -102,7 +102,7 @@ pub struct Problem {
     /// What happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// ProblemMembers that are not known here, as they came.
+    /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }

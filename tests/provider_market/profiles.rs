@@ -89,3 +89,18 @@ fn published_times_are_known() {
     assert_eq!(OpenAi::PROFILE.tried_for, Some(Duration::from_hours(72)));
     assert_eq!(Gladia::PROFILE.tried_for, None);
 }
+
+/// Each provider has one row in the table of `docs/providers.md`, with what its profile says.
+#[test]
+fn table_of_providers_has_the_response_to_an_undecodable_delivery() {
+    let page = include_str!("../../docs/providers.md");
+    for (name, profile) in all() {
+        let module = if name == "standard-webhooks" { "standard" } else { name };
+        let is_row = |line: &&str| line.contains(&format!("| `{module}::"));
+        let [row] = page.lines().filter(is_row).collect::<Vec<_>>()[..] else {
+            panic!("not one row for {name}")
+        };
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        assert!(cells[6].starts_with(profile.undecodable.as_str()), "{row}");
+    }
+}

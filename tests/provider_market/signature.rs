@@ -5,8 +5,8 @@ use tower_inbox::{
     Secret,
     provider::{
         Signs, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
-        llamacloud::LlamaCloud, openai::OpenAi, recall::Recall, reducto::Reducto, replicate::Replicate,
-        rossum::Rossum, standard::Standard, vlmrun::VlmRun,
+        llamacloud::LlamaCloud, openai::OpenAi, recall::Recall, reducto::Reducto,
+        replicate::Replicate, rossum::Rossum, standard::Standard, vlmrun::VlmRun,
     },
     signature::Scheme,
 };

@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for Shallow {
             match self.below() {
                 Some(below) => drop(read.insert(name, members.next_value_seed(below)?)),
                 None if name == ARBITRARY_NUMBER => {
-                    drop(read.insert(name, members.next_value_seed(self)?))
+                    drop(read.insert(name, members.next_value_seed(self)?));
                 }
                 None => drop(members.next_value::<IgnoredAny>()?),
             }
