@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tower_inbox::{
     Inference,
     provider::{
-        Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, gemini,
-        gladia, huggingface, llamacloud, openai, recall, reducto, replicate, rossum, runpod,
-        standard, vlmrun,
+        Payload, Tolerated, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal,
+        gemini, gladia, huggingface, llamacloud, openai, recall, reducto, replicate, rossum,
+        runpod, standard, vlmrun,
     },
 };
 
@@ -114,7 +114,7 @@ fn assert_tolerates<T: Payload>(json: &Value, pointer: &str) -> Inference<T> {
     let inference = load::<T>(json).unwrap_or_else(|error| panic!("{pointer}: {error} in {json}"));
     if T::decode(&Bytes::from(json.to_string())).is_err() {
         let path = path_of(pointer);
-        let mut listed = inference.tolerated().iter().map(|tolerated| tolerated.path());
+        let mut listed = inference.tolerated().iter().map(Tolerated::path);
         assert!(listed.any(|listed| listed.starts_with(&path)), "{path} is not listed: {json}");
     }
     inference

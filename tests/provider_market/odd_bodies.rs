@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tower_inbox::{
     Inference,
     provider::{
-        DecodeError, Payload, assemblyai, baseten, deepgram, deepinfra, elevenlabs, gladia,
-        llamacloud, openai, replicate, runpod, standard,
+        DecodeError, Payload, Tolerated, assemblyai, baseten, deepgram, deepinfra, elevenlabs,
+        gladia, llamacloud, openai, replicate, runpod, standard,
     },
 };
 
@@ -24,7 +24,7 @@ fn load<T: Payload>(body: impl Into<Bytes>) -> Result<Inference<T>, DecodeError>
 
 /// The paths of what was tolerated.
 fn tolerated<T>(inference: &Inference<T>) -> Vec<&str> {
-    inference.tolerated().iter().map(|tolerated| tolerated.path()).collect()
+    inference.tolerated().iter().map(Tolerated::path).collect()
 }
 
 fn standard<D: DeserializeOwned + Send + Sync + 'static>(
