@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tower_inbox::{DiskArchive, Inbox, Inference, Secret, Workers, provider::runpod};
 
 async fn on_job(job: Inference<runpod::Job<Value>>) -> StatusCode {
-    println!("{}", job.id);
+    println!("{}", job.key());
     StatusCode::OK
 }
 

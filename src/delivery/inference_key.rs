@@ -1,5 +1,7 @@
 use std::fmt::{self, Write};
 
+use super::Delivery;
+
 /// Identifies the inference that a delivery carries: the provider's id, its version if it is posted more than once, and
 /// the scope that the inbox adds.
 ///
@@ -33,6 +35,11 @@ impl InferenceKey {
     /// Returns the key of one state of an inference that is posted again whenever it changes.
     pub fn versioned(id: impl Into<String>, version: impl Into<String>) -> Self {
         Self { version: Some(version.into()), ..Self::new(id) }
+    }
+
+    /// Returns the key of an inference without an id: the digest of the body.
+    pub(crate) fn of_body(delivery: &Delivery) -> Self {
+        Self::new(delivery.digest().to_string())
     }
 
     /// Returns the provider's id, without scope.

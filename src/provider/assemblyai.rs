@@ -12,7 +12,7 @@
 //!
 //! let body = Bytes::from_static(br#"{"transcript_id": "t1", "status": "completed"}"#);
 //! let Notice::Transcript(transcript) = Notice::decode(&body)? else { return Ok(()) };
-//! assert_eq!((transcript.transcript_id.as_str(), transcript.status), ("t1", Status::Completed));
+//! assert_eq!((transcript.transcript_id.as_str(), transcript.status), ("t1", Some(Status::Completed)));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
-    words::words,
+    DecodeError, InferenceKey, Listed, ModelDraft, OtherMembers, Payload, Profile, Provider,
+    decode_json, members::read_members, words::words,
 };
 use crate::delivery::Digest;
 
@@ -64,20 +64,23 @@ pub enum Notice {
 }
 
 /// A transcript that can be fetched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Transcript {
     /// The id to fetch it with.
     pub transcript_id: String,
-    /// How it ended.
-    pub status: Status,
+    /// How it ended. Absent where it was null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
+read_members! { Transcript { transcript_id, status } }
+
 /// A redacted recording that can be fetched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RedactedAudio {
     /// Where it lies. May be signed, and so a secret for a while.
@@ -90,18 +93,23 @@ pub struct RedactedAudio {
     pub other: OtherMembers,
 }
 
+read_members! { RedactedAudio { redacted_audio_url, status } }
+
 /// A streaming session that ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Session {
     /// The id of the session.
     pub session_id: String,
     /// What was sent in it.
-    pub messages: Vec<Value>,
+    #[serde(skip_serializing_if = "Listed::is_absent")]
+    pub messages: Listed<Value>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { Session { session_id, messages } }
 
 impl Payload for Notice {
     type Provider = AssemblyAi;

@@ -18,16 +18,19 @@
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderName;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, Listed, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json,
+    decode_json, members::read_members,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -59,7 +62,7 @@ impl Signs for Baseten {
 }
 
 /// An asynchronous request that was completed with an output of type `D`, or failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Completed<D = Value> {
     /// The id of the request.
@@ -80,24 +83,63 @@ pub struct Completed<D = Value> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<D>,
     /// What failed.
-    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    #[serde(skip_serializing_if = "Listed::is_absent")]
     pub errors: Listed<Problem>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
-/// What failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+read_members! { Completed<D> { request_id, model_id, deployment_id, kind = "type", time, errors } strict { data } }
+
+/// What failed. A problem that is posted as a text is read as its `message`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
     /// Baseten's code for it.
-    pub code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// What happened.
-    pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
+}
+
+/// The members of a problem that is an object.
+struct ProblemMembers {
+    code: Option<String>,
+    message: Option<String>,
+    other: OtherMembers,
+}
+
+read_members! { ProblemMembers { code, message } }
+
+impl<'de> Deserialize<'de> for Problem {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(TextOrObject)
+    }
+}
+
+struct TextOrObject;
+
+impl<'de> Visitor<'de> for TextOrObject {
+    type Value = Problem;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Problem, E> {
+        Ok(Problem { message: Some(text.to_owned()), ..Problem::default() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Problem, A::Error> {
+        let ProblemMembers { code, message, other } =
+            ProblemMembers::deserialize(MapAccessDeserializer::new(members))?;
+        Ok(Problem { code, message, other })
+    }
 }
 
 impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Completed<D> {

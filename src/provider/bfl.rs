@@ -13,7 +13,7 @@
 //! let body = Bytes::from_static(br#"{"id": "g1", "status": "Ready", "timestamp": "2026-03-01T09:00:00Z",
 //!     "result": {"sample": "https://example.com/a.png", "prompt": "a cat", "seed": 42}}"#);
 //! let generation = Generation::decode(&body)?;
-//! assert_eq!(generation.status, Status::Ready);
+//! assert_eq!(generation.status, Some(Status::Ready));
 //! assert_eq!(generation.result.and_then(|result| result.seed?.as_i64()), Some(42));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
@@ -38,12 +38,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderName;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Number, Value};
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, words::words,
+    decode_json, members::read_members, words::words,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -81,13 +81,14 @@ words! {
 }
 
 /// A generation that ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Generation {
     /// The id of the generation.
     pub id: String,
     /// How it ended.
-    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// The image. Absent where it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Image>,
@@ -105,12 +106,15 @@ pub struct Generation {
     pub other: OtherMembers,
 }
 
+read_members! { Generation { id, status, result, error, message, timestamp } }
+
 /// An image, and what it was made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Image {
     /// Where it lies, for ten minutes.
-    pub sample: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<String>,
     /// What was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
@@ -121,6 +125,8 @@ pub struct Image {
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { Image { sample, prompt, seed } }
 
 impl Payload for Generation {
     type Provider = Bfl;

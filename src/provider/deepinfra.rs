@@ -24,18 +24,24 @@
 //!     "inference_status": {"status": "succeeded", "runtime_ms": 243, "cost": 0.00001},
 //!     "results": [{"generated_text": "hello"}]}"#);
 //! let completion = Completion::decode(&body)?;
-//! assert_eq!(completion.inference_status.status, "succeeded");
+//! let status = completion.inference_status.as_ref().and_then(|status| status.status.as_deref());
+//! assert_eq!(status, Some("succeeded"));
 //! assert_eq!(completion.output::<Generated>()?.results[0].generated_text, "hello");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error},
+};
 use serde_json::{Map, Value};
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
+    members::read_members,
 };
+use crate::delivery::Delivery;
 
 /// DeepInfra.
 #[derive(Clone, Copy, Debug)]
@@ -49,25 +55,36 @@ impl Provider for DeepInfra {
 }
 
 /// A request that ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Completion {
-    /// The id of the request.
-    pub request_id: String,
+    /// The id of the request. Null where a request failed before it got one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// How it ended.
-    pub inference_status: InferenceStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inference_status: Option<InferenceStatus>,
     /// What the model made, as it came. Empty where it failed. A member that DeepInfra adds cannot be told from one of the
     /// model: it is here, too, and is not reported as unknown.
     #[serde(flatten)]
     pub results: Map<String, Value>,
 }
 
+struct Wire {
+    request_id: Option<String>,
+    inference_status: Option<InferenceStatus>,
+    other: Map<String, Value>,
+}
+
+read_members! { Wire { request_id, inference_status } }
+
 /// How a request ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct InferenceStatus {
     /// The word for it, such as `succeeded` or `failed`. The page has no list of them.
-    pub status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
     /// How long it ran, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_ms: Option<u64>,
@@ -78,6 +95,8 @@ pub struct InferenceStatus {
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { InferenceStatus { status, runtime_ms, cost } }
 
 impl Completion {
     /// What the model made, as `O`.
@@ -95,12 +114,24 @@ impl Payload for Completion {
     type Provider = DeepInfra;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        decode_json(body)
+        let Wire { request_id, inference_status, other: results } = decode_json(body)?;
+        if request_id.is_none() && inference_status.is_none() && results.is_empty() {
+            return Err(DecodeError::new(None, Error::missing_field("request_id")));
+        }
+        Ok(Self { request_id, inference_status, results })
     }
 
     /// `request_id`.
     fn key(&self) -> InferenceKey {
-        InferenceKey::new(&self.request_id)
+        InferenceKey::new(self.request_id.as_deref().unwrap_or_default())
+    }
+
+    /// The same, but without an id the digest of the body.
+    fn key_of(&self, delivery: &Delivery) -> InferenceKey {
+        match self.request_id {
+            Some(_) => self.key(),
+            None => InferenceKey::of_body(delivery),
+        }
     }
 }
 

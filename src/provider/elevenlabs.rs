@@ -43,7 +43,7 @@ use serde_json::{Number, Value};
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OnClientError, OtherMembers, Payload, Profile, Provider,
-    Signs, decode_json,
+    Signs, decode_json, members::read_members, read::id_text,
 };
 use crate::{
     delivery::Delivery,
@@ -133,20 +133,19 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match self.subject {
             Some(_) => self.key(),
-            None => InferenceKey::new(delivery.digest().to_string()),
+            None => InferenceKey::of_body(delivery),
         }
     }
 }
 
-#[derive(Deserialize)]
 struct Wire<D> {
-    #[serde(rename = "type")]
     kind: String,
     event_timestamp: Option<Number>,
     data: D,
-    #[serde(flatten)]
     other: OtherMembers,
 }
+
+read_members! { Wire<D> { kind = "type", event_timestamp } strict { data } }
 
 #[derive(Deserialize)]
 struct Peek {
@@ -155,13 +154,14 @@ struct Peek {
 
 #[derive(Deserialize)]
 struct Ids {
-    conversation_id: Option<String>,
-    request_id: Option<String>,
+    conversation_id: Option<Value>,
+    request_id: Option<Value>,
 }
 
 impl Peek {
     fn id(self) -> Option<String> {
-        self.data.conversation_id.or(self.data.request_id)
+        id_text(self.data.conversation_id.as_ref())
+            .or_else(|| id_text(self.data.request_id.as_ref()))
     }
 }
 

@@ -14,7 +14,7 @@
 //!     "payload": {"object": "signed_data_url", "id": "run_1", "data": "https://example.com/run_1?sig=hunter2"}}"#);
 //! match Event::<serde_json::Value>::decode(&body)? {
 //!     Event::Whole(event) => println!("{}", event.payload),
-//!     Event::Link(event) => assert_eq!(event.payload.id, "run_1"),
+//!     Event::Link(event) => assert_eq!(event.payload.id.as_deref(), Some("run_1")),
 //!     _ => {}
 //! }
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
@@ -29,7 +29,7 @@ use serde_json::Value;
 
 use super::{
     DecodeError, Hidden, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json,
+    decode_json, members::read_members,
 };
 use crate::signature::{HmacTemplate, Placement, SecretSet, Tolerance};
 
@@ -77,14 +77,15 @@ pub enum Event<R = Value> {
 }
 
 /// What both have in common.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Envelope<P> {
     /// The id of the event.
     pub event_id: String,
     /// What happened, such as `extract_run.processed` or `workflow_run.completed`.
-    pub event_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
     /// What it happened to.
     pub payload: P,
     /// Members that are not known here, as they came.
@@ -92,15 +93,18 @@ pub struct Envelope<P> {
     pub other: OtherMembers,
 }
 
+read_members! { Envelope<P> { event_id = "eventId", event_type = "eventType" } strict { payload } }
+
 /// Where a run can be fetched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SignedUrl {
     /// The URL. Whoever knows it can fetch the run, for an hour.
     #[serde(rename = "data")]
     pub url: Hidden,
     /// The id of the run.
-    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// What the run was made with. Absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
@@ -108,6 +112,8 @@ pub struct SignedUrl {
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { SignedUrl { url = "data", id, metadata } }
 
 impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Event<R> {
     type Provider = Extend;

@@ -23,12 +23,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, standard::message_id,
+    decode_json, members::read_members, standard::message_id,
 };
 use crate::{
     delivery::Delivery,
@@ -56,7 +56,7 @@ impl Signs for Gemini {
 }
 
 /// Something has ended, and can be fetched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
     /// What happened, such as `batch.succeeded`. On the wire it is `type`.
@@ -68,15 +68,17 @@ pub struct Event {
     /// When, as RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
-    /// What it happened to.
+    /// What it happened to. Without members where it is absent.
     pub data: Subject,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
+read_members! { Event { kind = "type", version, timestamp, data } }
+
 /// What an event is about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Subject {
     /// The id to fetch it with.
@@ -95,6 +97,8 @@ pub struct Subject {
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { nullable Subject { id, output_file_uri, error_code, error_message } }
 
 impl Payload for Event {
     type Provider = Gemini;

@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
+    members::read_members, read::id_text,
 };
 use crate::delivery::Delivery;
 
@@ -76,7 +77,8 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Event<P> {
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let Wire { event, payload, error, custom_metadata, id: beside, other } = decode_json(body)?;
         // In a pass of its own, since `P` need not know its id.
-        let id = decode_json(body).ok().and_then(Peek::id);
+        let in_payload = || id_text(decode_json::<Peek>(body).ok()?.payload.id.as_ref());
+        let id = id_text(beside.as_ref()).or_else(in_payload);
         Ok(Self { event, payload, error, custom_metadata, beside, other, id })
     }
 
@@ -89,37 +91,30 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Event<P> {
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match self.id {
             Some(_) => self.key(),
-            None => InferenceKey::new(delivery.digest().to_string()),
+            None => InferenceKey::of_body(delivery),
         }
     }
 }
 
-#[derive(Deserialize)]
 struct Wire<P> {
     event: String,
     payload: Option<P>,
     error: Option<Value>,
     custom_metadata: Option<Value>,
     id: Option<Value>,
-    #[serde(flatten)]
     other: OtherMembers,
 }
 
+read_members! { Wire<P> { event, error, custom_metadata, id } strict { payload } }
+
 #[derive(Deserialize)]
 struct Peek {
-    id: Option<String>,
-    payload: Option<Inner>,
+    payload: Inner,
 }
 
 #[derive(Deserialize)]
 struct Inner {
-    id: Option<String>,
-}
-
-impl Peek {
-    fn id(self) -> Option<String> {
-        self.id.or_else(|| self.payload?.id)
-    }
+    id: Option<Value>,
 }
 
 /// Transcripts of Gladia, loaded into [`Event<P>`].

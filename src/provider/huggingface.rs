@@ -1,10 +1,13 @@
 //! The Hugging Face Hub: events of repositories. Not results of models.
 //!
-//! Nothing is signed: a secret comes as it is, in [`X-Webhook-Secret`](SECRET). A delivery has no id: the one in
-//! `webhook` is the hook's.
+//! Nothing is signed: a secret comes as it is, in [`X-Webhook-Secret`](SECRET). The header `Webhook-Id` identifies a
+//! delivery, through all tries and in replays by hand, and is the key. The id in the member `webhook` is the hook's.
+//!
+//! A hook whose deliveries are answered with anything but a 2xx is suspended after a while. An undecodable delivery is
+//! therefore answered 202.
 //!
 //! Sources: the page on webhooks in `huggingface/hub-docs`, read; it shows whole bodies, and the ones that are tested
-//! here are our own after it.
+//! here are our own after it. `Webhook-Id` and the suspension are from its pull requests 2749 and 2773 of 2026.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -15,19 +18,19 @@
 //!     "updatedRefs": [{"ref": "refs/heads/main", "oldSha": null, "newSha": "c379"}],
 //!     "webhook": {"id": "w1", "version": 3}}"#);
 //! let event = Event::decode(&body)?;
-//! assert_eq!(event.event.scope, "repo.content");
+//! assert_eq!(event.event.scope.as_deref(), Some("repo.content"));
 //! assert_eq!(event.updated_refs[0].new_sha.as_deref(), Some("c379"));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
 use bytes::Bytes;
 use http::HeaderName;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, Listed, ModelDraft, OtherMembers, Payload, Profile, Provider,
-    decode_json,
+    decode_json, members::read_members, standard::message_id,
 };
 use crate::delivery::Delivery;
 
@@ -41,22 +44,22 @@ pub struct HuggingFace;
 impl Provider for HuggingFace {
     const NAME: &'static str = "huggingface";
 
-    /// The settings of a hook show what each delivery was answered, and can send it again by hand (page on webhooks).
-    /// Tries of its own are not mentioned.
-    const PROFILE: Profile = Profile::REPORTS_FAILURES;
+    /// Anything but a 2xx is a failure, which is tried again and counts towards the suspension of the hook (page on
+    /// webhooks since September 2026; hub-docs, pull request 2773). How often and for how long is not published.
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX;
 }
 
 /// Something happened in a repository.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Event {
     /// What happened.
     pub event: What,
-    /// Where.
+    /// Where. Without members where it is absent.
     pub repo: Repo,
     /// Branches and tags that moved. Empty where it is absent.
-    #[serde(default, skip_serializing_if = "Listed::is_absent")]
+    #[serde(skip_serializing_if = "Listed::is_absent")]
     pub updated_refs: Listed<UpdatedRef>,
     /// The discussion or pull request that it happened in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,39 +67,47 @@ pub struct Event {
     /// The comment that it happened to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Value>,
-    /// The hook, which is not the delivery.
+    /// The hook, which is not the delivery. Without members where it is absent.
     pub webhook: Hook,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
+read_members! { Event { event, repo, updated_refs = "updatedRefs", discussion, comment, webhook } }
+
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct What {
     /// `create`, `delete`, `update` or `move`.
-    pub action: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
     /// `repo`, `repo.content`, `repo.config`, `discussion` or `discussion.comment`. A longer one that begins so is an
     /// update of it.
-    pub scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
+read_members! { What { action, scope } }
+
 /// A repository.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Repo {
     /// `model`, `dataset` or `space`. On the wire it is `type`.
-    #[serde(rename = "type")]
-    pub kind: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Owner and name, with a slash between.
-    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The id of the repository.
-    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Whether strangers cannot see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private: Option<bool>,
@@ -108,14 +119,16 @@ pub struct Repo {
     pub other: OtherMembers,
 }
 
+read_members! { nullable Repo { kind = "type", name, id, private, head_sha = "headSha" } }
+
 /// A branch or tag that moved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UpdatedRef {
     /// Its name, such as `refs/heads/main`. On the wire it is `ref`.
-    #[serde(rename = "ref")]
-    pub name: String,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Where it was. Null where it is new.
     pub old_sha: Option<String>,
     /// Where it is. Null where it was deleted.
@@ -125,12 +138,15 @@ pub struct UpdatedRef {
     pub other: OtherMembers,
 }
 
+read_members! { UpdatedRef { name = "ref", old_sha = "oldSha", new_sha = "newSha" } }
+
 /// The hook.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Hook {
     /// Its id.
-    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The version of the format, 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
@@ -139,6 +155,8 @@ pub struct Hook {
     pub other: OtherMembers,
 }
 
+read_members! { nullable Hook { id, version } }
+
 impl Payload for Event {
     type Provider = HuggingFace;
 
@@ -146,15 +164,20 @@ impl Payload for Event {
         decode_json(body)
     }
 
-    /// The repository, with what happened as the version: no id tells two such events apart.
+    /// The repository, with what happened as the version: the body has no id that tells two such events apart.
     fn key(&self) -> InferenceKey {
         let What { action, scope, .. } = &self.event;
-        InferenceKey::versioned(&self.repo.id, format!("{scope}:{action}"))
+        let [action, scope] = [action, scope].map(|word| word.as_deref().unwrap_or_default());
+        let repo = self.repo.id.as_deref().unwrap_or_default();
+        InferenceKey::versioned(repo, format!("{scope}:{action}"))
     }
 
-    /// The digest of the body, which does.
+    /// `Webhook-Id`, which stays the same through all tries and replays; without it the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
-        InferenceKey::new(delivery.digest().to_string())
+        match message_id(delivery) {
+            Some(id) => InferenceKey::new(id),
+            None => InferenceKey::of_body(delivery),
+        }
     }
 }
 

@@ -14,7 +14,7 @@
 //! let object = r#"{"event_id": "e1", "event_type": "parse.success", "timestamp": 1772355600.5, "data": {"job_id": "j1"}}"#;
 //! let string = serde_json::to_string(object)?;
 //! let event = Event::decode(&Bytes::from(string))?;
-//! assert_eq!(event.kind, "parse.success");
+//! assert_eq!(event.kind.as_deref(), Some("parse.success"));
 //! assert_eq!(event.job_id(), Some("j1"));
 //! assert_eq!(event, Event::decode(&Bytes::from(object))?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -24,17 +24,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderName;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value};
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json,
+    decode_json, members::read_members,
 };
 use crate::signature::{HmacBody, SecretSet};
 
 /// Where the signature stands (second-hand).
 const SIGNATURE: HeaderName = HeaderName::from_static("lc-signature");
+
+/// May come before the string, too: the tolerant reading skips it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// LlamaCloud.
 #[derive(Clone, Copy, Debug)]
@@ -60,15 +63,15 @@ impl Signs for LlamaCloud {
 }
 
 /// An event of a job, about `D`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event<D = Value> {
     /// The id of the event.
     pub event_id: String,
     /// The kind of job and what became of it: `parse.success`, `extract.error`, `extract.partial_success` and so on.
     /// On the wire it is `event_type`.
-    #[serde(rename = "event_type")]
-    pub kind: String,
+    #[serde(rename = "event_type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// When, in seconds since 1970, with decimals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Number>,
@@ -78,6 +81,8 @@ pub struct Event<D = Value> {
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { Event<D> { event_id, kind = "event_type", timestamp } strict { data } }
 
 impl Event {
     /// The id of the job, to fetch the result with: `data.job_id`, or else `data.id`.
@@ -91,7 +96,8 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
     type Provider = LlamaCloud;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        if body.trim_ascii_start().starts_with(b"\"") {
+        let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        if text.trim_ascii_start().starts_with(b"\"") {
             let inner: String = decode_json(body)?;
             decode_json(inner.as_bytes())
         } else {

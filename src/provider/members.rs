@@ -38,7 +38,7 @@ macro_rules! read_members {
     };
     (@$absent:ident $read:ident $name:ident [$($type:ident),*] { $($members:tt)* } { $($strict:tt)* }) => {
         impl<'de, $($type: serde::Deserialize<'de>),*> serde::Deserialize<'de> for $name<$($type),*> {
-            fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+            fn deserialize<Json: serde::Deserializer<'de>>(json: Json) -> Result<Self, Json::Error> {
                 struct Members<T>(std::marker::PhantomData<T>);
 
                 impl<'de, $($type: serde::Deserialize<'de>),*> serde::de::Visitor<'de> for Members<$name<$($type),*>> {

@@ -32,6 +32,7 @@ mod other_members;
 mod payload;
 mod profile;
 mod read;
+pub mod recall;
 pub mod reducto;
 pub mod replicate;
 pub mod rossum;

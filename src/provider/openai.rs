@@ -12,7 +12,7 @@
 //! let body = Bytes::from_static(br#"{"id": "evt_1", "object": "event", "type": "response.completed",
 //!     "created_at": 1772355600, "data": {"id": "resp_1"}}"#);
 //! let event = Event::decode(&body)?;
-//! assert_eq!(event.kind, "response.completed");
+//! assert_eq!(event.kind.as_deref(), Some("response.completed"));
 //! assert_eq!(event.data.id.as_deref(), Some("resp_1"));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
@@ -20,11 +20,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, standard::message_id,
+    decode_json, members::read_members, standard::message_id,
 };
 use crate::{
     delivery::Delivery,
@@ -52,7 +52,7 @@ impl Signs for OpenAi {
 }
 
 /// Something has ended, and can be fetched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
     /// The id of the event, `evt_…`.
@@ -62,19 +62,22 @@ pub struct Event {
     pub object: Option<String>,
     /// What happened: `response.` with `completed`, `failed`, `cancelled` or `incomplete`; events of `batch.`,
     /// `fine_tuning.job.` and `eval.run.`; `realtime.call.incoming`. On the wire it is `type`.
-    #[serde(rename = "type")]
-    pub kind: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// When, in seconds since 1970.
-    pub created_at: i64,
-    /// What it happened to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<i64>,
+    /// What it happened to. Without members where it is absent.
     pub data: Subject,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
+read_members! { Event { id, object, kind = "type", created_at, data } }
+
 /// What an event is about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Subject {
     /// The id to fetch it with. An incoming call has none.
@@ -84,6 +87,8 @@ pub struct Subject {
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { nullable Subject { id } }
 
 impl Payload for Event {
     type Provider = OpenAi;

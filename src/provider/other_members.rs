@@ -133,6 +133,18 @@ pub(crate) trait Keep: Default {
     -> Result<(), A::Error>;
 }
 
+/// Of several members of one name the last one.
+impl Keep for Map<String, Value> {
+    fn keep<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        members: &mut A,
+    ) -> Result<(), A::Error> {
+        self.insert(name.to_owned(), members.next_value()?);
+        Ok(())
+    }
+}
+
 impl Keep for OtherMembers {
     #[cold]
     fn keep<'de, A: MapAccess<'de>>(

@@ -9,6 +9,7 @@ use serde::{
     de::{DeserializeSeed, Error, MapAccess, Visitor, value::MapAccessDeserializer},
     forward_to_deserialize_any,
 };
+use serde_json::Value;
 
 use super::tolerant;
 pub(crate) use shallow::{ARBITRARY_NUMBER, Shallow};
@@ -229,6 +230,15 @@ impl<'de> Visitor<'de> for NameCharacters {
 impl<'de> From<Name<'de>> for Cow<'de, str> {
     fn from(name: Name<'de>) -> Self {
         name.0
+    }
+}
+
+/// The text of an id that may be a number. Anything else is not an id.
+pub(crate) fn id_text(id: Option<&Value>) -> Option<String> {
+    match id? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

@@ -12,18 +12,18 @@
 //!
 //! let body = Bytes::from_static(br#"{"status": "Completed", "job_id": "j1", "metadata": {"order": 7}}"#);
 //! let notice = Notice::decode(&body)?;
-//! assert_eq!(notice.status, Status::Completed);
+//! assert_eq!(notice.status, Some(Status::Completed));
 //! assert_eq!(notice.key().id(), "j1");
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, words::words,
+    decode_json, members::read_members, words::words,
 };
 use crate::signature::{SecretSet, StandardWebhooks};
 
@@ -57,11 +57,12 @@ words! {
 }
 
 /// A job has ended, and can be fetched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Notice {
     /// How it ended.
-    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// The id to fetch the result with.
     pub job_id: String,
     /// What the caller gave along, echoed.
@@ -71,6 +72,8 @@ pub struct Notice {
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { Notice { status, job_id, metadata } }
 
 impl Payload for Notice {
     type Provider = Reducto;

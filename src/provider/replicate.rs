@@ -14,7 +14,7 @@
 //! let body = Bytes::from_static(br#"{"id": "p1", "version": "v1", "status": "succeeded",
 //!     "input": {"text": "Alice"}, "output": ["https://example.com/out.png"], "error": null}"#);
 //! let prediction = Prediction::<Vec<String>>::decode(&body)?;
-//! assert_eq!(prediction.status, Status::Succeeded);
+//! assert_eq!(prediction.status, Some(Status::Succeeded));
 //! assert_eq!(prediction.output.as_deref(), Some(&["https://example.com/out.png".to_owned()][..]));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
@@ -22,12 +22,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, words::words,
+    decode_json, members::read_members, words::words,
 };
 use crate::signature::{SecretSet, StandardWebhooks};
 
@@ -60,20 +60,22 @@ words! {
         Succeeded = "succeeded",
         Failed = "failed",
         Canceled = "canceled",
+        /// Stopped before it started. Not on the page.
+        Aborted = "aborted",
     }
 }
 
 impl Status {
     /// Whether nothing will come after it.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled | Self::Aborted)
     }
 }
 
 /// A prediction with an output of type `O`, as the API returns it, too.
 ///
 /// Where events before the end were asked for, `O` must be able to hold a part of an output.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Prediction<O = Value> {
     /// The id of the prediction.
@@ -82,19 +84,20 @@ pub struct Prediction<O = Value> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// How far it has come.
-    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// What the model was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
     /// What it made. Null until there is something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<O>,
-    /// Why it failed.
+    /// Why it failed: a text, or whatever else the model raised.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// What the model wrote while it ran.
+    pub error: Option<Value>,
+    /// What the model wrote while it ran: a text, with few exceptions.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub logs: Option<String>,
+    pub logs: Option<Value>,
     /// What it took, such as `predict_time` in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Map<String, Value>>,
@@ -112,6 +115,10 @@ pub struct Prediction<O = Value> {
     pub other: OtherMembers,
 }
 
+read_members! { Prediction<O> {
+    id, version, status, input, error, logs, metrics, created_at, started_at, completed_at
+} strict { output } }
+
 impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<O> {
     type Provider = Replicate;
 
@@ -121,10 +128,11 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<O> {
 
     /// `id`; before the end with `status` as the version, so that no early state stands for the result.
     fn key(&self) -> InferenceKey {
-        if self.status.is_terminal() {
-            InferenceKey::new(&self.id)
-        } else {
-            InferenceKey::versioned(&self.id, self.status.as_str())
+        match &self.status {
+            Some(status) if !status.is_terminal() => {
+                InferenceKey::versioned(&self.id, status.as_str())
+            }
+            _ => InferenceKey::new(&self.id),
         }
     }
 }

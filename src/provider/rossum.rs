@@ -25,11 +25,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderName;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::{
     DecodeError, Hidden, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+    members::read_members,
 };
 use crate::{
     delivery::Delivery,
@@ -63,7 +64,7 @@ impl Signs for Rossum {
 }
 
 /// Something happened to a document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
     /// The id of the request.
@@ -88,13 +89,17 @@ pub struct Event {
     #[serde(rename = "rossum_authorization_token", skip_serializing)]
     pub token: Option<Hidden>,
     /// Never loaded.
-    #[serde(default, rename = "secrets", skip_serializing)]
-    secrets: IgnoredAny,
+    #[serde(skip_serializing)]
+    secrets: Option<IgnoredAny>,
     /// What it happened to, such as `annotation`, and all other members, as they came. Which ones an event has is not
     /// known well enough to tell what is new: none is reported as unknown.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
+
+read_members! { Event {
+    request_id, timestamp, event, action, hook, base_url, token = "rossum_authorization_token", secrets
+} }
 
 impl Payload for Event {
     type Provider = Rossum;
@@ -116,7 +121,7 @@ impl Payload for Event {
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match &self.request_id {
             Some(id) => InferenceKey::new(id),
-            None => InferenceKey::new(delivery.digest().to_string()),
+            None => InferenceKey::of_body(delivery),
         }
     }
 }

@@ -3,8 +3,13 @@
 //! RunPod signs nothing, whatever public code calls `X-Runpod-Signature`: put a token into the URL. The job may hold
 //! that URL, which is why it is [`Hidden`].
 //!
+//! The local server of RunPod's Python package, for tests (`--rp_serve_api`), posts the output of a job alone, without
+//! `id` and `status`: the key is then the digest of the body. The parts of a stream, which it posts as a list, are not
+//! decoded.
+//!
 //! Sources: the pages on sending requests and on job states in `runpod/docs`, read, for tries and statuses; the
-//! members of a posted job are second-hand, from public receivers. Bodies are tested with our own.
+//! members of a posted job are second-hand, from public receivers; what the local server posts is from the code of
+//! `runpod-python` (`rp_fastapi.py`). Bodies are tested with our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -13,7 +18,7 @@
 //! let body = Bytes::from_static(br#"{"id": "j1", "status": "COMPLETED", "delayTime": 12, "executionTime": 340,
 //!     "output": {"text": "hello"}, "webhook": "https://example.com/hooks?token=hunter2"}"#);
 //! let job = Job::<serde_json::Value>::decode(&body)?;
-//! assert_eq!(job.status, Status::Completed);
+//! assert_eq!(job.status, Some(Status::Completed));
 //! assert!(!format!("{job:?}").contains("hunter2"));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
@@ -21,13 +26,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error},
+};
 use serde_json::{Number, Value};
 
 use super::{
     DecodeError, Hidden, InferenceKey, ModelDraft, OnClientError, OtherMembers, Payload, Profile,
-    Provider, decode_json, words::words,
+    Provider, decode_json, members::read_members, words::words,
 };
+use crate::delivery::Delivery;
 
 /// RunPod.
 #[derive(Clone, Copy, Debug)]
@@ -63,14 +72,16 @@ impl Status {
 }
 
 /// A job with an output of type `O`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Job<O = Value> {
-    /// The id of the job.
-    pub id: String,
+    /// The id of the job. The local server of RunPod's Python package posts none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// How far it has come.
-    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// What the worker made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<O>,
@@ -94,19 +105,35 @@ pub struct Job<O = Value> {
     pub other: OtherMembers,
 }
 
+read_members! { Job<O> {
+    id, status, error, delay_time = "delayTime", execution_time = "executionTime", input, webhook
+} strict { output } }
+
 impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Job<O> {
     type Provider = RunPod;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        decode_json(body)
+        let job: Self = decode_json(body)?;
+        if job.id.is_none() && job.output.is_none() && job.error.is_none() {
+            return Err(DecodeError::new(None, Error::missing_field("id")));
+        }
+        Ok(job)
     }
 
     /// `id`; before the end with `status` as the version.
     fn key(&self) -> InferenceKey {
-        if self.status.is_terminal() {
-            InferenceKey::new(&self.id)
-        } else {
-            InferenceKey::versioned(&self.id, self.status.as_str())
+        let id = self.id.as_deref().unwrap_or_default();
+        match &self.status {
+            Some(status) if !status.is_terminal() => InferenceKey::versioned(id, status.as_str()),
+            _ => InferenceKey::new(id),
+        }
+    }
+
+    /// The same, but without an id the digest of the body.
+    fn key_of(&self, delivery: &Delivery) -> InferenceKey {
+        match self.id {
+            Some(_) => self.key(),
+            None => InferenceKey::of_body(delivery),
         }
     }
 }

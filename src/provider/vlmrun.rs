@@ -17,19 +17,19 @@
 //! let body = Bytes::from_static(br#"{"id": "p1", "status": "completed", "response": {"total": 12.5},
 //!     "created_at": "2026-03-01T09:00:00Z", "completed_at": "2026-03-01T09:00:05Z", "usage": {"credits_used": 1}}"#);
 //! let prediction = Prediction::<Invoice>::decode(&body)?;
-//! assert_eq!(prediction.status, Status::Completed);
+//! assert_eq!(prediction.status, Some(Status::Completed));
 //! assert_eq!(prediction.response.map(|invoice| invoice.total), Some(12.5));
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
 use bytes::Bytes;
 use http::HeaderName;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, words::words,
+    decode_json, members::read_members, words::words,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -70,13 +70,14 @@ words! {
 }
 
 /// A prediction with a response of type `R`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Prediction<R = Value> {
     /// The id of the prediction.
     pub id: String,
     /// How far it has come.
-    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// What the model made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<R>,
@@ -94,6 +95,8 @@ pub struct Prediction<R = Value> {
     pub other: OtherMembers,
 }
 
+read_members! { Prediction<R> { id, status, created_at, completed_at, usage } strict { response } }
+
 impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<R> {
     type Provider = VlmRun;
 
@@ -103,9 +106,9 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<R> {
 
     /// `id`; before the end with `status` as the version.
     fn key(&self) -> InferenceKey {
-        match self.status {
-            Status::Completed | Status::Failed => InferenceKey::new(&self.id),
-            _ => InferenceKey::versioned(&self.id, self.status.as_str()),
+        match &self.status {
+            Some(Status::Completed | Status::Failed) | None => InferenceKey::new(&self.id),
+            Some(status) => InferenceKey::versioned(&self.id, status.as_str()),
         }
     }
 }

@@ -5,8 +5,8 @@ use tower_inbox::{
     Inbox, MemoryArchive, Model, Secret,
     provider::{
         assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, foxyai, gemini, gladia,
-        huggingface, llamacloud, mindee, mindee_v1, openai, reducto, replicate, rossum, runpod,
-        standard, vlmrun,
+        huggingface, llamacloud, mindee, mindee_v1, openai, recall, reducto, replicate, rossum,
+        runpod, standard, vlmrun,
     },
 };
 
@@ -47,6 +47,7 @@ fn signing() -> Vec<Sender> {
             "baseten/completed.json",
         ),
         ("openai", openai::event().signed_with(secret()), "openai/response_completed.json"),
+        ("recall", recall::event::<Value>().signed_with(secret()), "recall/recording_done.json"),
         ("reducto", reducto::notice().signed_with(secret()), "reducto/completed.json"),
         (
             "replicate",

@@ -41,8 +41,8 @@ fn a_run_of_extend_comes_whole() {
     assert_eq!(event.key().to_string(), "evt-1");
     let extend::Event::Whole(event) = event else { panic!("a link") };
     assert_eq!(
-        (event.payload.status.as_str(), event.event_type.as_str()),
-        ("PROCESSED", "extract_run.processed")
+        (event.payload.status.as_str(), event.event_type.as_deref()),
+        ("PROCESSED", Some("extract_run.processed"))
     );
     assert_eq!(event.other["apiVersion"], "2026-02-09");
 }

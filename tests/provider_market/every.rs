@@ -11,7 +11,7 @@ use tower_inbox::{
     provider::{
         Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, foxyai,
         gemini, gladia, huggingface, llamacloud, mindee, mindee::catalogue, mindee_v1, openai,
-        reducto, replicate, rossum, runpod, standard, vlmrun,
+        recall, reducto, replicate, rossum, runpod, standard, vlmrun,
     },
     signature::Proof,
 };
@@ -19,7 +19,7 @@ use tower_inbox::{
 /// Whether a body can be loaded as one of the types.
 type Load = fn(&Bytes) -> bool;
 
-const TYPES: [Load; 42] = [
+const TYPES: [Load; 43] = [
     load::<mindee::Extraction<mindee::Fields>>,
     load::<mindee::Extraction<catalogue::BankAccountDetails>>,
     load::<mindee::Extraction<catalogue::BankStatement>>,
@@ -62,6 +62,7 @@ const TYPES: [Load; 42] = [
     load::<runpod::Job<Value>>,
     load::<standard::Event<Value>>,
     load::<vlmrun::Prediction<Value>>,
+    load::<recall::Event<Value>>,
 ];
 
 /// As how many types the input can be loaded. What begins as an object is a body for all of them, so that every payload

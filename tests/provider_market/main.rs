@@ -15,9 +15,11 @@ mod every;
 #[cfg(feature = "ed25519")]
 mod fal_signature;
 mod hostile;
+mod lenient;
 mod mangled;
 mod media;
 mod models;
+mod odd_bodies;
 mod profiles;
 mod secrets;
 mod signature;

@@ -6,8 +6,8 @@ use tower_inbox::provider::{
     OnClientError, Profile, Provider, assemblyai::AssemblyAi, baseten::Baseten, bfl::Bfl,
     deepgram::Deepgram, deepinfra::DeepInfra, elevenlabs::ElevenLabs, extend::Extend, fal::Fal,
     gemini::Gemini, gladia::Gladia, huggingface::HuggingFace, llamacloud::LlamaCloud,
-    openai::OpenAi, reducto::Reducto, replicate::Replicate, rossum::Rossum, runpod::RunPod,
-    standard::Standard, vlmrun::VlmRun,
+    openai::OpenAi, recall::Recall, reducto::Reducto, replicate::Replicate, rossum::Rossum,
+    runpod::RunPod, standard::Standard, vlmrun::VlmRun,
 };
 
 fn known<P: Provider>() -> (&'static str, Profile) {
@@ -29,6 +29,7 @@ fn all() -> Vec<(&'static str, Profile)> {
         known::<HuggingFace>(),
         known::<LlamaCloud>(),
         known::<OpenAi>(),
+        known::<Recall>(),
         known::<Reducto>(),
         known::<Replicate>(),
         known::<Rossum>(),
@@ -52,7 +53,7 @@ fn only_a_4xx_that_is_no_more_than_a_report_is_answered() {
     let reported: Vec<_> =
         all().into_iter().filter(|(_, profile)| profile.undecodable == 422).collect();
     let names: Vec<_> = reported.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["huggingface", "rossum"]);
+    assert_eq!(names, ["rossum"]);
 }
 
 #[test]
@@ -73,6 +74,8 @@ fn what_a_4xx_does_is_known() {
         (DeepInfra::PROFILE, OnClientError::Retries),
         (Gladia::PROFILE, OnClientError::Unpublished),
         (Rossum::PROFILE, OnClientError::Reports),
+        (HuggingFace::PROFILE, OnClientError::Retries),
+        (Recall::PROFILE, OnClientError::Retries),
     ];
     for (profile, reaction) in reactions {
         assert_eq!(profile.on_client_error, reaction);
@@ -85,4 +88,19 @@ fn published_times_are_known() {
     assert_eq!(Baseten::PROFILE.tried_for, Some(Duration::from_secs(2)));
     assert_eq!(OpenAi::PROFILE.tried_for, Some(Duration::from_hours(72)));
     assert_eq!(Gladia::PROFILE.tried_for, None);
+}
+
+/// Each provider has one row in the table of `docs/providers.md`, with what its profile says.
+#[test]
+fn table_of_providers_has_the_response_to_an_undecodable_delivery() {
+    let page = include_str!("../../docs/providers.md");
+    for (name, profile) in all() {
+        let module = if name == "standard-webhooks" { "standard" } else { name };
+        let is_row = |line: &&str| line.contains(&format!("| `{module}::"));
+        let [row] = page.lines().filter(is_row).collect::<Vec<_>>()[..] else {
+            panic!("not one row for {name}")
+        };
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        assert!(cells[6].starts_with(profile.undecodable.as_str()), "{row}");
+    }
 }

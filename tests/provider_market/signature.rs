@@ -5,8 +5,8 @@ use tower_inbox::{
     Secret,
     provider::{
         Signs, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
-        llamacloud::LlamaCloud, openai::OpenAi, reducto::Reducto, replicate::Replicate,
-        rossum::Rossum, standard::Standard, vlmrun::VlmRun,
+        llamacloud::LlamaCloud, openai::OpenAi, recall::Recall, reducto::Reducto,
+        replicate::Replicate, rossum::Rossum, standard::Standard, vlmrun::VlmRun,
     },
     signature::Scheme,
 };
@@ -69,6 +69,7 @@ const EXTEND: Signed = signed(&[
 fn the_published_vector_of_standard_webhooks_is_accepted_from_all_who_follow_it() {
     PUBLISHED.is_all_that_is_accepted_of::<Standard>(SECRET);
     PUBLISHED.is_all_that_is_accepted_of::<Replicate>(SECRET);
+    PUBLISHED.is_all_that_is_accepted_of::<Recall>(SECRET);
     PUBLISHED.is_all_that_is_accepted_of::<OpenAi>(SECRET);
     PUBLISHED.is_all_that_is_accepted_of::<Gemini>(SECRET);
     PUBLISHED_SVIX.is_all_that_is_accepted_of::<Reducto>(SECRET);

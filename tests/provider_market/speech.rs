@@ -43,7 +43,7 @@ fn the_members_tell_what_a_notice_of_assemblyai_is() {
     let transcript = round_trip::<assemblyai::Notice>(&own("assemblyai/transcript.json"));
     assert_eq!(transcript.key().to_string(), "5552493-16d8");
     let assemblyai::Notice::Transcript(transcript) = transcript else { panic!("another kind") };
-    assert_eq!(transcript.status, assemblyai::Status::Completed);
+    assert_eq!(transcript.status, Some(assemblyai::Status::Completed));
     assert_eq!(transcript.other["speed"], "best");
     let session = round_trip::<assemblyai::Notice>(&own("assemblyai/session.json"));
     assert_eq!(session.key().to_string(), "sess-1");

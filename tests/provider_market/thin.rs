@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower_inbox::{
     Inference,
-    provider::{Payload, gemini, huggingface, llamacloud, openai, reducto, standard},
+    provider::{Payload, gemini, huggingface, llamacloud, openai, recall, reducto, standard},
 };
 
 use crate::{
@@ -45,6 +45,21 @@ fn a_standard_event_is_read_into_a_type_of_ones_own() {
 }
 
 #[test]
+fn events_of_recall_are_known_by_their_header_or_else_by_their_bytes() {
+    let body = own("recall/recording_done.json");
+    let event = round_trip::<recall::Event>(&body);
+    assert_eq!(
+        (event.event.as_str(), &event.data["bot"]["id"]),
+        ("recording.done", &"bot-1".into())
+    );
+    for header in ["webhook-id", "svix-id"] {
+        assert_eq!(event.key_of(&delivery(&body, (header, "msg_1"))).to_string(), "msg_1");
+    }
+    let nameless = delivery(&body, ("accept", "*/*"));
+    assert_eq!(event.key_of(&nameless).id(), nameless.digest().to_string());
+}
+
+#[test]
 fn events_of_openai_are_known_by_their_id() {
     let body = own("openai/response_completed.json");
     let event = round_trip::<openai::Event>(&body);
@@ -74,7 +89,7 @@ fn notices_of_reducto_are_known_by_their_job() {
     assert_eq!(notice.key().to_string(), "job-17");
     let other = Bytes::from_static(br#"{"status": "Idle", "job_id": "j"}"#);
     let notice = round_trip::<reducto::Notice>(&other);
-    assert_eq!(notice.status, reducto::Status::Other("Idle".into()));
+    assert_eq!(notice.status, Some(reducto::Status::Other("Idle".into())));
 }
 
 #[test]
@@ -92,13 +107,16 @@ fn events_of_llamacloud_are_read_as_an_object_and_as_a_string_that_holds_one() {
 }
 
 #[test]
-fn events_of_the_hub_are_known_by_their_bytes() {
+fn events_of_the_hub_are_known_by_webhook_id_or_else_by_their_bytes() {
     let body = own("huggingface/update.json");
     let event = round_trip::<huggingface::Event>(&body);
     assert_eq!((event.updated_refs.len(), &event.updated_refs[1].old_sha), (2, &None));
     assert_eq!(event.key().to_string(), "6366c000a2ab@repo.content:update");
     let sent = delivery(&body, ("accept", "*/*"));
     assert_eq!(event.key_of(&sent).id(), sent.digest().to_string());
+    let retried = delivery(&body, ("Webhook-Id", "whd-1"));
+    assert_eq!(event.key_of(&retried).to_string(), "whd-1");
+    assert_eq!(Inference::<huggingface::Event>::load(retried).unwrap().key().id(), "whd-1");
     let discussion = round_trip::<huggingface::Event>(&own("huggingface/discussion.json"));
     assert!(discussion.updated_refs.is_absent() && discussion.repo.head_sha.is_none());
     assert_eq!(discussion.other["movedTo"]["name"], "acme/dogs");

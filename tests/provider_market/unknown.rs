@@ -8,8 +8,8 @@ use tower_inbox::{
     delivery::{Delivery, DeliveryId, Redaction},
     provider::{
         Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, gemini,
-        gladia, huggingface, llamacloud, openai, reducto, replicate, rossum, runpod, standard,
-        vlmrun,
+        gladia, huggingface, llamacloud, openai, recall, reducto, replicate, rossum, runpod,
+        standard, vlmrun,
     },
     signature::Proof,
 };
@@ -59,6 +59,7 @@ fn a_member_that_a_provider_adds_is_told_and_kept() {
     assert_told::<huggingface::Event>("huggingface/discussion.json");
     assert_told::<llamacloud::Event>("llamacloud/parse_success.json");
     assert_told::<openai::Event>("openai/incoming_call.json");
+    assert_told::<recall::Event>("recall/recording_done.json");
     assert_told::<reducto::Notice>("reducto/completed.json");
     assert_told::<replicate::Prediction<Value>>("replicate/succeeded.json");
     assert_told::<runpod::Job<Value>>("runpod/completed.json");
@@ -176,10 +177,11 @@ fn a_member_that_is_added_anywhere_is_kept_and_told_where_the_object_has_a_type(
         &["openai/incoming_call.json", "openai/response_completed.json"],
         &[],
     );
+    assert_kept_everywhere::<recall::Event>(&["recall/recording_done.json"], &["/data"]);
     assert_kept_everywhere::<reducto::Notice>(&["reducto/completed.json"], &["/metadata"]);
     assert_kept_everywhere::<replicate::Prediction<Value>>(
         &["replicate/processing.json", "replicate/succeeded.json"],
-        &["/input", "/output", "/metrics"],
+        &["/input", "/output", "/metrics", "/logs"],
     );
     assert_kept_everywhere::<runpod::Job<Value>>(
         &["runpod/completed.json", "runpod/failed.json"],

@@ -224,7 +224,7 @@ exit status is 1 if one is not 2xx. Redirects are not followed.
 
   --as NAME         the provider
                       signature: baseten, bfl, elevenlabs, extend, gemini, llamacloud, mindee,
-                                 mindee-v1, openai, reducto, replicate, rossum, standard, vlmrun
+                                 mindee-v1, openai, recall, reducto, replicate, rossum, standard, vlmrun
                       header:    assemblyai, deepgram, huggingface
                       query:     deepinfra, foxyai, gladia, runpod
                       key:       fal (requires feature ed25519)

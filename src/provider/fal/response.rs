@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::provider::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
-    words::words,
+    members::read_members, words::words,
 };
 
 /// fal.
@@ -42,7 +42,7 @@ pub enum Response<P = Value> {
 }
 
 /// What fal tells of a request that ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Ended<P> {
     /// The id that the queue gave.
@@ -51,7 +51,8 @@ pub struct Ended<P> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway_request_id: Option<String>,
     /// How it ended.
-    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -65,6 +66,8 @@ pub struct Ended<P> {
     #[serde(flatten)]
     pub other: OtherMembers,
 }
+
+read_members! { Ended<P> { request_id, gateway_request_id, status, error, payload_error } strict { payload } }
 
 impl<P> Response<P> {
     /// What the model made, if it did.
@@ -88,8 +91,9 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Response<P> {
     type Provider = Fal;
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
-        match decode_json(body)? {
-            Peek { status: Status::Ok } => decode_json(body).map(Self::Done),
+        let Peek { status } = decode_json(body)?;
+        match status.as_ref().and_then(Value::as_str) {
+            Some("OK") => decode_json(body).map(Self::Done),
             _ => decode_json(body).map(Self::Failed),
         }
     }
@@ -103,7 +107,7 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Response<P> {
 /// What decides of which type the payload is.
 #[derive(Deserialize)]
 struct Peek {
-    status: Status,
+    status: Option<Value>,
 }
 
 /// A model at fal, loaded into [`Response<P>`]. With feature `ed25519` it is

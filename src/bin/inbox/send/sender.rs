@@ -4,7 +4,8 @@ use tower_inbox::{
     provider::{
         Signs, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
         llamacloud::LlamaCloud, mindee::Mindee, mindee_v1::MindeeV1, openai::OpenAi,
-        reducto::Reducto, replicate::Replicate, rossum::Rossum, standard::Standard, vlmrun::VlmRun,
+        recall::Recall, reducto::Reducto, replicate::Replicate, rossum::Rossum, standard::Standard,
+        vlmrun::VlmRun,
     },
     signature::{HeaderToken, QueryToken, Scheme, SecretSet},
 };
@@ -32,7 +33,7 @@ use Authentication::{InHeader, InQuery, Signing, WithKey};
 /// The user of AssemblyAI chooses the name of the header. This is the default here.
 const ASSEMBLYAI_HEADER: &str = "x-webhook-secret";
 
-const SENDERS: [(&str, Authentication); 22] = [
+const SENDERS: [(&str, Authentication); 23] = [
     ("assemblyai", InHeader(ASSEMBLYAI_HEADER)),
     ("baseten", Signing(scheme::<Baseten>)),
     ("bfl", Signing(scheme::<Bfl>)),
@@ -49,6 +50,7 @@ const SENDERS: [(&str, Authentication); 22] = [
     ("mindee", Signing(scheme::<Mindee>)),
     ("mindee-v1", Signing(scheme::<MindeeV1>)),
     ("openai", Signing(scheme::<OpenAi>)),
+    ("recall", Signing(scheme::<Recall>)),
     ("reducto", Signing(scheme::<Reducto>)),
     ("replicate", Signing(scheme::<Replicate>)),
     ("rossum", Signing(scheme::<Rossum>)),

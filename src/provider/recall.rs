@@ -1,0 +1,96 @@
+//! Recall.ai: thin events of bots that record meetings, and of the recordings and transcripts that come of it.
+//!
+//! Signed as Standard Webhooks, with one secret for a workspace. Workspaces from before November 2025 have a secret for
+//! each endpoint, and headers named `svix-…`: verify these with
+//! `recall::event().verified_by(StandardWebhooks::new(secret).svix())`.
+//!
+//! Sources: Recall.ai's pages on bot, recording and transcript webhooks and on their verification, read. The signature is
+//! verified with the vector of Standard Webhooks; no posted body was found, and the ones that are tested are our own.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use tower_inbox::provider::{Payload, recall::Event};
+//!
+//! let body = Bytes::from_static(br#"{"event": "recording.done",
+//!     "data": {"data": {"code": "done", "sub_code": null}, "recording": {"id": "r1", "metadata": {}}}}"#);
+//! let event = Event::<serde_json::Value>::decode(&body)?;
+//! assert_eq!(event.event, "recording.done");
+//! assert_eq!(event.data["recording"]["id"], "r1");
+//! # Ok::<(), tower_inbox::provider::DecodeError>(())
+//! ```
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
+    decode_json, members::read_members, standard::message_id,
+};
+use crate::{
+    delivery::Delivery,
+    signature::{SecretSet, StandardWebhooks},
+};
+
+/// Recall.ai.
+#[derive(Clone, Copy, Debug)]
+pub struct Recall;
+
+impl Provider for Recall {
+    const NAME: &'static str = "recall";
+
+    /// Waits for 15 seconds for a 2xx, and tries for 24 hours; an endpoint that fails for five days is disabled (pages on
+    /// bot webhooks).
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX
+        .answered_within(Duration::from_secs(15))
+        .tried_for(Duration::from_hours(24));
+}
+
+/// Standard Webhooks, with headers named `webhook-…` (page on verification).
+impl Signs for Recall {
+    type Scheme = StandardWebhooks;
+
+    fn scheme(secrets: SecretSet) -> StandardWebhooks {
+        StandardWebhooks::new(secrets)
+    }
+}
+
+/// An event about `D`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Event<D = Value> {
+    /// What happened, such as `bot.done`, `recording.done` or `transcript.failed`.
+    pub event: String,
+    /// What it happened to: most events have `data.code`, and `bot`, `recording` and others with an `id` each.
+    pub data: D,
+    /// Members that are not known here, as they came.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+read_members! { Event<D> { event } strict { data } }
+
+impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
+    type Provider = Recall;
+
+    fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        decode_json(body)
+    }
+
+    /// The event. The body has no id of its own.
+    fn key(&self) -> InferenceKey {
+        InferenceKey::new(&self.event)
+    }
+
+    /// `webhook-id` (or `svix-id`), which stays the same through all tries; without one the digest of the body.
+    fn key_of(&self, delivery: &Delivery) -> InferenceKey {
+        message_id(delivery).map_or_else(|| InferenceKey::of_body(delivery), InferenceKey::new)
+    }
+}
+
+/// An endpoint at Recall.ai, loaded into [`Event<D>`].
+pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Event<D>> {
+    ModelDraft::new()
+}
