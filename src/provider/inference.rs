@@ -16,7 +16,7 @@ use crate::delivery::Delivery;
 ///
 /// fn status<B>(request: &Request<B>) -> Option<&foxyai::Status> {
 ///     let group = request.extensions().get::<Inference<foxyai::ImageGroup>>()?;
-///     Some(&group.status)
+///     group.status.as_ref()
 /// }
 /// ```
 pub struct Inference<T>(Arc<Loaded<T>>);
