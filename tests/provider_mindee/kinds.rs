@@ -69,6 +69,13 @@ fn field_of_unknown_kind_or_of_two_kinds_is_kept_raw() {
     assert!(serde_json::from_str::<AnyField>(r#"{"value": 1, "value": 2}"#).is_err());
 }
 
+#[derive(serde::Deserialize)]
+struct Bill {
+    total: Field<f64>,
+    lines: List<Object<Fields>>,
+    supplier: Object<Fields>,
+}
+
 #[test]
 fn null_field_is_a_field_without_a_value() {
     assert_eq!(read("null"), AnyField::Simple(Field::default()));
@@ -76,13 +83,6 @@ fn null_field_is_a_field_without_a_value() {
         serde_json::from_str(r#"{"a": null, "b": {"fields": {"c": null}}}"#).unwrap();
     assert!(fields.get("a").unwrap().simple().is_some());
     assert!(fields.get("b").unwrap().object().unwrap().get("c").unwrap().simple().is_some());
-
-    #[derive(serde::Deserialize)]
-    struct Bill {
-        total: Field<f64>,
-        lines: List<Object<Fields>>,
-        supplier: Object<Fields>,
-    }
 
     let bill: Bill =
         serde_json::from_str(r#"{"total": null, "lines": null, "supplier": null}"#).unwrap();

@@ -287,8 +287,11 @@ fn v1_rotation_as_text_and_page_ids_as_text_are_read() {
     assert_eq!(read.tolerated().len(), 4, "{:?}", tolerated(&read));
 }
 
+/// How a body is loaded, the body, and the paths of what it needs.
+type Complete = (fn(&str) -> Mutated, &'static str, &'static [&'static str]);
+
 /// Bodies in which every member of Mindee's own stands once, and the members without which nothing can be delivered.
-fn complete() -> [(fn(&str) -> Mutated, &'static str, &'static [&'static str]); 6] {
+fn complete() -> [Complete; 6] {
     [
         (
             Mutated::load::<Extraction<Fields>>,
