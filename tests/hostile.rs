@@ -1,19 +1,23 @@
 //! How much memory a payload takes for each byte of a body that was made to harm. A program of its own: the allocator
 //! counts for the whole process.
 
-use std::alloc::System;
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+
+use std::{alloc::System, time::SystemTime};
 
 use bytes::Bytes;
+use http::Request;
 use serde_json::Value;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tower_inbox::{
-    Inference,
+    Delivery, DeliveryId, Inference,
+    delivery::Redaction,
     provider::{
         Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, foxyai,
         gemini, gladia, huggingface, llamacloud, mindee, mindee_v1, openai, reducto, replicate,
         rossum, runpod, standard, vlmrun,
     },
-    testing::Sample,
+    signature::Proof,
 };
 
 #[global_allocator]
@@ -54,7 +58,7 @@ fn load<T: Payload>(body: &Bytes) -> (usize, usize, bool) {
 
 /// Loads a body that is decoded by the tolerant reading only, since it begins with a byte order mark.
 fn load_tolerantly<T: Payload>(body: &Bytes) -> (usize, usize, bool) {
-    let delivery = Sample::of("/hooks/hostile").body([BYTE_ORDER_MARK, body].concat()).delivery();
+    let delivery = delivery([BYTE_ORDER_MARK, body].concat().into());
     let region = Region::new(ALLOCATOR);
     let loaded = Inference::<T>::load(delivery);
     let stats = region.change();
@@ -64,6 +68,19 @@ fn load_tolerantly<T: Payload>(body: &Bytes) -> (usize, usize, bool) {
         stats.bytes_allocated.saturating_sub(stats.bytes_deallocated),
         stats.bytes_allocated,
         is_loaded,
+    )
+}
+
+fn delivery(body: Bytes) -> Delivery {
+    let (head, ()) = Request::post("/hooks/hostile").body(()).unwrap().into_parts();
+    Delivery::received(
+        DeliveryId::new(),
+        "/hooks/hostile".parse().unwrap(),
+        &head,
+        body,
+        SystemTime::now(),
+        Proof::new("none", "none", "raw"),
+        &Redaction::default(),
     )
 }
 

@@ -12,6 +12,7 @@ mod support;
 
 use bytes::Bytes;
 use support::{
+    delivery,
     mutations::{Mutated, each_member},
     own, round_trip,
 };
@@ -21,7 +22,6 @@ use tower_inbox::{
         DecodeError, Payload, Provider,
         foxyai::{Annotation, FoxyAi, Image, ImageGroup, MODELS, Status},
     },
-    testing::Sample,
 };
 
 fn decode(body: &'static str) -> Result<ImageGroup, DecodeError> {
@@ -29,7 +29,7 @@ fn decode(body: &'static str) -> Result<ImageGroup, DecodeError> {
 }
 
 fn load<T: Payload>(body: &str) -> Result<Inference<T>, DecodeError> {
-    Inference::load(Sample::of("/hooks/foxyai").body(body.to_owned()).delivery())
+    Inference::load(delivery(body.to_owned()))
 }
 
 /// A group with this, after its id.

@@ -10,13 +10,15 @@ use tower_inbox::{
         mindee::{Classification, Confidence, Crop, Extraction, Field, Fields, List, Ocr, Split},
         mindee_v1,
     },
-    testing::Sample,
 };
 
-use crate::support::mutations::{Mutated, each_member};
+use crate::support::{
+    delivery,
+    mutations::{Mutated, each_member},
+};
 
 fn load<T: Payload>(body: &str) -> Result<Inference<T>, DecodeError> {
-    Inference::load(Sample::of("/hooks/mindee").body(body.to_owned()).delivery())
+    Inference::load(delivery(body.to_owned()))
 }
 
 fn tolerated<T: Payload>(inference: &Inference<T>) -> Vec<String> {

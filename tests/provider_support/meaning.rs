@@ -11,10 +11,14 @@ pub(crate) fn by_meaning(json: Value) -> Value {
             .map(|(name, value)| (name, by_meaning(value)))
             .filter(|(_, value)| !is_empty(value))
             .collect(),
-        Value::Array(items) => items.into_iter().map(by_meaning).collect(),
+        Value::Array(items) => items.into_iter().map(by_meaning).map(or_null).collect(),
         Value::Number(number) => number.as_f64().into(),
         other => other,
     }
+}
+
+fn or_null(json: Value) -> Value {
+    if is_empty(&json) { Value::Null } else { json }
 }
 
 fn is_empty(json: &Value) -> bool {

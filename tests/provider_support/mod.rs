@@ -5,14 +5,30 @@ mod meaning;
 pub(crate) mod mutations;
 mod numbers;
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs, path::PathBuf, time::SystemTime};
 
 use bytes::Bytes;
+use http::Request;
 use serde::Serialize;
-use tower_inbox::provider::Payload;
+use tower_inbox::{Delivery, DeliveryId, delivery::Redaction, provider::Payload, signature::Proof};
 
 pub(crate) use meaning::by_meaning;
 pub(crate) use numbers::numbers;
+
+/// A delivery of this body.
+#[allow(dead_code, reason = "not every test program loads deliveries")]
+pub(crate) fn delivery(body: impl Into<Bytes>) -> Delivery {
+    let (head, ()) = Request::post("/hooks/sample").body(()).unwrap().into_parts();
+    Delivery::received(
+        DeliveryId::new(),
+        "/hooks/sample".parse().unwrap(),
+        &head,
+        body.into(),
+        SystemTime::now(),
+        Proof::new("none", "none", "raw"),
+        &Redaction::default(),
+    )
+}
 
 /// A fixture of our own.
 pub(crate) fn own(name: &str) -> Bytes {

@@ -1,7 +1,9 @@
 //! Bodies in which one member is null, missing, or of another type.
 
 use serde_json::{Value, json};
-use tower_inbox::{Inference, provider::Payload, testing::Sample};
+use tower_inbox::{Inference, provider::Payload};
+
+use super::delivery;
 
 /// What became of a body.
 pub(crate) struct Mutated(Result<Vec<String>, String>);
@@ -9,10 +11,13 @@ pub(crate) struct Mutated(Result<Vec<String>, String>);
 impl Mutated {
     /// Loads it as `T`. Holds the paths of what was tolerated, or the error.
     pub(crate) fn load<T: Payload>(body: &str) -> Self {
-        let delivery = Sample::of("/hooks/sample").body(body.to_owned()).delivery();
         let paths =
             |read: Inference<T>| read.tolerated().iter().map(|odd| odd.path().to_owned()).collect();
-        Self(Inference::<T>::load(delivery).map(paths).map_err(|error| error.to_string()))
+        Self(
+            Inference::<T>::load(delivery(body.to_owned()))
+                .map(paths)
+                .map_err(|error| error.to_string()),
+        )
     }
 }
 
