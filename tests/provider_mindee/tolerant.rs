@@ -12,10 +12,7 @@ use tower_inbox::{
     },
 };
 
-use crate::support::{
-    delivery,
-    mutations::{Mutated, each_member},
-};
+use crate::support::{delivery, members::body};
 
 fn load<T: Payload>(body: &str) -> Result<Inference<T>, DecodeError> {
     Inference::load(delivery(body.to_owned()))
@@ -289,89 +286,85 @@ fn v1_rotation_as_text_and_page_ids_as_text_are_read() {
     assert_eq!(read.tolerated().len(), 4, "{:?}", tolerated(&read));
 }
 
-/// How a body is loaded, the body, and the paths of what it needs.
-type Complete = (fn(&str) -> Mutated, &'static str, &'static [&'static str]);
-
-/// Bodies in which every member of Mindee's own stands once, and the members without which nothing can be delivered.
-fn complete() -> [Complete; 6] {
-    [
-        (
-            Mutated::load::<Extraction<Fields>>,
-            r#"{"inference": {"id": "i", "job": {"id": "j"}, "model": {"id": "m"},
-                "file": {"name": "a", "alias": "b", "page_count": 1, "mime_type": "c"},
-                "active_options": {"raw_text": true, "polygon": true, "confidence": true, "rag": true, "text_context": true,
-                    "data_schema": {"replace": true}, "multipage_context": true},
-                "result": {"fields": {
-                        "a": {"value": 1, "confidence": "High", "locations": [{"page": 0, "polygon": [[0, 0], [1, 1]]}]},
-                        "b": {"fields": {"c": {"value": "x"}}, "confidence": "Low", "locations": [{"page": 0}]},
-                        "d": {"items": [{"value": true}], "confidence": "Low", "locations": [{"page": 0}]}},
-                    "raw_text": {"pages": [{"content": "a"}]}, "rag": {"retrieved_document_id": "r"}}}}"#,
-            &[
-                "$.inference",
-                "$.inference.id",
-                "$.inference.result",
-                "$.inference.result.fields",
-                "$.inference.result.fields.b.fields",
-                "$.inference.result.fields.d.items",
-            ],
-        ),
-        (
-            Mutated::load::<Extraction<Fields>>,
-            r#"{"inference_id": "i", "model_id": "m", "file_name": "f", "file_alias": "a", "created_at": "t", "error":
-                {"status": 500, "title": "t", "detail": "d", "code": "c", "errors": [{"pointer": "p", "detail": "d"}]}}"#,
-            &["$.inference_id"],
-        ),
-        (
-            Mutated::load::<Crop>,
-            r#"{"inference": {"id": "i", "model": {"id": "m"}, "file": {"name": "a"}, "result": {"crops": [
-                {"object_type": "a", "location": {"page": 0, "polygon": [[0, 0]]}}]}}}"#,
-            &[
-                "$.inference",
-                "$.inference.id",
-                "$.inference.result",
-                "$.inference.result.crops",
-                "$.inference.result.crops[0]",
-            ],
-        ),
-        (
-            Mutated::load::<Split>,
-            r#"{"inference": {"id": "i", "model": {"id": "m"}, "file": {"name": "a"}, "result": {"splits": [
-                {"page_range": [0, 1], "document_type": "a"}]}}}"#,
-            &[
-                "$.inference",
-                "$.inference.id",
-                "$.inference.result",
-                "$.inference.result.splits",
-                "$.inference.result.splits[0]",
-            ],
-        ),
-        (
-            Mutated::load::<Ocr>,
-            r#"{"inference": {"id": "i", "model": {"id": "m"}, "file": {"name": "a"}, "result": {"pages": [
-                {"words": [{"content": "a", "polygon": [[0, 0]]}], "content": "a"}]}}}"#,
-            &["$.inference", "$.inference.id", "$.inference.result"],
-        ),
-        (
-            Mutated::load::<mindee_v1::Response<Value>>,
-            r#"{"document": {"id": "d", "name": "n", "n_pages": 1, "inference": {"started_at": "t", "finished_at": "t",
-                "processing_time": 1.5, "is_rotation_applied": true, "product": {"name": "p", "version": "1", "type": "t",
-                "features": ["a"]}, "prediction": {}, "pages": [{"id": 0, "prediction": {}, "orientation": {"value": 0},
-                "extras": {}}], "extras": {}}},
-                "job": {"id": "j", "issued_at": "t", "available_at": "t", "status": "completed", "error": {"code": "c", "message": "m", "details": "d"}}}"#,
-            &[
-                "$.document",
-                "$.document.inference",
-                "$.document.inference.prediction",
-                "$.job",
-                "$.job.id",
-            ],
-        ),
-    ]
+/// An inference of Mindee with this result.
+fn processed(result: &Value) -> Value {
+    json!({"inference": {"id": "i", "job": {"id": "j"}, "model": {"id": "m"},
+        "file": {"name": "a", "alias": "b", "page_count": 1, "mime_type": "c"},
+        "active_options": {"raw_text": true, "polygon": true, "confidence": true, "rag": true, "text_context": true,
+            "data_schema": {"replace": true}, "multipage_context": true},
+        "result": result}})
 }
 
 #[test]
-fn every_member_of_mindees_own_may_be_null_or_missing_or_of_any_type() {
-    for (load, body, required) in complete() {
-        each_member(body, required, load);
-    }
+fn odd_members_of_extractions_and_failures_do_not_cost_the_result() {
+    let place = || json!([{"page": 0, "polygon": [[0, 0], [1, 1]]}]);
+    let result = json!({
+        "fields": {
+            "a": {"value": 1, "confidence": "High", "locations": place()},
+            "b": {"fields": {"c": {"value": "x"}}, "confidence": "Low", "locations": place()},
+            "d": {"items": [{"value": true}], "confidence": "Low", "locations": place()},
+        },
+        "raw_text": {"pages": [{"content": "a"}]},
+        "rag": {"retrieved_document_id": "r"},
+    });
+    let at = |path: &str| format!("/inference/result/fields/{path}");
+    let values = [at("a/value"), at("b/fields"), at("d/items")].map(|path| &*path.leak());
+    body(
+        processed(&result),
+        &["/inference", "/inference/id", "/inference/result", "/inference/result/fields"],
+    )
+    .with_users(values.to_vec().leak())
+    .is_lenient_as::<Extraction<Fields>>();
+    body(
+        json!({"inference_id": "i", "model_id": "m", "file_name": "f", "file_alias": "a", "created_at": "t",
+            "error": {"status": 500, "title": "t", "detail": "d", "code": "c",
+                "errors": [{"pointer": "p", "detail": "d"}]}}),
+        &["/inference_id"],
+    )
+    .is_lenient_as::<Extraction<Fields>>();
+}
+
+#[test]
+fn odd_members_of_crops_splits_classes_and_words_do_not_cost_the_result() {
+    let required = &["/inference", "/inference/id", "/inference/result"];
+    let crops =
+        json!({"crops": [{"object_type": "a", "location": {"page": 0, "polygon": [[0, 0]]}}]});
+    body(
+        processed(&crops),
+        &["/inference", "/inference/id", "/inference/result", "/inference/result/crops"],
+    )
+    .with_around_users(&["/inference/result/crops/0"])
+    .is_lenient_as::<Crop>();
+    let splits = json!({"splits": [{"page_range": [0, 1], "document_type": "a"}]});
+    body(
+        processed(&splits),
+        &["/inference", "/inference/id", "/inference/result", "/inference/result/splits"],
+    )
+    .with_around_users(&["/inference/result/splits/0"])
+    .is_lenient_as::<Split>();
+    let class = json!({"classification": {"document_type": "a"}});
+    body(
+        processed(&class),
+        &["/inference", "/inference/id", "/inference/result", "/inference/result/classification"],
+    )
+    .is_lenient_as::<Classification>();
+    let words =
+        json!({"pages": [{"words": [{"content": "a", "polygon": [[0, 0]]}], "content": "a"}]});
+    body(processed(&words), required).is_lenient_as::<Ocr>();
+}
+
+#[test]
+fn odd_members_of_v1_do_not_cost_the_result() {
+    body(
+        json!({"document": {"id": "d", "name": "n", "n_pages": 1, "inference": {"started_at": "t", "finished_at": "t",
+                "processing_time": 1.5, "is_rotation_applied": true, "product": {"name": "p", "version": "1", "type": "t",
+                "features": ["a"]}, "prediction": {"a": 1}, "pages": [{"id": 0, "prediction": {}, "orientation": {"value": 0},
+                "extras": {}}], "extras": {}}},
+            "job": {"id": "j", "issued_at": "t", "available_at": "t", "status": "completed",
+                "error": {"code": "c", "message": "m", "details": "d"}}}),
+        &["/document/inference", "/job", "/job/id"],
+    )
+    .with_users(&["/document/inference/prediction"])
+    .with_around_users(&["/document"])
+    .is_lenient_as::<mindee_v1::Response<serde_json::Map<String, Value>>>();
 }
