@@ -1,5 +1,4 @@
-//! Every type of every provider over whatever is posted, with our payloads to begin with:
-//! `cargo +nightly fuzz run payloads fuzz/corpus/payloads tests/fixtures/*/`.
+//! Decodes an arbitrary body as every type of every provider, strictly and tolerantly.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

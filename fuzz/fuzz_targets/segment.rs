@@ -1,4 +1,4 @@
-//! Reads a real segment after it was mangled as the input says: `cargo +nightly fuzz run segment`.
+//! Reads a real segment of the archive after it was damaged as the input says.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
