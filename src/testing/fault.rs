@@ -4,7 +4,12 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
+
+/// After this, [`Fault::HangingFreeSpace`] is over: a test fails and does not hang.
+const LONGEST_HANG: Duration = Duration::from_secs(10);
 
 /// What a disk of this module does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,9 @@ pub enum Fault {
         /// How many bytes.
         bytes: u64,
     },
+    /// Reading the free space blocks until there is another fault or none. After 10 seconds it succeeds, and the fault
+    /// is over. Writing goes well.
+    HangingFreeSpace,
     /// Nothing can be changed.
     ReadOnly,
     /// Every sync fails.
@@ -77,6 +85,17 @@ impl Faults {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Before the free space is read. Blocks for [`Fault::HangingFreeSpace`].
+    pub(super) fn read_free_space(&self) {
+        let start = Instant::now();
+        while self.now() == Some(Fault::HangingFreeSpace) {
+            if start.elapsed() >= LONGEST_HANG {
+                self.set(None);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Before a call that changes something.
     pub(super) fn change(&self) -> io::Result<()> {
         self.write(0).map(drop)
@@ -94,7 +113,9 @@ impl Faults {
     pub(super) fn write(&self, wanted: usize) -> io::Result<usize> {
         let mut fault = self.fault();
         match &mut *fault {
-            None | Some(Fault::Unsynced | Fault::Free { .. }) => Ok(wanted),
+            None | Some(Fault::Unsynced | Fault::Free { .. } | Fault::HangingFreeSpace) => {
+                Ok(wanted)
+            }
             Some(Fault::ReadOnly) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
             Some(Fault::Full { room: 0 }) if wanted > 0 => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Full { room }) => {

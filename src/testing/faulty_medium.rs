@@ -58,6 +58,7 @@ impl Medium for FaultyDisk {
     }
 
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
+        self.0.read_free_space();
         self.free().map_or_else(|| RealDisk.free_space(dir), Ok)
     }
 }

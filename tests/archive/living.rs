@@ -233,9 +233,9 @@ async fn below_the_watermark_new_deliveries_wait_outside_and_all_else_goes_on() 
     let archive = disk.open(builder(dir.path()).least_free(least)).await.unwrap();
     let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
     let _ = archive.put(a.clone()).await.unwrap();
+    drop(archive);
     disk.fail(Fault::Free { bytes: least });
-    // What was free a moment ago is believed for a second.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let archive = disk.open(builder(dir.path()).least_free(least)).await.unwrap();
     for _ in 0..2 {
         let error = archive.put(b.clone()).await.unwrap_err();
         assert!(matches!(error, ArchiveError::NoSpace { free, .. } if free == least), "{error}");
@@ -243,9 +243,44 @@ async fn below_the_watermark_new_deliveries_wait_outside_and_all_else_goes_on() 
     assert!(archive.put(delivery("/m", b"a")).await.unwrap().is_repeat());
     archive.finish(a.id(), tower_inbox::Outcome::dead("for the test")).await.unwrap();
     disk.fail(Fault::Free { bytes: least + 4096 });
-    let _ = archive.put(b.clone()).await.unwrap();
+    put_when_there_is_space(&archive, &b).await;
     drop(archive);
     assert_eq!(deliveries_in(dir.path()).await, [a, b]);
+}
+
+/// A refusal has the free space read again, on another thread.
+async fn put_when_there_is_space(archive: &DiskArchive, delivery: &Delivery) {
+    while let Err(error) = archive.put(delivery.clone()).await {
+        assert!(matches!(error, ArchiveError::NoSpace { .. }), "{error}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn appends_go_on_while_statvfs_hangs_and_the_last_known_free_space_counts() {
+    let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
+    let least = 1 << 20;
+    disk.fail(Fault::Free { bytes: least + 20_000 });
+    let archive = disk.open(builder(dir.path()).least_free(least)).await.unwrap();
+    disk.fail(Fault::HangingFreeSpace);
+    let all: Vec<_> = (0..20).map(|n| delivery("/m", format!("{n}").as_bytes())).collect();
+    let mut accepted = 0;
+    for one in &all {
+        match archive.put(one.clone()).await {
+            Ok(_) => accepted += 1,
+            Err(error) => assert!(matches!(error, ArchiveError::NoSpace { .. }), "{error}"),
+        }
+    }
+    // Each takes 2048 bytes and its body.
+    assert_eq!(accepted, 9);
+    assert_eq!(disk.fault_now(), Some(Fault::HangingFreeSpace), "an append waited");
+    disk.fail(Fault::Free { bytes: 2 * least });
+    put_when_there_is_space(&archive, &all[19]).await;
+    disk.fail(Fault::HangingFreeSpace);
+    archive.close().await;
+    drop(archive);
+    assert_eq!(disk.fault_now(), Some(Fault::HangingFreeSpace), "closing waited");
+    assert_eq!(deliveries_in(dir.path()).await, [&all[..9], &all[19..]].concat());
 }
 
 #[tokio::test]

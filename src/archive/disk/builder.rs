@@ -118,7 +118,8 @@ impl DiskArchiveBuilder {
 
     /// Refuses new deliveries as [`ArchiveError::NoSpace`] while fewer bytes than this are free on the disk, so that
     /// there is room for outcomes, for recovery, and for removing, which writes a segment anew. 256 MiB without another
-    /// choice; 0 fills the disk to the last byte. On other systems than Unix the free space is not known, and nothing is
+    /// choice; 0 fills the disk to the last byte. The free space is read every second; while reading it hangs, the last
+    /// value counts, less what was accepted since. On other systems than Unix the free space is not known, and nothing is
     /// refused.
     pub fn least_free(mut self, bytes: u64) -> Self {
         self.least_free = bytes;

@@ -35,6 +35,7 @@ impl Handle {
         // Before the writer gives the lock back.
         self.keeper.iter().for_each(|keeper| keeper.close());
         self.queue.close();
+        self.space.stop();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         drop(writer.take().map(JoinHandle::join));
     }

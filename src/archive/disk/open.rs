@@ -74,7 +74,8 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         reader: reader(&medium, &path, &index, Some(Arc::clone(&queue))),
         index,
         queue,
-        space: Space::new(medium, path.clone(), least_free),
+        space: Space::start(medium, path.clone(), least_free)
+            .map_err(Failure::to("watch the free space of", &path))?,
         keeper: Some(Arc::clone(&keeper)),
         upkeep: Mutex::default(),
         writer: Mutex::new(Some(writer.start().map_err(Failure::to("start a writer of", &path))?)),
@@ -96,7 +97,8 @@ pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, Arch
         reader: reader(&medium, &path, &index, None),
         index,
         queue: Arc::new(Queue::new(0)),
-        space: Space::new(medium, path.clone(), 0),
+        space: Space::start(medium, path.clone(), 0)
+            .map_err(Failure::to("watch the free space of", &path))?,
         keeper: None,
         upkeep: Mutex::default(),
         writer: Mutex::default(),

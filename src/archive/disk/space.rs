@@ -1,68 +1,124 @@
+//! The free-space watermark. Reading the free space can hang with the disk (`statvfs` on a network file system), so a
+//! thread of its own reads it, and appends compare with the last reading without waiting.
+
 use std::{
+    io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, Thread},
+    time::Duration,
 };
 
 use super::medium::Medium;
-use crate::archive::ArchiveError;
+use crate::{archive::ArchiveError, supervise::catch_and_report};
 
-/// How old the last look at the disk may be. Others write to it as well.
-const LONGEST: Duration = Duration::from_secs(1);
+/// How often the free space is read. Others write to the disk as well.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a record takes besides the body, about.
+/// Approximate size of a record without its body, in bytes.
 const FRAMING: u64 = 2048;
 
 /// Refuses new deliveries while the disk is nearly full, so that there is room for outcomes, for recovery and for
 /// removing.
-#[derive(Debug)]
 pub(super) struct Space {
+    last: Arc<LastReading>,
+    /// `None` without a watermark.
+    thread: Option<Thread>,
+}
+
+struct LastReading {
     medium: Arc<dyn Medium>,
     dir: PathBuf,
     least: u64,
-    seen: Mutex<Option<Seen>>,
-}
-
-/// The last look at the disk.
-#[derive(Debug)]
-struct Seen {
-    at: Instant,
-    /// What was free then, without what was admitted since.
-    free: u64,
+    /// What was free at the last reading, less what was admitted since.
+    free: AtomicU64,
+    is_stopped: AtomicBool,
 }
 
 impl Space {
-    pub(super) fn new(medium: Arc<dyn Medium>, dir: PathBuf, least: u64) -> Self {
-        Self { medium, dir, least, seen: Mutex::new(None) }
+    /// Reads the free space, and starts the thread that reads it every second until [`stop`](Self::stop). Without a
+    /// watermark (`least` is 0) it does neither. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// If the thread cannot be started.
+    pub(super) fn start(medium: Arc<dyn Medium>, dir: PathBuf, least: u64) -> io::Result<Self> {
+        let (free, is_stopped) = (AtomicU64::new(u64::MAX), AtomicBool::new(false));
+        let last = Arc::new(LastReading { medium, dir, least, free, is_stopped });
+        if least == 0 {
+            return Ok(Self { last, thread: None });
+        }
+        let is_readable = last.read(true);
+        let reading = Arc::clone(&last);
+        let builder = thread::Builder::new().name("inbox-space".to_owned());
+        // Nobody joins it: closing an archive does not wait for a reading that hangs.
+        let thread = builder.spawn(move || reading.read_until_stopped(is_readable))?;
+        Ok(Self { last, thread: Some(thread.thread().clone()) })
     }
 
-    /// Whether there is room for a body of this length.
+    /// Whether there is room for a body of this length. Never blocks. While a reading hangs, the previous one counts, less
+    /// what was admitted since.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NoSpace`] if there is none. The free space is then read again at once.
     pub(super) fn admit(&self, length: usize) -> Result<(), ArchiveError> {
-        if self.least == 0 {
-            return Ok(());
-        }
+        let LastReading { dir, least, free, .. } = &*self.last;
         let wanted = FRAMING.saturating_add(length as u64);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = seen.take().filter(|seen| seen.at.elapsed() < LONGEST);
-        let known = known.filter(|seen| fits(seen.free, wanted, self.least));
-        let free = known.as_ref().map_or_else(|| self.look(), |seen| seen.free);
-        let at = known.map_or_else(Instant::now, |seen| seen.at);
-        if !fits(free, wanted, self.least) {
-            return Err(ArchiveError::NoSpace { path: self.dir.clone(), free, least: self.least });
-        }
-        *seen = Some(Seen { at, free: free.saturating_sub(wanted) });
-        Ok(())
+        let admitted = free
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| rest(free, wanted, *least));
+        admitted.map(drop).map_err(|free| {
+            self.wake();
+            ArchiveError::NoSpace { path: dir.clone(), free, least: *least }
+        })
     }
 
-    /// A disk that does not say what is free is not taken for full: writing to it will show.
-    fn look(&self) -> u64 {
-        self.medium.free_space(&self.dir).unwrap_or_else(|error| {
-            tracing::warn!(path = %self.dir.display(), %error, "cannot tell how much of the disk is free");
-            u64::MAX
-        })
+    /// Ends the thread, without waiting for it.
+    pub(super) fn stop(&self) {
+        self.last.is_stopped.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.thread.iter().for_each(Thread::unpark);
     }
 }
 
-fn fits(free: u64, wanted: u64, least: u64) -> bool {
-    free.saturating_sub(wanted) >= least
+impl Drop for Space {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl LastReading {
+    fn read_until_stopped(&self, mut is_readable: bool) {
+        loop {
+            thread::park_timeout(INTERVAL);
+            if self.is_stopped.load(Ordering::Acquire) {
+                return;
+            }
+            let read = catch_and_report("archive-space", || self.read(is_readable));
+            is_readable = read.unwrap_or(is_readable);
+        }
+    }
+
+    /// Reads the free space, and returns whether that succeeded. A disk that does not say what is free is not taken for
+    /// full: writing to it will show. Logs a failure only if the reading before succeeded.
+    fn read(&self, was_readable: bool) -> bool {
+        let read = self.medium.free_space(&self.dir);
+        if let (Err(error), true) = (&read, was_readable) {
+            tracing::warn!(path = %self.dir.display(), %error, "cannot read the free space of the disk");
+        }
+        self.free.store(*read.as_ref().unwrap_or(&u64::MAX), Ordering::Relaxed);
+        read.is_ok()
+    }
+}
+
+/// What is left after `wanted` bytes, unless it is less than `least`.
+fn rest(free: u64, wanted: u64, least: u64) -> Option<u64> {
+    let rest = free.saturating_sub(wanted);
+    (rest >= least).then_some(rest)
 }
