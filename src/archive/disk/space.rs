@@ -24,7 +24,7 @@ const FRAMING: u64 = 2048;
 /// Refuses new deliveries while the disk is nearly full, so that there is room for outcomes, for recovery and for
 /// removing.
 pub(super) struct Space {
-    last: Arc<LastReading>,
+    reading: Arc<LastReading>,
     /// `None` without a watermark.
     thread: Option<Thread>,
 }
@@ -47,16 +47,16 @@ impl Space {
     /// If the thread cannot be started.
     pub(super) fn start(medium: Arc<dyn Medium>, dir: PathBuf, least: u64) -> io::Result<Self> {
         let (free, is_stopped) = (AtomicU64::new(u64::MAX), AtomicBool::new(false));
-        let last = Arc::new(LastReading { medium, dir, least, free, is_stopped });
+        let reading = Arc::new(LastReading { medium, dir, least, free, is_stopped });
         if least == 0 {
-            return Ok(Self { last, thread: None });
+            return Ok(Self { reading, thread: None });
         }
-        let is_readable = last.read(true);
-        let reading = Arc::clone(&last);
+        let is_readable = reading.read(true);
+        let repeated = Arc::clone(&reading);
         let builder = thread::Builder::new().name("inbox-space".to_owned());
         // Nobody joins it: closing an archive does not wait for a reading that hangs.
-        let thread = builder.spawn(move || reading.read_until_stopped(is_readable))?;
-        Ok(Self { last, thread: Some(thread.thread().clone()) })
+        let thread = builder.spawn(move || repeated.read_until_stopped(is_readable))?;
+        Ok(Self { reading, thread: Some(thread.thread().clone()) })
     }
 
     /// Whether there is room for a body of this length. Never blocks. While a reading hangs, the previous one counts, less
@@ -66,7 +66,7 @@ impl Space {
     ///
     /// [`ArchiveError::NoSpace`] if there is none. The free space is then read again at once.
     pub(super) fn admit(&self, length: usize) -> Result<(), ArchiveError> {
-        let LastReading { dir, least, free, .. } = &*self.last;
+        let LastReading { dir, least, free, .. } = &*self.reading;
         let wanted = FRAMING.saturating_add(length as u64);
         let admitted = free
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| rest(free, wanted, *least));
@@ -78,7 +78,7 @@ impl Space {
 
     /// Ends the thread, without waiting for it.
     pub(super) fn stop(&self) {
-        self.last.is_stopped.store(true, Ordering::Release);
+        self.reading.is_stopped.store(true, Ordering::Release);
         self.wake();
     }
 
