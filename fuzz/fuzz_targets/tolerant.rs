@@ -102,7 +102,7 @@ fn check<T: Payload + Serialize>(damaged: &Damaged) {
             tolerated.iter().for_each(|one| assert_is_path(one.path()));
             let written = serde_json::to_vec(inference).expect("what was loaded can be written");
             let again = load::<T>(&written.into()).expect("what was written can be loaded");
-            assert_eq!(T::key(&again), T::key(inference), "what was written is the same inference");
+            assert_eq!(T::key(&again), T::key(inference), "another inference: {:?}", damaged.body);
             format!("{tolerated:?}")
         }
         (Err(error), strict) => {

@@ -38,12 +38,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderName;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value};
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OnClientError, OtherMembers, Payload, Profile, Provider,
-    Signs, decode_json, members::read_members, read::id_text,
+    Signs, decode_json, members::read_members, read::last_ids,
 };
 use crate::{
     delivery::Delivery,
@@ -116,7 +116,7 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let Wire { kind, event_timestamp, data, other } = decode_json(body)?;
         // In a pass of its own, since `D` need not know its ids.
-        let subject = decode_json(body).ok().and_then(Peek::id);
+        let subject = decode_json::<Peek>(body).ok().and_then(|peek| peek.subject);
         Ok(Self { kind, event_timestamp, data, other, subject })
     }
 
@@ -149,20 +149,13 @@ read_members! { Wire<D> { kind = "type", event_timestamp } strict { data } }
 
 #[derive(Deserialize)]
 struct Peek {
-    data: Ids,
+    #[serde(rename = "data", deserialize_with = "subject_of")]
+    subject: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Ids {
-    conversation_id: Option<Value>,
-    request_id: Option<Value>,
-}
-
-impl Peek {
-    fn id(self) -> Option<String> {
-        id_text(self.data.conversation_id.as_ref())
-            .or_else(|| id_text(self.data.request_id.as_ref()))
-    }
+fn subject_of<'de, D: Deserializer<'de>>(data: D) -> Result<Option<String>, D::Error> {
+    let [conversation, request] = last_ids(data, ["conversation_id", "request_id"])?;
+    Ok(conversation.or(request))
 }
 
 /// A webhook at ElevenLabs, loaded into [`Event<D>`].

@@ -19,12 +19,13 @@
 //! ```
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
-    members::read_members, read::id_text,
+    members::read_members,
+    read::{id_text, last_ids},
 };
 use crate::delivery::Delivery;
 
@@ -77,7 +78,7 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Event<P> {
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let Wire { event, payload, error, custom_metadata, id: beside, other } = decode_json(body)?;
         // In a pass of its own, since `P` need not know its id.
-        let in_payload = || id_text(decode_json::<Peek>(body).ok()?.payload.id.as_ref());
+        let in_payload = || decode_json::<Peek>(body).ok()?.payload_id;
         let id = id_text(beside.as_ref()).or_else(in_payload);
         Ok(Self { event, payload, error, custom_metadata, beside, other, id })
     }
@@ -109,12 +110,12 @@ read_members! { Wire<P> { event, error, custom_metadata, id } strict { payload }
 
 #[derive(Deserialize)]
 struct Peek {
-    payload: Inner,
+    #[serde(rename = "payload", deserialize_with = "id_in")]
+    payload_id: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Inner {
-    id: Option<Value>,
+fn id_in<'de, D: Deserializer<'de>>(payload: D) -> Result<Option<String>, D::Error> {
+    last_ids(payload, ["id"]).map(|[id]| id)
 }
 
 /// Transcripts of Gladia, loaded into [`Event<P>`].

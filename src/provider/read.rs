@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
     forward_to_deserialize_any,
 };
 use serde_json::Value;
@@ -239,6 +239,38 @@ pub(crate) fn id_text(id: Option<&Value>) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// Reads the ids in the members of these names, and passes over all others. Of a name that comes twice the last member
+/// counts, as where the same object is read as a `Value`.
+pub(crate) fn last_ids<'de, D: Deserializer<'de>, const N: usize>(
+    json: D,
+    names: [&'static str; N],
+) -> Result<[Option<String>; N], D::Error> {
+    json.deserialize_map(LastIds(names))
+}
+
+struct LastIds<const N: usize>([&'static str; N]);
+
+impl<'de, const N: usize> Visitor<'de> for LastIds<N> {
+    type Value = [Option<String>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut ids = [const { None }; N];
+        while let Some(name) = members.next_key::<Name<'de>>()? {
+            match ids.iter_mut().zip(self.0).find(|(_, known)| *known == &*name) {
+                Some((id, _)) => {
+                    *id = id_text(Some(&members.next_value_seed(Shallow { levels: 0 })?));
+                }
+                None => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(ids)
     }
 }
 

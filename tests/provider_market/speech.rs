@@ -85,6 +85,17 @@ fn callbacks_and_webhooks_of_gladia_have_their_ids_in_different_places() {
 }
 
 #[test]
+fn last_of_two_ids_in_a_free_object_is_the_id_of_the_event_as_it_is_written_again() {
+    let twice =
+        br#"{"event": "transcription.success", "payload": {"id": "a", "id": 7, "x": {"id": 1}}}"#;
+    let event = round_trip::<gladia::Event>(&Bytes::from_static(twice));
+    assert_eq!(event.id(), Some("7"));
+    let twice = br#"{"type": "t", "data": {"request_id": "r", "conversation_id": "b", "conversation_id": "c"}}"#;
+    let event = round_trip::<elevenlabs::Event>(&Bytes::from_static(twice));
+    assert_eq!(event.subject(), Some("c"));
+}
+
+#[test]
 fn an_event_of_gladia_without_an_id_is_known_by_its_bytes() {
     let body = Bytes::from_static(br#"{"event": "transcription.created", "payload": {"at": 1}}"#);
     let event = round_trip::<gladia::Event>(&body);
