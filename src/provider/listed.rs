@@ -28,37 +28,34 @@ impl<T> Listed<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         if tolerant::is_lenient() {
-            json.deserialize_option(Elements(PhantomData))
+            let list = Option::<Elements<T>>::deserialize(json)?;
+            Ok(Self(list.map(|Elements(list)| list)))
         } else {
             Option::deserialize(json).map(Self)
         }
     }
 }
 
-/// Reads a list in the tolerant reading.
-struct Elements<T>(PhantomData<T>);
+/// A list in the tolerant reading.
+struct Elements<T>(Vec<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
-    type Value = Listed<T>;
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Elements<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_seq(ElementsVisitor(PhantomData))
+    }
+}
+
+struct ElementsVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ElementsVisitor<T> {
+    type Value = Elements<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
     }
 
-    fn visit_none<E>(self) -> Result<Listed<T>, E> {
-        Ok(Listed(None))
-    }
-
-    fn visit_unit<E>(self) -> Result<Listed<T>, E> {
-        Ok(Listed(None))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<Listed<T>, D::Error> {
-        json.deserialize_seq(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Listed<T>, A::Error> {
-        tolerant::elements(&mut list).map(Listed::from)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Elements<T>, A::Error> {
+        tolerant::elements(&mut list).map(Elements)
     }
 }
 

@@ -7,36 +7,43 @@
 /// read_members! { Processed<R> { id, file, kind = "type" | "kind" } strict { result } }
 /// read_members! { nullable File { name, mime_type } }
 /// read_members! { or_id Image { url } }
+/// read_members! { or_empty List<T> { confidence } strict { items } }
 /// read_members! { default Invoice { total } }
 /// ```
 ///
 /// A member that is absent is an error, unless its type takes null for it, as an `Option` does. In a tolerant reading so
 /// is one that cannot be read; members behind `strict` hold what a user's type asks for, and must be read. With
 /// `nullable` the object itself may be null or absent: all of its members are then. With `or_id` a text may stand for
-/// it, from which `of_id` makes it. With `default` each member has its
-/// default, as one that is null, and all of them are strict. A member behind a semicolon is not read at all.
+/// it, from which `of_id` makes it. With `or_empty` the object may be null, and the member behind `strict`: it is then an
+/// empty list, or an object without members. With `default` each member has its default, as one that is null, and all of
+/// them are strict. A member behind a semicolon is not read at all.
 macro_rules! read_members {
     (default $name:ident { $($members:tt)+ }) => {
         $crate::provider::members::read_members! {
-            @or_default deserialize_map $name [] { $($members)+ } {}
+            @or_default deserialize_map only_object once_strict $name [] { $($members)+ } {}
         }
     };
     (nullable $name:ident { $($members:tt)+ }) => {
         $crate::provider::members::read_members! {
-            @or_null deserialize_option $name [] { $($members)+ } {}
+            @or_null deserialize_option nullable once_strict $name [] { $($members)+ } {}
         }
     };
     (or_id $name:ident { $($members:tt)+ }) => {
         $crate::provider::members::read_members! {
-            @or_null deserialize_any $name [] { $($members)+ } {}
+            @or_null deserialize_any or_id once_strict $name [] { $($members)+ } {}
+        }
+    };
+    (or_empty $name:ident <$type:ident> { $($members:tt)+ } strict { $($strict:tt)+ }) => {
+        $crate::provider::members::read_members! {
+            @or_null deserialize_any or_empty once_or_empty $name [$type] { $($members)+ } { $($strict)+ }
         }
     };
     ($name:ident $(<$($type:ident),+>)? { $($members:tt)* } $(strict { $($strict:tt)+ })?) => {
         $crate::provider::members::read_members! {
-            @or_null deserialize_map $name [$($($type),+)?] { $($members)* } { $($($strict)+)? }
+            @or_null deserialize_map only_object once_strict $name [$($($type),+)?] { $($members)* } { $($($strict)+)? }
         }
     };
-    (@$absent:ident $read:ident $name:ident [$($type:ident),*] { $($members:tt)* } { $($strict:tt)* }) => {
+    (@$absent:ident $read:ident $instead:ident $once:ident $name:ident [$($type:ident),*] { $($members:tt)* } { $($strict:tt)* }) => {
         impl<'de, $($type: serde::Deserialize<'de>),*> serde::Deserialize<'de> for $name<$($type),*> {
             fn deserialize<Json: serde::Deserializer<'de>>(json: Json) -> Result<Self, Json::Error> {
                 struct Members<T>(std::marker::PhantomData<T>);
@@ -52,10 +59,10 @@ macro_rules! read_members {
                     where
                         A: serde::de::MapAccess<'de>,
                     {
-                        $crate::provider::members::$absent! { $name json { $($members)* } { $($strict)* } }
+                        $crate::provider::members::$absent! { $name json $once { $($members)* } { $($strict)* } }
                     }
 
-                    $crate::provider::members::instead_of_object! { $read $name }
+                    $crate::provider::members::instead_of_object! { $instead $name }
                 }
 
                 json.$read(Members(std::marker::PhantomData))
@@ -64,15 +71,20 @@ macro_rules! read_members {
     };
 }
 
-/// What may come instead of an object: null or nothing, which is read as one without members, or its id.
+/// What may come instead of an object: its id, null, or nothing.
 macro_rules! instead_of_object {
-    (deserialize_map $name:ident) => {};
-    (deserialize_any $name:ident) => {
+    (only_object $name:ident) => {};
+    (or_id $name:ident) => {
         fn visit_str<E>(self, id: &str) -> Result<Self::Value, E> {
             Ok($name::of_id(id))
         }
     };
-    (deserialize_option $name:ident) => {
+    (or_empty $name:ident) => {
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            $name::empty()
+        }
+    };
+    (nullable $name:ident) => {
         fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
             self.visit_map(serde::de::value::MapDeserializer::<_, E>::new(std::iter::empty::<(
                 &str,
@@ -93,7 +105,7 @@ macro_rules! instead_of_object {
 /// Reads the members beside each other, and makes the struct of them.
 macro_rules! or_null {
     (
-        $name:ident $json:ident
+        $name:ident $json:ident $once:ident
         { $($member:ident $(= $wire:literal $(| $alias:literal)*)?),* $(,)? $(; $unread:ident)? }
         { $($strict:ident $(= $strict_wire:literal)?),* $(,)? }
     ) => {{
@@ -107,7 +119,7 @@ macro_rules! or_null {
                     read::once(&mut $member, members::wire_name!($member $($wire)?), &mut $json)?;
                 })*
                 $(members::wire_name!($strict $($strict_wire)?) => {
-                    read::once_strict(&mut $strict, members::wire_name!($strict $($strict_wire)?), &mut $json)?;
+                    read::$once(&mut $strict, members::wire_name!($strict $($strict_wire)?), &mut $json)?;
                 })*
                 unknown => Keep::keep(&mut other, unknown, &mut $json)?,
             }
@@ -123,7 +135,7 @@ macro_rules! or_null {
 
 /// Reads the members into a struct that is there already: such structs are large, and moving them costs time.
 macro_rules! or_default {
-    ($name:ident $json:ident { $($member:ident $(= $wire:literal)?),+ $(,)? } {}) => {{
+    ($name:ident $json:ident $once:ident { $($member:ident $(= $wire:literal)?),+ $(,)? } {}) => {{
         use $crate::provider::{members, other_members::Keep, read};
         let mut read = $name::default();
         $(let mut $member = false;)+

@@ -2,11 +2,14 @@
 
 mod shallow;
 
-use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
+use std::{borrow::Cow, fmt, iter, marker::PhantomData, ops::Deref};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{
+        DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer},
+    },
     forward_to_deserialize_any,
 };
 use serde_json::Value;
@@ -24,14 +27,10 @@ where
     A: MapAccess<'de>,
     T: Deserialize<'de>,
 {
-    *slot = Some(if tolerant::is_active() {
-        tolerant::member(slot.is_some(), name, members)?
-    } else if slot.is_some() {
-        return Err(A::Error::duplicate_field(name));
-    } else {
-        members.next_value()?
-    });
-    Ok(())
+    if tolerant::is_active() {
+        return tolerant::once(slot, name, members);
+    }
+    once_strict(slot, name, members)
 }
 
 /// Reads the value of a member with values of the user's type, which may come once only. Nothing in it is tolerated
@@ -64,6 +63,47 @@ where
     }
 }
 
+/// The same, but null is read as an empty list, or as an object without members.
+pub(crate) fn once_or_empty<'de, A, T>(
+    slot: &mut Option<T>,
+    name: &'static str,
+    members: &mut A,
+) -> Result<(), A::Error>
+where
+    A: MapAccess<'de>,
+    T: Deserialize<'de>,
+{
+    if slot.is_some() {
+        return Err(A::Error::duplicate_field(name));
+    }
+    *slot = Some(members.next_value().and_then(|value: Option<T>| value.map_or_else(empty, Ok))?);
+    Ok(())
+}
+
+/// What a type makes of an empty list, if it is one, or of an object without members.
+pub(crate) fn empty<'de, T: Deserialize<'de>, E: Error>() -> Result<T, E> {
+    T::deserialize(Empty(PhantomData))
+}
+
+struct Empty<E>(PhantomData<E>);
+
+impl<'de, E: Error> Deserializer<'de> for Empty<E> {
+    type Error = E;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        visitor.visit_map(MapDeserializer::new(iter::empty::<((), ())>()))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        visitor.visit_seq(SeqDeserializer::new(iter::empty::<()>()))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
 /// Reads an object, or null as none. What is absent stays an error, unlike with `Option`.
 pub(crate) fn unless_null<'de, D, T>(json: D) -> Result<Option<T>, D::Error>
 where
@@ -88,6 +128,71 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for UnlessNull<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Option<T>, A::Error> {
         T::deserialize(MapAccessDeserializer::new(members)).map(Some)
+    }
+}
+
+/// A type that any JSON can be read as.
+pub(crate) trait AnyJson: Sized {
+    /// The members of an object.
+    type Members;
+
+    fn of_object(members: Self::Members) -> Self;
+
+    /// Any other JSON, up to 64 levels deep.
+    fn of_other(other: Value) -> Self;
+}
+
+/// How many levels of other JSON are kept.
+const LEVELS: u8 = 64;
+
+/// Reads any JSON.
+pub(crate) fn any_json<'de, D, T>(json: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: AnyJson<Members: Deserialize<'de>>,
+{
+    json.deserialize_any(AnyJsonVisitor(PhantomData))
+}
+
+struct AnyJsonVisitor<T>(PhantomData<T>);
+
+impl<'de, T: AnyJson<Members: Deserialize<'de>>> Visitor<'de> for AnyJsonVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::Members::deserialize(MapAccessDeserializer::new(members)).map(T::of_object)
+    }
+
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::of_other(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(T::of_other(value.into()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<T, E> {
+        Ok(T::of_other(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<T, E> {
+        Ok(T::of_other(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<T, E> {
+        Ok(T::of_other(number.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<T, E> {
+        Ok(T::of_other(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
+        Shallow { levels: LEVELS }.visit_seq(list).map(T::of_other)
     }
 }
 
@@ -146,21 +251,6 @@ pub(crate) enum Given<T> {
     Nothing,
     Null,
     Value(T),
-}
-
-impl<T> Given<T> {
-    /// The value, if it is not null.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such member.
-    pub(crate) fn or_missing<E: Error>(self, name: &'static str) -> Result<Option<T>, E> {
-        match self {
-            Self::Value(value) => Ok(Some(value)),
-            Self::Null => Ok(None),
-            Self::Nothing => Err(E::missing_field(name)),
-        }
-    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {

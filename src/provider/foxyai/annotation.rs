@@ -1,16 +1,12 @@
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::Centroid;
-use crate::provider::{OtherMembers, Text, known, members::read_members, read::Shallow};
-
-/// How many levels of an annotation that is no object are kept.
-const LEVELS: u8 = 64;
+use crate::provider::{
+    OtherMembers, Text, known,
+    members::read_members,
+    read::{AnyJson, any_json},
+};
 
 /// The member that tells the kinds of annotations apart.
 const TAG: &str = "annotationType";
@@ -70,58 +66,20 @@ read_members! { Classification { class, confidence } }
 
 impl<'de> Deserialize<'de> for Annotation {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(Kinds)
+        any_json(json)
     }
 }
 
-impl Annotation {
-    /// Reads the members of an annotation.
-    pub(super) fn of_members<'de, A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
-        let mut members = OtherMembers::deserialize(MapAccessDeserializer::new(members))?;
-        let Some(tag) = members.take(TAG) else { return Ok(Self::Other(object(members.into()))) };
-        Ok(of_kind(&tag, &members).unwrap_or_else(|| whole(tag, members)))
-    }
-}
+impl AnyJson for Annotation {
+    type Members = OtherMembers;
 
-struct Kinds;
-
-impl<'de> Visitor<'de> for Kinds {
-    type Value = Annotation;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an annotation")
+    fn of_object(mut members: OtherMembers) -> Self {
+        let Some(tag) = members.take(TAG) else { return Self::Other(object(members.into())) };
+        of_kind(&tag, &members).unwrap_or_else(|| whole(tag, members))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Annotation, A::Error> {
-        Annotation::of_members(members)
-    }
-
-    fn visit_unit<E>(self) -> Result<Annotation, E> {
-        Ok(Annotation::Other(Value::Null))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Annotation, E> {
-        Ok(Annotation::Other(value.into()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Annotation, E> {
-        Ok(Annotation::Other(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Annotation, E> {
-        Ok(Annotation::Other(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Annotation, E> {
-        Ok(Annotation::Other(number.into()))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Annotation, E> {
-        Ok(Annotation::Other(text.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Annotation, A::Error> {
-        Shallow { levels: LEVELS }.visit_seq(list).map(Annotation::Other)
+    fn of_other(other: Value) -> Self {
+        Self::Other(other)
     }
 }
 

@@ -2,11 +2,11 @@ use std::{collections::BTreeMap, fmt, ops::Deref};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{MapAccess, SeqAccess, Visitor},
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use super::{Annotation, Status};
-use crate::provider::{OtherMembers, Text, members::read_members, tolerant};
+use crate::provider::{OtherMembers, Text, members::read_members, read::AnyJson, tolerant};
 
 /// What one model made of an image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -76,73 +76,68 @@ impl Deref for Results {
 
 impl<'de> Deserialize<'de> for ModelRuns {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_option(RunsVisitor)
+        Ok(Self(Option::<Runs>::deserialize(json)?.map(|Runs(runs)| runs)))
+    }
+}
+
+/// Runs that are not null.
+struct Runs(BTreeMap<Text, ModelRun>);
+
+impl<'de> Deserialize<'de> for Runs {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(RunsVisitor)
     }
 }
 
 struct RunsVisitor;
 
 impl<'de> Visitor<'de> for RunsVisitor {
-    type Value = ModelRuns;
+    type Value = Runs;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of runs, or a list of names")
     }
 
-    fn visit_none<E>(self) -> Result<ModelRuns, E> {
-        Ok(ModelRuns::default())
+    fn visit_map<A: MapAccess<'de>>(self, mut runs: A) -> Result<Runs, A::Error> {
+        tolerant::entries(&mut runs).map(Runs)
     }
 
-    fn visit_unit<E>(self) -> Result<ModelRuns, E> {
-        Ok(ModelRuns::default())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<ModelRuns, D::Error> {
-        json.deserialize_any(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut runs: A) -> Result<ModelRuns, A::Error> {
-        tolerant::entries(&mut runs).map(|runs| ModelRuns(Some(runs)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<ModelRuns, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Runs, A::Error> {
         let names: Vec<Text> = tolerant::elements(&mut names)?;
-        Ok(ModelRuns(Some(names.into_iter().map(|name| (name, ModelRun::default())).collect())))
+        Ok(Runs(names.into_iter().map(|name| (name, ModelRun::default())).collect()))
     }
 }
 
 impl<'de> Deserialize<'de> for Results {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_option(ResultsVisitor)
+        Ok(Self(Option::<Annotations>::deserialize(json)?.map(|Annotations(all)| all)))
     }
 }
 
-struct ResultsVisitor;
+/// Results that are not null.
+struct Annotations(Vec<Annotation>);
 
-impl<'de> Visitor<'de> for ResultsVisitor {
-    type Value = Results;
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(AnnotationsVisitor)
+    }
+}
+
+struct AnnotationsVisitor;
+
+impl<'de> Visitor<'de> for AnnotationsVisitor {
+    type Value = Annotations;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of annotations, or one of them")
     }
 
-    fn visit_none<E>(self) -> Result<Results, E> {
-        Ok(Results::default())
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Annotations, A::Error> {
+        let members = OtherMembers::deserialize(MapAccessDeserializer::new(members))?;
+        Ok(Annotations(vec![Annotation::of_object(members)]))
     }
 
-    fn visit_unit<E>(self) -> Result<Results, E> {
-        Ok(Results::default())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<Results, D::Error> {
-        json.deserialize_any(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Results, A::Error> {
-        Annotation::of_members(members).map(|only| Results(Some(vec![only])))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Results, A::Error> {
-        tolerant::elements(&mut list).map(|list| Results(Some(list)))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Annotations, A::Error> {
+        tolerant::elements(&mut list).map(Annotations)
     }
 }

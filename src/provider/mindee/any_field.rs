@@ -1,20 +1,12 @@
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::{Confidence, Field, Fields, List, Locations, Object, Value};
 use crate::provider::{
     OtherMembers, known,
     members::read_members,
-    read::{Given, Shallow},
+    read::{AnyJson, Given, any_json},
 };
-
-/// How many levels of a field of another kind are kept.
-const LEVELS: u8 = 64;
 
 /// A field of any kind, told by the member that it has: `value`, `fields` or `items`, in whatever order. A field that is
 /// null is one without a value.
@@ -76,7 +68,7 @@ impl AnyField {
 }
 
 /// All members of all kinds, so that one pass is enough whatever their order.
-struct Wire {
+pub(crate) struct Wire {
     value: Given<Value>,
     fields: Option<Fields>,
     items: Option<Vec<AnyField>>,
@@ -87,9 +79,11 @@ struct Wire {
 
 read_members! { Wire { confidence, locations } strict { value, fields, items } }
 
-impl Wire {
-    fn into_field(self) -> AnyField {
-        let Self { value, fields, items, confidence, locations, other } = self;
+impl AnyJson for AnyField {
+    type Members = Wire;
+
+    fn of_object(members: Wire) -> Self {
+        let Wire { value, fields, items, confidence, locations, other } = members;
         match (value, fields, items) {
             (Given::Value(value), None, None) => {
                 AnyField::Simple(Field { value: Some(value), confidence, locations, other })
@@ -113,6 +107,13 @@ impl Wire {
                     other,
                 ))
             }
+        }
+    }
+
+    fn of_other(other: Json) -> Self {
+        match other {
+            Json::Null => Self::Simple(Field::default()),
+            other => Self::Other(other),
         }
     }
 }
@@ -142,48 +143,6 @@ fn of_another_kind(known: Known, other: OtherMembers) -> Json {
 
 impl<'de> Deserialize<'de> for AnyField {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(Kinds)
-    }
-}
-
-struct Kinds;
-
-impl<'de> Visitor<'de> for Kinds {
-    type Value = AnyField;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<AnyField, A::Error> {
-        Wire::deserialize(MapAccessDeserializer::new(members)).map(Wire::into_field)
-    }
-
-    fn visit_unit<E>(self) -> Result<AnyField, E> {
-        Ok(AnyField::Simple(Field::default()))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<AnyField, E> {
-        Ok(AnyField::Other(value.into()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<AnyField, E> {
-        Ok(AnyField::Other(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<AnyField, E> {
-        Ok(AnyField::Other(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<AnyField, E> {
-        Ok(AnyField::Other(number.into()))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<AnyField, E> {
-        Ok(AnyField::Other(text.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<AnyField, A::Error> {
-        Shallow { levels: LEVELS }.visit_seq(list).map(AnyField::Other)
+        any_json(json)
     }
 }

@@ -1,13 +1,9 @@
 use std::{ops::Deref, slice, vec};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
 use super::{Confidence, Locations};
-use crate::provider::{
-    OtherMembers,
-    members::read_members,
-    read::{Given, unless_null},
-};
+use crate::provider::{OtherMembers, members::read_members};
 
 /// A field that holds several of a kind: [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
 ///
@@ -37,23 +33,12 @@ pub struct List<T> {
     pub other: OtherMembers,
 }
 
-/// The members of a list.
-struct Wire<T> {
-    items: Given<Vec<T>>,
-    confidence: Option<Confidence>,
-    locations: Locations,
-    other: OtherMembers,
-}
+read_members! { or_empty List<T> { confidence, locations } strict { items } }
 
-read_members! { Wire<T> { confidence, locations } strict { items } }
-
-/// Null is an empty list.
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let Some(wire) = unless_null::<_, Wire<T>>(json)? else { return Ok(Self::default()) };
-        let Wire { items, confidence, locations, other } = wire;
-        let items = items.or_missing("items")?.unwrap_or_default();
-        Ok(Self { items, confidence, locations, other })
+impl<T> List<T> {
+    /// What null is read as.
+    fn empty<E>() -> Result<Self, E> {
+        Ok(Self::default())
     }
 }
 

@@ -1,16 +1,9 @@
-use std::{iter, ops::Deref};
+use std::ops::Deref;
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error, value::MapDeserializer},
-};
+use serde::{Deserialize, Serialize, de::Error};
 
 use super::{Confidence, Locations};
-use crate::provider::{
-    OtherMembers,
-    members::read_members,
-    read::{Given, unless_null},
-};
+use crate::provider::{OtherMembers, members::read_members, read::empty};
 
 /// A field that consists of fields. Derefs to them: `F` is a struct of your own, or [`Fields`](super::Fields).
 ///
@@ -45,30 +38,16 @@ pub struct Object<F> {
     pub other: OtherMembers,
 }
 
-/// The members of an object.
-struct Wire<F> {
-    fields: Given<F>,
-    confidence: Option<Confidence>,
-    locations: Locations,
-    other: OtherMembers,
-}
+read_members! { or_empty Object<F> { confidence, locations } strict { fields } }
 
-read_members! { Wire<F> { confidence, locations } strict { fields } }
-
-/// Null is an object without fields, if `F` can be one.
-impl<'de, F: Deserialize<'de>> Deserialize<'de> for Object<F> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let Some(wire) = unless_null::<_, Wire<F>>(json)? else {
-            return Ok(no_fields::<F, _>()?.into());
-        };
-        let Wire { fields, confidence, locations, other } = wire;
-        let fields = fields.or_missing("fields")?.map_or_else(no_fields, Ok)?;
-        Ok(Self { fields, confidence, locations, other })
+impl<F> Object<F> {
+    /// What null is read as: an object without fields, if `F` can be one.
+    fn empty<'de, E: Error>() -> Result<Self, E>
+    where
+        F: Deserialize<'de>,
+    {
+        empty().map(|fields: F| Self::from(fields))
     }
-}
-
-fn no_fields<'de, F: Deserialize<'de>, E: Error>() -> Result<F, E> {
-    F::deserialize(MapDeserializer::new(iter::empty::<(&str, ())>()))
 }
 
 impl<F> Deref for Object<F> {

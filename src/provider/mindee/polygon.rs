@@ -63,7 +63,8 @@ impl FromIterator<Point> for Polygon {
 
 impl<'de> Deserialize<'de> for Polygon {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_option(Points)
+        let points = Option::<Points>::deserialize(json)?;
+        Ok(points.map(|Points(points)| Self(points)).unwrap_or_default())
     }
 }
 
@@ -73,33 +74,30 @@ impl Serialize for Polygon {
     }
 }
 
-struct Points;
+/// The points of a polygon that is not null.
+struct Points(SmallVec<[Point; 4]>);
 
-impl<'de> de::Visitor<'de> for Points {
-    type Value = Polygon;
+impl<'de> Deserialize<'de> for Points {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_seq(PointsVisitor)
+    }
+}
+
+struct PointsVisitor;
+
+impl<'de> de::Visitor<'de> for PointsVisitor {
+    type Value = Points;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of points")
     }
 
-    fn visit_none<E>(self) -> Result<Polygon, E> {
-        Ok(Polygon::default())
-    }
-
-    fn visit_unit<E>(self) -> Result<Polygon, E> {
-        Ok(Polygon::default())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<Polygon, D::Error> {
-        json.deserialize_seq(self)
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut array: A) -> Result<Polygon, A::Error> {
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut array: A) -> Result<Points, A::Error> {
         let mut points = SmallVec::new();
         while let Some(point) = array.next_element()? {
             points.push(point);
         }
-        Ok(Polygon(points))
+        Ok(Points(points))
     }
 }
 

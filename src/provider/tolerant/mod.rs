@@ -13,6 +13,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     fmt,
+    mem::{replace, take},
 };
 
 use bytes::Bytes;
@@ -113,7 +114,7 @@ impl Restore {
 impl Drop for Restore {
     fn drop(&mut self) {
         ACTIVE.set(self.active);
-        READING.replace(std::mem::replace(&mut self.reading, Reading::new()));
+        READING.replace(replace(&mut self.reading, Reading::new()));
     }
 }
 
@@ -129,19 +130,11 @@ pub(super) fn decode<T: Payload>(
 ) -> Result<(T, Vec<Tolerated>), DecodeError> {
     let _restore = Restore::begin();
     match T::decode(body) {
-        Ok(payload) => Ok((payload, READING.take_tolerated())),
+        Ok(payload) => {
+            Ok((payload, READING.with_borrow_mut(|reading| take(&mut reading.tolerated))))
+        }
         Err(second) if !second.is_of_text() && second.path() != first.path() => Err(second),
         Err(_) => Err(first),
-    }
-}
-
-trait TakeTolerated {
-    fn take_tolerated(&'static self) -> Vec<Tolerated>;
-}
-
-impl TakeTolerated for std::thread::LocalKey<RefCell<Reading>> {
-    fn take_tolerated(&'static self) -> Vec<Tolerated> {
-        self.with_borrow_mut(|reading| std::mem::take(&mut reading.tolerated))
     }
 }
 
@@ -172,32 +165,30 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
 /// Reads the value of a member of the provider's own, in a tolerant reading. What cannot be read is absent, if the type
 /// allows that. Of several members of one name the last one counts.
 #[cold]
-pub(super) fn member<'de, A, T>(
-    is_repeated: bool,
+pub(super) fn once<'de, A, T>(
+    slot: &mut Option<T>,
     name: &'static str,
     members: &mut A,
-) -> Result<T, A::Error>
+) -> Result<(), A::Error>
 where
     A: MapAccess<'de>,
     T: Deserialize<'de>,
 {
-    if is_repeated {
+    if slot.is_some() {
         list_failure(&A::Error::duplicate_field(name), |path| json_path::push_name(path, name));
     }
     let outer = set_lenient(true);
     let read = members.next_value();
     set_lenient(outer);
-    let error = match read {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    match T::deserialize(Absent::<A::Error>::new(name)) {
-        Ok(absent) => {
+    *slot = Some(match (read, T::deserialize(Absent::<A::Error>::new(name))) {
+        (Ok(value), _) => value,
+        (Err(error), Ok(absent)) => {
             list_failure(&error, |path| json_path::push_name(path, name));
-            Ok(absent)
+            absent
         }
-        Err(_) => Err(error),
-    }
+        (Err(error), Err(_)) => return Err(error),
+    });
+    Ok(())
 }
 
 /// Reads a list. In a lenient reading without the elements that cannot be read.
@@ -268,7 +259,7 @@ fn list_failure(error: &impl Error, last: impl FnOnce(&mut String)) {
 }
 
 fn set_lenient(lenient: bool) -> bool {
-    READING.with_borrow_mut(|reading| std::mem::replace(&mut reading.lenient, lenient))
+    READING.with_borrow_mut(|reading| replace(&mut reading.lenient, lenient))
 }
 
 fn take_failed_at() -> String {
