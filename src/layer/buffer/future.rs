@@ -4,12 +4,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
+use tower_service::Service;
 
-use crate::process::{BoxError, ResponseBody};
+use crate::{
+    layer::future::StepFuture,
+    process::{BoxError, ResponseBody},
+};
 
 type Work<E> = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, E>> + Send>>;
 
@@ -19,66 +23,64 @@ pin_project! {
     /// A server drops it as soon as the client has closed the connection. The body may be complete by then, of a sender
     /// that does not wait for the response: the task archives such a delivery. An incomplete body ends with an error in
     /// the task, which is logged.
-    pub struct BufferFuture<F, E>
+    pub struct BufferFuture<S, N>
     where
-        E: 'static,
+        S: Service<Request<N>>,
+        S::Error: 'static,
     {
         #[pin]
-        state: State<F, E>,
+        state: State<S, N>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F, E>
+    enum State<S, N>
     where
-        E: 'static,
+        S: Service<Request<N>>,
+        S::Error: 'static,
     {
-        // Not for the inbox: the inner service has the request.
-        Through { #[pin] future: F },
-        // The body is read, and then the inner service called.
-        Working { work: Detaching<E> },
         // The body is not read.
-        Responded { response: Option<Response<ResponseBody>> },
+        Here { #[pin] step: StepFuture<S, N> },
+        // The body is read, and then the inner service called.
+        Working { work: Detaching<S::Error> },
     }
 }
 
 /// Work that a task goes on with when this is dropped. `None` once it has ended.
 struct Detaching<E: 'static>(Option<Work<E>>);
 
-impl<F, E> BufferFuture<F, E> {
-    pub(super) fn through(future: F) -> Self {
-        Self { state: State::Through { future } }
-    }
-
-    pub(super) fn working(
-        work: impl Future<Output = Result<Response<ResponseBody>, E>> + Send + 'static,
-    ) -> Self {
-        Self { state: State::Working { work: Detaching(Some(Box::pin(work))) } }
+impl<S, N> BufferFuture<S, N>
+where
+    S: Service<Request<N>>,
+{
+    pub(super) fn calling(calling: S::Future) -> Self {
+        Self { state: State::Here { step: StepFuture::calling(calling) } }
     }
 
     pub(super) fn responded(response: Response<ResponseBody>) -> Self {
-        Self { state: State::Responded { response: Some(response) } }
+        Self { state: State::Here { step: StepFuture::responded(response) } }
+    }
+
+    pub(super) fn working(
+        work: impl Future<Output = Result<Response<ResponseBody>, S::Error>> + Send + 'static,
+    ) -> Self {
+        Self { state: State::Working { work: Detaching(Some(Box::pin(work))) } }
     }
 }
 
-impl<F, R, E> Future for BufferFuture<F, E>
+impl<S, N, R> Future for BufferFuture<S, N>
 where
-    F: Future<Output = Result<Response<R>, E>>,
+    S: Service<Request<N>, Response = Response<R>>,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    type Output = Result<Response<ResponseBody>, E>;
+    type Output = Result<Response<ResponseBody>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjection::Through { future } => {
-                future.poll(context).map_ok(|response| response.map(ResponseBody::new))
-            }
+            StateProjection::Here { step } => step.poll(context),
             StateProjection::Working { work } => work.poll(context),
-            StateProjection::Responded { response } => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
         }
     }
 }

@@ -1,13 +1,10 @@
-use std::{
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::pin::pin;
 
 use bytes::Bytes;
 use http::{Request, request::Parts};
 use http_body::Body;
-use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Budget, Reservation,
@@ -25,21 +22,16 @@ const OVERHEAD: usize = 4 << 10;
 /// What every header counts besides its text: the entries of the header map and of its copy.
 const HEADER_OVERHEAD: usize = 200;
 
-pin_project! {
-    /// Reads a body whole. Its output is the request for the next step, or a rejection.
-    pub(super) struct ReadBody<B> {
-        #[pin]
-        body: B,
-        #[pin]
-        timer: Sleep,
-        timeout: ReadTimeout,
-        announced: usize,
-        longest: usize,
-        collected: Collected,
-        reservation: Option<Reservation>,
-        head: Option<(Parts, RequestContext)>,
-        began: std::time::Instant,
-    }
+/// A body that is read whole.
+pub(super) struct ReadBody<B> {
+    parts: Parts,
+    body: B,
+    context: RequestContext,
+    announced: usize,
+    longest: usize,
+    collected: Collected,
+    reservation: Reservation,
+    began: Instant,
 }
 
 impl<B: Body<Data = Bytes>> ReadBody<B> {
@@ -60,52 +52,68 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
         if !reservation.grow(cost_of(&parts)) || !reservation.can_grow(announced) {
             return Err(Rejection::Overloaded);
         }
-        let timeout = ReadTimeout::start(&context.model, Instant::now());
         Ok(Self {
+            parts,
             body,
-            timer: tokio::time::sleep_until(timeout.next_check()),
-            timeout,
+            context,
             announced,
             longest: hint.exact().and_then(|exact| exact.try_into().ok()).unwrap_or(limit),
             collected: Collected::default(),
-            reservation: Some(reservation),
-            head: Some((parts, context)),
-            began: std::time::Instant::now(),
+            reservation,
+            began: Instant::now(),
         })
     }
 
-    fn poll_whole(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
-        let mut this = self.project();
-        let (Some((_, context)), Some(reservation)) =
-            (this.head.as_ref(), this.reservation.as_mut())
-        else {
-            return Poll::Pending;
+    /// Reads it. Returns the request for the next step, or a rejection.
+    pub(super) async fn read(self) -> Ended<InboxBody<B, Raw>> {
+        let Self { parts, body, context, announced, longest, .. } = self;
+        let (mut collected, mut reservation, began) =
+            (self.collected, self.reservation, self.began);
+        let limit = context.model.longest_body();
+        let push = |part: Bytes| {
+            if collected.len().saturating_add(part.len()) > limit {
+                return Err(Rejection::TooLong { limit });
+            }
+            let pushed = collected.push(part, longest, &mut reservation);
+            pushed.map_err(|OutOfBudget| Rejection::Overloaded)?;
+            Ok(collected.len())
         };
-        loop {
-            match this.body.as_mut().poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers are not signed.
-                    let Ok(part) = frame.into_data() else { continue };
-                    let limit = context.model.longest_body();
-                    if this.collected.len().saturating_add(part.len()) > limit {
-                        return Poll::Ready(Err(Rejection::TooLong { limit }));
-                    }
-                    let pushed = this.collected.push(part, *this.longest, reservation);
-                    pushed.map_err(|OutOfBudget| Rejection::Overloaded)?;
-                }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Rejection::CutOff)),
-                // A server may report a lost connection as the end of the body.
-                Poll::Ready(None) if this.collected.len() < *this.announced => {
-                    return Poll::Ready(Err(Rejection::CutOff));
-                }
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending => {
-                    ready!(this.timer.as_mut().poll(cx));
-                    let now = Instant::now();
-                    this.timeout.check(this.collected.len(), now)?;
-                    this.timer.as_mut().reset(this.timeout.next_check());
+        let timeout = ReadTimeout::start(&context.model, began);
+        let read = read_whole(body, announced, timeout, push).await;
+        let _entered = context.span.clone().entered();
+        context.record_duration("buffer_us", began.into_std());
+        context.span.record("bytes", collected.len());
+        match read {
+            Ok(()) => {
+                let bytes = collected.take(&mut reservation);
+                Ok(request(parts, bytes, Raw { context, reservation }))
+            }
+            Err(rejection) => Err(rejection.reject()),
+        }
+    }
+}
+
+/// Gives the parts of a body to `push`, which returns how many bytes have been read.
+async fn read_whole<B: Body<Data = Bytes>>(
+    body: B,
+    announced: usize,
+    mut timeout: ReadTimeout,
+    mut push: impl FnMut(Bytes) -> Result<usize, Rejection>,
+) -> Result<(), Rejection> {
+    let mut body = pin!(body);
+    let mut received = 0;
+    loop {
+        match timeout_at(timeout.next_check(), body.frame()).await {
+            Err(_) => timeout.check(received, Instant::now())?,
+            Ok(Some(Ok(frame))) => {
+                // Trailers are not signed.
+                if let Ok(part) = frame.into_data() {
+                    received = push(part)?;
                 }
             }
+            // A server may report a lost connection as the end of the body.
+            Ok(None) if received >= announced => return Ok(()),
+            Ok(None | Some(Err(_))) => return Err(Rejection::CutOff),
         }
     }
 }
@@ -116,30 +124,6 @@ fn cost_of(parts: &Parts) -> usize {
     let cost =
         headers.map(|(name, value)| HEADER_OVERHEAD + 2 * (name.as_str().len() + value.len()));
     OVERHEAD + cost.sum::<usize>()
-}
-
-impl<B: Body<Data = Bytes>> Future for ReadBody<B> {
-    type Output = Ended<InboxBody<B, Raw>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let read = ready!(self.as_mut().poll_whole(cx));
-        let this = self.project();
-        let (Some((parts, context)), Some(mut reservation)) =
-            (this.head.take(), this.reservation.take())
-        else {
-            return Poll::Pending;
-        };
-        let _entered = context.span.clone().entered();
-        context.record_duration("buffer_us", *this.began);
-        context.span.record("bytes", this.collected.len());
-        Poll::Ready(match read {
-            Ok(()) => {
-                let bytes = this.collected.take(&mut reservation);
-                Ok(request(parts, bytes, Raw { context, reservation }))
-            }
-            Err(rejection) => Err(rejection.reject()),
-        })
-    }
 }
 
 fn request<B>(mut parts: Parts, bytes: Bytes, raw: Raw) -> Request<InboxBody<B, Raw>> {

@@ -67,7 +67,7 @@ where
 {
     type Response = Response<ResponseBody>;
     type Error = S::Error;
-    type Future = BufferFuture<S::Future, S::Error>;
+    type Future = BufferFuture<S, InboxBody<B, Raw>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -77,7 +77,7 @@ where
         let (parts, RoutedBody { body, context }) = request.into_parts();
         let Some(context) = context else {
             let through = Request::from_parts(parts, InboxBody::through(body));
-            return BufferFuture::through(self.inner.call(through));
+            return BufferFuture::calling(self.inner.call(through));
         };
         if !self.reads_all
             && let Some(response) = rejected_by_head(&parts, &context)
@@ -104,7 +104,7 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    match reading.await {
+    match reading.read().await {
         Ok(request) => {
             ready_inner.call(request).await.map(|response| response.map(ResponseBody::new))
         }
