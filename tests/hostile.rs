@@ -44,23 +44,18 @@ macro_rules! load {
 }
 
 fn load<T: Payload>(body: &Bytes) -> (usize, usize, bool) {
-    let region = Region::new(ALLOCATOR);
-    let loaded = T::decode(body);
-    let stats = region.change();
-    let is_loaded = loaded.is_ok();
-    drop(loaded);
-    (
-        stats.bytes_allocated.saturating_sub(stats.bytes_deallocated),
-        stats.bytes_allocated,
-        is_loaded,
-    )
+    measure(|| T::decode(body))
 }
 
 /// Loads a body that is decoded by the tolerant reading only, since it begins with a byte order mark.
 fn load_tolerantly<T: Payload>(body: &Bytes) -> (usize, usize, bool) {
     let delivery = delivery([BYTE_ORDER_MARK, body].concat().into());
+    measure(|| Inference::<T>::load(delivery))
+}
+
+fn measure<T, E>(load: impl FnOnce() -> Result<T, E>) -> (usize, usize, bool) {
     let region = Region::new(ALLOCATOR);
-    let loaded = Inference::<T>::load(delivery);
+    let loaded = load();
     let stats = region.change();
     let is_loaded = loaded.is_ok();
     drop(loaded);

@@ -20,6 +20,7 @@ async fn commands_run_as_root_leave_files_to_the_owner_of_the_directory() {
     // Only root can give files away.
     for path in files().chain([dir.clone()]) {
         if chown(path, Some(SERVER), Some(SERVER)).is_err() {
+            eprintln!("passed without a look: only root can give files away");
             return;
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct NotArchived {
 }
 
 impl NotArchived {
-    /// For a batch of which nothing was written.
+    /// The outcome of a batch that was not written.
     pub(super) fn not_written(failure: Failure) -> Self {
         Self { failure, unsure: false }
     }

@@ -23,7 +23,7 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
     /// Takes a lock that is given back when the result is dropped; `None` while another holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 
-    /// Whether a lock file still is the one that was locked. False once somebody has deleted or replaced it: then another
+    /// Whether `path` is still the file that was locked. False once the file is deleted or replaced: then another
     /// process can lock the new one.
     fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
         let _ = (path, lock);

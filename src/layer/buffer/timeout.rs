@@ -41,7 +41,7 @@ impl ReadTimeout {
         self.deadline.min(self.window_start + WINDOW)
     }
 
-    /// Whether to go on waiting for the rest of a body of which `received` bytes have arrived.
+    /// Checks whether to wait for the rest of a body after `received` bytes.
     ///
     /// # Errors
     ///

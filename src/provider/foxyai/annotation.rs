@@ -13,9 +13,8 @@ const TAG: &str = "annotationType";
 
 /// One thing that a model found on an image, told by its `annotationType`.
 ///
-/// Kinds that are not known, such as the boxes of `object_detection`, are kept whole. So is one of a known kind that has
-/// another shape than the recorded results, and a text or whatever else stands in the list: it must not make a whole
-/// group undecodable.
+/// Unknown kinds, such as the boxes of `object_detection`, are kept whole. So are known kinds with other members than the
+/// recorded results, and elements that are not objects: one odd annotation must not make a group undecodable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "annotationType")]
 #[non_exhaustive]

@@ -14,7 +14,7 @@ use crate::provider::{
 
 /// An image, and what each model made of it.
 ///
-/// Where only its id came, as a text, all else is absent.
+/// An image that was sent as its id, a text, has no other members.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -55,7 +55,7 @@ pub struct Image {
 read_members! { or_id Image { id = "_id" | "id", url, name, created_at = "createdAt", updated_at = "updatedAt", tags, image_groups = "imageGroups", status, models } }
 
 impl Image {
-    /// An image of which only the id came.
+    /// An image that was sent as its id only.
     fn of_id(id: &str) -> Self {
         Self { id: id.into(), ..Self::default() }
     }

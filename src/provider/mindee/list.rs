@@ -1,9 +1,9 @@
 use std::{ops::Deref, slice, vec};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize, de::Error};
 
 use super::{Confidence, Locations};
-use crate::provider::{OtherMembers, members::read_members};
+use crate::provider::{OtherMembers, members::read_members, read::empty};
 
 /// A field that holds several of a kind: [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
 ///
@@ -36,9 +36,12 @@ pub struct List<T> {
 read_members! { or_empty List<T> { confidence, locations } strict { items } }
 
 impl<T> List<T> {
-    /// What null is read as.
-    fn empty<E>() -> Result<Self, E> {
-        Ok(Self::default())
+    /// What null is read as: an empty list.
+    fn empty<'de, E: Error>() -> Result<Self, E>
+    where
+        T: Deserialize<'de>,
+    {
+        empty().map(|items: Vec<T>| Self::from_iter(items))
     }
 }
 
