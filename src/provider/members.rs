@@ -20,30 +20,30 @@
 macro_rules! read_members {
     (default $name:ident { $($members:tt)+ }) => {
         $crate::provider::members::read_members! {
-            @or_default deserialize_map only_object once_strict $name [] { $($members)+ } {}
+            @or_default only_object once_strict $name [] { $($members)+ } {}
         }
     };
     (nullable $name:ident { $($members:tt)+ }) => {
         $crate::provider::members::read_members! {
-            @or_null deserialize_option nullable once_strict $name [] { $($members)+ } {}
+            @or_null nullable once_strict $name [] { $($members)+ } {}
         }
     };
     (or_id $name:ident { $($members:tt)+ }) => {
         $crate::provider::members::read_members! {
-            @or_null deserialize_any or_id once_strict $name [] { $($members)+ } {}
+            @or_null or_id once_strict $name [] { $($members)+ } {}
         }
     };
     (or_empty $name:ident <$type:ident> { $($members:tt)+ } strict { $($strict:tt)+ }) => {
         $crate::provider::members::read_members! {
-            @or_null deserialize_any or_empty once_or_empty $name [$type] { $($members)+ } { $($strict)+ }
+            @or_null or_empty once_or_empty $name [$type] { $($members)+ } { $($strict)+ }
         }
     };
     ($name:ident $(<$($type:ident),+>)? { $($members:tt)* } $(strict { $($strict:tt)+ })?) => {
         $crate::provider::members::read_members! {
-            @or_null deserialize_map only_object once_strict $name [$($($type),+)?] { $($members)* } { $($($strict)+)? }
+            @or_null only_object once_strict $name [$($($type),+)?] { $($members)* } { $($($strict)+)? }
         }
     };
-    (@$absent:ident $read:ident $instead:ident $once:ident $name:ident [$($type:ident),*] { $($members:tt)* } { $($strict:tt)* }) => {
+    (@$absent:ident $instead:ident $once:ident $name:ident [$($type:ident),*] { $($members:tt)* } { $($strict:tt)* }) => {
         impl<'de, $($type: serde::Deserialize<'de>),*> serde::Deserialize<'de> for $name<$($type),*> {
             fn deserialize<Json: serde::Deserializer<'de>>(json: Json) -> Result<Self, Json::Error> {
                 struct Members<T>(std::marker::PhantomData<T>);
@@ -65,9 +65,25 @@ macro_rules! read_members {
                     $crate::provider::members::instead_of_object! { $instead $name }
                 }
 
-                json.$read(Members(std::marker::PhantomData))
+                $crate::provider::members::begin! { $instead json Members(std::marker::PhantomData) }
             }
         }
+    };
+}
+
+/// Begins to read an object, or what may come instead.
+macro_rules! begin {
+    (only_object $json:ident $visitor:expr) => {
+        $json.deserialize_map($visitor)
+    };
+    (nullable $json:ident $visitor:expr) => {
+        $json.deserialize_option($visitor)
+    };
+    (or_empty $json:ident $visitor:expr) => {
+        $crate::provider::read::object_or_null($json, $visitor)
+    };
+    (or_id $json:ident $visitor:expr) => {
+        $json.deserialize_any($visitor)
     };
 }
 
@@ -161,7 +177,7 @@ macro_rules! wire_name {
     };
 }
 
-pub(crate) use {instead_of_object, or_default, or_null, read_members, wire_name};
+pub(crate) use {begin, instead_of_object, or_default, or_null, read_members, wire_name};
 
 #[cfg(test)]
 mod tests {

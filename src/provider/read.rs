@@ -104,13 +104,50 @@ impl<'de, E: Error> Deserializer<'de> for Empty<E> {
     }
 }
 
+/// Reads an object, or null, which `visitor` is told as a unit. What is absent stays an error, unlike with
+/// `deserialize_option`, and an object is read faster than with `deserialize_any`.
+pub(crate) fn object_or_null<'de, D, V>(json: D, visitor: V) -> Result<V::Value, D::Error>
+where
+    D: Deserializer<'de>,
+    V: Visitor<'de>,
+{
+    // A newtype is what is in it; only what is absent is none.
+    json.deserialize_newtype_struct("", ObjectOrNull(visitor))
+}
+
+struct ObjectOrNull<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectOrNull<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, json: D) -> Result<V::Value, D::Error> {
+        json.deserialize_option(self)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<V::Value, D::Error> {
+        json.deserialize_map(self.0)
+    }
+}
+
 /// Reads an object, or null as none. What is absent stays an error, unlike with `Option`.
 pub(crate) fn unless_null<'de, D, T>(json: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    json.deserialize_any(UnlessNull(PhantomData))
+    object_or_null(json, UnlessNull(PhantomData))
 }
 
 struct UnlessNull<T>(PhantomData<T>);

@@ -9,7 +9,7 @@ use super::{Confidence, Locations};
 use crate::provider::{
     OtherMembers,
     other_members::Keep,
-    read::{Name, once, once_strict},
+    read::{Name, object_or_null, once, once_strict},
 };
 
 /// A field with a single value: text, number, boolean, date (as text), or one of the classes of a classification.
@@ -59,8 +59,7 @@ impl<T> From<T> for Field<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        // Not as an option: a field that is absent is no field, one that is null is.
-        json.deserialize_any(Members(PhantomData))
+        object_or_null(json, Members(PhantomData))
     }
 }
 
