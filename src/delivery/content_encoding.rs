@@ -88,6 +88,15 @@ pub(crate) fn decompress<'b>(
     }
 }
 
+/// The body without gzip, zlib or deflate, whatever its head says: the first that it can be read as, if that is of 1 to
+/// `limit` bytes.
+pub(crate) fn decompress_as_any(body: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let plain = |read: io::Result<Option<Vec<u8>>>| read.ok()?.filter(|plain| !plain.is_empty());
+    plain(read(MultiGzDecoder::new(body), limit))
+        .or_else(|| plain(read(ZlibDecoder::new(body), limit)))
+        .or_else(|| plain(read(DeflateDecoder::new(body), limit)))
+}
+
 /// All that `decoder` yields; `None` if that is more than `limit` bytes.
 fn read(decoder: impl Read, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let mut plain = Vec::new();

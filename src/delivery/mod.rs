@@ -20,7 +20,9 @@ mod redaction;
 mod state;
 
 pub use captures::Captures;
-pub(crate) use content_encoding::{ContentEncoding, DecompressError, decompress};
+pub(crate) use content_encoding::{
+    ContentEncoding, DecompressError, decompress, decompress_as_any,
+};
 pub use digest::{Digest, ParseDigestError};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use head::Head;

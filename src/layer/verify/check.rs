@@ -1,8 +1,4 @@
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{Response, request::Parts};
@@ -17,6 +13,7 @@ use crate::{
     },
     process::{Rejection, RequestContext, ResponseBody},
     signature::{Proof, SignatureError, doctor::examine_head},
+    supervise::catch,
 };
 
 /// The response to a delivery that is rejected.
@@ -29,7 +26,7 @@ pub(in crate::layer) fn rejected_by_head(
     context: &RequestContext,
 ) -> Option<Response<ResponseBody>> {
     let check = || context.model.scheme().check_head(parts, context.received_at);
-    context.span.in_scope(|| catch(check).err().map(|rejection| reject(rejection, parts)))
+    context.span.in_scope(|| run(check).err().map(|rejection| reject(rejection, parts)))
 }
 
 /// Verifies a delivery on this thread. A delivery that is rejected is offered to the quarantine.
@@ -41,7 +38,7 @@ pub(super) fn verify(
     let BufferedBody { bytes, step: raw } = buffered;
     let started = Instant::now();
     let verify = || raw.context.model.scheme().verify(parts, &bytes, raw.context.received_at);
-    let verified = catch(verify);
+    let verified = run(verify);
     raw.context.record_duration("verify_us", started);
     match verified {
         Ok(proof) => Ok((bytes, Verified::new(raw, proof))),
@@ -87,10 +84,13 @@ fn reject(rejection: Rejection, parts: &Parts) -> Response<ResponseBody> {
 }
 
 /// Runs a check of a scheme, whose panic becomes a rejection.
-fn catch<T>(check: impl FnOnce() -> Result<T, SignatureError>) -> Result<T, Rejection> {
-    match catch_unwind(AssertUnwindSafe(check)) {
+fn run<T>(check: impl FnOnce() -> Result<T, SignatureError>) -> Result<T, Rejection> {
+    match catch(check) {
         Ok(checked) => checked.map_err(Rejection::Signature),
-        Err(_) => Err(Rejection::Panicked),
+        Err(panic) => {
+            tracing::error!(%panic, "a signature scheme panicked");
+            Err(Rejection::Panicked)
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 use std::fmt;
 
-use crate::signature::body_form::without_line_breaks;
+use crate::{delivery::decompress_as_any, signature::body_form::without_line_breaks};
+
+/// The longest body that is unzipped, in bytes: a few bytes of gzip may become any number of bytes.
+const LONGEST: usize = 32 << 20;
 
 /// A change to a body that happens between a sender's signature and a receiver's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ impl BodyChange {
                 Some(cut.strip_suffix(b"\r").unwrap_or(cut).to_vec())
             }
             Self::WithLastLineFeed => Some([body, b"\n"].concat()),
-            Self::Unzipped => unzipped(body),
+            Self::Unzipped => decompress_as_any(body, LONGEST),
         }
     }
 }
@@ -49,23 +52,6 @@ impl fmt::Display for BodyChange {
             Self::Unzipped => "with the body unzipped",
         })
     }
-}
-
-fn unzipped(body: &[u8]) -> Option<Vec<u8>> {
-    use std::io::Read;
-
-    /// A few bytes of gzip may become any number of bytes.
-    const LONGEST: u64 = 32 << 20;
-
-    let read = |zipped: &mut dyn Read| {
-        let mut plain = Vec::new();
-        zipped.take(LONGEST + 1).read_to_end(&mut plain).ok()?;
-        (!plain.is_empty() && plain.len() as u64 <= LONGEST).then_some(plain)
-    };
-    // HTTP's deflate is zlib (RFC 9110, section 8.4.1.2); some senders leave the header of zlib out.
-    read(&mut flate2::read::MultiGzDecoder::new(body))
-        .or_else(|| read(&mut flate2::read::ZlibDecoder::new(body)))
-        .or_else(|| read(&mut flate2::read::DeflateDecoder::new(body)))
 }
 
 #[cfg(test)]
