@@ -27,6 +27,11 @@ impl DeliveryId {
         SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::new(seconds, nanos))
     }
 
+    /// The id with these bytes, for archives that store it.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// The sixteen bytes of the id, in the order in which they are printed.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

@@ -50,6 +50,24 @@ impl InferenceDigest {
         Self { id, version: version.unwrap_or([0; VERSION]), bytes: first(&body) }
     }
 
+    /// How many bytes [`to_bytes`](Self::to_bytes) gives.
+    pub(crate) const LENGTH: usize = ID + VERSION + BYTES;
+
+    /// The bytes of the digest, for archives that store it.
+    pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let mut bytes = [0; Self::LENGTH];
+        let parts = self.id.0.iter().chain(&self.version).chain(&self.bytes);
+        bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
+    /// The digest with these bytes.
+    pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, rest @ ..] = bytes;
+        let id = InferenceId([a, b, c, d, e, f, g, h, i, j, k, l]);
+        Self { id, version: [m, n, o, p], bytes: rest }
+    }
+
     /// The model and id, without version and bytes.
     pub fn id(&self) -> InferenceId {
         self.id

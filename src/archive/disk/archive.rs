@@ -2,7 +2,7 @@ use std::{
     fmt,
     future::ready,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -204,7 +204,7 @@ impl DiskArchive {
         self.0.space.admit(delivery.body().len()).or_else(|full| {
             let wants_lease = append.lease_length().is_some();
             let writes_nothing = self.0.reader.ask(|index| {
-                let first = index.first(delivery.fingerprint());
+                let first = index.first(delivery.fingerprint()).ok().flatten();
                 first.is_some_and(|first| repeat(&first.known(), wants_lease) == Repeat::Unchanged)
             });
             if writes_nothing { Ok(()) } else { Err(full) }
@@ -224,10 +224,6 @@ impl DiskArchive {
             Ok(()) => Box::pin(pending.answer()),
             Err(error) => refused(error),
         }
-    }
-
-    fn index(&self) -> std::sync::RwLockWriteGuard<'_, Index> {
-        self.0.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -316,7 +312,8 @@ impl Archive for DiskArchive {
     }
 
     fn begin(&self, lease: Lease, inference: InferenceDigest) -> Work<Begun> {
-        let begun = self.keeper().and_then(|_| self.index().begin(&lease, inference));
+        let begun = self.keeper();
+        let begun = begun.and_then(|_| self.0.index.write(|index| index.begin(&lease, inference)));
         Box::pin(ready(begun))
     }
 
@@ -336,8 +333,13 @@ impl Archive for DiskArchive {
     }
 
     fn state(&self, id: DeliveryId) -> Work<Option<State>> {
-        let state = self.0.reader.ask(|index| index.get(id).map(|entry| entry.state()));
-        Box::pin(ready(Ok(state)))
+        if let Some(entry) = self.0.reader.ask(|index| index.in_memory(id)) {
+            return Box::pin(ready(Ok(Some(entry.state))));
+        }
+        let reader = Arc::clone(&self.0.reader);
+        background::run(move || {
+            Ok(reader.retried(|index| index.get(id))?.map(|entry| entry.state))
+        })
     }
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {

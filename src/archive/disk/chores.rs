@@ -11,12 +11,10 @@ use tokio::time::Instant;
 
 use super::{
     failure::Failure,
-    index_file,
+    index::Index,
     keeper::Keeper,
-    load::{indexed, missing, records},
     lock::lock_path,
     name::{Form, SegmentName},
-    replace::replace,
     request::{Answer, Mail, Request, answer, mail, wanted_in},
     state::State,
 };
@@ -36,7 +34,7 @@ impl Keeper {
             self.noted("remove old deliveries", self.remove_old(&mut state)),
             self.noted("drop superseded states", self.drop_superseded(&mut state)),
             self.noted("compress a segment", self.compress_old(&mut state)),
-            self.noted("write an index file", self.write_indexes(&mut state)),
+            self.noted("write an index file", self.write_indexes(&mut state).map_err(Into::into)),
             self.noted("remove deliveries for room", self.remove_for_room(&mut state)),
             self.noted("forget removed deliveries", self.forget_old(&mut state)),
         ];
@@ -89,20 +87,18 @@ impl Keeper {
 
     fn seal_old(&self) -> Chore {
         let now = SystemTime::now();
-        let times = self.survey().times;
         // One that was given up is sealed at the next start.
         let last = self.segments()?.into_iter().next_back();
         let due = last.is_some_and(|(name, form)| {
-            form == Form::Open && self.terms.seals(times.get(&name).copied(), now)
+            form == Form::Open && self.terms.seals(self.received(name), now)
         });
         if due { self.seal() } else { Ok(()) }
     }
 
     fn remove_old(&self, state: &mut State) -> Chore {
         let now = SystemTime::now();
-        let times = self.survey().times;
         for name in self.sealed()?.into_keys() {
-            for states in self.terms.removes(times.get(&name).copied(), now) {
+            for states in self.terms.removes(self.received(name), now) {
                 self.remove_in(name, &Query::all().states(states))?;
             }
         }
@@ -111,7 +107,7 @@ impl Keeper {
 
     /// Gives up what `query` selects in a segment. Returns how many deliveries.
     fn remove_in(&self, name: SegmentName, query: &Query) -> Result<u64, ArchiveError> {
-        let removed = self.give_up(self.selected_in(name, query), query)?;
+        let removed = self.give_up_in(name, query)?;
         if removed > 0 {
             tracing::info!(path = %self.dir.display(), segment = %name, removed, "removed old deliveries");
         }
@@ -120,51 +116,36 @@ impl Keeper {
 
     fn compress_old(&self, state: &mut State) -> Chore {
         let now = SystemTime::now();
-        let times = self.survey().times;
         for (name, form) in self.sealed()? {
-            let times = times.get(&name).copied();
-            if self.terms.compresses(form, times, now) && !state.damaged.contains(&name) {
+            let is_due = self.terms.compresses(form, self.received(name), now);
+            if is_due && !self.is_damaged(name, state) {
                 self.rewrite(name, form, Form::Packed, &HashMap::new(), state)?;
             }
         }
         Ok(())
     }
 
-    fn write_indexes(&self, state: &mut State) -> Chore {
-        for (name, form) in self.sealed()? {
-            if !state.damaged.contains(&name) {
-                self.write_index_of(name, form, state)?;
-            }
-        }
-        Ok(())
+    /// When the deliveries with a body in a segment were received.
+    fn received(&self, name: SegmentName) -> Option<(SystemTime, SystemTime)> {
+        self.read(|index| index.received(name))
     }
 
-    /// Writes the index file of a segment, unless one is there that fits. A damaged segment gets none, so that every
-    /// start complains about it.
-    fn write_index_of(
-        &self,
-        name: SegmentName,
-        form: Form,
-        state: &mut State,
-    ) -> Result<(), Failure> {
-        if state.indexed.contains(&name) {
+    /// Whether a part of a segment is known to be damaged.
+    pub(super) fn is_damaged(&self, name: SegmentName, state: &State) -> bool {
+        state.damaged.contains(&name) || self.read(|index| index.is_damaged(name))
+    }
+
+    /// Moves entries of the index from memory to index files as soon as there are enough of them.
+    pub(super) fn index_sealed(&self) -> Chore {
+        if self.read(Index::to_fold).is_empty() {
             return Ok(());
         }
-        let path = name.path(&self.dir, form);
-        let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
-        let length = file.len().map_err(Failure::to("read", &path))?;
-        if indexed(&*self.medium, &self.dir, name, length).is_none() {
-            let is_cut = missing(&*self.medium, &self.dir, name, length).is_some();
-            let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
-            let Some(records) = records.filter(|_| !is_cut) else {
-                self.note_damaged(name, form, state);
-                return Ok(());
-            };
-            let text = index_file::print(name, length, &records);
-            replace(&*self.medium, &self.dir, &name.index_path(&self.dir), text.as_bytes())?;
-        }
-        state.indexed.insert(name);
-        Ok(())
+        let mut state = self.turn()?;
+        let results = [
+            self.noted("drop superseded states", self.drop_superseded(&mut state)),
+            self.noted("write an index file", self.write_indexes(&mut state).map_err(Into::into)),
+        ];
+        results.into_iter().collect()
     }
 
     fn remove_for_room(&self, state: &mut State) -> Chore {

@@ -1,15 +1,14 @@
 use std::time::SystemTime;
 
 use super::name::SegmentName;
-use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, ModelName, State};
+use crate::delivery::{Delivery, DeliveryId, Fingerprint, ModelName, State};
 
 /// What is known of a delivery without its head and body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeliveryMeta {
     pub(super) id: DeliveryId,
     pub(super) model: ModelName,
-    pub(super) digest: Digest,
-    pub(super) fingerprint: Fingerprint,
+    pub(super) fingerprint: ShortFingerprint,
     pub(super) received_at: SystemTime,
 }
 
@@ -18,11 +17,17 @@ impl DeliveryMeta {
         Self {
             id: delivery.id(),
             model: delivery.model().clone(),
-            digest: delivery.digest(),
-            fingerprint: delivery.fingerprint(),
+            fingerprint: short(delivery.fingerprint()),
             received_at: delivery.received_at(),
         }
     }
+}
+
+/// How much of a fingerprint is kept: of 96 bits no two are the same by chance.
+pub(super) type ShortFingerprint = [u8; 12];
+
+pub(super) fn short(fingerprint: Fingerprint) -> ShortFingerprint {
+    fingerprint.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// What stays of a delivery that was removed: its ledger entry.

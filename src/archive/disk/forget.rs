@@ -1,11 +1,11 @@
 //! Forgetting: the ledger outlives bodies, but not for ever.
 
-use std::{collections::HashSet, sync::PoisonError, time::SystemTime};
+use std::{collections::HashSet, time::SystemTime};
 
 use super::{
     entry::Place,
     failure::Failure,
-    index::{Index, Survey},
+    index::Index,
     keeper::Keeper,
     load::records,
     name::{Form, SegmentName},
@@ -14,6 +14,9 @@ use super::{
     warc::Meaning,
 };
 use crate::{archive::ArchiveError, delivery::DeliveryId};
+
+/// How many deliveries are forgotten before others get at the index.
+const FORGOTTEN_AT_A_TIME: usize = 128;
 
 /// What is known of a segment in which nothing lies but lines of the ledger and outcomes.
 #[derive(Debug)]
@@ -30,13 +33,13 @@ impl Keeper {
         // The power could bring back what this makes nobody remember.
         self.finish(state)?;
         let now = SystemTime::now();
-        let Survey { times, removed: mut remembered } = self.survey();
-        let with_copies = self.read(Index::with_copies);
+        let mut remembered = self.read(Index::removed);
+        let with_copies = self.read(Index::with_copies)?;
         for (name, form) in self.sealed()? {
-            if times.contains_key(&name)
+            if self.read(|index| index.received(name)).is_some()
                 || with_copies.contains(&name)
-                || state.damaged.contains(&name)
-                || !self.is_due(name, remembered, now, state)
+                || self.is_damaged(name, state)
+                || !self.is_due(name, remembered, now, state)?
             {
                 continue;
             }
@@ -47,12 +50,17 @@ impl Keeper {
     }
 
     /// Whether the segment may be due, as far as can be told without reading it.
-    fn is_due(&self, name: SegmentName, remembered: usize, now: SystemTime, state: &State) -> bool {
-        state.ledgers.get(&name).is_none_or(|ledger| {
-            let needed = |id| self.read(|index| index.get(id).is_some());
-            !ledger.needed_for.is_some_and(needed)
-                && ledger.last.is_none_or(|last| self.terms.forgets(last, remembered, now))
-        })
+    fn is_due(
+        &self,
+        name: SegmentName,
+        remembered: u64,
+        now: SystemTime,
+        state: &State,
+    ) -> Result<bool, Failure> {
+        let Some(ledger) = state.ledgers.get(&name) else { return Ok(true) };
+        let needed = ledger.needed_for.map_or(Ok(None), |id| self.read(|index| index.get(id)))?;
+        let is_old = ledger.last.is_none_or(|last| self.terms.forgets(last, remembered, now));
+        Ok(needed.is_none() && is_old)
     }
 
     /// Drops a segment if it is due, and says how many deliveries are forgotten with it.
@@ -60,9 +68,9 @@ impl Keeper {
         &self,
         name: SegmentName,
         form: Form,
-        remembered: usize,
+        remembered: u64,
         state: &mut State,
-    ) -> Result<usize, Failure> {
+    ) -> Result<u64, Failure> {
         let path = name.path(&self.dir, form);
         let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
         let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
@@ -71,13 +79,18 @@ impl Keeper {
             return Ok(0);
         };
         let needed_for = self.read(|index| {
-            contents.others.iter().copied().find(|other| index.get(*other).is_some())
-        });
+            for other in &contents.others {
+                if index.get(*other)?.is_some() {
+                    return Ok(Some(*other));
+                }
+            }
+            Ok::<_, Failure>(None)
+        })?;
         state.ledgers.insert(name, Ledger { last: contents.last, needed_for });
         // Without this segment, a copy that is left over somewhere would come back to life.
         let mut gone = contents.removed.iter().chain(&contents.removes);
         let left_over = self.read(|index| gone.any(|id| index.has_copies(*id)));
-        if left_over || !self.is_due(name, remembered, SystemTime::now(), state) {
+        if left_over || !self.is_due(name, remembered, SystemTime::now(), state)? {
             return Ok(0);
         }
         let (medium, dir) = (&*self.medium, &*self.dir);
@@ -85,10 +98,13 @@ impl Keeper {
         replace::remove(medium, dir, &path)?;
         state.indexed.remove(&name);
         state.ledgers.remove(&name);
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         // One that lies in two segments may be forgotten already.
-        let forgotten = index.forget(contents.removed);
-        drop(index);
+        let removed: Vec<_> = contents.removed.into_iter().collect();
+        let mut forgotten = 0;
+        for some in removed.chunks(FORGOTTEN_AT_A_TIME) {
+            forgotten += self.change(|index| index.forget(some.iter().copied()))?;
+        }
+        self.change(|index| index.drop_segment(name));
         tracing::info!(path = %dir.display(), segment = %name, forgotten, "forgot removed deliveries");
         Ok(forgotten)
     }

@@ -1,11 +1,12 @@
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
 
 use super::{
-    index::Index, keeper::Keeper, queue::Queue, reader::Reader, space::Space, upkeep::Upkeep,
+    keeper::Keeper, queue::Queue, reader::Reader, shared::SharedIndex, space::Space,
+    upkeep::Upkeep,
 };
 
 /// What the clones of an archive share. Dropping it waits for the writer.
@@ -13,7 +14,7 @@ pub(super) struct Handle {
     pub(super) path: PathBuf,
     pub(super) reader: Arc<Reader>,
     /// Of a read-only archive, the one that was read first.
-    pub(super) index: Arc<RwLock<Index>>,
+    pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
     pub(super) space: Space,
     /// `None` where it is read only.

@@ -1,9 +1,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    ops::Range,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    thread,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -14,28 +12,32 @@ use super::{
     command::{Command, Reply},
     entry::Place,
     failure::Failure,
-    index::{Index, Survey},
-    index_file,
+    index::{Cursor, Entry, Found, Index},
+    indexing::Prepared,
     listing::Listing,
     lock,
     medium::Medium,
     name::{Form, SegmentName},
     queue::Queue,
     replace,
-    rewrite::{Removal, Rewrite, Rewritten},
+    rewrite::{Removal, Rewrite},
+    shared::SharedIndex,
     state::State,
     terms::Terms,
 };
 use crate::{
     archive::{ArchiveError, Query, transition},
-    delivery::DeliveryId,
+    delivery::{DeliveryId, StateKind},
 };
-
-/// How many deliveries are looked at before others get at the index.
-const AT_A_TIME: usize = 4096;
 
 /// How many deliveries are retried in one batch of the writer: each takes a record of some 350 bytes.
 const RETRIED_AT_A_TIME: usize = 512;
+
+/// How many deliveries are given up in one batch of the writer.
+const REMOVED_AT_A_TIME: usize = 512;
+
+/// How many entries are read from index files while others wait for the index.
+const PINNED_AT_A_TIME: usize = 128;
 
 /// Looks after the segments to which nothing is written any more. Does one thing at a time, and never waits for the
 /// writer but to have a segment sealed.
@@ -43,7 +45,7 @@ const RETRIED_AT_A_TIME: usize = 512;
 pub(super) struct Keeper {
     pub(super) medium: Arc<dyn Medium>,
     pub(super) dir: PathBuf,
-    pub(super) index: Arc<RwLock<Index>>,
+    pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
     pub(super) terms: Terms,
     pub(super) state: Mutex<State>,
@@ -83,11 +85,10 @@ impl Keeper {
 
     pub(super) fn give_up_all(&self, query: &Query) -> Result<u64, ArchiveError> {
         let mut removed = 0;
-        for part in self.parts(query) {
-            let select =
-                |index: &Index| index.selected(part, query).map(|entry| entry.id).collect();
-            removed += self.give_up(self.read(select), query)?;
-        }
+        self.for_each_part(query, |entries| {
+            removed += self.give_up(entries, query)?;
+            Ok(())
+        })?;
         if removed > 0 {
             tracing::info!(path = %self.dir.display(), removed, ?query, "removed deliveries");
         }
@@ -95,30 +96,58 @@ impl Keeper {
     }
 
     /// Has the writer decide which of these deliveries `query` selects, and give them up. Returns how many.
-    pub(super) fn give_up(&self, ids: Vec<DeliveryId>, query: &Query) -> Result<u64, ArchiveError> {
-        if ids.is_empty() {
-            return Ok(0);
+    pub(super) fn give_up(&self, entries: &[Entry], query: &Query) -> Result<u64, ArchiveError> {
+        let mut removed = 0;
+        for some in entries.chunks(REMOVED_AT_A_TIME) {
+            let query = query.clone();
+            let ids = self.command_about(some, |ids, reply| Command::Remove { ids, query, reply })?;
+            removed += ids.len() as u64;
         }
-        let removed = self.command(|reply| Command::Remove { ids, query: query.clone(), reply })?;
-        Ok(removed.len() as u64)
+        Ok(removed)
     }
 
     /// Makes pending what `query` selects of the dead, undecodable and failed deliveries. Returns how many.
     pub(super) fn retry(&self, query: &Query, now: Instant) -> Result<u64, ArchiveError> {
         let mut retried = 0;
-        for part in self.parts(query) {
-            let select = |index: &Index| {
-                let selected = index.selected(part, query);
-                let selected = selected.filter(|entry| transition::retries(&entry.known()));
-                selected.map(|entry| entry.id).collect::<Vec<_>>()
-            };
-            // Waits for each batch, so that what was appended in the meantime goes to the next one.
-            for ids in self.read(select).chunks(RETRIED_AT_A_TIME) {
-                let (ids, query) = (ids.to_vec(), query.clone());
-                retried += self.command(|reply| Command::Retry { ids, query, now, reply })?;
+        for kind in [StateKind::Failed, StateKind::Dead, StateKind::Undecodable] {
+            if !query.selected_states().selects(kind) {
+                continue;
             }
+            let of_kind = query.clone().state(kind);
+            self.for_each_part(&of_kind, |entries| {
+                let retries = |entry: &&Entry| transition::retries(&entry.known());
+                let entries: Vec<_> = entries.iter().filter(retries).cloned().collect();
+                // Waits for each batch, so that what was appended in the meantime goes to the next one.
+                for some in entries.chunks(RETRIED_AT_A_TIME) {
+                    let query = of_kind.clone();
+                    retried += self.command_about(some, |ids, reply| Command::Retry {
+                        ids,
+                        query,
+                        now,
+                        reply,
+                    })?;
+                }
+                Ok(())
+            })?;
         }
         Ok(retried)
+    }
+
+    /// Has the writer execute a command about deliveries whose entries are in memory meanwhile, so that it need not wait
+    /// for the disk.
+    fn command_about<T>(
+        &self,
+        entries: &[Entry],
+        command: impl FnOnce(Vec<DeliveryId>, Reply<T>) -> Command,
+    ) -> Result<T, ArchiveError> {
+        let ids = entries.iter().map(|entry| entry.id).collect();
+        let positions: Vec<_> = entries.iter().map(|entry| entry.position).collect();
+        for some in positions.chunks(PINNED_AT_A_TIME) {
+            self.change(|index| index.pin(some))?;
+        }
+        let answer = self.command(|reply| command(ids, reply));
+        self.change(|index| index.unpin(&positions));
+        answer
     }
 
     /// Has the writer execute a command, and waits for it.
@@ -131,7 +160,7 @@ impl Keeper {
     /// Erases the bytes of deliveries that were removed, also where that was interrupted, or came back with a power failure.
     pub(super) fn finish_removals(&self, state: &mut State) -> Result<(), ArchiveError> {
         self.finish(state)?;
-        self.erase(self.read(Index::left_over), state)
+        self.erase(self.read(Index::left_over)?, state)
     }
 
     /// Makes durable what was renamed, and removes what may not stay beside it.
@@ -171,15 +200,12 @@ impl Keeper {
         let mut told = HashSet::new();
         for (name, places) in removals {
             let Some(form) = segments.get(&name) else {
-                let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-                for id in places.keys() {
-                    index.dropped(*id, name);
-                }
+                self.dropped(places.keys().copied(), name)?;
                 continue;
             };
             let to = (*form).max(Form::Sealed);
             told.extend(self.rewrite(name, *form, to, &places, state)?.told);
-            self.forget_untold(places.keys(), &told);
+            self.forget_untold(places.keys(), &told)?;
         }
         Ok(())
     }
@@ -190,12 +216,25 @@ impl Keeper {
         &self,
         ids: impl Iterator<Item = &'i DeliveryId>,
         told: &HashSet<DeliveryId>,
-    ) {
+    ) -> Result<(), Failure> {
         let untold: Vec<_> = ids.copied().filter(|id| !told.contains(id)).collect();
         if !untold.is_empty() {
-            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            index.forget(untold);
+            self.change(|index| index.forget(untold))?;
         }
+        Ok(())
+    }
+
+    /// Nothing of these deliveries is left in this segment but their ledger entries.
+    fn dropped(
+        &self,
+        ids: impl Iterator<Item = DeliveryId>,
+        name: SegmentName,
+    ) -> Result<(), Failure> {
+        let ids: Vec<_> = ids.collect();
+        for some in ids.chunks(PINNED_AT_A_TIME) {
+            self.change(|index| index.dropped(some.iter().copied(), name))?;
+        }
+        Ok(())
     }
 
     /// Has the writer seal what it is writing.
@@ -208,29 +247,38 @@ impl Keeper {
     }
 
     pub(super) fn read<T>(&self, what: impl FnOnce(&Index) -> T) -> T {
-        what(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+        self.index.read(what)
     }
 
-    /// Looks at all there is. Others get at the index in between: there may be millions.
-    pub(super) fn survey(&self) -> Survey {
-        let mut survey = Survey::default();
-        for part in self.parts(&Query::all()) {
-            self.read(|index| index.survey(part, &mut survey));
+    /// The deliveries with a body that `query` selects, so many at a time that nobody waits long.
+    fn for_each_part(
+        &self,
+        query: &Query,
+        mut each: impl FnMut(&[Entry]) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
+        let mut next = Cursor::Start;
+        while next != Cursor::End {
+            let part = self.read(|index| index.part(query, next))?;
+            let entry = |found| match found {
+                Found::Entry(entry) => Some(entry),
+                Found::Damage(_) => None,
+            };
+            let entries: Vec<_> = part.found.into_iter().filter_map(entry).collect();
+            each(&entries)?;
+            next = part.next;
         }
-        survey
+        Ok(())
     }
 
-    /// The positions at which deliveries can lie that `query` selects, so many at a time that nobody waits long.
-    fn parts(&self, query: &Query) -> impl Iterator<Item = Range<usize>> + use<> {
-        let positions = self.read(|index| index.candidates(query));
-        let end = positions.end;
-        positions.step_by(AT_A_TIME).map(move |from| from..end.min(from + AT_A_TIME))
-    }
-
-    /// The deliveries with a body in this segment that `query` selects.
-    pub(super) fn selected_in(&self, name: SegmentName, query: &Query) -> Vec<DeliveryId> {
-        let select = |part| self.read(|index| index.selected_in(name, part, query));
-        self.parts(query).flat_map(select).collect()
+    /// Gives up what `query` selects in a segment. Returns how many deliveries.
+    pub(super) fn give_up_in(&self, name: SegmentName, query: &Query) -> Result<u64, ArchiveError> {
+        let (mut removed, mut next) = (0, Some(0));
+        while let Some(from) = next {
+            let (entries, after) = self.read(|index| index.part_of_segment(name, query, from))?;
+            removed += self.give_up(&entries, query)?;
+            next = after;
+        }
+        Ok(removed)
     }
 
     /// Writes a segment anew, without these deliveries.
@@ -268,7 +316,9 @@ impl Keeper {
     ) -> Result<Done, Failure> {
         let result = self.try_rewrite(name, (from, to), without, state);
         result.inspect_err(|_| {
-            state.leftovers.extend(replace::give_up(&*self.medium, &name.path(&self.dir, to)));
+            let files = [name.path(&self.dir, to), name.index_path(&self.dir)];
+            state.leftovers.extend(files.iter().filter_map(|it| replace::give_up(&*self.medium, it)));
+            self.change(|index| index.not_folded(name));
         })
     }
 
@@ -280,29 +330,46 @@ impl Keeper {
         state: &mut State,
     ) -> Result<Done, Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
-        let drop = self.removals(erased);
+        let drop = self.removals(erased)?;
         let new = Rewrite { medium, dir, name, from, to, drop: &drop, skip }.run()?;
-        if new.damaged && from != to && to == Form::Packed {
+        let is_damaged = !new.damages.is_empty();
+        if is_damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes among compressed records nor behind them.
             self.note_damaged(name, from, state);
             replace::remove(medium, dir, &new.unfinished)?;
             return Ok(Done::default());
         }
+        let done = Done { told: new.removed() };
+        let moved = new.moved();
+        let prepared = self.prepare_index(name, &moved)?;
         // An index file of the old form must not be there with the new one.
-        state.indexed.remove(&name);
+        self.change(|index| index.pin_file(name))?;
+        state.index_gone(name);
         replace::remove(medium, dir, &name.index_path(dir))?;
-        self.take_place(name, &new, erased)?;
+        let Prepared { unfinished, path, file, foreign } = prepared;
+        self.change(|index| {
+            let segment = name.path(dir, to);
+            medium.rename(&new.unfinished, &segment).map_err(Failure::to("rename", &new.unfinished))?;
+            index.install(name, file);
+            index.moved(name, moved.length, &moved.spans, moved.damages);
+            Ok(())
+        })?;
         state.unsynced = true;
         state.leftovers.extend((from != to).then(|| name.path(dir, from)));
+        self.dropped(erased.keys().copied(), name)?;
         self.finish(state)?;
-        if new.damaged {
+        if is_damaged {
             self.note_damaged(name, to, state);
         } else {
             state.damaged.remove(&name);
-            self.write_index(name, &new)?;
-            state.indexed.insert(name);
         }
-        Ok(Done { told: new.removed() })
+        // Not before the segment that it tells of is durable under its name.
+        medium.rename(&unfinished, &path).map_err(Failure::to("rename", &unfinished))?;
+        self.change(|index| index.file_renamed(name, &path));
+        medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+        state.index_written(name, to);
+        self.finish_fold(name, &foreign);
+        Ok(done)
     }
 
     /// A part of the segment is damaged. Those bytes are kept, whatever is removed around them, and the segment is neither
@@ -316,55 +383,23 @@ impl Keeper {
         }
     }
 
-    fn removals(&self, erased: &HashMap<DeliveryId, Place>) -> HashMap<DeliveryId, Removal> {
-        let removed_at = SystemTime::now();
-        let removal = |index: &Index, id: DeliveryId, place| {
-            let state = index.get(id)?.state();
-            Some((id, Removal { state, removed_at, place }))
-        };
-        let all = |index: &Index| {
-            erased.iter().filter_map(|(id, place)| removal(index, *id, *place)).collect()
-        };
-        self.read(all)
-    }
-
-    fn take_place(
+    fn removals(
         &self,
-        name: SegmentName,
-        new: &Rewritten,
         erased: &HashMap<DeliveryId, Place>,
-    ) -> Result<(), Failure> {
-        let path = name.path(&self.dir, new.form);
-        let deliveries: Vec<_> = new.deliveries().collect();
-        let parts = deliveries.chunks(AT_A_TIME);
-        let positions = parts.map(|part| self.read(|index| index.positions_of(part)));
-        let positions = positions.collect::<Vec<_>>().concat();
-        self.change(|index| {
-            let renamed = self.medium.rename(&new.unfinished, &path);
-            renamed.map_err(Failure::to("rename", &new.unfinished))?;
-            index.moved(name, &positions);
-            Ok(())
-        })?;
-        // Only maintenance looks at copies.
-        let erased: Vec<_> = erased.keys().copied().collect();
-        for part in erased.chunks(AT_A_TIME) {
-            self.change(|index| part.iter().for_each(|id| index.dropped(*id, name)));
+    ) -> Result<HashMap<DeliveryId, Removal>, Failure> {
+        let removed_at = SystemTime::now();
+        let mut removals = HashMap::new();
+        let erased: Vec<_> = erased.iter().collect();
+        for some in erased.chunks(PINNED_AT_A_TIME) {
+            self.read(|index| {
+                for (id, place) in some {
+                    if let Some((meta, state)) = index.meta(**id)? {
+                        removals.insert(**id, Removal { meta, state, removed_at, place: **place });
+                    }
+                }
+                Ok::<_, Failure>(())
+            })?;
         }
-        for part in deliveries.chunks(AT_A_TIME) {
-            self.change(|index| index.copies_moved(part));
-        }
-        Ok(())
-    }
-
-    /// Changes the index, and then lets others get at it.
-    fn change<T>(&self, what: impl FnOnce(&mut Index) -> T) -> T {
-        let changed = what(&mut self.index.write().unwrap_or_else(PoisonError::into_inner));
-        thread::yield_now();
-        changed
-    }
-
-    fn write_index(&self, name: SegmentName, new: &Rewritten) -> Result<(), Failure> {
-        let text = index_file::print(name, new.length, &new.records);
-        replace::replace(&*self.medium, &self.dir, &name.index_path(&self.dir), text.as_bytes())
+        Ok(removals)
     }
 }

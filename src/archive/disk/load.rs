@@ -1,11 +1,10 @@
-use std::{io, num::NonZeroU64, path::Path};
+use std::{io, num::NonZeroU64, path::Path, sync::Arc};
 
 use super::{
     entry::Place,
     failure::Failure,
-    file_io::read_full,
     index::Index,
-    index_file,
+    index_file::{IndexFile, Unfit},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     steps::Steps,
@@ -13,68 +12,81 @@ use super::{
     warc::Meaning,
 };
 
-/// Takes what a sealed segment holds into the index: from its index file if that fits, else from the segment itself.
-/// Says whether the index file was used.
-pub(super) fn load_sealed(
-    medium: &dyn Medium,
+/// How segments are taken into an index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loading {
+    /// Whether index files are used. Without them every segment is read.
+    pub(super) index_files: bool,
+    /// Whether fingerprints will be asked for.
+    pub(super) filters: bool,
+}
+
+/// A segment that was taken in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loaded {
+    /// Where its last record ends.
+    pub(super) end: u64,
+    /// Whether an index file told of it.
+    pub(super) indexed: bool,
+}
+
+/// Takes what a segment holds into the index: from its index file as far as that goes, else from the segment.
+pub(super) fn load(
+    medium: &Arc<dyn Medium>,
     dir: &Path,
     (name, form): (SegmentName, Form),
+    file: &dyn MediumFile,
+    loading: Loading,
     index: &mut Index,
-) -> Result<bool, Failure> {
+) -> Result<Loaded, Failure> {
     let path = name.path(dir, form);
-    let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
     let length = file.len().map_err(Failure::to("read", &path))?;
-    if let Some(records) = indexed(medium, dir, name, length) {
-        let is_delivery = |record: &&(_, Meaning)| matches!(record.1, Meaning::Delivery { .. });
-        index.reserve(records.iter().filter(is_delivery).count());
-        for (place, meaning) in records {
-            take(index, meaning, place);
+    let mut missing = None;
+    let mut from = 0;
+    index.add_segment(name);
+    if loading.index_files {
+        match IndexFile::open(medium, name.index_path(dir), (name, form), length) {
+            Ok(found) => {
+                from = found.length();
+                warn_of_damage(&found, &path);
+                let found = if loading.filters { found.with_filters()? } else { found };
+                index.add_file(name, found)?;
+            }
+            Err(Unfit::Missing) => {}
+            Err(Unfit::Longer(by)) => missing = Some(by),
+            Err(Unfit::Other(error)) => {
+                let path = name.index_path(dir);
+                tracing::warn!(path = %path.display(), %error, "an index file does not fit its segment, which is read instead");
+            }
         }
-        return Ok(true);
     }
-    load(&*file, &path, (name, form), index).map_err(Failure::to("read", &path))?;
-    if let Some(missing) = missing(medium, dir, name, length) {
-        index.note_damage(name, length);
-        tracing::warn!(path = %path.display(), offset = length, missing, "the end of a segment is missing");
+    let indexed = from > 0;
+    let end = if indexed && from == length {
+        length
+    } else {
+        walk(file, &path, (name, form), from, index)?
+    };
+    if let Some(missing) = missing {
+        note_missing_end(&path, name, length, missing, index);
     }
-    Ok(false)
+    Ok(Loaded { end, indexed })
 }
 
-/// Whether a segment has an index file, which may not fit it.
-pub(super) fn index_exists(medium: &dyn Medium, dir: &Path, name: SegmentName) -> bool {
-    medium.open_read(&name.index_path(dir)).is_ok()
+fn warn_of_damage(file: &IndexFile, path: &Path) {
+    for (offset, _) in file.damages() {
+        tracing::warn!(path = %path.display(), offset, "skipped damaged bytes");
+    }
 }
 
-/// How many bytes are missing at the end of a segment of this length, as far as its index file can tell.
-pub(super) fn missing(
-    medium: &dyn Medium,
-    dir: &Path,
+fn note_missing_end(
+    path: &Path,
     name: SegmentName,
     length: u64,
-) -> Option<NonZeroU64> {
-    let text = index_text(medium, dir, name)?;
-    index_file::missing(&text, name, length)
-}
-
-/// The index file of a segment, if there is one that can be read. What is no text does not fit, as an empty file does not.
-fn index_text(medium: &dyn Medium, dir: &Path, name: SegmentName) -> Option<String> {
-    let file = medium.open_read(&name.index_path(dir)).ok()?;
-    Some(String::from_utf8(whole(&*file).ok()?).unwrap_or_default())
-}
-
-/// What the index file of a segment tells, if there is one that fits.
-pub(super) fn indexed(
-    medium: &dyn Medium,
-    dir: &Path,
-    name: SegmentName,
-    length: u64,
-) -> Option<Vec<(Place, Meaning)>> {
-    let records = index_file::parse(&index_text(medium, dir, name)?, name, length);
-    if records.is_none() {
-        let path = name.index_path(dir);
-        tracing::warn!(path = %path.display(), "an index file does not fit its segment, which is read instead");
-    }
-    records
+    missing: NonZeroU64,
+    index: &mut Index,
+) {
+    index.note_damage(name, length);
+    tracing::warn!(path = %path.display(), offset = length, missing, "the end of a segment is missing");
 }
 
 /// What a segment holds, if no part of it is damaged.
@@ -94,27 +106,22 @@ pub(super) fn records(
     Ok(Some(records))
 }
 
-fn whole(file: &dyn MediumFile) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
-    let read = read_full(file, &mut bytes, 0)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
-/// Takes what is whole in a segment into the index, and says where it ends.
-pub(super) fn load(
+/// Takes what is whole in a segment, from this offset on, into the index, and says where it ends.
+fn walk(
     file: &dyn MediumFile,
     path: &Path,
     (name, form): (SegmentName, Form),
+    from: u64,
     index: &mut Index,
-) -> io::Result<u64> {
-    let mut steps = Steps::of(file, name, form)?;
-    let mut end = 0;
-    while let Some(step) = steps.step()? {
+) -> Result<u64, Failure> {
+    let unread = || Failure::to("read", path);
+    let mut steps = Steps::starting_at(file, name, form, from).map_err(unread())?;
+    let mut end = from;
+    while let Some(step) = steps.step().map_err(unread())? {
         match step {
             Step::Record { offset, length, meaning } => {
                 end = offset + length;
-                take(index, meaning, Place { segment: name, offset, length });
+                take(index, meaning, Place { segment: name, offset, length })?;
             }
             Step::Damage { offset, length, .. } => {
                 end = offset + length;
@@ -129,12 +136,13 @@ pub(super) fn load(
     Ok(end)
 }
 
-fn take(index: &mut Index, meaning: Meaning, place: Place) {
+fn take(index: &mut Index, meaning: Meaning, place: Place) -> Result<(), Failure> {
     let of = match &meaning {
         Meaning::State { of, .. } => Some(*of),
         _ => None,
     };
-    if !index.take(meaning, place) {
+    if !index.take(meaning, place)? {
         tracing::debug!(delivery = ?of, "skipped the state of a delivery that is forgotten, or lost");
     }
+    Ok(())
 }

@@ -61,14 +61,18 @@ mod tests {
     use std::time::SystemTime;
 
     use super::{
-        super::{entry::Place, tests::a_place},
+        super::{
+            entry::{DeliveryMeta, Place},
+            tests::{a_place, delivery},
+        },
         *,
     };
     use crate::delivery::State;
 
     fn removal(offset: u64, length: u64) -> Removal {
         let place = Place { offset, length, ..a_place() };
-        Removal { state: State::NEW, removed_at: SystemTime::UNIX_EPOCH, place }
+        let meta = DeliveryMeta::of(&delivery("/m", b""));
+        Removal { meta, state: State::NEW, removed_at: SystemTime::UNIX_EPOCH, place }
     }
 
     #[test]

@@ -59,15 +59,16 @@ impl SegmentName {
         let (stem, form) = Form::ALL
             .into_iter()
             .find_map(|form| Some((text.strip_suffix(form.suffix())?, form)))?;
-        Some((Self::parse_stem(stem)?, form))
+        Some((Self::of_text(stem)?, form))
     }
 
     /// Reads the name of an index file.
     pub(super) fn parse_index(file_name: &OsStr) -> Option<Self> {
-        Self::parse_stem(file_name.to_str()?.strip_suffix(".idx")?)
+        Self::of_text(file_name.to_str()?.strip_suffix(".idx")?)
     }
 
-    fn parse_stem(stem: &str) -> Option<Self> {
+    /// Reads what [`Display`](std::fmt::Display) prints.
+    pub(super) fn of_text(stem: &str) -> Option<Self> {
         let (sequence, salt) = stem.split_once('-')?;
         let name = Self { sequence: sequence.parse().ok()?, salt: salt.parse().ok()? };
         (name.to_string() == stem).then_some(name)

@@ -11,7 +11,6 @@ use super::{
     command::Command,
     failure::Failure,
     handle::Handle,
-    index::Index,
     keeper::Keeper,
     lock::{self, acquire},
     medium::Medium,
@@ -21,6 +20,7 @@ use super::{
     read_only::look,
     reader::Reader,
     recovery::recover,
+    shared::SharedIndex,
     space::Space,
     state::State,
     upkeep::Upkeep,
@@ -48,8 +48,8 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
     }
     let (mut index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
     lock::tell(&*medium, &path, index.unsettled());
-    let poisoned = index.queue_all(now, SystemTime::now());
-    let (index, queue) = (Arc::new(RwLock::new(index)), Arc::new(Queue::new(waiting)));
+    let poisoned = index.queue_all(now, SystemTime::now())?;
+    let (index, queue) = (Arc::new(SharedIndex::new(index)), Arc::new(Queue::new(waiting)));
     for (id, state) in poisoned {
         queue.push(Command::Record { id, state, now })?;
     }
@@ -92,7 +92,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
 /// Opens an archive to be read only. Blocks.
 pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
     let DiskArchiveBuilder { path, medium, .. } = options;
-    let index = Arc::new(RwLock::new(look(&*medium, &path)?));
+    let index = Arc::new(SharedIndex::new(look(&medium, &path)?));
     Ok(DiskArchive::from_handle(Handle {
         reader: reader(&medium, &path, &index, None),
         index,
@@ -109,7 +109,7 @@ pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, Arch
 fn reader(
     medium: &Arc<dyn Medium>,
     dir: &Path,
-    index: &Arc<RwLock<Index>>,
+    index: &Arc<SharedIndex>,
     queue: Option<Arc<Queue>>,
 ) -> Arc<Reader> {
     let latest = RwLock::new(Arc::clone(index));

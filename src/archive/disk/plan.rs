@@ -8,7 +8,8 @@ use super::{
     batch::Batch,
     command::{Answer, Command, Reply},
     entry::{Entry, MAX_REMOVED, Place},
-    index::{Index, index_full},
+    failure::Failure,
+    index::Index,
 };
 use crate::{
     archive::{
@@ -126,7 +127,7 @@ impl Plan {
                 None
             }
             Command::Record { id, state, now } => {
-                if index.get(id).is_some_and(|entry| entry.state() == state) {
+                if index.in_memory(id).is_some_and(|entry| entry.state == state) {
                     self.change(id, state, Change::PutBack { due: now, released: false }, index);
                 }
                 None
@@ -154,7 +155,17 @@ impl Plan {
     ) -> Option<Command> {
         let fingerprint = append.delivery().fingerprint();
         let stored = self.stored.get(&fingerprint).copied();
-        let Some(first) = stored.or_else(|| Some(index.first(fingerprint)?.id)) else {
+        let first = match stored {
+            Some(id) => Some(id),
+            None => match index.first(fingerprint) {
+                Ok(first) => first.map(|entry| entry.id),
+                Err(failure) => {
+                    self.refuse(reply, failure.into());
+                    return None;
+                }
+            },
+        };
+        let Some(first) = first else {
             self.store(&append, now, reply, index);
             return None;
         };
@@ -166,7 +177,13 @@ impl Plan {
                 return waits;
             }
             Some(Some(known)) => known.clone(),
-            None => self.known(first, index).unwrap_or(NOT_THERE),
+            None => match self.known(first, index) {
+                Ok(known) => known.unwrap_or(NOT_THERE),
+                Err(failure) => {
+                    self.refuse(reply, failure.into());
+                    return None;
+                }
+            },
         };
         let is_touched = planned.is_some();
         let state = match transition::repeat(&known, append.lease_length().is_some()) {
@@ -204,14 +221,13 @@ impl Plan {
     fn store(&mut self, append: &Append, now: Instant, reply: Reply<Appended>, index: &Index) {
         let delivery = append.delivery().clone();
         let id = delivery.id();
-        if self.touched.contains_key(&id) || index.get(id).is_some() {
+        let taken = match index.locate(id) {
+            Ok(position) => position.is_some() || self.touched.contains_key(&id),
+            Err(failure) => return self.refuse(reply, failure.into()),
+        };
+        if taken {
             let error = ArchiveError::Other(Box::new(IdTaken { id }));
             self.immediate.push(Answer::refusal(reply, error));
-            return;
-        }
-        if !index.has_room_for(self.stored.len() + 1) {
-            tracing::error!("the index of the archive is full: new deliveries are refused");
-            self.immediate.push(Answer::refusal(reply, index_full()));
             return;
         }
         let lease =
@@ -241,8 +257,8 @@ impl Plan {
         }
         let mut leases = Vec::new();
         for id in ids {
-            let Some(entry) = index.get(id) else { continue };
-            let (model, state) = (entry.model.clone(), entry.state().leased());
+            let Some(entry) = index.in_memory(id) else { continue };
+            let (model, state) = (entry.model, entry.state.leased());
             leases.push((model, self.lease(id, &state, index)));
         }
         let answer = Answer::new(reply, Claimed::new(leases, next_due), now);
@@ -252,8 +268,10 @@ impl Plan {
 
     fn acquire(&mut self, acquire: Acquire, now: Instant, reply: Reply<Acquired>, index: &Index) {
         let id = acquire.id;
-        let Some(known) = self.known(id, index) else {
-            return self.refuse(reply, ArchiveError::Unknown { id });
+        let known = match self.known(id, index) {
+            Ok(Some(known)) => known,
+            Ok(None) => return self.refuse(reply, ArchiveError::Unknown { id }),
+            Err(failure) => return self.refuse(reply, failure.into()),
         };
         let answer = match transition::acquire(&known, acquire.revive) {
             Some(state) => {
@@ -274,8 +292,10 @@ impl Plan {
         index: &Index,
     ) {
         let id = lease.id();
-        let Some(known) = self.known(id, index) else {
-            return self.refuse(reply, ArchiveError::Unknown { id });
+        let known = match self.known(id, index) {
+            Ok(Some(known)) => known,
+            Ok(None) => return self.refuse(reply, ArchiveError::Unknown { id }),
+            Err(failure) => return self.refuse(reply, failure.into()),
         };
         if !transition::settles(&known.state, index.holds(&lease), &outcome) {
             return self.refuse(reply, ArchiveError::LeaseLost { id });
@@ -293,8 +313,10 @@ impl Plan {
         index: &Index,
     ) {
         let id = lease.id();
-        let Some(known) = self.known(id, index) else {
-            return self.refuse(reply, ArchiveError::Unknown { id });
+        let known = match self.known(id, index) {
+            Ok(Some(known)) => known,
+            Ok(None) => return self.refuse(reply, ArchiveError::Unknown { id }),
+            Err(failure) => return self.refuse(reply, failure.into()),
         };
         if !index.holds(&lease) {
             return self.refuse(reply, ArchiveError::LeaseLost { id });
@@ -318,7 +340,8 @@ impl Plan {
         let mut retried = 0;
         for id in ids {
             let is_retryable = |known| transition::retries(&known);
-            if is_selected(*id, query, index) && self.known(*id, index).is_some_and(is_retryable) {
+            let known = self.known(*id, index).ok().flatten();
+            if is_selected(*id, query, index) && known.is_some_and(is_retryable) {
                 let change = Change::PutBack { due: now, released: false };
                 self.change(*id, State::NEW, change, index);
                 retried += 1;
@@ -339,7 +362,7 @@ impl Plan {
         let selected: Vec<_> = selected.filter(|id| seen.insert(*id)).collect();
         for some in selected.chunks(MAX_REMOVED) {
             for id in some {
-                let state = index.get(*id).map_or(State::NEW, |entry| entry.state());
+                let state = index.in_memory(*id).map_or(State::NEW, |entry| entry.state);
                 self.touched.insert(*id, Some(Known { state, has_body: false }));
             }
             self.batch.push(Entry::Removal(some.to_vec()));
@@ -356,19 +379,20 @@ impl Plan {
     }
 
     fn change(&mut self, of: DeliveryId, state: State, change: Change, index: &Index) {
-        let has_body = self.known(of, index).is_some_and(|known| known.has_body);
+        let known = self.known(of, index).ok().flatten();
+        let has_body = known.is_some_and(|known| known.has_body);
         self.touched.insert(of, Some(Known { state: state.clone(), has_body }));
         self.batch.push(Entry::State { of, state });
         self.changes.push(change);
     }
 
     /// A delivery that this batch has not changed.
-    fn known(&self, id: DeliveryId, index: &Index) -> Option<Known> {
-        let entry = index.get(id)?;
+    fn known(&self, id: DeliveryId, index: &Index) -> Result<Option<Known>, Failure> {
+        let Some(entry) = index.get(id)? else { return Ok(None) };
         let mut known = entry.known();
         let unreadable = self.unreadable.get(&id).copied();
         known.has_body &= unreadable.is_none() || unreadable != entry.place;
-        Some(known)
+        Ok(Some(known))
     }
 
     /// Answers once all that was planned so far is durable.
@@ -388,7 +412,7 @@ impl Plan {
 const NOT_THERE: Known = Known { state: State::NEW, has_body: false };
 
 fn is_selected(id: DeliveryId, query: &Query, index: &Index) -> bool {
-    index.get(id).is_some_and(|entry| entry.is_selected(query))
+    index.get(id).is_ok_and(|entry| entry.is_some_and(|entry| entry.is_selected(query)))
 }
 
 fn lease_of(id: DeliveryId, state: &State, token: LeaseToken) -> Lease {

@@ -1,6 +1,7 @@
 use std::{
     io,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,9 +10,8 @@ use super::{
     format::check_formats,
     index::Index,
     listing::Listing,
-    load::{load, load_sealed},
+    load::{Loading, load},
     medium::Medium,
-    name::{Form, SegmentName},
 };
 use crate::archive::ArchiveError;
 
@@ -19,43 +19,35 @@ use crate::archive::ArchiveError;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a directory that another process may write to: changes nothing, and takes what is whole.
-pub(super) fn look(medium: &dyn Medium, dir: &Path) -> Result<Index, ArchiveError> {
+pub(super) fn look(medium: &Arc<dyn Medium>, dir: &Path) -> Result<Index, ArchiveError> {
     let start = Instant::now();
     loop {
-        match look_once(medium, dir) {
+        match look_once(medium, dir, true) {
             // Between the listing and the reading a segment got another name.
             Err(error) if is_missing(&error) && start.elapsed() < PATIENCE => {
                 // Where the directory itself is missing, waiting helps nothing.
                 medium.list(dir).map_err(Failure::to("list", dir))?;
+            }
+            // A damaged index file must not cost more than the time to read the segments.
+            Err(ArchiveError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidData => {
+                return look_once(medium, dir, false);
             }
             result => return result,
         }
     }
 }
 
-fn look_once(medium: &dyn Medium, dir: &Path) -> Result<Index, ArchiveError> {
+fn look_once(medium: &Arc<dyn Medium>, dir: &Path, index_files: bool) -> Result<Index, ArchiveError> {
     let mut index = Index::default();
-    let segments = Listing::of_dir(medium, dir)?.segments;
-    check_formats(medium, dir, &segments)?;
+    let segments = Listing::of_dir(&**medium, dir)?.segments;
+    check_formats(&**medium, dir, &segments)?;
+    let loading = Loading { index_files, filters: false };
     for (name, form) in segments {
-        look_at(medium, dir, (name, form), &mut index)?;
+        let path = name.path(dir, form);
+        let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        load(medium, dir, (name, form), &*file, loading, &mut index)?;
     }
-    index.check_complete()?;
     Ok(index)
-}
-
-fn look_at(
-    medium: &dyn Medium,
-    dir: &Path,
-    (name, form): (SegmentName, Form),
-    index: &mut Index,
-) -> Result<(), Failure> {
-    if form != Form::Open {
-        return load_sealed(medium, dir, (name, form), index).map(|_| ());
-    }
-    let path = name.open_path(dir);
-    let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
-    load(&*file, &path, (name, form), index).map(|_| ()).map_err(Failure::to("read", &path))
 }
 
 fn is_missing(error: &ArchiveError) -> bool {

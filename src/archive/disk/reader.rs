@@ -10,16 +10,18 @@ use super::{
     command::Command,
     entry::Place,
     file_io::read_full,
-    index::{Damage, Index},
+    index::{Cursor, Damage, Entry, Index, Part},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     packed::{is_packed, unpack},
+    failure::Failure,
     queue::Queue,
     read_only::look,
+    shared::SharedIndex,
     warc::read_delivery,
 };
 use crate::{
-    archive::{ArchiveError, Archived},
+    archive::{ArchiveError, Archived, Query},
     delivery::{Delivery, DeliveryId},
 };
 
@@ -29,7 +31,7 @@ pub(super) struct Reader {
     pub(super) medium: Arc<dyn Medium>,
     pub(super) dir: PathBuf,
     /// The index as it was read last. It is another one after each look at what a writer elsewhere has done.
-    pub(super) latest: RwLock<Arc<RwLock<Index>>>,
+    pub(super) latest: RwLock<Arc<SharedIndex>>,
     /// To the writer; None if the archive is open read-only, and another process may be writing.
     pub(super) queue: Option<Arc<Queue>>,
 }
@@ -37,13 +39,32 @@ pub(super) struct Reader {
 impl Reader {
     /// Asks the index, and holds others up for no longer.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&Index) -> T) -> T {
-        self.index().ask(question)
+        self.index().read(question)
     }
 
-    /// The index as it is now, to go through by positions. They are not those of a later one: the writer elsewhere may
-    /// have forgotten deliveries, or written a segment anew, in the meantime.
-    pub(super) fn index(&self) -> Snapshot {
-        Snapshot(Arc::clone(&self.latest.read().unwrap_or_else(PoisonError::into_inner)))
+    /// The index as it was read last.
+    pub(super) fn index(&self) -> Arc<SharedIndex> {
+        Arc::clone(&self.latest.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The deliveries with a body that `query` selects, and the damage, in a part of the log.
+    pub(super) fn part(&self, query: &Query, from: Cursor) -> Result<Part, ArchiveError> {
+        self.retried(|index| index.part(query, from))
+    }
+
+    /// Asks the index. Where another process writes, its index files may be replaced meanwhile: then the index is read
+    /// again.
+    pub(super) fn retried<T>(
+        &self,
+        question: impl Fn(&Index) -> Result<T, Failure>,
+    ) -> Result<T, ArchiveError> {
+        match self.ask(&question) {
+            Err(_) if self.queue.is_none() => {
+                self.refresh()?;
+                Ok(self.ask(question)?)
+            }
+            answer => Ok(answer?),
+        }
     }
 
     /// Reads one delivery; `None` if there is none, or it was removed. The segment that was read last is kept open in
@@ -58,17 +79,19 @@ impl Reader {
     ) -> Result<Option<Archived>, ArchiveError> {
         let mut tried = None;
         loop {
-            let known = self.ask(|index| {
-                let entry = index.get(id)?;
+            let known = self.retried(|index| {
+                let Some(entry) = index.get(id)? else { return Ok(None) };
                 // A segment takes its place under the lock of the index. Opened under that lock, the file is the one
                 // that the index describes.
-                if let (Some(place), true) = (entry.place, tried.is_some()) {
-                    let file = self.open(place.segment).ok();
-                    *last = file.map(|file| (place.segment, file));
-                }
-                Some((entry.place, entry.state()))
-            });
-            let Some((Some(place), state)) = known else { return Ok(None) };
+                let file = entry.place.filter(|_| tried.is_some()).and_then(|place| {
+                    Some((place.segment, self.open(place.segment).ok()?))
+                });
+                Ok(Some((entry.place, entry.state, file)))
+            })?;
+            let Some((Some(place), state, file)) = known else { return Ok(None) };
+            if tried.is_some() {
+                *last = file;
+            }
             match self.read(id, place, last) {
                 Ok(delivery) => return Ok(Some(Archived::new(delivery, state))),
                 Err(error) if tried == Some(place) => {
@@ -93,21 +116,38 @@ impl Reader {
         }
     }
 
-    /// The damages that were found before the delivery at this position when the index was read.
-    pub(super) fn damages_at(&self, position: usize, index: &Snapshot) -> Vec<ArchiveError> {
-        let damages = index.ask(|index| index.damages_at(position).to_vec());
-        let error = |damage: Damage| ArchiveError::Damaged {
+    /// The error for damage that was found when the archive was opened.
+    pub(super) fn damage(&self, damage: Damage) -> ArchiveError {
+        ArchiveError::Damaged {
             path: self.path_now(damage.segment),
             offset: damage.offset,
             reason: "no record could be read there",
-        };
-        damages.into_iter().map(error).collect()
+        }
+    }
+
+    /// Reads a delivery that was found; None if it was removed in the meantime.
+    pub(super) fn get_found(
+        &self,
+        entry: &Entry,
+        last: &mut LastFile,
+    ) -> Result<Option<Archived>, ArchiveError> {
+        let Some(place) = entry.place else { return Ok(None) };
+        let now = self.ask(|index| index.at(entry.position));
+        match now {
+            Ok(Some(now)) if now.place == entry.place && now.id == entry.id => {
+                match self.read(entry.id, place, last) {
+                    Ok(delivery) => Ok(Some(Archived::new(delivery, now.state))),
+                    Err(_) => self.get(entry.id, last),
+                }
+            }
+            _ => self.get(entry.id, last),
+        }
     }
 
     /// Where another process writes, only the files tell what it did.
     fn refresh(&self) -> Result<(), ArchiveError> {
         if self.queue.is_none() {
-            let index = Arc::new(RwLock::new(look(&*self.medium, &self.dir)?));
+            let index = Arc::new(SharedIndex::new(look(&self.medium, &self.dir)?));
             *self.latest.write().unwrap_or_else(PoisonError::into_inner) = index;
         }
         Ok(())
@@ -169,17 +209,6 @@ impl Reader {
         let paths = Form::ALL.map(|form| name.path(&self.dir, form));
         let there = paths.into_iter().find(|path| self.medium.open_read(path).is_ok());
         there.unwrap_or_else(|| name.sealed_path(&self.dir))
-    }
-}
-
-/// An index of which the positions stay what they are.
-#[derive(Clone, Debug)]
-pub(super) struct Snapshot(Arc<RwLock<Index>>);
-
-impl Snapshot {
-    /// Asks it, and holds others up for no longer.
-    pub(super) fn ask<T>(&self, question: impl FnOnce(&Index) -> T) -> T {
-        question(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     format::check_formats,
     index::Index,
     listing::Listing,
-    load::{load, load_sealed},
+    load::{Loading, load},
     log::{Log, seal},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
@@ -22,6 +22,7 @@ use crate::archive::ArchiveError;
 pub(super) struct Recovery {
     index: Index,
     log: Log,
+    loading: Loading,
     bytes_cut: u64,
     /// Of how many segments the index file was enough.
     indexed: usize,
@@ -38,12 +39,16 @@ pub(super) fn recover(
     let listing = Listing::of_dir(&*medium, &dir)?;
     check_formats(&*medium, &dir, &listing.segments)?;
     remove_leftovers(&*medium, &dir, &listing);
-    let log = Log { medium, dir, segment_size, next_sequence: 1, open: None };
-    let mut recovery = Recovery { index: Index::default(), log, bytes_cut: 0, indexed: 0 };
-    for (name, form) in &listing.segments {
-        recovery.segment(*name, *form)?;
-    }
-    recovery.index.check_complete()?;
+    let loading = Loading { index_files: true, filters: true };
+    let recovery = Recovery::all(&medium, &dir, segment_size, &listing, loading);
+    let recovery = recovery.or_else(|failure| {
+        // A damaged index file must not cost more than the time to read the segments.
+        let source = std::error::Error::source(&failure);
+        tracing::warn!(error = %failure, source, "reading every segment, without the index files");
+        let listing = Listing::of_dir(&*medium, &dir)?;
+        let loading = Loading { index_files: false, ..loading };
+        Recovery::all(&medium, &dir, segment_size, &listing, loading)
+    })?;
     tracing::info!(
         path = %recovery.log.dir.display(),
         segments = listing.segments.len(),
@@ -69,6 +74,22 @@ fn remove_leftovers(medium: &dyn Medium, dir: &Path, listing: &Listing) {
 }
 
 impl Recovery {
+    fn all(
+        medium: &Arc<dyn Medium>,
+        dir: &Path,
+        segment_size: u64,
+        listing: &Listing,
+        loading: Loading,
+    ) -> Result<Self, Failure> {
+        let (medium, dir) = (Arc::clone(medium), dir.to_owned());
+        let log = Log { medium, dir, segment_size, next_sequence: 1, open: None };
+        let mut recovery = Self { index: Index::default(), log, loading, bytes_cut: 0, indexed: 0 };
+        for (name, form) in &listing.segments {
+            recovery.segment(*name, *form)?;
+        }
+        Ok(recovery)
+    }
+
     fn segment(&mut self, name: SegmentName, form: Form) -> Result<(), Failure> {
         self.log.next_sequence = name.sequence.saturating_add(1);
         // Of two segments that were being written the first was given up.
@@ -77,16 +98,20 @@ impl Recovery {
             return self.open_segment(name);
         }
         let Log { medium, dir, .. } = &self.log;
-        let indexed = load_sealed(&**medium, dir, (name, form), &mut self.index)?;
-        self.indexed += usize::from(indexed);
+        let path = name.path(dir, form);
+        let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        let loaded = load(medium, dir, (name, form), &*file, self.loading, &mut self.index)?;
+        self.indexed += usize::from(loaded.indexed);
         Ok(())
     }
 
     fn open_segment(&mut self, name: SegmentName) -> Result<(), Failure> {
         let path = name.open_path(&self.log.dir);
         let file = self.log.medium.open_append(&path).map_err(Failure::to("open", &path))?;
-        let end = load(&*file, &path, (name, Form::Open), &mut self.index)
-            .map_err(Failure::to("read", &path))?;
+        let Log { medium, dir, .. } = &self.log;
+        let loaded = load(medium, dir, (name, Form::Open), &*file, self.loading, &mut self.index)?;
+        self.indexed += usize::from(loaded.indexed);
+        let end = loaded.end;
         self.cut(&*file, &path, end)?;
         let file = unsynced::settle(&*self.log.medium, &self.log.dir, name, file, end)?;
         let is_full = end >= self.log.segment_size;

@@ -9,7 +9,8 @@ use super::{
     entry::{DeliveryMeta, Entry, Place, Tombstone},
     failure::Failure,
     file_io::read_full,
-    load::indexed,
+    index::Span,
+    indexing::Moved,
     lost::{Part, parts},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
@@ -30,17 +31,23 @@ pub(super) struct Rewritten {
     pub(super) length: u64,
     /// What it holds now. Empty of meaning where a record says nothing to the index.
     pub(super) records: Vec<(Place, Meaning)>,
-    /// Whether a part of it is damaged.
-    pub(super) damaged: bool,
+    /// Bytes that are no record: where they begin, and how many deliveries and ledger entries come before.
+    pub(super) damages: Vec<(u64, u32)>,
 }
 
 impl Rewritten {
-    /// The deliveries in it, and where each lies.
-    pub(super) fn deliveries(&self) -> impl Iterator<Item = (DeliveryId, Place)> {
-        self.records.iter().filter_map(|(place, meaning)| match meaning {
-            Meaning::Delivery { meta, .. } => Some((meta.id, *place)),
+    /// Where its deliveries lie.
+    pub(super) fn moved(&self) -> Moved {
+        let spans = self.records.iter().filter_map(|(place, meaning)| match meaning {
+            Meaning::Delivery { meta, .. } => Some((meta.id, Span::of(*place))),
             _ => None,
-        })
+        });
+        Moved {
+            form: self.form,
+            length: self.length,
+            spans: spans.collect(),
+            damages: self.damages.clone(),
+        }
     }
 
     /// The deliveries of which it holds the line in the ledger.
@@ -56,6 +63,8 @@ impl Rewritten {
 /// What is written in the place of a delivery that was removed, besides its metadata.
 #[derive(Clone, Debug)]
 pub(super) struct Removal {
+    /// As the index knows it.
+    pub(super) meta: DeliveryMeta,
     pub(super) state: State,
     pub(super) removed_at: SystemTime,
     /// Where it lies in the segment.
@@ -87,7 +96,8 @@ impl Rewrite<'_> {
             segment: self.name,
             pack: self.to == Form::Packed,
             records: Vec::new(),
-            damaged: false,
+            entries: 0,
+            damages: Vec::new(),
         };
         let mut steps = Steps::of(old.file, self.name, self.from).map_err(old.unread())?;
         while let Some(step) = steps.step().map_err(old.unread())? {
@@ -102,9 +112,9 @@ impl Rewrite<'_> {
                 Step::Torn { .. } => {}
             }
         }
-        let (length, damaged, records) = (out.file.length(), out.damaged, out.records);
+        let (length, damages, records) = (out.file.length(), out.damages, out.records);
         let unfinished = out.file.finish()?;
-        Ok(Rewritten { unfinished, form: self.to, length, records, damaged })
+        Ok(Rewritten { unfinished, form: self.to, length, records, damages })
     }
 
     fn record(
@@ -153,11 +163,11 @@ impl Rewrite<'_> {
         for part in parts {
             match part {
                 Part::Rest(range) => {
-                    out.damaged = true;
+                    out.damages.push((out.file.length(), out.entries));
                     out.file.write(&old.read(range.start, range.end - range.start)?)?;
                 }
                 Part::Of(id) => {
-                    let known = known.get_or_insert_with(|| self.known(meta.cloned(), old));
+                    let known = known.get_or_insert_with(|| self.known(meta.cloned()));
                     if let (Some(meta), Some(removal)) = (known.remove(&id), self.drop.get(&id)) {
                         self.bury(meta, removal, out)?;
                     }
@@ -168,19 +178,10 @@ impl Rewrite<'_> {
     }
 
     /// What is known of those that are removed, without their records.
-    fn known(
-        &self,
-        meta: Option<DeliveryMeta>,
-        old: &Old<'_>,
-    ) -> HashMap<DeliveryId, DeliveryMeta> {
-        let length = old.file.len().unwrap_or_default();
-        let indexed = indexed(self.medium, self.dir, self.name, length).unwrap_or_default();
-        let indexed = indexed.into_iter().filter_map(|(_, meaning)| match meaning {
-            Meaning::Delivery { meta, .. } => Some(meta),
-            _ => None,
-        });
-        let known = indexed.chain(meta).filter(|meta| self.drop.contains_key(&meta.id));
-        known.map(|meta| (meta.id, meta)).collect()
+    fn known(&self, meta: Option<DeliveryMeta>) -> HashMap<DeliveryId, DeliveryMeta> {
+        let of_header = meta.map(|meta| (meta.id, meta));
+        let of_index = self.drop.iter().map(|(id, removal)| (*id, removal.meta.clone()));
+        of_index.chain(of_header.filter(|(id, _)| self.drop.contains_key(id))).collect()
     }
 }
 
@@ -205,7 +206,8 @@ struct Out {
     segment: SegmentName,
     pack: bool,
     records: Vec<(Place, Meaning)>,
-    damaged: bool,
+    entries: u32,
+    damages: Vec<(u64, u32)>,
 }
 
 impl Out {
@@ -218,6 +220,8 @@ impl Out {
             self.file.write(record)?;
         }
         let length = self.file.length() - offset;
+        let is_entry = matches!(meaning, Meaning::Delivery { .. } | Meaning::Removed(_));
+        self.entries += u32::from(is_entry);
         self.records.push((Place { segment: self.segment, offset, length }, meaning));
         Ok(())
     }

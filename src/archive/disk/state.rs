@@ -3,7 +3,11 @@ use std::{
     path::PathBuf,
 };
 
-use super::{forget::Ledger, medium::Lock, name::SegmentName};
+use super::{
+    forget::Ledger,
+    medium::Lock,
+    name::{Form, SegmentName},
+};
 
 /// Held by who changes a segment.
 #[derive(Debug)]
@@ -23,6 +27,18 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The index file of a segment has been written.
+    pub(super) fn index_written(&mut self, name: SegmentName, form: Form) {
+        if form != Form::Open {
+            self.indexed.insert(name);
+        }
+    }
+
+    /// The index file of a segment is about to go.
+    pub(super) fn index_gone(&mut self, name: SegmentName) {
+        self.indexed.remove(&name);
+    }
+
     pub(super) fn new(lock: Lock) -> Self {
         Self {
             lock: Some(lock),

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 use super::{
     DiskArchive, background,
     failure::Failure,
-    index::{EntryRef, Index},
+    index::Index,
     listing::Listing,
     name::{Form, SegmentName},
     reader::Reader,
@@ -21,7 +21,8 @@ pub struct Stats {
     pub deliveries: u64,
     /// Of how many removed ones the ledger knows.
     pub removed: u64,
-    /// When the first and the last that can be read were received.
+    /// When the first and the last that can be read were received; where deliveries were removed, a time before the
+    /// first or after the last.
     pub received: Option<(SystemTime, SystemTime)>,
     /// How many deliveries each model has.
     pub models: BTreeMap<ModelName, u64>,
@@ -48,11 +49,7 @@ impl DiskArchive {
 }
 
 fn stats(reader: &Reader) -> Result<Stats, Failure> {
-    let mut stats = Stats::default();
-    let index = reader.index();
-    for position in index.ask(Index::positions) {
-        index.ask(|index| index.at(position).iter().for_each(|kept| stats.count(kept)));
-    }
+    let mut stats = reader.ask(Stats::of);
     for (form, length) in lengths(reader)? {
         stats.count_segment(form, length);
     }
@@ -71,20 +68,18 @@ fn lengths(reader: &Reader) -> Result<Vec<(Form, u64)>, Failure> {
 }
 
 impl Stats {
-    fn count(&mut self, kept: &EntryRef<'_>) {
-        if kept.place.is_none() {
-            self.removed += 1;
-            return;
+    fn of(index: &Index) -> Self {
+        let mut stats =
+            Self { removed: index.removed(), received: index.all_received(), ..Self::default() };
+        for (model, kind, count) in index.counts().iter() {
+            stats.deliveries += count;
+            *stats.models.entry(model.clone()).or_default() += count;
+            match kind {
+                StateKind::Pending => stats.pending += count,
+                kind => *stats.outcomes.entry(kind.as_str()).or_default() += count,
+            }
         }
-        self.deliveries += 1;
-        let at = kept.received_at;
-        let (first, last) = self.received.unwrap_or((at, at));
-        self.received = Some((first.min(at), last.max(at)));
-        *self.models.entry(kept.model.clone()).or_default() += 1;
-        match kept.kind() {
-            StateKind::Pending => self.pending += 1,
-            kind => *self.outcomes.entry(kind.as_str()).or_default() += 1,
-        }
+        stats
     }
 
     fn count_segment(&mut self, form: Form, length: u64) {

@@ -20,9 +20,19 @@ pub(super) enum Steps<'f> {
 
 impl<'f> Steps<'f> {
     pub(super) fn of(file: &'f dyn MediumFile, name: SegmentName, form: Form) -> io::Result<Self> {
+        Self::starting_at(file, name, form, 0)
+    }
+
+    /// Begins at the end of a record. A compressed segment is always read whole.
+    pub(super) fn starting_at(
+        file: &'f dyn MediumFile,
+        name: SegmentName,
+        form: Form,
+        offset: u64,
+    ) -> io::Result<Self> {
         Ok(match form {
-            Form::Open => Self::Open(Walk::new(file, name.salt)?),
-            Form::Sealed => Self::Sealed(Walk::new(file, name.salt)?),
+            Form::Open => Self::Open(Walk::starting_at(file, name.salt, offset)?),
+            Form::Sealed => Self::Sealed(Walk::starting_at(file, name.salt, offset)?),
             Form::Packed => Self::Packed(PackedWalk::new(file, name.salt)?),
         })
     }

@@ -7,7 +7,9 @@ use super::{
     entry::Place,
     failure::Failure,
     keeper::Keeper,
-    load::{index_exists, records},
+    index::Index,
+    index_file::IndexFile,
+    load::records,
     name::{Form, SegmentName},
     state::State,
     warc::Meaning,
@@ -32,8 +34,9 @@ impl Keeper {
     /// A segment gets its index file afterwards, so that one with an index file was looked at before.
     pub(super) fn drop_superseded(&self, state: &mut State) -> Result<(), ArchiveError> {
         for (name, form) in self.sealed()? {
-            let is_done = state.indexed.contains(&name) || state.damaged.contains(&name);
-            if !is_done && !index_exists(&*self.medium, &self.dir, name) {
+            let is_indexed = |index: &Index| index.file_of(name).is_some_and(IndexFile::is_sealed);
+            let is_done = self.is_damaged(name, state) || self.read(is_indexed);
+            if !is_done {
                 self.drop_superseded_in(name, form, state)?;
             }
         }

@@ -14,7 +14,7 @@ pub(super) struct Terms {
     pub(super) keep_bytes: Option<u64>,
     /// For how long after its receipt a delivery is remembered that was removed, and how many such at most.
     pub(super) remember_for: Option<Duration>,
-    pub(super) remember: usize,
+    pub(super) remember: u64,
     /// How often the archive looks after itself; never by itself without.
     pub(super) every: Option<Duration>,
 }
@@ -67,7 +67,7 @@ impl Terms {
 
     /// Whether removed deliveries are to be forgotten, of which the last was received then, while `remembered` of all
     /// removed ones are remembered.
-    pub(super) fn forgets(&self, last: SystemTime, remembered: usize, now: SystemTime) -> bool {
+    pub(super) fn forgets(&self, last: SystemTime, remembered: u64, now: SystemTime) -> bool {
         let old = self.remember_for.is_some_and(|window| age(last, now) >= window);
         old || remembered > self.remember
     }

@@ -57,9 +57,14 @@ struct Head {
 }
 
 impl<'f> Walk<'f> {
-    pub(super) fn new(file: &'f dyn MediumFile, salt: Salt) -> io::Result<Self> {
+    /// Begins at the end of a record, or at 0.
+    pub(super) fn starting_at(
+        file: &'f dyn MediumFile,
+        salt: Salt,
+        offset: u64,
+    ) -> io::Result<Self> {
         let length = file.len()?;
-        Ok(Self { window: Window::new(file, length), salt, length, at: 0 })
+        Ok(Self { window: Window::new(file, length), salt, length, at: offset })
     }
 
     /// How long the segment is.

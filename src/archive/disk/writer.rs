@@ -1,6 +1,6 @@
 use std::{
     io, mem,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
@@ -10,6 +10,7 @@ use super::{
     batch::Batch,
     command::Command,
     entry::{DeliveryMeta, Entry, Place},
+    failure::Failure,
     index::Index,
     lock,
     log::{Log, NotArchived},
@@ -17,6 +18,7 @@ use super::{
     pace::Pace,
     plan::{Change, Plan},
     queue::{Part, Queue},
+    shared::SharedIndex,
 };
 use crate::{archive::ArchiveError, supervise::catch_and_report};
 
@@ -28,7 +30,7 @@ const TOGETHER: usize = 16;
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) log: Log,
-    pub(super) index: Arc<RwLock<Index>>,
+    pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
     /// Keeps other writers out for as long as this one lives.
     pub(super) lock: Lock,
@@ -76,7 +78,7 @@ impl Writer {
     }
 
     fn plan(&self, plan: &mut Plan, commands: Vec<Command>) {
-        plan.add(commands, &self.index.read().unwrap_or_else(PoisonError::into_inner));
+        self.index.read(|index| plan.add(commands, index));
         self.log.encode_ahead(&mut plan.batch);
     }
 
@@ -85,8 +87,10 @@ impl Writer {
         self.carried = mem::take(&mut plan.waiting);
         self.latest = plan.latest;
         if !plan.unreadable.is_empty() {
-            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            plan.unreadable.drain().for_each(|(id, place)| index.note_unreadable(id, place));
+            let unreadable = mem::take(&mut plan.unreadable);
+            self.index.write(|index| {
+                unreadable.into_iter().for_each(|(id, place)| index.note_unreadable(id, place));
+            });
         }
         for answer in mem::take(&mut plan.immediate) {
             self.carried.extend(answer.done());
@@ -137,11 +141,11 @@ impl Writer {
                 return;
             }
             applied += few.len();
-            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            for ((entry, place), change) in few {
-                apply(&mut index, entry, place, change);
-            }
-            drop(index);
+            self.index.write(|index| {
+                for ((entry, place), change) in few {
+                    apply(index, entry, place, change);
+                }
+            });
             while let Some((_, answer)) = answers.next_if(|(after, _)| *after <= applied) {
                 self.carried.extend(answer.done());
             }
@@ -150,35 +154,48 @@ impl Writer {
 
     /// Nothing of the batch counts, but that leases end whose holders are gone.
     fn give_up(&self, plan: Plan, error: &NotArchived) {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (entry, change) in plan.batch.into_entries().into_iter().zip(plan.changes) {
-            if let (Entry::State { of, state }, Change::PutBack { due, released: true }) =
-                (&entry, change)
-            {
-                index.put_back(*of, state, due);
+        self.index.write(|index| {
+            for (entry, change) in plan.batch.into_entries().into_iter().zip(plan.changes) {
+                let Entry::State { of, state } = &entry else { continue };
+                noted(match change {
+                    Change::PutBack { due, released: true } => index.put_back(*of, state, due),
+                    Change::Block { on, now } => index.block(*of, state, on, now),
+                    _ => Ok(()),
+                });
             }
-            if let (Entry::State { of, state }, Change::Block { on, now }) = (&entry, change) {
-                index.block(*of, state, on, now);
-            }
-        }
-        drop(index);
+        });
         plan.answers.into_iter().for_each(|(_, answer)| answer.failed(error.error()));
     }
 }
 
 fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
-    match (entry, change) {
+    match &entry {
+        Entry::State { of, .. } => index.wrote(&[*of], place),
+        Entry::Removal(ids) => index.wrote(ids, place),
+        Entry::Delivery { .. } | Entry::Removed(_) => index.wrote(&[], place),
+    }
+    noted(match (entry, change) {
         (Entry::Delivery { delivery, .. }, Change::Store { token, now }) => {
-            index.store(&DeliveryMeta::of(&delivery), place, token, now);
+            index.store(&DeliveryMeta::of(&delivery), place, token, now)
         }
         (Entry::State { of, state }, Change::PutBack { due, .. }) => {
-            index.put_back(of, &state, due);
+            index.put_back(of, &state, due)
         }
         (Entry::State { of, state }, Change::Block { on, now }) => index.block(of, &state, on, now),
         (Entry::State { of, state }, Change::Lease { token }) => index.lease(of, &state, token),
-        (Entry::Removal(ids), Change::GiveUp) => ids.into_iter().for_each(|id| index.give_up(id)),
+        (Entry::Removal(ids), Change::GiveUp) => {
+            ids.into_iter().try_for_each(|id| index.give_up(id))
+        }
         // No plan pairs others, and the compactor writes ledger entries.
-        _ => {}
+        _ => Ok(()),
+    });
+}
+
+/// What is durable cannot be refused any more. The entry was read when its change was planned, so that this is rare.
+fn noted(applied: Result<(), Failure>) {
+    if let Err(failure) = applied {
+        let source = std::error::Error::source(&failure);
+        tracing::error!(error = %failure, source, "a change is durable, and not known until the archive is opened again");
     }
 }
 

@@ -1,110 +1,169 @@
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-    time::SystemTime,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    Damage, EntryRef,
-    chunks::Chunks,
-    names::Names,
-    packed_state::PackedState,
-    reasons::Reasons,
-    received::Received,
-    record::{Record, ShortFingerprint, Spot, short},
-    table::Table,
+    Body, Entry, IndexEntry, LogPosition, Position, Span,
+    segment::{Saved, Segment, Slot},
 };
 use crate::{
     archive::{
-        ArchiveError, Counts,
+        Counts,
         disk::{
-            entry::{DeliveryMeta, Place, Tombstone, first_state},
+            entry::{DeliveryMeta, Place, ShortFingerprint, Tombstone, first_state, short},
+            failure::Failure,
+            index_file::IndexFile,
             name::SegmentName,
             warc::Meaning,
         },
         unsettled::Unsettled,
     },
-    delivery::{DeliveryId, Fingerprint, InferenceDigest, InferenceId, ModelName, State},
+    delivery::{DeliveryId, Fingerprint, InferenceId, State},
 };
 
 /// The position and the state of each delivery, in the order of the log, also of those that were removed; and the queues,
 /// leases and counts that follow from the states.
 ///
-/// Takes some 90 bytes of memory a delivery, and some ten more for one that was processed as an inference; reasons come
-/// on top, each once.
+/// Takes some 500 bytes of memory for a delivery that is not settled, or that no index file tells of yet; some five bytes
+/// for the others. Where an entry is in memory, the file is not asked.
 #[derive(Debug, Default)]
 pub(in crate::archive::disk) struct Index {
-    records: Chunks<Record>,
-    by_id: Table,
-    /// The first of each fingerprint.
-    firsts: Table,
-    /// Those that were processed as an inference, by its id.
-    by_inference: Table,
-    reasons: Reasons,
-    models: Names<ModelName>,
-    segments: Names<SegmentName>,
-    /// Offset and length where they do not fit into a record, by position.
-    far: HashMap<u32, (u64, u64)>,
-    /// Times of receipt that do not fit into a record, by position.
-    other_times: HashMap<u32, SystemTime>,
-    /// Inferences of failed and dead deliveries, by position.
-    inferences: HashMap<u32, InferenceDigest>,
-    damages: Vec<Damage>,
-    /// How many of the records are of deliveries that are not remembered any more.
-    forgotten: usize,
-    /// Where else a delivery lies whose batch was written twice, and where one still lies that was removed.
-    pub(super) copies: HashMap<DeliveryId, Vec<Place>>,
+    pub(super) segments: BTreeMap<SegmentName, Segment>,
+    /// Of the entries in memory that stand for deliveries. Ordered maps, which never stop to grow all at once.
+    pub(super) by_id: BTreeMap<DeliveryId, Position>,
+    /// The latest of each fingerprint, of the entries in memory.
+    pub(super) firsts: BTreeMap<ShortFingerprint, Position>,
+    /// Of the entries in memory, those that were processed as an inference.
+    pub(super) by_inference: BTreeMap<InferenceId, BTreeSet<Position>>,
+    /// Where else a delivery lies whose batch was written twice.
+    pub(super) copies: HashMap<DeliveryId, Vec<Position>>,
+    /// Deliveries that were removed and of which bytes are left.
+    pub(super) given_up: BTreeSet<DeliveryId>,
     /// Deliveries whose records a read has found damaged.
     unreadable: HashSet<DeliveryId>,
     /// Deliveries with a body, by model and state. The time of the oldest is not set.
     pub(super) counts: Counts,
+    /// How many deliveries without a body are remembered.
+    pub(super) removed: u64,
     /// Empty where the archive is open read-only.
     pub(super) unsettled: Unsettled,
-    most: Most,
-    /// Whether a delivery was left out because there was no position left.
-    overflowed: bool,
 }
-
-/// How many positions there are. They are `u32` to keep the index small.
-#[derive(Debug)]
-struct Most(u32);
-
-impl Default for Most {
-    fn default() -> Self {
-        Self(u32::MAX)
-    }
-}
-
-/// The error of a delivery for which there is no position left.
-pub(in crate::archive::disk) fn index_full() -> ArchiveError {
-    ArchiveError::Other(Box::new(IndexFull))
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the index of the archive is full: it can number 4294967295 deliveries from one opening to the next; remove old \
-     deliveries, and open the archive again"
-)]
-struct IndexFull;
 
 impl Index {
-    /// Takes in what a record means; `false` if it is about a delivery that is not there.
-    pub(in crate::archive::disk) fn take(&mut self, meaning: Meaning, place: Place) -> bool {
-        match meaning {
-            Meaning::Delivery { meta, leased } => self.insert(&meta, place, leased),
-            Meaning::State { of, state } => return self.set_state(of, &state),
-            Meaning::Removal(ids) => ids.into_iter().for_each(|id| self.give_up(id)),
-            Meaning::Removed(tombstone) => self.bury(tombstone),
-            Meaning::Nothing => {}
+    /// Adds a segment of which the index file tells, and has in memory what needs attention.
+    pub(in crate::archive::disk) fn add_file(
+        &mut self,
+        name: SegmentName,
+        file: IndexFile,
+    ) -> Result<(), Failure> {
+        let attention = file.entries(file.attention()?)?;
+        let segment = Segment::of_file(file);
+        for (model, kind, count) in segment.counts.iter() {
+            self.counts.add(model, kind, count);
         }
-        true
+        self.removed += segment.removed;
+        self.segments.insert(name, segment);
+        for (number, entry) in attention {
+            self.remember(Position { segment: name, number }, entry, Saved::Yes);
+        }
+        self.take_foreign(name)
     }
 
-    /// Makes room for so many more deliveries at once, rather than again and again.
-    pub(in crate::archive::disk) fn reserve(&mut self, deliveries: usize) {
-        let Self { records, by_id, firsts, .. } = self;
-        by_id.reserve(deliveries, |at| id_at(records, at));
-        firsts.reserve(deliveries, |at| fingerprint_at(records, at));
+    /// Takes in what a segment records of deliveries in the segments before it.
+    fn take_foreign(&mut self, name: SegmentName) -> Result<(), Failure> {
+        let Some(file) = self.segments.get(&name).and_then(|segment| segment.file.as_ref()) else {
+            return Ok(());
+        };
+        let at = LogPosition { sequence: name.sequence, offset: file.length() };
+        for foreign in file.foreign()? {
+            if self.is_folded(foreign.position.segment, at) {
+                continue;
+            }
+            let position = self.at(foreign.position)?.filter(|entry| entry.id == foreign.id);
+            let position = match position {
+                Some(entry) => Some(entry.position),
+                None => self.locate(foreign.id)?,
+            };
+            let Some(position) = position else { continue };
+            if foreign.removed {
+                self.give_up_at(position)?;
+            }
+            self.note(position, &foreign.state)?;
+            self.evict_one(position);
+        }
+        Ok(())
+    }
+
+    /// Whether the index file of a segment takes into account what the log records before this position.
+    pub(super) fn is_folded(&self, segment: SegmentName, before: LogPosition) -> bool {
+        let file = self.segments.get(&segment).and_then(|segment| segment.file.as_ref());
+        file.is_some_and(|file| file.folded() >= before)
+    }
+
+    /// Takes in what a record means that was read from a segment; `false` if it is about a delivery that is not there.
+    pub(in crate::archive::disk) fn take(
+        &mut self,
+        meaning: Meaning,
+        place: Place,
+    ) -> Result<bool, Failure> {
+        let mut found = true;
+        match meaning {
+            Meaning::Delivery { meta, leased } => self.insert(&meta, place, leased)?,
+            Meaning::State { of, state } => match self.position_at(of, place)? {
+                About::At(position) => self.note(position, &state)?,
+                About::Folded => {}
+                About::Unknown => found = false,
+            },
+            Meaning::Removal(ids) => {
+                for id in ids {
+                    if let About::At(position) = self.position_at(id, place)? {
+                        self.give_up_at(position)?;
+                    }
+                }
+            }
+            Meaning::Removed(tombstone) => self.bury(&tombstone, place)?,
+            Meaning::Nothing => {}
+        }
+        self.note_end(place);
+        Ok(found)
+    }
+
+    /// The entry that a record at this place is about, unless the index file tells already what it says.
+    fn position_at(&mut self, id: DeliveryId, place: Place) -> Result<About, Failure> {
+        let Some(position) = self.locate(id)? else { return Ok(About::Unknown) };
+        let sequence = place.segment.sequence;
+        let end = LogPosition { sequence, offset: place.offset + place.length };
+        if position.segment != place.segment {
+            self.segment_mut(place.segment).foreign.insert(position);
+        }
+        if self.is_folded(position.segment, end) {
+            return Ok(About::Folded);
+        }
+        Ok(About::At(position))
+    }
+
+    /// Notes that a record was written about these deliveries.
+    pub(in crate::archive::disk) fn wrote(&mut self, about: &[DeliveryId], place: Place) {
+        for id in about {
+            if let Some(position) = self.by_id.get(id).copied()
+                && position.segment != place.segment
+            {
+                self.segment_mut(place.segment).foreign.insert(position);
+            }
+        }
+        self.note_end(place);
+    }
+
+    fn note_end(&mut self, place: Place) {
+        let segment = self.segment_mut(place.segment);
+        segment.end = segment.end.max(place.offset + place.length);
+    }
+
+    pub(super) fn segment_mut(&mut self, name: SegmentName) -> &mut Segment {
+        self.segments.entry(name).or_default()
+    }
+
+    /// Adds a segment that may be empty.
+    pub(in crate::archive::disk) fn add_segment(&mut self, name: SegmentName) {
+        self.segment_mut(name);
     }
 
     /// Adds a delivery. One that is there already, because its batch was written twice, lies at the new place from now
@@ -114,393 +173,397 @@ impl Index {
         meta: &DeliveryMeta,
         place: Place,
         leased: bool,
-    ) {
-        let id = meta.id;
-        let Some(position) = self.position(id) else {
-            if let Some(position) = self.add(meta, Some(place), &first_state(leased)) {
-                self.set_first(short(meta.fingerprint), position);
-            }
-            return;
+    ) -> Result<(), Failure> {
+        let (id, span) = (meta.id, Span::of(place));
+        let Some(known) = self.locate(id)? else {
+            let entry = IndexEntry::new(meta, Body::Stored(span), first_state(leased));
+            self.push(place.segment, entry);
+            return Ok(());
         };
-        let known = self.place_at(position);
-        match known {
-            Some(known) if known.segment == place.segment => {
-                return self.put(position, Some(place));
+        let Some(entry) = self.at(known)? else { return Ok(()) };
+        let is_stored = entry.place.is_some();
+        if known.segment == place.segment {
+            if is_stored {
+                self.modify(known, |entry| entry.body = Body::Stored(span))?;
             }
-            Some(_) => self.put(position, Some(place)),
-            None => {}
+            return Ok(());
         }
-        let other = known.unwrap_or(place);
-        self.copies.entry(id).or_default().push(other);
+        if !is_stored {
+            let copy = IndexEntry::new(meta, Body::Copy(span), entry.state);
+            self.push(place.segment, copy);
+            self.given_up.insert(id);
+            return Ok(());
+        }
+        self.modify(known, |entry| {
+            if let Body::Stored(span) = entry.body {
+                entry.body = Body::Copy(span);
+            }
+        })?;
+        self.push(place.segment, IndexEntry::new(meta, Body::Stored(span), entry.state));
+        Ok(())
     }
 
     /// Takes in what stayed of a delivery that was removed.
-    fn bury(&mut self, tombstone: Tombstone) {
+    fn bury(&mut self, tombstone: &Tombstone, place: Place) -> Result<(), Failure> {
         let Tombstone { meta, state, .. } = tombstone;
-        if self.position(meta.id).is_some() {
-            self.give_up(meta.id);
-            self.set_state(meta.id, &state);
-            return;
+        let known = self.locate(meta.id)?;
+        let body = if known.is_some() { Body::Forgotten } else { Body::Gone };
+        self.push(place.segment, IndexEntry::new(meta, body, state.clone()));
+        if let Some(position) = known {
+            self.give_up_at(position)?;
+            self.note(position, state)?;
         }
-        if let Some(position) = self.add(&meta, None, &state)
-            && self.first_at(short(meta.fingerprint)).is_none()
+        Ok(())
+    }
+
+    /// Adds an entry behind those of its segment.
+    fn push(&mut self, name: SegmentName, entry: IndexEntry) {
+        let segment = self.segment_mut(name);
+        let number = segment.len;
+        segment.len += 1;
+        segment.unsaved += 1;
+        segment.count(&entry);
+        self.count(&entry);
+        self.remember(Position { segment: name, number }, entry, Saved::No);
+    }
+
+    fn count(&mut self, entry: &IndexEntry) {
+        match entry.body {
+            Body::Stored(_) => self.counts.add(&entry.model, entry.state.kind(), 1),
+            Body::GivenUp(_) | Body::Gone => self.removed += 1,
+            Body::Copy(_) | Body::Forgotten => {}
+        }
+    }
+
+    fn uncount(&mut self, entry: &IndexEntry) {
+        match entry.body {
+            Body::Stored(_) => self.counts.subtract(&entry.model, entry.state.kind(), 1),
+            Body::GivenUp(_) | Body::Gone => self.removed = self.removed.saturating_sub(1),
+            Body::Copy(_) | Body::Forgotten => {}
+        }
+    }
+
+    /// Has an entry in memory.
+    fn remember(&mut self, position: Position, entry: IndexEntry, saved: Saved) {
+        if entry.is_delivery() {
+            self.by_id.insert(entry.id, position);
+            let first = self.firsts.entry(entry.fingerprint).or_insert(position);
+            *first = position.max(*first);
+        }
+        self.link(position, &entry);
+        let segment = self.segment_mut(position.segment);
+        segment.entries.insert(position.number, Slot { entry, saved });
+    }
+
+    /// What follows from the body and the state of an entry in memory.
+    fn link(&mut self, position: Position, entry: &IndexEntry) {
+        if let Some(inference) = entry.processed_as() {
+            self.by_inference.entry(inference.id()).or_default().insert(position);
+        }
+        match entry.body {
+            Body::GivenUp(_) => drop(self.given_up.insert(entry.id)),
+            Body::Copy(_) => self.copies.entry(entry.id).or_default().push(position),
+            Body::Stored(_) | Body::Gone | Body::Forgotten => {}
+        }
+    }
+
+    /// Undoes [`link`](Self::link).
+    fn unlink(&mut self, position: Position, entry: &IndexEntry) {
+        if let Some(inference) = entry.processed_as()
+            && let Some(positions) = self.by_inference.get_mut(&inference.id())
         {
-            self.set_first(short(meta.fingerprint), position);
-        }
-    }
-
-    /// Returns the position of the delivery; None if there is no position left.
-    fn add(&mut self, meta: &DeliveryMeta, place: Option<Place>, state: &State) -> Option<u32> {
-        if !self.has_room_for(1) {
-            self.overflowed = true;
-            return None;
-        }
-        let position = number(self.records.positions().end);
-        let received = Received::beside(meta.id, meta.received_at).unwrap_or_else(|| {
-            self.other_times.insert(position, meta.received_at);
-            Received::ELSEWHERE
-        });
-        let spot = place.map(|place| self.spot(position, place));
-        let model = self.models.number(&meta.model);
-        self.records.push(Record::new(meta, received, spot, model));
-        let records = &self.records;
-        self.by_id.add(&meta.id, position, |at| id_at(records, at));
-        if place.is_some() {
-            self.counts.add(&meta.model, PackedState::NEW.kind(), 1);
-        }
-        if *state != State::NEW {
-            self.note(position, state);
-        }
-        Some(position)
-    }
-
-    #[cfg(test)]
-    pub(in crate::archive::disk) fn limited_to(mut self, most: u32) -> Self {
-        self.most = Most(most);
-        self
-    }
-
-    /// Whether this many more deliveries have positions. A position is used once until the archive is opened again, also
-    /// that of a delivery that was forgotten.
-    pub(in crate::archive::disk) fn has_room_for(&self, more: usize) -> bool {
-        let end = self.records.positions().end.checked_add(more);
-        end.is_some_and(|end| end <= index(self.most.0))
-    }
-
-    /// An error if deliveries were left out because there was no position left.
-    pub(in crate::archive::disk) fn check_complete(&self) -> Result<(), ArchiveError> {
-        if self.overflowed { Err(index_full()) } else { Ok(()) }
-    }
-
-    /// From now on the delivery at this position is the first of its fingerprint.
-    fn set_first(&mut self, fingerprint: ShortFingerprint, position: u32) {
-        let Self { records, firsts, .. } = self;
-        let of = |at| fingerprint_at(records, at);
-        if let Some(fallen) = firsts.get(&fingerprint, of) {
-            firsts.forget(&fingerprint, fallen);
-        }
-        firsts.add(&fingerprint, position, of);
-    }
-
-    fn note(&mut self, position: u32, state: &State) {
-        let Some(record) = self.records.get_mut(index(position)) else { return };
-        let now = PackedState::of(state, &mut self.reasons);
-        let before = std::mem::replace(&mut record.state, now);
-        if record.spot.is_some()
-            && let Some(model) = self.models.name(record.model)
-        {
-            self.counts.subtract(model, before.kind(), 1);
-            self.counts.add(model, now.kind(), 1);
-        }
-        self.drop_packed(position, before);
-        let records = &self.records;
-        match now.processed_as() {
-            Some(inference) => {
-                let of = |at| inference_at(records, at);
-                self.by_inference.add(&inference.id(), position, of);
+            positions.remove(&position);
+            if positions.is_empty() {
+                self.by_inference.remove(&inference.id());
             }
+        }
+        if let (Body::Copy(_), Some(copies)) = (entry.body, self.copies.get_mut(&entry.id)) {
+            copies.retain(|copy| *copy != position);
+            if copies.is_empty() {
+                self.copies.remove(&entry.id);
+            }
+        }
+    }
+
+    /// Changes an entry, which is in memory from then on.
+    pub(super) fn modify(
+        &mut self,
+        position: Position,
+        change: impl FnOnce(&mut IndexEntry),
+    ) -> Result<(), Failure> {
+        let Some(before) = self.slot(position)? else { return Ok(()) };
+        let Slot { entry: before, saved } = before;
+        let mut entry = before.clone();
+        change(&mut entry);
+        if entry == before {
+            return Ok(());
+        }
+        self.unlink(position, &before);
+        self.uncount(&before);
+        self.count(&entry);
+        let segment = self.segment_mut(position.segment);
+        segment.uncount(&before);
+        segment.count(&entry);
+        segment.unsaved += usize::from(saved == Saved::Yes);
+        if before.is_delivery() && !entry.is_delivery() {
+            self.forget_keys(position, &before);
+        }
+        if !matches!(entry.body, Body::Stored(_)) {
+            self.unreadable.remove(&before.id);
+        }
+        self.remember(position, entry, Saved::No);
+        Ok(())
+    }
+
+    /// An entry as it is in memory, or in the index file.
+    fn slot(&self, position: Position) -> Result<Option<Slot>, Failure> {
+        let Some(segment) = self.segments.get(&position.segment) else { return Ok(None) };
+        match segment.entries.get(&position.number) {
+            Some(slot) => Ok(Some(slot.clone())),
             None => {
-                if let Some(inference) = state.inference() {
-                    self.inferences.insert(position, inference);
-                }
+                let entry = segment.get(position.number)?;
+                Ok(entry.map(|entry| Slot { entry, saved: Saved::Yes }))
             }
         }
     }
 
-    /// Drops what was stored elsewhere for a state that has changed.
-    fn drop_packed(&mut self, position: u32, before: PackedState) {
-        if let Some(reason) = before.reason() {
-            self.reasons.give_back(reason);
-            self.inferences.remove(&position);
+    /// Has an entry in memory.
+    pub(super) fn load(&mut self, position: Position) -> Result<(), Failure> {
+        let segment = self.segments.get(&position.segment);
+        let is_there = segment.is_none_or(|it| it.entries.contains_key(&position.number));
+        if !is_there && let Some(Slot { entry, saved }) = self.slot(position)? {
+            self.remember(position, entry, saved);
         }
-        if let Some(inference) = before.processed_as() {
-            self.by_inference.forget(&inference.id(), position);
+        Ok(())
+    }
+
+    pub(super) fn forget_keys(&mut self, position: Position, entry: &IndexEntry) {
+        if self.by_id.get(&entry.id) == Some(&position) {
+            self.by_id.remove(&entry.id);
         }
+        if self.firsts.get(&entry.fingerprint) == Some(&position) {
+            self.firsts.remove(&entry.fingerprint);
+        }
+    }
+
+    pub(super) fn forget_links(&mut self, position: Position, entry: &IndexEntry) {
+        self.forget_keys(position, entry);
+        self.unlink(position, entry);
+    }
+
+    pub(super) fn note(&mut self, position: Position, state: &State) -> Result<(), Failure> {
+        self.modify(position, |entry| entry.state = state.clone())
     }
 
     /// The deliveries that were processed as an inference of this id, the latest first, and their states.
     pub(in crate::archive::disk) fn processed_as(
         &self,
         inference: InferenceId,
-    ) -> Vec<(DeliveryId, State)> {
-        let of_id = self.by_inference.all(&inference, |at| inference_at(&self.records, at));
-        let mut positions: Vec<_> = of_id.collect();
-        positions.sort_unstable_by(|a, b| b.cmp(a));
-        let entries = positions.into_iter().filter_map(|position| self.at(index(position)));
-        entries.map(|entry| (entry.id, entry.state())).collect()
+    ) -> Result<Vec<(DeliveryId, State)>, Failure> {
+        let mut positions = self.by_inference.get(&inference).cloned().unwrap_or_default();
+        for (name, segment, file) in self.files() {
+            if file.may_hold_inference(inference.as_bytes()) {
+                let numbers = file.of_inference(inference.as_bytes())?.into_iter();
+                let older = numbers.filter(|number| !segment.entries.contains_key(number));
+                positions.extend(older.map(|number| Position { segment: name, number }));
+            }
+        }
+        let mut found = Vec::new();
+        for position in positions.into_iter().rev() {
+            found.extend(self.at(position)?.map(|entry| (entry.id, entry.state)));
+        }
+        Ok(found)
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = (SegmentName, &Segment, &IndexFile)> {
+        let files = self.segments.iter().rev();
+        files.filter_map(|(name, segment)| Some((*name, segment, segment.file.as_ref()?)))
     }
 
     /// Sets the state of a delivery; false if there is no such delivery.
-    pub(in crate::archive::disk) fn set_state(&mut self, id: DeliveryId, state: &State) -> bool {
-        let position = self.position(id);
-        position.map(|position| self.note(position, state)).is_some()
+    pub(in crate::archive::disk) fn set_state(
+        &mut self,
+        id: DeliveryId,
+        state: &State,
+    ) -> Result<bool, Failure> {
+        let position = self.locate(id)?;
+        position.map_or(Ok(false), |position| self.note(position, state).map(|()| true))
     }
 
     /// The delivery is removed from now on. Its bytes are still to be erased.
-    pub(in crate::archive::disk) fn give_up(&mut self, id: DeliveryId) {
-        if let Some(position) = self.position(id)
-            && let Some(place) = self.place_at(position)
-        {
-            self.put(position, None);
-            self.copies.entry(id).or_default().push(place);
+    pub(in crate::archive::disk) fn give_up(&mut self, id: DeliveryId) -> Result<(), Failure> {
+        match self.locate(id)? {
+            Some(position) => self.give_up_at(position),
+            None => Ok(()),
         }
-        if self.unsettled.token(id).is_none() {
-            self.unsettled.remove(id);
+    }
+
+    pub(super) fn give_up_at(&mut self, position: Position) -> Result<(), Failure> {
+        let mut removed = None;
+        self.modify(position, |entry| {
+            if let Body::Stored(span) = entry.body {
+                entry.body = Body::GivenUp(span);
+            }
+            removed = Some(entry.id);
+        })?;
+        if let Some(id) = removed {
+            if self.copies.contains_key(&id) {
+                self.given_up.insert(id);
+            }
+            if self.unsettled.token(id).is_none() {
+                self.unsettled.remove(id);
+            }
         }
+        Ok(())
     }
 
     /// Its record was found damaged, if it still lies there.
     pub(in crate::archive::disk) fn note_unreadable(&mut self, id: DeliveryId, place: Place) {
-        if self.get(id).is_some_and(|entry| entry.place == Some(place)) {
+        if self.get(id).is_ok_and(|entry| entry.is_some_and(|entry| entry.place == Some(place))) {
             self.unreadable.insert(id);
         }
     }
 
-    /// The positions of deliveries that lie in a segment, for [`moved`](Self::moved). Positions never change.
-    pub(in crate::archive::disk) fn positions_of(
-        &self,
-        deliveries: &[(DeliveryId, Place)],
-    ) -> Vec<(usize, Place)> {
-        let position = |(id, place): &(DeliveryId, Place)| Some((self.position_of(*id)?, *place));
-        deliveries.iter().filter_map(position).collect()
-    }
-
-    /// The segment was written anew: what lies in it at these positions lies here now. Looks nothing up, so that a segment of
-    /// many deliveries takes its place within a few milliseconds.
-    pub(in crate::archive::disk) fn moved(
+    /// Nothing of these deliveries is left in this segment but their ledger entries.
+    pub(in crate::archive::disk) fn dropped(
         &mut self,
+        ids: impl IntoIterator<Item = DeliveryId>,
         segment: SegmentName,
-        deliveries: &[(usize, Place)],
-    ) {
-        let number_of_segment = self.segments.number(&segment);
-        for (position, place) in deliveries {
-            let spot = self.records.get(*position).and_then(|record| record.spot);
-            let Some(spot) = spot.filter(|spot| spot.segment == number_of_segment) else {
-                continue;
-            };
-            match Spot::near(*place, number_of_segment) {
-                Some(near) if spot.offset != Spot::FAR => {
-                    if let Some(record) = self.records.get_mut(*position) {
-                        record.spot = Some(near);
-                    }
-                }
-                _ => self.put(number(*position), Some(*place)),
+    ) -> Result<(), Failure> {
+        for id in ids {
+            if let Some(position) = self.locate(id)?
+                && position.segment == segment
+            {
+                self.modify(position, |entry| entry.body = Body::Gone)?;
+            }
+            let copies = self.copies.get(&id).into_iter().flatten();
+            let here: Vec<_> = copies.copied().filter(|copy| copy.segment == segment).collect();
+            for copy in here {
+                self.modify(copy, |entry| entry.body = Body::Forgotten)?;
+            }
+            if self.places_left(id)?.is_empty() {
+                self.given_up.remove(&id);
             }
         }
+        Ok(())
     }
 
-    /// The same for copies of these deliveries.
-    pub(in crate::archive::disk) fn copies_moved(&mut self, deliveries: &[(DeliveryId, Place)]) {
-        for (id, place) in deliveries {
-            let copies = self.copies.get_mut(id).into_iter().flatten();
-            copies.filter(|copy| copy.segment == place.segment).for_each(|copy| *copy = *place);
-        }
-    }
-
-    /// Nothing of the delivery is left in this segment but its ledger entry.
-    pub(in crate::archive::disk) fn dropped(&mut self, id: DeliveryId, segment: SegmentName) {
-        if let Some(position) = self.position(id)
-            && self.place_at(position).is_some_and(|place| place.segment == segment)
-        {
-            self.put(position, None);
-        }
-        if let Some(copies) = self.copies.get_mut(&id) {
-            copies.retain(|copy| copy.segment != segment);
-            if copies.is_empty() {
-                self.copies.remove(&id);
+    /// Where bytes are left of a delivery that was removed.
+    pub(super) fn places_left(&self, id: DeliveryId) -> Result<Vec<Place>, Failure> {
+        let copies = self.copies.get(&id).into_iter().flatten().copied();
+        let mut places = Vec::new();
+        for position in self.locate(id)?.into_iter().chain(copies) {
+            let segment = self.segments.get(&position.segment);
+            let entry = segment.map_or(Ok(None), |segment| segment.get(position.number))?;
+            if let Some(Body::GivenUp(span) | Body::Copy(span)) = entry.map(|entry| entry.body) {
+                places.push(span.in_segment(position.segment));
             }
         }
+        Ok(places)
     }
 
     /// The delivery with which a repeat of these bytes is compared: the latest one with this fingerprint.
-    pub(in crate::archive::disk) fn first(&self, fingerprint: Fingerprint) -> Option<EntryRef<'_>> {
-        self.at(index(self.first_at(short(fingerprint))?))
-    }
-
-    fn first_at(&self, fingerprint: ShortFingerprint) -> Option<u32> {
-        self.firsts.get(&fingerprint, |at| fingerprint_at(&self.records, at))
-    }
-
-    pub(in crate::archive::disk) fn get(&self, id: DeliveryId) -> Option<EntryRef<'_>> {
-        self.at(index(self.position(id)?))
-    }
-
-    /// The delivery at this position of the log, if it is remembered.
-    pub(in crate::archive::disk) fn at(&self, position: usize) -> Option<EntryRef<'_>> {
-        let record = self.records.get(position).filter(|record| record.is_remembered())?;
-        Some(EntryRef {
-            id: record.id,
-            model: self.models.name(record.model)?,
-            received_at: self.received_at(number(position), record)?,
-            place: self.place(number(position), record),
-            unreadable: self.unreadable.contains(&record.id),
-            packed: record.state,
-            inference: self.inferences.get(&number(position)).copied(),
-            reasons: &self.reasons,
-        })
-    }
-
-    pub(super) fn some(&self, positions: Range<usize>) -> impl Iterator<Item = EntryRef<'_>> {
-        positions.filter_map(|position| self.at(position))
-    }
-
-    /// The positions of the log at which deliveries may be remembered.
-    pub(in crate::archive::disk) fn positions(&self) -> Range<usize> {
-        self.records.positions()
-    }
-
-    /// The position of a delivery in the log.
-    pub(super) fn position_of(&self, id: DeliveryId) -> Option<usize> {
-        self.position(id).map(index)
-    }
-
-    fn position(&self, id: DeliveryId) -> Option<u32> {
-        self.by_id.get(&id, |at| id_at(&self.records, at))
-    }
-
-    fn place_at(&self, position: u32) -> Option<Place> {
-        self.place(position, self.records.get(index(position))?)
-    }
-
-    fn received_at(&self, position: u32, record: &Record) -> Option<SystemTime> {
-        record.received.at(record.id).or_else(|| self.other_times.get(&position).copied())
-    }
-
-    fn place(&self, position: u32, record: &Record) -> Option<Place> {
-        let Spot { offset, length, segment } = record.spot?;
-        let segment = *self.segments.name(segment)?;
-        let (offset, length) = match offset {
-            Spot::FAR => *self.far.get(&position)?,
-            near => (near.into(), length.into()),
-        };
-        Some(Place { segment, offset, length })
-    }
-
-    fn spot(&mut self, position: u32, place: Place) -> Spot {
-        let segment = self.segments.number(&place.segment);
-        Spot::near(place, segment).unwrap_or_else(|| {
-            self.far.insert(position, (place.offset, place.length));
-            Spot { offset: Spot::FAR, length: 0, segment }
-        })
-    }
-
-    fn put(&mut self, position: u32, place: Option<Place>) {
-        self.far.remove(&position);
-        let spot = place.map(|place| self.spot(position, place));
-        let Some(record) = self.records.get_mut(index(position)) else { return };
-        let before = std::mem::replace(&mut record.spot, spot);
-        if let Some(model) = self.models.name(record.model) {
-            match (before.is_some(), spot.is_some()) {
-                (true, false) => self.counts.subtract(model, record.state.kind(), 1),
-                (false, true) => self.counts.add(model, record.state.kind(), 1),
-                _ => {}
+    pub(in crate::archive::disk) fn first(
+        &self,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Entry>, Failure> {
+        let fingerprint = short(fingerprint);
+        let mut first = self.firsts.get(&fingerprint).copied();
+        for (name, segment, file) in self.files() {
+            if first.is_some_and(|first| first.segment > name) {
+                break;
+            }
+            if file.may_hold_fingerprint(&fingerprint) {
+                let numbers = file.of_fingerprint(&fingerprint)?.into_iter();
+                // What is in memory and stands for a delivery is known by its fingerprint.
+                let older = numbers.filter(|number| !segment.entries.contains_key(number));
+                let latest = older.last().map(|number| Position { segment: name, number });
+                first = first.max(latest);
             }
         }
-        if spot.is_none() {
-            self.unreadable.remove(&record.id);
+        first.map_or(Ok(None), |position| self.at(position))
+    }
+
+    pub(in crate::archive::disk) fn get(&self, id: DeliveryId) -> Result<Option<Entry>, Failure> {
+        self.locate(id)?.map_or(Ok(None), |position| self.at(position))
+    }
+
+    /// The entry of a delivery.
+    pub(in crate::archive::disk) fn locate(&self, id: DeliveryId) -> Result<Option<Position>, Failure> {
+        if let Some(position) = self.by_id.get(&id) {
+            return Ok(Some(*position));
         }
+        for (name, segment, file) in self.files() {
+            if file.may_hold_id(id) {
+                let mut numbers = file.of_id(id)?.into_iter();
+                // What is in memory under this number does not stand for a delivery any more.
+                if let Some(number) = numbers.find(|number| !segment.entries.contains_key(number)) {
+                    return Ok(Some(Position { segment: name, number }));
+                }
+            }
+        }
+        Ok(None)
     }
 
-    /// How many deliveries are remembered.
-    pub(in crate::archive::disk) fn len(&self) -> usize {
-        self.positions().len() - self.forgotten
+    /// The delivery at this position, if it is remembered.
+    pub(in crate::archive::disk) fn at(&self, position: Position) -> Result<Option<Entry>, Failure> {
+        let segment = self.segments.get(&position.segment);
+        let entry = segment.map_or(Ok(None), |segment| segment.get(position.number))?;
+        Ok(entry.and_then(|entry| self.entry(position, entry)))
     }
 
-    /// Forgets those of these deliveries of which nothing is left but their lines in the ledger, and says how many.
+    pub(super) fn entry(&self, position: Position, entry: IndexEntry) -> Option<Entry> {
+        let place = entry.place(position.segment);
+        entry.is_delivery().then(|| Entry {
+            position,
+            id: entry.id,
+            place,
+            unreadable: self.unreadable.contains(&entry.id),
+            model: entry.model,
+            received_at: entry.received_at,
+            state: entry.state,
+        })
+    }
+
+    /// Forgets those of these deliveries of which nothing is left but their ledger entries, and says how many.
     pub(in crate::archive::disk) fn forget(
         &mut self,
         ids: impl IntoIterator<Item = DeliveryId>,
-    ) -> usize {
-        let before = self.len();
+    ) -> Result<u64, Failure> {
+        let before = self.removed;
         for id in ids {
-            if let Some(position) = self.position(id)
-                && self.place_at(position).is_none()
-                && !self.copies.contains_key(&id)
-            {
-                self.forget_at(position);
+            let Some(position) = self.locate(id)? else { continue };
+            let is_gone = self.at(position)?.is_some_and(|entry| entry.place.is_none());
+            if is_gone && !self.given_up.contains(&id) {
+                self.modify(position, |entry| entry.body = Body::Forgotten)?;
             }
         }
-        self.give_back();
-        before.saturating_sub(self.len())
+        Ok(before.saturating_sub(self.removed))
     }
 
-    fn forget_at(&mut self, position: u32) {
-        let Some(record) = self.records.get_mut(index(position)) else { return };
-        self.by_id.forget(&record.id, position);
-        self.firsts.forget(&record.fingerprint, position);
-        let before = std::mem::replace(&mut record.state, PackedState::Forgotten);
-        self.drop_packed(position, before);
-        self.other_times.remove(&position);
-        self.forgotten += 1;
+    /// Forgets a segment that was removed, and says how many deliveries with it.
+    pub(in crate::archive::disk) fn drop_segment(&mut self, name: SegmentName) -> u64 {
+        let Some(segment) = self.segments.remove(&name) else { return 0 };
+        for (model, kind, count) in segment.counts.iter() {
+            self.counts.subtract(model, kind, count);
+        }
+        self.removed = self.removed.saturating_sub(segment.removed);
+        for (number, slot) in segment.entries {
+            self.forget_links(Position { segment: name, number }, &slot.entry);
+        }
+        segment.removed
     }
 
-    /// Gives back the room of what is before the first delivery that is remembered.
-    fn give_back(&mut self) {
-        let Self { records, forgotten, by_id, firsts, by_inference, .. } = self;
-        let is_remembered = |at: usize| records.get(at).is_some_and(Record::is_remembered);
-        let before = records.positions();
-        let first = before.clone().find(|at| is_remembered(*at)).unwrap_or(before.end);
-        records.forget_before(first);
-        *forgotten -= records.positions().start - before.start;
-        by_id.shrink(|at| id_at(records, at));
-        firsts.shrink(|at| fingerprint_at(records, at));
-        by_inference.shrink(|at| inference_at(records, at));
-    }
-
-    /// Adds bytes that are no record, behind all that was added before.
-    pub(in crate::archive::disk) fn note_damage(&mut self, segment: SegmentName, offset: u64) {
-        self.damages.push(Damage { segment, offset, position: self.records.positions().end });
-    }
-
-    /// The damages before the delivery at this position, and behind the one before it.
-    pub(in crate::archive::disk) fn damages_at(&self, position: usize) -> &[Damage] {
-        let from = self.damages.partition_point(|damage| damage.position < position);
-        let to = self.damages.partition_point(|damage| damage.position <= position);
-        self.damages.get(from..to).unwrap_or_default()
+    /// Adds bytes that are no record, behind all that was added to the segment before.
+    pub(in crate::archive::disk) fn note_damage(&mut self, name: SegmentName, offset: u64) {
+        let segment = self.segment_mut(name);
+        segment.damages.push((offset, segment.len));
     }
 }
 
-fn id_at(records: &Chunks<Record>, position: u32) -> Option<DeliveryId> {
-    records.get(index(position)).map(|record| record.id)
+/// What a record is about.
+enum About {
+    At(Position),
+    Folded,
+    Unknown,
 }
-
-fn fingerprint_at(records: &Chunks<Record>, position: u32) -> Option<ShortFingerprint> {
-    records.get(index(position)).map(|record| record.fingerprint)
-}
-
-fn inference_at(records: &Chunks<Record>, position: u32) -> Option<InferenceId> {
-    Some(records.get(index(position))?.state.processed_as()?.id())
-}
-
-/// [`Index::has_room_for`] keeps positions below the limit.
-fn number(position: usize) -> u32 {
-    u32::try_from(position).unwrap_or(u32::MAX)
-}
-
-fn index(position: u32) -> usize {
-    usize::try_from(position).unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-#[path = "index_tests.rs"]
-mod tests;

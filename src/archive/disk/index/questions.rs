@@ -2,76 +2,232 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    ops::Range,
+    ops::{Bound, Range},
+    time::SystemTime,
 };
 
-use super::{EntryRef, Index, Survey};
+use super::{Damage, Entry, Index, IndexEntry, Position, segment::Segment};
 use crate::{
     archive::{
-        Counts, Query,
-        disk::{entry::Place, name::SegmentName},
+        Counts, Query, StateFilter,
+        disk::{
+            entry::{DeliveryMeta, Place},
+            failure::Failure,
+            name::SegmentName,
+        },
     },
-    delivery::DeliveryId,
+    delivery::{DeliveryId, State, StateKind},
 };
 
+/// How many entries are looked at before others get at the index.
+const AT_A_TIME: u32 = 1024;
+
+/// The same where an index file lists the entries that are wanted.
+const LISTED_AT_A_TIME: u32 = 8 * AT_A_TIME;
+
+/// Where a question that is asked in parts goes on: at the entry of this number, or at the end of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::archive::disk) enum Cursor {
+    Start,
+    At(Position),
+    End,
+}
+
+/// What was found in a part of the log, and where the next begins.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct Part {
+    pub(in crate::archive::disk) found: Vec<Found>,
+    pub(in crate::archive::disk) next: Cursor,
+}
+
+#[derive(Debug)]
+pub(in crate::archive::disk) enum Found {
+    Entry(Entry),
+    /// Bytes that are no record, where one was.
+    Damage(Damage),
+}
+
 impl Index {
-    /// The positions at which deliveries can lie that `query` selects.
-    pub(in crate::archive::disk) fn candidates(&self, query: &Query) -> Range<usize> {
-        match query.selected_id() {
-            Some(id) => self.position_of(id).map_or(0..0, |position| position..position + 1),
-            None => self.positions(),
+    /// The deliveries with a body that `query` selects, and the damage, in a part of the log. Others get at the index
+    /// between two parts.
+    pub(in crate::archive::disk) fn part(&self, query: &Query, from: Cursor) -> Result<Part, Failure> {
+        if let Some(id) = query.selected_id() {
+            let found = self.get(id)?.filter(|entry| entry.is_selected(query));
+            let found = found.into_iter().map(Found::Entry).collect();
+            return Ok(Part { found, next: Cursor::End });
         }
+        let (from, number) = match from {
+            Cursor::Start => (Bound::Unbounded, 0),
+            Cursor::At(position) => (Bound::Included(position.segment), position.number),
+            Cursor::End => return Ok(Part { found: Vec::new(), next: Cursor::End }),
+        };
+        let mut segments = self.segments.range((from, Bound::Unbounded));
+        let Some((name, segment)) = segments.next() else {
+            return Ok(Part { found: Vec::new(), next: Cursor::End });
+        };
+        // A segment may have gone, and with it the number.
+        let number = if matches!(from, Bound::Included(from) if from == *name) { number } else { 0 };
+        let range = part_of(segment, query, number);
+        let found = self.found(*name, segment, range.clone(), query)?;
+        let next = if range.end < segment.len {
+            Cursor::At(Position { segment: *name, number: range.end })
+        } else {
+            let next = segments.next();
+            next.map_or(Cursor::End, |(name, _)| Cursor::At(Position { segment: *name, number: 0 }))
+        };
+        Ok(Part { found, next })
+    }
+
+    fn found(
+        &self,
+        name: SegmentName,
+        segment: &Segment,
+        range: Range<u32>,
+        query: &Query,
+    ) -> Result<Vec<Found>, Failure> {
+        let mut found = Vec::new();
+        let mut damages = segment.damages.iter().peekable();
+        let damage = |(offset, _): &(u64, u32)| {
+            Found::Damage(Damage { segment: name, offset: *offset })
+        };
+        let is_last = range.end >= segment.len;
+        // Those before the range were found with the part before.
+        while damages.next_if(|(_, before)| *before < range.start).is_some() {}
+        for (number, entry) in self.selected_in(name, segment, range.clone(), query)? {
+            while let Some(at) = damages.next_if(|(_, before)| *before <= number) {
+                found.push(damage(at));
+            }
+            found.push(Found::Entry(entry));
+        }
+        let rest = damages.take_while(|(_, before)| *before < range.end || is_last);
+        found.extend(rest.map(damage));
+        Ok(found)
+    }
+
+    fn selected_in(
+        &self,
+        name: SegmentName,
+        segment: &Segment,
+        range: Range<u32>,
+        query: &Query,
+    ) -> Result<Vec<(u32, Entry)>, Failure> {
+        if !segment.may_hold(query) {
+            return Ok(Vec::new());
+        }
+        let entries = segment.some(range, query)?.into_iter();
+        let entry = |(number, entry)| {
+            let entry = self.entry(Position { segment: name, number }, entry)?;
+            entry.is_selected(query).then_some((number, entry))
+        };
+        Ok(entries.filter_map(entry).collect())
+    }
+
+    /// The latest deliveries with a body that `query` selects, at most so many, in the order of the log. Goes on from
+    /// `before` backwards, and gives where to go on.
+    pub(in crate::archive::disk) fn part_before(
+        &self,
+        query: &Query,
+        before: Cursor,
+    ) -> Result<Part, Failure> {
+        let (to, number) = match before {
+            Cursor::End => (Bound::Unbounded, u32::MAX),
+            Cursor::At(position) => (Bound::Included(position.segment), position.number),
+            Cursor::Start => return Ok(Part { found: Vec::new(), next: Cursor::Start }),
+        };
+        let mut segments = self.segments.range((Bound::Unbounded, to)).rev();
+        let Some((name, segment)) = segments.next() else {
+            return Ok(Part { found: Vec::new(), next: Cursor::Start });
+        };
+        let is_same = matches!(to, Bound::Included(to) if to == *name);
+        let end = if is_same { number.min(segment.len) } else { segment.len };
+        let range = end.saturating_sub(at_a_time(query))..end;
+        let range = if segment.may_hold(query) { range } else { 0..end };
+        let entries = self.selected_in(*name, segment, range.clone(), query)?.into_iter();
+        let found = entries.map(|(_, entry)| Found::Entry(entry)).collect();
+        let next = if range.start > 0 {
+            Cursor::At(Position { segment: *name, number: range.start })
+        } else {
+            let next = segments.next();
+            let end = |(name, segment): (&SegmentName, &Segment)| Position {
+                segment: *name,
+                number: segment.len,
+            };
+            next.map_or(Cursor::Start, |next| Cursor::At(end(next)))
+        };
+        Ok(Part { found, next })
+    }
+
+    /// The deliveries with a body in a part of this segment that `query` selects, and the next part.
+    pub(in crate::archive::disk) fn part_of_segment(
+        &self,
+        name: SegmentName,
+        query: &Query,
+        from: u32,
+    ) -> Result<(Vec<Entry>, Option<u32>), Failure> {
+        let Some(segment) = self.segments.get(&name) else { return Ok((Vec::new(), None)) };
+        let range = part_of(segment, query, from);
+        let selected = self.selected_in(name, segment, range.clone(), query)?;
+        let entries = selected.into_iter().map(|(_, entry)| entry).collect();
+        Ok((entries, (range.end < segment.len).then_some(range.end)))
     }
 
     /// The deliveries that were removed and whose bytes are not erased, with their places.
-    pub(in crate::archive::disk) fn left_over(&self) -> HashMap<DeliveryId, Vec<Place>> {
-        let is_removed = |id| self.get(id).is_some_and(|entry| entry.place.is_none());
-        let left = self.copies.iter().filter(|(id, _)| is_removed(**id));
-        left.map(|(id, places)| (*id, places.clone())).collect()
-    }
-
-    /// The delivery at this position, if it has a body and `query` selects it.
-    pub(in crate::archive::disk) fn selected_at(
+    pub(in crate::archive::disk) fn left_over(
         &self,
-        position: usize,
-        query: &Query,
-    ) -> Option<DeliveryId> {
-        self.at(position).filter(|entry| entry.is_selected(query)).map(|entry| entry.id)
+    ) -> Result<HashMap<DeliveryId, Vec<Place>>, Failure> {
+        self.given_up.iter().map(|id| Ok((*id, self.places_left(*id)?))).collect()
     }
 
-    /// The deliveries with a body at these positions that `query` selects.
-    pub(in crate::archive::disk) fn selected(
+    /// What a ledger entry of a delivery says.
+    pub(in crate::archive::disk) fn meta(
         &self,
-        positions: Range<usize>,
-        query: &Query,
-    ) -> impl Iterator<Item = EntryRef<'_>> {
-        self.some(positions).filter(|entry| entry.is_selected(query))
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryMeta, State)>, Failure> {
+        let Some(position) = self.locate(id)? else { return Ok(None) };
+        Ok(self.raw(position)?.map(|entry| {
+            let IndexEntry { id, model, fingerprint, received_at, state, .. } = entry;
+            (DeliveryMeta { id, model, fingerprint, received_at }, state)
+        }))
     }
 
-    /// The ids of the deliveries with a body in this segment, at these positions, that `query` selects.
-    pub(in crate::archive::disk) fn selected_in(
-        &self,
-        segment: SegmentName,
-        positions: Range<usize>,
-        query: &Query,
-    ) -> Vec<DeliveryId> {
-        let here = |entry: &EntryRef<'_>| entry.place.is_some_and(|place| place.segment == segment);
-        self.selected(positions, query).filter(here).map(|entry| entry.id).collect()
-    }
-
-    /// Whether something of it lies elsewhere too, or still.
+    /// Whether bytes of it are left elsewhere too, or still.
     pub(in crate::archive::disk) fn has_copies(&self, id: DeliveryId) -> bool {
-        self.copies.contains_key(&id)
-    }
-
-    /// Adds what these positions tell to a survey.
-    pub(in crate::archive::disk) fn survey(&self, positions: Range<usize>, survey: &mut Survey) {
-        self.some(positions).for_each(|entry| survey.add(&entry));
+        self.given_up.contains(&id) || self.copies.contains_key(&id)
     }
 
     /// The segments in which a delivery lies once more, or still.
-    pub(in crate::archive::disk) fn with_copies(&self) -> HashSet<SegmentName> {
-        self.copies.values().flatten().map(|place| place.segment).collect()
+    pub(in crate::archive::disk) fn with_copies(&self) -> Result<HashSet<SegmentName>, Failure> {
+        let copies = self.copies.values().flatten().map(|copy| copy.segment);
+        let mut segments: HashSet<_> = copies.collect();
+        for id in &self.given_up {
+            segments.extend(self.places_left(*id)?.into_iter().map(|place| place.segment));
+        }
+        Ok(segments)
+    }
+
+    /// When the deliveries with a body in a segment were received: not before the first time, not after the last. None if
+    /// it has none.
+    pub(in crate::archive::disk) fn received(
+        &self,
+        name: SegmentName,
+    ) -> Option<(SystemTime, SystemTime)> {
+        self.segments.get(&name)?.received()
+    }
+
+    /// The same of all segments.
+    pub(in crate::archive::disk) fn all_received(&self) -> Option<(SystemTime, SystemTime)> {
+        let all = self.segments.values().filter_map(Segment::received);
+        all.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+
+    /// How many deliveries are remembered of which nothing is left but their ledger entries.
+    pub(in crate::archive::disk) fn removed(&self) -> u64 {
+        self.removed
+    }
+
+    /// How many deliveries are remembered.
+    pub(in crate::archive::disk) fn len(&self) -> u64 {
+        self.removed + self.counts.iter().map(|(_, _, count)| count).sum::<u64>()
     }
 
     /// How many deliveries with a body are not settled.
@@ -84,15 +240,46 @@ impl Index {
     pub(in crate::archive::disk) fn counts(&self) -> Counts {
         let mut counts = self.counts.clone();
         let oldest = match self.unsettled.oldest() {
-            Some(id) => self.get(id).map(|entry| entry.received_at),
-            // Where nothing is queued, because the archive is read-only, the deliveries are looked at one by one.
+            Some(id) => self.in_memory(id).map(|entry| entry.received_at),
+            // Where nothing is queued, because the archive is read-only, the deliveries in memory are looked at.
             None if self.unsettled() > 0 => {
-                let unsettled = Query::all().unsettled();
-                self.selected(self.positions(), &unsettled).map(|entry| entry.received_at).min()
+                let in_memory = self.by_id.keys().filter_map(|id| self.in_memory(*id));
+                let unsettled = in_memory.filter(|entry| {
+                    entry.place.is_some() && !entry.state.is_settled()
+                });
+                unsettled.map(|entry| entry.received_at).min()
             }
             None => None,
         };
         counts.set_oldest_unsettled(oldest);
         counts
+    }
+
+    /// A delivery whose entry is in memory, as that of each is that is not settled.
+    pub(in crate::archive::disk) fn in_memory(&self, id: DeliveryId) -> Option<Entry> {
+        let position = *self.by_id.get(&id)?;
+        let slot = self.segments.get(&position.segment)?.entries.get(&position.number)?;
+        self.entry(position, slot.entry.clone())
+    }
+}
+
+/// The next entries of a segment to look at; all of them where none can be selected.
+fn part_of(segment: &Segment, query: &Query, from: u32) -> Range<u32> {
+    let end = if segment.may_hold(query) { from.saturating_add(at_a_time(query)) } else { u32::MAX };
+    from..end.min(segment.len)
+}
+
+fn at_a_time(query: &Query) -> u32 {
+    match query.selected_states() {
+        StateFilter::Pending
+        | StateFilter::Unsettled
+        | StateFilter::Only(
+            StateKind::Pending
+            | StateKind::Leased
+            | StateKind::Failed
+            | StateKind::Dead
+            | StateKind::Undecodable,
+        ) => LISTED_AT_A_TIME,
+        _ => AT_A_TIME,
     }
 }

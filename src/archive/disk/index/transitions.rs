@@ -4,11 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::Index;
+use super::{Entry, Index};
 use crate::{
     archive::{
         ArchiveError, Begun, Claim, Lease, LeaseToken,
-        disk::entry::{DeliveryMeta, Place},
+        disk::{
+            entry::{DeliveryMeta, Place},
+            failure::Failure,
+        },
         memory::begun,
         unsettled::{FlightEntry, Selection},
     },
@@ -26,12 +29,13 @@ impl Index {
         place: Place,
         token: Option<LeaseToken>,
         now: Instant,
-    ) {
-        self.insert(meta, place, token.is_some());
+    ) -> Result<(), Failure> {
+        self.insert(meta, place, token.is_some())?;
         match token {
             Some(token) => self.unsettled.lease(meta.id, &meta.model, token, None),
             None => self.unsettled.queue(meta.id, &meta.model, now, false),
         }
+        Ok(())
     }
 
     /// Sets a state that is not leased, and queues the delivery if it is to be processed.
@@ -40,12 +44,13 @@ impl Index {
         id: DeliveryId,
         state: &State,
         due: Instant,
-    ) {
-        self.set_state(id, state);
+    ) -> Result<(), Failure> {
+        self.set_state(id, state)?;
         match self.model_to_process(id, state) {
             Some(model) => self.unsettled.queue(id, &model, due, state.crashes() > 0),
             None => self.unsettled.remove(id),
         }
+        Ok(())
     }
 
     /// The same, queued for when nobody processes this inference.
@@ -55,11 +60,12 @@ impl Index {
         state: &State,
         on: InferenceId,
         now: Instant,
-    ) {
-        self.put_back(id, state, now);
+    ) -> Result<(), Failure> {
+        self.put_back(id, state, now)?;
         if let Some(model) = self.model_to_process(id, state) {
             self.unsettled.block(id, &model, on, now, state.crashes() > 0);
         }
+        Ok(())
     }
 
     /// Sets a leased state.
@@ -68,14 +74,15 @@ impl Index {
         id: DeliveryId,
         state: &State,
         token: LeaseToken,
-    ) {
-        self.set_state(id, state);
-        if let Some(model) = self.get(id).map(|entry| entry.model.clone()) {
-            self.unsettled.lease(id, &model, token, None);
+    ) -> Result<(), Failure> {
+        self.set_state(id, state)?;
+        if let Some(entry) = self.in_memory(id) {
+            self.unsettled.lease(id, &entry.model, token, None);
         }
+        Ok(())
     }
 
-    /// Selects deliveries that are due; see [`Unsettled::select`].
+    /// Selects deliveries that are due; see [`Unsettled::select`](crate::archive::unsettled::Unsettled::select).
     pub(in crate::archive::disk) fn select(
         &self,
         claim: &Claim,
@@ -102,14 +109,14 @@ impl Index {
             FlightEntry::Busy => return Ok(Begun::Busy),
             FlightEntry::Entered => {}
         }
-        let earlier = self.processed_as(inference.id());
+        let earlier = self.processed_as(inference.id())?;
         let others = earlier.iter().filter(|(other, _)| *other != id);
         Ok(begun(inference, others.map(|(id, state)| (*id, state))))
     }
 
     fn model_to_process(&self, id: DeliveryId, state: &State) -> Option<ModelName> {
-        let entry = self.get(id).filter(|entry| entry.place.is_some() && !state.is_settled())?;
-        Some(entry.model.clone())
+        let is_unsettled = |entry: &Entry| entry.place.is_some() && !state.is_settled();
+        Some(self.in_memory(id).filter(is_unsettled)?.model)
     }
 
     /// Queues what is not settled after opening. What is leased was being processed when the process ended: that counts as
@@ -118,21 +125,23 @@ impl Index {
         &mut self,
         now: Instant,
         time: SystemTime,
-    ) -> Vec<(DeliveryId, State)> {
-        let unsettled = |position| {
-            let entry = self.at(position).filter(|entry| !entry.kind().is_settled())?;
-            Some((entry.id, entry.state()))
+    ) -> Result<Vec<(DeliveryId, State)>, Failure> {
+        let unsettled = |id: &DeliveryId| {
+            let entry = self.in_memory(*id).filter(|entry| !entry.state.is_settled())?;
+            Some((entry.position, entry.id, entry.state))
         };
-        let all: Vec<_> = self.positions().filter_map(unsettled).collect();
+        let mut all: Vec<_> = self.by_id.keys().filter_map(unsettled).collect();
+        // In the order of the log, in which those that are due at the same time are processed.
+        all.sort_unstable_by_key(|(position, ..)| *position);
         let mut poisoned = Vec::new();
-        for (id, found) in all {
+        for (_, id, found) in all {
             let state = if matches!(found, State::Leased { .. }) { found.crashed() } else { found };
-            self.put_back(id, &state, now + wait(&state, time));
+            self.put_back(id, &state, now + wait(&state, time))?;
             if state.is_settled() {
                 poisoned.push((id, state));
             }
         }
-        poisoned
+        Ok(poisoned)
     }
 }
 

@@ -48,7 +48,7 @@ impl MediumFile for InMemory {
 
 /// The records that are found: where, and what they mean.
 fn records_in(file: &InMemory, salt: Salt) -> Vec<(u64, u64, String)> {
-    let mut walk = Walk::new(file, salt).unwrap();
+    let mut walk = Walk::starting_at(file, salt, 0).unwrap();
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(step) = walk.step().unwrap() {
@@ -237,7 +237,7 @@ fn what_a_record_means_reads_back() {
     let salt = Salt::random();
     let one = delivery("/m", b"a");
     let file = segment(salt, std::slice::from_ref(&one));
-    let mut walk = Walk::new(&file, salt).unwrap();
+    let mut walk = Walk::starting_at(&file, salt, 0).unwrap();
     let mut meanings = Vec::new();
     while let Some(Step::Record { meaning, .. }) = walk.step().unwrap() {
         meanings.push(meaning);

@@ -28,17 +28,17 @@ fn finish(plan: Plan, index: &mut Index) -> Vec<Command> {
     for (entry, change) in plan.batch.into_entries().into_iter().zip(plan.changes) {
         match (entry, change) {
             (Entry::Delivery { delivery, .. }, Change::Store { token, now }) => {
-                index.store(&DeliveryMeta::of(&delivery), a_place(), token, now);
+                index.store(&DeliveryMeta::of(&delivery), a_place(), token, now).unwrap();
             }
             (Entry::State { of, state }, Change::PutBack { due, .. }) => {
-                index.put_back(of, &state, due);
+                index.put_back(of, &state, due).unwrap();
             }
             (Entry::State { of, state }, Change::Lease { token }) => {
-                index.lease(of, &state, token);
+                index.lease(of, &state, token).unwrap();
             }
             (Entry::Removal(ids), Change::GiveUp) => {
                 for id in ids {
-                    index.give_up(id);
+                    index.give_up(id).unwrap();
                 }
             }
             other => panic!("{other:?}"),
@@ -56,8 +56,8 @@ fn take<T>(answer: &mut Receiver<T>) -> T {
 /// An index with one delivery in this state.
 fn index_with(one: &Delivery, state: &State) -> Index {
     let mut index = Index::default();
-    index.store(&DeliveryMeta::of(one), a_place(), None, Instant::now());
-    index.put_back(one.id(), state, Instant::now());
+    index.store(&DeliveryMeta::of(one), a_place(), None, Instant::now()).unwrap();
+    index.put_back(one.id(), state, Instant::now()).unwrap();
     index
 }
 
@@ -138,7 +138,7 @@ fn record_found_damaged_is_no_reason_to_call_a_delivery_a_repeat() {
     let (first, second) = (delivery("/m", b"a"), delivery("/m", b"a"));
     let mut index = Index::default();
     let place = a_place();
-    index.store(&DeliveryMeta::of(&first), place, None, Instant::now());
+    index.store(&DeliveryMeta::of(&first), place, None, Instant::now()).unwrap();
     let (command, mut answer) = append(&second, false);
     let id = first.id();
     finish(plan(vec![Command::Unreadable { id, place }, command], &index), &mut index);
@@ -152,19 +152,4 @@ fn answer_that_nobody_takes_releases_its_lease() {
     let mut plan = plan(vec![command], &Index::default());
     let releases = plan.answers.remove(0).1.done();
     assert!(matches!(releases[..], [Command::Release { .. }]), "{releases:?}");
-}
-
-#[test]
-fn delivery_without_a_position_in_the_index_is_refused_and_repeats_are_not() {
-    let first = delivery("/m", b"first");
-    let index = index_with(&first, &State::NEW).limited_to(2);
-    let (second, mut stored) = append(&delivery("/m", b"second"), false);
-    let (third, mut refused) = append(&delivery("/m", b"third"), false);
-    let (again, mut repeated) = append(&first.with_id(DeliveryId::new()), false);
-    finish(plan(vec![second, third, again], &index), &mut Index::default());
-    assert!(!take(&mut stored).receipt.is_repeat());
-    let error = refused.try_recv().unwrap().unwrap_err();
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("index of the archive is full"), "{source}");
-    assert!(take(&mut repeated).receipt.is_repeat());
 }

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use http::Version;
 
 use super::{
-    super::entry::DeliveryMeta,
+    super::entry::{DeliveryMeta, short},
     checksum::Salt,
     date,
     encode::{LEASED, REMOVES, protocol},
@@ -51,8 +51,7 @@ fn delivery_in(header: &Header<'_>) -> Option<Kind> {
     let meta = DeliveryMeta {
         id: id_in(header, "WARC-Record-ID")?,
         model: model(header)?,
-        digest: digest_in(header)?,
-        fingerprint: fingerprint_in(header)?,
+        fingerprint: short(fingerprint_in(header)?),
         received_at: date::parse(header.text("WARC-Date")?)?,
     };
     Some(Kind::Delivery { meta, leased: header.raw(LEASED).is_some() })

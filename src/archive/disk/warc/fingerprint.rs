@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
+use super::super::entry::ShortFingerprint;
 use crate::delivery::Fingerprint;
 
 /// In base64, as in the index files: every record has it, and hexadecimal is half as long again.
@@ -12,6 +13,15 @@ pub(super) fn print(fingerprint: Fingerprint) -> String {
 pub(super) fn parse(text: &str) -> Option<Fingerprint> {
     let bytes = STANDARD_NO_PAD.decode(text).ok()?;
     bytes.try_into().ok().map(Fingerprint::from_bytes)
+}
+
+/// What is kept of the fingerprint of a delivery that was removed.
+pub(super) fn print_short(fingerprint: ShortFingerprint) -> String {
+    STANDARD_NO_PAD.encode(fingerprint)
+}
+
+pub(super) fn parse_short(text: &str) -> Option<ShortFingerprint> {
+    STANDARD_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The block of the record that stays of a delivery that was removed.
 
-use super::{super::entry::DeliveryMeta, super::entry::Tombstone, date};
-use crate::delivery::{DeliveryId, Fingerprint};
+use super::{
+    super::entry::{DeliveryMeta, Tombstone},
+    date, fingerprint,
+};
+use crate::delivery::DeliveryId;
 
 /// The first word of the block. The block of a state begins with another.
 const REMOVED_AT: &str = "removed-at";
@@ -9,11 +12,10 @@ const REMOVED_AT: &str = "removed-at";
 pub(super) fn print(tombstone: &Tombstone) -> String {
     let Tombstone { meta, state, removed_at } = tombstone;
     format!(
-        "{REMOVED_AT}: {}\r\nmodel: {}\r\ndigest: sha256:{}\r\nfingerprint: {}\r\nreceived-at: {}\r\nstate: {state}\r\n",
+        "{REMOVED_AT}: {}\r\nmodel: {}\r\nfingerprint: {}\r\nreceived-at: {}\r\nstate: {state}\r\n",
         date::print(*removed_at),
         meta.model,
-        meta.digest,
-        meta.fingerprint,
+        fingerprint::print_short(meta.fingerprint),
         date::print(meta.received_at),
     )
 }
@@ -29,8 +31,7 @@ pub(super) fn parse(of: DeliveryId, block: &str) -> Option<Tombstone> {
     let meta = DeliveryMeta {
         id: of,
         model: field("model")?.1.parse().ok()?,
-        digest: field("digest")?.1.strip_prefix("sha256:")?.parse().ok()?,
-        fingerprint: Fingerprint::from_archive(field("fingerprint")?.1.parse().ok()?),
+        fingerprint: fingerprint::parse_short(field("fingerprint")?.1)?,
         received_at: date::parse(field("received-at")?.1)?,
     };
     let state = field("state")?.1.parse().ok()?;

@@ -1,0 +1,155 @@
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    archive::{
+        LedgerEntry, Query,
+        disk::{
+            entry::{DeliveryMeta, Place, ShortFingerprint},
+            name::SegmentName,
+        },
+        transition::Known,
+    },
+    delivery::{DeliveryId, InferenceDigest, ModelName, State, StateKind},
+};
+
+/// Names an entry: its segment, and its number there. Neither changes. Sorts in the order of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::archive::disk) struct Position {
+    pub(in crate::archive::disk) segment: SegmentName,
+    pub(in crate::archive::disk) number: u32,
+}
+
+/// A place between two records of the log.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub(in crate::archive::disk) struct LogPosition {
+    pub(in crate::archive::disk) sequence: u64,
+    pub(in crate::archive::disk) offset: u64,
+}
+
+/// Where in its segment a record lies, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::archive::disk) struct Span {
+    pub(in crate::archive::disk) offset: u64,
+    pub(in crate::archive::disk) length: u64,
+}
+
+impl Span {
+    pub(in crate::archive::disk) fn of(place: Place) -> Self {
+        Self { offset: place.offset, length: place.length }
+    }
+
+    pub(in crate::archive::disk) fn in_segment(self, segment: SegmentName) -> Place {
+        Place { segment, offset: self.offset, length: self.length }
+    }
+}
+
+/// What there is of a delivery in the segment of its entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::archive::disk) enum Body {
+    Stored(Span),
+    /// It was removed, and its bytes are still to be erased.
+    GivenUp(Span),
+    /// It was removed, and its ledger entry is left.
+    Gone,
+    /// Bytes of a delivery whose entry is in another segment, because its batch was written twice.
+    Copy(Span),
+    /// Nothing: the delivery is not remembered, or its entry is in another segment.
+    Forgotten,
+}
+
+/// What the index keeps of a record of a delivery, or of its ledger entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::archive::disk) struct IndexEntry {
+    pub(in crate::archive::disk) id: DeliveryId,
+    pub(in crate::archive::disk) model: ModelName,
+    pub(in crate::archive::disk) fingerprint: ShortFingerprint,
+    pub(in crate::archive::disk) received_at: SystemTime,
+    pub(in crate::archive::disk) body: Body,
+    pub(in crate::archive::disk) state: State,
+}
+
+impl IndexEntry {
+    pub(super) fn new(meta: &DeliveryMeta, body: Body, state: State) -> Self {
+        Self {
+            id: meta.id,
+            model: meta.model.clone(),
+            fingerprint: meta.fingerprint,
+            received_at: meta.received_at,
+            body,
+            state,
+        }
+    }
+
+    /// Whether it stands for a delivery, and not for a copy or for nothing.
+    pub(in crate::archive::disk) fn is_delivery(&self) -> bool {
+        !matches!(self.body, Body::Copy(_) | Body::Forgotten)
+    }
+
+    /// Whether it has to be in memory: there is still something to do about it.
+    pub(in crate::archive::disk) fn needs_attention(&self) -> bool {
+        match self.body {
+            Body::Stored(_) => !self.state.is_settled(),
+            Body::GivenUp(_) | Body::Copy(_) => true,
+            // A lease goes on after a removal.
+            Body::Gone => matches!(self.state, State::Leased { .. }),
+            Body::Forgotten => false,
+        }
+    }
+
+    /// The inference that it was processed as, if any.
+    pub(in crate::archive::disk) fn processed_as(&self) -> Option<InferenceDigest> {
+        let is_processed = self.state.kind() == StateKind::Processed && self.is_delivery();
+        self.state.inference().filter(|_| is_processed)
+    }
+
+    /// Where the delivery lies, unless it was removed.
+    pub(super) fn place(&self, segment: SegmentName) -> Option<Place> {
+        match self.body {
+            Body::Stored(span) => Some(span.in_segment(segment)),
+            _ => None,
+        }
+    }
+}
+
+/// One delivery, as it was when the index was asked.
+#[derive(Clone, Debug)]
+pub(in crate::archive::disk) struct Entry {
+    pub(in crate::archive::disk) position: Position,
+    pub(in crate::archive::disk) id: DeliveryId,
+    pub(in crate::archive::disk) model: ModelName,
+    pub(in crate::archive::disk) received_at: SystemTime,
+    /// None once it was removed.
+    pub(in crate::archive::disk) place: Option<Place>,
+    /// Whether a read has found its record damaged.
+    pub(in crate::archive::disk) unreadable: bool,
+    pub(in crate::archive::disk) state: State,
+}
+
+impl Entry {
+    /// What a transition depends on.
+    pub(in crate::archive::disk) fn known(&self) -> Known {
+        Known { state: self.state.clone(), has_body: self.place.is_some() && !self.unreadable }
+    }
+
+    pub(in crate::archive::disk) fn ledger_entry(&self) -> LedgerEntry {
+        LedgerEntry::new(self.id, self.model.clone(), self.received_at, self.state.clone())
+    }
+
+    /// Whether it has a body and `query` selects it.
+    pub(in crate::archive::disk) fn is_selected(&self, query: &Query) -> bool {
+        self.place.is_some()
+            && query.selects_meta(self.id, &self.model, self.received_at)
+            && query.selects_state(&self.state)
+    }
+}
+
+/// Bytes of a segment that are no record.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::archive::disk) struct Damage {
+    pub(in crate::archive::disk) segment: SegmentName,
+    pub(in crate::archive::disk) offset: u64,
+}

@@ -1,0 +1,149 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    time::SystemTime,
+};
+
+use super::{Body, IndexEntry, Position};
+use crate::{
+    archive::{
+        Counts, Query,
+        disk::{failure::Failure, index_file::IndexFile},
+    },
+    delivery::{ModelName, StateKind},
+};
+
+/// The entries of one segment: in its index file, and in memory what is newer than that or needs attention.
+#[derive(Debug, Default)]
+pub(super) struct Segment {
+    pub(super) file: Option<IndexFile>,
+    /// Take precedence over the file.
+    pub(super) entries: BTreeMap<u32, Slot>,
+    /// How many entries there are, in the file and in memory.
+    pub(super) len: u32,
+    /// Deliveries of other segments of which this one records something that is not in its index file.
+    pub(super) foreign: BTreeSet<Position>,
+    /// Bytes that are no record: where they begin, and the number of the next entry.
+    pub(super) damages: Vec<(u64, u32)>,
+    /// Where the last record ends that the index knows of.
+    pub(super) end: u64,
+    /// Deliveries with a body.
+    pub(super) counts: Counts,
+    /// How many deliveries without a body are remembered.
+    pub(super) removed: u64,
+    /// When deliveries with a body were received: not before the first, not after the last.
+    received: Option<(SystemTime, SystemTime)>,
+    /// How many entries in memory are not as in the file.
+    pub(super) unsaved: usize,
+}
+
+/// An entry in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) entry: IndexEntry,
+    pub(super) saved: Saved,
+}
+
+/// Whether the index file has an entry as it is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    No,
+    /// It was copied for an index file that is being written, and has not changed since.
+    Copied,
+    Yes,
+}
+
+impl Segment {
+    /// A segment with an index file, of which no entry is in memory.
+    pub(super) fn of_file(file: IndexFile) -> Self {
+        Self {
+            len: file.len(),
+            damages: file.damages().to_vec(),
+            end: file.length(),
+            counts: file.counts(),
+            removed: file.removed(),
+            received: file.received(),
+            file: Some(file),
+            ..Self::default()
+        }
+    }
+
+    /// When its deliveries with a body were received; None if it has none.
+    pub(super) fn received(&self) -> Option<(SystemTime, SystemTime)> {
+        self.received.filter(|_| self.has_bodies())
+    }
+
+    pub(super) fn has_bodies(&self) -> bool {
+        self.counts.iter().next().is_some()
+    }
+
+    /// Counts an entry.
+    pub(super) fn count(&mut self, entry: &IndexEntry) {
+        match entry.body {
+            Body::Stored(_) => {
+                self.counts.add(&entry.model, entry.state.kind(), 1);
+                let at = entry.received_at;
+                let (first, last) = self.received.unwrap_or((at, at));
+                self.received = Some((first.min(at), last.max(at)));
+            }
+            Body::GivenUp(_) | Body::Gone => self.removed += 1,
+            Body::Copy(_) | Body::Forgotten => {}
+        }
+    }
+
+    /// Undoes [`count`](Self::count).
+    pub(super) fn uncount(&mut self, entry: &IndexEntry) {
+        match entry.body {
+            Body::Stored(_) => self.counts.subtract(&entry.model, entry.state.kind(), 1),
+            Body::GivenUp(_) | Body::Gone => self.removed = self.removed.saturating_sub(1),
+            Body::Copy(_) | Body::Forgotten => {}
+        }
+    }
+
+    /// Whether there can be a delivery with a body that `query` selects.
+    pub(super) fn may_hold(&self, query: &Query) -> bool {
+        let of_kind = |(model, kind): (&ModelName, StateKind)| {
+            query.selected_model().is_none_or(|wanted| wanted == model)
+                && query.selected_states().selects(kind)
+        };
+        let Some((first, last)) = self.received() else { return false };
+        query.received_since().is_none_or(|since| since <= last)
+            && query.received_before().is_none_or(|before| first < before)
+            && self.counts.iter().any(|(model, kind, _)| of_kind((model, kind)))
+    }
+
+    /// The entry with this number.
+    pub(super) fn get(&self, number: u32) -> Result<Option<IndexEntry>, Failure> {
+        if let Some(slot) = self.entries.get(&number) {
+            return Ok(Some(slot.entry.clone()));
+        }
+        match &self.file {
+            Some(file) if number < file.len() => file.entry(number).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The entries with these numbers that can have the states that `query` selects, in their order.
+    pub(super) fn some(
+        &self,
+        range: Range<u32>,
+        query: &Query,
+    ) -> Result<Vec<(u32, IndexEntry)>, Failure> {
+        let mut some = match &self.file {
+            Some(file) if range.start < file.len() => {
+                let in_file = range.start..range.end.min(file.len());
+                let is_older = |number: &u32| !self.entries.contains_key(number);
+                match file.listed(query, in_file.clone())? {
+                    Some(listed) if listed.is_empty() => Vec::new(),
+                    Some(listed) => file.entries(listed.into_iter().filter(is_older))?,
+                    None => file.entries(in_file.filter(is_older))?,
+                }
+            }
+            _ => Vec::new(),
+        };
+        let in_memory = self.entries.range(range);
+        some.extend(in_memory.map(|(number, slot)| (*number, slot.entry.clone())));
+        some.sort_unstable_by_key(|(number, _)| *number);
+        Ok(some)
+    }
+}
