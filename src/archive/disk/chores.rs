@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::{
     failure::Failure,
-    index::Index,
     keeper::Keeper,
     lock::lock_path,
     name::{Form, SegmentName},
@@ -137,7 +136,8 @@ impl Keeper {
 
     /// Moves entries of the index from memory to index files as soon as there are enough of them.
     pub(super) fn index_sealed(&self) -> Chore {
-        if self.read(Index::to_fold).is_empty() {
+        // Nothing is listed, because this is done every second: the last segment may be sealed.
+        if self.read(|index| index.to_fold(index.last_segment())).is_empty() {
             return Ok(());
         }
         let mut state = self.turn()?;

@@ -94,6 +94,7 @@ impl Keeper {
             return Ok(0);
         }
         let (medium, dir) = (&*self.medium, &*self.dir);
+        self.change(|index| index.pin_file(name))?;
         replace::remove(medium, dir, &name.index_path(dir))?;
         replace::remove(medium, dir, &path)?;
         state.indexed.remove(&name);

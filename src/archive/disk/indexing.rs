@@ -1,13 +1,13 @@
 //! Writing index files: beside a segment that was sealed, or has grown, and in the place of one that tells too little.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     thread,
 };
 
 use super::{
     failure::Failure,
-    index::{AT_A_TIME, Basis, Index, IndexEntry, Position, Span, move_to},
+    index::{AT_A_TIME, Basis, Body, Index, IndexEntry, Position, Span, move_to},
     index_file::{Builder, Coverage, IndexFile, Unfit},
     keeper::Keeper,
     name::{Form, SegmentName},
@@ -23,17 +23,31 @@ pub(super) struct Moved {
     pub(super) length: u64,
     pub(super) spans: HashMap<DeliveryId, Span>,
     pub(super) damages: Vec<(u64, u32)>,
+    /// The deliveries of which only the ledger entries are left in it.
+    pub(super) erased: HashSet<DeliveryId>,
+}
+
+impl Moved {
+    /// The entry as it is once the segment has been replaced.
+    fn apply(&self, entry: &mut IndexEntry) {
+        if self.erased.contains(&entry.id) {
+            entry.body = match entry.body {
+                Body::Stored(_) | Body::GivenUp(_) => Body::Gone,
+                Body::Copy(_) => Body::Forgotten,
+                other => other,
+            };
+        }
+        move_to(entry, &self.spans);
+    }
 }
 
 impl Keeper {
     /// Writes the index files that are due.
     pub(super) fn write_indexes(&self, state: &mut State) -> Result<(), Failure> {
-        let due = self.read(Index::to_fold);
-        if due.is_empty() {
-            return Ok(());
-        }
         let segments = self.segments()?;
-        for name in due {
+        let last = segments.iter().next_back();
+        let open = last.filter(|(_, form)| **form == Form::Open).map(|(name, _)| *name);
+        for name in self.read(|index| index.to_fold(open)) {
             if let Some(form) = segments.get(&name) {
                 self.write_index(name, *form, state)?;
             }
@@ -102,9 +116,7 @@ impl Keeper {
         while from < basis.entries {
             let to = basis.entries.min(from + step);
             for mut entry in self.entries_for_index(name, basis, from..to)? {
-                if let Some(moved) = moved {
-                    move_to(&mut entry, &moved.spans);
-                }
+                moved.iter().for_each(|moved| moved.apply(&mut entry));
                 builder.entry(&entry);
             }
             from = to;

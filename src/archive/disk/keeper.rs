@@ -340,7 +340,7 @@ impl Keeper {
             return Ok(Done::default());
         }
         let done = Done { told: new.removed() };
-        let moved = new.moved();
+        let moved = new.moved(erased.keys().copied().collect());
         let prepared = self.prepare_index(name, &moved)?;
         // An index file of the old form must not be there with the new one.
         self.change(|index| index.pin_file(name))?;

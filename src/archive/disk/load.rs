@@ -85,7 +85,7 @@ fn note_missing_end(
     missing: NonZeroU64,
     index: &mut Index,
 ) {
-    index.note_damage(name, length);
+    index.note_cut(name, length);
     tracing::warn!(path = %path.display(), offset = length, missing, "the end of a segment is missing");
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Rewritten {
 
 impl Rewritten {
     /// Where its deliveries lie.
-    pub(super) fn moved(&self) -> Moved {
+    pub(super) fn moved(&self, erased: HashSet<DeliveryId>) -> Moved {
         let spans = self.records.iter().filter_map(|(place, meaning)| match meaning {
             Meaning::Delivery { meta, .. } => Some((meta.id, Span::of(*place))),
             _ => None,
@@ -47,6 +47,7 @@ impl Rewritten {
             length: self.length,
             spans: spans.collect(),
             damages: self.damages.clone(),
+            erased,
         }
     }
 

@@ -37,19 +37,23 @@ pub(in crate::archive::disk) struct Basis {
 
 impl Index {
     /// The sealed segments whose index file is missing or tells too little, and that which is being written if it has
-    /// grown enough.
-    pub(in crate::archive::disk) fn to_fold(&self) -> Vec<SegmentName> {
-        let last = self.segments.last_key_value().map(|(name, _)| *name);
+    /// grown enough. `open` is the last segment, if it is being written.
+    pub(in crate::archive::disk) fn to_fold(&self, open: Option<SegmentName>) -> Vec<SegmentName> {
         let is_due = |name: SegmentName, segment: &Segment| match &segment.file {
-            Some(file) if Some(name) != last && !file.is_sealed() => true,
+            _ if segment.is_cut => false,
+            Some(file) if Some(name) != open && !file.is_sealed() => true,
             Some(file) => {
                 segment.unsaved >= WORTH_FOLDING.max(index(segment.len) / 8)
                     || segment.end - file.length().min(segment.end) >= WORTH_A_FILE
             }
-            None => Some(name) != last || segment.end >= WORTH_A_FILE,
+            None => Some(name) != open || segment.end >= WORTH_A_FILE,
         };
         let segments = self.segments.iter();
         segments.filter(|(name, it)| is_due(**name, it)).map(|(name, _)| *name).collect()
+    }
+
+    pub(in crate::archive::disk) fn last_segment(&self) -> Option<SegmentName> {
+        self.segments.last_key_value().map(|(name, _)| *name)
     }
 
     pub(in crate::archive::disk) fn file_of(&self, name: SegmentName) -> Option<&IndexFile> {

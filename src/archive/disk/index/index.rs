@@ -434,16 +434,29 @@ impl Index {
             if let Some(position) = self.locate(id)?
                 && position.segment == segment
             {
-                self.modify(position, |entry| entry.body = Body::Gone)?;
+                self.drop_bytes(position, Body::Gone)?;
             }
             let copies = self.copies.get(&id).into_iter().flatten();
             let here: Vec<_> = copies.copied().filter(|copy| copy.segment == segment).collect();
             for copy in here {
-                self.modify(copy, |entry| entry.body = Body::Forgotten)?;
+                self.drop_bytes(copy, Body::Forgotten)?;
             }
             if self.places_left(id)?.is_empty() {
                 self.given_up.remove(&id);
             }
+        }
+        Ok(())
+    }
+
+    /// The bytes of an entry are gone, as the index file says already that was written with the segment.
+    fn drop_bytes(&mut self, position: Position, body: Body) -> Result<(), Failure> {
+        let saved = self.slot(position)?.map(|slot| slot.saved);
+        self.modify(position, |entry| entry.body = body)?;
+        let segment = self.segment_mut(position.segment);
+        if let (Some(Saved::Copied), Some(slot)) =
+            (saved, segment.entries.get_mut(&position.number))
+        {
+            slot.saved = Saved::Copied;
         }
         Ok(())
     }
@@ -558,6 +571,12 @@ impl Index {
     pub(in crate::archive::disk) fn note_damage(&mut self, name: SegmentName, offset: u64) {
         let segment = self.segment_mut(name);
         segment.damages.push((offset, segment.len));
+    }
+
+    /// The end of a segment is missing, behind this offset.
+    pub(in crate::archive::disk) fn note_cut(&mut self, name: SegmentName, offset: u64) {
+        self.note_damage(name, offset);
+        self.segment_mut(name).is_cut = true;
     }
 }
 

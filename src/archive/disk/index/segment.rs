@@ -25,6 +25,8 @@ pub(super) struct Segment {
     pub(super) foreign: BTreeSet<Position>,
     /// Bytes that are no record: where they begin, and the number of the next entry.
     pub(super) damages: Vec<(u64, u32)>,
+    /// Whether its end is missing, as its index file tells, which is kept as it is.
+    pub(super) is_cut: bool,
     /// Where the last record ends that the index knows of.
     pub(super) end: u64,
     /// Deliveries with a body.
