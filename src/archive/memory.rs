@@ -273,9 +273,9 @@ impl Store {
     }
 
     fn selected(&self, query: &Query) -> impl Iterator<Item = &Entry> {
-        let entries = match query.selected_id() {
-            Some(id) => self.entry(id).map_or(&[][..], slice::from_ref),
-            None => &self.entries,
+        let entries = match query.selected_ids() {
+            Some([id]) => self.entry(*id).map_or(&[][..], slice::from_ref),
+            _ => &self.entries,
         };
         entries.iter().filter(move |entry| entry.is_selected(query))
     }

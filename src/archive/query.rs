@@ -1,4 +1,4 @@
-use std::{num::NonZeroU64, time::SystemTime};
+use std::{fmt, num::NonZeroU64, sync::Arc, time::SystemTime};
 
 use super::Archived;
 use crate::delivery::{DeliveryId, InferenceId, ModelName, State, StateKind};
@@ -14,13 +14,42 @@ use crate::delivery::{DeliveryId, InferenceId, ModelName, State, StateKind};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    id: Option<DeliveryId>,
+    ids: Option<IdSet>,
     model: Option<ModelName>,
     since: Option<SystemTime>,
     before: Option<SystemTime>,
     states: StateFilter,
     one_in: Option<NonZeroU64>,
     inference: Option<InferenceId>,
+}
+
+/// A sorted list without duplicates, shared by the clones of a query: the archives clone queries, and a list of ids may be
+/// long.
+#[derive(Clone, PartialEq, Eq)]
+struct IdSet(Arc<[DeliveryId]>);
+
+impl IdSet {
+    fn new(ids: impl IntoIterator<Item = DeliveryId>) -> Self {
+        let mut ids: Vec<_> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Self(ids.into())
+    }
+
+    fn contains(&self, id: DeliveryId) -> bool {
+        self.0.binary_search(&id).is_ok()
+    }
+}
+
+/// Prints the number of ids if there are many, because queries are logged.
+impl fmt::Debug for IdSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const PRINTED: usize = 4;
+        match self.0.len() {
+            ..=PRINTED => self.0.fmt(f),
+            many => write!(f, "[{many} ids]"),
+        }
+    }
 }
 
 /// The states that a [`Query`] selects.
@@ -62,9 +91,23 @@ impl Query {
         Self::default()
     }
 
-    /// Selects only this delivery.
-    pub fn id(mut self, id: DeliveryId) -> Self {
-        self.id = Some(id);
+    /// Selects only this delivery. Replaces the ids set before.
+    pub fn id(self, id: DeliveryId) -> Self {
+        self.ids([id])
+    }
+
+    /// Selects only these deliveries; none, if there are no ids. Replaces the ids set before.
+    ///
+    /// ```
+    /// use tower_inbox::{DeliveryId, archive::Query};
+    ///
+    /// let [first, second] = [DeliveryId::new(), DeliveryId::new()];
+    /// let query = Query::all().ids([second, first, second]);
+    /// assert_eq!(query.selected_ids(), Some(&[first, second][..]));
+    /// assert_eq!(Query::all().selected_ids(), None);
+    /// ```
+    pub fn ids(mut self, ids: impl IntoIterator<Item = DeliveryId>) -> Self {
+        self.ids = Some(IdSet::new(ids));
         self
     }
 
@@ -137,9 +180,9 @@ impl Query {
         self
     }
 
-    /// The delivery set by [`id`](Self::id).
-    pub fn selected_id(&self) -> Option<DeliveryId> {
-        self.id
+    /// The deliveries set by [`id`](Self::id) or [`ids`](Self::ids), sorted and without duplicates.
+    pub fn selected_ids(&self) -> Option<&[DeliveryId]> {
+        self.ids.as_ref().map(|ids| &*ids.0)
     }
 
     /// The model set by [`model`](Self::model).
@@ -191,7 +234,7 @@ impl Query {
 
     /// Returns true if the query selects a delivery with this id, model and time of receipt, as far as these decide.
     pub fn selects_meta(&self, id: DeliveryId, model: &ModelName, received_at: SystemTime) -> bool {
-        self.id.is_none_or(|wanted| wanted == id)
+        self.ids.as_ref().is_none_or(|wanted| wanted.contains(id))
             && self.model.as_ref().is_none_or(|wanted| wanted == model)
             && self.since.is_none_or(|since| since <= received_at)
             && self.before.is_none_or(|before| received_at < before)
@@ -230,6 +273,25 @@ mod tests {
         let finished =
             StateKind::ALL.into_iter().filter(|kind| StateFilter::Finished.selects(*kind));
         assert_eq!(finished.collect::<Vec<_>>(), [StateKind::Processed, StateKind::Repeat]);
+    }
+
+    #[test]
+    fn ids_select_a_set_and_no_ids_select_nothing() {
+        let [first, second, other] = [(); 3].map(|()| DeliveryId::new());
+        let model = "/m".parse().unwrap();
+        let selects = |query: &Query, id| query.selects_meta(id, &model, SystemTime::UNIX_EPOCH);
+        let both = Query::all().ids([second, first]);
+        assert_eq!([first, second, other].map(|id| selects(&both, id)), [true, true, false]);
+        assert!(!selects(&Query::all().ids([]), first), "an empty list is not every delivery");
+        assert!(!selects(&both.id(other), first), "the later ids replace the earlier ones");
+    }
+
+    #[test]
+    fn debug_of_many_ids_is_short() {
+        let many = Query::all().ids((0..10_000).map(|_| DeliveryId::new()));
+        assert!(format!("{many:?}").contains("[10000 ids]"));
+        let id = DeliveryId::new();
+        assert!(format!("{:?}", Query::all().id(id)).contains(&id.to_string()));
     }
 
     #[test]

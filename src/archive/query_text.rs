@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{Query, StateFilter};
+use crate::delivery::DeliveryId;
 
 /// The last line. A text without it was cut off, and would select too much.
 const END: &str = "end";
@@ -22,7 +23,7 @@ pub(super) fn print(query: &Query) -> String {
         StateFilter::Only(kind) => Some(kind.as_str()),
     };
     let lines = [
-        ("id", query.selected_id().map(|id| id.to_string())),
+        ("ids", query.selected_ids().map(join)),
         ("model", query.selected_model().map(ToString::to_string)),
         ("since", query.received_since().map(nanos)),
         ("before", query.received_before().map(nanos)),
@@ -45,7 +46,7 @@ pub(super) fn parse(text: &str) -> Option<Query> {
     lines.lines().try_fold(Query::all(), |query, line| {
         let (name, value) = line.split_once(' ')?;
         Some(match (name, value) {
-            ("id", id) => query.id(id.parse().ok()?),
+            ("ids", ids) => query.ids(parse_ids(ids)?),
             ("model", model) => query.model(model.parse().ok()?),
             ("since", time) => query.since(parse_nanos(time)?),
             ("before", time) => query.before(parse_nanos(time)?),
@@ -59,6 +60,20 @@ pub(super) fn parse(text: &str) -> Option<Query> {
             _ => return None,
         })
     })
+}
+
+/// All ids on one line. An empty list is an empty value, and selects nothing.
+fn join(ids: &[DeliveryId]) -> String {
+    let mut text = String::with_capacity(37 * ids.len());
+    for id in ids {
+        let space = if text.is_empty() { "" } else { " " };
+        let _ = write!(text, "{space}{id}");
+    }
+    text
+}
+
+fn parse_ids(text: &str) -> Option<Vec<DeliveryId>> {
+    text.split_whitespace().map(|id| id.parse().ok()).collect()
 }
 
 /// Nanoseconds since 1970.
@@ -76,7 +91,7 @@ pub(super) fn parse_nanos(text: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{DeliveryId, InferenceId, StateKind};
+    use crate::delivery::{InferenceId, StateKind};
 
     #[test]
     fn query_reads_back_from_text() {
@@ -88,6 +103,8 @@ mod tests {
             Query::all(),
             Query::all().pending(),
             Query::all().unsettled(),
+            Query::all().ids([]),
+            Query::all().ids((0..100).map(|_| DeliveryId::new())),
             Query::all().finished(),
             Query::all().state(StateKind::Pending),
             Query::all().state(StateKind::Dead),
@@ -99,10 +116,12 @@ mod tests {
 
     #[test]
     fn truncated_or_unknown_text_is_not_a_query() {
-        let text = print(&Query::all().model("/m".parse().unwrap()).settled());
+        let ids = [DeliveryId::new(), DeliveryId::new()];
+        let text = print(&Query::all().ids(ids).model("/m".parse().unwrap()).settled());
         for end in 0..text.len() {
             assert!(parse(&text[..end]).is_none(), "it ends at {end}");
         }
         assert!(parse("colour red\nend\n").is_none());
+        assert!(parse("ids x\nend\n").is_none());
     }
 }

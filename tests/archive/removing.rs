@@ -71,6 +71,38 @@ async fn what_was_removed_is_in_no_file_and_stays_removed_when_the_archive_is_op
     assert!(!holds(dir.path(), "the body of number"));
 }
 
+#[tokio::test]
+async fn many_ids_are_removed_with_one_rewrite_of_each_segment() {
+    let mut calls = Vec::new();
+    for by_ids in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::new();
+        let archive = disk.open(builder(dir.path())).await.unwrap();
+        let all = filled(&archive).await;
+        assert!(segments(dir.path()).len() > 2);
+        let ids = Query::all().ids(all.iter().map(Delivery::id));
+        let query = if by_ids { ids } else { Query::all() };
+        disk.fail(Fault::OneCall { after: usize::MAX });
+        assert_eq!(archive.remove(query).await.unwrap(), 12);
+        let Some(Fault::OneCall { after }) = disk.fault_now() else { panic!() };
+        calls.push(usize::MAX - after);
+        disk.heal();
+        assert!(!holds(dir.path(), "the body of number"));
+    }
+    assert_eq!(calls[0], calls[1], "as many calls that change files as for all deliveries at once");
+}
+
+#[tokio::test]
+async fn some_ids_are_removed_and_those_between_them_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = filled(&archive).await;
+    let gone = [9, 1, 4];
+    let ids = gone.map(|at| all[at].id()).into_iter().chain([DeliveryId::new()]);
+    assert_eq!(archive.remove(Query::all().ids(ids)).await.unwrap(), 3);
+    assert_left(&archive, &all, &gone).await;
+}
+
 /// Flips a bit in the record of the delivery with this number: in its body, or else in its header.
 fn spoil(path: &Path, number: usize, in_body: bool) {
     let needle = format!("the body of number {number}\r\n\r\n");

@@ -165,7 +165,7 @@ impl DiskArchive {
         wanted: Request,
         patience: Duration,
     ) -> Result<Option<u64>, ArchiveError> {
-        background::run(move || Ok(ask(&RealDisk, &path, &wanted, patience)?)).await
+        background::run(move || Ok(ask(&RealDisk, &path, wanted, patience)?)).await
     }
 
     /// Writes what waits and lets go of the directory. From now on, whatever is to be written is refused as

@@ -22,6 +22,12 @@ use crate::{
 const REQUEST: &str = ".request";
 const ANSWER: &str = ".answer";
 
+/// The most ids in one request. A longer list is split.
+const MAX_IDS: usize = 100_000;
+
+/// The most bytes that are read of a request or an answer: more than a request with [`MAX_IDS`] ids has.
+const MAX_LENGTH: usize = 4 << 20;
+
 /// The first line of a request to retry. One to remove has none: it is older.
 const RETRY: &str = "retry\n";
 
@@ -40,6 +46,20 @@ impl Request {
             Self::Remove(query) => print_query(query),
             Self::Retry(query) => format!("{RETRY}{}", print_query(query)),
         }
+    }
+
+    /// Requests with at most `max` ids each, which together ask for the same.
+    fn split(self, max: usize) -> Vec<Self> {
+        let (Self::Remove(query) | Self::Retry(query)) = &self;
+        let ids = query.selected_ids().unwrap_or_default();
+        if ids.len() <= max {
+            return vec![self];
+        }
+        let part = |ids: &[DeliveryId]| {
+            let query = query.clone().ids(ids.iter().copied());
+            if matches!(self, Self::Remove(_)) { Self::Remove(query) } else { Self::Retry(query) }
+        };
+        ids.chunks(max).map(part).collect()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -80,25 +100,43 @@ impl Answer {
 /// How often the answer is looked for.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Leaves a request, and waits so long for the answer: of how many deliveries it was done. The request stays where there
-/// is none.
+/// Leaves a request, and waits up to `patience` for the answer: of how many deliveries it was done; `None` if there is no
+/// answer. Then the request stays. A request with very many ids is left as several.
 pub(super) fn ask(
     medium: &dyn Medium,
     dir: &Path,
-    wanted: &Request,
+    wanted: Request,
     patience: Duration,
 ) -> Result<Option<u64>, Failure> {
-    let request = dir.join(format!("{}{REQUEST}", DeliveryId::new()));
-    let answer = answer_path(&request);
-    replace(medium, dir, &request, wanted.print().as_bytes())?;
     let start = Instant::now();
+    let leave = |request: &Request| {
+        let path = dir.join(format!("{}{REQUEST}", DeliveryId::new()));
+        replace(medium, dir, &path, request.print().as_bytes()).map(|()| path)
+    };
+    let requests = wanted.split(MAX_IDS).iter().map(leave).collect::<Result<Vec<_>, _>>()?;
+    let mut done = 0;
+    for request in requests {
+        match wait_for_answer(medium, dir, &request, patience.saturating_sub(start.elapsed()))? {
+            Some(Answer::Done(deliveries)) => done += deliveries,
+            Some(Answer::NotUnderstood) => return Err(not_understood(&request)),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(done))
+}
+
+/// Takes the answer to a request.
+fn wait_for_answer(
+    medium: &dyn Medium,
+    dir: &Path,
+    request: &Path,
+    patience: Duration,
+) -> Result<Option<Answer>, Failure> {
+    let (answer, start) = (answer_path(request), Instant::now());
     loop {
         if let Some(found) = read(medium, &answer)?.and_then(|text| Answer::parse(&text)) {
             remove(medium, dir, &answer)?;
-            return match found {
-                Answer::Done(done) => Ok(Some(done)),
-                Answer::NotUnderstood => Err(not_understood(&request)),
-            };
+            return Ok(Some(found));
         }
         if start.elapsed() >= patience {
             return Ok(None);
@@ -180,14 +218,16 @@ fn read(medium: &dyn Medium, path: &Path) -> Result<Option<String>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(Failure::to("open", path))?,
     };
-    // No request and no answer is nearly as long.
-    let mut bytes = vec![0; 4096];
+    let length = file.len().map_err(Failure::to("read", path))?;
+    // A longer text is cut, and then it is not understood.
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(MAX_LENGTH).min(MAX_LENGTH)];
     let read = read_full(&*file, &mut bytes, 0).map_err(Failure::to("read", path))?;
     bytes.truncate(read);
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 #[cfg(test)]
+#[expect(clippy::panic, reason = "a test fails by panicking")]
 mod tests {
     use super::{super::real_disk::RealDisk, *};
 
@@ -196,7 +236,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let query = Request::Remove(Query::all().settled());
         let error = thread::scope(|scope| {
-            let asked = scope.spawn(|| ask(&RealDisk, dir.path(), &query, Duration::from_mins(1)));
+            let asked = scope.spawn(|| ask(&RealDisk, dir.path(), query, Duration::from_mins(1)));
             let request = loop {
                 let mail = mail(&RealDisk, dir.path(), SystemTime::now()).unwrap();
                 if let Some(request) = mail.requests.into_iter().next() {
@@ -209,6 +249,27 @@ mod tests {
         });
         assert!(error.to_string().starts_with("cannot do what is asked in "), "{error}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn request_with_the_most_ids_reads_back_and_a_longer_one_is_split() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("request");
+        let ids: Vec<_> = (0..2 * MAX_IDS + 1).map(|_| DeliveryId::new()).collect();
+        let parts = Request::Remove(Query::all().ids(ids.clone()).settled()).split(MAX_IDS);
+        let mut read_back = Vec::new();
+        for part in &parts {
+            std::fs::write(&path, part.print()).unwrap();
+            let Ok(Request::Remove(query)) = wanted_in(&RealDisk, &path).unwrap().unwrap() else {
+                panic!("not understood");
+            };
+            assert_eq!(query, Query::all().ids(query.selected_ids().unwrap().to_vec()).settled());
+            read_back.extend_from_slice(query.selected_ids().unwrap());
+        }
+        assert_eq!(parts.len(), 3);
+        assert_eq!(read_back, Query::all().ids(ids).selected_ids().unwrap());
+        std::fs::write(&path, vec![b'x'; 2 * MAX_LENGTH]).unwrap();
+        assert!(wanted_in(&RealDisk, &path).unwrap().unwrap().is_err(), "it is far too long");
     }
 
     #[test]

@@ -9,7 +9,11 @@ pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
     ("verify", &["json"], VERIFY),
     ("stats", &["json"], STATS),
     ("purge", &["before", "keep", "model", "dead", "unsettled", "dry-run"], PURGE),
-    ("erase", &["dry-run"], ERASE),
+    (
+        "erase",
+        &["ids", "inference", "model", "state", "pending", "settled", "since", "before", "dry-run"],
+        ERASE,
+    ),
     (
         "export",
         &["model", "state", "pending", "settled", "since", "before", "into", "dry-run"],
@@ -61,7 +65,7 @@ writes.
   inbox verify          read the whole archive and check every checksum and digest
   inbox stats           count deliveries, segments and bytes
   inbox purge --keep A  remove finished deliveries older than an age
-  inbox erase ID        remove one delivery
+  inbox erase ID...     remove these deliveries, whatever their state
   inbox export          write selected deliveries to one WARC file
   inbox dead            list dead and undecodable deliveries with the reason
   inbox retry ID        process dead, undecodable or failed deliveries again
@@ -153,13 +157,19 @@ good.
   --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
 
 const ERASE: &str = "\
-inbox erase ID [--dry-run]
+inbox erase (ID... | --ids FILE | selection) [--dry-run]
 
-Removes head and body of one delivery in any state. Its id, digest and state stay. When the command
-ends, the bytes are gone for good.
+Removes heads and bodies of deliveries in any state. Their ids, digests and states stay. When the
+command ends, the bytes are gone for good. Copies of the archive keep them: see `inbox help backup`.
 
-  --dry-run         only print whether the delivery would be removed
-  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
+One command for many deliveries is much faster than one command each: it rewrites each segment once.
+If ids and other options are given, only deliveries that match all of them are removed. The exit
+status is 1 if an ID is not found; the others are removed.
+
+  --ids FILE        remove the deliveries of which FILE (`-`: standard input) lists the ids, one a
+                    line
+  --inference KEY   only deliveries of this inference, as `inbox list` finds them
+  --dry-run         only print how many deliveries would be removed";
 
 const EXPORT: &str = "\
 inbox export [--into FILE] [--model NAME] [--state STATE] [--since TIME] [--before TIME]
@@ -252,7 +262,7 @@ pub(crate) fn of(command: &str) -> String {
     let known = COMMANDS.iter().find(|(name, ..)| *name == command);
     let help = known.map_or(ALL, |(.., help)| help);
     match command {
-        "list" | "export" | "replay" => format!("{help}\n{SELECTION}"),
+        "erase" | "list" | "export" | "replay" => format!("{help}\n{SELECTION}"),
         "dead" | "retry" => format!("{help}\n{SELECTION_WITHOUT_STATE}"),
         _ => help.to_owned(),
     }

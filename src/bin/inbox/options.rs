@@ -30,8 +30,10 @@ pub(crate) struct Options {
     /// The command to print the help of.
     pub(crate) about: String,
     pub(crate) archive: PathBuf,
-    /// The deliveries given by id, without duplicates.
+    /// The deliveries given by id, as often as they are given.
     pub(crate) ids: Vec<DeliveryId>,
+    /// The file that lists ids.
+    pub(crate) ids_file: Option<OsString>,
     pub(crate) selection: Selection,
     /// The options without a value.
     flags: Vec<String>,
@@ -78,13 +80,8 @@ impl Options {
             "" if known(&word) || word == "help" => self.command = word,
             "" => return Err(format!("unknown command '{word}'; try 'inbox --help'").into()),
             "help" if known(&word) => self.about = word,
-            "erase" | "replay" if self.ids.is_empty() => self.ids.push(word.parse()?),
-            "retry" => {
-                let id = word.parse()?;
-                if !self.ids.contains(&id) {
-                    self.ids.push(id);
-                }
-            }
+            "replay" if self.ids.is_empty() => self.ids.push(word.parse()?),
+            "erase" | "retry" => self.ids.push(word.parse()?),
             command => return Err(unexpected(&word, command)),
         }
         Ok(())
@@ -99,6 +96,7 @@ impl Options {
             "json" | "body" | "dry-run" | "dead" | "unsettled" | "all" => {
                 self.flags.push(name.to_owned());
             }
+            "ids" => self.ids_file = Some(arguments.value()?),
             "into" => self.into = Some(arguments.value()?.into()),
             "pending" | "settled" => self.selection.flag(name),
             "secret" => self.secret = Some(SecretArgument::new(&arguments.value()?)),
@@ -131,13 +129,6 @@ impl Options {
         let command = &self.command;
         let operand = self.operands.get(place).map(OsString::as_os_str);
         operand.ok_or_else(|| format!("missing {what}; try 'inbox help {command}'").into())
-    }
-
-    /// The one delivery that the command needs.
-    pub(crate) fn required_id(&self) -> Result<DeliveryId, Box<dyn Error>> {
-        let command = &self.command;
-        let id = self.ids.first().copied();
-        id.ok_or_else(|| format!("missing delivery id; try 'inbox help {command}'").into())
     }
 }
 

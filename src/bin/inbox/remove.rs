@@ -1,8 +1,9 @@
 //! `inbox purge` and `inbox erase`.
 
-use std::{error::Error, path::Path, process::ExitCode};
+use std::{collections::HashSet, error::Error, path::Path, process::ExitCode};
 
 use tower_inbox::{
+    DeliveryId,
     archive::{Archive, DiskArchive, Query, StateFilter},
     delivery::StateKind,
 };
@@ -11,6 +12,7 @@ use crate::{
     CommandResult,
     change::{Change, Changed, apply},
     console::{self, deliveries},
+    lookup,
     options::Options,
 };
 
@@ -38,14 +40,68 @@ fn purged_states(dead: bool, unsettled: bool) -> Vec<StateFilter> {
 }
 
 pub(crate) async fn erase(options: Options) -> CommandResult {
-    let id = options.required_id()?;
     let archive = DiskArchive::read_only(&options.archive).await?;
-    // A damaged delivery is an error here, and can be removed.
-    if matches!(archive.get(id).await, Ok(None)) {
+    let wanted = selected_by(&options)?;
+    let found = found_ids(&archive, &options, wanted.clone()).await?;
+    let mut missing = wanted.selected_ids().unwrap_or_default().to_vec();
+    missing.retain(|id| !found.contains(id));
+    for id in &missing {
         console::report(&format!("no delivery {id} in {archive}, or it was removed before"));
-        return Ok(ExitCode::FAILURE);
     }
-    remove(&options, vec![Query::all().id(id)]).await
+    let code = if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    // An inference is searched in all models, which no query does.
+    let query = if options.value("inference").is_some() {
+        Query::all().ids(found.iter().copied())
+    } else {
+        wanted
+    };
+    if missing.is_empty() || !found.is_empty() {
+        remove(&options, vec![query]).await?;
+    }
+    Ok(code)
+}
+
+/// What the ids, the file with ids and the selection select together, but for the inference.
+fn selected_by(options: &Options) -> Result<Query, Box<dyn Error>> {
+    let query = options.selection.query();
+    let has_ids = !options.ids.is_empty() || options.ids_file.is_some();
+    if !has_ids && !options.selection.is_given() && options.value("inference").is_none() {
+        return Err("missing selection; use an ID, --ids FILE, --inference, --model, --state, \
+                    --pending, --settled, --since or --before"
+            .into());
+    }
+    let mut ids = options.ids.clone();
+    if let Some(file) = &options.ids_file {
+        ids.extend(ids_in(&Path::new(file).display().to_string(), &console::read(file)?)?);
+    }
+    Ok(if has_ids { query.ids(ids) } else { query })
+}
+
+/// The ids in a file, one on each line. Empty lines are ignored.
+fn ids_in(file: &str, text: &[u8]) -> Result<Vec<DeliveryId>, Box<dyn Error>> {
+    let text = String::from_utf8_lossy(text);
+    let lines = text.lines().map(str::trim).zip(1_u64..).filter(|(line, _)| !line.is_empty());
+    let id = |(line, number): (&str, u64)| {
+        line.parse().map_err(|error| format!("{file}, line {number}: {error}").into())
+    };
+    lines.map(id).collect()
+}
+
+/// The deliveries with a body that are selected. A damaged one is among them, and can be removed.
+async fn found_ids(
+    archive: &DiskArchive,
+    options: &Options,
+    wanted: Query,
+) -> Result<HashSet<DeliveryId>, Box<dyn Error>> {
+    if let Some(key) = options.value("inference") {
+        let found = lookup::find(archive, &wanted, key).await?;
+        return Ok(found.into_iter().map(|entry| entry.id).collect());
+    }
+    let (mut entries, mut found) = (archive.ledger(wanted), HashSet::new());
+    while let Some(entry) = entries.next().await {
+        found.insert(entry?.id);
+    }
+    Ok(found)
 }
 
 async fn remove(options: &Options, queries: Vec<Query>) -> CommandResult {
@@ -83,6 +139,14 @@ pub(crate) async fn print_selected(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_read_one_a_line_and_an_error_names_the_line() {
+        let [a, b] = [DeliveryId::new(), DeliveryId::new()];
+        assert_eq!(ids_in("f", format!("{a}\r\n\n  {b}").as_bytes()).unwrap(), [a, b]);
+        let error = ids_in("f", format!("{a}\n\n\u{1b}[2J\n").as_bytes()).unwrap_err();
+        assert!(error.to_string().starts_with("f, line 3: invalid delivery id"), "{error}");
+    }
 
     #[test]
     fn each_state_is_purged_by_at_most_one_query() {

@@ -1,4 +1,4 @@
-use std::{error::Error, io::Write, process::ExitCode};
+use std::{collections::HashSet, error::Error, io::Write, process::ExitCode};
 
 use tower_inbox::{
     archive::{Archive, ArchiveError, DiskArchive, LedgerEntry, Query},
@@ -17,35 +17,32 @@ use crate::{
 
 /// Makes dead, undecodable and failed deliveries pending.
 pub(crate) async fn run(options: Options) -> CommandResult {
-    let queries = queries(&options)?;
+    let query = query(&options)?;
     let archive = DiskArchive::read_only(&options.archive).await?;
-    let (mut selected, mut code) = (Vec::new(), ExitCode::SUCCESS);
-    for (query, id) in queries.iter().zip(options.ids.iter().map(Some).chain([None])) {
-        let found = retryable(&archive, query.clone()).await?;
-        if let Some(id) = id.filter(|_| found.is_empty()) {
-            eprintln!("inbox: delivery {id} is not dead, undecodable or failed");
-            code = ExitCode::FAILURE;
-        }
-        selected.extend(found);
+    let selected = retryable(&archive, query.clone()).await?;
+    let found: HashSet<_> = selected.iter().map(|entry| entry.id).collect();
+    let mut code = ExitCode::SUCCESS;
+    for id in query.selected_ids().unwrap_or_default().iter().filter(|id| !found.contains(id)) {
+        eprintln!("inbox: delivery {id} is not dead, undecodable or failed");
+        code = ExitCode::FAILURE;
     }
     if options.has("dry-run") {
         let mut out = std::io::stdout().lock();
         selected.iter().try_for_each(|entry| writeln!(out, "{}", escape(&row(entry))))?;
         eprintln!("would retry {}", deliveries(selected.len() as u64));
     } else if !selected.is_empty() || options.ids.is_empty() {
-        retry(&options, queries).await?;
+        retry(&options, query).await?;
     }
     Ok(code)
 }
 
-/// One query for each id, or one for the selection.
-fn queries(options: &Options) -> Result<Vec<Query>, Box<dyn Error>> {
+fn query(options: &Options) -> Result<Query, Box<dyn Error>> {
     let query = options.selection.query();
     if !options.ids.is_empty() {
-        return Ok(options.ids.iter().map(|id| query.clone().id(*id)).collect());
+        return Ok(query.ids(options.ids.iter().copied()));
     }
     if options.selection.is_given() || options.has("all") {
-        return Ok(vec![query]);
+        return Ok(query);
     }
     Err("missing selection; use an ID, --model, --state, --since, --before or --all".into())
 }
@@ -62,8 +59,8 @@ async fn retryable(archive: &DiskArchive, query: Query) -> Result<Vec<LedgerEntr
     Ok(found)
 }
 
-async fn retry(options: &Options, queries: Vec<Query>) -> Result<(), Box<dyn Error>> {
-    match apply(&options.archive, Change::Retry, queries).await? {
+async fn retry(options: &Options, query: Query) -> Result<(), Box<dyn Error>> {
+    match apply(&options.archive, Change::Retry, vec![query]).await? {
         Changed::Here(retried) => {
             eprintln!("requeued {}; processed when the server starts", deliveries(retried));
         }

@@ -25,6 +25,13 @@ pub(super) async fn query_selects_by_id_model_and_time(archive: &dyn Archive) {
         (query().id(elsewhere), vec![], "by id, in another model"),
         (Query::all().id(elsewhere), vec![elsewhere], "by id alone"),
         (query().id(DeliveryId::new()), vec![], "by an unknown id"),
+        (query().ids([]), vec![], "by no ids"),
+        (query().ids([*at_20, *at_30]), vec![*at_30, *at_20], "by ids, in the order of append"),
+        (
+            query().ids([*at_10, elsewhere, DeliveryId::new()]),
+            vec![*at_10],
+            "by ids of which one is here",
+        ),
         (query().since(at(20)), vec![*at_30, *at_20], "since a time, included"),
         (query().before(at(20)), vec![*at_10], "before a time, excluded"),
         (query().since(at(11)).before(at(30)), vec![*at_20], "between two times"),

@@ -1,7 +1,7 @@
 //! What is asked of the index as a whole.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::{Bound, Range},
     time::SystemTime,
 };
@@ -22,6 +22,9 @@ use crate::{
 /// How many entries are looked at before others get at the index.
 const AT_A_TIME: u32 = 1024;
 
+/// How many deliveries are looked up by their ids before others get at the index.
+const IDS_AT_A_TIME: usize = 256;
+
 /// The same where an index file lists the entries that are wanted.
 const LISTED_AT_A_TIME: u32 = 8 * AT_A_TIME;
 
@@ -30,6 +33,8 @@ const LISTED_AT_A_TIME: u32 = 8 * AT_A_TIME;
 pub(in crate::archive::disk) enum Cursor {
     Start,
     At(Position),
+    /// Behind this one of the ids that are asked for.
+    Behind(DeliveryId),
     End,
 }
 
@@ -51,14 +56,12 @@ impl Index {
     /// The deliveries with a body that `query` selects, and the damage, in a part of the log. Others get at the index
     /// between two parts.
     pub(in crate::archive::disk) fn part(&self, query: &Query, from: Cursor) -> Result<Part, Failure> {
-        if let Some(id) = query.selected_id() {
-            let found = self.get(id)?.filter(|entry| entry.is_selected(query));
-            let found = found.into_iter().map(Found::Entry).collect();
-            return Ok(Part { found, next: Cursor::End });
+        if let Some(ids) = query.selected_ids() {
+            return self.part_of_ids(ids, query, from);
         }
         let (from, number) = match from {
-            Cursor::Start => (Bound::Unbounded, 0),
             Cursor::At(position) => (Bound::Included(position.segment), position.number),
+            Cursor::Start | Cursor::Behind(_) => (Bound::Unbounded, 0),
             Cursor::End => return Ok(Part { found: Vec::new(), next: Cursor::End }),
         };
         let mut segments = self.segments.range((from, Bound::Unbounded));
@@ -75,6 +78,29 @@ impl Index {
             let next = segments.next();
             next.map_or(Cursor::End, |(name, _)| Cursor::At(Position { segment: *name, number: 0 }))
         };
+        Ok(Part { found, next })
+    }
+
+    /// Some of these deliveries, in the order of the log, and the next ones by their ids.
+    fn part_of_ids(
+        &self,
+        ids: &BTreeSet<DeliveryId>,
+        query: &Query,
+        from: Cursor,
+    ) -> Result<Part, Failure> {
+        let behind = match from {
+            Cursor::Start | Cursor::At(_) => Bound::Unbounded,
+            Cursor::Behind(id) => Bound::Excluded(id),
+            Cursor::End => return Ok(Part { found: Vec::new(), next: Cursor::End }),
+        };
+        let some: Vec<_> = ids.range((behind, Bound::Unbounded)).take(IDS_AT_A_TIME).collect();
+        let mut entries = Vec::new();
+        for id in &some {
+            entries.extend(self.get(**id)?.filter(|entry| entry.is_selected(query)));
+        }
+        entries.sort_unstable_by_key(|entry| entry.position);
+        let found = entries.into_iter().map(Found::Entry).collect();
+        let next = some.last().map_or(Cursor::End, |last| Cursor::Behind(**last));
         Ok(Part { found, next })
     }
 
@@ -132,7 +158,9 @@ impl Index {
         let (to, number) = match before {
             Cursor::End => (Bound::Unbounded, u32::MAX),
             Cursor::At(position) => (Bound::Included(position.segment), position.number),
-            Cursor::Start => return Ok(Part { found: Vec::new(), next: Cursor::Start }),
+            Cursor::Start | Cursor::Behind(_) => {
+                return Ok(Part { found: Vec::new(), next: Cursor::Start });
+            }
         };
         let mut segments = self.segments.range((Bound::Unbounded, to)).rev();
         let Some((name, segment)) = segments.next() else {
