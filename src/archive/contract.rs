@@ -1,4 +1,4 @@
-use std::{fmt, future::ready, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, future::ready, pin::Pin, sync::Arc, time::Duration};
 
 use super::{
     ArchiveError, Counts, Entries, Lease, LedgerEntry, Query, StorageUsage, lease::LEASE_LENGTH,
@@ -139,6 +139,21 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// without reading heads and bodies.
     fn ledger(&self, query: Query) -> Entries<LedgerEntry>;
 
+    /// The ledger entries of the latest deliveries with a body that `query` selects, at most `most`, the latest first.
+    ///
+    /// The default reads the whole ledger.
+    fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
+        let mut entries = self.ledger(query);
+        Box::pin(async move {
+            let mut latest = VecDeque::new();
+            while let Some(entry) = entries.next().await {
+                latest.push_front(entry?);
+                latest.truncate(most);
+            }
+            Ok(latest.into())
+        })
+    }
+
     /// How many deliveries with a body there are, by model and state. The cost does not depend on how many are settled.
     fn counts(&self) -> Work<Counts>;
 
@@ -200,6 +215,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn ledger(&self, query: Query) -> Entries<LedgerEntry> {
         (**self).ledger(query)
+    }
+
+    fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
+        (**self).latest(query, most)
     }
 
     fn counts(&self) -> Work<Counts> {

@@ -65,12 +65,6 @@ impl Fingerprint {
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }
-
-    /// One that an archive has written down.
-    #[cfg(feature = "disk")]
-    pub(crate) fn from_archive(digest: Digest) -> Self {
-        Self(digest)
-    }
 }
 
 /// Sixty-four hexadecimal digits.

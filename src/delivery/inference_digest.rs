@@ -63,9 +63,12 @@ impl InferenceDigest {
 
     /// The digest with these bytes.
     pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, rest @ ..] = bytes;
-        let id = InferenceId([a, b, c, d, e, f, g, h, i, j, k, l]);
-        Self { id, version: [m, n, o, p], bytes: rest }
+        let mut digest =
+            Self { id: InferenceId([0; ID]), version: [0; VERSION], bytes: [0; BYTES] };
+        let Self { id, version, bytes: of_body } = &mut digest;
+        let parts = id.0.iter_mut().chain(version).chain(of_body);
+        parts.zip(bytes).for_each(|(to, from)| *to = from);
+        digest
     }
 
     /// The model and id, without version and bytes.

@@ -116,7 +116,8 @@ const MEMBER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0];
 /// Says how many bytes are gone.
 fn cut_before_the_last_record(segment: &Path) -> u64 {
     let bytes = fs::read(segment).unwrap();
-    let is_record = |window: &&[u8]| window.starts_with(b"WARC/1.1\r\n") || window.starts_with(MEMBER);
+    let is_record =
+        |window: &&[u8]| window.starts_with(b"WARC/1.1\r\n") || window.starts_with(MEMBER);
     let offset = bytes.windows(10).rposition(|window| is_record(&window)).unwrap() as u64;
     let length = segment.metadata().unwrap().len();
     fs::File::options().write(true).open(segment).unwrap().set_len(offset).unwrap();

@@ -43,8 +43,8 @@ use crate::{
 /// It looks after itself on a thread of its own: segments are sealed, get index files, are compressed, and what is too
 /// old is removed; see [`DiskArchiveBuilder`].
 ///
-/// Memory: some 90 bytes for each delivery that is in the directory or is remembered, some 50 more for each that was
-/// processed, and what waits to be written.
+/// Memory: at most 40 bytes for each settled delivery that is in the directory or is remembered, some 500 for each that is
+/// not settled or was received in the last seconds, and what waits to be written.
 ///
 /// ```
 /// use tower_inbox::archive::{Archive, DiskArchive, Query};
@@ -337,9 +337,7 @@ impl Archive for DiskArchive {
             return Box::pin(ready(Ok(Some(entry.state))));
         }
         let reader = Arc::clone(&self.0.reader);
-        background::run(move || {
-            Ok(reader.retried(|index| index.get(id))?.map(|entry| entry.state))
-        })
+        background::run(move || Ok(reader.retried(|index| index.get(id))?.map(|entry| entry.state)))
     }
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
@@ -359,6 +357,11 @@ impl Archive for DiskArchive {
         let reader = Arc::clone(&self.0.reader);
         background::start(move || ledger(&reader, &query, sender));
         found
+    }
+
+    fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
+        let reader = Arc::clone(&self.0.reader);
+        background::run(move || ledger::latest(&reader, &query, most))
     }
 
     fn counts(&self) -> Work<Counts> {

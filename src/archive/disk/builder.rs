@@ -110,7 +110,7 @@ impl DiskArchiveBuilder {
     }
 
     /// How many deliveries are remembered whose bodies were removed: above this the segments of the oldest are forgotten,
-    /// however young. 2 million without another choice, which takes at most some 270 MB of memory.
+    /// however young. 2 million without another choice, which takes at most some 80 MB of memory.
     pub fn remember(mut self, deliveries: usize) -> Self {
         self.terms.remember = deliveries as u64;
         self

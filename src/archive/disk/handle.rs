@@ -5,8 +5,7 @@ use std::{
 };
 
 use super::{
-    keeper::Keeper, queue::Queue, reader::Reader, shared::SharedIndex, space::Space,
-    upkeep::Upkeep,
+    keeper::Keeper, queue::Queue, reader::Reader, shared::SharedIndex, space::Space, upkeep::Upkeep,
 };
 
 /// What the clones of an archive share. Dropping it waits for the writer.

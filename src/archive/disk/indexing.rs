@@ -55,12 +55,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn write_index(
-        &self,
-        name: SegmentName,
-        form: Form,
-        state: &mut State,
-    ) -> Result<(), Failure> {
+    fn write_index(&self, name: SegmentName, form: Form, state: &mut State) -> Result<(), Failure> {
         let written = self.try_write_index(name, form, state);
         if written.is_err() {
             self.change(|index| index.not_folded(name));
@@ -110,13 +105,17 @@ impl Keeper {
         let coverage = Coverage { length, form, folded: basis.folded };
         let mut builder = Builder::new(name, coverage);
         let damages = moved.map_or(&basis.damages, |moved| &moved.damages);
-        damages.iter().for_each(|(offset, before)| builder.damage(*offset, *before));
+        for (offset, before) in damages {
+            builder.damage(*offset, *before);
+        }
         let step = u32::try_from(AT_A_TIME).unwrap_or(u32::MAX);
         let mut from = 0;
         while from < basis.entries {
             let to = basis.entries.min(from + step);
             for mut entry in self.entries_for_index(name, basis, from..to)? {
-                moved.iter().for_each(|moved| moved.apply(&mut entry));
+                if let Some(moved) = moved {
+                    moved.apply(&mut entry);
+                }
                 builder.entry(&entry);
             }
             from = to;
@@ -152,10 +151,14 @@ impl Keeper {
         let foreign: Vec<_> = foreign.into_iter().collect();
         for some in foreign.chunks(AT_A_TIME / 4) {
             let entries: Vec<_> = self.read(|index| {
-                let entry = |position: &Position| Ok(index.raw(*position)?.map(|it| (*position, it)));
+                let entry =
+                    |position: &Position| Ok(index.raw(*position)?.map(|it| (*position, it)));
                 some.iter().map(entry).collect::<Result<_, Failure>>()
             })?;
-            entries.iter().flatten().for_each(|(position, entry)| builder.foreign(*position, entry));
+            entries
+                .iter()
+                .flatten()
+                .for_each(|(position, entry)| builder.foreign(*position, entry));
         }
         Ok(foreign)
     }

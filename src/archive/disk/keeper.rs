@@ -33,6 +33,9 @@ use crate::{
 /// How many deliveries are retried in one batch of the writer: each takes a record of some 350 bytes.
 const RETRIED_AT_A_TIME: usize = 512;
 
+/// How many deliveries are looked for, at least, before something is done about them.
+const ENTRIES_AT_A_TIME: usize = 512;
+
 /// How many deliveries are given up in one batch of the writer.
 const REMOVED_AT_A_TIME: usize = 512;
 
@@ -100,7 +103,8 @@ impl Keeper {
         let mut removed = 0;
         for some in entries.chunks(REMOVED_AT_A_TIME) {
             let query = query.clone();
-            let ids = self.command_about(some, |ids, reply| Command::Remove { ids, query, reply })?;
+            let ids =
+                self.command_about(some, |ids, reply| Command::Remove { ids, query, reply })?;
             removed += ids.len() as u64;
         }
         Ok(removed)
@@ -115,8 +119,8 @@ impl Keeper {
             }
             let of_kind = query.clone().state(kind);
             self.for_each_part(&of_kind, |entries| {
-                let retries = |entry: &&Entry| transition::retries(&entry.known());
-                let entries: Vec<_> = entries.iter().filter(retries).cloned().collect();
+                let is_due = |entry: &&Entry| transition::retries(&entry.known());
+                let entries: Vec<_> = entries.iter().filter(is_due).cloned().collect();
                 // Waits for each batch, so that what was appended in the meantime goes to the next one.
                 for some in entries.chunks(RETRIED_AT_A_TIME) {
                     let query = of_kind.clone();
@@ -256,16 +260,19 @@ impl Keeper {
         query: &Query,
         mut each: impl FnMut(&[Entry]) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
-        let mut next = Cursor::Start;
+        let (mut entries, mut next) = (Vec::new(), Cursor::Start);
         while next != Cursor::End {
             let part = self.read(|index| index.part(query, next))?;
             let entry = |found| match found {
                 Found::Entry(entry) => Some(entry),
                 Found::Damage(_) => None,
             };
-            let entries: Vec<_> = part.found.into_iter().filter_map(entry).collect();
-            each(&entries)?;
+            entries.extend(part.found.into_iter().filter_map(entry));
             next = part.next;
+            if entries.len() >= ENTRIES_AT_A_TIME || next == Cursor::End {
+                each(&entries)?;
+                entries.clear();
+            }
         }
         Ok(())
     }
@@ -317,7 +324,9 @@ impl Keeper {
         let result = self.try_rewrite(name, (from, to), without, state);
         result.inspect_err(|_| {
             let files = [name.path(&self.dir, to), name.index_path(&self.dir)];
-            state.leftovers.extend(files.iter().filter_map(|it| replace::give_up(&*self.medium, it)));
+            state
+                .leftovers
+                .extend(files.iter().filter_map(|it| replace::give_up(&*self.medium, it)));
             self.change(|index| index.not_folded(name));
         })
     }
@@ -349,7 +358,9 @@ impl Keeper {
         let Prepared { unfinished, path, file, foreign } = prepared;
         self.change(|index| {
             let segment = name.path(dir, to);
-            medium.rename(&new.unfinished, &segment).map_err(Failure::to("rename", &new.unfinished))?;
+            medium
+                .rename(&new.unfinished, &segment)
+                .map_err(Failure::to("rename", &new.unfinished))?;
             index.install(name, file);
             index.moved(name, moved.length, &moved.spans, moved.damages);
             Ok(())

@@ -2,7 +2,7 @@ use super::{
     index::{Cursor, Found},
     reader::Reader,
 };
-use crate::archive::{EntrySender, LedgerEntry, Query};
+use crate::archive::{ArchiveError, EntrySender, LedgerEntry, Query};
 
 /// How many entries wait to be taken.
 pub(super) const AHEAD: usize = 256;
@@ -29,4 +29,23 @@ pub(super) fn ledger(reader: &Reader, query: &Query, found: EntrySender<LedgerEn
         next = part.next;
     }
     found.finish();
+}
+
+/// The latest of them, the latest first. Looks at no more of the log than it has to.
+pub(super) fn latest(
+    reader: &Reader,
+    query: &Query,
+    most: usize,
+) -> Result<Vec<LedgerEntry>, ArchiveError> {
+    let (mut latest, mut before) = (Vec::new(), Cursor::End);
+    while before != Cursor::Start && latest.len() < most {
+        let part = reader.retried(|index| index.part_before(query, before))?;
+        let entries = part.found.into_iter().rev().filter_map(|one| match one {
+            Found::Entry(entry) => Some(entry.ledger_entry()),
+            Found::Damage(_) => None,
+        });
+        latest.extend(entries.take(most - latest.len()));
+        before = part.next;
+    }
+    Ok(latest)
 }

@@ -50,9 +50,7 @@ impl Listing {
         let dir = Path::new("");
         leftovers.extend(
             indexed
-                .extract_if(.., |segment| {
-                    segments.get(segment).is_none_or(|form| *form == Form::Open)
-                })
+                .extract_if(.., |segment| !segments.contains_key(segment))
                 .map(|segment| segment.index_path(dir).into_os_string()),
         );
         listing
@@ -94,7 +92,7 @@ mod tests {
             "notes.tmp".into(),
         ]);
         assert_eq!(listing.segments, [(a, Form::Open), (b, Form::Packed)].into());
-        assert_eq!(listing.indexed, [b]);
-        assert_eq!(listing.leftovers, [unfinished, file(b, Form::Sealed), index(a), index(c)]);
+        assert_eq!(listing.indexed, [a, b]);
+        assert_eq!(listing.leftovers, [unfinished, file(b, Form::Sealed), index(c)]);
     }
 }

@@ -3,8 +3,8 @@
 //! A directory holds `NUMBER-SALT.warc` files, and one more that ends in `.open` while it is written; `.warc.gz` is a
 //! segment that was compressed. A delivery is a `request` record; an outcome, a repeat, or what stays of a delivery that
 //! was removed is a small `metadata` record that refers to it. Each record carries two checksums: one of the header, so
-//! that its length can be trusted, and one of all of it. A `.idx` file tells what a sealed segment holds, and may be
-//! deleted at any time.
+//! that its length can be trusted, and one of all of it. A `.idx` file tells what a segment holds, in sorted rows that are
+//! searched where they lie, and may be deleted at any time.
 //!
 //! `queue` → `writer` (`pace`, `plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`load`,
 //! `walk`) what happens at the start, `keeper` (`rewrite`) what happens to sealed segments. Every file is reached through

@@ -46,7 +46,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
     if probe {
         warn_if_not_durable(&*medium, &path);
     }
-    let (mut index, log) = recover(Arc::clone(&medium), path.clone(), segment_size)?;
+    let (mut index, log) = recover(&medium, &path, segment_size)?;
     lock::tell(&*medium, &path, index.unsettled());
     let poisoned = index.queue_all(now, SystemTime::now())?;
     let (index, queue) = (Arc::new(SharedIndex::new(index)), Arc::new(Queue::new(waiting)));

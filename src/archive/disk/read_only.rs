@@ -37,7 +37,11 @@ pub(super) fn look(medium: &Arc<dyn Medium>, dir: &Path) -> Result<Index, Archiv
     }
 }
 
-fn look_once(medium: &Arc<dyn Medium>, dir: &Path, index_files: bool) -> Result<Index, ArchiveError> {
+fn look_once(
+    medium: &Arc<dyn Medium>,
+    dir: &Path,
+    index_files: bool,
+) -> Result<Index, ArchiveError> {
     let mut index = Index::default();
     let segments = Listing::of_dir(&**medium, dir)?.segments;
     check_formats(&**medium, dir, &segments)?;

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use super::{
     command::Command,
     entry::Place,
+    failure::Failure,
     file_io::read_full,
     index::{Cursor, Damage, Entry, Index, Part},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     packed::{is_packed, unpack},
-    failure::Failure,
     queue::Queue,
     read_only::look,
     shared::SharedIndex,
@@ -83,9 +83,10 @@ impl Reader {
                 let Some(entry) = index.get(id)? else { return Ok(None) };
                 // A segment takes its place under the lock of the index. Opened under that lock, the file is the one
                 // that the index describes.
-                let file = entry.place.filter(|_| tried.is_some()).and_then(|place| {
-                    Some((place.segment, self.open(place.segment).ok()?))
-                });
+                let file = entry
+                    .place
+                    .filter(|_| tried.is_some())
+                    .and_then(|place| Some((place.segment, self.open(place.segment).ok()?)));
                 Ok(Some((entry.place, entry.state, file)))
             })?;
             let Some((Some(place), state, file)) = known else { return Ok(None) };

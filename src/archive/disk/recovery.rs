@@ -1,7 +1,4 @@
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use super::{
     failure::Failure,
@@ -30,24 +27,24 @@ pub(super) struct Recovery {
 
 /// The sealed segments are read, or their index files; those that were being written are repaired as well.
 pub(super) fn recover(
-    medium: Arc<dyn Medium>,
-    dir: PathBuf,
+    medium: &Arc<dyn Medium>,
+    dir: &Path,
     segment_size: u64,
 ) -> Result<(Index, Log), ArchiveError> {
     // The process may have died between making a file and making its name durable.
-    medium.sync_dir(&dir).map_err(Failure::to("sync", &dir))?;
-    let listing = Listing::of_dir(&*medium, &dir)?;
-    check_formats(&*medium, &dir, &listing.segments)?;
-    remove_leftovers(&*medium, &dir, &listing);
+    medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+    let listing = Listing::of_dir(&**medium, dir)?;
+    check_formats(&**medium, dir, &listing.segments)?;
+    remove_leftovers(&**medium, dir, &listing);
     let loading = Loading { index_files: true, filters: true };
-    let recovery = Recovery::all(&medium, &dir, segment_size, &listing, loading);
+    let recovery = Recovery::all(medium, dir, segment_size, &listing, loading);
     let recovery = recovery.or_else(|failure| {
         // A damaged index file must not cost more than the time to read the segments.
         let source = std::error::Error::source(&failure);
         tracing::warn!(error = %failure, source, "reading every segment, without the index files");
-        let listing = Listing::of_dir(&*medium, &dir)?;
+        let listing = Listing::of_dir(&**medium, dir)?;
         let loading = Loading { index_files: false, ..loading };
-        Recovery::all(&medium, &dir, segment_size, &listing, loading)
+        Recovery::all(medium, dir, segment_size, &listing, loading)
     })?;
     tracing::info!(
         path = %recovery.log.dir.display(),

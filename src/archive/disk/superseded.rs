@@ -6,9 +6,9 @@ use std::collections::{HashMap, HashSet};
 use super::{
     entry::Place,
     failure::Failure,
-    keeper::Keeper,
     index::Index,
     index_file::IndexFile,
+    keeper::Keeper,
     load::records,
     name::{Form, SegmentName},
     state::State,

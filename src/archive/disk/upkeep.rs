@@ -44,7 +44,13 @@ fn supervise(keeper: &Keeper, every: Duration, stopped: &Receiver<()>) {
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
         let is_due = panics > 0 || last.elapsed() >= every;
         // What fails is logged where it fails, and tried again the next time.
-        let round = || drop(if is_due { keeper.upkeep() } else { keeper.do_requests().and(keeper.index_sealed()) });
+        let round = || {
+            drop(if is_due {
+                keeper.upkeep()
+            } else {
+                keeper.do_requests().and(keeper.index_sealed())
+            });
+        };
         panics =
             if catch_and_report("archive-maintenance", round).is_some() { 0 } else { panics + 1 };
         pause = if panics == 0 { every.min(REQUESTS) } else { every.min(backoff(panics)) };

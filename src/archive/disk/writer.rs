@@ -89,7 +89,9 @@ impl Writer {
         if !plan.unreadable.is_empty() {
             let unreadable = mem::take(&mut plan.unreadable);
             self.index.write(|index| {
-                unreadable.into_iter().for_each(|(id, place)| index.note_unreadable(id, place));
+                for (id, place) in unreadable {
+                    index.note_unreadable(id, place);
+                }
             });
         }
         for answer in mem::take(&mut plan.immediate) {

@@ -2,7 +2,7 @@
 pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
     (
         "list",
-        &["inference", "model", "state", "pending", "settled", "since", "before", "json"],
+        &["inference", "limit", "model", "state", "pending", "settled", "since", "before", "json"],
         LIST,
     ),
     ("show", &["model", "body", "json"], SHOW),
@@ -60,7 +60,7 @@ Inspects and maintains the archive of an inbox. `purge`, `erase` and `retry` sen
 server that has the archive open, if there is one. All other commands only read, also while a server
 writes.
 
-  inbox list            list deliveries, oldest first
+  inbox list            list the latest deliveries, oldest first
   inbox show ID         show one delivery, by its id or by the provider's; --body writes its body
   inbox verify          read the whole archive and check every checksum and digest
   inbox stats           count deliveries, segments and bytes
@@ -102,10 +102,13 @@ const SELECTION_WITHOUT_STATE: &str = "\
 TIME is 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 90m, 12h or 30d.";
 
 const LIST: &str = "\
-inbox list [--inference KEY] [--model NAME] [--state STATE] [--since TIME] [--before TIME] [--json]
+inbox list [--limit N] [--inference KEY] [--model NAME] [--state STATE] [--since TIME]
+           [--before TIME] [--json]
 
-Lists deliveries in the order in which they were archived: id, time of receipt, bytes, model, state.
+Lists the latest deliveries in the order in which they were archived: id, time of receipt, bytes,
+model, state.
 
+  --limit N         list at most the latest N; 0 lists all (default: 50)
   --json            write one JSON object per line instead of a table
   --inference KEY   only deliveries of this inference: the provider's id, as InferenceKey prints it.
                     A version is ignored. Without --model, all models are searched. A delivery is

@@ -1,6 +1,7 @@
 //! `inbox list` and `inbox dead`: one line for each delivery.
 
 use std::{
+    error::Error,
     io::{self, BufWriter, Write},
     process::ExitCode,
 };
@@ -20,12 +21,26 @@ use crate::{
     time,
 };
 
+/// How many deliveries are listed unless `--limit` is given.
+const LIMIT: usize = 50;
+
 pub(crate) async fn list(options: Options) -> CommandResult {
     let archive = DiskArchive::read_only(&options.archive).await?;
     let query = options.selection.query();
     let mut list = List::new(BufWriter::new(io::stdout()), options.has("json"))?;
     if let Some(key) = options.value("inference") {
         for entry in lookup::find(&archive, &query, key).await? {
+            if let Some(archived) = archive.get(entry.id).await.transpose() {
+                list.write(archived)?;
+            }
+        }
+    } else if let Some(most) = limit(&options)? {
+        let mut latest = archive.latest(query, most + 1).await?;
+        if latest.len() > most {
+            latest.truncate(most);
+            console::report(&format!("these are the latest {most}; '--limit 0' lists all"));
+        }
+        for entry in latest.into_iter().rev() {
             if let Some(archived) = archive.get(entry.id).await.transpose() {
                 list.write(archived)?;
             }
@@ -37,6 +52,15 @@ pub(crate) async fn list(options: Options) -> CommandResult {
         }
     }
     list.finish()
+}
+
+/// How many deliveries are listed at most; None for all.
+fn limit(options: &Options) -> Result<Option<usize>, Box<dyn Error>> {
+    let limit = match options.value("limit") {
+        Some(number) => number.parse().map_err(|_| format!("'{number}' is not a number"))?,
+        None => LIMIT,
+    };
+    Ok(Some(limit).filter(|limit| *limit > 0))
 }
 
 /// Writes deliveries as a table, or as one JSON object a line.

@@ -101,7 +101,7 @@ impl Options {
             "pending" | "settled" => self.selection.flag(name),
             "secret" => self.secret = Some(SecretArgument::new(&arguments.value()?)),
             "as" | "token-name" | "repeat" | "concurrency" | "rate" | "name" | "to" | "header"
-            | "query" | "inference" => {
+            | "query" | "inference" | "limit" => {
                 self.values.push((name.to_owned(), arguments.value()?.string()?));
             }
             _ => self.selection.option(name, &arguments.value()?.string()?)?,

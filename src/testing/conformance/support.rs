@@ -164,7 +164,10 @@ impl<'a> Fixture<'a> {
     /// The ids that a scan finds. The ledger has to find the same.
     pub(super) async fn ids(&self, query: Query) -> Vec<DeliveryId> {
         let scanned: Vec<_> = all(self.archive.scan(query.clone())).await;
-        let ledger = all(self.archive.ledger(query)).await;
+        let ledger = all(self.archive.ledger(query.clone())).await;
+        let latest = done("latest", self.archive.latest(query, 2)).await;
+        let expected: Vec<_> = ledger.iter().rev().take(2).cloned().collect();
+        assert_eq!(latest, expected, "the latest ledger entries, the latest first");
         assert_eq!(scanned.len(), ledger.len(), "scan and ledger select the same deliveries");
         for (archived, entry) in scanned.iter().zip(&ledger) {
             let delivery = &archived.delivery;

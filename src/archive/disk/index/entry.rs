@@ -22,9 +22,7 @@ pub(in crate::archive::disk) struct Position {
 }
 
 /// A place between two records of the log.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::archive::disk) struct LogPosition {
     pub(in crate::archive::disk) sequence: u64,
     pub(in crate::archive::disk) offset: u64,

@@ -101,7 +101,11 @@ impl Index {
     }
 
     /// The index file of a segment tells of these entries of other segments, which are sorted.
-    pub(in crate::archive::disk) fn folded_foreign(&mut self, name: SegmentName, told: &[Position]) {
+    pub(in crate::archive::disk) fn folded_foreign(
+        &mut self,
+        name: SegmentName,
+        told: &[Position],
+    ) {
         if let Some(segment) = self.segments.get_mut(&name) {
             segment.foreign.retain(|position| told.binary_search(position).is_err());
         }
@@ -155,7 +159,9 @@ impl Index {
 
     /// Takes entries out of memory that a command did not change.
     pub(in crate::archive::disk) fn unpin(&mut self, entries: &[Position]) {
-        entries.iter().for_each(|position| self.evict_one(*position));
+        for position in entries {
+            self.evict_one(*position);
+        }
     }
 
     /// The segment was written anew: its records lie here now.
@@ -199,10 +205,7 @@ impl Index {
 }
 
 /// The entry lies where its segment, which was written anew, has it now.
-pub(in crate::archive::disk) fn move_to(
-    entry: &mut IndexEntry,
-    spans: &HashMap<DeliveryId, Span>,
-) {
+pub(in crate::archive::disk) fn move_to(entry: &mut IndexEntry, spans: &HashMap<DeliveryId, Span>) {
     if let Some(new) = spans.get(&entry.id)
         && let Body::Stored(span) | Body::GivenUp(span) | Body::Copy(span) = &mut entry.body
     {

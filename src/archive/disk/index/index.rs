@@ -318,13 +318,11 @@ impl Index {
     /// An entry as it is in memory, or in the index file.
     fn slot(&self, position: Position) -> Result<Option<Slot>, Failure> {
         let Some(segment) = self.segments.get(&position.segment) else { return Ok(None) };
-        match segment.entries.get(&position.number) {
-            Some(slot) => Ok(Some(slot.clone())),
-            None => {
-                let entry = segment.get(position.number)?;
-                Ok(entry.map(|entry| Slot { entry, saved: Saved::Yes }))
-            }
+        if let Some(slot) = segment.entries.get(&position.number) {
+            return Ok(Some(slot.clone()));
         }
+        let entry = segment.get(position.number)?;
+        Ok(entry.map(|entry| Slot { entry, saved: Saved::Yes }))
     }
 
     /// Has an entry in memory.
@@ -490,7 +488,7 @@ impl Index {
                 let numbers = file.of_fingerprint(&fingerprint)?.into_iter();
                 // What is in memory and stands for a delivery is known by its fingerprint.
                 let older = numbers.filter(|number| !segment.entries.contains_key(number));
-                let latest = older.last().map(|number| Position { segment: name, number });
+                let latest = older.max().map(|number| Position { segment: name, number });
                 first = first.max(latest);
             }
         }
@@ -502,7 +500,10 @@ impl Index {
     }
 
     /// The entry of a delivery.
-    pub(in crate::archive::disk) fn locate(&self, id: DeliveryId) -> Result<Option<Position>, Failure> {
+    pub(in crate::archive::disk) fn locate(
+        &self,
+        id: DeliveryId,
+    ) -> Result<Option<Position>, Failure> {
         if let Some(position) = self.by_id.get(&id) {
             return Ok(Some(*position));
         }
@@ -519,7 +520,10 @@ impl Index {
     }
 
     /// The delivery at this position, if it is remembered.
-    pub(in crate::archive::disk) fn at(&self, position: Position) -> Result<Option<Entry>, Failure> {
+    pub(in crate::archive::disk) fn at(
+        &self,
+        position: Position,
+    ) -> Result<Option<Entry>, Failure> {
         let segment = self.segments.get(&position.segment);
         let entry = segment.map_or(Ok(None), |segment| segment.get(position.number))?;
         Ok(entry.and_then(|entry| self.entry(position, entry)))

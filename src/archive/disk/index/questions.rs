@@ -1,7 +1,7 @@
 //! What is asked of the index as a whole.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     ops::{Bound, Range},
     time::SystemTime,
 };
@@ -55,7 +55,11 @@ pub(in crate::archive::disk) enum Found {
 impl Index {
     /// The deliveries with a body that `query` selects, and the damage, in a part of the log. Others get at the index
     /// between two parts.
-    pub(in crate::archive::disk) fn part(&self, query: &Query, from: Cursor) -> Result<Part, Failure> {
+    pub(in crate::archive::disk) fn part(
+        &self,
+        query: &Query,
+        from: Cursor,
+    ) -> Result<Part, Failure> {
         if let Some(ids) = query.selected_ids() {
             return self.part_of_ids(ids, query, from);
         }
@@ -69,7 +73,8 @@ impl Index {
             return Ok(Part { found: Vec::new(), next: Cursor::End });
         };
         // A segment may have gone, and with it the number.
-        let number = if matches!(from, Bound::Included(from) if from == *name) { number } else { 0 };
+        let number =
+            if matches!(from, Bound::Included(from) if from == *name) { number } else { 0 };
         let range = part_of(segment, query, number);
         let found = self.found(*name, segment, range.clone(), query)?;
         let next = if range.end < segment.len {
@@ -84,23 +89,25 @@ impl Index {
     /// Some of these deliveries, in the order of the log, and the next ones by their ids.
     fn part_of_ids(
         &self,
-        ids: &BTreeSet<DeliveryId>,
+        ids: &[DeliveryId],
         query: &Query,
         from: Cursor,
     ) -> Result<Part, Failure> {
-        let behind = match from {
-            Cursor::Start | Cursor::At(_) => Bound::Unbounded,
-            Cursor::Behind(id) => Bound::Excluded(id),
-            Cursor::End => return Ok(Part { found: Vec::new(), next: Cursor::End }),
+        let done = match from {
+            Cursor::Start | Cursor::At(_) => 0,
+            Cursor::Behind(last) => ids.partition_point(|id| *id <= last),
+            Cursor::End => ids.len(),
         };
-        let some: Vec<_> = ids.range((behind, Bound::Unbounded)).take(IDS_AT_A_TIME).collect();
+        let rest = ids.get(done..).unwrap_or_default();
+        let some = rest.get(..rest.len().min(IDS_AT_A_TIME)).unwrap_or_default();
         let mut entries = Vec::new();
-        for id in &some {
-            entries.extend(self.get(**id)?.filter(|entry| entry.is_selected(query)));
+        for id in some {
+            entries.extend(self.get(*id)?.filter(|entry| entry.is_selected(query)));
         }
         entries.sort_unstable_by_key(|entry| entry.position);
         let found = entries.into_iter().map(Found::Entry).collect();
-        let next = some.last().map_or(Cursor::End, |last| Cursor::Behind(**last));
+        let next = if some.len() < rest.len() { some.last() } else { None };
+        let next = next.map_or(Cursor::End, |last| Cursor::Behind(*last));
         Ok(Part { found, next })
     }
 
@@ -113,9 +120,8 @@ impl Index {
     ) -> Result<Vec<Found>, Failure> {
         let mut found = Vec::new();
         let mut damages = segment.damages.iter().peekable();
-        let damage = |(offset, _): &(u64, u32)| {
-            Found::Damage(Damage { segment: name, offset: *offset })
-        };
+        let damage =
+            |(offset, _): &(u64, u32)| Found::Damage(Damage { segment: name, offset: *offset });
         let is_last = range.end >= segment.len;
         // Those before the range were found with the part before.
         while damages.next_if(|(_, before)| *before < range.start).is_some() {}
@@ -253,6 +259,12 @@ impl Index {
         self.removed
     }
 
+    /// How many entries are in memory.
+    #[cfg(test)]
+    pub(in crate::archive::disk) fn entries_in_memory(&self) -> usize {
+        self.segments.values().map(|segment| segment.entries.len()).sum()
+    }
+
     /// How many deliveries are remembered.
     pub(in crate::archive::disk) fn len(&self) -> u64 {
         self.removed + self.counts.iter().map(|(_, _, count)| count).sum::<u64>()
@@ -272,9 +284,8 @@ impl Index {
             // Where nothing is queued, because the archive is read-only, the deliveries in memory are looked at.
             None if self.unsettled() > 0 => {
                 let in_memory = self.by_id.keys().filter_map(|id| self.in_memory(*id));
-                let unsettled = in_memory.filter(|entry| {
-                    entry.place.is_some() && !entry.state.is_settled()
-                });
+                let unsettled =
+                    in_memory.filter(|entry| entry.place.is_some() && !entry.state.is_settled());
                 unsettled.map(|entry| entry.received_at).min()
             }
             None => None,
@@ -293,7 +304,8 @@ impl Index {
 
 /// The next entries of a segment to look at; all of them where none can be selected.
 fn part_of(segment: &Segment, query: &Query, from: u32) -> Range<u32> {
-    let end = if segment.may_hold(query) { from.saturating_add(at_a_time(query)) } else { u32::MAX };
+    let end =
+        if segment.may_hold(query) { from.saturating_add(at_a_time(query)) } else { u32::MAX };
     from..end.min(segment.len)
 }
 

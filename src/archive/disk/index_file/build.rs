@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::{
-    file::{Header, ID_PREFIX, ID_ROW, KEY_PREFIX, KEY_ROW, NUMBER, Sections, finish},
+    file::{FIRST, Header, ID_PREFIX, ID_ROW, KEY_PREFIX, KEY_ROW, NUMBER, Sections, finish},
     filter::Filter,
     layout::PageWriter,
     row::{ENTRY, FOREIGN, Texts, put_entry, put_state},
@@ -137,7 +137,8 @@ impl Builder {
 
     /// The bytes of the file.
     pub(in crate::archive::disk) fn finish(mut self) -> Vec<u8> {
-        self.header.counts = self.header.models.iter().map(|model| counts_of(&self.counts, model)).collect();
+        self.header.counts =
+            self.header.models.iter().map(|model| counts_of(&self.counts, model)).collect();
         let fingerprint_filter =
             Filter::of(self.fingerprints.len(), self.fingerprints.iter().map(|(key, _)| key));
         let inference_filter =
@@ -149,7 +150,7 @@ impl Builder {
             (Some((first, _)), Some((last, _))) => Some((*first, *last)),
             _ => None,
         };
-        let mut pages = PageWriter::new(self.name.salt);
+        let mut pages = PageWriter::behind(FIRST, self.name.salt);
         self.header.sections = Sections {
             entries: pages.section(ENTRY, &self.entries),
             by_id: pages.section(ID_ROW, &rows(&self.ids, ID_PREFIX)),

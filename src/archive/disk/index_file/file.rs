@@ -29,6 +29,9 @@ use crate::{
 
 const MAGIC: &[u8; 16] = b"inbox-index   2\n";
 
+/// The bytes of the first page: the magic bytes, the generation, and where the header is.
+pub(super) const FIRST: usize = MAGIC.len() + 8 + 8 + 4;
+
 /// The width of a row with the beginning of an id, and a number.
 pub(super) const ID_ROW: usize = ID_PREFIX + NUMBER;
 
@@ -103,20 +106,20 @@ pub(super) fn finish(mut pages: PageWriter, header: &Header) -> Vec<u8> {
     let section = pages.section(1, &text);
     let mut first = MAGIC.to_vec();
     first.extend_from_slice(&header.generation.to_le_bytes());
-    first.extend_from_slice(&section.page.to_le_bytes());
+    first.extend_from_slice(&section.offset.to_le_bytes());
     first.extend_from_slice(&section.rows.to_le_bytes());
     pages.finish(&first)
 }
 
 /// The generation in the first page of a file, and where its header is.
 fn first_page(pages: &mut Pages<'_>) -> io::Result<(u64, Section)> {
-    let first = pages.page(0)?.strip_prefix(MAGIC).unwrap_or_default();
+    let first = pages.page(0, FIRST)?.strip_prefix(MAGIC).unwrap_or_default();
     let parts = first.split_first_chunk().and_then(|(generation, rest)| {
-        let (page, rest) = rest.split_first_chunk()?;
-        Some((*generation, *page, *rest.first_chunk()?))
+        let (offset, rest) = rest.split_first_chunk()?;
+        Some((*generation, *offset, *rest.first_chunk()?))
     });
-    let (generation, page, rows) = parts.ok_or_else(|| damaged("it is no index file"))?;
-    let section = Section { page: u32::from_le_bytes(page), rows: u32::from_le_bytes(rows) };
+    let (generation, offset, rows) = parts.ok_or_else(|| damaged("it is no index file"))?;
+    let section = Section { offset: u64::from_le_bytes(offset), rows: u32::from_le_bytes(rows) };
     Ok((u64::from_le_bytes(generation), section))
 }
 
@@ -291,10 +294,7 @@ impl IndexFile {
     }
 
     /// Reads pages of the file that was opened, not of one that has taken its place.
-    fn read<T>(
-        &self,
-        read: impl FnOnce(&mut Pages<'_>) -> io::Result<T>,
-    ) -> Result<T, Failure> {
+    fn read<T>(&self, read: impl FnOnce(&mut Pages<'_>) -> io::Result<T>) -> Result<T, Failure> {
         let read = || {
             let file = self.file()?;
             let mut pages = Pages::new(&*file, self.salt);
@@ -340,14 +340,20 @@ impl IndexFile {
     }
 
     /// The numbers of the entries with this fingerprint, in their order.
-    pub(in crate::archive::disk) fn of_fingerprint(&self, of: &[u8; 12]) -> Result<Vec<u32>, Failure> {
+    pub(in crate::archive::disk) fn of_fingerprint(
+        &self,
+        of: &[u8; 12],
+    ) -> Result<Vec<u32>, Failure> {
         let prefix = of.get(..KEY_PREFIX).unwrap_or_default();
         let section = self.header.sections.by_fingerprint;
         self.find(section, KEY_ROW, prefix, |entry| entry.fingerprint == *of)
     }
 
     /// The numbers of the entries that were processed as this inference, in their order.
-    pub(in crate::archive::disk) fn of_inference(&self, of: &[u8; 12]) -> Result<Vec<u32>, Failure> {
+    pub(in crate::archive::disk) fn of_inference(
+        &self,
+        of: &[u8; 12],
+    ) -> Result<Vec<u32>, Failure> {
         let prefix = of.get(..KEY_PREFIX).unwrap_or_default();
         let is_of = |entry: &IndexEntry| {
             entry.processed_as().is_some_and(|inference| inference.id().as_bytes() == of)
@@ -414,7 +420,8 @@ impl IndexFile {
         if section.rows == 0 {
             return Ok(Vec::new());
         }
-        let homes: Vec<_> = self.header.homes.iter().map(|home| SegmentName::of_text(home)).collect();
+        let homes: Vec<_> =
+            self.header.homes.iter().map(|home| SegmentName::of_text(home)).collect();
         self.read(|pages| {
             (0..section.rows).map(|row| self.foreign_row(pages, row, &homes)).collect()
         })

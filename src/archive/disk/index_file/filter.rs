@@ -47,17 +47,15 @@ impl Filter {
 
     /// Where the block of a key begins.
     fn block(&self, key: &[u8; 12]) -> usize {
-        let [a, b, c, d, ..] = *key;
         let blocks = (self.0.len() / BLOCK) as u64;
-        let share = u64::from(u32::from_le_bytes([a, b, c, d]));
+        let share = key.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
         usize::try_from((share * blocks) >> 32).unwrap_or_default() * BLOCK
     }
 }
 
 /// The bits that a key sets in its block.
 fn bits(key: &[u8; 12]) -> impl Iterator<Item = (usize, u8)> {
-    let [.., a, b, c, d, e, f, g, h] = *key;
-    let mut left = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let mut left = key.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     (0..BITS).map(move |_| {
         let bit = left % (BLOCK as u64 * 8);
         left /= BLOCK as u64 * 8;

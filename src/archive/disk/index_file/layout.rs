@@ -1,7 +1,7 @@
 //! The pages and sections of an index file.
 //!
-//! A file is a row of pages of 4096 bytes, each with a checksum, so that a part of it can be read and trusted without
-//! the rest. A section is a row of pages that holds rows of one width, or a text. No row crosses a page.
+//! A section is a row of pages, each of at most 4096 bytes with a checksum, so that a part of it can be read and trusted
+//! without the rest. It holds rows of one width, or a text. No row crosses a page.
 
 use std::io;
 
@@ -13,80 +13,62 @@ use crate::archive::disk::{
     warc::{Checksum, Salt},
 };
 
-/// The bytes of a page, its checksum included.
-pub(super) const PAGE: usize = 4096;
+const CHECKSUM: usize = size_of::<u32>();
 
-/// The bytes of a page that hold rows.
-pub(super) const PAYLOAD: usize = PAGE - size_of::<u32>();
+/// The most bytes of a page that hold rows.
+pub(super) const PAYLOAD: usize = 4096 - CHECKSUM;
 
-/// Where a section begins, in pages, and how many rows it has. A text has as many rows as bytes.
+/// Where a section begins in the file, and how many rows it has. A text has as many rows as bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Section {
-    pub(super) page: u32,
+    pub(super) offset: u64,
     pub(super) rows: u32,
 }
 
-impl Section {
-    /// The page of a row, and where the row begins in it.
-    fn find(self, width: usize, row: u32) -> (u32, usize) {
-        let in_page = u32::try_from(PAYLOAD / width).unwrap_or(1).max(1);
-        let offset = usize::try_from(row % in_page).unwrap_or_default() * width;
-        (self.page + row / in_page, offset)
-    }
+/// How many rows of this width a page holds.
+fn rows_in_page(width: usize) -> usize {
+    (PAYLOAD / width.max(1)).max(1)
 }
 
 /// Collects the pages of a file.
 #[derive(Debug)]
 pub(super) struct PageWriter {
     salt: Salt,
+    /// How many bytes at the beginning are left free.
+    first: usize,
     bytes: Vec<u8>,
 }
 
 impl PageWriter {
-    /// Leaves the first page free.
-    pub(super) fn new(salt: Salt) -> Self {
-        Self { salt, bytes: vec![0; PAGE] }
-    }
-
-    fn next_page(&self) -> u32 {
-        u32::try_from(self.bytes.len() / PAGE).unwrap_or(u32::MAX)
+    /// Leaves room for a page with a payload of so many bytes.
+    pub(super) fn behind(first: usize, salt: Salt) -> Self {
+        Self { salt, first, bytes: vec![0; first + CHECKSUM] }
     }
 
     /// Adds a section of rows of this width.
     pub(super) fn section(&mut self, width: usize, rows: &[u8]) -> Section {
-        let page = self.next_page();
-        for some in rows.chunks((PAYLOAD / width).max(1) * width) {
-            self.page(some);
+        let offset = self.bytes.len() as u64;
+        for payload in rows.chunks(rows_in_page(width) * width) {
+            let checksum = checksum(self.salt, self.bytes.len() as u64, payload);
+            self.bytes.extend_from_slice(payload);
+            self.bytes.extend_from_slice(&checksum);
         }
         let rows = u32::try_from(rows.len() / width).unwrap_or(u32::MAX);
-        Section { page, rows }
+        Section { offset, rows }
     }
 
-    fn page(&mut self, payload: &[u8]) {
-        let page = page(self.salt, self.next_page(), payload);
-        self.bytes.extend_from_slice(&page);
-    }
-
-    /// The bytes of the file, of which this is the first page.
+    /// The bytes of the file, of which this is the payload of the first page.
     pub(super) fn finish(mut self, first: &[u8]) -> Vec<u8> {
-        let first = page(self.salt, 0, first);
-        if let Some(free) = self.bytes.get_mut(..PAGE) {
-            free.copy_from_slice(&first);
-        }
+        let checksum = checksum(self.salt, 0, first);
+        let page = first.iter().chain(&checksum);
+        debug_assert_eq!(first.len(), self.first);
+        self.bytes.iter_mut().zip(page).for_each(|(to, from)| *to = *from);
         self.bytes
     }
 }
 
-fn page(salt: Salt, number: u32, payload: &[u8]) -> Vec<u8> {
-    let mut page = payload.to_vec();
-    page.resize(PAYLOAD, 0);
-    let checksum = checksum(salt, number, &page);
-    page.extend_from_slice(&checksum.to_le_bytes());
-    page
-}
-
-fn checksum(salt: Salt, page: u32, payload: &[u8]) -> u32 {
-    Checksum::new(salt).with(&page.to_le_bytes()).with(payload).finish()
+fn checksum(salt: Salt, offset: u64, payload: &[u8]) -> [u8; CHECKSUM] {
+    Checksum::new(salt).with(&offset.to_le_bytes()).with(payload).finish().to_le_bytes()
 }
 
 /// Reads pages. Keeps the one that was read last.
@@ -94,34 +76,48 @@ fn checksum(salt: Salt, page: u32, payload: &[u8]) -> u32 {
 pub(super) struct Pages<'f> {
     file: &'f dyn MediumFile,
     salt: Salt,
-    number: Option<u32>,
+    offset: Option<u64>,
     page: Vec<u8>,
 }
 
 impl<'f> Pages<'f> {
     pub(super) fn new(file: &'f dyn MediumFile, salt: Salt) -> Self {
-        Self { file, salt, number: None, page: Vec::new() }
+        Self { file, salt, offset: None, page: Vec::new() }
     }
 
-    /// The payload of a page.
-    pub(super) fn page(&mut self, number: u32) -> io::Result<&[u8]> {
-        if self.number != Some(number) {
-            self.number = None;
-            self.page.resize(PAGE, 0);
-            let read = read_full(self.file, &mut self.page, u64::from(number) * PAGE as u64)?;
-            let (payload, sum) = self.page.split_at_checked(PAYLOAD).unwrap_or_default();
-            if read < PAGE || sum != checksum(self.salt, number, payload).to_le_bytes() {
+    /// The payload of the page at this offset, which has so many bytes.
+    pub(super) fn page(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
+        if self.offset != Some(offset) || self.page.len() != length {
+            self.offset = None;
+            self.page.resize(length + CHECKSUM, 0);
+            let read = read_full(self.file, &mut self.page, offset)?;
+            let (payload, sum) = self.page.split_at_checked(length).unwrap_or_default();
+            if read < self.page.len() || sum != checksum(self.salt, offset, payload) {
                 return Err(damaged("the checksum of a page does not match"));
             }
-            self.number = Some(number);
+            self.page.truncate(length);
+            self.offset = Some(offset);
         }
-        Ok(self.page.get(..PAYLOAD).unwrap_or_default())
+        Ok(&self.page)
+    }
+
+    /// The page of a section that holds this row, and where the row begins in it.
+    fn page_of(&mut self, section: Section, width: usize, row: u32) -> io::Result<(&[u8], usize)> {
+        if row >= section.rows {
+            return Err(damaged("a row lies outside of its section"));
+        }
+        let in_page = rows_in_page(width);
+        let row = usize::try_from(row).unwrap_or(usize::MAX);
+        let first = row / in_page * in_page;
+        let left = usize::try_from(section.rows).unwrap_or(usize::MAX) - first;
+        let before = (row / in_page) as u64 * (in_page * width + CHECKSUM) as u64;
+        let page = self.page(section.offset + before, left.min(in_page) * width)?;
+        Ok((page, (row - first) * width))
     }
 
     /// A row of a section whose rows have this width.
     pub(super) fn row(&mut self, section: Section, width: usize, row: u32) -> io::Result<&[u8]> {
-        let (page, offset) = section.find(width, row);
-        let page = self.page(page)?;
+        let (page, offset) = self.page_of(section, width, row)?;
         page.get(offset..offset + width).ok_or_else(|| damaged("a row lies outside of its page"))
     }
 
@@ -152,9 +148,9 @@ impl<'f> Pages<'f> {
         let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
         let mut at = from;
         while at < end {
-            let (page, offset) = section.find(1, at);
             let wanted = usize::try_from(end - at).unwrap_or_default();
-            let page = self.page(page)?.get(offset..).unwrap_or_default();
+            let (page, offset) = self.page_of(section, 1, at)?;
+            let page = page.get(offset..).unwrap_or_default();
             let some = page.get(..wanted.min(page.len())).unwrap_or_default();
             text.extend_from_slice(some);
             at += u32::try_from(some.len()).unwrap_or_default();

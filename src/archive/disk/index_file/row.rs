@@ -240,8 +240,11 @@ mod tests {
     #[test]
     fn every_state_reads_back_from_its_row() {
         let model = "/m".parse().unwrap();
-        let inference =
-            Some(InferenceDigest::of(&model, &InferenceKey::versioned("key", "1"), Digest::of(b"")));
+        let inference = Some(InferenceDigest::of(
+            &model,
+            &InferenceKey::versioned("key", "1"),
+            Digest::of(b""),
+        ));
         let early = SystemTime::UNIX_EPOCH - Duration::new(3, 5);
         for state in [
             State::Pending { attempts: 3, crashes: 1 },
@@ -249,7 +252,10 @@ mod tests {
             Outcome::processed(204).into(),
             Outcome::processed(200).with_inference(inference).into(),
             Outcome::failed_at(7, "no").into(),
-            Outcome::failed_at(7, "no").due_at(SystemTime::UNIX_EPOCH + Duration::from_secs(7)).with_inference(inference).into(),
+            Outcome::failed_at(7, "no")
+                .due_at(SystemTime::UNIX_EPOCH + Duration::from_secs(7))
+                .with_inference(inference)
+                .into(),
             Outcome::dead("no").into(),
             Outcome::poisoned("no").with_inference(inference).into(),
             Outcome::undecodable("$.a").into(),

@@ -1,6 +1,7 @@
 //! Tests of the parts together. Those that need no inside are in `tests/archive`.
 
 mod damage;
+mod indexing;
 mod leftovers;
 mod panics;
 
