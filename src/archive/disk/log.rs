@@ -21,6 +21,8 @@ pub(super) struct Log {
     pub(super) segment_size: u64,
     pub(super) next_sequence: u64,
     pub(super) open: Option<Segment>,
+    /// A full segment that is to be sealed.
+    pub(super) full: Option<SegmentName>,
 }
 
 /// Why a batch was not archived.
@@ -85,7 +87,11 @@ impl Log {
         };
         match segment.append(batch) {
             Ok(places) => {
-                self.keep_or_seal(segment);
+                if segment.durable_length() < self.segment_size {
+                    self.open = Some(segment);
+                } else {
+                    self.full = Some(segment.name());
+                }
                 Ok(places)
             }
             Err(WriteError::Undone(failure)) => {
@@ -106,10 +112,11 @@ impl Log {
         Segment::create(&*self.medium, &self.dir, name)
     }
 
-    fn keep_or_seal(&mut self, segment: Segment) {
-        if segment.durable_length() < self.segment_size {
-            self.open = Some(segment);
-        } else if let Err(failure) = seal(&*self.medium, &self.dir, segment.name()) {
+    /// Seals the segment that the last batch has filled. Not before the index knows that batch: maintenance takes what is
+    /// sealed for known, and would drop what it knows nothing of.
+    pub(super) fn seal_full(&mut self) {
+        let Some(name) = self.full.take() else { return };
+        if let Err(failure) = seal(&*self.medium, &self.dir, name) {
             let source = std::error::Error::source(&failure);
             tracing::warn!(error = %failure, source, "a full segment keeps its name until the next start");
         }

@@ -79,7 +79,7 @@ impl Recovery {
         loading: Loading,
     ) -> Result<Self, Failure> {
         let (medium, dir) = (Arc::clone(medium), dir.to_owned());
-        let log = Log { medium, dir, segment_size, next_sequence: 1, open: None };
+        let log = Log { medium, dir, segment_size, next_sequence: 1, open: None, full: None };
         let mut recovery = Self { index: Index::default(), log, loading, bytes_cut: 0, indexed: 0 };
         for (name, form) in &listing.segments {
             recovery.segment(*name, *form)?;

@@ -111,6 +111,7 @@ impl Writer {
                 let now = std::time::Instant::now();
                 let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
                 self.apply(plan, places);
+                self.log.seal_full();
                 pace
             }
             Err(error) => {

@@ -3,7 +3,10 @@
 //! An index file is built from a copy of the entries, taken a part at a time, and then takes the place of the one before.
 //! What changed in the meantime stays in memory, and so does what needs attention.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
 
 use super::{
     Body, Index, IndexEntry, LogPosition, Position, Span,
@@ -74,7 +77,7 @@ impl Index {
             entries: segment.len,
             file: segment.file.clone(),
             damages: segment.damages.clone(),
-            foreign: segment.foreign.iter().copied().collect(),
+            foreign: segment.foreign.iter().flat_map(positions).collect(),
         })
     }
 
@@ -107,7 +110,13 @@ impl Index {
         told: &[Position],
     ) {
         if let Some(segment) = self.segments.get_mut(&name) {
-            segment.foreign.retain(|position| told.binary_search(position).is_err());
+            segment.foreign.retain(|home, numbers| {
+                numbers.retain(|number| {
+                    let position = Position { segment: *home, number: *number };
+                    told.binary_search(&position).is_err()
+                });
+                !numbers.is_empty()
+            });
         }
     }
 
@@ -202,6 +211,10 @@ impl Index {
         let segment = self.segments.get(&position.segment);
         segment.map_or(Ok(None), |segment| segment.get(position.number))
     }
+}
+
+fn positions((segment, numbers): (&SegmentName, &BTreeSet<u32>)) -> impl Iterator<Item = Position> {
+    numbers.iter().map(|number| Position { segment: *segment, number: *number })
 }
 
 /// The entry lies where its segment, which was written anew, has it now.

@@ -132,7 +132,7 @@ impl Index {
         let sequence = place.segment.sequence;
         let end = LogPosition { sequence, offset: place.offset + place.length };
         if position.segment != place.segment {
-            self.segment_mut(place.segment).foreign.insert(position);
+            self.segment_mut(place.segment).note_foreign(position);
         }
         if self.is_folded(position.segment, end) {
             return Ok(About::Folded);
@@ -146,7 +146,7 @@ impl Index {
             if let Some(position) = self.by_id.get(id).copied()
                 && position.segment != place.segment
             {
-                self.segment_mut(place.segment).foreign.insert(position);
+                self.segment_mut(place.segment).note_foreign(position);
             }
         }
         self.note_end(place);

@@ -8,7 +8,7 @@ use super::{Body, IndexEntry, Position};
 use crate::{
     archive::{
         Counts, Query,
-        disk::{failure::Failure, index_file::IndexFile},
+        disk::{failure::Failure, index_file::IndexFile, name::SegmentName},
     },
     delivery::{ModelName, StateKind},
 };
@@ -22,7 +22,7 @@ pub(super) struct Segment {
     /// How many entries there are, in the file and in memory.
     pub(super) len: u32,
     /// Deliveries of other segments of which this one records something that is not in its index file.
-    pub(super) foreign: BTreeSet<Position>,
+    pub(super) foreign: BTreeMap<SegmentName, BTreeSet<u32>>,
     /// Bytes that are no record: where they begin, and the number of the next entry.
     pub(super) damages: Vec<(u64, u32)>,
     /// Whether its end is missing, as its index file tells, which is kept as it is.
@@ -56,6 +56,11 @@ pub(super) enum Saved {
 }
 
 impl Segment {
+    /// Notes that it records something of a delivery in another segment.
+    pub(super) fn note_foreign(&mut self, position: Position) {
+        self.foreign.entry(position.segment).or_default().insert(position.number);
+    }
+
     /// A segment with an index file, of which no entry is in memory.
     pub(super) fn of_file(file: IndexFile) -> Self {
         Self {
