@@ -78,6 +78,9 @@ impl Keeper {
             self.note_damaged(name, form, state);
             return Ok(0);
         };
+        if contents.has_bodies {
+            return Ok(0);
+        }
         let needed_for = self.read(|index| {
             for other in &contents.others {
                 if index.get(*other)?.is_some() {
@@ -118,6 +121,8 @@ struct Contents {
     last: Option<SystemTime>,
     /// The deliveries that it removes: needed while their bytes are in other segments.
     removes: HashSet<DeliveryId>,
+    /// Whether there is a delivery in it. No maintenance may drop that, whatever the index knows.
+    has_bodies: bool,
     /// The other deliveries of which it records something.
     others: HashSet<DeliveryId>,
 }
@@ -132,7 +137,7 @@ impl Contents {
                     contents.last = contents.last.max(Some(tombstone.meta.received_at));
                 }
                 Meaning::State { of, .. } => drop(contents.others.insert(of)),
-                Meaning::Delivery { meta, .. } => drop(contents.others.insert(meta.id)),
+                Meaning::Delivery { .. } => contents.has_bodies = true,
                 Meaning::Removal(ids) => contents.removes.extend(ids),
                 Meaning::Nothing => {}
             }
