@@ -394,7 +394,7 @@ async fn closed_pipe_is_not_an_error() {
     }
     archive.close().await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_inbox"));
-    command.args(["list", "--archive"]).arg(dir.path());
+    command.args(["list", "--limit", "0", "--archive"]).arg(dir.path());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 2];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
@@ -486,4 +486,22 @@ async fn control_and_bidi_characters_of_a_sender_are_escaped() {
     assert!(error.contains(r"\u{9b}31m\u{202e}") && !error.contains('\u{9b}'), "{error}");
     // Not on a terminal: as it is.
     assert_eq!(inbox(dir.path(), &["show", &id, "--body"]).stdout, b"\x1b[2J");
+}
+
+#[tokio::test]
+async fn list_shows_the_latest_50_unless_a_limit_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let mut all = Vec::new();
+    for number in 0..60 {
+        let one = Sample::of("/m").body(format!("{number}")).delivery();
+        all.push(one.id().to_string());
+        archive.append(Append::new(one)).await.unwrap();
+    }
+    archive.close().await;
+    let listed =
+        |arguments: &[&str]| ids(&written(dir.path(), &[&["list", "--json"], arguments].concat()));
+    assert_eq!(listed(&[]), all[10..]);
+    assert_eq!(listed(&["--limit", "3"]), all[57..]);
+    assert_eq!(listed(&["--limit", "0"]), all);
 }
