@@ -10,6 +10,7 @@ use super::{
     command::Command,
     entry::Place,
     file_io::read_full,
+    health::Condition,
     index::{Damage, Index},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
@@ -32,6 +33,7 @@ pub(super) struct Reader {
     pub(super) latest: RwLock<Arc<RwLock<Index>>>,
     /// To the writer; None if the archive is open read-only, and another process may be writing.
     pub(super) queue: Option<Arc<Queue>>,
+    pub(super) condition: Arc<Condition>,
 }
 
 impl Reader {
@@ -87,7 +89,11 @@ impl Reader {
     /// What is damaged must not be a reason to call a delivery a repeat. The writer hears of it before any append that
     /// follows.
     fn report(&self, error: &ArchiveError, id: DeliveryId, place: Place) {
-        if let (Some(queue), ArchiveError::Damaged { .. }) = (&self.queue, error) {
+        if !matches!(error, ArchiveError::Damaged { .. }) {
+            return;
+        }
+        self.condition.note_damage(place.segment, place.offset);
+        if let Some(queue) = &self.queue {
             // A closed archive appends nothing.
             drop(queue.push(Command::Unreadable { id, place }));
         }

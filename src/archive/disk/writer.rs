@@ -10,6 +10,7 @@ use super::{
     batch::Batch,
     command::Command,
     entry::{DeliveryMeta, Entry, Place},
+    health::Condition,
     index::Index,
     lock,
     log::{Log, NotArchived},
@@ -30,6 +31,7 @@ pub(super) struct Writer {
     pub(super) log: Log,
     pub(super) index: Arc<RwLock<Index>>,
     pub(super) queue: Arc<Queue>,
+    pub(super) condition: Arc<Condition>,
     /// Keeps other writers out for as long as this one lives.
     pub(super) lock: Lock,
     /// Commands that wait for this batch, because the one before changed their deliveries.
@@ -100,7 +102,10 @@ impl Writer {
     }
 
     fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
-        match self.append(&mut plan.batch) {
+        self.condition.write_started();
+        let written = self.append(&mut plan.batch);
+        self.condition.write_ended(written.is_ok());
+        match written {
             Ok(places) => {
                 let now = std::time::Instant::now();
                 let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
@@ -117,6 +122,7 @@ impl Writer {
     /// Looks at the lock file before each batch, which costs a few microseconds.
     fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, NotArchived> {
         lock::check(&*self.log.medium, &self.log.dir, &self.lock).map_err(|failure| {
+            self.condition.note_lock_lost();
             let source = std::error::Error::source(&failure);
             tracing::error!(error = %failure, source, "a batch was not archived");
             NotArchived::not_written(failure)

@@ -472,6 +472,11 @@ impl Index {
         self.damages.push(Damage { segment, offset, position: self.records.positions().end });
     }
 
+    /// All damages.
+    pub(in crate::archive::disk) fn damages(&self) -> &[Damage] {
+        &self.damages
+    }
+
     /// The damages before the delivery at this position, and behind the one before it.
     pub(in crate::archive::disk) fn damages_at(&self, position: usize) -> &[Damage] {
         let from = self.damages.partition_point(|damage| damage.position < position);
