@@ -55,3 +55,7 @@ pub use worker::{HandlerService, RunningWorkers, Workers, WorkersError};
 #[cfg(all(doctest, feature = "axum", feature = "disk"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "axum", feature = "disk"))]
+#[doc = include_str!("../docs/operation.md")]
+struct Operation;

@@ -67,11 +67,14 @@ fn quiet(dir: &Path) -> DiskArchiveBuilder {
     DiskArchive::builder(dir).upkeep_every(None)
 }
 
-/// Waits until `is_so` holds. A test that waits in vain is stopped by its runner.
+/// Waits until `is_so` holds, or fails after a minute.
 async fn wait_until(mut is_so: impl AsyncFnMut() -> bool) {
-    while !is_so().await {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it does not become so");
 }
 
 #[tokio::test]
@@ -119,6 +122,7 @@ async fn failed_write_makes_not_ready_until_a_test_write_succeeds_without_any_de
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
     let inbox = inbox(disk.open(quiet(dir.path())).await.unwrap());
     assert_eq!(post(&inbox, "1").await, 200);
+    inbox.settled().await;
     assert_health(&inbox, (200, 200), &[]).await;
     disk.fail(Fault::ReadOnly);
     assert_eq!(post(&inbox, "2").await, 503);
