@@ -4,7 +4,7 @@ use std::{
 };
 
 use crate::{
-    archive::{ArchiveError, ArchiveHealth, Counts, StorageUsage, Work},
+    archive::{ArchiveHealth, Counts, StorageUsage, Work},
     delivery::{ModelName, StateKind},
     metrics,
     process::Processor,
@@ -81,12 +81,9 @@ impl Drop for Gauges {
 /// and not asked twice: it may block a thread.
 async fn answer<T>(pending: &mut Option<Work<T>>, ask: impl FnOnce() -> Work<T>) -> Option<T> {
     let work = pending.get_or_insert_with(ask);
-    let answer: Result<T, ArchiveError> = match tokio::time::timeout(TIMEOUT, work).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            tracing::warn!(timeout = ?TIMEOUT, "the archive did not answer in time; its gauges are unknown");
-            return None;
-        }
+    let Ok(answer) = tokio::time::timeout(TIMEOUT, work).await else {
+        tracing::warn!(timeout = ?TIMEOUT, "the archive did not answer in time; its gauges are unknown");
+        return None;
     };
     *pending = None;
     answer

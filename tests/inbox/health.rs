@@ -118,6 +118,25 @@ async fn probes_are_services_of_axum_and_hyper() {
 }
 
 #[tokio::test]
+async fn head_over_http_has_the_length_of_the_json_and_keeps_the_connection() {
+    let (client, server) = tokio::io::duplex(4096);
+    let service = TowerToHyperService::new(inbox(memory()).health().ready());
+    let io = hyper_util::rt::TokioIo::new(server);
+    tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+    let io = hyper_util::rt::TokioIo::new(client);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let mut answers = Vec::new();
+    for method in [Method::HEAD, Method::GET] {
+        let request = Request::builder().method(method).uri("/").body(Full::<Bytes>::default());
+        answers.push(answer(sender.send_request(request.unwrap()).await.unwrap()).await);
+        sender.ready().await.unwrap();
+    }
+    assert_eq!((&*answers[0].body, &answers[1].body[..1]), ("", "{"));
+    assert_eq!(answers[0].headers["content-length"], answers[1].headers["content-length"]);
+}
+
+#[tokio::test]
 async fn failed_write_makes_not_ready_until_a_test_write_succeeds_without_any_delivery() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
     let inbox = inbox(disk.open(quiet(dir.path())).await.unwrap());
@@ -152,6 +171,20 @@ async fn deleted_lock_file_makes_not_live_because_only_a_restart_helps() {
     fs::remove_file(dir.path().join("inbox.lock")).unwrap();
     assert_eq!(post(&inbox, "1").await, 503);
     assert_health(&inbox, (503, 503), &[HealthReason::ArchiveStopped]).await;
+}
+
+/// A restart would make a new archive, and hide that the old one is gone.
+#[tokio::test]
+async fn renamed_directory_makes_not_ready_until_it_is_back() {
+    let base = tempfile::tempdir().unwrap();
+    let (dir, elsewhere) = (base.path().join("inbox"), base.path().join("elsewhere"));
+    let inbox = inbox(quiet(&dir).open().await.unwrap());
+    fs::rename(&dir, &elsewhere).unwrap();
+    assert_eq!(post(&inbox, "1").await, 503);
+    assert_health(&inbox, (200, 503), &[HealthReason::ArchiveFailing]).await;
+    fs::rename(&elsewhere, &dir).unwrap();
+    wait_until(async || inbox.health().report().await.is_ready()).await;
+    assert_eq!(post(&inbox, "1").await, 200);
 }
 
 #[tokio::test]

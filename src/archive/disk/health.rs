@@ -49,18 +49,15 @@ impl Condition {
         self.noted().writing_since = Some(Instant::now());
     }
 
-    pub(super) fn write_ended(&self, succeeded: bool) {
+    /// A batch was written, or not. With `lost_lock` no later one will be.
+    pub(super) fn write_ended(&self, succeeded: bool, lost_lock: bool) {
         let mut noted = self.noted();
         noted.writing_since = None;
-        noted.last_write = match noted.last_write {
-            _ if succeeded => LastWrite::Succeeded,
-            LastWrite::LockLost => LastWrite::LockLost,
-            _ => LastWrite::Failed,
+        noted.last_write = match (succeeded, lost_lock) {
+            (true, _) => LastWrite::Succeeded,
+            (false, true) => LastWrite::LockLost,
+            (false, false) => LastWrite::Failed,
         };
-    }
-
-    pub(super) fn note_lock_lost(&self) {
-        self.noted().last_write = LastWrite::LockLost;
     }
 
     /// Something at this place could not be read as it was written.
@@ -144,7 +141,10 @@ impl Handle {
     /// succeed again. So a small file is written, in the background.
     pub(super) fn health(&self) -> ArchiveHealth {
         let now = Instant::now();
-        if let Some(probing) = self.condition.start_probe(now) {
+        let is_stopped = self.keeper.is_none() || self.queue.is_closed();
+        // The directory of a closed archive may be another's.
+        let probing = (!is_stopped).then(|| self.condition.start_probe(now)).flatten();
+        if let Some(probing) = probing {
             let (medium, dir) = (Arc::clone(&self.reader.medium), self.path.clone());
             background::start(move || {
                 if try_write(&*medium, &dir).is_ok() {
@@ -152,7 +152,6 @@ impl Handle {
                 }
             });
         }
-        let is_stopped = self.keeper.is_none() || self.queue.is_closed();
         let noted = self.condition.noted();
         ArchiveHealth {
             writes: Some(if is_stopped { WriteState::Stopped } else { noted.write_state(now) }),
@@ -173,26 +172,27 @@ mod tests {
     }
 
     #[test]
-    fn write_state_follows_the_last_write_and_a_lost_lock_outlasts_failures() {
+    fn write_state_follows_the_last_write() {
         let condition = Condition::default();
         assert_eq!(state(&condition, Duration::ZERO), WriteState::Working);
         condition.write_started();
         assert_eq!(state(&condition, Duration::ZERO), WriteState::Working, "it is being written");
         assert_eq!(state(&condition, STALLED_AFTER), WriteState::Stalled);
-        condition.write_ended(false);
-        assert_eq!(state(&condition, STALLED_AFTER), WriteState::Failing);
-        condition.note_lock_lost();
-        condition.write_ended(false);
-        assert_eq!(state(&condition, Duration::ZERO), WriteState::Stopped);
-        condition.write_ended(true);
-        assert_eq!(state(&condition, Duration::ZERO), WriteState::Working);
+        for (succeeded, lost_lock, expected) in [
+            (false, false, WriteState::Failing),
+            (false, true, WriteState::Stopped),
+            (true, false, WriteState::Working),
+        ] {
+            condition.write_ended(succeeded, lost_lock);
+            assert_eq!(state(&condition, STALLED_AFTER), expected);
+        }
     }
 
     #[test]
     fn probe_runs_once_a_second_after_a_failure_and_never_twice_at_a_time() {
         let (condition, now) = (Arc::new(Condition::default()), Instant::now());
         assert!(condition.start_probe(now).is_none(), "nothing failed");
-        condition.write_ended(false);
+        condition.write_ended(false, false);
         let probing = condition.start_probe(now).unwrap();
         assert!(condition.start_probe(now + PROBE_INTERVAL).is_none(), "one is running");
         drop(probing);
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(state(&condition, Duration::ZERO), WriteState::Failing);
         condition.start_probe(now + PROBE_INTERVAL).unwrap().succeeded();
         assert_eq!(state(&condition, Duration::ZERO), WriteState::Working);
-        condition.note_lock_lost();
+        condition.write_ended(false, true);
         assert!(condition.start_probe(now + 2 * PROBE_INTERVAL).is_none(), "it would not help");
     }
 

@@ -47,7 +47,7 @@ pub(super) fn try_write(medium: &dyn Medium, dir: &Path) -> io::Result<()> {
     let path = dir.join("inbox.probe");
     drop(medium.remove(&path));
     let file = medium.create(&path)?;
-    let written = write_synced(&*file, &[0; 64 << 10]);
+    let written = write_synced(&*file, &vec![0; 64 << 10]);
     let removed = medium.remove(&path);
     written.and(removed)
 }

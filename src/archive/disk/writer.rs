@@ -104,7 +104,7 @@ impl Writer {
     fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
         self.condition.write_started();
         let written = self.append(&mut plan.batch);
-        self.condition.write_ended(written.is_ok());
+        self.condition.write_ended(written.is_ok(), written.is_err() && self.lost_lock());
         match written {
             Ok(places) => {
                 let now = std::time::Instant::now();
@@ -119,10 +119,15 @@ impl Writer {
         }
     }
 
+    /// Whether the lock file was deleted or replaced. If the whole directory is gone, it may come back.
+    fn lost_lock(&self) -> bool {
+        let Log { medium, dir, .. } = &self.log;
+        lock::check(&**medium, dir, &self.lock).is_err() && medium.list(dir).is_ok()
+    }
+
     /// Looks at the lock file before each batch, which costs a few microseconds.
     fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, NotArchived> {
         lock::check(&*self.log.medium, &self.log.dir, &self.lock).map_err(|failure| {
-            self.condition.note_lock_lost();
             let source = std::error::Error::source(&failure);
             tracing::error!(error = %failure, source, "a batch was not archived");
             NotArchived::not_written(failure)
