@@ -215,9 +215,8 @@ async fn old_backlog_is_reported_and_deliveries_are_still_received() {
 
 /// The only segment of an archive.
 fn segment(dir: &Path) -> PathBuf {
-    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let is_segment = |path: &PathBuf| path.to_str().unwrap().contains(".warc");
-    paths.filter(is_segment).next().unwrap()
+    let mut paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths.find(|path| path.to_str().unwrap().contains(".warc")).unwrap()
 }
 
 /// Flips a bit in the body of the first delivery.

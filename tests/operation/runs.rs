@@ -170,8 +170,8 @@ pub(crate) async fn damage(exporter: &PrometheusHandle) -> Run {
 }
 
 fn flip_a_bit_of_a_body(dir: &Path) {
-    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let path = paths.filter(|path| path.to_str().unwrap().contains(".warc")).next().unwrap();
+    let mut paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let path = paths.find(|path| path.to_str().unwrap().contains(".warc")).unwrap();
     let mut bytes = fs::read(&path).unwrap();
     let at = bytes.windows(5).position(|bytes| bytes == b"a cat").unwrap();
     bytes[at] ^= 1;
