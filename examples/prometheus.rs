@@ -1,9 +1,11 @@
-//! An inbox that is watched: its metrics are at `/metrics`, as Prometheus reads them. Run it with
+//! An inbox that is watched: its metrics are at `/metrics`, as Prometheus reads them, and its health is at `/health/live`
+//! and `/health/ready`. Run it with
 //! `cargo run --example prometheus --features axum,metrics`, post something to it, and look:
 //!
 //! ```text
 //! curl -d '{"job": "1"}' 'http://127.0.0.1:3000/hooks/jobs?token=T'
 //! curl http://127.0.0.1:3000/metrics
+//! curl http://127.0.0.1:3000/health/ready
 //! ```
 
 #[path = "receiver/serve.rs"]
@@ -49,7 +51,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     inbox.start_workers::<Body>(hooks.clone())?;
     let app = hooks
         .layer(inbox.layer())
-        .route("/metrics", get(move || std::future::ready(exporter.render())));
+        .route("/metrics", get(move || std::future::ready(exporter.render())))
+        // In production on a port that strangers do not reach.
+        .route_service("/health/live", inbox.health().live())
+        .route_service("/health/ready", inbox.health().ready());
 
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);

@@ -11,6 +11,7 @@
 //! | write a handler | [`Inference`], [`Delivery`], [`Captures`]; with feature `axum` they are extractors |
 //! | process deliveries in the background | [`Inbox::start_workers`], [`Workers`], [`RetryPolicy`] |
 //! | retry, replay, check new types | [`Inbox::retry`], [`Inbox::replay`], [`Inbox::check_types`] |
+//! | answer health probes | [`Inbox::health`] |
 //! | look into the archive | [`Archive`], [`archive::Query`] |
 //! | stack single layers | [`layer`] |
 //! | receive from a provider of your own | [`provider::Payload`], [`signature::Scheme`] |
@@ -42,8 +43,9 @@ pub use archive::DiskArchive;
 pub use archive::{Archive, Counts, MemoryArchive};
 pub use delivery::{Captures, Delivery, DeliveryId, Digest, ModelName, Outcome, Receipt};
 pub use inbox::{
-    BuildError, Inbox, InboxBuilder, InboxLayer, InboxService, NotReleased, NotReplayed, Released,
-    Replay, ReplayError, Replayed, Replaying, TypeReport,
+    BuildError, Health, HealthReason, HealthReport, HealthService, Inbox, InboxBuilder, InboxLayer,
+    InboxService, NotReleased, NotReplayed, Released, Replay, ReplayError, Replayed, Replaying,
+    TypeReport,
 };
 pub use process::RetryPolicy;
 pub use provider::{Inference, Model};
@@ -53,3 +55,7 @@ pub use worker::{HandlerService, RunningWorkers, Workers, WorkersError};
 #[cfg(all(doctest, feature = "axum", feature = "disk"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "axum", feature = "disk"))]
+#[doc = include_str!("../docs/operation.md")]
+struct Operation;

@@ -1,7 +1,8 @@
 use std::{collections::VecDeque, fmt, future::ready, pin::Pin, sync::Arc, time::Duration};
 
 use super::{
-    ArchiveError, Counts, Entries, Lease, LedgerEntry, Query, StorageUsage, lease::LEASE_LENGTH,
+    ArchiveError, ArchiveHealth, Counts, Entries, Lease, LedgerEntry, Query, StorageUsage,
+    lease::LEASE_LENGTH,
 };
 use crate::delivery::{
     Delivery, DeliveryId, InferenceDigest, InferenceId, ModelName, Outcome, Receipt, State,
@@ -161,6 +162,12 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     fn usage(&self) -> Work<Option<StorageUsage>> {
         Box::pin(ready(Ok(None)))
     }
+
+    /// The condition of the archive, for [health probes](crate::Inbox::health) and metrics. Default: nothing is known.
+    /// Must be cheap: probes call it about once a second.
+    fn health(&self) -> Work<ArchiveHealth> {
+        Box::pin(ready(Ok(ArchiveHealth::default())))
+    }
 }
 
 /// An archive behind an `Arc` is an archive.
@@ -227,6 +234,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn usage(&self) -> Work<Option<StorageUsage>> {
         (**self).usage()
+    }
+
+    fn health(&self) -> Work<ArchiveHealth> {
+        (**self).health()
     }
 }
 

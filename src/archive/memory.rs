@@ -10,8 +10,9 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim, Claimed,
-    Counts, Entries, Lease, LeaseToken, LedgerEntry, Query, Release, Work,
+    Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
+    Claim, Claimed, Counts, Entries, Lease, LeaseToken, LedgerEntry, Query, Release, Work,
+    WriteState,
     transition::{self, Known, Repeat},
     unsettled::{FlightEntry, Selection, Unsettled, later},
 };
@@ -393,6 +394,10 @@ impl Archive for MemoryArchive {
 
     fn counts(&self) -> Work<Counts> {
         done(Ok(self.store().counts()))
+    }
+
+    fn health(&self) -> Work<ArchiveHealth> {
+        done(Ok(ArchiveHealth { writes: Some(WriteState::Working), ..ArchiveHealth::default() }))
     }
 }
 

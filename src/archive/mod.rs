@@ -8,13 +8,13 @@ mod counts;
 mod disk;
 mod entries;
 mod error;
+mod health;
 mod lease;
 mod ledger_entry;
 mod memory;
 mod query;
 #[cfg(feature = "disk")]
 mod query_text;
-mod storage_usage;
 mod transition;
 mod unsettled;
 
@@ -28,6 +28,7 @@ pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
 pub(crate) use disk::{Lock, Medium, MediumFile, RealDisk};
 pub use entries::{Entries, EntrySender};
 pub use error::ArchiveError;
+pub use health::{ArchiveHealth, Maintenance, StorageUsage, WriteState};
 pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};
 pub use ledger_entry::LedgerEntry;
@@ -35,4 +36,3 @@ pub use memory::MemoryArchive;
 pub use query::{Query, StateFilter};
 #[cfg(feature = "disk")]
 use query_text::{parse as parse_query, print as print_query};
-pub use storage_usage::StorageUsage;

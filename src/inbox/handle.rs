@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{InboxBuilder, InboxLayer};
+use super::{Health, InboxBuilder, InboxLayer};
 use crate::{
     archive::{Archive, ArchiveError, Counts, Query},
     delivery::ModelName,
@@ -177,6 +177,11 @@ impl Inbox {
     /// If the archive is not available.
     pub async fn counts(&self) -> Result<Counts, ArchiveError> {
         self.archive().counts().await
+    }
+
+    /// The health of the inbox: services for liveness and readiness probes, and a report. Keeps the archive open.
+    pub fn health(&self) -> Health {
+        Health::new(self.processor.clone(), self.pool.clone(), self.mode)
     }
 
     /// Makes dead, undecodable and failed deliveries that `query` selects pending, from their first attempt on. Returns

@@ -2,6 +2,7 @@
 
 mod builder;
 mod handle;
+mod health;
 mod layer;
 mod release;
 mod replay;
@@ -9,6 +10,7 @@ mod types;
 
 pub use builder::{BuildError, InboxBuilder};
 pub use handle::Inbox;
+pub use health::{Health, HealthReason, HealthReport, HealthService};
 pub use layer::{InboxLayer, InboxService};
 pub use release::{NotReleased, Released};
 pub use replay::{NotReplayed, Replay, ReplayError, Replayed, Replaying};

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    archive::StorageUsage,
+    archive::{ArchiveHealth, StorageUsage},
     delivery::{ModelName, StateKind},
 };
 
 pub(crate) const ENABLED: bool = false;
 
 pub(crate) fn describe() {}
+
+pub(crate) fn model_added(_: &ModelName, _: &'static str) {}
 
 pub(crate) fn received(_: &ModelName, _: &'static str) {}
 
@@ -32,14 +34,16 @@ pub(crate) fn add_in_flight(_: usize) {}
 
 pub(crate) fn subtract_in_flight(_: usize) {}
 
-pub(crate) fn unsettled(_: &ModelName, _: u64) {}
+pub(crate) fn unsettled(_: &ModelName, _: Option<u64>) {}
 
-pub(crate) fn dead(_: &ModelName, _: u64) {}
-pub(crate) fn undecodable_deliveries(_: &ModelName, _: u64) {}
+pub(crate) fn dead(_: &ModelName, _: Option<u64>) {}
+pub(crate) fn undecodable_deliveries(_: &ModelName, _: Option<u64>) {}
 
-pub(crate) fn oldest_unsettled(_: Duration) {}
+pub(crate) fn oldest_unsettled(_: Option<Duration>) {}
 
-pub(crate) fn storage_usage(_: StorageUsage) {}
+pub(crate) fn storage_usage(_: Option<StorageUsage>) {}
+
+pub(crate) fn archive_health(_: ArchiveHealth) {}
 
 pub(crate) fn task_panicked(_: &'static str) {}
 

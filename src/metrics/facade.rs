@@ -1,13 +1,13 @@
 //! One function for each event. The names and their meaning are in `docs/metrics.md`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
 use crate::{
-    archive::StorageUsage,
+    archive::{ArchiveHealth, StorageUsage, WriteState},
     delivery::{ModelName, StateKind},
 };
 
@@ -31,9 +31,14 @@ const OLDEST: &str = "inbox_oldest_unsettled_age_seconds";
 const DEAD: &str = "inbox_dead_deliveries";
 const UNDECODABLE_DELIVERIES: &str = "inbox_undecodable_deliveries";
 const ARCHIVE_SIZE: &str = "inbox_archive_size_bytes";
+const ARCHIVE_FREE: &str = "inbox_archive_free_bytes";
+const ARCHIVE_WRITABLE: &str = "inbox_archive_writable";
+const ARCHIVE_DAMAGED: &str = "inbox_archive_damaged_places";
+const ARCHIVE_MISSING: &str = "inbox_archive_missing_segments";
+const MAINTENANCE_FAILED: &str = "inbox_archive_maintenance_failed";
+const MAINTENANCE_TIME: &str = "inbox_archive_maintenance_timestamp_seconds";
 const PANICS: &str = "inbox_task_panics_total";
 const LEASES_LOST: &str = "inbox_leases_lost_total";
-const ARCHIVE_FREE: &str = "inbox_archive_free_bytes";
 
 /// Describes each metric to the exporter.
 pub(crate) fn describe() {
@@ -66,9 +71,31 @@ pub(crate) fn describe() {
     describe_gauge!(DEAD, Unit::Count, "deliveries that are dead");
     describe_gauge!(UNDECODABLE_DELIVERIES, Unit::Count, "deliveries that are undecodable");
     describe_gauge!(ARCHIVE_SIZE, Unit::Bytes, "bytes that the archive uses");
+    describe_gauge!(ARCHIVE_FREE, Unit::Bytes, "bytes that are free for the archive");
+    describe_gauge!(ARCHIVE_WRITABLE, Unit::Count, "1 if deliveries can be archived, otherwise 0");
+    describe_gauge!(
+        ARCHIVE_DAMAGED,
+        Unit::Count,
+        "damaged places found since the archive was opened"
+    );
+    describe_gauge!(ARCHIVE_MISSING, Unit::Count, "segments that are missing");
+    describe_gauge!(
+        MAINTENANCE_FAILED,
+        Unit::Count,
+        "1 if the last maintenance failed, otherwise 0"
+    );
+    describe_gauge!(MAINTENANCE_TIME, Unit::Seconds, "Unix time at which maintenance last ended");
     describe_counter!(PANICS, Unit::Count, "panics in background tasks, which were restarted");
     describe_counter!(LEASES_LOST, Unit::Count, "leases that were lost during processing");
-    describe_gauge!(ARCHIVE_FREE, Unit::Bytes, "bytes that are free for the archive");
+}
+
+/// Starts the counters of a model at 0: an increase from nothing to 1 is none to Prometheus, and a model without
+/// deliveries would have no series.
+pub(crate) fn model_added(model: &ModelName, provider: &'static str) {
+    counter!(RECEIVED, "model" => model.to_string(), "provider" => provider).increment(0);
+    for counter in [UNDECODABLE, UNKNOWN, TOLERATED] {
+        counter!(counter, "model" => model.to_string()).increment(0);
+    }
 }
 
 pub(crate) fn received(model: &ModelName, provider: &'static str) {
@@ -118,25 +145,37 @@ pub(crate) fn subtract_in_flight(bytes: usize) {
     gauge!(IN_FLIGHT).decrement(of(bytes as u64));
 }
 
-pub(crate) fn unsettled(model: &ModelName, deliveries: u64) {
-    gauge!(UNSETTLED, "model" => model.to_string()).set(of(deliveries));
+pub(crate) fn unsettled(model: &ModelName, deliveries: Option<u64>) {
+    gauge!(UNSETTLED, "model" => model.to_string()).set(or_unknown(deliveries));
 }
 
-pub(crate) fn dead(model: &ModelName, deliveries: u64) {
-    gauge!(DEAD, "model" => model.to_string()).set(of(deliveries));
+pub(crate) fn dead(model: &ModelName, deliveries: Option<u64>) {
+    gauge!(DEAD, "model" => model.to_string()).set(or_unknown(deliveries));
 }
 
-pub(crate) fn undecodable_deliveries(model: &ModelName, deliveries: u64) {
-    gauge!(UNDECODABLE_DELIVERIES, "model" => model.to_string()).set(of(deliveries));
+pub(crate) fn undecodable_deliveries(model: &ModelName, deliveries: Option<u64>) {
+    gauge!(UNDECODABLE_DELIVERIES, "model" => model.to_string()).set(or_unknown(deliveries));
 }
 
-pub(crate) fn oldest_unsettled(age: Duration) {
-    gauge!(OLDEST).set(age.as_secs_f64());
+pub(crate) fn oldest_unsettled(age: Option<Duration>) {
+    gauge!(OLDEST).set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
 }
 
-pub(crate) fn storage_usage(usage: StorageUsage) {
-    gauge!(ARCHIVE_SIZE).set(of(usage.used));
-    gauge!(ARCHIVE_FREE).set(of(usage.free));
+pub(crate) fn storage_usage(usage: Option<StorageUsage>) {
+    gauge!(ARCHIVE_SIZE).set(or_unknown(usage.map(|usage| usage.used)));
+    gauge!(ARCHIVE_FREE).set(or_unknown(usage.map(|usage| usage.free)));
+}
+
+pub(crate) fn archive_health(health: ArchiveHealth) {
+    let writable = |state| state == WriteState::Working && health.has_space != Some(false);
+    gauge!(ARCHIVE_WRITABLE).set(or_unknown(health.writes.map(writable).map(u64::from)));
+    gauge!(ARCHIVE_DAMAGED).set(or_unknown(health.damaged));
+    gauge!(ARCHIVE_MISSING).set(or_unknown(health.missing));
+    let failed = health.maintenance.map(|maintenance| maintenance.failed);
+    gauge!(MAINTENANCE_FAILED).set(or_unknown(failed.map(u64::from)));
+    let finished_at = health.maintenance.map(|maintenance| maintenance.finished_at);
+    let unix_time = finished_at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    gauge!(MAINTENANCE_TIME).set(unix_time.map_or(f64::NAN, |time| time.as_secs_f64()));
 }
 
 pub(crate) fn task_panicked(task: &'static str) {
@@ -145,6 +184,11 @@ pub(crate) fn task_panicked(task: &'static str) {
 
 pub(crate) fn lease_lost() {
     counter!(LEASES_LOST).increment(1);
+}
+
+/// NaN, the unknown value of Prometheus, if there is none. It is in no alert's range.
+fn or_unknown(number: Option<u64>) -> f64 {
+    number.map_or(f64::NAN, of)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge has no more digits")]

@@ -64,7 +64,7 @@ impl ResponseBody {
     }
 
     /// The body if it is a text of the inbox, or was read whole.
-    pub(super) fn full(bytes: impl Into<Bytes>) -> Self {
+    pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
         Self(Kind::Own(bytes.into()))
     }
 }

@@ -10,4 +10,4 @@ pub use config::{Workers, WorkersError};
 pub use handler::HandlerService;
 pub(crate) use handler::{BoxedHandler, Ran};
 pub use pool::RunningWorkers;
-pub(crate) use pool::WorkerPool;
+pub(crate) use pool::{PoolState, WorkerPool};

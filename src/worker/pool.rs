@@ -44,6 +44,31 @@ struct Pool {
     /// Running handlers are stopped.
     aborted: CancellationToken,
     handler: Mutex<Option<BoxedHandler>>,
+    state: Mutex<PoolState>,
+}
+
+/// Whether the task runs that claims deliveries and starts handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PoolState {
+    NotStarted,
+    Running,
+    /// It panicked, and is started again after a pause.
+    Restarting,
+    Stopping,
+    /// It was dropped with the runtime that it ran on.
+    Ended,
+}
+
+impl PoolState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::Running => "running",
+            Self::Restarting => "restarting",
+            Self::Stopping => "stopping",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// Proof that workers run, for [`ArchiveLayer::background`](crate::layer::ArchiveLayer::background). Made by
@@ -121,6 +146,7 @@ impl WorkerPool {
             stopping: CancellationToken::new(),
             aborted: CancellationToken::new(),
             handler: Mutex::new(None),
+            state: Mutex::new(PoolState::NotStarted),
         }))
     }
 
@@ -134,13 +160,28 @@ impl WorkerPool {
         *self.0.handler.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler.clone());
         let pool = Arc::clone(&self.0);
         // Not cancelled while a claim is on its way: its leases would be lost.
-        self.spawn(async move { supervise("worker pool", || pool.drive(&handler)).await });
+        self.spawn(async move {
+            let _ended = SetOnDrop(&pool.state, PoolState::Ended);
+            supervise("worker pool", || async {
+                set(&pool.state, PoolState::Running);
+                let _restarting = SetOnDrop(&pool.state, PoolState::Restarting);
+                pool.drive(&handler).await;
+            })
+            .await;
+        });
         let pool = Arc::clone(&self.0);
         self.0.tasks.spawn(async move {
             let measuring = supervise("backlog metrics", || backlog::measure(&pool.processor));
             pool.stopping.run_until_cancelled(measuring).await.unwrap_or_default();
         });
         Ok(())
+    }
+
+    pub(crate) fn state(&self) -> PoolState {
+        if self.0.stopping.is_cancelled() {
+            return PoolState::Stopping;
+        }
+        *self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The handler of the workers; None while there are none.
@@ -308,6 +349,18 @@ impl Pool {
         let in_flight = Some(in_flight.received_at(delivery.received_at()));
         let job = Job { delivery, context, in_flight, trigger: Trigger::Worker };
         handler.run(self.processor.clone(), job).await;
+    }
+}
+
+fn set(state: &Mutex<PoolState>, to: PoolState) {
+    *state.lock().unwrap_or_else(PoisonError::into_inner) = to;
+}
+
+struct SetOnDrop<'p>(&'p Mutex<PoolState>, PoolState);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        set(self.0, self.1);
     }
 }
 

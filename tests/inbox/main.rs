@@ -17,6 +17,7 @@ mod compressed;
 mod crash;
 mod fairness;
 mod floors;
+mod health;
 mod histories;
 mod hooks;
 mod identity;

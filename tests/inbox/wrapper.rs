@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use tower_inbox::{
     Archive, Counts, DeliveryId, Outcome,
     archive::{
-        Acquire, Acquired, Append, Appended, Archived, Begun, Claim, Claimed, Entries, Lease,
-        LedgerEntry, Query, Release, StorageUsage, Work,
+        Acquire, Acquired, Append, Appended, ArchiveHealth, Archived, Begun, Claim, Claimed,
+        Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
     },
     delivery::{InferenceDigest, State},
 };
@@ -45,6 +45,14 @@ pub(crate) trait Overrides: fmt::Debug + Send + Sync + 'static {
 
     fn counts(&self) -> Work<Counts> {
         self.inner().counts()
+    }
+
+    fn usage(&self) -> Work<Option<StorageUsage>> {
+        self.inner().usage()
+    }
+
+    fn health(&self) -> Work<ArchiveHealth> {
+        self.inner().health()
     }
 }
 
@@ -116,6 +124,10 @@ impl<T: Overrides> Archive for Overridden<T> {
     }
 
     fn usage(&self) -> Work<Option<StorageUsage>> {
-        self.0.inner().usage()
+        self.0.usage()
+    }
+
+    fn health(&self) -> Work<ArchiveHealth> {
+        self.0.health()
     }
 }

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     archive::{
-        Acquire, Acquired, Append, Appended, Archive, ArchiveError, Archived, Begun, Claim,
-        Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
+        Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
+        Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
         transition::{Repeat, repeat},
         unsettled::later,
     },
@@ -371,6 +371,10 @@ impl Archive for DiskArchive {
     fn usage(&self) -> Work<Option<StorageUsage>> {
         let reader = self.reader();
         background::run(move || Ok(Some(usage(&reader)?)))
+    }
+
+    fn health(&self) -> Work<ArchiveHealth> {
+        Box::pin(ready(Ok(self.0.health())))
     }
 }
 

@@ -24,6 +24,12 @@ type Chore = Result<(), ArchiveError>;
 impl Keeper {
     /// Does all that is due. What fails keeps nothing else from being done; the first error is given.
     pub(super) fn upkeep(&self) -> Chore {
+        let done = self.do_chores();
+        self.condition.note_maintenance(done.is_err());
+        done
+    }
+
+    fn do_chores(&self) -> Chore {
         let requests = self.do_requests();
         let mut state = self.turn()?;
         let results = [

@@ -5,7 +5,8 @@ use std::{
 };
 
 use super::{
-    keeper::Keeper, queue::Queue, reader::Reader, shared::SharedIndex, space::Space, upkeep::Upkeep,
+    health::Condition, keeper::Keeper, queue::Queue, reader::Reader, shared::SharedIndex,
+    space::Space, upkeep::Upkeep,
 };
 
 /// What the clones of an archive share. Dropping it waits for the writer.
@@ -16,6 +17,7 @@ pub(super) struct Handle {
     pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
     pub(super) space: Space,
+    pub(super) condition: Arc<Condition>,
     /// `None` where it is read only.
     pub(super) keeper: Option<Arc<Keeper>>,
     pub(super) upkeep: Mutex<Option<Upkeep>>,

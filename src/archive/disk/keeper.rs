@@ -12,6 +12,7 @@ use super::{
     command::{Command, Reply},
     entry::Place,
     failure::Failure,
+    health::Condition,
     index::{Cursor, Entry, Found, Index},
     indexing::Prepared,
     listing::Listing,
@@ -50,6 +51,7 @@ pub(super) struct Keeper {
     pub(super) dir: PathBuf,
     pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
+    pub(super) condition: Arc<Condition>,
     pub(super) terms: Terms,
     pub(super) state: Mutex<State>,
 }
@@ -387,6 +389,7 @@ impl Keeper {
     /// compressed nor dropped. Logged once for each segment.
     pub(super) fn note_damaged(&self, name: SegmentName, form: Form, state: &mut State) {
         if state.damaged.insert(name) {
+            self.condition.note_damaged_segment(name);
             tracing::warn!(
                 path = %name.path(&self.dir, form).display(),
                 "a segment is damaged: its damaged bytes are kept, and it is not compressed; see 'inbox verify'"

@@ -24,6 +24,7 @@ mod file_io;
 mod forget;
 mod format;
 mod handle;
+mod health;
 mod index;
 mod index_file;
 mod indexing;

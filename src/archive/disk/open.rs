@@ -11,6 +11,7 @@ use super::{
     command::Command,
     failure::Failure,
     handle::Handle,
+    health::Condition,
     keeper::Keeper,
     lock::{self, acquire},
     medium::Medium,
@@ -47,6 +48,10 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         warn_if_not_durable(&*medium, &path);
     }
     let (mut index, log) = recover(&medium, &path, segment_size)?;
+    let condition = Arc::new(Condition::default());
+    for damage in index.damages() {
+        condition.note_damage(damage.segment, damage.offset);
+    }
     lock::tell(&*medium, &path, index.unsettled());
     let poisoned = index.queue_all(now, SystemTime::now())?;
     let (index, queue) = (Arc::new(SharedIndex::new(index)), Arc::new(Queue::new(waiting)));
@@ -59,6 +64,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         dir: path.clone(),
         index: Arc::clone(&index),
         queue: Arc::clone(&queue),
+        condition: Arc::clone(&condition),
         terms,
         state: Mutex::new(State::new(Arc::clone(&lock))),
     });
@@ -66,16 +72,18 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         log,
         index: Arc::clone(&index),
         queue: Arc::clone(&queue),
+        condition: Arc::clone(&condition),
         lock,
         carried: Vec::new(),
         latest: None,
     };
     let handle = Handle {
-        reader: reader(&medium, &path, &index, Some(Arc::clone(&queue))),
+        reader: reader(&medium, &path, (&index, &condition), Some(Arc::clone(&queue))),
         index,
         queue,
         space: Space::start(medium, path.clone(), least_free)
             .map_err(Failure::to("watch the free space of", &path))?,
+        condition,
         keeper: Some(Arc::clone(&keeper)),
         upkeep: Mutex::default(),
         writer: Mutex::new(Some(writer.start().map_err(Failure::to("start a writer of", &path))?)),
@@ -93,12 +101,14 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
 pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
     let DiskArchiveBuilder { path, medium, .. } = options;
     let index = Arc::new(SharedIndex::new(look(&medium, &path)?));
+    let condition = Arc::new(Condition::default());
     Ok(DiskArchive::from_handle(Handle {
-        reader: reader(&medium, &path, &index, None),
+        reader: reader(&medium, &path, (&index, &condition), None),
         index,
         queue: Arc::new(Queue::new(0)),
         space: Space::start(medium, path.clone(), 0)
             .map_err(Failure::to("watch the free space of", &path))?,
+        condition,
         keeper: None,
         upkeep: Mutex::default(),
         writer: Mutex::default(),
@@ -109,9 +119,10 @@ pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, Arch
 fn reader(
     medium: &Arc<dyn Medium>,
     dir: &Path,
-    index: &Arc<SharedIndex>,
+    (index, condition): (&Arc<SharedIndex>, &Arc<Condition>),
     queue: Option<Arc<Queue>>,
 ) -> Arc<Reader> {
     let latest = RwLock::new(Arc::clone(index));
-    Arc::new(Reader { medium: Arc::clone(medium), dir: dir.to_owned(), latest, queue })
+    let (medium, condition) = (Arc::clone(medium), Arc::clone(condition));
+    Arc::new(Reader { medium, dir: dir.to_owned(), latest, queue, condition })
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    medium::Medium,
+    medium::{Medium, MediumFile},
     mounts::{is_in_memory, type_of},
 };
 
@@ -40,6 +40,24 @@ pub(super) fn warn_if_not_durable(medium: &dyn Medium, dir: &Path) {
 
 fn is_implausible(fastest: Duration) -> bool {
     fastest < IMPLAUSIBLE
+}
+
+/// Writes a file about as long as a delivery, syncs and removes it.
+pub(super) fn try_write(medium: &dyn Medium, dir: &Path) -> io::Result<()> {
+    let path = dir.join("inbox.probe");
+    drop(medium.remove(&path));
+    let file = medium.create(&path)?;
+    let written = write_synced(&*file, &vec![0; 64 << 10]);
+    let removed = medium.remove(&path);
+    written.and(removed)
+}
+
+fn write_synced(file: &dyn MediumFile, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = file.write_vectored(&[IoSlice::new(bytes)])?;
+        bytes = bytes.get(written..).filter(|_| written > 0).ok_or(io::ErrorKind::WriteZero)?;
+    }
+    file.sync_data()
 }
 
 fn fastest_sync(medium: &dyn Medium, dir: &Path) -> io::Result<Duration> {

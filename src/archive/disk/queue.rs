@@ -112,6 +112,11 @@ impl Queue {
         mem::take(&mut state.waiting)
     }
 
+    /// Whether no more commands are taken: the archive was closed, or its writer has stopped.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// Takes no more commands. What waits may still be taken.
     pub(super) fn close(&self) {
         self.state().closed = true;

@@ -11,6 +11,7 @@ use super::{
     entry::Place,
     failure::Failure,
     file_io::read_full,
+    health::Condition,
     index::{Cursor, Damage, Entry, Index, Part},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
@@ -34,6 +35,7 @@ pub(super) struct Reader {
     pub(super) latest: RwLock<Arc<SharedIndex>>,
     /// To the writer; None if the archive is open read-only, and another process may be writing.
     pub(super) queue: Option<Arc<Queue>>,
+    pub(super) condition: Arc<Condition>,
 }
 
 impl Reader {
@@ -111,7 +113,11 @@ impl Reader {
     /// What is damaged must not be a reason to call a delivery a repeat. The writer hears of it before any append that
     /// follows.
     fn report(&self, error: &ArchiveError, id: DeliveryId, place: Place) {
-        if let (Some(queue), ArchiveError::Damaged { .. }) = (&self.queue, error) {
+        if !matches!(error, ArchiveError::Damaged { .. }) {
+            return;
+        }
+        self.condition.note_damage(place.segment, place.offset);
+        if let Some(queue) = &self.queue {
             // A closed archive appends nothing.
             drop(queue.push(Command::Unreadable { id, place }));
         }

@@ -76,6 +76,14 @@ impl Space {
         })
     }
 
+    /// Whether there is room for a short body; None without a watermark, or if the free space is not known. Never blocks.
+    pub(super) fn is_sufficient(&self) -> Option<bool> {
+        let LastReading { least, free, .. } = &*self.reading;
+        let free = free.load(Ordering::Relaxed);
+        let is_known = *least > 0 && free <= u64::MAX / 2;
+        is_known.then(|| rest(free, FRAMING, *least).is_some())
+    }
+
     /// Ends the thread, without waiting for it.
     pub(super) fn stop(&self) {
         self.reading.is_stopped.store(true, Ordering::Release);

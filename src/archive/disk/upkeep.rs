@@ -54,6 +54,9 @@ fn supervise(keeper: &Keeper, every: Duration, stopped: &Receiver<()>) {
         panics =
             if catch_and_report("archive-maintenance", round).is_some() { 0 } else { panics + 1 };
         pause = if panics == 0 { every.min(REQUESTS) } else { every.min(backoff(panics)) };
+        if is_due && panics > 0 {
+            keeper.condition.note_maintenance(true);
+        }
         if is_due {
             last = Instant::now();
         }

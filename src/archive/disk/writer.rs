@@ -11,6 +11,7 @@ use super::{
     command::Command,
     entry::{DeliveryMeta, Entry, Place},
     failure::Failure,
+    health::Condition,
     index::Index,
     lock,
     log::{Log, NotArchived},
@@ -32,6 +33,7 @@ pub(super) struct Writer {
     pub(super) log: Log,
     pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
+    pub(super) condition: Arc<Condition>,
     /// Keeps other writers out for as long as this one lives.
     pub(super) lock: Lock,
     /// Commands that wait for this batch, because the one before changed their deliveries.
@@ -106,7 +108,10 @@ impl Writer {
     }
 
     fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
-        match self.append(&mut plan.batch) {
+        self.condition.write_started();
+        let written = self.append(&mut plan.batch);
+        self.condition.write_ended(written.is_ok(), written.is_err() && self.lost_lock());
+        match written {
             Ok(places) => {
                 let now = std::time::Instant::now();
                 let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
@@ -119,6 +124,12 @@ impl Writer {
                 Pace::new()
             }
         }
+    }
+
+    /// Whether the lock file was deleted or replaced. If the whole directory is gone, it may come back.
+    fn lost_lock(&self) -> bool {
+        let Log { medium, dir, .. } = &self.log;
+        lock::check(&**medium, dir, &self.lock).is_err() && medium.list(dir).is_ok()
     }
 
     /// Looks at the lock file before each batch, which costs a few microseconds.

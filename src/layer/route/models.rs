@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     delivery::{Captures, Delivery, ModelName},
+    metrics,
     provider::Model,
 };
 
@@ -43,7 +44,7 @@ impl Models {
     ///
     /// If the path is invalid, taken, or conflicts with another one, or if the model's scheme is invalid.
     pub fn add(&self, path: &str, model: Model) -> Result<(), ModelError> {
-        self.change(|table| table.add(path, model))
+        self.add_counted(model, |table, model| table.add(path, model))
     }
 
     /// Replaces the model at a path, for example to rotate a secret. Every request is routed to the old or to the new
@@ -64,7 +65,7 @@ impl Models {
     /// # Ok::<(), tower_inbox::layer::ModelError>(())
     /// ```
     pub fn replace(&self, path: &str, model: Model) -> Result<(), ModelError> {
-        self.change(|table| table.replace(path, model))
+        self.add_counted(model, |table, model| table.replace(path, model))
     }
 
     /// Removes the endpoint at a path. Requests to it are answered 410 from then on. False if there is none.
@@ -109,6 +110,17 @@ impl Models {
     /// The names of all models, including those of removed endpoints, each once.
     pub(crate) fn names(&self) -> Vec<ModelName> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).names()
+    }
+
+    fn add_counted(
+        &self,
+        model: Model,
+        add: impl FnOnce(&mut Table, Model) -> Result<ModelName, ModelError>,
+    ) -> Result<(), ModelError> {
+        let provider = model.provider_name();
+        let name = self.change(|table| add(table, model))?;
+        metrics::model_added(&name, provider);
+        Ok(())
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {

@@ -44,7 +44,8 @@ pub(super) enum RouteMatch {
 }
 
 impl Table {
-    pub(super) fn add(&mut self, path: &str, model: Model) -> Result<(), ModelError> {
+    /// Adds a model, and returns its name.
+    pub(super) fn add(&mut self, path: &str, model: Model) -> Result<ModelName, ModelError> {
         if let Some(Endpoint::Live(_)) = self.endpoints.get(path) {
             return Err(ModelError::Taken { path: path.to_owned() });
         }
@@ -57,7 +58,8 @@ impl Table {
         self.put_model(path, name, model)
     }
 
-    pub(super) fn replace(&mut self, path: &str, model: Model) -> Result<(), ModelError> {
+    /// Replaces a model, and returns the name of the new one.
+    pub(super) fn replace(&mut self, path: &str, model: Model) -> Result<ModelName, ModelError> {
         let Some(Endpoint::Live(old)) = self.endpoints.get(path) else {
             return Err(ModelError::Missing { path: path.to_owned() });
         };
@@ -65,9 +67,15 @@ impl Table {
         self.put_model(path, name, model)
     }
 
-    fn put_model(&mut self, path: &str, name: ModelName, model: Model) -> Result<(), ModelError> {
+    fn put_model(
+        &mut self,
+        path: &str,
+        name: ModelName,
+        model: Model,
+    ) -> Result<ModelName, ModelError> {
         model.check().map_err(|source| ModelError::Scheme { path: path.to_owned(), source })?;
-        self.put(path, Endpoint::Live(Named { name, model: Arc::new(model) }))
+        let named = Named { name: name.clone(), model: Arc::new(model) };
+        self.put(path, Endpoint::Live(named)).map(|()| name)
     }
 
     pub(super) fn remove(&mut self, path: &str) -> bool {

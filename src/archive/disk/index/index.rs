@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    Body, Entry, IndexEntry, LogPosition, Position, Span,
+    Body, Damage, Entry, IndexEntry, LogPosition, Position, Span,
     segment::{Saved, Segment, Slot},
 };
 use crate::{
@@ -581,6 +581,16 @@ impl Index {
     pub(in crate::archive::disk) fn note_cut(&mut self, name: SegmentName, offset: u64) {
         self.note_damage(name, offset);
         self.segment_mut(name).is_cut = true;
+    }
+
+    /// All damages.
+    pub(in crate::archive::disk) fn damages(&self) -> impl Iterator<Item = Damage> {
+        let damages = |(segment, it): (&SegmentName, &Segment)| {
+            let segment = *segment;
+            let offsets: Vec<_> = it.damages.iter().map(|(offset, _)| *offset).collect();
+            offsets.into_iter().map(move |offset| Damage { segment, offset })
+        };
+        self.segments.iter().flat_map(damages)
     }
 }
 

@@ -1,0 +1,7 @@
+//! Liveness and readiness probes of an inbox.
+
+mod report;
+mod service;
+
+pub use report::{HealthReason, HealthReport};
+pub use service::{Health, HealthService};

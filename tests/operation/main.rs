@@ -1,0 +1,19 @@
+//! What an operator relies on: the alerts fire, and the pages say what is so.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says what it expects by panicking"
+)]
+
+mod alerts;
+mod gauges;
+mod page;
+mod promtool;
+mod runs;
+#[path = "../inbox/support.rs"]
+#[expect(dead_code, reason = "other tests use the rest of it")]
+mod support;
+#[path = "../inbox/wrapper.rs"]
+mod wrapper;
