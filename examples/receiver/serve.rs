@@ -10,7 +10,10 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+};
 
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -18,7 +21,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait after a connection could not be accepted, for example because too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` ends, and then waits for the requests that have begun.
+/// Serves until `stop` ends, and then waits for the requests that have begun, also for one with half of a head: limit the
+/// time of that.
 pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
@@ -33,6 +37,15 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<
     }
     drop(listener);
     connections.shutdown().await;
+}
+
+/// Waits for SIGTERM or ctrl-c.
+pub(crate) async fn stop_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
 }
 
 fn serve_one(socket: TcpStream, app: Router, connections: &GracefulShutdown) {

@@ -17,6 +17,7 @@ mod request_context;
 mod response_body;
 mod retry_policy;
 mod run;
+mod shutdown;
 mod waiters;
 
 pub use attempt::Attempt;
@@ -33,3 +34,4 @@ pub(crate) use request_context::RequestContext;
 pub use response_body::{BoxError, DELIVERY_ID, REPEAT, Repeat, ResponseBody};
 pub(crate) use response_body::{accepted, as_the_first, mark_repeat};
 pub use retry_policy::RetryPolicy;
+pub(crate) use shutdown::{Shutdown, last_writes};

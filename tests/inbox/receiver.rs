@@ -223,7 +223,7 @@ async fn read_answer(socket: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-fn raw_post(body: &str, connection: &str) -> String {
+pub(crate) fn raw_post(body: &str, connection: &str) -> String {
     format!(
         "POST {EXTRACTION} HTTP/1.1\r\nhost: x\r\nx-signature: {}\r\ncontent-length: {}\r\nconnection: {connection}\r\n\r\n{body}",
         signature(body.as_bytes()),
@@ -231,7 +231,7 @@ fn raw_post(body: &str, connection: &str) -> String {
     )
 }
 
-const EXTRACTED: &str = r#"{"inference": {"id": "i", "model": {"id": "m"}, "result": {"fields": {}}, "file": {"name": "f", "page_count": 1, "mime_type": "x"}}}"#;
+pub(crate) const EXTRACTED: &str = r#"{"inference": {"id": "i", "model": {"id": "m"}, "result": {"fields": {}}, "file": {"name": "f", "page_count": 1, "mime_type": "x"}}}"#;
 
 #[tokio::test]
 async fn what_was_begun_is_answered_archived_and_settled_when_it_is_stopped() {
