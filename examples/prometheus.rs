@@ -44,6 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let inbox = Inbox::builder(DiskArchive::open("inbox").await?)
         .model("/hooks/jobs", runpod::job::<Value>().token_in_query("token", token))
         .background(Workers::new(4))
+        .peer_address(serve::peer_address)
         .build()?;
     let hooks = Router::new().route("/hooks/jobs", post(on_job));
     inbox.start_workers::<Body>(hooks.clone())?;

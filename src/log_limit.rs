@@ -1,6 +1,7 @@
 //! Limits how often a log line is written, and counts what was left out.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -57,6 +58,35 @@ impl LogLimit {
     }
 }
 
+/// A [`LogLimit`] for each kind of line.
+#[derive(Debug)]
+pub(crate) struct LogLimits {
+    per_period: u32,
+    period: Duration,
+    by_kind: Mutex<BTreeMap<&'static str, LogLimit>>,
+}
+
+impl LogLimits {
+    /// Admits the first `per_period` lines of each kind in each `period`.
+    pub(crate) const fn new(per_period: u32, period: Duration) -> Self {
+        Self { per_period, period, by_kind: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// As [`LogLimit::admit`], for this kind of line.
+    pub(crate) fn admit(&self, kind: &'static str) -> Option<u64> {
+        let mut by_kind = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = || LogLimit::new(self.per_period, self.period);
+        by_kind.entry(kind).or_insert_with(limit).admit()
+    }
+}
+
+/// Ten lines of each kind in ten seconds.
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self::new(10, Duration::from_secs(10))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +109,13 @@ mod tests {
         let (limit, start) = (LogLimit::new(1, SECOND), Instant::now());
         let admitted = (0..5).map(|second| limit.admit_at(start + SECOND * second));
         assert!(admitted.into_iter().all(|suppressed| suppressed == Some(0)));
+    }
+
+    #[test]
+    fn log_limits_of_two_kinds_are_independent() {
+        let limits = LogLimits::new(1, Duration::from_hours(1));
+        assert_eq!((limits.admit("a"), limits.admit("a")), (Some(0), None));
+        assert_eq!((limits.admit("b"), limits.admit("b")), (Some(0), None));
     }
 
     #[test]

@@ -15,7 +15,11 @@ mod options;
 mod senders;
 mod serve;
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    io::{IsTerminal, stderr},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, middleware::from_fn_with_state};
 use tokio::{net::TcpListener, runtime::Runtime, time::timeout};
@@ -42,13 +46,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(stderr);
+    // On a terminal the default is right, which obeys NO_COLOR.
+    if stderr().is_terminal() {
+        log.init()
+    } else {
+        log.with_ansi(false).init()
+    }
 
-    let mut inbox =
-        Inbox::builder(DiskArchive::open(&options.archive).await?).reserve_prefix("/hooks");
+    let mut inbox = Inbox::builder(DiskArchive::open(&options.archive).await?)
+        .reserve_prefix("/hooks")
+        .peer_address(serve::peer_address);
     let mut app = Router::new();
     for hook in hooks::all(options.senders.as_ref()) {
         if let Some(reason) = hook.cannot_read_its_secret() {

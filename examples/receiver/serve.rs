@@ -1,10 +1,15 @@
 //! The HTTP/1 server. `axum::serve` would do for most senders; this one also receives from senders that close the
 //! connection before they have the answer, and closes idle connections. See `docs/http.md`.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, extract::ConnectInfo};
+use http::{Request, request::Parts};
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -14,6 +19,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
 };
+use tower::ServiceExt;
 
 /// How long the head of a request may take, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,7 +35,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => serve_one(socket, app.clone(), &connections),
+                Ok((socket, peer)) => serve_one(socket, peer, app.clone(), &connections),
                 Err(error) => accept_again(&error).await,
             },
             () = &mut stop => break,
@@ -48,7 +54,17 @@ pub(crate) async fn stop_signal() -> io::Result<()> {
     }
 }
 
-fn serve_one(socket: TcpStream, app: Router, connections: &GracefulShutdown) {
+/// The address of the client, for [`tower_inbox::InboxBuilder::peer_address`].
+pub(crate) fn peer_address(head: &Parts) -> Option<IpAddr> {
+    let peer: &ConnectInfo<SocketAddr> = head.extensions.get()?;
+    Some(peer.0.ip())
+}
+
+fn serve_one(socket: TcpStream, peer: SocketAddr, app: Router, connections: &GracefulShutdown) {
+    let app = app.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -5,7 +5,8 @@ use crate::{
     archive::{Archive, ArchiveError, Counts, Query},
     delivery::ModelName,
     layer::{
-        ArchiveLayer, Budget, BufferLayer, Models, Quarantine, RouteLayer, VerifyLayer, step::Mode,
+        ArchiveLayer, Budget, BufferLayer, Models, PeerAddress, Quarantine, RouteLayer,
+        VerifyLayer, step::Mode,
     },
     process::{Clock, Processor},
     worker::{BoxedHandler, HandlerService, WorkerPool, WorkersError},
@@ -42,6 +43,7 @@ pub struct Inbox {
     pub(super) pool: WorkerPool,
     pub(super) quarantine: Option<Quarantine>,
     pub(super) clock: Clock,
+    pub(super) peer_address: PeerAddress,
 }
 
 impl Inbox {
@@ -62,7 +64,9 @@ impl Inbox {
             None => (buffer, verify),
         };
         InboxLayer {
-            route: RouteLayer::new(self.models.clone()).clock(self.clock.clone()),
+            route: RouteLayer::new(self.models.clone())
+                .clock(self.clock.clone())
+                .peers(self.peer_address.clone()),
             buffer,
             verify,
             archive: ArchiveLayer::with_mode(self.processor.clone(), self.mode),
@@ -84,9 +88,8 @@ impl Inbox {
         self.budget.used()
     }
 
-    /// Waits until every delivery that was started is archived, processed and settled: the last step of a graceful
-    /// shutdown without workers, after the server has stopped to accept connections. With workers use
-    /// [`shutdown`](Self::shutdown).
+    /// Waits until every delivery that was started is archived, processed and settled, however long that takes. At the end
+    /// of a server use [`shutdown`](Self::shutdown), also without workers.
     ///
     /// # Cancel safety
     ///

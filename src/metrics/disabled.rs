@@ -13,7 +13,7 @@ pub(crate) fn describe() {}
 
 pub(crate) fn received(_: &ModelName, _: &'static str) {}
 
-pub(crate) fn rejected(_: &'static str) {}
+pub(crate) fn rejected(_: Option<&ModelName>, _: &'static str) {}
 
 pub(crate) fn quarantined(_: bool) {}
 

@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::{
     Processor,
     handler_result::{Finished, HandlerResult, next_state},
+    logs_details,
     waiters::WaitKey,
 };
 use crate::{
@@ -123,7 +124,9 @@ impl Drop for InFlight {
 impl Open {
     /// Records the outcome without letting the response wait for it.
     fn settle(self, outcome: Outcome, retry_in: Duration) {
-        tracing::Span::current().record("outcome", outcome.kind().as_str());
+        if logs_details() {
+            tracing::Span::current().record("outcome", outcome.kind().as_str());
+        }
         log(&outcome, retry_in);
         metrics::settled(&self.model, outcome.kind(), self.lease.attempt());
         let settling = self.processor.archive().settle(self.lease, outcome.clone(), retry_in);

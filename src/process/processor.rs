@@ -278,7 +278,7 @@ impl Processor {
         let interrupted = self.interrupted(lease);
         let timeout = self.handler_timeout(trigger);
         let (ended, response) =
-            run(|| call(head), timeout, interrupted, &self.config().clock).await;
+            run(|| call(head), timeout, interrupted, &context, &self.config().clock).await;
         context.record_duration("run_us", started);
         match (in_flight, ended) {
             (Some(in_flight), Ended::With(result)) => in_flight.finish(result),
@@ -364,7 +364,7 @@ impl Processor {
         let acquired = self.archive().acquire(Acquire::new(delivery.id())).await;
         let lease = match acquired {
             Ok(acquired) => acquired.lease,
-            Err(error) => return Err(Rejection::State(error.into()).reject()),
+            Err(error) => return Err(context.reject(Rejection::State(error.into()))),
         };
         // Without a lease, a worker has it, and settles it alike.
         let in_flight = lease.map(|lease| self.in_flight(lease, context));
@@ -401,16 +401,18 @@ impl Blocked {
             Self::Busy { inference, trigger } => {
                 in_flight.release(Release::WhenFree(inference));
                 match trigger {
-                    Trigger::Request => Processed::NotRun(Rejection::TooManyWaiting.reject()),
+                    Trigger::Request => {
+                        Processed::NotRun(context.reject(Rejection::TooManyWaiting))
+                    }
                     Trigger::Worker | Trigger::Replay => Processed::Requeued,
                 }
             }
             Self::LeaseLost => {
                 in_flight.abandon();
-                Processed::NotRun(Rejection::LeaseLost.reject())
+                Processed::NotRun(context.reject(Rejection::LeaseLost))
             }
             // Dropping the delivery releases its lease.
-            Self::State(error) => Processed::NotRun(Rejection::State(error.into()).reject()),
+            Self::State(error) => Processed::NotRun(context.reject(Rejection::State(error.into()))),
         }
     }
 }
@@ -426,7 +428,7 @@ fn reject_undecodable(
         in_flight.settle(Outcome::undecodable(&reason));
     }
     let status = context.model.status_profile().undecodable;
-    Rejection::Undecodable { path, reason, status }.reject()
+    context.reject(Rejection::Undecodable { path, reason, status })
 }
 
 /// Renews the leases of this process until there are none.

@@ -5,7 +5,7 @@ use http::Response;
 use http_body::Body;
 
 use super::{
-    BoxError, Clock, Rejection, ResponseBody,
+    BoxError, Clock, Rejection, RequestContext, ResponseBody,
     failure::stated_reason,
     handler_result::{HandlerResult, classify_response},
 };
@@ -34,6 +34,7 @@ pub(super) async fn run<F, R, E>(
     call: impl FnOnce() -> F,
     timeout: Option<Duration>,
     interrupted: impl Future<Output = Interruption>,
+    context: &RequestContext,
     clock: &Clock,
 ) -> (Ended, Result<Response<ResponseBody>, E>)
 where
@@ -41,8 +42,9 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    let rejected =
-        |result: HandlerResult, rejection: Rejection| (Ended::With(result), Ok(rejection.reject()));
+    let rejected = |result: HandlerResult, rejection: Rejection| {
+        (Ended::With(result), Ok(context.reject(rejection)))
+    };
     match call_handler(call, timeout, interrupted).await {
         End::Returned(Ok(response)) => {
             let (parts, body) = response.into_parts();
@@ -71,7 +73,7 @@ where
                 Interruption::LeaseLost => Rejection::LeaseLost,
                 Interruption::Shutdown => Rejection::Stopping,
             };
-            (Ended::By(by), Ok(rejection.reject()))
+            (Ended::By(by), Ok(context.reject(rejection)))
         }
     }
 }

@@ -255,6 +255,38 @@ async fn what_was_begun_is_answered_archived_and_settled_when_it_is_stopped() {
     assert_eq!(processed(&found[0].state), Some(200));
 }
 
+/// The log of a receiver at `info` that is not read on a terminal, after this number of deliveries.
+async fn log_of_deliveries(deliveries: usize, arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = command(directory.path(), arguments);
+    command.env("RUST_LOG", "info").stderr(Stdio::piped());
+    let receiver = Receiver::of(&mut command);
+    for n in 0..deliveries {
+        // As long as the ids of Mindee.
+        let id = format!("\"01234567-89ab-cdef-0123-4567{n:08}\"");
+        let status = receiver.post_signed(EXTRACTED.replace("\"i\"", &id)).await.unwrap().status();
+        assert!(status.is_success());
+    }
+    receiver.stop_and_read_errors()
+}
+
+#[tokio::test]
+async fn log_has_less_than_300_bytes_for_a_delivery_at_info_and_no_colours() {
+    const DELIVERIES: usize = 40;
+    for arguments in [&[][..], &["--background", "2"]] {
+        let log = log_of_deliveries(DELIVERIES, arguments).await;
+        let processed: Vec<_> = log.lines().filter(|line| line.contains("processed")).collect();
+        // What workers had not claimed when it was stopped is left for the next start.
+        let all = arguments.is_empty();
+        assert!(!processed.is_empty() && (!all || processed.len() == DELIVERIES), "{log}");
+        let lines = log.lines().filter(|line| line.contains("delivery{")).count();
+        assert_eq!(lines, processed.len(), "{log}");
+        let longest = processed.iter().map(|line| line.len()).max();
+        assert!(longest.is_some_and(|bytes| bytes < 300), "{longest:?}: {}", processed[0]);
+        assert!(!log.contains('\x1b'), "{log}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_hangs_up_mid_body_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();

@@ -161,7 +161,7 @@ async fn shutdown_requeues_the_delivery_of_a_handler_that_blocks_its_thread() {
     let blocked = Arc::new(std::sync::Mutex::new(blocked));
     let handler = service_fn(move |_: Request<InboxBody<Full<Bytes>>>| {
         entered.send(()).unwrap();
-        drop(blocked.lock().unwrap().recv_timeout(LONGEST));
+        let _ = blocked.lock().unwrap().recv_timeout(LONGEST);
         ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
     });
     let running = tokio::spawn(send(inbox.layer().layer(handler), signed(caption("1"))));
