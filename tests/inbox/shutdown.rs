@@ -251,6 +251,7 @@ async fn server_of_the_readme_ends_whatever_clients_and_handlers_do() {
     let last_responses = timeout(SECOND, server).await;
     assert!(last_responses.is_err(), "the server alone would wait for the half head for ever");
     assert!(read_response(&mut running).await.starts_with("HTTP/1.1 503"));
+    assert_eq!(read_response(&mut idle).await, "", "idle connections are closed");
     assert_eq!(only_state(&archive).await, State::NEW);
 }
 
