@@ -41,9 +41,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
     // On a terminal the default is right, which obeys NO_COLOR.
     if stdout().is_terminal() {
-        log.init()
+        log.init();
     } else {
-        log.with_ansi(false).init()
+        log.with_ansi(false).init();
     }
     let directory = tempfile::tempdir()?;
     let secret = Secret::new("the signing secret of the endpoint");

@@ -51,9 +51,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .with_writer(stderr);
     // On a terminal the default is right, which obeys NO_COLOR.
     if stderr().is_terminal() {
-        log.init()
+        log.init();
     } else {
-        log.with_ansi(false).init()
+        log.with_ansi(false).init();
     }
 
     let mut inbox = Inbox::builder(DiskArchive::open(&options.archive).await?)

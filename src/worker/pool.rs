@@ -158,7 +158,7 @@ impl WorkerPool {
         let last_writes = last_writes(timeout);
         let began = Instant::now();
         self.0.shutdown().start();
-        let ended = tokio::time::timeout(timeout - last_writes, async {
+        let ended = tokio::time::timeout(timeout.saturating_sub(last_writes), async {
             requests.await;
             self.finish().await;
         });

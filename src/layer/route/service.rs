@@ -58,7 +58,9 @@ impl RouteLayer {
 
 /// Finds the address of the client in the head of a request.
 #[derive(Clone)]
-pub(crate) struct PeerAddress(Arc<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>);
+pub(crate) struct PeerAddress(Arc<FindPeer>);
+
+type FindPeer = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
 impl PeerAddress {
     pub(crate) fn new(find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
@@ -131,7 +133,8 @@ where
             }
             RouteMatch::Rejected(rejection, named) => {
                 let peer = self.peer_address.of(&head);
-                return StepFuture::responded(reject(rejection, named, peer, &self.models));
+                let response = reject(rejection, named.as_ref(), peer, &self.models);
+                return StepFuture::responded(response);
             }
         };
         let request = Request::from_parts(head, RoutedBody { body, context });
@@ -141,18 +144,14 @@ where
 
 fn reject(
     rejection: Rejection,
-    named: Option<Named>,
+    named: Option<&Named>,
     peer: Option<IpAddr>,
     models: &Models,
 ) -> Response<ResponseBody> {
-    let request = RejectedRequest { peer, ..RejectedRequest::default() };
-    match &named {
-        Some(Named { name, model }) => rejection.reject_request(&RejectedRequest {
-            model: Some(name),
-            limits: Some(model.rejection_log()),
-            ..request
-        }),
-        None => rejection
-            .reject_request(&RejectedRequest { limits: Some(models.rejection_log()), ..request }),
-    }
+    rejection.reject_request(&RejectedRequest {
+        model: named.map(|named| &named.name),
+        peer,
+        finding: None,
+        limits: Some(named.map_or(models.rejection_log(), |named| named.model.rejection_log())),
+    })
 }
