@@ -1,7 +1,12 @@
 //! Single layers of the inbox, with layers of tower-http around and between them. It sends itself a delivery and ends.
 //! Run it with `cargo run --example compose`.
 
-use std::{convert::Infallible, error::Error, iter::once};
+use std::{
+    convert::Infallible,
+    error::Error,
+    io::{IsTerminal, stdout},
+    iter::once,
+};
 
 use bytes::Bytes;
 use http::{HeaderName, Request, Response};
@@ -33,7 +38,13 @@ async fn on_request(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).init();
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+    // On a terminal the default is right, which obeys NO_COLOR.
+    if stdout().is_terminal() {
+        log.init();
+    } else {
+        log.with_ansi(false).init();
+    }
     let directory = tempfile::tempdir()?;
     let secret = Secret::new("the signing secret of the endpoint");
     let models = Models::new();

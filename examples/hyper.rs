@@ -1,7 +1,7 @@
 //! The inbox around a plain hyper service, without axum. It sends itself one delivery and ends.
 //! Run it with `cargo run --example hyper`.
 
-use std::{convert::Infallible, error::Error, net::Ipv4Addr, time::Duration};
+use std::{convert::Infallible, error::Error, net::Ipv4Addr, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -10,9 +10,10 @@ use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 use tower::{ServiceBuilder, service_fn};
 use tower_inbox::{
     DiskArchive, Inbox, Inference, Secret,
@@ -44,8 +45,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
+    let shutdown = inbox.shutdown_started();
+    let server = tokio::spawn(async move {
+        let (connections, mut shutdown) = (GracefulShutdown::new(), pin!(shutdown));
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut shutdown => break,
+            };
+            let Ok((socket, _)) = accepted else { break };
             let service = TowerToHyperService::new(service.clone());
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -54,12 +62,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 // Senders may close their side before they have the answer.
                 .half_close(true)
                 .serve_connection(TokioIo::new(socket), service);
+            let serving = connections.watch(serving);
             tokio::spawn(async move {
                 if let Err(error) = serving.await {
                     eprintln!("a connection broke: {error}");
                 }
             });
         }
+        drop(listener);
+        connections.shutdown().await;
     });
 
     let body = r#"{"inference": {"id": "0b1e", "model": {"id": "m"}, "result": {"fields": {}},
@@ -70,6 +81,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .body(Full::<Bytes>::from(body))?;
     let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await?;
     println!("answer {}", answer.status());
-    inbox.settled().await;
+    // A server that does not end by itself waits for SIGTERM here.
+    inbox.shutdown(Duration::from_secs(20)).await;
+    // Connections that have sent half of a request head are not waited for.
+    drop(timeout(Duration::from_secs(2), server).await);
     Ok(())
 }

@@ -46,6 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let inbox = Inbox::builder(DiskArchive::open("inbox").await?)
         .model("/hooks/jobs", runpod::job::<Value>().token_in_query("token", token))
         .background(Workers::new(4))
+        .peer_address(serve::peer_address)
         .build()?;
     let hooks = Router::new().route("/hooks/jobs", post(on_job));
     inbox.start_workers::<Body>(hooks.clone())?;
@@ -58,7 +59,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    serve::serve(listener, app, async { drop(tokio::signal::ctrl_c().await) }).await;
+    let server = tokio::spawn(serve::serve(listener, app, inbox.shutdown_started()));
+    serve::stop_signal().await?;
     inbox.shutdown(Duration::from_secs(20)).await;
+    // Connections that have sent half of a request head are not waited for.
+    drop(tokio::time::timeout(Duration::from_secs(2), server).await);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A receiver that sends itself deliveries over real HTTP, shows what its handlers saw and what lies in the archive,
 //! and ends. Run it with `cargo run --example quickstart --features axum`.
 
-use std::{error::Error, net::Ipv4Addr};
+use std::{error::Error, net::Ipv4Addr, time::Duration};
 
 use axum::{Router, http::StatusCode, routing::post};
 use bytes::Bytes;
@@ -75,7 +75,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(inbox.layer());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let sender = Sender { to: format!("http://{}", listener.local_addr()?), client: client() };
-    tokio::spawn(async { axum::serve(listener, app).await });
+    let server = axum::serve(listener, app).with_graceful_shutdown(inbox.shutdown_started());
+    tokio::spawn(server.into_future());
 
     let signature = mindee::signature(secret).sign(INVOICE.as_bytes());
     println!("a signed extraction");
@@ -87,7 +88,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("a group of images");
     sender.post("/hooks/property/elm-12?token=a-long-random-token", None, GROUP).await?;
 
-    inbox.settled().await;
+    inbox.shutdown(Duration::from_secs(20)).await;
     println!("in the archive");
     let mut entries = inbox.archive().scan(Query::all());
     while let Some(archived) = entries.next().await.transpose()? {

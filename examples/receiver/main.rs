@@ -4,8 +4,9 @@
 //! cargo run --example receiver --features axum -- --secret S
 //! ```
 //!
-//! Its handlers answer the decoded inference in the provider's own form. Send it SIGTERM to stop it: what was begun is
-//! answered, archived and settled first; what is not done within 20 s is left for the next start.
+//! Its handlers answer the decoded inference in the provider's own form. SIGTERM or ctrl-c stops it: requests that have
+//! begun are answered, archived and settled first; what takes longer than 20 s is left for the next start. It ends within
+//! 25 s, whatever clients, handlers and the disk do.
 
 mod conduct;
 mod fal;
@@ -14,31 +15,50 @@ mod options;
 mod senders;
 mod serve;
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    io::{IsTerminal, stderr},
+    time::Duration,
+};
 
 use axum::{Router, body::Body, middleware::from_fn_with_state};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::{net::TcpListener, runtime::Runtime, time::timeout};
 use tower_inbox::{DiskArchive, Inbox, Workers};
 use tracing_subscriber::EnvFilter;
 
 use options::Options;
 
-/// How long handlers may take after SIGTERM.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// How long requests and handlers may take after SIGTERM.
+const SHUTDOWN: Duration = Duration::from_secs(20);
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+/// How long responses may take to be written after that.
+const LAST_RESPONSES: Duration = Duration::from_secs(1);
+
+/// How long threads may be blocked after that, by a handler or by the disk.
+const BLOCKED_THREADS: Duration = Duration::from_secs(1);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    let served = runtime.block_on(run());
+    runtime.shutdown_timeout(BLOCKED_THREADS);
+    served
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(stderr);
+    // On a terminal the default is right, which obeys NO_COLOR.
+    if stderr().is_terminal() {
+        log.init();
+    } else {
+        log.with_ansi(false).init();
+    }
 
-    let mut inbox =
-        Inbox::builder(DiskArchive::open(&options.archive).await?).reserve_prefix("/hooks");
+    let mut inbox = Inbox::builder(DiskArchive::open(&options.archive).await?)
+        .reserve_prefix("/hooks")
+        .peer_address(serve::peer_address);
     let mut app = Router::new();
     for hook in hooks::all(options.senders.as_ref()) {
         if let Some(reason) = hook.cannot_read_its_secret() {
@@ -57,13 +77,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     inbox.start_workers::<Body>(handlers.clone())?;
     let app = handlers.layer(inbox.layer());
 
-    let mut stop = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind(&options.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let stopped = async move {
-        stop.recv().await;
-    };
-    serve::serve(listener, app, stopped).await;
-    inbox.shutdown(STOP_WITHIN).await;
+    let server = tokio::spawn(serve::serve(listener, app, inbox.shutdown_started()));
+    serve::stop_signal().await?;
+    inbox.shutdown(SHUTDOWN).await;
+    // Connections that have sent half of a request head are not waited for.
+    drop(timeout(LAST_RESPONSES, server).await);
     Ok(())
 }

@@ -1,9 +1,13 @@
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
+
+use http::request::Parts;
 
 use super::Inbox;
 use crate::{
     archive::Archive,
-    layer::{Budget, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, Quarantine, step::Mode},
+    layer::{
+        Budget, DEFAULT_BYTES_IN_FLIGHT, ModelError, Models, PeerAddress, Quarantine, step::Mode,
+    },
     metrics,
     process::{Clock, ProcessConfig, Processor},
     provider::Model,
@@ -23,6 +27,7 @@ pub struct InboxBuilder {
     answer_within: Duration,
     quarantine: Option<Quarantine>,
     clock: Clock,
+    peer_address: PeerAddress,
 }
 
 impl InboxBuilder {
@@ -37,6 +42,7 @@ impl InboxBuilder {
             answer_within: ProcessConfig::default().answer_within,
             quarantine: None,
             clock: Clock::default(),
+            peer_address: PeerAddress::default(),
         }
     }
 
@@ -99,6 +105,38 @@ impl InboxBuilder {
         self
     }
 
+    /// Sets how the address of the client is found in the head of a request. It is in the log line of a rejected request, and
+    /// used for nothing else. Default: it is not known.
+    ///
+    /// The server around the inbox has to put it into the request extensions. With axum:
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    /// use axum::{Router, extract::ConnectInfo};
+    /// use tower_inbox::{Inbox, MemoryArchive};
+    ///
+    /// let inbox = Inbox::builder(MemoryArchive::new())
+    ///     .peer_address(|head| {
+    ///         let peer: &ConnectInfo<SocketAddr> = head.extensions.get()?;
+    ///         Some(peer.0.ip())
+    ///     })
+    ///     .build()?;
+    /// let app: Router = Router::new().layer(inbox.layer());
+    /// // For axum::serve:
+    /// let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    /// # let _ = app;
+    /// # Ok::<(), tower_inbox::BuildError>(())
+    /// ```
+    ///
+    /// Behind a proxy, take the last address of `X-Forwarded-For`, if the proxy sets it.
+    pub fn peer_address(
+        mut self,
+        find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.peer_address = PeerAddress::new(find);
+        self
+    }
+
     /// Creates the inbox.
     ///
     /// # Errors
@@ -131,6 +169,7 @@ impl InboxBuilder {
             mode,
             quarantine: self.quarantine,
             clock: self.clock,
+            peer_address: self.peer_address,
         })
     }
 }

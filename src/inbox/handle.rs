@@ -5,7 +5,8 @@ use crate::{
     archive::{Archive, ArchiveError, Counts, Query},
     delivery::ModelName,
     layer::{
-        ArchiveLayer, Budget, BufferLayer, Models, Quarantine, RouteLayer, VerifyLayer, step::Mode,
+        ArchiveLayer, Budget, BufferLayer, Models, PeerAddress, Quarantine, RouteLayer,
+        VerifyLayer, step::Mode,
     },
     process::{Clock, Processor},
     worker::{BoxedHandler, HandlerService, WorkerPool, WorkersError},
@@ -42,6 +43,7 @@ pub struct Inbox {
     pub(super) pool: WorkerPool,
     pub(super) quarantine: Option<Quarantine>,
     pub(super) clock: Clock,
+    pub(super) peer_address: PeerAddress,
 }
 
 impl Inbox {
@@ -62,7 +64,9 @@ impl Inbox {
             None => (buffer, verify),
         };
         InboxLayer {
-            route: RouteLayer::new(self.models.clone()).clock(self.clock.clone()),
+            route: RouteLayer::new(self.models.clone())
+                .clock(self.clock.clone())
+                .peers(self.peer_address.clone()),
             buffer,
             verify,
             archive: ArchiveLayer::with_mode(self.processor.clone(), self.mode),
@@ -84,9 +88,8 @@ impl Inbox {
         self.budget.used()
     }
 
-    /// Waits until every delivery that was started is archived, processed and settled: the last step of a graceful
-    /// shutdown without workers, after the server has stopped to accept connections. With workers use
-    /// [`shutdown`](Self::shutdown).
+    /// Waits until every delivery that was started is archived, processed and settled, however long that takes. At the end
+    /// of a server use [`shutdown`](Self::shutdown), also without workers.
     ///
     /// # Cancel safety
     ///
@@ -130,17 +133,55 @@ impl Inbox {
         self.pool.start(BoxedHandler::new(service))
     }
 
-    /// Shuts down gracefully: workers claim nothing any more, running handlers have `timeout` to end, and the rest is
-    /// requeued, so that the next start finds it. A deploy never counts as a failed attempt.
+    /// Shuts down gracefully, within `timeout`, whatever clients, handlers and the archive do:
     ///
-    /// Call it when the server accepts no more connections. What arrives all the same is archived and, in background
-    /// mode, accepted. Takes at most `timeout` and 2 s.
+    /// 1. [`shutdown_started`](Self::shutdown_started) completes, so that the server accepts no more connections. Workers
+    ///    claim nothing any more.
+    /// 2. Requests whose body is being read, running handlers and outcomes that could not be recorded yet have `timeout`,
+    ///    less a tenth of it (at most 2 s), to end. It returns as soon as they have.
+    /// 3. Handlers that are still running are stopped, and their deliveries become pending again, so that the next start
+    ///    finds them. A deploy never counts as a failed attempt. Senders that wait are answered 503.
+    ///
+    /// It does not wait for connections without a delivery: idle ones, and those that have sent half of a request head.
+    /// Give the server one or two seconds after it to write the last responses.
+    ///
+    /// A handler that blocks its thread cannot be stopped: its delivery becomes pending all the same, but the tokio runtime
+    /// waits for the thread. See `docs/http.md`.
     ///
     /// # Cancel safety
     ///
-    /// The workers stop all the same.
+    /// Workers claim nothing any more. Running handlers go on.
     pub async fn shutdown(&self, timeout: Duration) {
-        self.pool.shutdown(timeout).await;
+        self.pool.shutdown(timeout, self.requests_ended()).await;
+    }
+
+    /// Completes when [`shutdown`](Self::shutdown) is called. Pass it to the server around the inbox, for example to axum's
+    /// `with_graceful_shutdown`:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # async fn serve(
+    /// #     inbox: tower_inbox::Inbox,
+    /// #     listener: tokio::net::TcpListener,
+    /// #     app: axum::Router,
+    /// # ) {
+    /// let server = axum::serve(listener, app).with_graceful_shutdown(inbox.shutdown_started());
+    /// let server = tokio::spawn(server.into_future());
+    /// // Wait for SIGTERM here.
+    /// inbox.shutdown(Duration::from_secs(20)).await;
+    /// drop(tokio::time::timeout(Duration::from_secs(2), server).await);
+    /// # }
+    /// ```
+    pub fn shutdown_started(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.pool.shutdown_state().started()
+    }
+
+    /// Waits until no request is being read, and what goes to the quarantine is there.
+    async fn requests_ended(&self) {
+        self.budget.emptied().await;
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.settled().await;
+        }
     }
 
     /// Waits until every delivery of the inbox's models is settled, including failed ones that are retried, or until

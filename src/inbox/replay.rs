@@ -126,7 +126,8 @@ impl Replay {
         let one = ReplayOne { inbox: self.inbox, handler, verify: self.verify };
         let (concurrency, interval) = (self.concurrency, self.interval);
         pool.clone().spawn(async move {
-            pool.until_stopping(replay_all(one, ids, results, concurrency, interval)).await;
+            let replaying = replay_all(one, ids, results, concurrency, interval);
+            pool.shutdown_state().until_started(replaying).await.unwrap_or_default();
         });
         Ok(replaying)
     }

@@ -27,11 +27,12 @@ use super::{
     take_ready,
 };
 use crate::{
-    archive::{Append, Appended, ArchiveError, LEASE_LENGTH, Work},
+    archive::{Append, Appended, LEASE_LENGTH, Work},
     delivery::{Delivery, DeliveryId},
     metrics,
     process::{
-        BoxError, DELIVERY_ID, Processor, Rejection, Repeat, ResponseBody, accepted, mark_repeat,
+        BoxError, DELIVERY_ID, Processor, Rejection, Repeat, ResponseBody, accepted, logs_details,
+        mark_repeat,
     },
     worker::RunningWorkers,
 };
@@ -155,7 +156,9 @@ fn delivery(parts: &Parts, buffered: &BufferedBody<Verified>) -> Delivery {
         buffered.step.proof.clone(),
         context.model.redaction(),
     );
-    context.span.record("digest", tracing::field::display(delivery.digest()));
+    if logs_details() {
+        context.span.record("digest", tracing::field::display(delivery.digest()));
+    }
     delivery
 }
 
@@ -172,7 +175,7 @@ where
 {
     let archived = match appending.archived().await {
         Ok(archived) => archived,
-        Err(error) => return Ok(Rejection::Archive(Arc::new(error)).reject()),
+        Err(response) => return Ok(response),
     };
     let id = archived.delivery.id();
     let repeat_of = archived.receipt.is_repeat().then_some(id);
@@ -208,9 +211,12 @@ fn identified(
 
 impl Appending {
     /// Waits until the delivery is durable. A repeat continues under the id of the first.
-    async fn archived(self) -> Result<Archived, ArchiveError> {
-        let Appended { receipt, lease, .. } = self.append.await?;
+    async fn archived(self) -> Result<Archived, Response<ResponseBody>> {
         let Raw { context, reservation } = self.raw;
+        let Appended { receipt, lease, .. } = match self.append.await {
+            Ok(appended) => appended,
+            Err(error) => return Err(context.reject(Rejection::Archive(Arc::new(error)))),
+        };
         let in_flight = lease.map(|lease| self.processor.in_flight(lease, &context));
         context.record_duration("archive_us", self.started);
         if receipt.is_repeat() {

@@ -73,6 +73,7 @@ pub use buffer::{Budget, BufferFuture, BufferLayer, BufferService, DEFAULT_BYTES
 pub use dispatch::{DispatchLayer, DispatchService};
 pub use future::StepFuture;
 pub use process::{ProcessFuture, ProcessLayer, ProcessService};
+pub(crate) use route::PeerAddress;
 pub use route::{ModelError, Models, RouteLayer, RouteService};
 pub use verify::{Quarantine, VerifyFuture, VerifyLayer, VerifyService};
 

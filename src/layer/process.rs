@@ -110,13 +110,13 @@ where
     let in_flight = match resolution {
         Resolution::Process(in_flight) => Some(in_flight),
         Resolution::Repeat { of, status } => return Ok(as_the_first(of, status)),
-        Resolution::Reject(rejection) => return Ok(rejection.reject()),
+        Resolution::Reject(rejection) => return Ok(context.reject(rejection)),
     };
     // A repeat may differ from what is stored where nothing is signed, such as in line breaks. The stored one is processed.
     let delivery = if receipt.is_repeat() {
         match stored(&processor, delivery.id()).await {
             Ok(delivery) => delivery,
-            Err(error) => return Ok(Rejection::State(error.into()).reject()),
+            Err(error) => return Ok(context.reject(Rejection::State(error.into()))),
         }
     } else {
         delivery

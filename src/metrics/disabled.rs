@@ -15,7 +15,7 @@ pub(crate) fn model_added(_: &ModelName, _: &'static str) {}
 
 pub(crate) fn received(_: &ModelName, _: &'static str) {}
 
-pub(crate) fn rejected(_: &'static str) {}
+pub(crate) fn rejected(_: Option<&ModelName>, _: &'static str) {}
 
 pub(crate) fn quarantined(_: bool) {}
 

@@ -43,7 +43,7 @@ const LEASES_LOST: &str = "inbox_leases_lost_total";
 /// Describes each metric to the exporter.
 pub(crate) fn describe() {
     describe_counter!(RECEIVED, Unit::Count, "requests routed to a model");
-    describe_counter!(REJECTED, Unit::Count, "requests that were rejected, by reason");
+    describe_counter!(REJECTED, Unit::Count, "requests that were rejected, by model and reason");
     describe_counter!(
         QUARANTINED,
         Unit::Count,
@@ -102,8 +102,14 @@ pub(crate) fn received(model: &ModelName, provider: &'static str) {
     counter!(RECEIVED, "model" => model.to_string(), "provider" => provider).increment(1);
 }
 
-pub(crate) fn rejected(reason: &'static str) {
-    counter!(REJECTED, "reason" => reason).increment(1);
+/// Without the label `model` if no model was found for the request.
+pub(crate) fn rejected(model: Option<&ModelName>, reason: &'static str) {
+    match model {
+        Some(model) => {
+            counter!(REJECTED, "model" => model.to_string(), "reason" => reason).increment(1);
+        }
+        None => counter!(REJECTED, "reason" => reason).increment(1),
+    }
 }
 
 pub(crate) fn quarantined(kept: bool) {

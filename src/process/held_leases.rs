@@ -60,6 +60,11 @@ impl HeldLeases {
         Some(live.map(|holding| holding.lease).collect())
     }
 
+    /// All leases that are held.
+    pub(super) fn held(&self) -> Vec<Lease> {
+        self.lock().leases.values().map(|holding| holding.lease).collect()
+    }
+
     /// The leases were renewed by a call that was sent at `sent`, apart from those that are `lost`.
     pub(super) fn renewed(&self, sent: Instant, lost: impl Fn(&Lease) -> bool) {
         let mut held = self.lock();

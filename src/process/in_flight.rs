@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::{
     Processor,
     handler_result::{Finished, HandlerResult, next_state},
+    logs_details,
     waiters::WaitKey,
 };
 use crate::{
@@ -18,10 +19,6 @@ use crate::{
     delivery::{InferenceDigest, ModelName, Outcome},
     metrics,
 };
-
-/// The waits before an outcome that could not be recorded is recorded again. The handler does not run again for it.
-const RECORD_AGAIN: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
 
 /// The wait before the next attempt of a delivery whose outcome could not be recorded.
 const NOT_RECORDED: Duration = Duration::from_secs(10);
@@ -127,7 +124,9 @@ impl Drop for InFlight {
 impl Open {
     /// Records the outcome without letting the response wait for it.
     fn settle(self, outcome: Outcome, retry_in: Duration) {
-        tracing::Span::current().record("outcome", outcome.kind().as_str());
+        if logs_details() {
+            tracing::Span::current().record("outcome", outcome.kind().as_str());
+        }
         log(&outcome, retry_in);
         metrics::settled(&self.model, outcome.kind(), self.lease.attempt());
         let settling = self.processor.archive().settle(self.lease, outcome.clone(), retry_in);
@@ -174,7 +173,7 @@ impl Open {
         }
     }
 
-    /// Records an outcome again for a while if the archive fails.
+    /// Records an outcome again for a while if the archive fails, and during a shutdown until its end.
     async fn record(
         &self,
         first: Result<(), ArchiveError>,
@@ -182,11 +181,12 @@ impl Open {
         retry_in: Duration,
     ) -> Result<(), ArchiveError> {
         let mut recorded = first;
-        for wait in RECORD_AGAIN {
-            if !is_worth_another_try(&recorded, wait) {
+        let mut failures = 0;
+        while is_worth_another_try(&recorded) {
+            failures += 1;
+            if !self.processor.shutdown().wait_to_record_again(failures).await {
                 break;
             }
-            tokio::time::sleep(wait).await;
             let archive = self.processor.archive();
             recorded = archive.settle(self.lease, outcome.clone(), retry_in).await;
         }
@@ -222,12 +222,12 @@ impl Open {
     }
 }
 
-fn is_worth_another_try(recorded: &Result<(), ArchiveError>, wait: Duration) -> bool {
+fn is_worth_another_try(recorded: &Result<(), ArchiveError>) -> bool {
     match recorded {
         Ok(()) | Err(ArchiveError::LeaseLost { .. } | ArchiveError::Unknown { .. }) => false,
         Err(error) => {
             let error = error as &dyn std::error::Error;
-            tracing::warn!(error, ?wait, "outcome could not be recorded; trying again");
+            tracing::warn!(error, "outcome could not be recorded");
             true
         }
     }

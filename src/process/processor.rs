@@ -25,7 +25,8 @@ use super::{
     held_leases::{HeldLeases, RENEWAL},
     in_flight::InFlight,
     response_body::as_the_first,
-    run::run,
+    run::{Ended, Interruption, run},
+    shutdown::Shutdown,
     waiters::{WaitKey, Waiters},
 };
 use crate::{
@@ -52,6 +53,7 @@ struct Inner {
     /// Processing of some delivery has ended.
     ended: Notify,
     has_workers: AtomicBool,
+    shutdown: Shutdown,
 }
 
 /// How deliveries are processed.
@@ -118,6 +120,7 @@ impl Processor {
             due: Notify::new(),
             ended: Notify::new(),
             has_workers: AtomicBool::new(false),
+            shutdown: Shutdown::default(),
         }))
     }
 
@@ -153,6 +156,10 @@ impl Processor {
 
     pub(crate) fn config(&self) -> &ProcessConfig {
         &self.0.config
+    }
+
+    pub(crate) fn shutdown(&self) -> &Shutdown {
+        &self.0.shutdown
     }
 
     pub(super) fn waiters(&self) -> &Waiters {
@@ -213,6 +220,21 @@ impl Processor {
         self.0.leases.let_go(lease.token());
     }
 
+    /// Makes every delivery pending again that this process still holds, whatever its handler is doing. The attempts do
+    /// not count. For the end of a shutdown: a handler that blocks its thread cannot be stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// All releases have started; the archive completes them.
+    pub(crate) async fn release_held(&self) {
+        let release = |lease| self.archive().release(lease, Release::After(Duration::ZERO));
+        let releasing: Vec<_> = self.0.leases.held().into_iter().map(release).collect();
+        for released in releasing {
+            // An error means that the delivery was settled meanwhile, or that the archive fails, which was logged.
+            drop(released.await);
+        }
+    }
+
     /// Processes one delivery: decodes it, enters the single flight of its inference, runs the handler, and settles.
     ///
     /// `call` runs the handler with the request head, whose extensions have what the handler needs.
@@ -253,13 +275,17 @@ impl Processor {
         head.extensions.insert(delivery);
         head.extensions.insert(context.captures.clone());
         let started = std::time::Instant::now();
-        let lost = self.lost(lease);
+        let interrupted = self.interrupted(lease);
         let timeout = self.handler_timeout(trigger);
-        let (result, response) = run(|| call(head), timeout, lost, &self.config().clock).await;
+        let (ended, response) =
+            run(|| call(head), timeout, interrupted, &context, &self.config().clock).await;
         context.record_duration("run_us", started);
-        match (in_flight, result) {
-            (Some(in_flight), Some(result)) => in_flight.finish(result),
-            (Some(in_flight), None) => in_flight.abandon(),
+        match (in_flight, ended) {
+            (Some(in_flight), Ended::With(result)) => in_flight.finish(result),
+            (Some(in_flight), Ended::By(Interruption::LeaseLost)) => in_flight.abandon(),
+            (Some(in_flight), Ended::By(Interruption::Shutdown)) => {
+                in_flight.release(Release::After(Duration::ZERO));
+            }
             (None, _) => {}
         }
         Processed::Ran(response)
@@ -284,12 +310,16 @@ impl Processor {
         }
     }
 
-    /// Waits until the lease is lost; for ever without one.
-    async fn lost(&self, lease: Option<Lease>) {
-        match lease {
-            Some(lease) => self.0.leases.lost(lease.token()).await,
-            None => std::future::pending().await,
-        }
+    /// Waits until a handler must not go on, because its lease is lost or the process is shutting down.
+    async fn interrupted(&self, lease: Option<Lease>) -> Interruption {
+        let lost = async {
+            match lease {
+                Some(lease) => self.0.leases.lost(lease.token()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let lost = self.shutdown().until_handlers_stop(lost).await;
+        lost.map_or(Interruption::Shutdown, |()| Interruption::LeaseLost)
     }
 
     /// A handler is stopped where somebody retries it, or nobody waits for it.
@@ -334,7 +364,7 @@ impl Processor {
         let acquired = self.archive().acquire(Acquire::new(delivery.id())).await;
         let lease = match acquired {
             Ok(acquired) => acquired.lease,
-            Err(error) => return Err(Rejection::State(error.into()).reject()),
+            Err(error) => return Err(context.reject(Rejection::State(error.into()))),
         };
         // Without a lease, a worker has it, and settles it alike.
         let in_flight = lease.map(|lease| self.in_flight(lease, context));
@@ -371,16 +401,18 @@ impl Blocked {
             Self::Busy { inference, trigger } => {
                 in_flight.release(Release::WhenFree(inference));
                 match trigger {
-                    Trigger::Request => Processed::NotRun(Rejection::TooManyWaiting.reject()),
+                    Trigger::Request => {
+                        Processed::NotRun(context.reject(Rejection::TooManyWaiting))
+                    }
                     Trigger::Worker | Trigger::Replay => Processed::Requeued,
                 }
             }
             Self::LeaseLost => {
                 in_flight.abandon();
-                Processed::NotRun(Rejection::LeaseLost.reject())
+                Processed::NotRun(context.reject(Rejection::LeaseLost))
             }
             // Dropping the delivery releases its lease.
-            Self::State(error) => Processed::NotRun(Rejection::State(error.into()).reject()),
+            Self::State(error) => Processed::NotRun(context.reject(Rejection::State(error.into()))),
         }
     }
 }
@@ -396,7 +428,7 @@ fn reject_undecodable(
         in_flight.settle(Outcome::undecodable(&reason));
     }
     let status = context.model.status_profile().undecodable;
-    Rejection::Undecodable { path, reason, status }.reject()
+    context.reject(Rejection::Undecodable { path, reason, status })
 }
 
 /// Renews the leases of this process until there are none.

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde::Serialize;
@@ -6,6 +6,8 @@ use serde::Serialize;
 use super::ResponseBody;
 use crate::{
     archive::ArchiveError,
+    delivery::ModelName,
+    log_limit::LogLimits,
     metrics,
     signature::{SignatureError, doctor::HeadFinding},
 };
@@ -106,6 +108,25 @@ pub enum Rejection {
     LeaseLost,
 }
 
+/// What is known of a request that is rejected.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RejectedRequest<'a> {
+    pub(crate) model: Option<&'a ModelName>,
+    /// The address of the client.
+    pub(crate) peer: Option<IpAddr>,
+    /// What the doctor found in the head. Only the log shows it.
+    pub(crate) finding: Option<&'a HeadFinding>,
+    /// None logs every rejection.
+    pub(crate) limits: Option<&'a LogLimits>,
+}
+
+impl RejectedRequest<'_> {
+    /// As [`LogLimit::admit`](crate::log_limit::LogLimit::admit).
+    fn admit(&self, reason: &'static str) -> Option<u64> {
+        self.limits.map_or(Some(0), |limits| limits.admit(reason))
+    }
+}
+
 impl Rejection {
     /// The status of the response.
     pub fn status(&self) -> StatusCode {
@@ -177,15 +198,18 @@ impl Rejection {
         }
     }
 
-    /// Logs and counts the rejection, and returns the response with `self` in its extensions.
+    /// Logs and counts the rejection, and returns the response with `self` in its extensions. Where the request is known,
+    /// use [`reject_request`](Self::reject_request).
     pub(crate) fn reject(self) -> Response<ResponseBody> {
-        self.reject_with(None)
+        self.reject_request(&RejectedRequest::default())
     }
 
-    /// The same, with what the doctor found in the head. Only the log shows it.
-    pub(crate) fn reject_with(self, finding: Option<&HeadFinding>) -> Response<ResponseBody> {
-        self.log(finding);
-        metrics::rejected(self.label());
+    /// The same, with what is known of the request.
+    pub(crate) fn reject_request(self, request: &RejectedRequest<'_>) -> Response<ResponseBody> {
+        if let Some(suppressed) = request.admit(self.label()) {
+            self.log(request, suppressed);
+        }
+        metrics::rejected(request.model, self.label());
         let mut response = Response::new(ResponseBody::full(self.problem()));
         *response.status_mut() = self.status();
         response.headers_mut().extend(self.headers());
@@ -221,23 +245,28 @@ impl Rejection {
     }
 
     /// Faults of the server are logged as errors, what looks wrong at the sender as warnings, the rest as information.
-    fn log(&self, finding: Option<&HeadFinding>) {
+    ///
+    /// `suppressed` lines for the same reason were left out before this one.
+    fn log(&self, request: &RejectedRequest<'_>, suppressed: u64) {
         let status = self.status().as_u16();
+        let peer = request.peer.map(tracing::field::display);
+        let suppressed = Some(suppressed).filter(|lines| *lines > 0);
         match self {
             Self::Archive(cause) | Self::State(cause) => {
-                tracing::error!(status, cause = &**cause as &dyn std::error::Error, "{self}");
+                let cause = &**cause as &dyn std::error::Error;
+                tracing::error!(status, peer, suppressed, cause, "{self}");
             }
             Self::Panicked | Self::Poisoned | Self::HandlerTimeout | Self::LeaseLost => {
-                tracing::error!(status, "{self}");
+                tracing::error!(status, peer, suppressed, "{self}");
             }
             Self::Signature(cause) => {
-                let finding = finding.map(tracing::field::display);
-                tracing::warn!(status, %cause, finding, "{self}");
+                let finding = request.finding.map(tracing::field::display);
+                tracing::warn!(status, peer, suppressed, %cause, finding, "{self}");
             }
             Self::Overloaded | Self::TooManyWaiting | Self::Undecodable { .. } => {
-                tracing::warn!(status, "{self}");
+                tracing::warn!(status, peer, suppressed, "{self}");
             }
-            _ => tracing::info!(status, "{self}"),
+            _ => tracing::info!(status, peer, suppressed, "{self}"),
         }
     }
 }
@@ -259,10 +288,71 @@ fn allow_value(methods: &[Method]) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{self, Write},
+        sync::Mutex,
+    };
+
     use http_body_util::BodyExt;
 
     use super::*;
     use crate::signature::Place;
+
+    /// What `log` writes.
+    fn logged(log: impl FnOnce()) -> String {
+        let lines: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let writer = Lines(Arc::clone(&lines));
+        let subscriber = tracing_subscriber::fmt().with_ansi(false);
+        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, log);
+        let lines = lines.lock().unwrap().clone();
+        String::from_utf8(lines).unwrap()
+    }
+
+    #[derive(Clone)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn mismatch() -> Rejection {
+        Rejection::Signature(SignatureError::Mismatch { place: Place::Query("s".to_owned()) })
+    }
+
+    #[test]
+    fn log_line_of_a_rejection_names_the_peer_and_counts_suppressed_lines() {
+        let peer = Some("2001:db8::7".parse().unwrap());
+        let request = RejectedRequest { peer, ..RejectedRequest::default() };
+        for rejection in [mismatch(), Rejection::NoModel, Rejection::Overloaded] {
+            let line = logged(|| rejection.log(&request, 12));
+            assert!(
+                line.contains(" peer=2001:db8::7 ") && line.contains(" suppressed=12"),
+                "{line}"
+            );
+            let line = logged(|| rejection.log(&RejectedRequest::default(), 0));
+            assert!(!line.contains("peer") && !line.contains("suppressed"), "{line}");
+        }
+    }
+
+    #[test]
+    fn rejections_of_one_reason_do_not_suppress_those_of_another() {
+        let limits = LogLimits::default();
+        let request = RejectedRequest { limits: Some(&limits), ..RejectedRequest::default() };
+        let log = logged(|| {
+            (0..1000).for_each(|_| drop(mismatch().reject_request(&request)));
+            drop(Rejection::Overloaded.reject_request(&request));
+        });
+        // More only if this takes longer than ten seconds.
+        assert!(log.matches("signature was rejected").count() < 1000 / 10, "{log}");
+        assert!(log.contains("the limit of bytes in flight is reached"), "{log}");
+    }
 
     #[tokio::test]
     async fn response_to_an_invalid_signature_does_not_say_what_was_wrong() {

@@ -1,14 +1,18 @@
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use tracing::{Span, field::Empty};
+use http::Response;
+use tracing::{Level, Span, field::Empty};
 
+use super::{RejectedRequest, Rejection, ResponseBody};
 use crate::{
     delivery::{Captures, Delivery, DeliveryId, ModelName},
     metrics,
     provider::Model,
+    signature::doctor::HeadFinding,
 };
 
 /// A delivery on its way: its id, its model, and the tracing span of this run.
@@ -19,6 +23,8 @@ pub(crate) struct RequestContext {
     pub(crate) model: Arc<Model>,
     pub(crate) captures: Captures,
     pub(crate) received_at: SystemTime,
+    /// The address of the client, if it is known.
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) span: Span,
 }
 
@@ -29,9 +35,10 @@ impl RequestContext {
         name: ModelName,
         model: Arc<Model>,
         captures: Captures,
+        peer: Option<IpAddr>,
     ) -> Self {
         metrics::received(&name, model.provider_name());
-        Self::of(DeliveryId::new(), received_at, name, model, captures)
+        Self { peer, ..Self::of(DeliveryId::new(), received_at, name, model, captures) }
     }
 
     /// The context of an archived delivery that is processed again, without the request that brought it.
@@ -64,13 +71,40 @@ impl RequestContext {
             decode_us = Empty,
             run_us = Empty,
         );
-        Self { id, name, model, captures, received_at, span }
+        Self { id, name, model, captures, received_at, peer: None, span }
     }
 
-    /// Records in the span how long a step took that started at `start`.
-    pub(crate) fn record_duration(&self, step: &'static str, start: Instant) {
-        self.span.record(step, micros(start.elapsed()));
+    /// Rejects the request, which is logged at a limited rate for each model and reason.
+    pub(crate) fn reject(&self, rejection: Rejection) -> Response<ResponseBody> {
+        self.reject_with(rejection, None)
     }
+
+    /// The same, with what the doctor found in the head. Only the log shows it.
+    pub(crate) fn reject_with(
+        &self,
+        rejection: Rejection,
+        finding: Option<&HeadFinding>,
+    ) -> Response<ResponseBody> {
+        rejection.reject_request(&RejectedRequest {
+            model: Some(&self.name),
+            peer: self.peer,
+            finding,
+            limits: Some(self.model.rejection_log()),
+        })
+    }
+
+    /// Records in the span how long a step took that started at `start`, if the log is that detailed.
+    pub(crate) fn record_duration(&self, step: &'static str, start: Instant) {
+        if logs_details() {
+            self.span.record(step, micros(start.elapsed()));
+        }
+    }
+}
+
+/// Whether the log has the level `DEBUG`. Then spans have every field; otherwise those that every line is to have, so
+/// that a delivery takes little space in the log.
+pub(crate) fn logs_details() -> bool {
+    tracing::enabled!(Level::DEBUG)
 }
 
 fn micros(time: Duration) -> u64 {

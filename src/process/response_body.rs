@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::logs_details;
 use crate::delivery::DeliveryId;
 
 /// The response header with the id under which a delivery is archived.
@@ -135,7 +136,9 @@ impl fmt::Debug for ResponseBody {
 
 /// The response to a repeat. Only the status of the first response is stored; it is what senders act on.
 pub(crate) fn as_the_first(of: DeliveryId, status: u16) -> Response<ResponseBody> {
-    tracing::Span::current().record("outcome", "repeat");
+    if logs_details() {
+        tracing::Span::current().record("outcome", "repeat");
+    }
     tracing::info!(status, %of, "repeat; returned the status of the first delivery without running the handler");
     let mut response = Response::new(ResponseBody::default());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
@@ -150,7 +153,7 @@ pub(crate) fn mark_repeat<R>(response: &mut Response<R>, of: DeliveryId) {
 
 /// The response to a delivery that is archived and will be processed later.
 pub(crate) fn accepted(status: StatusCode) -> Response<ResponseBody> {
-    tracing::info!(status = status.as_u16(), "accepted for processing in the background");
+    tracing::debug!(status = status.as_u16(), "accepted for processing in the background");
     let mut response = Response::new(ResponseBody::default());
     *response.status_mut() = status;
     response

@@ -5,41 +5,60 @@ use http::Response;
 use http_body::Body;
 
 use super::{
-    BoxError, Clock, Rejection, ResponseBody,
+    BoxError, Clock, Rejection, RequestContext, ResponseBody,
     failure::stated_reason,
     handler_result::{HandlerResult, classify_response},
 };
 use crate::supervise::{Panic, catch, catch_async};
 
-/// Calls the handler, within its timeout if it has one, until its lease is lost.
+/// Why a handler is stopped, or does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interruption {
+    /// Another process runs the delivery.
+    LeaseLost,
+    /// The time for handlers in a shutdown is over.
+    Shutdown,
+}
+
+/// How the run of a handler ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    With(HandlerResult),
+    By(Interruption),
+}
+
+/// Calls the handler, within its timeout if it has one, until it is interrupted.
 ///
-/// Returns what its result means for the delivery, None if the lease was lost, and the response.
+/// Returns what the end means for the delivery, and the response.
 pub(super) async fn run<F, R, E>(
     call: impl FnOnce() -> F,
     timeout: Option<Duration>,
-    lost: impl Future<Output = ()>,
+    interrupted: impl Future<Output = Interruption>,
+    context: &RequestContext,
     clock: &Clock,
-) -> (Option<HandlerResult>, Result<Response<ResponseBody>, E>)
+) -> (Ended, Result<Response<ResponseBody>, E>)
 where
     F: Future<Output = Result<Response<R>, E>>,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    let rejected =
-        |result: HandlerResult, rejection: Rejection| (Some(result), Ok(rejection.reject()));
-    match call_handler(call, timeout, lost).await {
+    let rejected = |result: HandlerResult, rejection: Rejection| {
+        (Ended::With(result), Ok(context.reject(rejection)))
+    };
+    match call_handler(call, timeout, interrupted).await {
         End::Returned(Ok(response)) => {
             let (parts, body) = response.into_parts();
             let result = classify_response(parts.status, &parts.headers, clock.now());
             let response = Response::from_parts(parts, body);
             if matches!(result, HandlerResult::Processed { .. }) {
-                return (Some(result), Ok(response.map(ResponseBody::new)));
+                return (Ended::With(result), Ok(response.map(ResponseBody::new)));
             }
             let (stated, response) = stated_reason(response).await;
-            (Some(result.with_stated_reason(stated)), Ok(response))
+            (Ended::With(result.with_stated_reason(stated)), Ok(response))
         }
         End::Returned(Err(error)) => {
-            (Some(HandlerResult::failed(&"the service of the handler failed")), Err(error))
+            let result = HandlerResult::failed(&"the service of the handler failed");
+            (Ended::With(result), Err(error))
         }
         End::Panicked(panic) => {
             let result = HandlerResult::failed(&format_args!("the handler {panic}"));
@@ -49,7 +68,13 @@ where
             let rejection = Rejection::HandlerTimeout;
             rejected(HandlerResult::failed(&rejection), rejection)
         }
-        End::LeaseLost => (None, Ok(Rejection::LeaseLost.reject())),
+        End::Interrupted(by) => {
+            let rejection = match by {
+                Interruption::LeaseLost => Rejection::LeaseLost,
+                Interruption::Shutdown => Rejection::Stopping,
+            };
+            (Ended::By(by), Ok(context.reject(rejection)))
+        }
     }
 }
 
@@ -58,14 +83,19 @@ enum End<T> {
     Returned(T),
     Panicked(Panic),
     TimedOut,
-    LeaseLost,
+    Interrupted(Interruption),
 }
 
 async fn call_handler<F: Future>(
     call: impl FnOnce() -> F,
     timeout: Option<Duration>,
-    lost: impl Future<Output = ()>,
+    interrupted: impl Future<Output = Interruption>,
 ) -> End<F::Output> {
+    let mut interrupted = pin!(interrupted);
+    let before = poll_fn(|context| Poll::Ready(interrupted.as_mut().poll(context))).await;
+    if let Poll::Ready(by) = before {
+        return End::Interrupted(by);
+    }
     // A handler may also panic before it returns a future.
     let future = match catch(call) {
         Ok(future) => future,
@@ -73,7 +103,6 @@ async fn call_handler<F: Future>(
     };
     let mut handler = pin!(catch_async(future));
     let mut timeout = pin!(timeout.map(tokio::time::sleep));
-    let mut lost = pin!(lost);
     poll_fn(|context| {
         if let Poll::Ready(returned) = handler.as_mut().poll(context) {
             return Poll::Ready(match returned {
@@ -86,7 +115,7 @@ async fn call_handler<F: Future>(
         {
             return Poll::Ready(End::TimedOut);
         }
-        lost.as_mut().poll(context).map(|()| End::LeaseLost)
+        interrupted.as_mut().poll(context).map(End::Interrupted)
     })
     .await
 }

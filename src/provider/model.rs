@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     delivery::{ContentEncoding, DecompressError, Delivery, ModelName, Redaction, decompress},
+    log_limit::LogLimits,
     signature::{Decompressed, HeaderToken, QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
 };
 
@@ -152,6 +153,8 @@ pub struct Model {
     watch: Option<Arc<Watch>>,
     /// The paths of what was tolerated and logged.
     tolerated: Arc<SeenPaths>,
+    /// Limits the log lines of rejected requests, by reason.
+    rejection_log: Arc<LogLimits>,
 }
 
 /// What becomes of a body with a `Content-Encoding`.
@@ -184,6 +187,7 @@ impl Model {
             reading: Reading::Tolerant,
             watch,
             tolerated: Arc::default(),
+            rejection_log: Arc::default(),
         }
     }
 
@@ -457,6 +461,10 @@ impl Model {
             }
             Compression::SignedCompressed | Compression::SignedPlain(_) => None,
         }
+    }
+
+    pub(crate) fn rejection_log(&self) -> &LogLimits {
+        &self.rejection_log
     }
 
     /// Counts what was tolerated, and returns what was not seen before at its path.

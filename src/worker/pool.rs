@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{runtime::Handle, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use super::{
     BoxedHandler, HandlerService, Workers, WorkersError, backlog,
@@ -16,7 +16,7 @@ use crate::{
     archive::{Claimed, Lease, Release},
     delivery::ModelName,
     layer::{Models, step::Mode},
-    process::{InFlight, Job, Processor, RequestContext, Trigger},
+    process::{InFlight, Job, Processor, RequestContext, Shutdown, Trigger, last_writes},
     supervise::{catch_async, report, supervise},
 };
 
@@ -25,9 +25,6 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// The wait before the next attempt of a delivery that cannot be read, or has no model any more.
 const NOT_PROCESSABLE: Duration = Duration::from_mins(1);
-
-/// How long released deliveries may take to become durable at the end.
-const LAST_WRITES: Duration = Duration::from_secs(2);
 
 /// The workers of an inbox. Clones share them.
 #[derive(Clone)]
@@ -39,10 +36,6 @@ struct Pool {
     config: Workers,
     scheduler: Mutex<Scheduler>,
     tasks: TaskTracker,
-    /// Nothing is claimed any more.
-    stopping: CancellationToken,
-    /// Running handlers are stopped.
-    aborted: CancellationToken,
     handler: Mutex<Option<BoxedHandler>>,
     state: Mutex<PoolState>,
 }
@@ -77,13 +70,14 @@ impl PoolState {
 pub struct RunningWorkers(WorkerPool);
 
 impl RunningWorkers {
-    /// Stops claiming deliveries, waits at most `timeout` for running handlers, and requeues the rest.
+    /// Stops claiming deliveries, waits for running handlers, and requeues the rest. Takes at most `timeout`: see
+    /// [`Inbox::shutdown`](crate::Inbox::shutdown).
     ///
     /// # Cancel safety
     ///
-    /// The workers stop all the same.
+    /// The workers claim nothing any more. Running handlers go on.
     pub async fn shutdown(&self, timeout: Duration) {
-        self.0.shutdown(timeout).await;
+        self.0.shutdown(timeout, async {}).await;
     }
 
     pub(crate) fn processor(&self) -> &Processor {
@@ -143,8 +137,6 @@ impl WorkerPool {
             config,
             scheduler: Mutex::new(Scheduler::new(config.limits)),
             tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            aborted: CancellationToken::new(),
             handler: Mutex::new(None),
             state: Mutex::new(PoolState::NotStarted),
         }))
@@ -172,7 +164,7 @@ impl WorkerPool {
         let pool = Arc::clone(&self.0);
         self.0.tasks.spawn(async move {
             let measuring = supervise("backlog metrics", || backlog::measure(&pool.processor));
-            pool.stopping.run_until_cancelled(measuring).await.unwrap_or_default();
+            pool.shutdown().until_started(measuring).await.unwrap_or_default();
         });
         Ok(())
     }
@@ -191,42 +183,47 @@ impl WorkerPool {
 
     /// Runs a task that ends with the pool.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let aborted = self.0.aborted.clone();
+        let shutdown = self.0.shutdown().clone();
         self.0.tasks.spawn(async move {
-            aborted.run_until_cancelled(task).await.unwrap_or_default();
+            shutdown.until_handlers_stop(task).await.unwrap_or_default();
         });
     }
 
-    /// Runs work until the pool stops.
-    pub(crate) async fn until_stopping(&self, work: impl Future<Output = ()>) {
-        self.0.stopping.run_until_cancelled(work).await.unwrap_or_default();
+    pub(crate) fn shutdown_state(&self) -> &Shutdown {
+        self.0.shutdown()
     }
 
-    pub(crate) async fn shutdown(&self, timeout: Duration) {
-        self.0.stopping.cancel();
-        let ending = async {
+    /// Shuts down within `timeout`, whatever clients, handlers and the archive do. `requests` completes when no request
+    /// is being read.
+    pub(crate) async fn shutdown(&self, timeout: Duration, requests: impl Future<Output = ()>) {
+        let last_writes = last_writes(timeout);
+        let began = Instant::now();
+        self.0.shutdown().start();
+        let ended = tokio::time::timeout(timeout.saturating_sub(last_writes), async {
+            requests.await;
             self.finish().await;
-            self.0.processor.wait_idle().await;
-        };
-        if tokio::time::timeout(timeout, ending).await.is_ok() {
+        });
+        if ended.await.is_ok() {
             return;
         }
+        self.0.shutdown().stop_handlers();
+        let in_progress = self.0.processor.in_progress() + self.0.tasks.len();
         tracing::warn!(
-            ?timeout,
-            "some handlers did not end in time; their deliveries are requeued"
+            after = ?began.elapsed(),
+            in_progress,
+            "shutdown does not wait any longer; handlers are stopped and their deliveries requeued"
         );
-        self.0.aborted.cancel();
-        // What was released becomes durable. Handlers that a sender waits for are left to the runtime.
-        let last_writes = async {
-            self.finish().await;
-            self.0.processor.wait_idle().await;
-        };
-        drop(tokio::time::timeout(LAST_WRITES, last_writes).await);
+        if tokio::time::timeout(last_writes / 2, self.finish()).await.is_err() {
+            let releasing = self.0.processor.release_held();
+            drop(tokio::time::timeout(last_writes / 2, releasing).await);
+        }
     }
 
+    /// Waits until all tasks have ended and every outcome is recorded.
     async fn finish(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        self.0.processor.wait_idle().await;
     }
 
     /// Waits until every delivery of a known model is settled, or the pool stops.
@@ -241,7 +238,7 @@ impl WorkerPool {
                 drop(tokio::time::timeout(POLL, ended).await);
             }
         };
-        self.0.stopping.run_until_cancelled(idle).await.unwrap_or_default();
+        self.0.shutdown().until_started(idle).await.unwrap_or_default();
     }
 
     pub(crate) fn set_paused(&self, model: &ModelName, paused: bool) {
@@ -255,6 +252,10 @@ impl WorkerPool {
 }
 
 impl Pool {
+    fn shutdown(&self) -> &Shutdown {
+        self.processor.shutdown()
+    }
+
     fn scheduler(&self) -> MutexGuard<'_, Scheduler> {
         self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -275,7 +276,7 @@ impl Pool {
 
     /// Claims what is due and processes it, until the pool stops.
     async fn drive(self: &Arc<Self>, handler: &BoxedHandler) {
-        while !self.stopping.is_cancelled() {
+        while !self.shutdown().has_started() {
             let models = self.models.names();
             let next = self.scheduler().next(&models, Instant::now());
             let wait = match next {
@@ -296,7 +297,7 @@ impl Pool {
                     }
                 },
             };
-            let due = self.stopping.run_until_cancelled(self.processor.due());
+            let due = self.shutdown().until_started(self.processor.due());
             match wait {
                 Some(wait) => drop(tokio::time::timeout(wait, due).await),
                 None => drop(due.await),
@@ -306,7 +307,7 @@ impl Pool {
 
     fn process(self: &Arc<Self>, handler: &BoxedHandler, leases: Vec<(ModelName, Lease)>) {
         for (model, lease) in leases {
-            if self.stopping.is_cancelled() {
+            if self.shutdown().has_started() {
                 let in_flight = InFlight::claimed(self.processor.clone(), lease, model);
                 in_flight.release(Release::After(Duration::ZERO));
                 continue;
@@ -319,9 +320,9 @@ impl Pool {
                     report("worker", &panic);
                 }
             };
-            let aborted = self.aborted.clone();
+            let shutdown = self.shutdown().clone();
             self.tasks.spawn(async move {
-                aborted.run_until_cancelled(task).await.unwrap_or_default();
+                shutdown.until_handlers_stop(task).await.unwrap_or_default();
             });
         }
     }

@@ -6,10 +6,11 @@ use std::{
 };
 
 /// The floors, by the path below `src`. The first match counts.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("delivery/", 0),
     ("signature/", 0),
     ("metrics/", 1),
+    ("log_limit", 1),
     ("supervise", 1),
     ("provider/", 1),
     ("archive/disk/", 2),

@@ -43,6 +43,7 @@ mod replay;
 mod script;
 mod second_process;
 mod security_page;
+mod shutdown;
 mod snapshots;
 mod stuck;
 mod support;

@@ -134,8 +134,8 @@ fn every_kind_of_delivery_is_counted() {
     let seen = Seen::of(all_kinds_of_deliveries(directory.path()));
     let bytes = f64::from(u16::try_from(2 * caption("1").len() + "junk".len()).unwrap());
     seen.is("inbox_deliveries_received_total", &format!("{},provider=acme", model()), 7.0);
-    seen.is("inbox_deliveries_rejected_total", "reason=signature", 3.0);
-    seen.is("inbox_deliveries_rejected_total", "reason=undecodable", 1.0);
+    seen.is("inbox_deliveries_rejected_total", &format!("{},reason=signature", model()), 3.0);
+    seen.is("inbox_deliveries_rejected_total", &format!("{},reason=undecodable", model()), 1.0);
     seen.is("inbox_quarantined_total", "kept=yes", 1.0);
     seen.is("inbox_quarantined_total", "kept=no", 1.0);
     seen.is("inbox_archived_bytes_total", &model(), bytes);

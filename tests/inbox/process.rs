@@ -111,9 +111,14 @@ impl Receiver {
         panic!("it goes on for half a minute");
     }
 
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
     /// SIGTERM, and waits for the end.
     pub(crate) fn stop(mut self) -> ExitStatus {
-        self.signal("-TERM");
+        self.terminate();
         self.child.wait().unwrap()
     }
 

@@ -223,7 +223,7 @@ async fn read_answer(socket: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-fn raw_post(body: &str, connection: &str) -> String {
+pub(crate) fn raw_post(body: &str, connection: &str) -> String {
     format!(
         "POST {EXTRACTION} HTTP/1.1\r\nhost: x\r\nx-signature: {}\r\ncontent-length: {}\r\nconnection: {connection}\r\n\r\n{body}",
         signature(body.as_bytes()),
@@ -231,7 +231,7 @@ fn raw_post(body: &str, connection: &str) -> String {
     )
 }
 
-const EXTRACTED: &str = r#"{"inference": {"id": "i", "model": {"id": "m"}, "result": {"fields": {}}, "file": {"name": "f", "page_count": 1, "mime_type": "x"}}}"#;
+pub(crate) const EXTRACTED: &str = r#"{"inference": {"id": "i", "model": {"id": "m"}, "result": {"fields": {}}, "file": {"name": "f", "page_count": 1, "mime_type": "x"}}}"#;
 
 #[tokio::test]
 async fn what_was_begun_is_answered_archived_and_settled_when_it_is_stopped() {
@@ -253,6 +253,38 @@ async fn what_was_begun_is_answered_archived_and_settled_when_it_is_stopped() {
     let found = archived(&archive).await;
     assert_eq!(found.len(), 1);
     assert_eq!(processed(&found[0].state), Some(200));
+}
+
+/// The log of a receiver at `info` that is not read on a terminal, after this number of deliveries.
+async fn log_of_deliveries(deliveries: usize, arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = command(directory.path(), arguments);
+    command.env("RUST_LOG", "info").stderr(Stdio::piped());
+    let receiver = Receiver::of(&mut command);
+    for n in 0..deliveries {
+        // As long as the ids of Mindee.
+        let id = format!("\"01234567-89ab-cdef-0123-4567{n:08}\"");
+        let status = receiver.post_signed(EXTRACTED.replace("\"i\"", &id)).await.unwrap().status();
+        assert!(status.is_success());
+    }
+    receiver.stop_and_read_errors()
+}
+
+#[tokio::test]
+async fn log_has_less_than_300_bytes_for_a_delivery_at_info_and_no_colours() {
+    const DELIVERIES: usize = 40;
+    for arguments in [&[][..], &["--background", "2"]] {
+        let log = log_of_deliveries(DELIVERIES, arguments).await;
+        let processed: Vec<_> = log.lines().filter(|line| line.contains("processed")).collect();
+        // What workers had not claimed when it was stopped is left for the next start.
+        let all = arguments.is_empty();
+        assert!(!processed.is_empty() && (!all || processed.len() == DELIVERIES), "{log}");
+        let lines = log.lines().filter(|line| line.contains("delivery{")).count();
+        assert_eq!(lines, processed.len(), "{log}");
+        let longest = processed.iter().map(|line| line.len()).max();
+        assert!(longest.is_some_and(|bytes| bytes < 300), "{longest:?}: {}", processed[0]);
+        assert!(!log.contains('\x1b'), "{log}");
+    }
 }
 
 #[tokio::test]

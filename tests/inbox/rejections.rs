@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -472,6 +473,47 @@ async fn log_line_of_a_401_carries_what_the_doctor_finds_in_the_head() {
     assert!(log.contains("64 hexadecimal digits behind `sha256=` in upper case"), "{log}");
     assert!(log.contains("content-encoding gzip"), "{log}");
     assert!(!log.contains(&sign(b"{}")), "{log}");
+}
+
+/// Sends 1000 requests that are rejected, to one inbox, and returns its log.
+async fn log_of_a_flood(requests: impl Fn() -> Request<Full<Bytes>>) -> String {
+    let log = Log::default();
+    {
+        let _logging = log.here();
+        let inbox = Inbox::builder(memory())
+            .model(CAPTIONS, captions())
+            .reserve_prefix("/hooks")
+            .peer_address(|head| head.extensions.get().copied())
+            .build()
+            .unwrap();
+        let service = inbox.layer().layer(handler(&Seen::default()));
+        for _ in 0..1000 {
+            let mut request = requests();
+            request.extensions_mut().insert(IpAddr::from([192, 0, 2, 7]));
+            let answer = send(service.clone(), request).await;
+            assert!(answer.status.is_client_error());
+        }
+    }
+    log.text()
+}
+
+#[tokio::test]
+async fn flood_of_rejected_requests_is_logged_at_a_limited_rate_with_the_peer() {
+    let forged = || unproved().body(Full::from("forged")).unwrap();
+    let unsigned = || Request::post(CAPTIONS).body(Full::default()).unwrap();
+    let unknown = || Request::post("/hooks/unknown").body(Full::default()).unwrap();
+    let get = || Request::get(CAPTIONS).body(Full::default()).unwrap();
+    for (log, message) in [
+        (log_of_a_flood(forged).await, "the signature was rejected"),
+        (log_of_a_flood(unsigned).await, "the signature was rejected"),
+        (log_of_a_flood(unknown).await, "no model has this path"),
+        (log_of_a_flood(get).await, "the endpoint does not accept this method"),
+    ] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(message)).collect();
+        // 10 in 10 s; more only on a machine that takes very long for this.
+        assert!((10..100).contains(&lines.len()), "{} lines", lines.len());
+        assert!(lines.iter().all(|line| line.contains("peer=192.0.2.7")), "{}", lines[0]);
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 use std::{
     collections::HashMap,
     mem,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use tokio::sync::Notify;
 
 use crate::{delivery::ModelName, metrics};
 
@@ -33,6 +36,8 @@ pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
 pub struct Budget {
     limit: usize,
     usage: Arc<Mutex<Usage>>,
+    /// Nothing is in flight any more.
+    emptied: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +53,7 @@ struct Usage {
 impl Budget {
     /// Creates a budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, usage: Arc::default() }
+        Self { limit, usage: Arc::default(), emptied: Arc::default() }
     }
 
     /// The number of bytes in flight.
@@ -59,6 +64,22 @@ impl Budget {
     /// The number of bytes in flight of requests whose signature was not checked yet.
     pub fn unverified(&self) -> usize {
         self.usage().unverified
+    }
+
+    /// Waits until nothing is in flight: no request is being read, and none that is processed inline.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing changes when the future is dropped.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let mut emptied = pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.used() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// The most that unverified requests of one model can use, if there are none of other models.
@@ -154,6 +175,9 @@ impl Reservation {
         usage.total -= bytes;
         if let Some(model) = &self.unverified {
             usage.subtract_unverified(model, bytes);
+        }
+        if usage.total == 0 {
+            self.budget.emptied.notify_waiters();
         }
         metrics::subtract_in_flight(bytes);
         self.bytes -= bytes;

@@ -1,7 +1,7 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use http::{Request, request::Parts};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     layer::{body::InboxBody, future::Ended, step::Raw},
-    process::{Rejection, RequestContext},
+    process::{Rejection, RequestContext, ResponseBody},
 };
 
 /// What every request counts in the budget, in bytes, besides its headers and its body.
@@ -41,16 +41,18 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
         body: B,
         context: RequestContext,
         budget: &Budget,
-    ) -> Result<Self, Rejection> {
+    ) -> Result<Self, Box<Response<ResponseBody>>> {
+        let rejected =
+            |rejection| Err(Box::new(context.span.in_scope(|| context.reject(rejection))));
         let hint = body.size_hint();
         let announced = usize::try_from(hint.lower()).unwrap_or(usize::MAX);
         let limit = context.model.longest_body();
         if announced > limit {
-            return Err(Rejection::TooLong { limit });
+            return rejected(Rejection::TooLong { limit });
         }
         let mut reservation = budget.reserve(&context.name);
         if !reservation.grow(cost_of(&parts)) || !reservation.can_grow(announced) {
-            return Err(Rejection::Overloaded);
+            return rejected(Rejection::Overloaded);
         }
         Ok(Self {
             parts,
@@ -88,7 +90,7 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
                 let bytes = collected.take(&mut reservation);
                 Ok(request(parts, bytes, Raw { context, reservation }))
             }
-            Err(rejection) => Err(rejection.reject()),
+            Err(rejection) => Err(context.reject(rejection)),
         }
     }
 }

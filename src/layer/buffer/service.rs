@@ -84,12 +84,11 @@ where
         {
             return BufferFuture::responded(response);
         }
-        let span = context.span.clone();
         match ReadBody::start(parts, body, context, &self.budget) {
             Ok(reading) => {
                 BufferFuture::working(read_then_call(reading, take_ready(&mut self.inner)))
             }
-            Err(rejection) => BufferFuture::responded(span.in_scope(|| rejection.reject())),
+            Err(response) => BufferFuture::responded(*response),
         }
     }
 }

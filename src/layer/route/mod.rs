@@ -7,4 +7,5 @@ mod table;
 
 pub use error::ModelError;
 pub use models::Models;
+pub(crate) use service::PeerAddress;
 pub use service::{RouteLayer, RouteService};

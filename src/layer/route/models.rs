@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use http::Method;
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     delivery::{Captures, Delivery, ModelName},
+    log_limit::LogLimits,
     metrics,
     provider::Model,
 };
@@ -30,7 +31,14 @@ use crate::{
 /// # Ok::<(), tower_inbox::layer::ModelError>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Models(Arc<RwLock<Table>>);
+pub struct Models(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    table: RwLock<Table>,
+    /// Limits the log lines of requests that are rejected without a model.
+    rejection_log: LogLimits,
+}
 
 impl Models {
     /// Creates an empty set.
@@ -87,29 +95,34 @@ impl Models {
     /// with `[*]` for the items of lists, and in how many of the deliveries that were looked at. At most 100 paths of
     /// each model.
     pub fn unknown(&self) -> Vec<(ModelName, String, u64)> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).unknown()
+        self.table().unknown()
     }
 
     pub(super) fn find(&self, method: &Method, path: &str) -> RouteMatch {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).find(method, path)
+        self.table().find(method, path)
     }
 
     /// The model that a delivery is for, also where its endpoint was removed, with what its path captures.
     pub(crate) fn of(&self, delivery: &Delivery) -> Option<(Arc<Model>, Captures)> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .of(delivery.model(), delivery.head().uri().path())
+        self.table().of(delivery.model(), delivery.head().uri().path())
     }
 
     /// The models of other names, each once.
     pub(crate) fn others(&self, name: &ModelName) -> Vec<(ModelName, Arc<Model>)> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).others(name)
+        self.table().others(name)
     }
 
     /// The names of all models, including those of removed endpoints, each once.
     pub(crate) fn names(&self) -> Vec<ModelName> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).names()
+        self.table().names()
+    }
+
+    pub(super) fn rejection_log(&self) -> &LogLimits {
+        &self.0.rejection_log
+    }
+
+    fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.0.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add_counted(
@@ -124,12 +137,12 @@ impl Models {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.0.table.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl fmt::Debug for Models {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0.read().unwrap_or_else(PoisonError::into_inner), f)
+        fmt::Debug::fmt(&*self.table(), f)
     }
 }

@@ -30,17 +30,22 @@ enum Endpoint {
 }
 
 #[derive(Clone, Debug)]
-struct Named {
-    name: ModelName,
-    model: Arc<Model>,
+pub(super) struct Named {
+    pub(super) name: ModelName,
+    pub(super) model: Arc<Model>,
 }
 
 /// What a request is for.
 #[derive(Debug)]
 pub(super) enum RouteMatch {
-    Model { name: ModelName, model: Arc<Model>, captures: Captures },
+    Model {
+        name: ModelName,
+        model: Arc<Model>,
+        captures: Captures,
+    },
     Through,
-    Rejected(Rejection),
+    /// With the model, if there is or was one at the path.
+    Rejected(Rejection, Option<Named>),
 }
 
 impl Table {
@@ -101,16 +106,18 @@ impl Table {
             return self.unmatched(path);
         };
         match matched.value {
-            Endpoint::Removed(_) => RouteMatch::Rejected(Rejection::Removed),
-            Endpoint::Live(Named { model, .. }) if !model.allowed_methods().contains(method) => {
-                pass_or_reject(model, method)
+            Endpoint::Removed(named) => {
+                RouteMatch::Rejected(Rejection::Removed, Some(named.clone()))
+            }
+            Endpoint::Live(named) if !named.model.allowed_methods().contains(method) => {
+                pass_or_reject(named, method)
             }
             Endpoint::Live(Named { name, model }) => {
                 match Captures::decode(matched.params.iter()) {
                     Some(captures) => {
                         RouteMatch::Model { name: name.clone(), model: Arc::clone(model), captures }
                     }
-                    None => RouteMatch::Rejected(Rejection::NoModel),
+                    None => RouteMatch::Rejected(Rejection::NoModel, None),
                 }
             }
         }
@@ -152,7 +159,7 @@ impl Table {
 
     fn unmatched(&self, path: &str) -> RouteMatch {
         if self.prefixes.iter().any(|prefix| is_below(path, prefix)) {
-            RouteMatch::Rejected(Rejection::NoModel)
+            RouteMatch::Rejected(Rejection::NoModel, None)
         } else {
             RouteMatch::Through
         }
@@ -190,7 +197,8 @@ fn router(endpoints: &BTreeMap<String, Endpoint>) -> Result<Router<Endpoint>, Mo
 }
 
 /// What becomes of a method that the model does not receive.
-fn pass_or_reject(model: &Model, method: &Method) -> RouteMatch {
+fn pass_or_reject(named: &Named, method: &Method) -> RouteMatch {
+    let model = &named.model;
     if model.passed_methods().contains(method) {
         return RouteMatch::Through;
     }
@@ -198,7 +206,7 @@ fn pass_or_reject(model: &Model, method: &Method) -> RouteMatch {
     let passed =
         model.passed_methods().iter().filter(|method| !model.allowed_methods().contains(method));
     allow.extend(passed.cloned());
-    RouteMatch::Rejected(Rejection::Method { allow })
+    RouteMatch::Rejected(Rejection::Method { allow }, Some(named.clone()))
 }
 
 fn no_slash(path: &str) -> ModelError {
@@ -236,7 +244,7 @@ mod tests {
         match table.find(method, path) {
             RouteMatch::Model { .. } => 200,
             RouteMatch::Through => 0,
-            RouteMatch::Rejected(refusal) => refusal.status().as_u16(),
+            RouteMatch::Rejected(rejection, _) => rejection.status().as_u16(),
         }
     }
 
@@ -282,7 +290,8 @@ mod tests {
         ] {
             assert_eq!(status(&table, &method, "/a"), expected, "{method}");
         }
-        let RouteMatch::Rejected(Rejection::Method { allow }) = table.find(&Method::PUT, "/a")
+        let RouteMatch::Rejected(Rejection::Method { allow }, Some(_)) =
+            table.find(&Method::PUT, "/a")
         else {
             panic!("PUT is not rejected");
         };

@@ -26,7 +26,7 @@ pub(in crate::layer) fn rejected_by_head(
     context: &RequestContext,
 ) -> Option<Response<ResponseBody>> {
     let check = || context.model.scheme().check_head(parts, context.received_at);
-    context.span.in_scope(|| run(check).err().map(|rejection| reject(rejection, parts)))
+    context.span.in_scope(|| run(check).err().map(|rejection| reject(rejection, parts, context)))
 }
 
 /// Verifies a delivery on this thread. A delivery that is rejected is offered to the quarantine.
@@ -46,7 +46,7 @@ pub(super) fn verify(
             if let Some(quarantine) = quarantine {
                 quarantine.keep(bytes.len(), rejected(parts, bytes, &raw.context));
             }
-            Err(Box::new(reject(rejection, parts)))
+            Err(Box::new(reject(rejection, parts, &raw.context)))
         }
     }
 }
@@ -75,12 +75,12 @@ fn stopping() -> Rejected {
 }
 
 /// Logs the rejection with what the head shows of its reason.
-fn reject(rejection: Rejection, parts: &Parts) -> Response<ResponseBody> {
+fn reject(rejection: Rejection, parts: &Parts, context: &RequestContext) -> Response<ResponseBody> {
     let finding = match &rejection {
         Rejection::Signature(error) => examine_head(error, parts),
         _ => None,
     };
-    rejection.reject_with(finding.as_ref())
+    context.reject_with(rejection, finding.as_ref())
 }
 
 /// Runs a check of a scheme, whose panic becomes a rejection.
