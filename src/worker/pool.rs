@@ -170,7 +170,7 @@ impl WorkerPool {
     }
 
     pub(crate) fn state(&self) -> PoolState {
-        if self.0.stopping.is_cancelled() {
+        if self.0.shutdown().has_started() {
             return PoolState::Stopping;
         }
         *self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
