@@ -496,7 +496,7 @@ async fn list_shows_the_latest_50_unless_a_limit_is_given() {
     for number in 0..60 {
         let one = Sample::of("/m").body(format!("{number}")).delivery();
         all.push(one.id().to_string());
-        archive.append(Append::new(one)).await.unwrap();
+        let _ = archive.append(Append::new(one)).await.unwrap();
     }
     archive.close().await;
     let listed =
