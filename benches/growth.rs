@@ -125,7 +125,7 @@ async fn fill(dir: &Path, deliveries: usize) {
 }
 
 /// In the order in which they run: the last ones change the archive.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 15] = [
     "open, ms",
     "memory, MB",
     "read one by id in a new process, ms",
@@ -140,6 +140,7 @@ const STEPS: [&str; 14] = [
     "retry all dead, ms",
     "erase one, ms",
     "erase 100, ms",
+    "purge all: bytes left on disk for each",
 ];
 
 async fn measure(what: &str, dir: &Path) {
@@ -223,6 +224,17 @@ async fn measure(what: &str, dir: &Path) {
             let query = Query::all().ids(latest.iter().map(|entry| entry.id));
             assert_eq!(archive.remove(query).await.unwrap(), many as u64);
             ms(start)
+        }
+        "purge all: bytes left on disk for each" => {
+            let archive = builder(dir).segment_age(Duration::ZERO).open().await.unwrap();
+            archive.upkeep_now().await.unwrap();
+            archive.remove(Query::all()).await.unwrap();
+            archive.upkeep_now().await.unwrap();
+            let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().metadata().unwrap());
+            let bytes: u64 = files.map(|metadata| metadata.len()).sum();
+            let removed = archive.stats().await.unwrap().removed;
+            archive.close().await;
+            u32::try_from(bytes / removed.max(1)).unwrap().into()
         }
         "oldest" => {
             let archive = DiskArchive::read_only(dir).await.unwrap();

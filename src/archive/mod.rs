@@ -35,4 +35,4 @@ pub use ledger_entry::LedgerEntry;
 pub use memory::MemoryArchive;
 pub use query::{Query, StateFilter};
 #[cfg(feature = "disk")]
-use query_text::{parse as parse_query, print as print_query};
+use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};

@@ -50,8 +50,9 @@ pub(super) enum Entry {
     State { of: DeliveryId, state: State },
     /// These deliveries are removed from now on: at most [`MAX_REMOVED`]. Their bytes are still in their segments.
     Removal(Vec<DeliveryId>),
-    /// The ledger entry of a delivery whose bytes are gone, in the place of its record.
-    Removed(Tombstone),
+    /// The ledger entries of deliveries whose bytes are gone, in the place of their records: at most
+    /// [`MAX_LEDGER_ENTRIES`](super::warc::MAX_LEDGER_ENTRIES).
+    Removed(Vec<Tombstone>),
 }
 
 /// The state of a delivery when its record was written.

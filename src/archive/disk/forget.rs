@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::SystemTime};
 
 use super::{
-    entry::Place,
+    entry::{Place, Tombstone},
     failure::Failure,
     index::Index,
     keeper::Keeper,
@@ -132,9 +132,11 @@ impl Contents {
         let mut contents = Self::default();
         for (_, meaning) in records {
             match meaning {
-                Meaning::Removed(tombstone) => {
-                    contents.removed.insert(tombstone.meta.id);
-                    contents.last = contents.last.max(Some(tombstone.meta.received_at));
+                Meaning::Removed(tombstones) => {
+                    for Tombstone { meta, .. } in tombstones {
+                        contents.removed.insert(meta.id);
+                        contents.last = contents.last.max(Some(meta.received_at));
+                    }
                 }
                 Meaning::State { of, .. } => drop(contents.others.insert(of)),
                 Meaning::Delivery { .. } => contents.has_bodies = true,

@@ -18,7 +18,7 @@ use super::{
     replace::Replacement,
     steps::Steps,
     walk::Step,
-    warc::{Meaning, encode},
+    warc::{MAX_LEDGER_ENTRIES, Meaning, encode},
 };
 use crate::delivery::{DeliveryId, State};
 
@@ -53,11 +53,11 @@ impl Rewritten {
 
     /// The deliveries of which it holds the line in the ledger.
     pub(super) fn removed(&self) -> HashSet<DeliveryId> {
-        let removed = |meaning: &Meaning| match meaning {
-            Meaning::Removed(tombstone) => Some(tombstone.meta.id),
-            _ => None,
-        };
-        self.records.iter().filter_map(|(_, meaning)| removed(meaning)).collect()
+        let removed = self.records.iter().flat_map(|(_, meaning)| match meaning {
+            Meaning::Removed(tombstones) => tombstones.as_slice(),
+            _ => &[],
+        });
+        removed.map(|tombstone| tombstone.meta.id).collect()
     }
 }
 
@@ -96,6 +96,7 @@ impl Rewrite<'_> {
             file: Replacement::begin(self.medium, &self.name.path(self.dir, self.to))?,
             segment: self.name,
             pack: self.to == Form::Packed,
+            ledger: Vec::new(),
             records: Vec::new(),
             entries: 0,
             damages: Vec::new(),
@@ -113,6 +114,7 @@ impl Rewrite<'_> {
                 Step::Torn { .. } => {}
             }
         }
+        out.write_ledger()?;
         let (length, damages, records) = (out.file.length(), out.damages, out.records);
         let unfinished = out.file.finish()?;
         Ok(Rewritten { unfinished, form: self.to, length, records, damages })
@@ -134,19 +136,20 @@ impl Rewrite<'_> {
             Meaning::Removal(_) | Meaning::Removed(_) | Meaning::Nothing => None,
         };
         match (of.and_then(|of| self.drop.get(&of)), meaning) {
-            (Some(removal), Meaning::Delivery { meta, .. }) => self.bury(meta, removal, out),
+            (Some(removal), Meaning::Delivery { meta, .. }) => bury(meta, removal, out),
             // The ledger entry holds the latest state.
             (Some(_), _) => Ok(()),
-            (None, meaning) => out.write(&old.read(offset, length)?, meaning),
+            (None, Meaning::Removed(tombstones)) => {
+                tombstones.into_iter().try_for_each(|tombstone| out.remember(tombstone))
+            }
+            (None, meaning) => {
+                // Neither a delivery, which has a number, nor a state of the same one may come before a ledger entry.
+                if out.must_come_first(&meaning) {
+                    out.write_ledger()?;
+                }
+                out.write(&old.read(offset, length)?, meaning)
+            }
         }
-    }
-
-    fn bury(&self, meta: DeliveryMeta, removal: &Removal, out: &mut Out) -> Result<(), Failure> {
-        let Removal { state, removed_at, .. } = removal.clone();
-        let tombstone = Tombstone { meta, state, removed_at };
-        let entry = Entry::Removed(tombstone.clone());
-        let record = encode(&entry, self.name.salt).slices().concat();
-        out.write(&record, Meaning::Removed(tombstone))
     }
 
     /// Keeps damaged bytes, except those of deliveries that are removed: others may be saved out of them. The metadata of
@@ -164,13 +167,14 @@ impl Rewrite<'_> {
         for part in parts {
             match part {
                 Part::Rest(range) => {
+                    out.write_ledger()?;
                     out.damages.push((out.file.length(), out.entries));
                     out.file.write(&old.read(range.start, range.end - range.start)?)?;
                 }
                 Part::Of(id) => {
                     let known = known.get_or_insert_with(|| self.known(meta.cloned()));
                     if let (Some(meta), Some(removal)) = (known.remove(&id), self.drop.get(&id)) {
-                        self.bury(meta, removal, out)?;
+                        bury(meta, removal, out)?;
                     }
                 }
             }
@@ -202,8 +206,15 @@ impl Old<'_> {
     }
 }
 
+fn bury(meta: DeliveryMeta, removal: &Removal, out: &mut Out) -> Result<(), Failure> {
+    let Removal { state, removed_at, .. } = removal.clone();
+    out.remember(Tombstone { meta, state, removed_at })
+}
+
 struct Out {
     file: Replacement,
+    /// Ledger entries that are still to be written, as one record.
+    ledger: Vec<Tombstone>,
     segment: SegmentName,
     pack: bool,
     records: Vec<(Place, Meaning)>,
@@ -212,6 +223,30 @@ struct Out {
 }
 
 impl Out {
+    /// Writes a ledger entry, or later with others.
+    fn remember(&mut self, tombstone: Tombstone) -> Result<(), Failure> {
+        self.ledger.push(tombstone);
+        if self.ledger.len() < MAX_LEDGER_ENTRIES { Ok(()) } else { self.write_ledger() }
+    }
+
+    /// Whether the ledger entries have to be written before a record.
+    fn must_come_first(&self, meaning: &Meaning) -> bool {
+        match meaning {
+            Meaning::Delivery { .. } => true,
+            Meaning::State { of, .. } => self.ledger.iter().any(|one| one.meta.id == *of),
+            Meaning::Removal(_) | Meaning::Removed(_) | Meaning::Nothing => false,
+        }
+    }
+
+    fn write_ledger(&mut self) -> Result<(), Failure> {
+        if self.ledger.is_empty() {
+            return Ok(());
+        }
+        let ledger = std::mem::take(&mut self.ledger);
+        let record = encode(&Entry::Removed(ledger.clone()), self.segment.salt).slices().concat();
+        self.write(&record, Meaning::Removed(ledger))
+    }
+
     fn write(&mut self, record: &[u8], meaning: Meaning) -> Result<(), Failure> {
         let offset = self.file.length();
         if self.pack && !is_packed(record) {
@@ -221,8 +256,11 @@ impl Out {
             self.file.write(record)?;
         }
         let length = self.file.length() - offset;
-        let is_entry = matches!(meaning, Meaning::Delivery { .. } | Meaning::Removed(_));
-        self.entries += u32::from(is_entry);
+        self.entries += match &meaning {
+            Meaning::Delivery { .. } => 1,
+            Meaning::Removed(ledger) => u32::try_from(ledger.len()).unwrap_or(u32::MAX),
+            _ => 0,
+        };
         self.records.push((Place { segment: self.segment, offset, length }, meaning));
         Ok(())
     }

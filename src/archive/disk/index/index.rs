@@ -119,7 +119,11 @@ impl Index {
                     }
                 }
             }
-            Meaning::Removed(tombstone) => self.bury(&tombstone, place)?,
+            Meaning::Removed(tombstones) => {
+                for tombstone in &tombstones {
+                    self.bury(tombstone, place)?;
+                }
+            }
             Meaning::Nothing => {}
         }
         self.note_end(place);

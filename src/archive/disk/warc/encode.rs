@@ -86,7 +86,11 @@ pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
             let first = ids.first().copied().unwrap_or_else(DeliveryId::new);
             note(first, salt, &block)
         }
-        Entry::Removed(tombstone) => note(tombstone.meta.id, salt, &tombstone::print(tombstone)),
+        Entry::Removed(tombstones) => {
+            let first = tombstones.first().map(|tombstone| tombstone.meta.id);
+            let first = first.unwrap_or_else(DeliveryId::new);
+            note(first, salt, &tombstone::print(tombstones))
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub(in super::super) enum Meaning {
     Delivery { meta: DeliveryMeta, leased: bool },
     State { of: DeliveryId, state: State },
     Removal(Vec<DeliveryId>),
-    Removed(Tombstone),
+    Removed(Vec<Tombstone>),
     Nothing,
 }
 
@@ -34,7 +34,7 @@ fn note_in(of: DeliveryId, block: &str) -> Option<Meaning> {
     state_in(block)
         .map(|state| Meaning::State { of, state })
         .or_else(|| removal_in(block).map(Meaning::Removal))
-        .or_else(|| tombstone::parse(of, block).map(Meaning::Removed))
+        .or_else(|| tombstone::parse(block).map(Meaning::Removed))
 }
 
 /// What a record means that is there from its first to its last byte; `None` if its checksums do not hold.

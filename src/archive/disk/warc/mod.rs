@@ -19,3 +19,4 @@ pub(super) use encode::warcinfo_of;
 pub(super) use encode::{Encoded, FORMAT, encode, warcinfo};
 pub(super) use header::{Flaw, Header, MAGIC, TRAILER};
 pub(super) use meaning::{LONGEST_NOTE, Meaning, meaning_of, whole_record};
+pub(super) use tombstone::MAX_LEDGER_ENTRIES;

@@ -1,40 +1,49 @@
-//! The block of the record that stays of a delivery that was removed.
+//! The block of a record with ledger entries: a line for each delivery that was removed, so that one takes little more room
+//! than its id, fingerprint, times and state.
+
+use std::fmt::Write;
 
 use super::{
     super::entry::{DeliveryMeta, Tombstone},
-    date, fingerprint,
+    fingerprint,
 };
-use crate::delivery::DeliveryId;
+use crate::archive::{nanos, parse_nanos};
 
-/// The first word of the block. The block of a state begins with another.
-const REMOVED_AT: &str = "removed-at";
+/// The first line of the block. The block of a state begins with another.
+const LEDGER: &str = "ledger:";
 
-pub(super) fn print(tombstone: &Tombstone) -> String {
-    let Tombstone { meta, state, removed_at } = tombstone;
-    format!(
-        "{REMOVED_AT}: {}\r\nmodel: {}\r\nfingerprint: {}\r\nreceived-at: {}\r\nstate: {state}\r\n",
-        date::print(*removed_at),
-        meta.model,
-        fingerprint::print_short(meta.fingerprint),
-        date::print(meta.received_at),
-    )
+/// How many ledger entries one record holds at most. With the longest reasons a record stays below
+/// [`LONGEST_NOTE`](super::meaning::LONGEST_NOTE).
+pub(in super::super) const MAX_LEDGER_ENTRIES: usize = 64;
+
+pub(super) fn print(tombstones: &[Tombstone]) -> String {
+    let mut block = format!("{LEDGER}\r\n");
+    for tombstone in tombstones {
+        let Tombstone { meta, state, removed_at } = tombstone;
+        let DeliveryMeta { id, model, fingerprint, received_at } = meta;
+        let fingerprint = fingerprint::print_short(*fingerprint);
+        let (received_at, removed_at) = (nanos(*received_at), nanos(*removed_at));
+        // Writing to a string cannot fail.
+        let _ = write!(block, "{id} {fingerprint} {received_at} {removed_at} {model} {state}\r\n");
+    }
+    block
 }
 
-/// What stays of the delivery `of`, if this is the block that tells it.
-pub(super) fn parse(of: DeliveryId, block: &str) -> Option<Tombstone> {
-    let field = |name: &str| {
-        let lines = block.split("\r\n");
-        lines.filter_map(|line| line.split_once(": ")).find(|(key, _)| *key == name)
-    };
-    let removed_at =
-        date::parse(block.strip_prefix(REMOVED_AT)?.strip_prefix(": ")?.lines().next()?)?;
-    let meta = DeliveryMeta {
-        id: of,
-        model: field("model")?.1.parse().ok()?,
-        fingerprint: fingerprint::parse_short(field("fingerprint")?.1)?,
-        received_at: date::parse(field("received-at")?.1)?,
-    };
-    let state = field("state")?.1.parse().ok()?;
+/// The ledger entries in a block, if it holds some.
+pub(super) fn parse(block: &str) -> Option<Vec<Tombstone>> {
+    let (first, lines) = block.split_once("\r\n")?;
+    let lines = (first == LEDGER).then_some(lines)?;
+    lines.split_terminator("\r\n").map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<Tombstone> {
+    let mut words = line.splitn(6, ' ');
+    let id = words.next()?.parse().ok()?;
+    let fingerprint = fingerprint::parse_short(words.next()?)?;
+    let (received_at, removed_at) = (parse_nanos(words.next()?)?, parse_nanos(words.next()?)?);
+    let model = words.next()?.parse().ok()?;
+    let state = words.next()?.parse().ok()?;
+    let meta = DeliveryMeta { id, model, fingerprint, received_at };
     Some(Tombstone { meta, state, removed_at })
 }
 
@@ -42,18 +51,27 @@ pub(super) fn parse(of: DeliveryId, block: &str) -> Option<Tombstone> {
 mod tests {
     use super::*;
     use crate::{
-        archive::disk::tests::delivery,
+        archive::disk::{tests::delivery, warc::meaning::LONGEST_NOTE},
         delivery::{Outcome, State},
     };
 
-    #[test]
-    fn what_stays_of_a_delivery_reads_back() {
+    fn tombstone(state: State) -> Tombstone {
         let meta = DeliveryMeta::of(&delivery("/m", b"a"));
-        for state in [State::NEW, Outcome::failed("model: none").into()] {
-            let removed_at = meta.received_at;
-            let tombstone = Tombstone { meta: meta.clone(), state, removed_at };
-            assert_eq!(parse(meta.id, &print(&tombstone)), Some(tombstone));
-        }
-        assert_eq!(parse(meta.id, "state: processed 200\r\n"), None);
+        Tombstone { removed_at: meta.received_at, meta, state }
+    }
+
+    #[test]
+    fn ledger_entries_read_back() {
+        let states = [State::NEW, Outcome::failed("model: none").into()];
+        let all: Vec<_> = states.into_iter().map(tombstone).collect();
+        assert_eq!(parse(&print(&all)), Some(all));
+        assert_eq!(parse("state: processed 200\r\n"), None);
+    }
+
+    #[test]
+    fn record_with_the_most_and_longest_ledger_entries_is_read() {
+        let long = || tombstone(Outcome::dead("x".repeat(4000)).into());
+        let all: Vec<_> = (0..MAX_LEDGER_ENTRIES).map(|_| long()).collect();
+        assert!((print(&all).len() as u64) < LONGEST_NOTE);
     }
 }
