@@ -173,11 +173,13 @@ async fn backup_copies_sealed_segments_once_and_what_was_removed_disappears_from
     }
 }
 
-/// The files of segments and their indexes.
+/// The files of segments.
 fn names(path: &Path) -> Vec<PathBuf> {
     let names = fs::read_dir(path).unwrap().map(|file| file.unwrap().file_name());
     let mut names: Vec<_> = names.map(PathBuf::from).collect();
-    names.retain(|name| !name.to_string_lossy().starts_with("inbox."));
+    names.retain(|name| {
+        !name.to_string_lossy().starts_with("inbox.") && name.extension().unwrap() != "idx"
+    });
     names.sort();
     names
 }

@@ -12,7 +12,7 @@ use crate::archive::{
         failure::Failure,
         file_io::read_full,
         format::check_format,
-        load::missing,
+        index_file::missing,
         medium::{Medium, MediumFile},
         name::{Form, SegmentName},
         replace::{self, Replacement},
@@ -158,32 +158,6 @@ impl Source {
             || is_damaged(medium, &unfinished, self.name, self.form)?;
         let copied = Copied { form: self.form, length, identity: self.identity.clone() };
         Ok(Copy { unfinished, copied, is_damaged })
-    }
-
-    /// The index file of the segment; `None` if it has none, or if the segment is not this file any more: then the index file
-    /// may be that of another version.
-    ///
-    /// Before a segment is replaced, its index file is removed. So an index file that was read before the segment was found
-    /// unchanged belongs to it.
-    pub(super) fn index_file(
-        &self,
-        medium: &dyn Medium,
-        dir: &Path,
-    ) -> Result<Option<Vec<u8>>, Failure> {
-        if self.form == Form::Open || self.identity.is_none() {
-            return Ok(None);
-        }
-        let path = self.name.index_path(dir);
-        let file = match medium.open_read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(Failure::to("open", &path))?,
-        };
-        let length = file.len().map_err(Failure::to("read", &path))?;
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        let read = read_full(&*file, &mut bytes, 0).map_err(Failure::to("read", &path))?;
-        bytes.truncate(read);
-        let now = medium.open_read(&self.path).ok().and_then(|file| file.identity());
-        Ok(Some(bytes).filter(|_| now == self.identity))
     }
 }
 

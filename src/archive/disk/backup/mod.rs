@@ -1,5 +1,8 @@
 //! Backups: consistent copies of an archive that another process may have open.
 //!
+//! Index files are not copied: they tell of states in later segments than their own, up to a place in the log that the backup
+//! may not have. Whoever opens the copy for writing writes them.
+//!
 //! A backup takes no lock of the archive. It depends on how the archive changes its files:
 //!
 //! - A sealed segment is never changed in place: a new version takes its name.
@@ -34,7 +37,7 @@ use super::{
     name::{Form, SegmentName},
     permissions::warn_if_accessible,
     real_disk::RealDisk,
-    replace::{remove, replace},
+    replace::remove,
     verify::{Verification, verify},
 };
 use crate::archive::ArchiveError;
@@ -290,7 +293,7 @@ impl Run<'_> {
         let name = source.name;
         if self.has(source) {
             self.done.unchanged += 1;
-            return Ok(self.add_index_file(source)?);
+            return Ok(());
         }
         let (mut bytes, progress) = (0, &mut self.progress);
         let copy = source.copy_to(self.medium, (self.from, self.to), &mut |piece| {
@@ -309,8 +312,7 @@ impl Run<'_> {
         self.done.copied += 1;
         commit(self.medium, self.to, name, &copy)?;
         self.manifest.segments.insert(name, copy.copied);
-        self.manifest.write(self.medium, self.to)?;
-        Ok(self.add_index_file(source)?)
+        Ok(self.manifest.write(self.medium, self.to)?)
     }
 
     /// Whether the backup has a copy of this file.
@@ -328,17 +330,6 @@ impl Run<'_> {
         let form = Listing::of_dir(self.medium, self.to)?.segments.get(&name).copied();
         let Some(form) = form.filter(|form| *form != Form::Open) else { return Ok(false) };
         Ok(!is_damaged(self.medium, &name.path(self.to, form), name, form)?)
-    }
-
-    fn add_index_file(&self, source: &Source) -> Result<(), Failure> {
-        let path = source.name.index_path(self.to);
-        if self.medium.open_read(&path).is_ok() {
-            return Ok(());
-        }
-        match source.index_file(self.medium, self.from)? {
-            Some(bytes) => replace(self.medium, self.to, &path, &bytes),
-            None => Ok(()),
-        }
     }
 
     /// Removes what the archive has no more, oldest first.
@@ -380,8 +371,8 @@ fn total(medium: &dyn Medium, dir: &Path, segments: &BTreeSet<SegmentName>) -> u
     segments.iter().map(length).sum()
 }
 
-/// Gives a copy its name. An index file of another version, which would not fit, goes before; another form of the segment,
-/// which does not count any more, goes after.
+/// Gives a copy its name. An index file, which would not fit, goes before; another form of the segment, which does not count
+/// any more, goes after.
 fn commit(medium: &dyn Medium, dir: &Path, name: SegmentName, copy: &Copy) -> Result<(), Failure> {
     let path = name.path(dir, copy.copied.form);
     remove_existing(medium, dir, &name.index_path(dir))?;

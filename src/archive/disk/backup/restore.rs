@@ -17,7 +17,6 @@ use crate::archive::{
         medium::Medium,
         name::SegmentName,
         real_disk::RealDisk,
-        replace::replace,
         verify::{Verification, verify},
     },
 };
@@ -131,9 +130,6 @@ fn copy_all(
     for (source, copy) in &copies {
         commit(medium, to, source.name, copy)?;
         restored.segments += 1;
-        if let Some(bytes) = source.index_file(medium, from)? {
-            replace(medium, to, &source.name.index_path(to), &bytes)?;
-        }
     }
     Ok(())
 }

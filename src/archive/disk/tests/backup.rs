@@ -270,14 +270,8 @@ fn assert_consistent(restless: &Restless, to: &Path, what: &str) {
         let (_, state) = found(to, one.id());
         assert!(matches!(state, None | Some(StateKind::Processed)), "{what}: {state:?}");
     }
-    let listing = Listing::of_dir(&RealDisk, to).unwrap();
-    for name in listing.indexed {
-        let length = std::fs::metadata(name.path(to, listing.segments[&name])).unwrap().len();
-        assert!(
-            load::indexed(&RealDisk, to, name, length).is_some(),
-            "{what}: an index of another"
-        );
-    }
+    // They would tell of records that the backup does not have.
+    assert!(Listing::of_dir(&RealDisk, to).unwrap().indexed.is_empty(), "{what}: an index file");
 }
 
 #[test]
@@ -304,7 +298,8 @@ fn backup_is_consistent_whatever_is_removed_and_forgotten_between_its_calls() {
 
 #[test]
 fn backup_misses_no_segment_that_is_sealed_and_compressed_while_the_directory_is_listed() {
-    for at in 0..12 {
+    // The first listings.
+    for at in 0..24 {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         let restless = Restless::new(&from);
