@@ -23,7 +23,7 @@ pub use contract::{
 };
 pub use counts::Counts;
 #[cfg(feature = "disk")]
-pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
+pub use disk::{Backup, Damage, DiskArchive, DiskArchiveBuilder, Restored, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{Lock, Medium, MediumFile, RealDisk};
 pub use entries::{Entries, EntrySender};

@@ -114,4 +114,8 @@ impl MediumFile for FaultyFile {
         self.sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);
         result.and_then(|()| self.file.sync_data())
     }
+
+    fn identity(&self) -> Option<String> {
+        self.file.identity()
+    }
 }

@@ -7,6 +7,7 @@
     reason = "a test says so by panicking"
 )]
 
+mod backup;
 mod beside;
 mod conformance;
 mod crashes;

@@ -299,3 +299,68 @@ async fn the_bytes_of_what_was_removed_before_it_was_settled_are_archived_anew_a
         archive.close().await;
     }
 }
+
+/// The files that other processes leave and that the archive answers with.
+fn requests(path: &Path) -> Vec<std::path::PathBuf> {
+    let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+    files.filter(|file| file.to_string_lossy().contains(".request")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
+    for (fault, expected) in [
+        (Fault::Unsynced, "this sync was to fail"),
+        // There is no room for the error either.
+        (Fault::Full { room: 0 }, "the log of that process says why"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::new();
+        let builder = builder(dir.path()).upkeep_every(Duration::from_millis(10));
+        let archive = disk.open(builder).await.unwrap();
+        let all = filled(&archive).await;
+        let query = Query::all().id(all[1].id());
+        disk.fail(fault);
+        // Far longer than a test may take.
+        let asked = DiskArchive::ask_to_remove(dir.path(), query.clone(), Duration::from_hours(1));
+        let error = asked.await.unwrap_err();
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        assert!(reason.contains("the process that has the archive open failed"), "{reason}");
+        assert!(reason.contains(expected), "{reason}");
+        assert_eq!(requests(dir.path()), [""; 0].map(std::path::PathBuf::from));
+        disk.heal();
+        let asked = DiskArchive::ask_to_remove(dir.path(), query, Duration::from_hours(1));
+        // The first attempt may have got as far as to give it up.
+        assert!(asked.await.unwrap().is_some());
+        assert!(archive.get(all[1].id()).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_that_fails_is_tried_again_if_nobody_waits_for_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let builder = builder(dir.path()).upkeep_every(Duration::from_millis(10));
+    let archive = disk.open(builder).await.unwrap();
+    let all = filled(&archive).await;
+    disk.fail(Fault::Unsynced);
+    let query = Query::all().id(all[1].id());
+    let asked = DiskArchive::ask_to_remove(dir.path(), query, Duration::ZERO).await;
+    if !matches!(asked, Ok(None)) {
+        // The archive was faster than the first look at the answer.
+        asked.unwrap_err();
+        return;
+    }
+    let failed = || {
+        let text = requests(dir.path()).first().map(|path| fs::read_to_string(path).unwrap());
+        text.is_some_and(|text| text.contains("this sync was to fail"))
+    };
+    while !failed() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    disk.heal();
+    while !requests(dir.path()).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(archive.get(all[1].id()).await.unwrap().is_none());
+    assert!(!holds(dir.path(), "the body of number 1\r\n"));
+}

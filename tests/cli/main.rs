@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod again;
+mod backup;
 #[expect(unreachable_pub, reason = "the command writes it for a module of a library")]
 mod generated;
 #[cfg(feature = "axum")]

@@ -14,7 +14,7 @@ use super::{
     keeper::Keeper,
     lock::lock_path,
     name::{Form, SegmentName},
-    request::{Answer, Mail, Request, answer, mail, wanted_in},
+    request::{Answer, Mail, Request, answer, mail, report_failure, wanted_in},
     state::State,
 };
 use crate::archive::{ArchiveError, Query};
@@ -59,27 +59,60 @@ impl Keeper {
             // What cannot be removed now is when it is seen again.
             drop(self.medium.remove(&path));
         }
+        if let Ok(mut state) = self.turn() {
+            state.failed_requests.retain(|path| requests.contains(path));
+        }
         // One that cannot be done keeps no other from being done.
-        let done = requests.iter().map(|path| self.noted(WHAT, self.request(path)));
+        let done = requests.iter().map(|path| self.noted_once(path, self.request(path)));
         done.fold(Ok(()), Result::and)
     }
 
     fn request(&self, path: &Path) -> Chore {
         let mut state = self.turn()?;
         let came = match wanted_in(&*self.medium, path)? {
-            Some(Ok(Request::Remove(query))) => {
-                let removed = self.give_up_all(&query)?;
-                self.finish_removals(&mut state)?;
-                Answer::Done(removed)
-            }
-            Some(Ok(Request::Retry(query))) => Answer::Done(self.retry(&query, Instant::now())?),
+            Some(Ok(request)) => match self.execute(&request, &mut state) {
+                Ok(done) => Answer::Done(done),
+                Err(error) => {
+                    // It is tried again, unless the other process, which reads the error, withdraws it.
+                    if !state.failed_requests.contains(path) {
+                        report_failure(&*self.medium, path, &error)?;
+                    }
+                    return Err(error);
+                }
+            },
             Some(Err(not_understood)) => {
                 tracing::warn!(path = %path.display(), "a request is not understood, and answered so");
                 not_understood
             }
             None => return Ok(()),
         };
-        Ok(answer(&*self.medium, &self.dir, path, came)?)
+        Ok(answer(&*self.medium, &self.dir, path, &came)?)
+    }
+
+    fn execute(&self, request: &Request, state: &mut State) -> Result<u64, ArchiveError> {
+        match request {
+            Request::Remove(query) => {
+                let removed = self.give_up_all(query)?;
+                self.finish_removals(state)?;
+                Ok(removed)
+            }
+            Request::Retry(query) => self.retry(query, Instant::now()),
+        }
+    }
+
+    /// Logs that a request failed the first time that it does: it is tried again every second.
+    fn noted_once(&self, path: &Path, done: Chore) -> Chore {
+        let Err(error) = &done else { return done };
+        let is_known =
+            self.turn().is_ok_and(|mut state| !state.failed_requests.insert(path.to_owned()));
+        if !is_known {
+            let source = std::error::Error::source(error);
+            tracing::warn!(
+                path = %path.display(), %error, source,
+                "cannot do what another process asked for; it is tried again every second"
+            );
+        }
+        done
     }
 
     fn noted(&self, what: &str, done: Chore) -> Chore {

@@ -54,6 +54,13 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
         None
     }
 
+    /// An error if the files that this process creates in the directory of an archive could not be read by the process that
+    /// owns the archive.
+    fn check_user(&self, dir: &Path) -> io::Result<()> {
+        let _ = dir;
+        Ok(())
+    }
+
     /// The permission bits of a file or directory; none where that is not known.
     fn mode(&self, path: &Path) -> Option<u32> {
         let _ = path;
@@ -83,4 +90,9 @@ pub(crate) trait MediumFile: Debug + Send + Sync {
 
     /// Makes what was written durable.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// A word that changes when the file is written to, or another takes its name; none where that is not known.
+    fn identity(&self) -> Option<String> {
+        None
+    }
 }

@@ -12,6 +12,7 @@
 
 mod archive;
 mod background;
+mod backup;
 mod batch;
 mod builder;
 mod chores;
@@ -72,6 +73,7 @@ mod window;
 mod writer;
 
 pub use archive::DiskArchive;
+pub use backup::{Backup, Restored};
 pub use builder::DiskArchiveBuilder;
 pub use stats::Stats;
 pub use verify::{Damage, Verification};

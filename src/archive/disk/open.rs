@@ -42,6 +42,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         medium,
     } = options;
     medium.create_dir(&path).map_err(Failure::to("create", &path))?;
+    medium.check_user(&path).map_err(Failure::to("write to", &path))?;
     let lock = acquire(&*medium, &path, lock_patience)?;
     warn_if_accessible(&*medium, &path);
     if probe {

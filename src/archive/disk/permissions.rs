@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::medium::Medium;
+use super::{lock::lock_path, medium::Medium};
 
 /// Options for a new file that only its owner can read and write. Whoever can open the lock file can hold the lock, also
 /// if it can only be read.
@@ -37,9 +37,9 @@ pub(super) fn private_dir() -> fs::DirBuilder {
     builder
 }
 
-/// Gives a file that root has just created to the owner of its directory. Otherwise a command that runs as root leaves
-/// files that the server cannot open.
-pub(super) fn give_to_owner_of_dir(file: &File, path: &Path) {
+/// Gives a file that root has just created to the owner of the archive. Otherwise a command that runs as root leaves files
+/// that the server cannot open.
+pub(super) fn give_to_owner_of_archive(file: &File, path: &Path) {
     #[cfg(unix)]
     if let Err(error) = change_owner(file, path) {
         tracing::warn!(path = %path.display(), %error, "cannot give a new file to the owner of the archive");
@@ -49,22 +49,65 @@ pub(super) fn give_to_owner_of_dir(file: &File, path: &Path) {
 }
 
 #[cfg(unix)]
+const ROOT: u32 = 0;
+
+#[cfg(unix)]
 fn change_owner(file: &File, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
 
-    let owner = |metadata: fs::Metadata| (metadata.uid(), metadata.gid());
-    let Some(dir) = path.parent() else { return Ok(()) };
-    match new_owner(owner(file.metadata()?), owner(fs::metadata(dir)?)) {
+    let Some(dir) = path.parent().filter(|_| rustix::process::geteuid().is_root()) else {
+        return Ok(());
+    };
+    let known = file.metadata()?;
+    match new_owner((known.uid(), known.gid()), owner(dir)?) {
         Some((user, group)) => fchown(file, Some(user), Some(group)),
         None => Ok(()),
     }
 }
 
+/// The user and group that an archive belongs to: those of its lock file, which the server created; of its directory, if there
+/// is none, or root owns it. A directory may belong to root, and the server write to it by its group.
+#[cfg(unix)]
+fn owner(dir: &Path) -> io::Result<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+
+    let owner = |metadata: fs::Metadata| (metadata.uid(), metadata.gid());
+    let lock = fs::symlink_metadata(lock_path(dir)).ok().filter(fs::Metadata::is_file).map(owner);
+    match lock.filter(|(user, _)| *user != ROOT) {
+        Some(owner) => Ok(owner),
+        None => fs::metadata(dir).map(owner),
+    }
+}
+
 /// The user and group that a new file is given to, if it is to be.
 #[cfg(unix)]
-fn new_owner(file: (u32, u32), dir: (u32, u32)) -> Option<(u32, u32)> {
-    const ROOT: u32 = 0;
-    (file.0 == ROOT && dir.0 != ROOT).then_some(dir)
+fn new_owner(file: (u32, u32), archive: (u32, u32)) -> Option<(u32, u32)> {
+    (file.0 == ROOT && archive.0 != ROOT).then_some(archive)
+}
+
+/// An error if the archive belongs to another user, who could not open the files that this process would create: new files are
+/// accessible by their owner only. Root gives them away.
+pub(super) fn check_user(dir: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+
+        let user = rustix::process::geteuid().as_raw();
+        // Without a lock file, no server has opened it.
+        let lock = fs::symlink_metadata(lock_path(dir)).ok();
+        if let Some(other) = lock.map(|lock| lock.uid()).filter(|owner| is_foreign(user, *owner)) {
+            let reason = format!("it belongs to user {other}; run this as that user, or as root");
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = dir;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_foreign(user: u32, owner: u32) -> bool {
+    user != ROOT && user != owner
 }
 
 /// Returns the permission bits of a file or directory.
@@ -151,7 +194,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         // Only root can give a directory away.
         if chown(dir.path(), Some(1234), Some(1235)).is_err() {
-            eprintln!("passed without a look: only root can give a directory away");
+            eprintln!("skipped: only root can give a directory away");
             return;
         }
         let (file, lock) = (dir.path().join("file"), dir.path().join("lock"));
@@ -161,6 +204,32 @@ mod tests {
             let metadata = fs::metadata(path).unwrap();
             assert_eq!((metadata.uid(), metadata.gid()), (1234, 1235));
         }
+    }
+
+    #[test]
+    fn files_that_root_creates_belong_to_the_server_that_created_the_lock_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = lock_path(dir.path());
+        fs::write(&lock, "").unwrap();
+        if chown(&lock, Some(1234), Some(1235)).is_err() {
+            eprintln!("skipped: only root can give a file away");
+            return;
+        }
+        // As a volume of Kubernetes with `fsGroup`: the directory belongs to root.
+        let file = dir.path().join("file");
+        drop(RealDisk.create(&file).unwrap());
+        let metadata = fs::metadata(&file).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (1234, 1235));
+        // A lock file that root left does not take the directory from its owner.
+        chown(&lock, Some(0), Some(0)).unwrap();
+        chown(dir.path(), Some(1236), Some(1237)).unwrap();
+        assert_eq!(owner(dir.path()).unwrap(), (1236, 1237));
+    }
+
+    #[test]
+    fn only_root_and_the_owner_of_the_archive_may_write_to_it() {
+        assert!(!is_foreign(0, 1000) && !is_foreign(1000, 1000));
+        assert!(is_foreign(1001, 1000) && is_foreign(1000, 0));
     }
 
     #[test]

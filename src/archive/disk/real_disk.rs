@@ -9,7 +9,9 @@ use std::{
 
 use super::{
     medium::{Lock, Medium, MediumFile},
-    permissions::{existing_file, give_to_owner_of_dir, mode, private_dir, private_file},
+    permissions::{
+        check_user, existing_file, give_to_owner_of_archive, mode, private_dir, private_file,
+    },
 };
 
 /// The file system of this machine.
@@ -69,7 +71,7 @@ impl Medium for RealDisk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
         let file = private_file().read(true).append(true).create_new(true).open(path)?;
-        give_to_owner_of_dir(&file, path);
+        give_to_owner_of_archive(&file, path);
         Ok(Box::new(RealFile(file)))
     }
 
@@ -101,6 +103,10 @@ impl Medium for RealDisk {
         before.ok()
     }
 
+    fn check_user(&self, dir: &Path) -> io::Result<()> {
+        check_user(dir)
+    }
+
     fn mode(&self, path: &Path) -> Option<u32> {
         mode(path).ok()
     }
@@ -122,7 +128,7 @@ impl Medium for RealDisk {
 fn open_lock(path: &Path) -> io::Result<File> {
     match private_file().write(true).create_new(true).open(path) {
         Ok(file) => {
-            give_to_owner_of_dir(&file, path);
+            give_to_owner_of_archive(&file, path);
             Ok(file)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -191,6 +197,18 @@ impl MediumFile for RealFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    /// Not the number of the device: it may change when the machine restarts.
+    #[cfg(unix)]
+    fn identity(&self) -> Option<String> {
+        use std::os::unix::fs::MetadataExt;
+
+        let known = self.0.metadata().ok()?;
+        let (inode, length) = (known.ino(), known.len());
+        let (modified, modified_nanos) = (known.mtime(), known.mtime_nsec());
+        let (changed, changed_nanos) = (known.ctime(), known.ctime_nsec());
+        Some(format!("{inode}:{length}:{modified}.{modified_nanos}:{changed}.{changed_nanos}"))
     }
 }
 

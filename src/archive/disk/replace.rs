@@ -60,7 +60,7 @@ impl Replacement {
 }
 
 /// Where a file lies until it is whole.
-fn unfinished(path: &Path) -> PathBuf {
+pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED);
     name.into()

@@ -10,12 +10,12 @@ use std::{
 
 use super::{
     failure::Failure,
-    file_io::read_full,
+    file_io::{read_full, write_all},
     medium::Medium,
     replace::{remove, replace},
 };
 use crate::{
-    archive::{Query, parse_query, print_query},
+    archive::{ArchiveError, Query, parse_query, print_query},
     delivery::DeliveryId,
 };
 
@@ -71,8 +71,10 @@ impl Request {
 }
 
 /// What came of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
+    /// It was not done, or not completely, and is tried again while the request stays. Never in a file of its own.
+    Failed(String),
     /// It was done, of so many deliveries.
     Done(u64),
     /// Another version may have written it.
@@ -82,10 +84,11 @@ pub(super) enum Answer {
 impl Answer {
     const NOT_UNDERSTOOD: &str = "not understood";
 
-    fn print(self) -> String {
+    fn print(&self) -> String {
         match self {
             Self::Done(deliveries) => format!("{deliveries}\n"),
             Self::NotUnderstood => format!("{}\n", Self::NOT_UNDERSTOOD),
+            Self::Failed(error) => format!("{FAILED}{error}\n"),
         }
     }
 
@@ -100,8 +103,16 @@ impl Answer {
 /// How often the answer is looked for.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How the line begins that the archive appends to a request that it could not execute. It needs no new file, and no room on
+/// a full disk but what is left of the last block.
+const FAILED: &str = "failed ";
+
+/// The most characters of an error in a request.
+const LONGEST_ERROR: usize = 1000;
+
 /// Leaves a request, and waits up to `patience` for the answer: of how many deliveries it was done; `None` if there is no
-/// answer. Then the request stays. A request with very many ids is left as several.
+/// answer. Then the request stays, and is executed later. One that failed is withdrawn. A request with very many ids is left
+/// as several.
 pub(super) fn ask(
     medium: &dyn Medium,
     dir: &Path,
@@ -109,23 +120,32 @@ pub(super) fn ask(
     patience: Duration,
 ) -> Result<Option<u64>, Failure> {
     let start = Instant::now();
+    medium.check_user(dir).map_err(Failure::to("write to", dir))?;
     let leave = |request: &Request| {
         let path = dir.join(format!("{}{REQUEST}", DeliveryId::new()));
         replace(medium, dir, &path, request.print().as_bytes()).map(|()| path)
     };
-    let requests = wanted.split(MAX_IDS).iter().map(leave).collect::<Result<Vec<_>, _>>()?;
+    let mut requests = wanted.split(MAX_IDS).iter().map(leave).collect::<Result<Vec<_>, _>>()?;
     let mut done = 0;
-    for request in requests {
-        match wait_for_answer(medium, dir, &request, patience.saturating_sub(start.elapsed()))? {
+    while let Some(request) = requests.first() {
+        match wait_for_answer(medium, dir, request, patience.saturating_sub(start.elapsed()))? {
             Some(Answer::Done(deliveries)) => done += deliveries,
-            Some(Answer::NotUnderstood) => return Err(not_understood(&request)),
+            Some(Answer::NotUnderstood) => return Err(not_understood(request)),
+            Some(Answer::Failed(error)) => {
+                let failure = failed(request, &error);
+                for request in &requests {
+                    remove(medium, dir, request)?;
+                }
+                return Err(failure);
+            }
             None => return Ok(None),
         }
+        requests.remove(0);
     }
     Ok(Some(done))
 }
 
-/// Takes the answer to a request.
+/// Waits for the answer to a request, and takes it.
 fn wait_for_answer(
     medium: &dyn Medium,
     dir: &Path,
@@ -133,16 +153,68 @@ fn wait_for_answer(
     patience: Duration,
 ) -> Result<Option<Answer>, Failure> {
     let (answer, start) = (answer_path(request), Instant::now());
+    let length = medium.open_read(request).and_then(|file| file.len()).unwrap_or(0);
     loop {
         if let Some(found) = read(medium, &answer)?.and_then(|text| Answer::parse(&text)) {
             remove(medium, dir, &answer)?;
             return Ok(Some(found));
+        }
+        if let Some(error) = failure_behind(medium, request, length) {
+            return Ok(Some(Answer::Failed(error)));
         }
         if start.elapsed() >= patience {
             return Ok(None);
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// What the archive has appended to a request of this length.
+fn failure_behind(medium: &dyn Medium, request: &Path, length: u64) -> Option<String> {
+    let file = medium.open_read(request).ok()?;
+    let behind = usize::try_from(file.len().ok()?.checked_sub(length)?).ok()?;
+    let mut text = vec![0; behind.min(MAX_LENGTH)];
+    let read = read_full(&*file, &mut text, length).ok()?;
+    text.truncate(read);
+    match String::from_utf8_lossy(&text).strip_prefix(FAILED) {
+        Some(error) => error.strip_suffix('\n').map(str::to_owned),
+        // There was no room for the error.
+        None => text.contains(&0).then(|| "the log of that process says why".to_owned()),
+    }
+}
+
+/// Appends to a request why it could not be executed. The request stays, and is tried again.
+pub(super) fn report_failure(
+    medium: &dyn Medium,
+    request: &Path,
+    error: &ArchiveError,
+) -> Result<(), Failure> {
+    let file = medium.open_append(request).map_err(Failure::to("open", request))?;
+    let length = file.len().map_err(Failure::to("read", request))?;
+    let line = format!("{FAILED}{}\n", on_one_line(error));
+    let written = write_all(&*file, &mut [io::IoSlice::new(line.as_bytes())]);
+    // A hole takes no room.
+    let written = written.or_else(|_| file.set_len(length).and(file.set_len(length + 1)));
+    written.map_err(Failure::to("write", request))
+}
+
+/// An error with its sources.
+fn on_one_line(error: &ArchiveError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text.chars()
+        .take(LONGEST_ERROR)
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
+}
+
+fn failed(request: &Path, error: &str) -> Failure {
+    let reason = format!("the process that has the archive open failed: {error}");
+    Failure::to("do what is asked in", request)(io::Error::other(reason))
 }
 
 fn not_understood(request: &Path) -> Failure {
@@ -195,7 +267,13 @@ pub(super) fn wanted_in(
     request: &Path,
 ) -> Result<Option<Result<Request, Answer>>, Failure> {
     let text = read(medium, request)?;
-    Ok(text.map(|text| Request::parse(&text).ok_or(Answer::NotUnderstood)))
+    Ok(text.map(|text| Request::parse(without_failures(&text)).ok_or(Answer::NotUnderstood)))
+}
+
+/// A request without what was appended to it.
+fn without_failures(text: &str) -> &str {
+    let end = text.find(&format!("\n{FAILED}")).map_or(text.len(), |end| end + 1);
+    text.get(..end).unwrap_or(text).trim_end_matches('\0')
 }
 
 /// Answers a request, and takes it away.
@@ -203,7 +281,7 @@ pub(super) fn answer(
     medium: &dyn Medium,
     dir: &Path,
     request: &Path,
-    answer: Answer,
+    answer: &Answer,
 ) -> Result<(), Failure> {
     replace(medium, dir, &answer_path(request), answer.print().as_bytes())?;
     remove(medium, dir, request)
@@ -243,11 +321,38 @@ mod tests {
                 }
                 thread::sleep(PAUSE);
             };
-            answer(&RealDisk, dir.path(), &request, Answer::NotUnderstood).unwrap();
+            answer(&RealDisk, dir.path(), &request, &Answer::NotUnderstood).unwrap();
             asked.join().unwrap().unwrap_err()
         });
         assert!(error.to_string().starts_with("cannot do what is asked in "), "{error}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn request_that_failed_still_reads_back_and_its_error_is_on_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("request");
+        let error = Failure::to("write", Path::new("a\nb"))(io::ErrorKind::StorageFull.into());
+        for query in [Query::all(), Query::all().model("/failed".parse().unwrap())] {
+            let text = Request::Retry(query.clone()).print();
+            std::fs::write(&path, &text).unwrap();
+            for _ in 0..2 {
+                report_failure(&RealDisk, &path, &error.error()).unwrap();
+                let Ok(Request::Retry(read)) = wanted_in(&RealDisk, &path).unwrap().unwrap() else {
+                    panic!("not understood");
+                };
+                assert_eq!(read, query);
+            }
+            let length = text.len() as u64;
+            let failures = failure_behind(&RealDisk, &path, length).unwrap();
+            assert!(failures.starts_with("cannot write a b: no storage space"), "{failures}");
+            std::fs::write(&path, format!("{text}\0")).unwrap();
+            assert!(wanted_in(&RealDisk, &path).unwrap().unwrap().is_ok());
+            let failure = failure_behind(&RealDisk, &path, length);
+            assert_eq!(failure.as_deref(), Some("the log of that process says why"));
+            std::fs::write(&path, format!("{text}failed unfini")).unwrap();
+            assert_eq!(failure_behind(&RealDisk, &path, length), None);
+        }
     }
 
     #[test]

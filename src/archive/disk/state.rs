@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) unsynced: bool,
     /// Files that may hold what was removed, and could not be removed themselves.
     pub(super) leftovers: BTreeSet<PathBuf>,
+    /// Requests of other processes that could not be read, executed or answered. Each is logged once.
+    pub(super) failed_requests: BTreeSet<PathBuf>,
 }
 
 impl State {
@@ -47,6 +49,7 @@ impl State {
             ledgers: HashMap::new(),
             unsynced: false,
             leftovers: BTreeSet::new(),
+            failed_requests: BTreeSet::new(),
         }
     }
 }

@@ -92,7 +92,7 @@ impl DiskArchive {
     }
 }
 
-fn verify(
+pub(super) fn verify(
     medium: &dyn Medium,
     dir: &Path,
     mut progress: impl FnMut(u64, u64),

@@ -1,5 +1,5 @@
 /// The commands, with the options that each has besides those of all commands, and its help.
-pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
+pub(crate) const COMMANDS: [(&str, &[&str], &str); 14] = [
     (
         "list",
         &["inference", "limit", "model", "state", "pending", "settled", "since", "before", "json"],
@@ -14,6 +14,8 @@ pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
         &["ids", "inference", "model", "state", "pending", "settled", "since", "before", "dry-run"],
         ERASE,
     ),
+    ("backup", &[], BACKUP),
+    ("restore", &[], RESTORE),
     (
         "export",
         &["model", "state", "pending", "settled", "since", "before", "into", "dry-run"],
@@ -50,15 +52,15 @@ pub(crate) const COMMANDS: [(&str, &[&str], &str); 12] = [
 pub(crate) fn operands(command: &str) -> usize {
     match command {
         "send" => 2,
-        "model" | "show" => 1,
+        "backup" | "model" | "restore" | "show" => 1,
         _ => 0,
     }
 }
 
 const ALL: &str = "\
 Inspects and maintains the archive of an inbox. `purge`, `erase` and `retry` send a request to the
-server that has the archive open, if there is one. All other commands only read, also while a server
-writes.
+server that has the archive open, if there is one. All other commands only read the archive, also
+while a server writes; `restore` creates it.
 
   inbox list            list the latest deliveries, oldest first
   inbox show ID         show one delivery, by its id or by the provider's; --body writes its body
@@ -66,6 +68,8 @@ writes.
   inbox stats           count deliveries, segments and bytes
   inbox purge --keep A  remove finished deliveries older than an age
   inbox erase ID...     remove these deliveries, whatever their state
+  inbox backup TO       copy the archive to a directory, also while a server writes; incremental
+  inbox restore FROM    copy a backup to the new directory of an archive
   inbox export          write selected deliveries to one WARC file
   inbox dead            list dead and undecodable deliveries with the reason
   inbox retry ID        process dead, undecodable or failed deliveries again
@@ -173,6 +177,37 @@ status is 1 if an ID is not found; the others are removed.
                     line
   --inference KEY   only deliveries of this inference, as `inbox list` finds them
   --dry-run         only print how many deliveries would be removed";
+
+const BACKUP: &str = "\
+inbox backup TO
+
+Copies the archive to the directory TO, which must be new, empty, or an earlier backup of the same
+archive, and verifies the copy. A server may write meanwhile. The backup has every delivery that was
+acknowledged before it began. Repeat an interrupted backup.
+
+Only segments that changed since the last backup are copied. What was removed or erased in the
+archive disappears from the backup: run `inbox backup` again after `inbox erase`, to each directory
+that holds a backup. A segment that is damaged does not replace an earlier copy that is sound.
+
+A plain copy (`cp -a`, rsync) while a server writes can miss a segment, because segments are renamed.
+
+Reads all of TO. All other commands can read a backup: `inbox list --archive TO`. Do not start a
+server with it: use `inbox restore`. The exit status is 1 if a part of the archive or of the backup is
+damaged.
+
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
+
+const RESTORE: &str = "\
+inbox restore FROM
+
+Copies the backup in the directory FROM to the directory of the archive, which must be new or empty,
+and verifies the copy. The backup is not changed. Prints what to do next. Run it as the user of the
+server. Repeat an interrupted restore.
+
+What was erased after the backup is in the archive again: erase it again. The exit status is 1 if a part
+of the archive is damaged, or if the last backup was interrupted.
+
+  --archive DIR     the directory of the archive (default: INBOX_ARCHIVE, else ./inbox)";
 
 const EXPORT: &str = "\
 inbox export [--into FILE] [--model NAME] [--state STATE] [--since TIME] [--before TIME]

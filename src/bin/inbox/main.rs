@@ -1,8 +1,9 @@
-//! The command `inbox`: inspects, verifies, exports and purges a disk archive, retries and replays its deliveries,
+//! The command `inbox`: inspects, verifies, backs up, exports and purges a disk archive, retries and replays its deliveries,
 //! sends signed test payloads, and generates structs for models.
 //!
 //! Exit status: 0 on success; 1 if something was not found, is damaged or was rejected; 2 if the command failed.
 
+mod backup;
 mod change;
 mod console;
 mod escape;
@@ -53,6 +54,8 @@ fn run() -> CommandResult {
             "stats" => stats::run(options).await,
             "purge" => remove::purge(options).await,
             "erase" => remove::erase(options).await,
+            "backup" => backup::backup(options).await,
+            "restore" => backup::restore(options).await,
             "export" => export::run(options).await,
             "dead" => list::dead(options).await,
             "retry" => retry::run(options).await,

@@ -19,15 +19,21 @@ pub(crate) async fn run(options: Options) -> CommandResult {
     if options.has("json") {
         writeln!(out, "{}", json_text(&object(&found)))?;
     } else {
-        for damage in &found.damages {
-            let (offset, length) = (damage.offset, damage.length);
-            let path = escape(&damage.path.display().to_string());
-            writeln!(out, "{path}: {length} bytes at byte {offset}: {}", damage.reason)?;
-        }
+        print_damages(&mut out, &found)?;
         writeln!(out, "{}", summary(&found))?;
     }
     out.flush()?;
     Ok(if found.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints each damaged place.
+pub(crate) fn print_damages(out: &mut impl Write, found: &Verification) -> io::Result<()> {
+    for damage in &found.damages {
+        let (offset, length) = (damage.offset, damage.length);
+        let path = escape(&damage.path.display().to_string());
+        writeln!(out, "{path}: {length} bytes at byte {offset}: {}", damage.reason)?;
+    }
+    Ok(())
 }
 
 fn summary(found: &Verification) -> String {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     archive::{Archive, ArchiveError, DiskArchive, Query},
-    delivery::Delivery,
+    delivery::{Delivery, DeliveryId},
 };
 
 #[tokio::test]
@@ -144,4 +144,26 @@ async fn maintenance_warns_once_of_a_segment_that_is_damaged_while_the_archive_i
     assert_eq!(text.matches("a segment is damaged").count(), 1, "{text}");
     assert!(text.contains(&path.display().to_string()), "{text}");
     assert!(fs::read(&path).unwrap() == bytes);
+}
+
+#[tokio::test]
+async fn request_that_cannot_be_read_is_logged_once_and_again_if_it_is_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
+    let keeper = archive.keeper().unwrap();
+    // Root can read every file.
+    let request = || dir.path().join(format!("{}.request", DeliveryId::new()));
+    let (first, second) = (request(), request());
+    std::fs::create_dir(&first).unwrap();
+    let warnings = |text: &str| text.matches("cannot do what another process asked for").count();
+    let rounds = || logged(|| (0..3).for_each(|_| drop(keeper.do_requests())));
+    assert_eq!(warnings(&rounds()), 1);
+    std::fs::create_dir(&second).unwrap();
+    let text = rounds();
+    assert_eq!(warnings(&text), 1);
+    assert!(text.contains(second.file_name().unwrap().to_str().unwrap()), "{text}");
+    std::fs::remove_dir(&first).unwrap();
+    assert_eq!(rounds(), "");
+    std::fs::create_dir(&first).unwrap();
+    assert_eq!(warnings(&rounds()), 1, "it was gone in between");
 }

@@ -1,5 +1,7 @@
 //! Tests of the parts together. Those that need no inside are in `tests/archive`.
 
+#[cfg(feature = "testing")]
+mod backup;
 mod damage;
 mod indexing;
 mod leftovers;

@@ -1,0 +1,192 @@
+//! Copies one segment out of a directory that another process may write to.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::manifest::Copied;
+use crate::archive::{
+    ArchiveError,
+    disk::{
+        failure::Failure,
+        file_io::read_full,
+        format::check_format,
+        index_file::missing,
+        medium::{Medium, MediumFile},
+        name::{Form, SegmentName},
+        replace::{self, Replacement},
+        steps::Steps,
+        walk::Step,
+    },
+};
+
+/// How much is read at once.
+const PIECE: usize = 512 * 1024;
+
+/// How often a segment that is being written is copied before what is read counts as damage. A failed batch is cut off, and
+/// the next one takes its place: a copy made at that moment holds parts of both.
+const ATTEMPTS: usize = 3;
+
+/// One segment of an archive, opened. A file is never changed once it is sealed: what is read is one version of the segment,
+/// also if the file is renamed, replaced or removed in the meantime.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) name: SegmentName,
+    pub(super) form: Form,
+    path: PathBuf,
+    file: Box<dyn MediumFile>,
+    identity: Option<String>,
+}
+
+/// A copy that is durable and does not have its name yet.
+#[derive(Debug)]
+pub(super) struct Copy {
+    pub(super) unfinished: PathBuf,
+    pub(super) copied: Copied,
+    pub(super) is_damaged: bool,
+}
+
+/// What a segment holds.
+struct Extent {
+    /// The end of the last record.
+    end: u64,
+    is_damaged: bool,
+}
+
+impl Source {
+    /// Opens a segment in the form that counts; `None` if it is gone, or was renamed at this moment.
+    pub(super) fn open(
+        medium: &dyn Medium,
+        dir: &Path,
+        name: SegmentName,
+    ) -> Result<Option<Self>, ArchiveError> {
+        for form in Form::ALL.into_iter().rev() {
+            let path = name.path(dir, form);
+            let file = match medium.open_read(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(Failure::to("open", &path))?,
+            };
+            check_format(&*file, &path, name)?;
+            let identity = file.identity();
+            return Ok(Some(Self { name, form, path, file, identity }));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.file.len().unwrap_or(0)
+    }
+
+    /// Whether this is the file that was copied before. One that is being written counts as changed.
+    pub(super) fn is(&self, copied: &Copied) -> bool {
+        self.form != Form::Open
+            && self.form == copied.form
+            && self.identity.is_some()
+            && self.identity == copied.identity
+    }
+
+    /// Copies the segment from its directory to another one, durably, under the name of an unfinished file. Of a segment that is being
+    /// written, whole records only. `progress` is called with the number of bytes of each piece.
+    pub(super) fn copy_to(
+        &self,
+        medium: &dyn Medium,
+        (from, to): (&Path, &Path),
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Copy, Failure> {
+        let path = self.name.path(to, self.form);
+        let copy = self.try_copy_to(medium, &path, progress);
+        let mut copy = copy.inspect_err(|_| drop(replace::give_up(medium, &path)))?;
+        // An index file that is there now does not belong to an earlier version, which may have been longer: it is removed
+        // before a new version takes the name of the segment.
+        let length = copy.copied.length;
+        copy.is_damaged |=
+            self.form != Form::Open && missing(medium, from, self.name, length).is_some();
+        Ok(copy)
+    }
+
+    fn try_copy_to(
+        &self,
+        medium: &dyn Medium,
+        path: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Copy, Failure> {
+        let attempts = if self.form == Form::Open { ATTEMPTS } else { 1 };
+        let mut attempt = 1;
+        loop {
+            let end = self.end().map_err(Failure::to("read", &self.path))?;
+            let copy = self.copy_up_to(end, medium, path, progress)?;
+            if !copy.is_damaged && copy.copied.length == end || attempt >= attempts {
+                return Ok(copy);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Where the copy has to end.
+    fn end(&self) -> io::Result<u64> {
+        match self.form {
+            Form::Open => Ok(extent(&*self.file, self.name, self.form)?.end),
+            Form::Sealed | Form::Packed => self.file.len(),
+        }
+    }
+
+    fn copy_up_to(
+        &self,
+        end: u64,
+        medium: &dyn Medium,
+        path: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Copy, Failure> {
+        let mut new = Replacement::begin(medium, path)?;
+        let (mut piece, mut at) = (vec![0; PIECE], 0);
+        while at < end {
+            let read = read_full(&*self.file, &mut piece, at);
+            let read = read.map_err(Failure::to("read", &self.path))?;
+            let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+            // A batch that failed may have been cut off in the meantime.
+            let Some(bytes) = piece.get(..read.min(left)).filter(|bytes| !bytes.is_empty()) else {
+                break;
+            };
+            new.write(bytes)?;
+            at += bytes.len() as u64;
+            progress(bytes.len() as u64);
+        }
+        let length = new.length();
+        let unfinished = new.finish()?;
+        let is_damaged = self.form == Form::Open && length < end
+            || is_damaged(medium, &unfinished, self.name, self.form)?;
+        let copied = Copied { form: self.form, length, identity: self.identity.clone() };
+        Ok(Copy { unfinished, copied, is_damaged })
+    }
+}
+
+/// Whether a file of a segment holds anything but whole records.
+pub(super) fn is_damaged(
+    medium: &dyn Medium,
+    path: &Path,
+    name: SegmentName,
+    form: Form,
+) -> Result<bool, Failure> {
+    let file = medium.open_read(path).map_err(Failure::to("open", path))?;
+    let extent = extent(&*file, name, form).map_err(Failure::to("read", path))?;
+    let length = file.len().map_err(Failure::to("read", path))?;
+    // No segment is sealed before something was written to it.
+    let is_empty = length == 0 && form != Form::Open;
+    Ok(extent.is_damaged || extent.end < length || is_empty)
+}
+
+fn extent(file: &dyn MediumFile, name: SegmentName, form: Form) -> io::Result<Extent> {
+    let mut extent = Extent { end: 0, is_damaged: false };
+    let mut steps = Steps::of(file, name, form)?;
+    while let Some(step) = steps.step()? {
+        match step {
+            Step::Record { offset, length, .. } => extent.end = offset + length,
+            Step::Damage { offset, length, .. } => {
+                extent = Extent { end: offset + length, is_damaged: true };
+            }
+            Step::Torn { .. } => {}
+        }
+    }
+    Ok(extent)
+}

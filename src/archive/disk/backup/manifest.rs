@@ -1,0 +1,124 @@
+//! The list of the segments of a backup, in the file `inbox.backup`. It marks a directory as a backup, and holds the identity
+//! of each file that was copied, so that the next backup does not copy it again.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    fmt::Write,
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::archive::disk::{
+    failure::Failure,
+    file_io::read_full,
+    medium::Medium,
+    name::{Form, SegmentName},
+    replace::replace,
+};
+
+const FILE_NAME: &str = "inbox.backup";
+const FIRST_LINE: &str = "inbox-backup 1";
+const LAST_LINE: &str = "complete";
+
+/// More bytes than the manifest of 100,000 segments has.
+const MAX_LENGTH: usize = 32 << 20;
+
+/// A segment of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Copied {
+    pub(super) form: Form,
+    /// The length of the copy, in bytes.
+    pub(super) length: u64,
+    /// The identity of the file that was copied, if it is known.
+    pub(super) identity: Option<String>,
+}
+
+/// The segments of a backup, by name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Manifest {
+    pub(super) segments: BTreeMap<SegmentName, Copied>,
+    /// Whether the backup was made to its end.
+    pub(super) is_complete: bool,
+}
+
+pub(super) fn manifest_path(dir: &Path) -> PathBuf {
+    dir.join(FILE_NAME)
+}
+
+/// Returns true for the file names that a backup has besides those of segments.
+pub(super) fn is_of_backup(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(FILE_NAME))
+}
+
+impl Manifest {
+    /// Reads the manifest of a backup; `None` if the directory has none, and is no backup. A line that cannot be parsed is
+    /// skipped: its segment is copied again.
+    pub(super) fn read(medium: &dyn Medium, dir: &Path) -> Result<Option<Self>, Failure> {
+        let path = manifest_path(dir);
+        let file = match medium.open_read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(Failure::to("open", &path))?,
+        };
+        let length = file.len().map_err(Failure::to("read", &path))?;
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(MAX_LENGTH).min(MAX_LENGTH)];
+        let read = read_full(&*file, &mut bytes, 0).map_err(Failure::to("read", &path))?;
+        bytes.truncate(read);
+        Ok(Some(Self::parse(&String::from_utf8_lossy(&bytes))))
+    }
+
+    pub(super) fn write(&self, medium: &dyn Medium, dir: &Path) -> Result<(), Failure> {
+        replace(medium, dir, &manifest_path(dir), self.print().as_bytes())
+    }
+
+    fn print(&self) -> String {
+        let mut text = format!("{FIRST_LINE}\n");
+        for (name, Copied { form, length, identity }) in &self.segments {
+            let file = name.path(Path::new(""), *form);
+            let identity = identity.as_deref().unwrap_or("-");
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{} {length} {identity}", file.display());
+        }
+        if self.is_complete {
+            let _ = writeln!(text, "{LAST_LINE}");
+        }
+        text
+    }
+
+    fn parse(text: &str) -> Self {
+        let Some(lines) = text.strip_prefix(FIRST_LINE) else { return Self::default() };
+        let segments = lines.lines().filter_map(parse_line).collect();
+        Self { segments, is_complete: lines.lines().next_back() == Some(LAST_LINE) }
+    }
+}
+
+fn parse_line(line: &str) -> Option<(SegmentName, Copied)> {
+    let (file, rest) = line.split_once(' ')?;
+    let (length, identity) = rest.split_once(' ')?;
+    let (name, form) = SegmentName::parse(OsStr::new(file))?;
+    let identity = Some(identity).filter(|word| *word != "-").map(str::to_owned);
+    Some((name, Copied { form, length: length.parse().ok()?, identity }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::disk::tests::a_place;
+
+    #[test]
+    fn manifest_reads_back_and_is_complete_only_with_its_last_line() {
+        let name = a_place().segment;
+        let identity = Some("1:2:3.4:5.6".to_owned());
+        let copied = Copied { form: Form::Packed, length: 7, identity };
+        let other = SegmentName { sequence: 2, ..name };
+        let unknown = Copied { form: Form::Open, length: 0, identity: None };
+        let segments = BTreeMap::from([(name, copied), (other, unknown)]);
+        let manifest = Manifest { segments, is_complete: true };
+        let text = manifest.print();
+        assert_eq!(Manifest::parse(&text), manifest);
+        for end in 0..text.len() - 1 {
+            assert!(!Manifest::parse(&text[..end]).is_complete, "it ends at {end}");
+        }
+        assert_eq!(Manifest::parse("something else\ncomplete\n"), Manifest::default());
+    }
+}

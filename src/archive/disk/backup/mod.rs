@@ -1,0 +1,390 @@
+//! Backups: consistent copies of an archive that another process may have open.
+//!
+//! Index files are not copied: they tell of states in later segments than their own, up to a place in the log that the backup
+//! may not have. Whoever opens the copy for writing writes them.
+//!
+//! A backup takes no lock of the archive. It depends on how the archive changes its files:
+//!
+//! - A sealed segment is never changed in place: a new version takes its name.
+//! - A segment that is being written only grows. What is below the end of the last acknowledged batch stays.
+//! - A record about a delivery is in the same segment as the delivery, or in a later one. Segments are copied oldest first, and
+//!   those that the archive has no more are removed oldest first, so that a backup that was interrupted never has a delivery
+//!   without what an earlier backup recorded about it.
+//! - A segment disappears only when nothing in it is needed any more, but together with others: if one disappears while the
+//!   others are copied, all is looked at again.
+
+mod copy;
+mod manifest;
+pub(super) mod restore;
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
+
+pub use restore::Restored;
+
+use copy::{Copy, Source, is_damaged};
+use manifest::{Manifest, is_of_backup, manifest_path};
+
+use super::{
+    DiskArchive, background,
+    failure::Failure,
+    listing::Listing,
+    lock::lock_path,
+    medium::{Lock, Medium},
+    name::{Form, SegmentName},
+    permissions::warn_if_accessible,
+    real_disk::RealDisk,
+    replace::remove,
+    verify::{Verification, verify},
+};
+use crate::archive::ArchiveError;
+
+/// What [`DiskArchive::backup`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backup {
+    /// The number of segments that were copied.
+    pub copied: u64,
+    /// The number of bytes that were copied.
+    pub bytes: u64,
+    /// The number of segments that the backup had already.
+    pub unchanged: u64,
+    /// The number of segments that were removed from the backup, because the archive does not have them any more.
+    pub removed: u64,
+    /// Segments that are damaged in the archive, and of which the backup keeps an earlier copy that is sound. What was removed
+    /// from them since then is still in the backup.
+    pub kept: Vec<PathBuf>,
+    /// The result of verifying the backup.
+    pub verification: Verification,
+}
+
+impl Backup {
+    /// Returns true if nothing in the backup is damaged, and nothing in the archive that was to be copied.
+    pub fn is_sound(&self) -> bool {
+        self.verification.is_sound() && self.kept.is_empty()
+    }
+}
+
+impl DiskArchive {
+    /// Copies the archive in the directory `from` to the directory `to`, also while another process writes to it, and verifies
+    /// the copy.
+    ///
+    /// The copy has every delivery that was acknowledged before the backup began and not removed since, with a state that is
+    /// at least as recent. It is an archive itself, which can be read like any other. Deliveries that were removed before the
+    /// backup began are not in it, also if an earlier backup in the same directory had them.
+    ///
+    /// `to` must be new, empty, or hold an earlier backup. Segments that were sealed and have not changed since the earlier
+    /// backup are not copied again. After an interruption, call it again. Do not open a backup for writing: use
+    /// [`restore`](Self::restore).
+    ///
+    /// `progress` is called with the number of bytes done and of all bytes: first while copying, then while verifying.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Locked`] if another backup to this directory is running; [`ArchiveError::Newer`] if a later version
+    /// wrote a segment; [`ArchiveError::Io`] if a file cannot be read or written, if `from` is not an archive, or if `to` is not
+    /// empty and not a backup of it. Damage is no error: see [`Backup::is_sound`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The backup goes on if the future is dropped.
+    ///
+    /// ```
+    /// use tower_inbox::archive::DiskArchive;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (inbox, target) = (dir.path().join("inbox"), dir.path().join("backup"));
+    /// let archive = DiskArchive::open(&inbox).await?;
+    /// let backup = DiskArchive::backup(&inbox, &target, |_done, _of| {}).await?;
+    /// assert!(backup.is_sound());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn backup(
+        from: impl AsRef<Path>,
+        to: impl AsRef<Path>,
+        mut progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<Backup, ArchiveError> {
+        let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+        background::run(move || {
+            if let (Ok(one), Ok(other)) = (from.canonicalize(), to.canonicalize())
+                && one == other
+            {
+                return Err(refusal("back up to", &to, "it is the archive itself").into());
+            }
+            backup(&RealDisk, &from, &to, &mut progress)
+        })
+        .await
+    }
+}
+
+/// Makes a backup. Blocks.
+pub(super) fn backup(
+    medium: &dyn Medium,
+    from: &Path,
+    to: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Backup, ArchiveError> {
+    check_source(medium, from)?;
+    let (_lock, manifest) = open_target(medium, to)?;
+    let mut run = Run { medium, from, to, manifest, done: Backup::default(), progress };
+    run.all()?;
+    if run.forget_damaged() {
+        // A copy that was sound once is not any more, and the archive may have it sound.
+        run.all()?;
+    }
+    Ok(run.done)
+}
+
+/// Refuses a directory that is not an archive: a backup of an empty directory would empty the backup.
+fn check_source(medium: &dyn Medium, from: &Path) -> Result<(), Failure> {
+    let names = medium.list(from).map_err(Failure::to("list", from))?;
+    let lock = lock_path(Path::new(""));
+    let is_archive = |name: &std::ffi::OsString| {
+        Path::new(name) == lock || SegmentName::parse(name).is_some() || is_of_backup(name)
+    };
+    if names.iter().any(is_archive) {
+        return Ok(());
+    }
+    Err(refusal(
+        "back up",
+        from,
+        "it is not an archive; check the path, and that the disk is mounted",
+    ))
+}
+
+/// Creates the directory of a backup, or checks that it is one, and keeps other backups out.
+fn open_target(medium: &dyn Medium, to: &Path) -> Result<(Lock, Manifest), ArchiveError> {
+    medium.create_dir(to).map_err(Failure::to("create", to))?;
+    read_target(medium, to)?;
+    let lock = lock_backup(medium, to)?
+        .ok_or_else(|| ArchiveError::Locked { path: to.to_owned(), pid: None })?;
+    warn_if_accessible(medium, to);
+    Ok((lock, read_target(medium, to)?))
+}
+
+/// The manifest of a backup; an error if the directory is neither a backup nor empty.
+fn read_target(medium: &dyn Medium, to: &Path) -> Result<Manifest, Failure> {
+    if medium.open_read(&lock_path(to)).is_ok() {
+        let reason = "it is an archive that was opened for writing, and what was received there would be lost; use a new \
+                      directory, or delete its inbox.lock if nothing was";
+        return Err(refusal("back up to", to, reason));
+    }
+    if let Some(manifest) = Manifest::read(medium, to)? {
+        return Ok(manifest);
+    }
+    let names = medium.list(to).map_err(Failure::to("list", to))?;
+    if names.iter().all(|name| is_of_backup(name) || name == "lost+found") {
+        return Ok(Manifest::default());
+    }
+    Err(refusal("back up to", to, "it is neither empty nor a backup; use a new directory"))
+}
+
+/// The lock that keeps two backups apart. It is not the lock of an archive: a directory with that has been opened for
+/// writing.
+fn lock_backup(medium: &dyn Medium, dir: &Path) -> Result<Option<Lock>, Failure> {
+    let mut path = manifest_path(dir).into_os_string();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let lock = medium.lock(&path).map_err(Failure::to("lock", &path))?;
+    Ok(lock.map(Lock::from))
+}
+
+fn refusal(action: &'static str, path: &Path, reason: &'static str) -> Failure {
+    Failure::to(action, path)(io::Error::new(io::ErrorKind::InvalidInput, reason))
+}
+
+/// The number of times that a directory is listed, and all that was found in any of them counts. A listing can miss a file that
+/// is renamed in the meantime. A segment is renamed when it is sealed, and when it is compressed, so that one of three
+/// listings has it.
+const LISTINGS: usize = 3;
+
+/// All segments in a directory that another process may write to.
+fn segments(medium: &dyn Medium, dir: &Path) -> Result<BTreeSet<SegmentName>, Failure> {
+    let mut segments = BTreeSet::new();
+    for _ in 0..LISTINGS {
+        segments.extend(Listing::of_dir(medium, dir)?.segments.into_keys());
+    }
+    Ok(segments)
+}
+
+/// Whether the segments that were copied are all that there were at one time: none of them is gone, and none was overlooked.
+/// Later ones may have been added.
+fn is_consistent(copied: &BTreeSet<SegmentName>, now: &BTreeSet<SegmentName>) -> bool {
+    let is_added = |name: &SegmentName| copied.last().is_some_and(|last| name > last);
+    copied.is_subset(now) && now.difference(copied).all(is_added)
+}
+
+/// How often the segments are looked at again because one has disappeared.
+const ROUNDS: usize = 100;
+
+/// One backup.
+struct Run<'a> {
+    medium: &'a dyn Medium,
+    from: &'a Path,
+    to: &'a Path,
+    manifest: Manifest,
+    done: Backup,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl Run<'_> {
+    fn all(&mut self) -> Result<(), ArchiveError> {
+        let copied = self.copy_all()?;
+        self.remove_others(&copied)?;
+        self.manifest.is_complete = true;
+        self.manifest.write(self.medium, self.to)?;
+        self.done.verification = verify(self.medium, self.to, &mut *self.progress)?;
+        Ok(())
+    }
+
+    /// Copies each segment that has changed. Returns the segments that the backup consists of.
+    fn copy_all(&mut self) -> Result<BTreeSet<SegmentName>, ArchiveError> {
+        let mut wanted = segments(self.medium, self.from)?;
+        self.check_related(&wanted)?;
+        self.manifest.is_complete = false;
+        self.manifest.write(self.medium, self.to)?;
+        for _ in 0..ROUNDS {
+            self.done.unchanged = 0;
+            let is_whole = self.copy_each(&wanted)?;
+            let now = segments(self.medium, self.from)?;
+            if is_whole && is_consistent(&wanted, &now) {
+                return Ok(wanted);
+            }
+            wanted = now;
+        }
+        let reason = "its segments disappear faster than they can be copied; try again";
+        Err(refusal("back up", self.from, reason).into())
+    }
+
+    /// A backup is not replaced by another archive, such as one that a server has just created in an empty directory.
+    fn check_related(&self, wanted: &BTreeSet<SegmentName>) -> Result<(), Failure> {
+        let there = Listing::of_dir(self.medium, self.to)?.segments;
+        if there.is_empty() || there.keys().any(|name| wanted.contains(name)) {
+            return Ok(());
+        }
+        let reason = "it is the backup of another archive, or the archive has lost all that is in it; use a new directory";
+        Err(refusal("back up to", self.to, reason))
+    }
+
+    /// Copies the segments, oldest first. Returns false if one of them is gone.
+    fn copy_each(&mut self, wanted: &BTreeSet<SegmentName>) -> Result<bool, ArchiveError> {
+        let (mut is_whole, mut passed) = (true, 0);
+        let total = total(self.medium, self.from, wanted);
+        for name in wanted {
+            match Source::open(self.medium, self.from, *name)? {
+                Some(source) => {
+                    self.copy(&source, passed, total)?;
+                    passed += source.length();
+                    (self.progress)(passed, total.max(passed));
+                }
+                None => is_whole = false,
+            }
+        }
+        Ok(is_whole)
+    }
+
+    fn copy(&mut self, source: &Source, passed: u64, total: u64) -> Result<(), ArchiveError> {
+        let name = source.name;
+        if self.has(source) {
+            self.done.unchanged += 1;
+            return Ok(());
+        }
+        let (mut bytes, progress) = (0, &mut self.progress);
+        let copy = source.copy_to(self.medium, (self.from, self.to), &mut |piece| {
+            bytes += piece;
+            progress(passed + bytes, total.max(passed + bytes));
+        })?;
+        self.done.bytes += bytes;
+        if copy.is_damaged && self.has_sound(name)? {
+            remove(self.medium, self.to, &copy.unfinished)?;
+            let path = name.path(self.from, source.form);
+            if !self.done.kept.contains(&path) {
+                self.done.kept.push(path);
+            }
+            return Ok(());
+        }
+        self.done.copied += 1;
+        commit(self.medium, self.to, name, &copy)?;
+        self.manifest.segments.insert(name, copy.copied);
+        Ok(self.manifest.write(self.medium, self.to)?)
+    }
+
+    /// Whether the backup has a copy of this file.
+    fn has(&self, source: &Source) -> bool {
+        let copied = self.manifest.segments.get(&source.name);
+        copied.filter(|copied| source.is(copied)).is_some_and(|copied| {
+            let path = source.name.path(self.to, copied.form);
+            let length = self.medium.open_read(&path).and_then(|file| file.len());
+            length.is_ok_and(|length| length == copied.length)
+        })
+    }
+
+    /// Whether the backup has another version of this segment, sealed and sound.
+    fn has_sound(&self, name: SegmentName) -> Result<bool, Failure> {
+        let form = Listing::of_dir(self.medium, self.to)?.segments.get(&name).copied();
+        let Some(form) = form.filter(|form| *form != Form::Open) else { return Ok(false) };
+        Ok(!is_damaged(self.medium, &name.path(self.to, form), name, form)?)
+    }
+
+    /// Removes what the archive has no more, oldest first.
+    fn remove_others(&mut self, copied: &BTreeSet<SegmentName>) -> Result<(), Failure> {
+        let listing = Listing::of_dir(self.medium, self.to)?;
+        for path in listing.leftover_paths(self.to) {
+            remove(self.medium, self.to, &path)?;
+        }
+        for (name, form) in listing.segments {
+            if !copied.contains(&name) {
+                remove(self.medium, self.to, &name.index_path(self.to))?;
+                remove(self.medium, self.to, &name.path(self.to, form))?;
+                self.done.removed += 1;
+            }
+        }
+        self.manifest.segments.retain(|name, _| copied.contains(name));
+        Ok(())
+    }
+
+    /// Forgets that the damaged segments of the backup were copied. Returns false if there are none.
+    fn forget_damaged(&mut self) -> bool {
+        let damaged = self.done.verification.damages.iter();
+        let damaged = damaged.filter_map(|damage| SegmentName::parse(damage.path.file_name()?));
+        let damaged: BTreeSet<_> = damaged.map(|(name, _)| name).collect();
+        self.manifest.segments.retain(|name, _| !damaged.contains(name));
+        !damaged.is_empty()
+    }
+}
+
+/// The bytes of all these segments, as far as they are known.
+fn total(medium: &dyn Medium, dir: &Path, segments: &BTreeSet<SegmentName>) -> u64 {
+    let length = |name: &SegmentName| {
+        let forms = Form::ALL.iter().rev();
+        let mut lengths = forms.filter_map(|form| {
+            medium.open_read(&name.path(dir, *form)).and_then(|file| file.len()).ok()
+        });
+        lengths.next().unwrap_or(0)
+    };
+    segments.iter().map(length).sum()
+}
+
+/// Gives a copy its name. An index file, which would not fit, goes before; another form of the segment, which does not count
+/// any more, goes after.
+fn commit(medium: &dyn Medium, dir: &Path, name: SegmentName, copy: &Copy) -> Result<(), Failure> {
+    let path = name.path(dir, copy.copied.form);
+    remove_existing(medium, dir, &name.index_path(dir))?;
+    medium.rename(&copy.unfinished, &path).map_err(Failure::to("rename", &copy.unfinished))?;
+    medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+    for form in Form::ALL.into_iter().filter(|form| *form != copy.copied.form) {
+        remove_existing(medium, dir, &name.path(dir, form))?;
+    }
+    Ok(())
+}
+
+/// Removes a file durably, if it is there.
+fn remove_existing(medium: &dyn Medium, dir: &Path, path: &Path) -> Result<(), Failure> {
+    if medium.open_read(path).is_ok() { remove(medium, dir, path) } else { Ok(()) }
+}

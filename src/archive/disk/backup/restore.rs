@@ -1,0 +1,157 @@
+//! Puts a backup into a new directory.
+
+use std::{collections::BTreeSet, ffi::OsString, path::Path, time::Duration};
+
+use super::{
+    Source, commit, is_consistent, lock_backup,
+    manifest::{Manifest, is_of_backup},
+    refusal, segments, total,
+};
+use crate::archive::{
+    ArchiveError,
+    disk::{
+        DiskArchive, background,
+        failure::Failure,
+        listing::Listing,
+        lock::{acquire, lock_path},
+        medium::Medium,
+        name::SegmentName,
+        real_disk::RealDisk,
+        verify::{Verification, verify},
+    },
+};
+
+/// What [`DiskArchive::restore`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Restored {
+    /// The number of segments that were copied.
+    pub segments: u64,
+    /// The number of bytes that were copied.
+    pub bytes: u64,
+    /// Whether the last backup did not come to its end. Then what was restored is the backup before, of which some segments are
+    /// more recent; or a part of an archive, if there was none before.
+    pub is_interrupted: bool,
+    /// The result of verifying the new archive.
+    pub verification: Verification,
+}
+
+impl DiskArchive {
+    /// Copies the backup in the directory `from` to the directory `to`, which must be new or empty, and verifies the copy. It
+    /// can be opened for writing then. The backup is not changed.
+    ///
+    /// Deliveries that were removed from the archive after the backup are in the copy again: remove them again.
+    ///
+    /// `progress` is called with the number of bytes done and of all bytes: first while copying, then while verifying.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Locked`] if a backup to `from` is running, or another process has `to` open; [`ArchiveError::Newer`] if a
+    /// later version wrote a segment; [`ArchiveError::Io`] if a file cannot be read or written, if `from` has no segments, or if
+    /// `to` is not empty. What an interrupted call left in `to` is replaced. Damage is no error: see
+    /// [`Restored::verification`].
+    ///
+    /// # Cancel safety
+    ///
+    /// It goes on if the future is dropped.
+    ///
+    /// ```no_run
+    /// use tower_inbox::archive::DiskArchive;
+    ///
+    /// # async fn restore() -> Result<(), Box<dyn std::error::Error>> {
+    /// let restored = DiskArchive::restore("/mnt/backup", "/var/lib/inbox", |_done, _of| {}).await?;
+    /// assert!(restored.verification.is_sound() && !restored.is_interrupted);
+    /// let archive = DiskArchive::open("/var/lib/inbox").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn restore(
+        from: impl AsRef<Path>,
+        to: impl AsRef<Path>,
+        mut progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<Restored, ArchiveError> {
+        let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+        background::run(move || restore(&RealDisk, &from, &to, &mut progress)).await
+    }
+}
+
+/// Restores a backup. Blocks.
+pub(in crate::archive::disk) fn restore(
+    medium: &dyn Medium,
+    from: &Path,
+    to: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Restored, ArchiveError> {
+    let manifest = Manifest::read(medium, from)?;
+    let is_interrupted = manifest.as_ref().is_some_and(|manifest| !manifest.is_complete);
+    let _no_backup = match lock_backup(medium, from) {
+        Ok(None) if manifest.is_some() => {
+            return Err(ArchiveError::Locked { path: from.to_owned(), pid: None });
+        }
+        // A backup may be on a disk that cannot be written to.
+        lock => lock.ok().flatten(),
+    };
+    let wanted = segments(medium, from)?;
+    if wanted.is_empty() {
+        return Err(refusal("restore", from, "it has no segments").into());
+    }
+    check_empty(medium, to)?;
+    medium.create_dir(to).map_err(Failure::to("create", to))?;
+    let _lock = acquire(medium, to, Duration::ZERO)?;
+    check_empty(medium, to)?;
+    let mut restored = Restored { is_interrupted, ..Restored::default() };
+    copy_all(medium, (from, to), &wanted, progress, &mut restored)?;
+    restored.verification = verify(medium, to, progress)?;
+    Ok(restored)
+}
+
+/// Copies all segments before the first of them gets its name, so that nobody opens a part of an archive.
+fn copy_all(
+    medium: &dyn Medium,
+    (from, to): (&Path, &Path),
+    wanted: &BTreeSet<SegmentName>,
+    progress: &mut dyn FnMut(u64, u64),
+    restored: &mut Restored,
+) -> Result<(), ArchiveError> {
+    let mut copies = Vec::new();
+    let total = total(medium, from, wanted);
+    for name in wanted {
+        let Some(source) = Source::open(medium, from, *name)? else { continue };
+        let copy = source.copy_to(medium, (from, to), &mut |piece| {
+            restored.bytes += piece;
+            progress(restored.bytes, total.max(restored.bytes));
+        })?;
+        copies.push((source, copy));
+    }
+    if copies.len() < wanted.len() || !is_consistent(wanted, &segments(medium, from)?) {
+        let reason = "it has changed while it was read; make a backup of it, and restore that";
+        return Err(refusal("restore", from, reason).into());
+    }
+    for (source, copy) in &copies {
+        commit(medium, to, source.name, copy)?;
+        restored.segments += 1;
+    }
+    Ok(())
+}
+
+/// Refuses a directory with anything in it but what an interrupted attempt left.
+fn check_empty(medium: &dyn Medium, to: &Path) -> Result<(), Failure> {
+    let names = match medium.list(to) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        names => names.map_err(Failure::to("list", to))?,
+    };
+    let listing = Listing::of_dir(medium, to)?;
+    let lock = lock_path(Path::new(""));
+    let is_allowed = |name: &OsString| {
+        Path::new(name) == lock || name == "lost+found" || listing.leftovers.contains(name)
+    };
+    if listing.segments.is_empty() && names.iter().all(is_allowed) {
+        return Ok(());
+    }
+    let reason = if names.iter().any(|name| is_of_backup(name)) {
+        "it holds a backup; use a new directory"
+    } else {
+        "it is not empty; use a new directory"
+    };
+    Err(refusal("restore into", to, reason))
+}
