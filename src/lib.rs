@@ -28,6 +28,7 @@ pub mod axum;
 pub mod delivery;
 mod inbox;
 pub mod layer;
+mod log_limit;
 mod metrics;
 mod process;
 pub mod provider;

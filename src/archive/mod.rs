@@ -25,7 +25,7 @@ pub use counts::Counts;
 #[cfg(feature = "disk")]
 pub use disk::{Damage, DiskArchive, DiskArchiveBuilder, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
-pub(crate) use disk::{Lock, Medium, MediumFile, RealDisk};
+pub(crate) use disk::{FileId, Lock, Medium, MediumFile, RealDisk};
 pub use entries::{Entries, EntrySender};
 pub use error::ArchiveError;
 pub(crate) use lease::LEASE_LENGTH;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::ResponseBody;
 use crate::{
     archive::ArchiveError,
+    log_limit::LogLimit,
     metrics,
     signature::{SignatureError, doctor::HeadFinding},
 };
@@ -15,6 +16,9 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// The challenge that RFC 9110, section 11.6.1, requires with a 401. No scheme for signatures is registered.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Webhook-Signature");
+
+/// While an archive fails, each delivery meets the same failure.
+static ARCHIVE_FAILURES: LogLimit = LogLimit::new(5, Duration::from_secs(10));
 
 /// Why the inbox responded instead of the inner service. In the response extensions.
 ///
@@ -224,8 +228,14 @@ impl Rejection {
     fn log(&self, finding: Option<&HeadFinding>) {
         let status = self.status().as_u16();
         match self {
+            Self::Archive(cause) if cause.is_logged() => {
+                tracing::debug!(status, cause = &**cause as &dyn std::error::Error, "{self}");
+            }
             Self::Archive(cause) | Self::State(cause) => {
-                tracing::error!(status, cause = &**cause as &dyn std::error::Error, "{self}");
+                if let Some(suppressed) = ARCHIVE_FAILURES.admit() {
+                    let cause = &**cause as &dyn std::error::Error;
+                    tracing::error!(status, cause, suppressed, "{self}");
+                }
             }
             Self::Panicked | Self::Poisoned | Self::HandlerTimeout | Self::LeaseLost => {
                 tracing::error!(status, "{self}");

@@ -22,6 +22,7 @@ use super::{
     recovery::recover,
     shared::SharedIndex,
     space::Space,
+    stall::StallWatch,
     state::State,
     upkeep::Upkeep,
     writer::Writer,
@@ -46,7 +47,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
     if probe {
         warn_if_not_durable(&*medium, &path);
     }
-    let (mut index, log) = recover(&medium, &path, segment_size)?;
+    let (mut index, log, inventory) = recover(&medium, &path, segment_size)?;
     lock::tell(&*medium, &path, index.unsettled());
     let poisoned = index.queue_all(now, SystemTime::now())?;
     let (index, queue) = (Arc::new(SharedIndex::new(index)), Arc::new(Queue::new(waiting)));
@@ -60,12 +61,14 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         index: Arc::clone(&index),
         queue: Arc::clone(&queue),
         terms,
-        state: Mutex::new(State::new(Arc::clone(&lock))),
+        state: Mutex::new(State::new(Arc::clone(&lock), inventory)),
     });
     let writer = Writer {
         log,
         index: Arc::clone(&index),
         queue: Arc::clone(&queue),
+        stall: StallWatch::start(path.clone())
+            .map_err(Failure::to("watch the writer of", &path))?,
         lock,
         carried: Vec::new(),
         latest: None,

@@ -5,6 +5,7 @@ use std::{
 
 use super::{
     forget::Ledger,
+    inventory::Inventory,
     medium::Lock,
     name::{Form, SegmentName},
 };
@@ -24,6 +25,8 @@ pub(super) struct State {
     pub(super) unsynced: bool,
     /// Files that may hold what was removed, and could not be removed themselves.
     pub(super) leftovers: BTreeSet<PathBuf>,
+    /// The segments that there are to be.
+    pub(super) inventory: Inventory,
 }
 
 impl State {
@@ -39,7 +42,7 @@ impl State {
         self.indexed.remove(&name);
     }
 
-    pub(super) fn new(lock: Lock) -> Self {
+    pub(super) fn new(lock: Lock, inventory: Inventory) -> Self {
         Self {
             lock: Some(lock),
             damaged: HashSet::new(),
@@ -47,6 +50,7 @@ impl State {
             ledgers: HashMap::new(),
             unsynced: false,
             leftovers: BTreeSet::new(),
+            inventory,
         }
     }
 }

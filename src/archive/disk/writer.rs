@@ -7,18 +7,17 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    batch::Batch,
-    command::Command,
+    command::{Answer, Command},
     entry::{DeliveryMeta, Entry, Place},
     failure::Failure,
     index::Index,
-    lock,
     log::{Log, NotArchived},
     medium::Lock,
     pace::Pace,
     plan::{Change, Plan},
     queue::{Part, Queue},
     shared::SharedIndex,
+    stall::StallWatch,
 };
 use crate::{archive::ArchiveError, supervise::catch_and_report};
 
@@ -32,6 +31,7 @@ pub(super) struct Writer {
     pub(super) log: Log,
     pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
+    pub(super) stall: StallWatch,
     /// Keeps other writers out for as long as this one lives.
     pub(super) lock: Lock,
     /// Commands that wait for this batch, because the one before changed their deliveries.
@@ -84,6 +84,7 @@ impl Writer {
 
     fn commit(&mut self, mut plan: Plan) -> Pace {
         let began = std::time::Instant::now();
+        let _writing = self.stall.begin();
         self.carried = mem::take(&mut plan.waiting);
         self.latest = plan.latest;
         if !plan.unreadable.is_empty() {
@@ -94,9 +95,7 @@ impl Writer {
                 }
             });
         }
-        for answer in mem::take(&mut plan.immediate) {
-            self.carried.extend(answer.done());
-        }
+        self.answer_unwritten(mem::take(&mut plan.immediate));
         let seals = mem::take(&mut plan.seals);
         let pace = if plan.changes.is_empty() { Pace::new() } else { self.write(plan, began) };
         for reply in seals {
@@ -105,8 +104,20 @@ impl Writer {
         pace
     }
 
+    /// Answers what needs no writing, such as a repeat. Its sender is told that the first delivery is durable: nobody
+    /// finds that one while the directory is not at its path.
+    fn answer_unwritten(&mut self, answers: Vec<Answer>) {
+        if answers.is_empty() {
+            return;
+        }
+        match self.log.check_place(&self.lock, answers.len()) {
+            Ok(()) => answers.into_iter().for_each(|answer| self.carried.extend(answer.done())),
+            Err(error) => answers.into_iter().for_each(|answer| answer.failed(error.error())),
+        }
+    }
+
     fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
-        match self.append(&mut plan.batch) {
+        match self.log.append(&mut plan.batch, &self.lock) {
             Ok(places) => {
                 let now = std::time::Instant::now();
                 let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
@@ -119,16 +130,6 @@ impl Writer {
                 Pace::new()
             }
         }
-    }
-
-    /// Looks at the lock file before each batch, which costs a few microseconds.
-    fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, NotArchived> {
-        lock::check(&*self.log.medium, &self.log.dir, &self.lock).map_err(|failure| {
-            let source = std::error::Error::source(&failure);
-            tracing::error!(error = %failure, source, "a batch was not archived");
-            NotArchived::not_written(failure)
-        })?;
-        self.log.append(batch)
     }
 
     /// Applies what is durable to the index, and answers: a few at a time, so that the first callers come back while the

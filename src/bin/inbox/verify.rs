@@ -22,7 +22,11 @@ pub(crate) async fn run(options: Options) -> CommandResult {
         for damage in &found.damages {
             let (offset, length) = (damage.offset, damage.length);
             let path = escape(&damage.path.display().to_string());
-            writeln!(out, "{path}: {length} bytes at byte {offset}: {}", damage.reason)?;
+            if length == 0 {
+                writeln!(out, "{path}: {}", damage.reason)?;
+            } else {
+                writeln!(out, "{path}: {length} bytes at byte {offset}: {}", damage.reason)?;
+            }
         }
         writeln!(out, "{}", summary(&found))?;
     }
