@@ -81,6 +81,16 @@ pub enum ArchiveError {
         /// What is wrong there.
         reason: &'static str,
     },
+    /// The directory has no file of an archive.
+    #[error(
+        "{} is not an archive: it has no segment, no lock file and no manifest; check the path",
+        path.display()
+    )]
+    #[non_exhaustive]
+    NotAnArchive {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A later version of this crate wrote a part of the archive.
     #[error("{} has format {format}, which this version cannot read; use a newer version", path.display())]
     #[non_exhaustive]
@@ -113,6 +123,16 @@ impl ArchiveError {
     /// For archives: the lease of this delivery has ended.
     pub fn lease_lost(id: DeliveryId) -> Self {
         Self::LeaseLost { id }
+    }
+
+    /// Whether the archive has logged why an append failed. The disk archive logs failed batches, not the deliveries in
+    /// them.
+    pub(crate) fn is_logged(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Unsure(source) => source.downcast_ref::<Self>().is_some_and(Self::is_logged),
+            _ => false,
+        }
     }
 
     /// For archives: there is no such delivery.

@@ -25,7 +25,7 @@ pub use counts::Counts;
 #[cfg(feature = "disk")]
 pub use disk::{Backup, Damage, DiskArchive, DiskArchiveBuilder, Restored, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
-pub(crate) use disk::{Lock, Medium, MediumFile, RealDisk};
+pub(crate) use disk::{FileId, Lock, Medium, MediumFile, RealDisk};
 pub use entries::{Entries, EntrySender};
 pub use error::ArchiveError;
 pub use health::{ArchiveHealth, Maintenance, StorageUsage, WriteState};

@@ -25,6 +25,7 @@ pub struct InboxBuilder {
     background: bool,
     workers: Workers,
     answer_within: Duration,
+    archive_timeout: Duration,
     quarantine: Option<Quarantine>,
     clock: Clock,
     peer_address: PeerAddress,
@@ -40,6 +41,7 @@ impl InboxBuilder {
             background: false,
             workers: Workers::default(),
             answer_within: ProcessConfig::default().answer_within,
+            archive_timeout: ProcessConfig::default().archive_timeout,
             quarantine: None,
             clock: Clock::default(),
             peer_address: PeerAddress::default(),
@@ -89,6 +91,14 @@ impl InboxBuilder {
     /// response timeout that a provider publishes.
     pub fn answer_within(mut self, time: Duration) -> Self {
         self.answer_within = time;
+        self
+    }
+
+    /// Sets how long a request waits until its delivery is durable in the archive. If a disk, or a database, does not
+    /// answer in that time, the sender is answered 503 with `Retry-After`. The delivery may still become durable: then it
+    /// is pending, and a repeat of it is recognised. Default: 20 s.
+    pub fn archive_timeout(mut self, time: Duration) -> Self {
+        self.archive_timeout = time;
         self
     }
 
@@ -155,6 +165,7 @@ impl InboxBuilder {
         metrics::describe();
         let config = ProcessConfig {
             answer_within: self.answer_within,
+            archive_timeout: self.archive_timeout,
             clock: self.clock.clone(),
             ..self.workers.process_config()
         };

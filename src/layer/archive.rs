@@ -5,7 +5,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::{
     sync::oneshot,
     task::{JoinError, JoinHandle},
-    time::timeout_at,
+    time::{timeout, timeout_at},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -27,7 +27,7 @@ use super::{
     take_ready,
 };
 use crate::{
-    archive::{Append, Appended, LEASE_LENGTH, Work},
+    archive::{Append, Appended, ArchiveError, LEASE_LENGTH, Work},
     delivery::{Delivery, DeliveryId},
     metrics,
     process::{
@@ -212,8 +212,12 @@ fn identified(
 impl Appending {
     /// Waits until the delivery is durable. A repeat continues under the id of the first.
     async fn archived(self) -> Result<Archived, Response<ResponseBody>> {
+        let limit = self.processor.config().archive_timeout;
+        let appended = timeout(limit, self.append).await;
+        let appended =
+            appended.unwrap_or_else(|_| Err(ArchiveError::Unsure(Box::new(NotInTime { limit }))));
         let Raw { context, reservation } = self.raw;
-        let Appended { receipt, lease, .. } = match self.append.await {
+        let Appended { receipt, lease, .. } = match appended {
             Ok(appended) => appended,
             Err(error) => return Err(context.reject(Rejection::Archive(Arc::new(error)))),
         };
@@ -229,6 +233,15 @@ impl Appending {
         let (processor, mode) = (self.processor, self.mode);
         Ok(Archived { context, reservation, delivery, receipt, in_flight, processor, mode })
     }
+}
+
+/// The archive has the delivery, and may still make it durable.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the delivery was not durable within {limit:?}, the limit of InboxBuilder::archive_timeout"
+)]
+struct NotInTime {
+    limit: Duration,
 }
 
 /// Responds to a sender that has waited for long enough, while its delivery is still being processed.

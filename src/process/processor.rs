@@ -62,6 +62,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) retries: RetryPolicy,
     /// The time after which a request is answered whose delivery is still being processed.
     pub(crate) answer_within: Duration,
+    /// The time for which a request waits until its delivery is durable.
+    pub(crate) archive_timeout: Duration,
     /// The time after which a handler is stopped, if workers can retry.
     pub(crate) handler_timeout: Duration,
     pub(crate) clock: Clock,
@@ -70,6 +72,9 @@ pub(crate) struct ProcessConfig {
 /// Below the shortest response timeout that a provider publishes, which is 10 s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
+/// Longer than a disk takes that recovers by itself, and shorter than the time that a shutdown has.
+const ARCHIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
 pub(crate) const HANDLER_TIMEOUT: Duration = Duration::from_mins(5);
 
 impl Default for ProcessConfig {
@@ -77,6 +82,7 @@ impl Default for ProcessConfig {
         Self {
             retries: RetryPolicy::default(),
             answer_within: ANSWER_WITHIN,
+            archive_timeout: ARCHIVE_TIMEOUT,
             handler_timeout: HANDLER_TIMEOUT,
             clock: Clock::default(),
         }

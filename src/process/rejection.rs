@@ -252,6 +252,9 @@ impl Rejection {
         let peer = request.peer.map(tracing::field::display);
         let suppressed = Some(suppressed).filter(|lines| *lines > 0);
         match self {
+            Self::Archive(cause) if cause.is_logged() => {
+                tracing::debug!(status, cause = &**cause as &dyn std::error::Error, "{self}");
+            }
             Self::Archive(cause) | Self::State(cause) => {
                 let cause = &**cause as &dyn std::error::Error;
                 tracing::error!(status, peer, suppressed, cause, "{self}");

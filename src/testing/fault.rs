@@ -2,13 +2,13 @@ use std::{
     io,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-/// After this, [`Fault::HangingFreeSpace`] is over: a test fails and does not hang.
+/// After this, a fault that hangs is over: a test fails and does not hang.
 const LONGEST_HANG: Duration = Duration::from_secs(10);
 
 /// What a disk of this module does wrong.
@@ -28,6 +28,8 @@ pub enum Fault {
     /// Reading the free space blocks until there is another fault or none. After 10 seconds it succeeds, and the fault
     /// is over. Writing goes well.
     HangingFreeSpace,
+    /// Every sync blocks until there is another fault or none, and then succeeds. After 10 seconds the fault is over.
+    HangingSync,
     /// Nothing can be changed.
     ReadOnly,
     /// Every sync fails.
@@ -61,6 +63,8 @@ pub enum Fault {
 pub(super) struct Faults {
     fault: Mutex<Option<Fault>>,
     misused: AtomicBool,
+    /// How many calls hang.
+    hanging: AtomicUsize,
 }
 
 impl Faults {
@@ -87,13 +91,24 @@ impl Faults {
 
     /// Before the free space is read. Blocks for [`Fault::HangingFreeSpace`].
     pub(super) fn read_free_space(&self) {
+        self.hang(Fault::HangingFreeSpace);
+    }
+
+    /// Whether a call hangs.
+    pub(super) fn is_hanging(&self) -> bool {
+        self.hanging.load(Ordering::Acquire) > 0
+    }
+
+    fn hang(&self, fault: Fault) {
         let start = Instant::now();
-        while self.now() == Some(Fault::HangingFreeSpace) {
+        self.hanging.fetch_add(1, Ordering::Release);
+        while self.now() == Some(fault) {
             if start.elapsed() >= LONGEST_HANG {
                 self.set(None);
             }
             thread::sleep(Duration::from_millis(1));
         }
+        self.hanging.fetch_sub(1, Ordering::Release);
     }
 
     /// Before a call that changes something.
@@ -103,6 +118,7 @@ impl Faults {
 
     /// Before a call that makes something durable.
     pub(super) fn sync(&self) -> io::Result<()> {
+        self.hang(Fault::HangingSync);
         match self.now() {
             Some(Fault::Unsynced) => Err(io::Error::other("this sync was to fail")),
             _ => self.change(),
@@ -113,9 +129,10 @@ impl Faults {
     pub(super) fn write(&self, wanted: usize) -> io::Result<usize> {
         let mut fault = self.fault();
         match &mut *fault {
-            None | Some(Fault::Unsynced | Fault::Free { .. } | Fault::HangingFreeSpace) => {
-                Ok(wanted)
-            }
+            None
+            | Some(
+                Fault::Unsynced | Fault::Free { .. } | Fault::HangingFreeSpace | Fault::HangingSync,
+            ) => Ok(wanted),
             Some(Fault::ReadOnly) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
             Some(Fault::Full { room: 0 }) if wanted > 0 => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Full { room }) => {

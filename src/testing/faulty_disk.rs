@@ -54,6 +54,11 @@ impl FaultyDisk {
         self.0.now()
     }
 
+    /// Whether a call hangs at the moment.
+    pub fn is_hanging(&self) -> bool {
+        self.0.is_hanging()
+    }
+
     /// Whether a file was written or synced after a sync of it had failed. No archive may do so: that sync would
     /// succeed, and mean nothing.
     pub fn was_misused(&self) -> bool {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::FaultyDisk;
-use crate::archive::{Lock, Medium, MediumFile, RealDisk};
+use crate::archive::{FileId, Lock, Medium, MediumFile, RealDisk};
 
 impl Medium for FaultyDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -26,6 +26,10 @@ impl Medium for FaultyDisk {
 
     fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
         RealDisk.is_locked_by(path, lock)
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Option<FileId>> {
+        RealDisk.identity(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
@@ -115,7 +119,11 @@ impl MediumFile for FaultyFile {
         result.and_then(|()| self.file.sync_data())
     }
 
-    fn identity(&self) -> Option<String> {
+    fn version(&self) -> Option<String> {
+        self.file.version()
+    }
+
+    fn identity(&self) -> Option<FileId> {
         self.file.identity()
     }
 }

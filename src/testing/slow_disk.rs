@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::archive::{
-    ArchiveError, DiskArchive, DiskArchiveBuilder, Lock, Medium, MediumFile, RealDisk,
+    ArchiveError, DiskArchive, DiskArchiveBuilder, FileId, Lock, Medium, MediumFile, RealDisk,
 };
 
 /// The disk of this machine, each sync of which takes longer by a fixed time: for measurements.
@@ -73,6 +73,10 @@ impl Medium for SlowDisk {
         RealDisk.is_locked_by(path, lock)
     }
 
+    fn identity(&self, path: &Path) -> io::Result<Option<FileId>> {
+        RealDisk.identity(path)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
         RealDisk.create(path).map(|file| self.slow(file))
     }
@@ -127,5 +131,9 @@ impl MediumFile for SlowFile {
         self.file.sync_data()?;
         thread::sleep(self.disk.delay);
         Ok(())
+    }
+
+    fn identity(&self) -> Option<FileId> {
+        self.file.identity()
     }
 }

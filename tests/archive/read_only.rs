@@ -16,7 +16,7 @@ async fn a_reader_sees_what_was_there_and_changes_nothing() {
     for one in &all {
         let _ = archive.put(one.clone()).await.unwrap();
     }
-    let torn = dir.path().join("00000099-0123456789abcdef.warc.open");
+    let torn = dir.path().join("00000004-0123456789abcdef.warc.open");
     fs::write(&torn, "WARC/1.1\r\nWARC-Ty").unwrap();
     let unfinished = dir.path().join("00000001-0123456789abcdef.warc.tmp");
     fs::write(&unfinished, "half").unwrap();

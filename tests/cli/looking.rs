@@ -224,6 +224,27 @@ async fn verify_reports_damage() {
 }
 
 #[tokio::test]
+async fn verify_fails_for_a_missing_segment_and_for_what_is_no_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    fill(&archive).await;
+    archive.upkeep_now().await.unwrap();
+    let segment = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
+    let segment = segment.filter(|file| file.extension().unwrap() == "gz").min().unwrap();
+    fs::remove_file(&segment).unwrap();
+    let output = inbox(dir.path(), &["verify"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(": the segment is missing\ndamaged in 1 place"), "{text}");
+
+    let other = tempfile::tempdir().unwrap();
+    let output = inbox(other.path(), &["verify"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("is not an archive"), "{text}");
+}
+
+#[tokio::test]
 async fn verify_checks_the_end_of_a_sealed_segment() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).compress_after(None).open().await.unwrap();

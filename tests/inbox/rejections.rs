@@ -588,6 +588,48 @@ async fn a_full_or_read_only_disk_is_answered_503_until_there_is_space_again() {
 }
 
 #[tokio::test]
+async fn disk_that_does_not_answer_is_answered_503_after_archive_timeout() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let archive = disk.open(DiskArchive::builder(directory.path())).await.unwrap();
+    let builder = Inbox::builder(archive).model(CAPTIONS, captions());
+    let inbox = builder.archive_timeout(Duration::from_millis(50)).build().unwrap();
+    let seen = Seen::default();
+    let service = inbox.layer().layer(handler(&seen));
+    disk.fail(Fault::HangingSync);
+    let refused = send(service.clone(), signed(caption("1"))).await;
+    assert_problem(&refused, 503);
+    assert_eq!(refused.headers["retry-after"], "5");
+    let Some(Rejection::Archive(error)) = &refused.rejection else { panic!("{refused:?}") };
+    assert!(matches!(**error, ArchiveError::Unsure(_)), "{error}");
+    assert!(disk.is_hanging(), "the request waited for the disk");
+    disk.heal();
+    // It became durable all the same, or will: the repeat is recognised, and the handler runs once.
+    let accepted = send(service, signed(caption("1"))).await;
+    assert_eq!(accepted.status, 200);
+    assert_eq!(seen.all(), ["1"]);
+    assert_eq!(bodies(&inbox).await, [caption("1")]);
+}
+
+#[tokio::test]
+async fn failed_write_is_logged_by_the_archive_and_not_again_for_each_delivery() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let archive = disk.open(DiskArchive::builder(directory.path())).await.unwrap();
+    let service = inbox(archive).layer().layer(handler(&Seen::default()));
+    let log = Log::default();
+    let _collecting = log.here();
+    for fault in [Fault::ReadOnly, Fault::Unsynced] {
+        disk.fail(fault);
+        assert_eq!(send(service.clone(), signed(caption("1"))).await.status, 503);
+    }
+    let text = log.text();
+    let loud = text.lines().filter(|line| line.contains("ERROR") || line.contains("WARN"));
+    assert_eq!(loud.count(), 0, "{text}");
+    assert!(text.contains("the delivery could not be archived"), "at debug: {text}");
+}
+
+#[tokio::test]
 async fn a_disk_that_is_nearly_full_is_answered_503_until_there_is_space_again() {
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::new();

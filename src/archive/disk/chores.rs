@@ -1,5 +1,5 @@
-//! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, sealing
-//! for age, removing for age, dropping superseded states, compressing, index files, removing for size, forgetting.
+//! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, comparing the
+//! segments with the manifest, sealing for age, removing for age, dropping superseded states, compressing, index files, removing for size, forgetting.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -35,6 +35,7 @@ impl Keeper {
         let results = [
             requests,
             self.noted("finish a removal", self.finish_removals(&mut state)),
+            self.noted("check the segments", self.check_segments(&mut state)),
             self.noted("seal a segment for its age", self.seal_old()),
             self.noted("remove old deliveries", self.remove_old(&mut state)),
             self.noted("drop superseded states", self.drop_superseded(&mut state)),
@@ -49,6 +50,8 @@ impl Keeper {
     /// Does what other processes have asked for, and notes that the archive is open.
     pub(super) fn do_requests(&self) -> Chore {
         const WHAT: &str = "do what another process asked for";
+        // A directory that is not ours any more is not touched. The writer logs that.
+        drop(self.turn()?);
         let _before = self.medium.note_time(&lock_path(&self.dir));
         let mail = mail(&*self.medium, &self.dir, SystemTime::now());
         let Mail { requests, untaken } = match mail {
@@ -156,7 +159,7 @@ impl Keeper {
         let now = SystemTime::now();
         for (name, form) in self.sealed()? {
             let is_due = self.terms.compresses(form, self.received(name), now);
-            if is_due && !self.is_damaged(name, state) {
+            if is_due && !self.is_damaged(name, state) && !self.is_cut(name, form, state)? {
                 self.rewrite(name, form, Form::Packed, &HashMap::new(), state)?;
             }
         }

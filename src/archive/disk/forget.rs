@@ -40,6 +40,7 @@ impl Keeper {
                 || with_copies.contains(&name)
                 || self.is_damaged(name, state)
                 || !self.is_due(name, remembered, now, state)?
+                || self.is_cut(name, form, state)?
             {
                 continue;
             }
@@ -97,9 +98,11 @@ impl Keeper {
             return Ok(0);
         }
         let (medium, dir) = (&*self.medium, &*self.dir);
+        self.announce_removal(name, state)?;
         self.change(|index| index.pin_file(name))?;
         replace::remove(medium, dir, &name.index_path(dir))?;
         replace::remove(medium, dir, &path)?;
+        Self::removal_done(name, state);
         state.indexed.remove(&name);
         state.ledgers.remove(&name);
         // One that lies in two segments may be forgotten already.

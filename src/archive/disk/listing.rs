@@ -20,7 +20,11 @@ pub(super) struct Listing {
     pub(super) segments: BTreeMap<SegmentName, Form>,
     /// The segments that have an index file.
     pub(super) indexed: Vec<SegmentName>,
-    /// What a crash left: files that are not whole, forms that another has taken the place of, indexes of nothing.
+    /// The segments that have an index file, and are not there in any form. Maintenance removes the index file of a segment
+    /// first.
+    pub(super) orphaned: Vec<SegmentName>,
+    /// What a crash left: files that are not whole, forms that another has taken the place of, indexes of what is being
+    /// written.
     pub(super) leftovers: Vec<OsString>,
 }
 
@@ -43,16 +47,11 @@ impl Listing {
                 listing.leftovers.push(name);
             }
         }
-        let Self { segments, indexed, leftovers } = &mut listing;
+        let Self { segments, indexed, orphaned, leftovers } = &mut listing;
+        orphaned.extend(indexed.extract_if(.., |segment| !segments.contains_key(segment)));
         let superseded =
             |(_, segment, form): &(_, SegmentName, Form)| segments.get(segment) != Some(form);
         leftovers.extend(files.into_iter().filter(superseded).map(|(name, ..)| name));
-        let dir = Path::new("");
-        leftovers.extend(
-            indexed
-                .extract_if(.., |segment| !segments.contains_key(segment))
-                .map(|segment| segment.index_path(dir).into_os_string()),
-        );
         listing
     }
 
@@ -93,6 +92,7 @@ mod tests {
         ]);
         assert_eq!(listing.segments, [(a, Form::Open), (b, Form::Packed)].into());
         assert_eq!(listing.indexed, [a, b]);
-        assert_eq!(listing.leftovers, [unfinished, file(b, Form::Sealed), index(c)]);
+        assert_eq!(listing.leftovers, [unfinished, file(b, Form::Sealed)]);
+        assert_eq!(listing.orphaned, [c]);
     }
 }

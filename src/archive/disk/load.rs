@@ -5,6 +5,7 @@ use super::{
     failure::Failure,
     index::Index,
     index_file::{IndexFile, Unfit},
+    inventory::note_if_empty,
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     steps::Steps,
@@ -68,6 +69,8 @@ pub(super) fn load(
     };
     if let Some(missing) = missing {
         note_missing_end(&path, name, length, missing, index);
+    } else if form != Form::Open {
+        note_if_empty(&path, length, name, index);
     }
     Ok(Loaded { end, indexed })
 }

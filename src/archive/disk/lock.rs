@@ -52,15 +52,22 @@ fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
     std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
 }
 
-/// An error if the lock file was deleted or replaced since it was locked: another process may have the archive open, and two
-/// writers would damage it.
+/// An error if the directory is not at its path any more, or the lock file in it was deleted or replaced since it was locked:
+/// what is written then is lost, or another process may have the archive open, and two writers would damage it. Once the
+/// directory is back at its path, with the lock file in it, there is no error.
 pub(super) fn check(medium: &dyn Medium, dir: &Path, lock: &Lock) -> Result<(), Failure> {
     let path = lock_path(dir);
     if medium.is_locked_by(&path, lock) {
         return Ok(());
     }
-    let reason = "the lock file was deleted or replaced while the archive was open, and another process may write to \
-                  the archive; nothing is written any more: restart this process";
+    if let Err(error) = medium.identity(dir) {
+        let reason = format!(
+            "the directory was removed or renamed while the archive was open; nothing is written until it is back: {error}"
+        );
+        return Err(Failure::to("find", dir)(io::Error::new(error.kind(), reason)));
+    }
+    let reason = "the directory or its lock file was deleted or replaced while the archive was open, and another process \
+                  may write to the archive; nothing is written until it is back: move it back, or restart this process";
     Err(Failure::to("keep the lock", &path)(io::Error::other(reason)))
 }
 

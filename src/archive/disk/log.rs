@@ -1,16 +1,20 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     batch::Batch,
     entry::Place,
     failure::Failure,
-    medium::Medium,
+    lock,
+    medium::{Lock, Medium},
     name::SegmentName,
-    segment::{Segment, WriteError},
+    segment::{Location, Segment, WriteError},
     unsynced,
     warc::Salt,
 };
-use crate::archive::ArchiveError;
+use crate::{archive::ArchiveError, log_limit::LogLimit};
+
+/// Of failed batches, one in this time is logged.
+const LOG_PERIOD: Duration = Duration::from_secs(10);
 
 /// The row of segments, of which the last is written.
 #[derive(Debug)]
@@ -20,9 +24,14 @@ pub(super) struct Log {
     /// A segment is sealed once it is longer than this.
     pub(super) segment_size: u64,
     pub(super) next_sequence: u64,
+    /// A name that was used in vain: no file has it, and nothing durable was ever in one.
+    spare: Option<SegmentName>,
     pub(super) open: Option<Segment>,
     /// A full segment that is to be sealed.
     pub(super) full: Option<SegmentName>,
+    failures: LogLimit,
+    /// For what could not be tidied up after a failure.
+    leftovers: LogLimit,
 }
 
 /// Why a batch was not archived.
@@ -34,11 +43,6 @@ pub(super) struct NotArchived {
 }
 
 impl NotArchived {
-    /// The outcome of a batch that was not written.
-    pub(super) fn not_written(failure: Failure) -> Self {
-        Self { failure, unsure: false }
-    }
-
     /// The error for one of the callers.
     pub(super) fn error(&self) -> ArchiveError {
         let error = self.failure.error();
@@ -47,30 +51,68 @@ impl NotArchived {
 }
 
 impl Log {
+    pub(super) fn new(medium: Arc<dyn Medium>, dir: PathBuf, segment_size: u64) -> Self {
+        Self {
+            medium,
+            dir,
+            segment_size,
+            next_sequence: 1,
+            spare: None,
+            open: None,
+            full: None,
+            failures: LogLimit::new(1, LOG_PERIOD),
+            leftovers: LogLimit::new(1, LOG_PERIOD),
+        }
+    }
+
     /// Makes a batch durable and says where each entry lies. After a failure the next batch starts afresh.
     ///
-    /// A batch whose sync failed goes to a new segment at once; a batch that could not be written does not.
-    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, NotArchived> {
+    /// A batch whose sync failed goes to a new segment at once, and a segment that was removed is written anew; a batch that
+    /// could not be written is not written again. While the directory is not at its path, or the lock file is not ours, nothing is archived.
+    pub(super) fn append(
+        &mut self,
+        batch: &mut Batch,
+        lock: &Lock,
+    ) -> Result<Vec<Place>, NotArchived> {
+        let entries = batch.entries().len();
+        self.check_place(lock, entries)?;
         let mut unsure = false;
-        match self.append_once(batch) {
-            Err(WriteError::Unsynced(failure)) => {
-                let source = std::error::Error::source(&failure);
-                tracing::error!(error = %failure, source, "a sync failed: continuing in a new segment");
+        match self.append_once(batch, lock) {
+            Err(error) if error.is_of_segment() => {
                 unsure = true;
-                self.append_once(batch)
+                let first = error.into_failure();
+                self.append_once(batch, lock).inspect(|_| self.continued(&first))
             }
             result => result,
         }
         .map_err(|error| {
             unsure |= !matches!(error, WriteError::Undone(_));
-            let (WriteError::Undone(failure)
-            | WriteError::Broken(failure)
-            | WriteError::Unsynced(failure)) = error;
-            let source = std::error::Error::source(&failure);
-            let entries = batch.entries().len();
-            tracing::error!(error = %failure, source, entries, "a batch was not archived");
-            NotArchived { failure, unsure }
+            let error = NotArchived { failure: error.into_failure(), unsure };
+            self.failed(error, entries)
         })
+    }
+
+    /// An error while the directory is not at its path, or the lock file is not ours. `entries` is for the log.
+    pub(super) fn check_place(&self, lock: &Lock, entries: usize) -> Result<(), NotArchived> {
+        let checked = lock::check(&*self.medium, &self.dir, lock);
+        checked.map_err(|failure| self.failed(NotArchived { failure, unsure: false }, entries))
+    }
+
+    fn failed(&self, error: NotArchived, entries: usize) -> NotArchived {
+        if let Some(suppressed) = self.failures.admit() {
+            let NotArchived { failure, unsure } = &error;
+            let source = std::error::Error::source(failure);
+            tracing::error!(error = %failure, source, entries, unsure, suppressed, "a batch was not archived");
+        }
+        error
+    }
+
+    /// A batch is durable in a second file, after the first has failed.
+    fn continued(&self, failure: &Failure) {
+        if let Some(suppressed) = self.failures.admit() {
+            let source = std::error::Error::source(failure);
+            tracing::error!(error = %failure, source, suppressed, "a segment failed: continuing in a new file");
+        }
     }
 
     /// Encodes what is in the batch so far, if it is known which segment it goes to.
@@ -80,12 +122,13 @@ impl Log {
         }
     }
 
-    fn append_once(&mut self, batch: &mut Batch) -> Result<Vec<Place>, WriteError> {
+    fn append_once(&mut self, batch: &mut Batch, lock: &Lock) -> Result<Vec<Place>, WriteError> {
         let mut segment = match self.open.take() {
             Some(segment) => segment,
             None => self.create().map_err(WriteError::Undone)?,
         };
-        match segment.append(batch) {
+        let location = Location { medium: &*self.medium, dir: &self.dir, lock };
+        match segment.append(batch, location) {
             Ok(places) => {
                 if segment.durable_length() < self.segment_size {
                     self.open = Some(segment);
@@ -94,22 +137,45 @@ impl Log {
                 }
                 Ok(places)
             }
-            Err(WriteError::Undone(failure)) => {
-                self.open = Some(segment);
-                Err(WriteError::Undone(failure))
-            }
-            Err(fault) => {
-                self.abandon(&segment);
-                Err(fault)
+            Err(error) => {
+                if error.spares_segment() {
+                    self.open = Some(segment);
+                } else if let WriteError::Removed(_) = error {
+                    self.open = self.restore(&segment);
+                } else {
+                    self.abandon(&segment);
+                }
+                Err(error)
             }
         }
     }
 
+    /// Creates the next segment. While that fails, each attempt has the same name: a number that no segment has would look
+    /// like a segment that is missing.
     fn create(&mut self) -> Result<Segment, Failure> {
-        let name = SegmentName { sequence: self.next_sequence, salt: Salt::random() };
-        // Counted even if it fails: the file may be there.
-        self.next_sequence = self.next_sequence.saturating_add(1);
-        Segment::create(&*self.medium, &self.dir, name)
+        let name = self.spare.take().unwrap_or_else(|| {
+            let name = SegmentName { sequence: self.next_sequence, salt: Salt::random() };
+            self.next_sequence = self.next_sequence.saturating_add(1);
+            name
+        });
+        let created = Segment::create(&*self.medium, &self.dir, name);
+        if created.is_err() {
+            self.keep_name(name);
+        }
+        created
+    }
+
+    /// Keeps a name for the next segment, unless a file has it that could not be removed.
+    fn keep_name(&mut self, name: SegmentName) {
+        if self.is_free(name) {
+            self.spare = Some(name);
+        }
+    }
+
+    /// Whether no file has this name.
+    fn is_free(&self, name: SegmentName) -> bool {
+        let open = self.medium.open_read(&name.open_path(&self.dir));
+        open.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Seals the segment that the last batch has filled. Not before the index knows that batch: maintenance takes what is
@@ -131,18 +197,41 @@ impl Log {
         seal(&*self.medium, &self.dir, segment.name())
     }
 
+    /// Writes a segment anew whose file was removed, unless another file has its name now.
+    fn restore(&mut self, segment: &Segment) -> Option<Segment> {
+        if !self.is_free(segment.name()) {
+            return None;
+        }
+        if segment.durable_length() == 0 {
+            self.spare = Some(segment.name());
+            return None;
+        }
+        let restored = segment.restore(&*self.medium, &self.dir);
+        if let Err(failure) = &restored
+            && let Some(suppressed) = self.leftovers.admit()
+        {
+            let (path, source) = (segment.path().display(), std::error::Error::source(failure));
+            tracing::error!(%path, error = %failure, source, suppressed, "a segment was removed, and cannot be restored");
+        }
+        restored.ok()
+    }
+
     /// A segment that must not be written any more. It is sealed when the archive is opened next; an empty one would
     /// be left behind at each attempt while the disk fails.
-    fn abandon(&self, segment: &Segment) {
+    fn abandon(&mut self, segment: &Segment) {
         if segment.durable_length() > 0 {
             if segment.shows_more_than_durable() {
                 unsynced::mark(&*self.medium, &self.dir, segment.name());
             }
             return;
         }
-        if let Err(error) = self.medium.remove(segment.path()) {
-            tracing::warn!(path = %segment.path().display(), %error, "cannot remove an empty segment");
+        if let Err(error) = self.medium.remove(segment.path())
+            && let Some(suppressed) = self.leftovers.admit()
+        {
+            let path = segment.path().display();
+            tracing::warn!(%path, %error, suppressed, "cannot remove an empty segment");
         }
+        self.keep_name(segment.name());
     }
 }
 
@@ -155,4 +244,38 @@ pub(super) fn seal(
     let (open, sealed) = (name.open_path(dir), name.sealed_path(dir));
     medium.rename(&open, &sealed).map_err(Failure::to("rename", &open))?;
     medium.sync_dir(dir).map_err(Failure::to("sync", dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            entry::Entry,
+            real_disk::RealDisk,
+            tests::{delivery, logged},
+        },
+        *,
+    };
+
+    #[cfg(unix)]
+    #[test]
+    fn failed_batches_are_logged_once_and_the_others_are_counted() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("inbox");
+        std::fs::create_dir(&dir).unwrap();
+        let lock = lock::acquire(&RealDisk, &dir, Duration::ZERO).unwrap();
+        let mut log = Log::new(Arc::new(RealDisk), dir.clone(), 1 << 20);
+        log.failures = LogLimit::new(1, Duration::from_hours(1));
+        std::fs::remove_dir_all(&dir).unwrap();
+        let text = logged(|| {
+            for _ in 0..5 {
+                let mut batch = Batch::default();
+                batch.push(Entry::Delivery { delivery: delivery("/m", b"a"), leased: false });
+                assert!(log.append(&mut batch, &lock).is_err());
+            }
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let parts = ["ERROR", "a batch was not archived", "removed or renamed", "suppressed=0"];
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    }
 }

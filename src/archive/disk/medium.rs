@@ -11,6 +11,9 @@ use std::{
 /// What keeps other writers out for as long as one of its clones lives.
 pub(crate) type Lock = Arc<dyn Any + Send + Sync>;
 
+/// Identifies a file or a directory whatever its name is: its device and inode on Unix.
+pub(crate) type FileId = (u64, u64);
+
 /// All that the archive asks of a file system. Nothing else in this folder touches a file, so that tests can put a disk
 /// behind it that fails or crashes at any call.
 pub(crate) trait Medium: Debug + Send + Sync + 'static {
@@ -28,6 +31,12 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
     fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
         let _ = (path, lock);
         true
+    }
+
+    /// Identifies the file with this name; `None` where files cannot be identified.
+    fn identity(&self, path: &Path) -> io::Result<Option<FileId>> {
+        let _ = path;
+        Ok(None)
     }
 
     /// Makes a file for appending that was not there before. Its name is durable after [`Medium::sync_dir`].
@@ -92,7 +101,24 @@ pub(crate) trait MediumFile: Debug + Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
 
     /// A word that changes when the file is written to, or another takes its name; none where that is not known.
-    fn identity(&self) -> Option<String> {
+    fn version(&self) -> Option<String> {
         None
+    }
+
+    /// Identifies the file; `None` where files cannot be identified.
+    fn identity(&self) -> Option<FileId> {
+        None
+    }
+}
+
+/// Whether `path` still names this open file. False once the file, or a directory above it, was removed, renamed or
+/// replaced: then nobody finds what is written to it. An error of another kind says nothing of that, and counts as true.
+pub(super) fn is_reachable(medium: &dyn Medium, path: &Path, file: &dyn MediumFile) -> bool {
+    let Some(open) = file.identity() else { return true };
+    match medium.identity(path) {
+        Ok(named) => named.is_none_or(|named| named == open),
+        Err(error) => {
+            !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        }
     }
 }

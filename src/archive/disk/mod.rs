@@ -4,7 +4,8 @@
 //! segment that was compressed. A delivery is a `request` record; an outcome, a repeat, or what stays of a delivery that
 //! was removed is a small `metadata` record that refers to it. Each record carries two checksums: one of the header, so
 //! that its length can be trusted, and one of all of it. A `.idx` file tells what a segment holds, in sorted rows that are
-//! searched where they lie, and may be deleted at any time.
+//! searched where they lie, and may be deleted at any time. `inbox.manifest` lists the segments that there are to be, and
+//! `inventory` compares.
 //!
 //! `queue` → `writer` (`pace`, `plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`load`,
 //! `walk`) what happens at the start, `keeper` (`rewrite`) what happens to sealed segments. Every file is reached through
@@ -29,6 +30,7 @@ mod health;
 mod index;
 mod index_file;
 mod indexing;
+mod inventory;
 mod keeper;
 mod ledger;
 mod listing;
@@ -36,6 +38,7 @@ mod load;
 mod lock;
 mod log;
 mod lost;
+mod manifest;
 mod medium;
 mod mounts;
 mod name;
@@ -57,6 +60,7 @@ mod scan;
 mod segment;
 mod shared;
 mod space;
+mod stall;
 mod state;
 mod stats;
 mod steps;
@@ -79,6 +83,6 @@ pub use stats::Stats;
 pub use verify::{Damage, Verification};
 #[cfg(feature = "testing")]
 pub(crate) use {
-    medium::{Lock, Medium, MediumFile},
+    medium::{FileId, Lock, Medium, MediumFile},
     real_disk::RealDisk,
 };

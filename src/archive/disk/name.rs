@@ -1,4 +1,8 @@
-use std::{ffi::OsStr, path::Path, path::PathBuf};
+use std::{
+    ffi::OsStr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use super::warc::Salt;
 
@@ -33,6 +37,16 @@ impl Form {
 }
 
 impl SegmentName {
+    /// Stands for a segment of which only the number is known.
+    pub(super) fn of_number(sequence: u64) -> Self {
+        Self { sequence, salt: Salt::LEAST }
+    }
+
+    /// The names of all segments with this number.
+    pub(super) fn all_of_number(sequence: u64) -> RangeInclusive<Self> {
+        Self { sequence, salt: Salt::LEAST }..=Self { sequence, salt: Salt::GREATEST }
+    }
+
     /// The file of this form.
     pub(super) fn path(self, dir: &Path, form: Form) -> PathBuf {
         dir.join(format!("{self}{}", form.suffix()))

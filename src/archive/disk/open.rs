@@ -23,6 +23,7 @@ use super::{
     recovery::recover,
     shared::SharedIndex,
     space::Space,
+    stall::StallWatch,
     state::State,
     upkeep::Upkeep,
     writer::Writer,
@@ -48,7 +49,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
     if probe {
         warn_if_not_durable(&*medium, &path);
     }
-    let (mut index, log) = recover(&medium, &path, segment_size)?;
+    let (mut index, log, inventory) = recover(&medium, &path, segment_size)?;
     let condition = Arc::new(Condition::default());
     for damage in index.damages() {
         condition.note_damage(damage.segment, damage.offset);
@@ -67,13 +68,15 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         queue: Arc::clone(&queue),
         condition: Arc::clone(&condition),
         terms,
-        state: Mutex::new(State::new(Arc::clone(&lock))),
+        state: Mutex::new(State::new(Arc::clone(&lock), inventory)),
     });
     let writer = Writer {
         log,
         index: Arc::clone(&index),
         queue: Arc::clone(&queue),
         condition: Arc::clone(&condition),
+        stall: StallWatch::start(path.clone())
+            .map_err(Failure::to("watch the writer of", &path))?,
         lock,
         carried: Vec::new(),
         latest: None,

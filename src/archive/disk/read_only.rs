@@ -9,6 +9,7 @@ use super::{
     failure::Failure,
     format::check_formats,
     index::Index,
+    inventory::{inspect, report},
     listing::Listing,
     load::{Loading, load},
     medium::Medium,
@@ -51,6 +52,8 @@ fn look_once(
         let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
         load(medium, dir, (name, form), &*file, loading, &mut index)?;
     }
+    let (faults, _) = inspect(&**medium, dir)?;
+    report(&faults, &mut index);
     Ok(index)
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    medium::{Lock, Medium, MediumFile},
+    medium::{FileId, Lock, Medium, MediumFile},
     permissions::{
         check_user, existing_file, give_to_owner_of_archive, mode, private_dir, private_file,
     },
@@ -58,15 +58,20 @@ impl Medium for RealDisk {
 
     #[cfg(unix)]
     fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
-        use std::os::unix::fs::MetadataExt;
-
         let Some(Locked(file)) = (**lock).downcast_ref() else { return true };
-        match (file.metadata(), fs::symlink_metadata(path)) {
-            (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
-            (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+        match (file.metadata(), self.identity(path)) {
+            (Ok(ours), Ok(named)) => named == Some(file_id(&ours)),
+            (_, Err(error)) => {
+                !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            }
             // What cannot be looked at says nothing.
             _ => true,
         }
+    }
+
+    #[cfg(unix)]
+    fn identity(&self, path: &Path) -> io::Result<Option<FileId>> {
+        fs::symlink_metadata(path).map(|metadata| Some(file_id(&metadata)))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
@@ -122,6 +127,13 @@ impl Medium for RealDisk {
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[cfg(unix)]
+fn file_id(metadata: &fs::Metadata) -> FileId {
+    use std::os::unix::fs::MetadataExt;
+
+    (metadata.dev(), metadata.ino())
 }
 
 /// Opens the lock file for writing, so that who may not write to it cannot hold the lock; creates it if it is not there.
@@ -201,7 +213,7 @@ impl MediumFile for RealFile {
 
     /// Not the number of the device: it may change when the machine restarts.
     #[cfg(unix)]
-    fn identity(&self) -> Option<String> {
+    fn version(&self) -> Option<String> {
         use std::os::unix::fs::MetadataExt;
 
         let known = self.0.metadata().ok()?;
@@ -209,6 +221,11 @@ impl MediumFile for RealFile {
         let (modified, modified_nanos) = (known.mtime(), known.mtime_nsec());
         let (changed, changed_nanos) = (known.ctime(), known.ctime_nsec());
         Some(format!("{inode}:{length}:{modified}.{modified_nanos}:{changed}.{changed_nanos}"))
+    }
+
+    #[cfg(unix)]
+    fn identity(&self) -> Option<FileId> {
+        self.0.metadata().ok().map(|metadata| file_id(&metadata))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     failure::Failure,
     format::check_formats,
     index::Index,
+    inventory::Inventory,
     listing::Listing,
     load::{Loading, load},
     log::{Log, seal},
@@ -30,15 +31,16 @@ pub(super) fn recover(
     medium: &Arc<dyn Medium>,
     dir: &Path,
     segment_size: u64,
-) -> Result<(Index, Log), ArchiveError> {
+) -> Result<(Index, Log, Inventory), ArchiveError> {
     // The process may have died between making a file and making its name durable.
     medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
     let listing = Listing::of_dir(&**medium, dir)?;
     check_formats(&**medium, dir, &listing.segments)?;
     remove_leftovers(&**medium, dir, &listing);
+    let inventory = Inventory::open(&**medium, dir, &listing);
     let loading = Loading { index_files: true, filters: true };
     let recovery = Recovery::all(medium, dir, segment_size, &listing, loading);
-    let recovery = recovery.or_else(|failure| {
+    let mut recovery = recovery.or_else(|failure| {
         // A damaged index file must not cost more than the time to read the segments.
         let source = std::error::Error::source(&failure);
         tracing::warn!(error = %failure, source, "reading every segment, without the index files");
@@ -46,6 +48,10 @@ pub(super) fn recover(
         let loading = Loading { index_files: false, ..loading };
         Recovery::all(medium, dir, segment_size, &listing, loading)
     })?;
+    // The number of one that is missing is not given to another: that would hide it.
+    let highest = inventory.highest();
+    recovery.log.next_sequence = recovery.log.next_sequence.max(highest.saturating_add(1));
+    inventory.report(&mut recovery.index);
     tracing::info!(
         path = %recovery.log.dir.display(),
         segments = listing.segments.len(),
@@ -55,7 +61,7 @@ pub(super) fn recover(
         bytes_cut = recovery.bytes_cut,
         "opened the disk archive"
     );
-    Ok((recovery.index, recovery.log))
+    Ok((recovery.index, recovery.log, inventory))
 }
 
 /// They are in the way of nothing: what cannot be removed now is tried again at the next start.
@@ -79,7 +85,7 @@ impl Recovery {
         loading: Loading,
     ) -> Result<Self, Failure> {
         let (medium, dir) = (Arc::clone(medium), dir.to_owned());
-        let log = Log { medium, dir, segment_size, next_sequence: 1, open: None, full: None };
+        let log = Log::new(medium, dir, segment_size);
         let mut recovery = Self { index: Index::default(), log, loading, bytes_cut: 0, indexed: 0 };
         for (name, form) in &listing.segments {
             recovery.segment(*name, *form)?;
@@ -118,6 +124,8 @@ impl Recovery {
 
     fn seal_open(&mut self) -> Result<(), Failure> {
         match self.log.open.take() {
+            // An empty one is no segment yet: a sealed one that is empty has lost what was in it.
+            Some(segment) if segment.durable_length() == 0 => Ok(()),
             Some(segment) => seal(&*self.log.medium, &self.log.dir, segment.name()),
             None => Ok(()),
         }

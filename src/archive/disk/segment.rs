@@ -8,8 +8,10 @@ use super::{
     entry::Place,
     failure::Failure,
     file_io::write_all,
-    medium::{Medium, MediumFile},
+    lock,
+    medium::{Lock, Medium, MediumFile, is_reachable},
     name::SegmentName,
+    unsynced,
     warc::{Encoded, warcinfo},
 };
 
@@ -36,6 +38,43 @@ pub(super) enum WriteError {
     /// forgotten what it could not write.
     #[error("{0}")]
     Unsynced(#[source] Failure),
+    /// It was synced, but the directory of the archive is not at its path. The batch was cut off again: the segment can be
+    /// written on once the directory is back.
+    #[error("{0}")]
+    Detached(#[source] Failure),
+    /// It was synced, but to a file that has lost its name: somebody removed the segment.
+    #[error("{0}")]
+    Removed(#[source] Failure),
+}
+
+impl WriteError {
+    /// Whether the batch can be written to another file at once.
+    pub(super) fn is_of_segment(&self) -> bool {
+        matches!(self, Self::Unsynced(_) | Self::Removed(_))
+    }
+
+    /// Whether the segment can be written on.
+    pub(super) fn spares_segment(&self) -> bool {
+        matches!(self, Self::Undone(_) | Self::Detached(_))
+    }
+
+    pub(super) fn into_failure(self) -> Failure {
+        match self {
+            Self::Undone(failure)
+            | Self::Broken(failure)
+            | Self::Unsynced(failure)
+            | Self::Detached(failure)
+            | Self::Removed(failure) => failure,
+        }
+    }
+}
+
+/// Where an archive is, and what shows that it is still there.
+#[derive(Clone, Copy)]
+pub(super) struct Location<'a> {
+    pub(super) medium: &'a dyn Medium,
+    pub(super) dir: &'a Path,
+    pub(super) lock: &'a Lock,
 }
 
 impl Segment {
@@ -65,16 +104,29 @@ impl Segment {
         Self { name, path, file, good }
     }
 
-    /// Writes the whole batch in one go and makes it durable; says where each entry lies.
-    pub(super) fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, WriteError> {
+    /// Writes the whole batch in one go, makes it durable, and verifies that it can still be found by its name. Returns where
+    /// each entry lies.
+    pub(super) fn append(
+        &mut self,
+        batch: &mut Batch,
+        location: Location<'_>,
+    ) -> Result<Vec<Place>, WriteError> {
         let first = (self.good == 0).then(|| warcinfo(self.name));
         let rest = batch.records(self.name.salt);
         let records: Vec<_> = first.iter().chain(rest).collect();
         let mut places = self.places(&records);
         self.write(&records)?;
         self.sync()?;
+        self.check_reachable(location)?;
         self.good = places.last().map_or(self.good, |place| place.offset + place.length);
         Ok(places.split_off(records.len() - rest.len()))
+    }
+
+    /// Writes what is durable to another file under the same name. The bytes of a file that was removed can be read for as
+    /// long as it is open.
+    pub(super) fn restore(&self, medium: &dyn Medium, dir: &Path) -> Result<Self, Failure> {
+        let file = unsynced::rewrite(medium, dir, self.name, &*self.file, self.good)?;
+        Ok(Self::resume(self.name, self.path.clone(), file, self.good))
     }
 
     /// Encodes what will be written, while there is time.
@@ -117,13 +169,7 @@ impl Segment {
             return Ok(());
         };
         let failure = self.failure("write", error);
-        match self.file.set_len(self.good) {
-            Ok(()) => Err(WriteError::Undone(failure)),
-            Err(error) => {
-                tracing::error!(path = %self.path.display(), %error, "cannot cut a batch that failed");
-                Err(WriteError::Broken(failure))
-            }
-        }
+        Err(self.cut(failure, WriteError::Undone))
     }
 
     fn sync(&self) -> Result<(), WriteError> {
@@ -132,10 +178,30 @@ impl Segment {
         };
         // What the cache still shows of the batch must not be taken for durable by whoever opens the archive next. If
         // the machine dies before this cut is durable, so does the cache.
-        if let Err(error) = self.file.set_len(self.good) {
-            tracing::error!(path = %self.path.display(), %error, "cannot cut a batch that was not synced");
-        }
+        drop(self.file.set_len(self.good));
         Err(WriteError::Unsynced(self.failure("sync", error)))
+    }
+
+    /// The sync of a file succeeds also after it was removed, or its directory was removed, renamed or replaced. What was
+    /// written is gone then, or nobody finds it.
+    fn check_reachable(&self, location: Location<'_>) -> Result<(), WriteError> {
+        let Location { medium, dir, lock } = location;
+        if is_reachable(medium, &self.path, &*self.file) {
+            return Ok(());
+        }
+        if let Err(failure) = lock::check(medium, dir, lock) {
+            return Err(self.cut(failure, WriteError::Detached));
+        }
+        let reason = "the segment was removed, renamed or replaced while it was written";
+        Err(WriteError::Removed(self.failure("find", io::Error::other(reason))))
+    }
+
+    /// Cuts off a batch that does not count.
+    fn cut(&self, failure: Failure, undone: impl FnOnce(Failure) -> WriteError) -> WriteError {
+        match self.file.set_len(self.good) {
+            Ok(()) => undone(failure),
+            Err(_) => WriteError::Broken(failure),
+        }
     }
 
     fn failure(&self, action: &'static str, error: io::Error) -> Failure {

@@ -5,6 +5,7 @@ use std::{
 
 use super::{
     forget::Ledger,
+    inventory::Inventory,
     medium::Lock,
     name::{Form, SegmentName},
 };
@@ -26,6 +27,8 @@ pub(super) struct State {
     pub(super) leftovers: BTreeSet<PathBuf>,
     /// Requests of other processes that could not be read, executed or answered. Each is logged once.
     pub(super) failed_requests: BTreeSet<PathBuf>,
+    /// The segments that there are to be.
+    pub(super) inventory: Inventory,
 }
 
 impl State {
@@ -41,7 +44,7 @@ impl State {
         self.indexed.remove(&name);
     }
 
-    pub(super) fn new(lock: Lock) -> Self {
+    pub(super) fn new(lock: Lock, inventory: Inventory) -> Self {
         Self {
             lock: Some(lock),
             damaged: HashSet::new(),
@@ -50,6 +53,7 @@ impl State {
             unsynced: false,
             leftovers: BTreeSet::new(),
             failed_requests: BTreeSet::new(),
+            inventory,
         }
     }
 }

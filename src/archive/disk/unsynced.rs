@@ -47,7 +47,8 @@ pub(super) fn settle(
     rewrite(medium, dir, name, &*file, end)
 }
 
-fn rewrite(
+/// Writes an open segment to another file, which takes its name; gives that file.
+pub(super) fn rewrite(
     medium: &dyn Medium,
     dir: &Path,
     name: SegmentName,

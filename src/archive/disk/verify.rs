@@ -6,7 +6,10 @@ use super::{
     file_io::read_full,
     format::check_format,
     index_file::missing,
+    inventory::{inspect, manifest_exists},
     listing::Listing,
+    lock::lock_path,
+    manifest::manifest_path,
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     packed::{is_packed, unpack},
@@ -51,19 +54,20 @@ pub struct Damage {
     pub path: PathBuf,
     /// Where in the file.
     pub offset: u64,
-    /// How many bytes are concerned.
+    /// How many bytes are concerned; 0 if the file itself is missing, empty, or not of this archive.
     pub length: u64,
     /// What is wrong there.
     pub reason: &'static str,
 }
 
 impl DiskArchive {
-    /// Reads every byte of the archive in this directory, and checks every checksum and every digest. Changes nothing,
-    /// takes no lock, and believes index files only in that a segment was longer. `progress` is told how many bytes were read, and of how many.
+    /// Reads every byte of the archive in this directory, and checks every checksum and every digest, and that no segment is
+    /// missing, or of another archive. Changes nothing, takes no lock, and believes index files only in that a segment was
+    /// there, or was longer. `progress` is told how many bytes were read, and of how many.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Newer`] if a later version wrote a segment; [`ArchiveError::Io`] if a file cannot be read. Damage is
+    /// [`ArchiveError::NotAnArchive`] if the directory has no file of an archive; [`ArchiveError::Newer`] if a later version wrote a segment; [`ArchiveError::Io`] if a file cannot be read. Damage is
     /// no error, but a part of the result.
     ///
     /// # Cancel safety
@@ -98,8 +102,14 @@ pub(super) fn verify(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verification, ArchiveError> {
     let segments = Listing::of_dir(medium, dir)?.segments;
+    let is_archive = !segments.is_empty()
+        || manifest_exists(medium, dir)
+        || medium.open_read(&lock_path(dir)).is_ok();
+    if !is_archive {
+        return Err(ArchiveError::NotAnArchive { path: dir.to_owned() });
+    }
     let total = lengths(medium, dir, &segments);
-    let mut found = Verification::default();
+    let mut found = Verification { damages: faults(medium, dir)?, ..Verification::default() };
     for (name, form) in segments {
         let Some((name, form, path, file)) = open(medium, dir, name, form)? else {
             continue;
@@ -115,10 +125,23 @@ pub(super) fn verify(
         }
         let length = file.len().map_err(read)?;
         found.bytes = before + length;
+        if form != Form::Open && length == 0 {
+            let (path, reason) = (path.clone(), "the segment is empty: what was in it is lost");
+            found.damages.push(Damage { path, offset: 0, length: 0, reason });
+        }
         found.damages.extend(end_missing(medium, dir, name, path, length));
     }
     progress(found.bytes, found.bytes);
     Ok(found)
+}
+
+/// The segments that are missing, or that are not of this archive.
+fn faults(medium: &dyn Medium, dir: &Path) -> Result<Vec<Damage>, Failure> {
+    let damage = |path, reason| Damage { path, offset: 0, length: 0, reason };
+    let (faults, is_damaged) = inspect(medium, dir)?;
+    let manifest = is_damaged.then(|| damage(manifest_path(dir), "the manifest is damaged"));
+    let faults = faults.iter().map(|fault| damage(fault.path(dir), fault.reason()));
+    Ok(manifest.into_iter().chain(faults).collect())
 }
 
 /// The end that a segment of this length is without, if its index file tells of one. A file that has another length by now

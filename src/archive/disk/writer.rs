@@ -7,8 +7,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    batch::Batch,
-    command::Command,
+    command::{Answer, Command},
     entry::{DeliveryMeta, Entry, Place},
     failure::Failure,
     health::Condition,
@@ -20,6 +19,7 @@ use super::{
     plan::{Change, Plan},
     queue::{Part, Queue},
     shared::SharedIndex,
+    stall::StallWatch,
 };
 use crate::{archive::ArchiveError, supervise::catch_and_report};
 
@@ -34,6 +34,7 @@ pub(super) struct Writer {
     pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
     pub(super) condition: Arc<Condition>,
+    pub(super) stall: StallWatch,
     /// Keeps other writers out for as long as this one lives.
     pub(super) lock: Lock,
     /// Commands that wait for this batch, because the one before changed their deliveries.
@@ -86,6 +87,7 @@ impl Writer {
 
     fn commit(&mut self, mut plan: Plan) -> Pace {
         let began = std::time::Instant::now();
+        let _writing = self.stall.begin();
         self.carried = mem::take(&mut plan.waiting);
         self.latest = plan.latest;
         if !plan.unreadable.is_empty() {
@@ -96,9 +98,7 @@ impl Writer {
                 }
             });
         }
-        for answer in mem::take(&mut plan.immediate) {
-            self.carried.extend(answer.done());
-        }
+        self.answer_unwritten(mem::take(&mut plan.immediate));
         let seals = mem::take(&mut plan.seals);
         let pace = if plan.changes.is_empty() { Pace::new() } else { self.write(plan, began) };
         for reply in seals {
@@ -107,9 +107,21 @@ impl Writer {
         pace
     }
 
+    /// Answers what needs no writing, such as a repeat. Its sender is told that the first delivery is durable: nobody
+    /// finds that one while the directory is not at its path.
+    fn answer_unwritten(&mut self, answers: Vec<Answer>) {
+        if answers.is_empty() {
+            return;
+        }
+        match self.log.check_place(&self.lock, answers.len()) {
+            Ok(()) => answers.into_iter().for_each(|answer| self.carried.extend(answer.done())),
+            Err(error) => answers.into_iter().for_each(|answer| answer.failed(error.error())),
+        }
+    }
+
     fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
         self.condition.write_started();
-        let written = self.append(&mut plan.batch);
+        let written = self.log.append(&mut plan.batch, &self.lock);
         self.condition.write_ended(written.is_ok(), written.is_err() && self.lost_lock());
         match written {
             Ok(places) => {
@@ -130,16 +142,6 @@ impl Writer {
     fn lost_lock(&self) -> bool {
         let Log { medium, dir, .. } = &self.log;
         lock::check(&**medium, dir, &self.lock).is_err() && medium.list(dir).is_ok()
-    }
-
-    /// Looks at the lock file before each batch, which costs a few microseconds.
-    fn append(&mut self, batch: &mut Batch) -> Result<Vec<Place>, NotArchived> {
-        lock::check(&*self.log.medium, &self.log.dir, &self.lock).map_err(|failure| {
-            let source = std::error::Error::source(&failure);
-            tracing::error!(error = %failure, source, "a batch was not archived");
-            NotArchived::not_written(failure)
-        })?;
-        self.log.append(batch)
     }
 
     /// Applies what is durable to the index, and answers: a few at a time, so that the first callers come back while the

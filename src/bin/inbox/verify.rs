@@ -31,7 +31,11 @@ pub(crate) fn print_damages(out: &mut impl Write, found: &Verification) -> io::R
     for damage in &found.damages {
         let (offset, length) = (damage.offset, damage.length);
         let path = escape(&damage.path.display().to_string());
-        writeln!(out, "{path}: {length} bytes at byte {offset}: {}", damage.reason)?;
+        if length == 0 {
+            writeln!(out, "{path}: {}", damage.reason)?;
+        } else {
+            writeln!(out, "{path}: {length} bytes at byte {offset}: {}", damage.reason)?;
+        }
     }
     Ok(())
 }

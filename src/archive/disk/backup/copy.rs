@@ -68,7 +68,7 @@ impl Source {
                 other => other.map_err(Failure::to("open", &path))?,
             };
             check_format(&*file, &path, name)?;
-            let identity = file.identity();
+            let identity = file.version();
             return Ok(Some(Self { name, form, path, file, identity }));
         }
         Ok(None)

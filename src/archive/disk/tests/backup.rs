@@ -167,8 +167,8 @@ impl MediumFile for EventfulFile {
         self.file.sync_data()
     }
 
-    fn identity(&self) -> Option<String> {
-        self.file.identity()
+    fn version(&self) -> Option<String> {
+        self.file.version()
     }
 }
 

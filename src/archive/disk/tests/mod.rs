@@ -45,6 +45,11 @@ pub(in crate::archive::disk) fn a_place() -> Place {
 
 /// What this thread logs while it does this work, from the level of information on.
 pub(in crate::archive::disk) fn logged(work: impl FnOnce()) -> String {
+    logged_while(|_| work())
+}
+
+/// The same for work that is given what was logged so far.
+pub(in crate::archive::disk) fn logged_while(work: impl FnOnce(&dyn Fn() -> String)) -> String {
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -62,8 +67,9 @@ pub(in crate::archive::disk) fn logged(work: impl FnOnce()) -> String {
     let writer = log.clone();
     let subscriber =
         tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, work);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    let text = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    tracing::subscriber::with_default(subscriber, || work(&text));
+    text()
 }
 
 pub(in crate::archive::disk) fn bytes(records: &[Encoded]) -> Vec<u8> {

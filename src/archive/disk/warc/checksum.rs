@@ -12,6 +12,9 @@ use crate::delivery::{DeliveryId, Digest};
 pub(in super::super) struct Salt(u64);
 
 impl Salt {
+    pub(in super::super) const LEAST: Self = Self(0);
+    pub(in super::super) const GREATEST: Self = Self(u64::MAX);
+
     /// A salt that nobody can guess.
     pub(in super::super) fn random() -> Self {
         // Of one id the time is known, and of its random bits not all are independent of the next id's.

@@ -1,0 +1,212 @@
+//! The segments in the directory, compared with the manifest: at open, by maintenance, and by `verify`.
+
+use std::{io, path::Path};
+
+use super::{
+    failure::Failure,
+    file_io::read_full,
+    index::Index,
+    index_file::missing,
+    keeper::Keeper,
+    listing::Listing,
+    manifest::{Manifest, SegmentFault, manifest_path},
+    medium::Medium,
+    name::{Form, SegmentName},
+    replace::replace,
+    state::State,
+};
+use crate::archive::ArchiveError;
+
+/// How many faults are logged one by one.
+const LOGGED: usize = 10;
+
+/// What an archive that is open for writing knows of its segments.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    manifest: Manifest,
+    /// Whether that is what the file says.
+    is_written: bool,
+    /// What was wrong at the last look.
+    faults: Vec<SegmentFault>,
+}
+
+/// The file of the manifest.
+enum File {
+    None,
+    Whole(Manifest),
+    Damaged,
+}
+
+fn read(medium: &dyn Medium, dir: &Path) -> io::Result<File> {
+    let file = match medium.open_read(&manifest_path(dir)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::None),
+        file => file?,
+    };
+    let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
+    let read = read_full(&*file, &mut bytes, 0)?;
+    bytes.truncate(read);
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    Ok(Manifest::parse(&text).map_or(File::Damaged, File::Whole))
+}
+
+/// Whether an archive was ever opened in this directory for a minute or more.
+pub(super) fn manifest_exists(medium: &dyn Medium, dir: &Path) -> bool {
+    medium.open_read(&manifest_path(dir)).is_ok()
+}
+
+/// What is wrong in a directory to which another process may write, and whether the manifest is damaged.
+pub(super) fn inspect(
+    medium: &dyn Medium,
+    dir: &Path,
+) -> Result<(Vec<SegmentFault>, bool), Failure> {
+    let look = || -> Result<_, Failure> {
+        let path = manifest_path(dir);
+        let (manifest, is_damaged) = match read(medium, dir).map_err(Failure::to("read", &path))? {
+            File::None => (Manifest::default(), false),
+            File::Whole(manifest) => (manifest, false),
+            File::Damaged => (Manifest::default(), true),
+        };
+        Ok((manifest.faults(&Listing::of_dir(medium, dir)?), is_damaged))
+    };
+    let (mut faults, is_damaged) = look()?;
+    if !faults.is_empty() {
+        // Segments are renamed and removed between the two looks at the directory: what is missing stays missing.
+        let (again, _) = look()?;
+        faults.retain(|fault| again.contains(fault));
+    }
+    Ok((faults, is_damaged))
+}
+
+impl Inventory {
+    /// Reads the manifest of an archive that is opened for writing, and logs what is wrong. An archive without a manifest
+    /// gets one: what is there is all there is to be. One that is damaged is put aside.
+    pub(super) fn open(medium: &dyn Medium, dir: &Path, listing: &Listing) -> Self {
+        let path = manifest_path(dir);
+        let manifest = match read(medium, dir) {
+            Ok(File::Whole(manifest)) => manifest,
+            Ok(File::None) => return Self::adopting(dir, listing),
+            damaged => {
+                let error = damaged.err();
+                tracing::warn!(
+                    path = %path.display(), ?error,
+                    "the manifest is damaged: segments that are missing cannot be told from those that were removed; it \
+                     is renamed, and a new one is written"
+                );
+                drop(medium.rename(&path, &dir.join("inbox.manifest.damaged")));
+                return Self::adopting(dir, listing);
+            }
+        };
+        let faults = manifest.faults(listing);
+        warn(dir, &faults);
+        Self { manifest, is_written: true, faults }
+    }
+
+    fn adopting(dir: &Path, listing: &Listing) -> Self {
+        warn(dir, &Manifest::default().faults(listing));
+        Self { manifest: Manifest::adopting(listing), ..Self::default() }
+    }
+
+    /// The highest number that a segment had.
+    pub(super) fn highest(&self) -> u64 {
+        let missing = self.faults.iter().filter_map(SegmentFault::missing);
+        missing.map(|name| name.sequence).max().max(Some(self.manifest.highest())).unwrap_or(0)
+    }
+
+    /// Reports what is missing as damage.
+    pub(super) fn report(&self, index: &mut Index) {
+        report(&self.faults, index);
+    }
+
+    fn write(
+        &mut self,
+        medium: &dyn Medium,
+        dir: &Path,
+        manifest: Manifest,
+    ) -> Result<(), Failure> {
+        if self.is_written && manifest == self.manifest {
+            return Ok(());
+        }
+        replace(medium, dir, &manifest_path(dir), manifest.print().as_bytes())?;
+        (self.manifest, self.is_written) = (manifest, true);
+        Ok(())
+    }
+}
+
+/// The segments that are missing, in an index that is complete: nothing is known of what was in them.
+pub(super) fn report(faults: &[SegmentFault], index: &mut Index) {
+    let missing = faults.iter().filter_map(SegmentFault::missing);
+    missing.for_each(|name| index.note_cut(name, 0));
+}
+
+/// Logs what is wrong.
+pub(super) fn warn(dir: &Path, faults: &[SegmentFault]) {
+    for fault in faults.iter().take(LOGGED) {
+        tracing::warn!(path = %fault.path(dir).display(), "{}; see 'inbox verify'", fault.reason());
+    }
+    if faults.len() > LOGGED {
+        let more = faults.len() - LOGGED;
+        tracing::warn!(path = %dir.display(), more, "more segments are missing or foreign");
+    }
+}
+
+impl Keeper {
+    /// Compares the segments with the manifest, logs what is newly wrong, and notes new segments in the manifest.
+    pub(super) fn check_segments(&self, state: &mut State) -> Result<(), ArchiveError> {
+        let (medium, dir) = (&*self.medium, &*self.dir);
+        let listing = Listing::of_dir(medium, dir)?;
+        let Inventory { manifest, faults: known, .. } = &mut state.inventory;
+        let mut faults = manifest.faults(&listing);
+        if !faults.is_empty() {
+            // The writer may have renamed one while the directory was read.
+            let again = manifest.faults(&Listing::of_dir(medium, dir)?);
+            faults.retain(|fault| again.contains(fault));
+        }
+        let new: Vec<_> = faults.iter().filter(|fault| !known.contains(fault)).cloned().collect();
+        warn(dir, &new);
+        *known = faults;
+        let manifest = manifest.with(&listing);
+        Ok(state.inventory.write(medium, dir, manifest)?)
+    }
+
+    /// Has the manifest record durably that a segment is about to be removed.
+    pub(super) fn announce_removal(
+        &self,
+        name: SegmentName,
+        state: &mut State,
+    ) -> Result<(), Failure> {
+        let manifest = state.inventory.manifest.with_removal_of(name);
+        state.inventory.write(&*self.medium, &self.dir, manifest)
+    }
+
+    /// A segment was removed durably.
+    pub(super) fn removal_done(name: SegmentName, state: &mut State) {
+        state.inventory.manifest.finish_removal(name);
+        state.inventory.is_written = false;
+    }
+
+    /// Whether a sealed segment is empty, or shorter than its index file says: then something was lost, and what shows that
+    /// is left as it is.
+    pub(super) fn is_cut(
+        &self,
+        name: SegmentName,
+        form: Form,
+        state: &mut State,
+    ) -> Result<bool, Failure> {
+        let path = name.path(&self.dir, form);
+        let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        let length = file.len().map_err(Failure::to("read", &path))?;
+        let is_cut = length == 0 || missing(&*self.medium, &self.dir, name, length).is_some();
+        if is_cut {
+            self.note_damaged(name, form, state);
+        }
+        Ok(is_cut)
+    }
+}
+
+/// Logs and notes that a sealed segment has no byte. Each begins with a record about itself.
+pub(super) fn note_if_empty(path: &Path, length: u64, name: SegmentName, index: &mut Index) {
+    if length == 0 {
+        index.note_cut(name, 0);
+        tracing::warn!(path = %path.display(), "a sealed segment is empty: what was in it is lost");
+    }
+}

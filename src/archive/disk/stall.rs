@@ -1,0 +1,176 @@
+//! Reports that the disk does not answer. The writer is blocked in a call then, so another thread watches it.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use crate::supervise::catch_and_report;
+
+/// A write that takes longer than this is reported.
+const LONG: Duration = Duration::from_secs(1);
+
+/// How often it is reported again while it goes on.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// How often the thread looks.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Logs a warning while a write of the writer takes long.
+#[derive(Debug)]
+pub(super) struct StallWatch {
+    watched: Arc<Watched>,
+    thread: Thread,
+}
+
+#[derive(Debug)]
+struct Watched {
+    dir: PathBuf,
+    write: Mutex<Option<Write>>,
+    is_stopped: AtomicBool,
+}
+
+/// The write that goes on.
+#[derive(Clone, Copy, Debug)]
+struct Write {
+    began: Instant,
+    reported: Option<Instant>,
+}
+
+impl Write {
+    /// How long it has taken, if that is to be reported now.
+    fn to_report(self, now: Instant) -> Option<Duration> {
+        let took = now.saturating_duration_since(self.began);
+        let is_due = |reported| now.saturating_duration_since(reported) >= AGAIN;
+        (took >= LONG && self.reported.is_none_or(is_due)).then_some(took)
+    }
+}
+
+/// The write goes on as long as this lives.
+#[derive(Debug)]
+pub(super) struct Writing(Arc<Watched>);
+
+impl StallWatch {
+    /// Starts the thread. It ends when this is dropped; nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// If the thread cannot be started.
+    pub(super) fn start(dir: PathBuf) -> io::Result<Self> {
+        let write = Mutex::default();
+        let watched = Arc::new(Watched { dir, write, is_stopped: AtomicBool::new(false) });
+        let watching = Arc::clone(&watched);
+        let builder = thread::Builder::new().name("inbox-stall".to_owned());
+        // It logs where the one logs who opens the archive.
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let watch = move || tracing::dispatcher::with_default(&dispatch, || watching.watch());
+        let thread = builder.spawn(watch)?.thread().clone();
+        Ok(Self { watched, thread })
+    }
+
+    /// A write begins.
+    pub(super) fn begin(&self) -> Writing {
+        *self.watched.write() = Some(Write { began: Instant::now(), reported: None });
+        Writing(Arc::clone(&self.watched))
+    }
+}
+
+impl Drop for StallWatch {
+    fn drop(&mut self) {
+        self.watched.is_stopped.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let ended = self.0.write().take();
+        if let Some(Write { began, reported: Some(_) }) = ended {
+            let seconds = began.elapsed().as_secs();
+            tracing::warn!(path = %self.0.dir.display(), seconds, "the disk answers again");
+        }
+    }
+}
+
+impl Watched {
+    fn watch(&self) {
+        while !self.is_stopped.load(Ordering::Acquire) {
+            thread::park_timeout(INTERVAL);
+            catch_and_report("archive-stall", || self.look(Instant::now()));
+        }
+    }
+
+    fn look(&self, now: Instant) {
+        let mut write = self.write();
+        let Some(write) = write.as_mut() else { return };
+        if let Some(took) = write.to_report(now) {
+            write.reported = Some(now);
+            tracing::warn!(
+                path = %self.dir.display(),
+                seconds = took.as_secs(),
+                "the disk does not answer a write or a sync: deliveries wait, and are refused with 503 after a while"
+            );
+        }
+    }
+
+    fn write(&self) -> MutexGuard<'_, Option<Write>> {
+        self.write.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::logged, *};
+
+    #[test]
+    fn write_that_takes_long_is_logged_after_a_second_and_then_every_ten_seconds() {
+        let watch = StallWatch::start(PathBuf::from("inbox")).unwrap();
+        let began = Instant::now();
+        let look = |after: Duration| logged(|| watch.watched.look(began + after));
+        assert_eq!(look(2 * LONG), "", "nothing is written");
+        let writing = watch.begin();
+        assert_eq!(look(LONG / 2), "");
+        let text = look(2 * LONG);
+        assert!(text.contains("WARN") && text.contains("does not answer"), "{text}");
+        assert_eq!(look(AGAIN), "");
+        assert!(look(2 * LONG + AGAIN).contains("does not answer"));
+        let text = logged(|| drop(writing));
+        assert!(text.contains("answers again"), "{text}");
+        assert_eq!(logged(|| drop(watch.begin())), "", "a write that was not reported");
+    }
+
+    #[cfg(feature = "testing")]
+    #[test]
+    fn sync_that_hangs_is_logged_while_it_hangs() {
+        use crate::{
+            archive::{
+                Append, Archive, DiskArchive,
+                disk::{
+                    open::open,
+                    tests::{delivery, logged_while},
+                },
+            },
+            testing::{Fault, FaultyDisk},
+        };
+
+        let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
+        let text = logged_while(|text| {
+            let builder = DiskArchive::builder(dir.path()).medium(Arc::new(disk.clone()));
+            let archive = open(builder, tokio::time::Instant::now()).unwrap();
+            disk.fail(Fault::HangingSync);
+            drop(archive.append(Append::new(delivery("/m", b"a"))));
+            // The disk heals by itself after a while.
+            while disk.fault_now().is_some() && !text().contains("does not answer") {
+                thread::sleep(Duration::from_millis(10));
+            }
+            disk.heal();
+        });
+        assert!(text.contains("does not answer"), "{text}");
+    }
+}
