@@ -1,6 +1,6 @@
 //! The segments in the directory, compared with the manifest: at open, by maintenance, and by `verify`.
 
-use std::{io, path::Path};
+use std::{collections::BTreeSet, io, path::Path};
 
 use super::{
     failure::Failure,
@@ -75,6 +75,22 @@ pub(super) fn inspect(
         faults.retain(|fault| again.contains(fault));
     }
     Ok((faults, is_damaged))
+}
+
+/// Gives a copy of an archive, which has these segments, a manifest that fits them. `leaving` are about to be removed from
+/// the copy.
+pub(super) fn copy_manifest(
+    medium: &dyn Medium,
+    (from, to): (&Path, &Path),
+    copied: &BTreeSet<SegmentName>,
+    leaving: &BTreeSet<SegmentName>,
+) -> Result<(), Failure> {
+    let path = manifest_path(from);
+    let File::Whole(manifest) = read(medium, from).map_err(Failure::to("read", &path))? else {
+        return Ok(());
+    };
+    let text = manifest.of_copy(copied, leaving).print();
+    replace(medium, to, &manifest_path(to), text.as_bytes())
 }
 
 impl Inventory {

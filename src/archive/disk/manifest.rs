@@ -163,6 +163,35 @@ impl Manifest {
         self.add_removed(name.sequence, name.sequence);
     }
 
+    /// The manifest of a copy with these segments, from which `leaving` are about to be removed. What was removed from the
+    /// archive is not missing in the copy, and what is missing in the archive is missing in the copy.
+    pub(super) fn of_copy(
+        &self,
+        copied: &BTreeSet<SegmentName>,
+        leaving: &BTreeSet<SegmentName>,
+    ) -> Self {
+        let Some(last) = copied.last() else { return Self::default() };
+        let listed = self.segments.iter().filter(|name| *name <= last);
+        let segments = listed.chain(copied).copied().collect();
+        let mut copy = Self { segments, removing: leaving.clone(), ..Self::default() };
+        let there: BTreeSet<_> = copied.iter().chain(leaving).map(|name| name.sequence).collect();
+        let single = self.removing.iter().map(|name| (name.sequence, name.sequence));
+        let ranges = self.removed.iter().map(|(first, last)| (*first, *last));
+        for (first, end) in ranges.chain(single) {
+            let (mut next, end) = (first, end.min(last.sequence));
+            for number in there.range(first..=end.max(first)) {
+                if *number > next {
+                    copy.add_removed(next, number - 1);
+                }
+                next = number.saturating_add(1);
+            }
+            if next <= end {
+                copy.add_removed(next, end);
+            }
+        }
+        copy
+    }
+
     /// The highest number that a segment had; 0 without any.
     pub(super) fn highest(&self) -> u64 {
         let last = |names: &BTreeSet<SegmentName>| names.last().map(|name| name.sequence);
@@ -244,6 +273,28 @@ mod tests {
 
     fn name(sequence: u64) -> SegmentName {
         SegmentName { sequence, salt: Salt::random() }
+    }
+
+    #[test]
+    fn manifest_of_a_copy_tells_what_was_removed_and_what_is_missing() {
+        let names: Vec<_> = (1..=6).map(name).collect();
+        let mut manifest = Manifest::default().with(&sealed(names.clone()));
+        for removed in &names[..2] {
+            manifest = manifest.with_removal_of(*removed);
+            manifest.finish_removal(*removed);
+        }
+        manifest = manifest.with_removal_of(names[2]);
+        // The second was copied before it was removed. The fifth is missing. The sixth came later.
+        let (copied, leaving) = ([names[1], names[3]].into(), [names[0]].into());
+        let copy = manifest.of_copy(&copied, &leaving);
+        let there = |names: &[SegmentName]| sealed(names.iter().copied());
+        assert_eq!(copy.faults(&there(&[names[1], names[3]])), []);
+        assert_eq!(copy.faults(&there(&[names[0], names[1], names[3]])), []);
+        assert_eq!(copy.faults(&there(&[names[1]])), [SegmentFault::Missing(names[3])]);
+        let copied = [names[1], names[3], names[5]].into();
+        let copy = manifest.of_copy(&copied, &BTreeSet::new());
+        let faults = copy.faults(&there(&[names[1], names[3], names[5]]));
+        assert_eq!(faults, [SegmentFault::Missing(names[4])]);
     }
 
     fn sealed(names: impl IntoIterator<Item = SegmentName>) -> Listing {

@@ -31,6 +31,7 @@ use manifest::{Manifest, is_of_backup, manifest_path};
 use super::{
     DiskArchive, background,
     failure::Failure,
+    inventory::copy_manifest,
     listing::Listing,
     lock::lock_path,
     medium::{Lock, Medium},
@@ -236,6 +237,10 @@ struct Run<'a> {
 impl Run<'_> {
     fn all(&mut self) -> Result<(), ArchiveError> {
         let copied = self.copy_all()?;
+        let there = Listing::of_dir(self.medium, self.to)?.segments.into_keys();
+        let leaving = there.filter(|name| !copied.contains(name)).collect();
+        // Before anything is removed, so that nothing is missing in an interrupted backup.
+        copy_manifest(self.medium, (self.from, self.to), &copied, &leaving)?;
         self.remove_others(&copied)?;
         self.manifest.is_complete = true;
         self.manifest.write(self.medium, self.to)?;

@@ -12,6 +12,7 @@ use crate::archive::{
     disk::{
         DiskArchive, background,
         failure::Failure,
+        inventory::copy_manifest,
         listing::Listing,
         lock::{acquire, lock_path},
         medium::Medium,
@@ -131,7 +132,7 @@ fn copy_all(
         commit(medium, to, source.name, copy)?;
         restored.segments += 1;
     }
-    Ok(())
+    Ok(copy_manifest(medium, (from, to), wanted, &BTreeSet::new())?)
 }
 
 /// Refuses a directory with anything in it but what an interrupted attempt left.
