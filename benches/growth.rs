@@ -209,6 +209,21 @@ async fn measure(what: &str, dir: &Path) {
             archive.close().await;
             value
         }
+        "oldest" => {
+            let archive = DiskArchive::read_only(dir).await.unwrap();
+            let mut all = archive.ledger(Query::all());
+            println!("{}", all.next().await.unwrap().unwrap().id);
+            return;
+        }
+        other => change(other, dir).await,
+    };
+    println!("{value}");
+}
+
+/// The measurements that change the archive.
+async fn change(what: &str, dir: &Path) -> f64 {
+    let ms = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
+    match what {
         "retry all dead, ms" => {
             let archive = builder(dir).open().await.unwrap();
             let start = Instant::now();
@@ -236,15 +251,8 @@ async fn measure(what: &str, dir: &Path) {
             archive.close().await;
             u32::try_from(bytes / removed.max(1)).unwrap().into()
         }
-        "oldest" => {
-            let archive = DiskArchive::read_only(dir).await.unwrap();
-            let mut all = archive.ledger(Query::all());
-            println!("{}", all.next().await.unwrap().unwrap().id);
-            return;
-        }
         other => unreachable!("{other}"),
-    };
-    println!("{value}");
+    }
 }
 
 /// The oldest delivery. Found by another process, whose memory does not count.
