@@ -51,9 +51,11 @@ impl InferenceDigest {
     }
 
     /// How many bytes [`to_bytes`](Self::to_bytes) gives.
+    #[cfg(feature = "disk")]
     pub(crate) const LENGTH: usize = ID + VERSION + BYTES;
 
     /// The bytes of the digest, for archives that store it.
+    #[cfg(feature = "disk")]
     pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
         let parts = self.id.0.iter().chain(&self.version).chain(&self.bytes);
@@ -62,6 +64,7 @@ impl InferenceDigest {
     }
 
     /// The digest with these bytes.
+    #[cfg(feature = "disk")]
     pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         let mut digest =
             Self { id: InferenceId([0; ID]), version: [0; VERSION], bytes: [0; BYTES] };
