@@ -144,33 +144,4 @@ mod tests {
         assert!(text.contains("answers again"), "{text}");
         assert_eq!(logged(|| drop(watch.begin())), "", "a write that was not reported");
     }
-
-    #[cfg(feature = "testing")]
-    #[test]
-    fn sync_that_hangs_is_logged_while_it_hangs() {
-        use crate::{
-            archive::{
-                Append, Archive, DiskArchive,
-                disk::{
-                    open::open,
-                    tests::{delivery, logged_while},
-                },
-            },
-            testing::{Fault, FaultyDisk},
-        };
-
-        let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
-        let text = logged_while(|text| {
-            let builder = DiskArchive::builder(dir.path()).medium(Arc::new(disk.clone()));
-            let archive = open(builder, tokio::time::Instant::now()).unwrap();
-            disk.fail(Fault::HangingSync);
-            drop(archive.append(Append::new(delivery("/m", b"a"))));
-            // The disk heals by itself after a while.
-            while disk.fault_now().is_some() && !text().contains("does not answer") {
-                thread::sleep(Duration::from_millis(10));
-            }
-            disk.heal();
-        });
-        assert!(text.contains("does not answer"), "{text}");
-    }
 }

@@ -6,6 +6,8 @@ mod damage;
 mod indexing;
 mod leftovers;
 mod panics;
+#[cfg(feature = "testing")]
+mod stall;
 
 use std::{
     io,
