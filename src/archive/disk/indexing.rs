@@ -76,8 +76,18 @@ impl Keeper {
         let segment = name.path(&self.dir, form);
         let length = self.medium.open_read(&segment).and_then(|file| file.len());
         let length = length.map_err(Failure::to("read", &segment))?;
-        let file = IndexFile::open(&self.medium, path.clone(), (name, form), length);
-        let file = file.map_err(|unfit| unfit_to_failure(unfit, &path))?.with_filters()?;
+        let file = match IndexFile::open(&self.medium, path.clone(), (name, form), length) {
+            // Something has cut the segment. The index file tells how long it was, and what was in it stays in memory.
+            Err(Unfit::Longer(_)) => {
+                self.change(|index| {
+                    index.note_cut(name, length);
+                    index.not_folded(name);
+                });
+                self.note_damaged(name, form, state);
+                return Ok(());
+            }
+            file => file.map_err(|unfit| unfit_to_failure(unfit, &path))?.with_filters()?,
+        };
         self.change(|index| index.install(name, file));
         state.index_written(name, form);
         self.finish_fold(name, &foreign);
