@@ -20,6 +20,11 @@ impl Failure {
         move |source| Self { action, path: path.to_owned(), source }
     }
 
+    /// Whether a file was not there.
+    pub(super) fn is_missing(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+
     /// A copy for one of those that wait: an [`io::Error`] cannot be cloned.
     pub(super) fn error(&self) -> ArchiveError {
         let source = match self.source.raw_os_error() {

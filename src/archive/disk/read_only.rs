@@ -17,7 +17,7 @@ use super::{
 use crate::archive::ArchiveError;
 
 /// For how long a directory is looked at again, while a writer renames what is read.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a directory that another process may write to: changes nothing, and takes what is whole.
 pub(super) fn look(medium: &Arc<dyn Medium>, dir: &Path) -> Result<Index, ArchiveError> {

@@ -2,6 +2,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use super::{
     name::{Form, SegmentName},
     packed::{is_packed, unpack},
     queue::Queue,
-    read_only::look,
+    read_only::{PATIENCE, look},
     shared::SharedIndex,
     warc::read_delivery,
 };
@@ -60,12 +61,18 @@ impl Reader {
         &self,
         question: impl Fn(&Index) -> Result<T, Failure>,
     ) -> Result<T, ArchiveError> {
-        match self.ask(&question) {
-            Err(_) if self.queue.is_none() => {
-                self.refresh()?;
-                Ok(self.ask(question)?)
+        let start = Instant::now();
+        loop {
+            match self.ask(&question) {
+                Err(failure)
+                    if self.queue.is_none()
+                        && failure.is_missing()
+                        && start.elapsed() < PATIENCE =>
+                {
+                    self.refresh()?;
+                }
+                answer => return Ok(answer?),
             }
-            answer => Ok(answer?),
         }
     }
 
