@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     DiskArchive, background,
+    backup::is_backup,
     failure::Failure,
     file_io::read_full,
     format::check_format,
@@ -104,6 +105,7 @@ pub(super) fn verify(
     let segments = Listing::of_dir(medium, dir)?.segments;
     let is_archive = !segments.is_empty()
         || manifest_exists(medium, dir)
+        || is_backup(medium, dir)
         || medium.open_read(&lock_path(dir)).is_ok();
     if !is_archive {
         return Err(ArchiveError::NotAnArchive { path: dir.to_owned() });

@@ -142,6 +142,11 @@ pub(super) fn backup(
     Ok(run.done)
 }
 
+/// Whether a directory holds a backup, also of an archive without segments.
+pub(super) fn is_backup(medium: &dyn Medium, dir: &Path) -> bool {
+    medium.open_read(&manifest_path(dir)).is_ok()
+}
+
 /// Refuses a directory that is not an archive: a backup of an empty directory would empty the backup.
 fn check_source(medium: &dyn Medium, from: &Path) -> Result<(), Failure> {
     let names = medium.list(from).map_err(Failure::to("list", from))?;
