@@ -1,18 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    Body, Damage, Entry, IndexEntry, LogPosition, Position, Span,
-    segment::{Saved, Segment, Slot},
+    Body, Damage, Entry, IndexEntry, Position, Span,
+    segment::{Saved, Segment, Slot, Tally},
 };
 use crate::{
     archive::{
-        Counts,
         disk::{
-            entry::{DeliveryMeta, Place, ShortFingerprint, Tombstone, first_state, short},
+            entry::{DeliveryMeta, Place, ShortFingerprint, first_state, short},
             failure::Failure,
             index_file::IndexFile,
             name::SegmentName,
-            warc::Meaning,
         },
         unsettled::Unsettled,
     },
@@ -22,8 +20,8 @@ use crate::{
 /// The position and the state of each delivery, in the order of the log, also of those that were removed; and the queues,
 /// leases and counts that follow from the states.
 ///
-/// Takes some 500 bytes of memory for a delivery that is not settled, or that no index file tells of yet; some five bytes
-/// for the others. Where an entry is in memory, the file is not asked.
+/// In memory are the entries of deliveries that are not settled, and those that no index file has yet. An entry in memory
+/// takes precedence over the index file.
 #[derive(Debug, Default)]
 pub(in crate::archive::disk) struct Index {
     pub(super) segments: BTreeMap<SegmentName, Segment>,
@@ -39,111 +37,13 @@ pub(in crate::archive::disk) struct Index {
     pub(super) given_up: BTreeSet<DeliveryId>,
     /// Deliveries whose records a read has found damaged.
     unreadable: HashSet<DeliveryId>,
-    /// Deliveries with a body, by model and state. The time of the oldest is not set.
-    pub(super) counts: Counts,
-    /// How many deliveries without a body are remembered.
-    pub(super) removed: u64,
+    /// The sum of the segments.
+    pub(super) tally: Tally,
     /// Empty where the archive is open read-only.
     pub(super) unsettled: Unsettled,
 }
 
 impl Index {
-    /// Adds a segment of which the index file tells, and has in memory what needs attention.
-    pub(in crate::archive::disk) fn add_file(
-        &mut self,
-        name: SegmentName,
-        file: IndexFile,
-    ) -> Result<(), Failure> {
-        let attention = file.entries(file.attention()?)?;
-        let segment = Segment::of_file(file);
-        for (model, kind, count) in segment.counts.iter() {
-            self.counts.add(model, kind, count);
-        }
-        self.removed += segment.removed;
-        self.segments.insert(name, segment);
-        for (number, entry) in attention {
-            self.remember(Position { segment: name, number }, entry, Saved::Yes);
-        }
-        self.take_foreign(name)
-    }
-
-    /// Takes in what a segment records of deliveries in the segments before it.
-    fn take_foreign(&mut self, name: SegmentName) -> Result<(), Failure> {
-        let Some(file) = self.segments.get(&name).and_then(|segment| segment.file.as_ref()) else {
-            return Ok(());
-        };
-        let at = LogPosition { sequence: name.sequence, offset: file.length() };
-        for foreign in file.foreign()? {
-            if self.is_folded(foreign.position.segment, at) {
-                continue;
-            }
-            let position = self.at(foreign.position)?.filter(|entry| entry.id == foreign.id);
-            let position = match position {
-                Some(entry) => Some(entry.position),
-                None => self.locate(foreign.id)?,
-            };
-            let Some(position) = position else { continue };
-            if foreign.removed {
-                self.give_up_at(position)?;
-            }
-            self.note(position, &foreign.state)?;
-            self.evict_one(position);
-        }
-        Ok(())
-    }
-
-    /// Whether the index file of a segment takes into account what the log records before this position.
-    pub(super) fn is_folded(&self, segment: SegmentName, before: LogPosition) -> bool {
-        let file = self.segments.get(&segment).and_then(|segment| segment.file.as_ref());
-        file.is_some_and(|file| file.folded() >= before)
-    }
-
-    /// Takes in what a record means that was read from a segment; `false` if it is about a delivery that is not there.
-    pub(in crate::archive::disk) fn take(
-        &mut self,
-        meaning: Meaning,
-        place: Place,
-    ) -> Result<bool, Failure> {
-        let mut found = true;
-        match meaning {
-            Meaning::Delivery { meta, leased } => self.insert(&meta, place, leased)?,
-            Meaning::State { of, state } => match self.position_at(of, place)? {
-                About::At(position) => self.note(position, &state)?,
-                About::Folded => {}
-                About::Unknown => found = false,
-            },
-            Meaning::Removal(ids) => {
-                for id in ids {
-                    if let About::At(position) = self.position_at(id, place)? {
-                        self.give_up_at(position)?;
-                    }
-                }
-            }
-            Meaning::Removed(tombstones) => {
-                for tombstone in &tombstones {
-                    self.bury(tombstone, place)?;
-                }
-            }
-            Meaning::Nothing => {}
-        }
-        self.note_end(place);
-        Ok(found)
-    }
-
-    /// The entry that a record at this place is about, unless the index file tells already what it says.
-    fn position_at(&mut self, id: DeliveryId, place: Place) -> Result<About, Failure> {
-        let Some(position) = self.locate(id)? else { return Ok(About::Unknown) };
-        let sequence = place.segment.sequence;
-        let end = LogPosition { sequence, offset: place.offset + place.length };
-        if position.segment != place.segment {
-            self.segment_mut(place.segment).note_foreign(position);
-        }
-        if self.is_folded(position.segment, end) {
-            return Ok(About::Folded);
-        }
-        Ok(About::At(position))
-    }
-
     /// Notes that a record was written about these deliveries.
     pub(in crate::archive::disk) fn wrote(&mut self, about: &[DeliveryId], place: Place) {
         for id in about {
@@ -156,18 +56,13 @@ impl Index {
         self.note_end(place);
     }
 
-    fn note_end(&mut self, place: Place) {
+    pub(super) fn note_end(&mut self, place: Place) {
         let segment = self.segment_mut(place.segment);
         segment.end = segment.end.max(place.offset + place.length);
     }
 
     pub(super) fn segment_mut(&mut self, name: SegmentName) -> &mut Segment {
         self.segments.entry(name).or_default()
-    }
-
-    /// Adds a segment that may be empty.
-    pub(in crate::archive::disk) fn add_segment(&mut self, name: SegmentName) {
-        self.segment_mut(name);
     }
 
     /// Adds a delivery. One that is there already, because its batch was written twice, lies at the new place from now
@@ -207,48 +102,19 @@ impl Index {
         Ok(())
     }
 
-    /// Takes in what stayed of a delivery that was removed.
-    fn bury(&mut self, tombstone: &Tombstone, place: Place) -> Result<(), Failure> {
-        let Tombstone { meta, state, .. } = tombstone;
-        let known = self.locate(meta.id)?;
-        let body = if known.is_some() { Body::Forgotten } else { Body::Gone };
-        self.push(place.segment, IndexEntry::new(meta, body, state.clone()));
-        if let Some(position) = known {
-            self.give_up_at(position)?;
-            self.note(position, state)?;
-        }
-        Ok(())
-    }
-
     /// Adds an entry behind those of its segment.
-    fn push(&mut self, name: SegmentName, entry: IndexEntry) {
+    pub(super) fn push(&mut self, name: SegmentName, entry: IndexEntry) {
         let segment = self.segment_mut(name);
         let number = segment.len;
         segment.len += 1;
         segment.unsaved += 1;
         segment.count(&entry);
-        self.count(&entry);
+        self.tally.add(&entry);
         self.remember(Position { segment: name, number }, entry, Saved::No);
     }
 
-    fn count(&mut self, entry: &IndexEntry) {
-        match entry.body {
-            Body::Stored(_) => self.counts.add(&entry.model, entry.state.kind(), 1),
-            Body::GivenUp(_) | Body::Gone => self.removed += 1,
-            Body::Copy(_) | Body::Forgotten => {}
-        }
-    }
-
-    fn uncount(&mut self, entry: &IndexEntry) {
-        match entry.body {
-            Body::Stored(_) => self.counts.subtract(&entry.model, entry.state.kind(), 1),
-            Body::GivenUp(_) | Body::Gone => self.removed = self.removed.saturating_sub(1),
-            Body::Copy(_) | Body::Forgotten => {}
-        }
-    }
-
     /// Has an entry in memory.
-    fn remember(&mut self, position: Position, entry: IndexEntry, saved: Saved) {
+    pub(super) fn remember(&mut self, position: Position, entry: IndexEntry, saved: Saved) {
         if entry.is_delivery() {
             self.by_id.insert(entry.id, position);
             let first = self.firsts.entry(entry.fingerprint).or_insert(position);
@@ -303,10 +169,10 @@ impl Index {
             return Ok(());
         }
         self.unlink(position, &before);
-        self.uncount(&before);
-        self.count(&entry);
+        self.tally.subtract(&before);
+        self.tally.add(&entry);
         let segment = self.segment_mut(position.segment);
-        segment.uncount(&before);
+        segment.tally.subtract(&before);
         segment.count(&entry);
         segment.unsaved += usize::from(saved == Saved::Yes);
         if before.is_delivery() && !entry.is_delivery() {
@@ -320,7 +186,7 @@ impl Index {
     }
 
     /// An entry as it is in memory, or in the index file.
-    fn slot(&self, position: Position) -> Result<Option<Slot>, Failure> {
+    pub(super) fn slot(&self, position: Position) -> Result<Option<Slot>, Failure> {
         let Some(segment) = self.segments.get(&position.segment) else { return Ok(None) };
         if let Some(slot) = segment.entries.get(&position.number) {
             return Ok(Some(slot.clone()));
@@ -392,89 +258,11 @@ impl Index {
         position.map_or(Ok(false), |position| self.note(position, state).map(|()| true))
     }
 
-    /// The delivery is removed from now on. Its bytes are still to be erased.
-    pub(in crate::archive::disk) fn give_up(&mut self, id: DeliveryId) -> Result<(), Failure> {
-        match self.locate(id)? {
-            Some(position) => self.give_up_at(position),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn give_up_at(&mut self, position: Position) -> Result<(), Failure> {
-        let mut removed = None;
-        self.modify(position, |entry| {
-            if let Body::Stored(span) = entry.body {
-                entry.body = Body::GivenUp(span);
-            }
-            removed = Some(entry.id);
-        })?;
-        if let Some(id) = removed {
-            if self.copies.contains_key(&id) {
-                self.given_up.insert(id);
-            }
-            if self.unsettled.token(id).is_none() {
-                self.unsettled.remove(id);
-            }
-        }
-        Ok(())
-    }
-
     /// Its record was found damaged, if it still lies there.
     pub(in crate::archive::disk) fn note_unreadable(&mut self, id: DeliveryId, place: Place) {
         if self.get(id).is_ok_and(|entry| entry.is_some_and(|entry| entry.place == Some(place))) {
             self.unreadable.insert(id);
         }
-    }
-
-    /// Nothing of these deliveries is left in this segment but their ledger entries.
-    pub(in crate::archive::disk) fn dropped(
-        &mut self,
-        ids: impl IntoIterator<Item = DeliveryId>,
-        segment: SegmentName,
-    ) -> Result<(), Failure> {
-        for id in ids {
-            if let Some(position) = self.locate(id)?
-                && position.segment == segment
-            {
-                self.drop_bytes(position, Body::Gone)?;
-            }
-            let copies = self.copies.get(&id).into_iter().flatten();
-            let here: Vec<_> = copies.copied().filter(|copy| copy.segment == segment).collect();
-            for copy in here {
-                self.drop_bytes(copy, Body::Forgotten)?;
-            }
-            if self.places_left(id)?.is_empty() {
-                self.given_up.remove(&id);
-            }
-        }
-        Ok(())
-    }
-
-    /// The bytes of an entry are gone, as the index file says already that was written with the segment.
-    fn drop_bytes(&mut self, position: Position, body: Body) -> Result<(), Failure> {
-        let saved = self.slot(position)?.map(|slot| slot.saved);
-        self.modify(position, |entry| entry.body = body)?;
-        let segment = self.segment_mut(position.segment);
-        if let (Some(Saved::Copied), Some(slot)) =
-            (saved, segment.entries.get_mut(&position.number))
-        {
-            slot.saved = Saved::Copied;
-        }
-        Ok(())
-    }
-
-    /// Where bytes are left of a delivery that was removed.
-    pub(super) fn places_left(&self, id: DeliveryId) -> Result<Vec<Place>, Failure> {
-        let copies = self.copies.get(&id).into_iter().flatten().copied();
-        let mut places = Vec::new();
-        for position in self.locate(id)?.into_iter().chain(copies) {
-            let segment = self.segments.get(&position.segment);
-            let entry = segment.map_or(Ok(None), |segment| segment.get(position.number))?;
-            if let Some(Body::GivenUp(span) | Body::Copy(span)) = entry.map(|entry| entry.body) {
-                places.push(span.in_segment(position.segment));
-            }
-        }
-        Ok(places)
     }
 
     /// The delivery with which a repeat of these bytes is compared: the latest one with this fingerprint.
@@ -546,47 +334,6 @@ impl Index {
         })
     }
 
-    /// Forgets those of these deliveries of which nothing is left but their ledger entries, and says how many.
-    pub(in crate::archive::disk) fn forget(
-        &mut self,
-        ids: impl IntoIterator<Item = DeliveryId>,
-    ) -> Result<u64, Failure> {
-        let before = self.removed;
-        for id in ids {
-            let Some(position) = self.locate(id)? else { continue };
-            let is_gone = self.at(position)?.is_some_and(|entry| entry.place.is_none());
-            if is_gone && !self.given_up.contains(&id) {
-                self.modify(position, |entry| entry.body = Body::Forgotten)?;
-            }
-        }
-        Ok(before.saturating_sub(self.removed))
-    }
-
-    /// Forgets a segment that was removed, and says how many deliveries with it.
-    pub(in crate::archive::disk) fn drop_segment(&mut self, name: SegmentName) -> u64 {
-        let Some(segment) = self.segments.remove(&name) else { return 0 };
-        for (model, kind, count) in segment.counts.iter() {
-            self.counts.subtract(model, kind, count);
-        }
-        self.removed = self.removed.saturating_sub(segment.removed);
-        for (number, slot) in segment.entries {
-            self.forget_links(Position { segment: name, number }, &slot.entry);
-        }
-        segment.removed
-    }
-
-    /// Adds bytes that are no record, behind all that was added to the segment before.
-    pub(in crate::archive::disk) fn note_damage(&mut self, name: SegmentName, offset: u64) {
-        let segment = self.segment_mut(name);
-        segment.damages.push((offset, segment.len));
-    }
-
-    /// The end of a segment is missing, behind this offset.
-    pub(in crate::archive::disk) fn note_cut(&mut self, name: SegmentName, offset: u64) {
-        self.note_damage(name, offset);
-        self.segment_mut(name).is_cut = true;
-    }
-
     /// All damages.
     pub(in crate::archive::disk) fn damages(&self) -> impl Iterator<Item = Damage> {
         let damages = |(segment, it): (&SegmentName, &Segment)| {
@@ -596,11 +343,4 @@ impl Index {
         };
         self.segments.iter().flat_map(damages)
     }
-}
-
-/// What a record is about.
-enum About {
-    At(Position),
-    Folded,
-    Unknown,
 }

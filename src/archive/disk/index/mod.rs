@@ -8,7 +8,9 @@ mod entry;
 mod fold;
 #[expect(clippy::module_inception, reason = "it is what the folder is named after")]
 mod index;
+mod loading;
 mod questions;
+mod removal;
 mod segment;
 mod transitions;
 

@@ -256,7 +256,7 @@ impl Index {
 
     /// How many deliveries are remembered of which nothing is left but their ledger entries.
     pub(in crate::archive::disk) fn removed(&self) -> u64 {
-        self.removed
+        self.tally.removed
     }
 
     /// How many entries are in memory.
@@ -267,18 +267,18 @@ impl Index {
 
     /// How many deliveries are remembered.
     pub(in crate::archive::disk) fn len(&self) -> u64 {
-        self.removed + self.counts.iter().map(|(_, _, count)| count).sum::<u64>()
+        self.tally.removed + self.tally.counts.iter().map(|(_, _, count)| count).sum::<u64>()
     }
 
     /// How many deliveries with a body are not settled.
     pub(in crate::archive::disk) fn unsettled(&self) -> u64 {
-        let counts = self.counts.iter();
+        let counts = self.tally.counts.iter();
         counts.filter(|(_, kind, _)| !kind.is_settled()).map(|(_, _, count)| count).sum()
     }
 
     /// How many deliveries with a body there are, by model and state.
     pub(in crate::archive::disk) fn counts(&self) -> Counts {
-        let mut counts = self.counts.clone();
+        let mut counts = self.tally.counts.clone();
         let oldest = match self.unsettled.oldest() {
             Some(id) => self.in_memory(id).map(|entry| entry.received_at),
             // Where nothing is queued, because the archive is read-only, the deliveries in memory are looked at.

@@ -29,14 +29,50 @@ pub(super) struct Segment {
     pub(super) is_cut: bool,
     /// Where the last record ends that the index knows of.
     pub(super) end: u64,
-    /// Deliveries with a body.
-    pub(super) counts: Counts,
-    /// How many deliveries without a body are remembered.
-    pub(super) removed: u64,
+    pub(super) tally: Tally,
     /// When deliveries with a body were received: not before the first, not after the last.
     received: Option<(SystemTime, SystemTime)>,
     /// How many entries in memory are not as in the file.
     pub(super) unsaved: usize,
+}
+
+/// The numbers of deliveries.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Those with a body, by model and state. The time of the oldest is not set.
+    pub(super) counts: Counts,
+    /// Those without a body that are remembered.
+    pub(super) removed: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, entry: &IndexEntry) {
+        match entry.body {
+            Body::Stored(_) => self.counts.add(&entry.model, entry.state.kind(), 1),
+            Body::GivenUp(_) | Body::Gone => self.removed += 1,
+            Body::Copy(_) | Body::Forgotten => {}
+        }
+    }
+
+    pub(super) fn subtract(&mut self, entry: &IndexEntry) {
+        match entry.body {
+            Body::Stored(_) => self.counts.subtract(&entry.model, entry.state.kind(), 1),
+            Body::GivenUp(_) | Body::Gone => self.removed = self.removed.saturating_sub(1),
+            Body::Copy(_) | Body::Forgotten => {}
+        }
+    }
+
+    pub(super) fn add_all(&mut self, other: &Self) {
+        other.counts.iter().for_each(|(model, kind, count)| self.counts.add(model, kind, count));
+        self.removed += other.removed;
+    }
+
+    pub(super) fn subtract_all(&mut self, other: &Self) {
+        for (model, kind, count) in other.counts.iter() {
+            self.counts.subtract(model, kind, count);
+        }
+        self.removed = self.removed.saturating_sub(other.removed);
+    }
 }
 
 /// An entry in memory.
@@ -67,8 +103,7 @@ impl Segment {
             len: file.len(),
             damages: file.damages().to_vec(),
             end: file.length(),
-            counts: file.counts(),
-            removed: file.removed(),
+            tally: Tally { counts: file.counts(), removed: file.removed() },
             received: file.received(),
             file: Some(file),
             ..Self::default()
@@ -81,29 +116,16 @@ impl Segment {
     }
 
     pub(super) fn has_bodies(&self) -> bool {
-        self.counts.iter().next().is_some()
+        self.tally.counts.iter().next().is_some()
     }
 
     /// Counts an entry.
     pub(super) fn count(&mut self, entry: &IndexEntry) {
-        match entry.body {
-            Body::Stored(_) => {
-                self.counts.add(&entry.model, entry.state.kind(), 1);
-                let at = entry.received_at;
-                let (first, last) = self.received.unwrap_or((at, at));
-                self.received = Some((first.min(at), last.max(at)));
-            }
-            Body::GivenUp(_) | Body::Gone => self.removed += 1,
-            Body::Copy(_) | Body::Forgotten => {}
-        }
-    }
-
-    /// Undoes [`count`](Self::count).
-    pub(super) fn uncount(&mut self, entry: &IndexEntry) {
-        match entry.body {
-            Body::Stored(_) => self.counts.subtract(&entry.model, entry.state.kind(), 1),
-            Body::GivenUp(_) | Body::Gone => self.removed = self.removed.saturating_sub(1),
-            Body::Copy(_) | Body::Forgotten => {}
+        self.tally.add(entry);
+        if let Body::Stored(_) = entry.body {
+            let at = entry.received_at;
+            let (first, last) = self.received.unwrap_or((at, at));
+            self.received = Some((first.min(at), last.max(at)));
         }
     }
 
@@ -116,7 +138,7 @@ impl Segment {
         let Some((first, last)) = self.received() else { return false };
         query.received_since().is_none_or(|since| since <= last)
             && query.received_before().is_none_or(|before| first < before)
-            && self.counts.iter().any(|(model, kind, _)| of_kind((model, kind)))
+            && self.tally.counts.iter().any(|(model, kind, _)| of_kind((model, kind)))
     }
 
     /// The entry with this number.

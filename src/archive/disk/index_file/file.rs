@@ -307,7 +307,9 @@ impl IndexFile {
     }
 
     fn entry_in(&self, pages: &mut Pages<'_>, number: u32) -> io::Result<IndexEntry> {
-        let row = pages.row(self.header.sections.entries, ENTRY, number)?.to_vec();
+        // Copied, because its text is on another page.
+        let mut row = [0; ENTRY];
+        row.copy_from_slice(pages.row(self.header.sections.entries, ENTRY, number)?);
         let mut text = |start, length| self.text(pages, start, length);
         let entry = row::entry(&row, &self.models, &mut text)?;
         entry.ok_or_else(|| damaged("an entry is not what was written"))
@@ -434,8 +436,9 @@ impl IndexFile {
         homes: &[Option<SegmentName>],
     ) -> io::Result<Foreign> {
         let unknown = || damaged("a state is not what was written");
-        let row = pages.row(self.header.sections.foreign, FOREIGN, row)?.to_vec();
-        let (home, rest) = row.split_first_chunk().ok_or_else(unknown)?;
+        let mut bytes = [0; FOREIGN];
+        bytes.copy_from_slice(pages.row(self.header.sections.foreign, FOREIGN, row)?);
+        let (home, rest) = bytes.split_first_chunk().ok_or_else(unknown)?;
         let (number, mut rest) = rest.split_first_chunk().ok_or_else(unknown)?;
         let home = usize::try_from(u32::from_le_bytes(*home)).ok();
         let segment = home.and_then(|home| *homes.get(home)?).ok_or_else(unknown)?;

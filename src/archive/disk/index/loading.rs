@@ -1,0 +1,146 @@
+//! Taking segments into the index: what their index files and records tell.
+
+use super::{
+    Body, Index, IndexEntry, LogPosition, Position,
+    segment::{Saved, Segment},
+};
+use crate::archive::disk::{
+    entry::{Place, Tombstone},
+    failure::Failure,
+    index_file::IndexFile,
+    name::SegmentName,
+    warc::Meaning,
+};
+use crate::delivery::DeliveryId;
+
+/// What a record is about.
+enum About {
+    At(Position),
+    Folded,
+    Unknown,
+}
+
+impl Index {
+    /// Adds a segment of which the index file tells, and has in memory what needs attention.
+    pub(in crate::archive::disk) fn add_file(
+        &mut self,
+        name: SegmentName,
+        file: IndexFile,
+    ) -> Result<(), Failure> {
+        let attention = file.entries(file.attention()?)?;
+        let segment = Segment::of_file(file);
+        self.tally.add_all(&segment.tally);
+        self.segments.insert(name, segment);
+        for (number, entry) in attention {
+            self.remember(Position { segment: name, number }, entry, Saved::Yes);
+        }
+        self.take_foreign(name)
+    }
+
+    /// Takes in what a segment records of deliveries in the segments before it.
+    fn take_foreign(&mut self, name: SegmentName) -> Result<(), Failure> {
+        let Some(file) = self.segments.get(&name).and_then(|segment| segment.file.as_ref()) else {
+            return Ok(());
+        };
+        let at = LogPosition { sequence: name.sequence, offset: file.length() };
+        for foreign in file.foreign()? {
+            if self.is_folded(foreign.position.segment, at) {
+                continue;
+            }
+            let position = self.at(foreign.position)?.filter(|entry| entry.id == foreign.id);
+            let position = match position {
+                Some(entry) => Some(entry.position),
+                None => self.locate(foreign.id)?,
+            };
+            let Some(position) = position else { continue };
+            if foreign.removed {
+                self.give_up_at(position)?;
+            }
+            self.note(position, &foreign.state)?;
+            self.evict_one(position);
+        }
+        Ok(())
+    }
+
+    /// Whether the index file of a segment takes into account what the log records before this position.
+    pub(super) fn is_folded(&self, segment: SegmentName, before: LogPosition) -> bool {
+        let file = self.segments.get(&segment).and_then(|segment| segment.file.as_ref());
+        file.is_some_and(|file| file.folded() >= before)
+    }
+
+    /// Takes in what a record means that was read from a segment; `false` if it is about a delivery that is not there.
+    pub(in crate::archive::disk) fn take(
+        &mut self,
+        meaning: Meaning,
+        place: Place,
+    ) -> Result<bool, Failure> {
+        let mut found = true;
+        match meaning {
+            Meaning::Delivery { meta, leased } => self.insert(&meta, place, leased)?,
+            Meaning::State { of, state } => match self.position_at(of, place)? {
+                About::At(position) => self.note(position, &state)?,
+                About::Folded => {}
+                About::Unknown => found = false,
+            },
+            Meaning::Removal(ids) => {
+                for id in ids {
+                    if let About::At(position) = self.position_at(id, place)? {
+                        self.give_up_at(position)?;
+                    }
+                }
+            }
+            Meaning::Removed(tombstones) => {
+                for tombstone in &tombstones {
+                    self.bury(tombstone, place)?;
+                }
+            }
+            Meaning::Nothing => {}
+        }
+        self.note_end(place);
+        Ok(found)
+    }
+
+    /// The entry that a record at this place is about, unless the index file tells already what it says.
+    fn position_at(&mut self, id: DeliveryId, place: Place) -> Result<About, Failure> {
+        let Some(position) = self.locate(id)? else { return Ok(About::Unknown) };
+        let sequence = place.segment.sequence;
+        let end = LogPosition { sequence, offset: place.offset + place.length };
+        if position.segment != place.segment {
+            self.segment_mut(place.segment).note_foreign(position);
+        }
+        if self.is_folded(position.segment, end) {
+            return Ok(About::Folded);
+        }
+        Ok(About::At(position))
+    }
+
+    /// Adds a segment that may be empty.
+    pub(in crate::archive::disk) fn add_segment(&mut self, name: SegmentName) {
+        self.segment_mut(name);
+    }
+
+    /// Takes in what stayed of a delivery that was removed.
+    fn bury(&mut self, tombstone: &Tombstone, place: Place) -> Result<(), Failure> {
+        let Tombstone { meta, state, .. } = tombstone;
+        let known = self.locate(meta.id)?;
+        let body = if known.is_some() { Body::Forgotten } else { Body::Gone };
+        self.push(place.segment, IndexEntry::new(meta, body, state.clone()));
+        if let Some(position) = known {
+            self.give_up_at(position)?;
+            self.note(position, state)?;
+        }
+        Ok(())
+    }
+
+    /// Adds bytes that are no record, behind all that was added to the segment before.
+    pub(in crate::archive::disk) fn note_damage(&mut self, name: SegmentName, offset: u64) {
+        let segment = self.segment_mut(name);
+        segment.damages.push((offset, segment.len));
+    }
+
+    /// The end of a segment is missing, behind this offset.
+    pub(in crate::archive::disk) fn note_cut(&mut self, name: SegmentName, offset: u64) {
+        self.note_damage(name, offset);
+        self.segment_mut(name).is_cut = true;
+    }
+}

@@ -1,0 +1,113 @@
+//! Removing deliveries, erasing their bytes, and forgetting them.
+
+use super::{Body, Index, Position, segment::Saved};
+use crate::{
+    archive::disk::{entry::Place, failure::Failure, name::SegmentName},
+    delivery::DeliveryId,
+};
+
+impl Index {
+    /// The delivery is removed from now on. Its bytes are still to be erased.
+    pub(in crate::archive::disk) fn give_up(&mut self, id: DeliveryId) -> Result<(), Failure> {
+        match self.locate(id)? {
+            Some(position) => self.give_up_at(position),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn give_up_at(&mut self, position: Position) -> Result<(), Failure> {
+        let mut removed = None;
+        self.modify(position, |entry| {
+            if let Body::Stored(span) = entry.body {
+                entry.body = Body::GivenUp(span);
+            }
+            removed = Some(entry.id);
+        })?;
+        if let Some(id) = removed {
+            if self.copies.contains_key(&id) {
+                self.given_up.insert(id);
+            }
+            if self.unsettled.token(id).is_none() {
+                self.unsettled.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of these deliveries is left in this segment but their ledger entries.
+    pub(in crate::archive::disk) fn dropped(
+        &mut self,
+        ids: impl IntoIterator<Item = DeliveryId>,
+        segment: SegmentName,
+    ) -> Result<(), Failure> {
+        for id in ids {
+            if let Some(position) = self.locate(id)?
+                && position.segment == segment
+            {
+                self.drop_bytes(position, Body::Gone)?;
+            }
+            let copies = self.copies.get(&id).into_iter().flatten();
+            let here: Vec<_> = copies.copied().filter(|copy| copy.segment == segment).collect();
+            for copy in here {
+                self.drop_bytes(copy, Body::Forgotten)?;
+            }
+            if self.places_left(id)?.is_empty() {
+                self.given_up.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of an entry are gone, as the index file says already that was written with the segment.
+    fn drop_bytes(&mut self, position: Position, body: Body) -> Result<(), Failure> {
+        let saved = self.slot(position)?.map(|slot| slot.saved);
+        self.modify(position, |entry| entry.body = body)?;
+        let segment = self.segment_mut(position.segment);
+        if let (Some(Saved::Copied), Some(slot)) =
+            (saved, segment.entries.get_mut(&position.number))
+        {
+            slot.saved = Saved::Copied;
+        }
+        Ok(())
+    }
+
+    /// Where bytes are left of a delivery that was removed.
+    pub(super) fn places_left(&self, id: DeliveryId) -> Result<Vec<Place>, Failure> {
+        let copies = self.copies.get(&id).into_iter().flatten().copied();
+        let mut places = Vec::new();
+        for position in self.locate(id)?.into_iter().chain(copies) {
+            let segment = self.segments.get(&position.segment);
+            let entry = segment.map_or(Ok(None), |segment| segment.get(position.number))?;
+            if let Some(Body::GivenUp(span) | Body::Copy(span)) = entry.map(|entry| entry.body) {
+                places.push(span.in_segment(position.segment));
+            }
+        }
+        Ok(places)
+    }
+
+    /// Forgets those of these deliveries of which nothing is left but their ledger entries, and says how many.
+    pub(in crate::archive::disk) fn forget(
+        &mut self,
+        ids: impl IntoIterator<Item = DeliveryId>,
+    ) -> Result<u64, Failure> {
+        let before = self.tally.removed;
+        for id in ids {
+            let Some(position) = self.locate(id)? else { continue };
+            let is_gone = self.at(position)?.is_some_and(|entry| entry.place.is_none());
+            if is_gone && !self.given_up.contains(&id) {
+                self.modify(position, |entry| entry.body = Body::Forgotten)?;
+            }
+        }
+        Ok(before.saturating_sub(self.tally.removed))
+    }
+
+    /// Forgets a segment that was removed, and says how many deliveries with it.
+    pub(in crate::archive::disk) fn drop_segment(&mut self, name: SegmentName) -> u64 {
+        let Some(segment) = self.segments.remove(&name) else { return 0 };
+        self.tally.subtract_all(&segment.tally);
+        for (number, slot) in segment.entries {
+            self.forget_links(Position { segment: name, number }, &slot.entry);
+        }
+        segment.tally.removed
+    }
+}
