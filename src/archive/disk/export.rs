@@ -4,7 +4,7 @@ use super::{
     DiskArchive, background,
     entry::Entry,
     failure::Failure,
-    index::{Cursor, Found},
+    index::Found,
     name::SegmentName,
     reader::Reader,
     warc::{Encoded, Salt, encode, warcinfo},
@@ -61,23 +61,18 @@ fn export(
     let failed = || Failure::to("write", Path::new("the export"));
     write(&mut into, &warcinfo(name)).map_err(failed())?;
     let (mut written, mut last) = (0, None);
-    let mut next = Cursor::Start;
-    while next != Cursor::End {
-        let part = reader.part(query, next)?;
-        for one in part.found {
-            let archived = match one {
-                Found::Damage(damage) => Err(reader.damage(damage)),
-                Found::Entry(entry) => reader.get_found(&entry, &mut last),
-            };
-            let archived = archived.unwrap_or_else(|error| {
-                unreadable(error);
-                None
-            });
-            for entry in archived.into_iter().inspect(|_| written += 1).flat_map(entries) {
-                write(&mut into, &encode(&entry, name.salt)).map_err(failed())?;
-            }
+    for one in reader.find(query) {
+        let archived = match one? {
+            Found::Damage(damage) => Err(reader.damage(damage)),
+            Found::Entry(entry) => reader.get_found(&entry, &mut last),
+        };
+        let archived = archived.unwrap_or_else(|error| {
+            unreadable(error);
+            None
+        });
+        for entry in archived.into_iter().inspect(|_| written += 1).flat_map(entries) {
+            write(&mut into, &encode(&entry, name.salt)).map_err(failed())?;
         }
-        next = part.next;
     }
     into.flush().map_err(failed())?;
     Ok(written)

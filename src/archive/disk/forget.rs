@@ -103,7 +103,6 @@ impl Keeper {
         replace::remove(medium, dir, &name.index_path(dir))?;
         replace::remove(medium, dir, &path)?;
         Self::removal_done(name, state);
-        state.indexed.remove(&name);
         state.ledgers.remove(&name);
         // One that lies in two segments may be forgotten already.
         let removed: Vec<_> = contents.removed.into_iter().collect();

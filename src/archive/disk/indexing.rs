@@ -89,7 +89,6 @@ impl Keeper {
             file => file.map_err(|unfit| unfit_to_failure(unfit, &path))?.with_filters()?,
         };
         self.change(|index| index.install(name, file));
-        state.index_written(name, form);
         self.finish_fold(name, &foreign);
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::{
     entry::Place,
     failure::Failure,
     health::Condition,
-    index::{Cursor, Entry, Found, Index},
+    index::{DeliveryEntry, Found, Index, each_found},
     indexing::Prepared,
     listing::Listing,
     lock,
@@ -31,14 +31,8 @@ use crate::{
     delivery::{DeliveryId, StateKind},
 };
 
-/// How many deliveries are retried in one batch of the writer: each takes a record of some 350 bytes.
-const RETRIED_AT_A_TIME: usize = 512;
-
-/// How many deliveries are looked for, at least, before something is done about them.
-const ENTRIES_AT_A_TIME: usize = 512;
-
-/// How many deliveries are given up in one batch of the writer.
-const REMOVED_AT_A_TIME: usize = 512;
+/// How many deliveries one command of the writer is about: each that is retried takes a record of some 350 bytes.
+const AT_A_TIME: usize = 512;
 
 /// How many entries are read from index files while others wait for the index.
 const PINNED_AT_A_TIME: usize = 128;
@@ -101,9 +95,13 @@ impl Keeper {
     }
 
     /// Has the writer decide which of these deliveries `query` selects, and give them up. Returns how many.
-    pub(super) fn give_up(&self, entries: &[Entry], query: &Query) -> Result<u64, ArchiveError> {
+    pub(super) fn give_up(
+        &self,
+        entries: &[DeliveryEntry],
+        query: &Query,
+    ) -> Result<u64, ArchiveError> {
         let mut removed = 0;
-        for some in entries.chunks(REMOVED_AT_A_TIME) {
+        for some in entries.chunks(AT_A_TIME) {
             let query = query.clone();
             let ids =
                 self.command_about(some, |ids, reply| Command::Remove { ids, query, reply })?;
@@ -121,18 +119,12 @@ impl Keeper {
             }
             let of_kind = query.clone().state(kind);
             self.for_each_part(&of_kind, |entries| {
-                let is_due = |entry: &&Entry| transition::retries(&entry.known());
-                let entries: Vec<_> = entries.iter().filter(is_due).cloned().collect();
+                let is_due = |entry: &&DeliveryEntry| transition::retries(&entry.known());
+                let due: Vec<_> = entries.iter().filter(is_due).cloned().collect();
+                let query = of_kind.clone();
                 // Waits for each batch, so that what was appended in the meantime goes to the next one.
-                for some in entries.chunks(RETRIED_AT_A_TIME) {
-                    let query = of_kind.clone();
-                    retried += self.command_about(some, |ids, reply| Command::Retry {
-                        ids,
-                        query,
-                        now,
-                        reply,
-                    })?;
-                }
+                let retry = |ids, reply| Command::Retry { ids, query, now, reply };
+                retried += self.command_about(&due, retry)?;
                 Ok(())
             })?;
         }
@@ -143,7 +135,7 @@ impl Keeper {
     /// for the disk.
     fn command_about<T>(
         &self,
-        entries: &[Entry],
+        entries: &[DeliveryEntry],
         command: impl FnOnce(Vec<DeliveryId>, Reply<T>) -> Command,
     ) -> Result<T, ArchiveError> {
         let ids = entries.iter().map(|entry| entry.id).collect();
@@ -256,27 +248,23 @@ impl Keeper {
         self.index.read(what)
     }
 
-    /// The deliveries with a body that `query` selects, so many at a time that nobody waits long.
+    /// The deliveries with a body that `query` selects, some at a time.
     fn for_each_part(
         &self,
         query: &Query,
-        mut each: impl FnMut(&[Entry]) -> Result<(), ArchiveError>,
+        mut each: impl FnMut(&[DeliveryEntry]) -> Result<(), ArchiveError>,
     ) -> Result<(), ArchiveError> {
-        let (mut entries, mut next) = (Vec::new(), Cursor::Start);
-        while next != Cursor::End {
-            let part = self.read(|index| index.part(query, next))?;
-            let entry = |found| match found {
-                Found::Entry(entry) => Some(entry),
-                Found::Damage(_) => None,
-            };
-            entries.extend(part.found.into_iter().filter_map(entry));
-            next = part.next;
-            if entries.len() >= ENTRIES_AT_A_TIME || next == Cursor::End {
+        let mut entries = Vec::new();
+        for one in each_found(|from| self.read(|index| index.part(query, from))) {
+            if let Found::Entry(entry) = one? {
+                entries.push(entry);
+            }
+            if entries.len() == AT_A_TIME {
                 each(&entries)?;
                 entries.clear();
             }
         }
-        Ok(())
+        if entries.is_empty() { Ok(()) } else { each(&entries) }
     }
 
     /// Gives up what `query` selects in a segment. Returns how many deliveries.
@@ -355,7 +343,6 @@ impl Keeper {
         let prepared = self.prepare_index(name, &moved)?;
         // An index file of the old form must not be there with the new one.
         self.change(|index| index.pin_file(name))?;
-        state.index_gone(name);
         replace::remove(medium, dir, &name.index_path(dir))?;
         let Prepared { unfinished, path, file, foreign } = prepared;
         self.change(|index| {
@@ -380,7 +367,6 @@ impl Keeper {
         medium.rename(&unfinished, &path).map_err(Failure::to("rename", &unfinished))?;
         self.change(|index| index.file_renamed(name, &path));
         medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
-        state.index_written(name, to);
         self.finish_fold(name, &foreign);
         Ok(done)
     }

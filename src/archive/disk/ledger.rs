@@ -10,23 +10,18 @@ pub(super) const AHEAD: usize = 256;
 /// Sends the ledger entry of each delivery that `query` selects, until all is sent or nobody listens. Blocks, and reads no
 /// segment.
 pub(super) fn ledger(reader: &Reader, query: &Query, found: EntrySender<LedgerEntry>) {
-    let mut next = Cursor::Start;
-    while next != Cursor::End {
-        let part = match reader.part(query, next) {
-            Ok(part) => part,
+    for one in reader.find(query) {
+        let goes_on = match one {
+            Ok(Found::Entry(entry)) => found.blocking_send(Ok(entry.ledger_entry())),
+            Ok(Found::Damage(_)) => true,
             Err(error) => {
                 found.blocking_send(Err(error));
-                return;
+                false
             }
         };
-        for one in part.found {
-            if let Found::Entry(entry) = one
-                && !found.blocking_send(Ok(entry.ledger_entry()))
-            {
-                return;
-            }
+        if !goes_on {
+            return;
         }
-        next = part.next;
     }
     found.finish();
 }

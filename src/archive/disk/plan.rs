@@ -9,7 +9,7 @@ use super::{
     command::{Answer, Command, Reply},
     entry::{Entry, MAX_REMOVED, Place},
     failure::Failure,
-    index::Index,
+    index::{DeliveryEntry, Index},
 };
 use crate::{
     archive::{
@@ -127,8 +127,9 @@ impl Plan {
                 None
             }
             Command::Record { id, state, now } => {
-                if index.in_memory(id).is_some_and(|entry| entry.state == state) {
-                    self.change(id, state, Change::PutBack { due: now, released: false }, index);
+                if let Some(entry) = index.in_memory(id).filter(|entry| entry.state == state) {
+                    let known = self.known_of(&entry);
+                    self.change(id, &known, state, Change::PutBack { due: now, released: false });
                 }
                 None
             }
@@ -207,13 +208,13 @@ impl Plan {
             }
             Repeat::Revive => {
                 let change = Change::PutBack { due: now, released: false };
-                self.change(first, State::NEW, change, index);
+                self.change(first, &known, State::NEW, change);
                 self.answer(Answer::new(reply, append.repeats(first, State::NEW, None), now));
                 return None;
             }
             Repeat::Lease(state) => state,
         };
-        let lease = self.lease(first, &state, index);
+        let lease = self.lease(first, &known, &state);
         self.answer(Answer::new(reply, append.repeats(first, state, Some(lease)), now));
         None
     }
@@ -258,8 +259,9 @@ impl Plan {
         let mut leases = Vec::new();
         for id in ids {
             let Some(entry) = index.in_memory(id) else { continue };
-            let (model, state) = (entry.model, entry.state.leased());
-            leases.push((model, self.lease(id, &state, index)));
+            let known = self.known_of(&entry);
+            let state = known.state.leased();
+            leases.push((entry.model, self.lease(id, &known, &state)));
         }
         let answer = Answer::new(reply, Claimed::new(leases, next_due), now);
         self.answer(answer);
@@ -275,7 +277,7 @@ impl Plan {
         };
         let answer = match transition::acquire(&known, acquire.revive) {
             Some(state) => {
-                let lease = self.lease(id, &state, index);
+                let lease = self.lease(id, &known, &state);
                 Acquired::new(state, Some(lease))
             }
             None => Acquired::new(known.state, None),
@@ -300,7 +302,8 @@ impl Plan {
         if !transition::settles(&known.state, index.holds(&lease), &outcome) {
             return self.refuse(reply, ArchiveError::LeaseLost { id });
         }
-        self.change(id, outcome.into(), Change::PutBack { due, released: false }, index);
+        let change = Change::PutBack { due, released: false };
+        self.change(id, &known, outcome.into(), change);
         self.answer(Answer::without_lease(reply, ()));
     }
 
@@ -325,7 +328,7 @@ impl Plan {
             Release::After(wait) => Change::PutBack { due: later(now, wait), released: true },
             Release::WhenFree(on) => Change::Block { on, now },
         };
-        self.change(id, known.state.released(), change, index);
+        self.change(id, &known, known.state.released(), change);
         self.answer(Answer::without_lease(reply, ()));
     }
 
@@ -337,13 +340,16 @@ impl Plan {
         reply: Reply<u64>,
         index: &Index,
     ) {
+        let selected = match selected(ids, query, index) {
+            Ok(selected) => selected,
+            Err(failure) => return self.refuse(reply, failure.into()),
+        };
         let mut retried = 0;
-        for id in ids {
-            let is_retryable = |known| transition::retries(&known);
-            let known = self.known(*id, index).ok().flatten();
-            if is_selected(*id, query, index) && known.is_some_and(is_retryable) {
+        for entry in selected {
+            let known = self.known_of(&entry);
+            if transition::retries(&known) {
                 let change = Change::PutBack { due: now, released: false };
-                self.change(*id, State::NEW, change, index);
+                self.change(entry.id, &known, State::NEW, change);
                 retried += 1;
             }
         }
@@ -357,42 +363,47 @@ impl Plan {
         reply: Reply<Vec<DeliveryId>>,
         index: &Index,
     ) {
-        let mut seen = HashSet::new();
-        let selected = ids.iter().copied().filter(|id| is_selected(*id, query, index));
-        let selected: Vec<_> = selected.filter(|id| seen.insert(*id)).collect();
+        let selected = match selected(ids, query, index) {
+            Ok(selected) => selected,
+            Err(failure) => return self.refuse(reply, failure.into()),
+        };
         for some in selected.chunks(MAX_REMOVED) {
-            for id in some {
-                let state = index.in_memory(*id).map_or(State::NEW, |entry| entry.state);
-                self.touched.insert(*id, Some(Known { state, has_body: false }));
+            for entry in some {
+                let known = Known { state: entry.state.clone(), has_body: false };
+                self.touched.insert(entry.id, Some(known));
             }
-            self.batch.push(Entry::Removal(some.to_vec()));
+            self.batch.push(Entry::Removal(some.iter().map(|entry| entry.id).collect()));
             self.changes.push(Change::GiveUp);
         }
+        let selected = selected.into_iter().map(|entry| entry.id).collect();
         self.answer(Answer::without_lease(reply, selected));
     }
 
     /// Leases a delivery from the end of this batch on.
-    fn lease(&mut self, id: DeliveryId, state: &State, index: &Index) -> Lease {
+    fn lease(&mut self, id: DeliveryId, known: &Known, state: &State) -> Lease {
         let token = LeaseToken::new();
-        self.change(id, state.clone(), Change::Lease { token }, index);
+        self.change(id, known, state.clone(), Change::Lease { token });
         lease_of(id, state, token)
     }
 
-    fn change(&mut self, of: DeliveryId, state: State, change: Change, index: &Index) {
-        let known = self.known(of, index).ok().flatten();
-        let has_body = known.is_some_and(|known| known.has_body);
-        self.touched.insert(of, Some(Known { state: state.clone(), has_body }));
+    /// Gives a delivery, of which this is known, another state.
+    fn change(&mut self, of: DeliveryId, known: &Known, state: State, change: Change) {
+        let known = Known { state: state.clone(), has_body: known.has_body };
+        self.touched.insert(of, Some(known));
         self.batch.push(Entry::State { of, state });
         self.changes.push(change);
     }
 
     /// A delivery that this batch has not changed.
     fn known(&self, id: DeliveryId, index: &Index) -> Result<Option<Known>, Failure> {
-        let Some(entry) = index.get(id)? else { return Ok(None) };
+        Ok(index.get(id)?.map(|entry| self.known_of(&entry)))
+    }
+
+    fn known_of(&self, entry: &DeliveryEntry) -> Known {
         let mut known = entry.known();
-        let unreadable = self.unreadable.get(&id).copied();
+        let unreadable = self.unreadable.get(&entry.id).copied();
         known.has_body &= unreadable.is_none() || unreadable != entry.place;
-        Ok(Some(known))
+        known
     }
 
     /// Answers once all that was planned so far is durable.
@@ -411,8 +422,16 @@ impl Plan {
 
 const NOT_THERE: Known = Known { state: State::NEW, has_body: false };
 
-fn is_selected(id: DeliveryId, query: &Query, index: &Index) -> bool {
-    index.get(id).is_ok_and(|entry| entry.is_some_and(|entry| entry.is_selected(query)))
+/// Those of these deliveries that `query` selects, each once.
+fn selected(
+    ids: &[DeliveryId],
+    query: &Query,
+    index: &Index,
+) -> Result<Vec<DeliveryEntry>, Failure> {
+    let mut seen = HashSet::new();
+    let entries = ids.iter().filter(|id| seen.insert(**id)).map(|id| index.get(*id));
+    let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+    Ok(entries.into_iter().flatten().filter(|entry| entry.is_selected(query)).collect())
 }
 
 fn lease_of(id: DeliveryId, state: &State, token: LeaseToken) -> Lease {

@@ -13,7 +13,7 @@ use super::{
     failure::Failure,
     file_io::read_full,
     health::Condition,
-    index::{Cursor, Damage, Entry, Index, Part},
+    index::{Damage, DeliveryEntry, Found, Index, each_found},
     medium::{Medium, MediumFile},
     name::{Form, SegmentName},
     packed::{is_packed, unpack},
@@ -50,9 +50,10 @@ impl Reader {
         Arc::clone(&self.latest.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The deliveries with a body that `query` selects, and the damage, in a part of the log.
-    pub(super) fn part(&self, query: &Query, from: Cursor) -> Result<Part, ArchiveError> {
-        self.retried(|index| index.part(query, from))
+    /// The deliveries with a body that `query` selects, and the damage, in the order of the log. Others get at the index
+    /// in between. An error is the last item.
+    pub(super) fn find(&self, query: &Query) -> impl Iterator<Item = Result<Found, ArchiveError>> {
+        each_found(move |from| self.retried(|index| index.part(query, from)))
     }
 
     /// Asks the index. Where another process writes, its index files may be replaced meanwhile: then the index is read
@@ -142,7 +143,7 @@ impl Reader {
     /// Reads a delivery that was found; None if it was removed in the meantime.
     pub(super) fn get_found(
         &self,
-        entry: &Entry,
+        entry: &DeliveryEntry,
         last: &mut LastFile,
     ) -> Result<Option<Archived>, ArchiveError> {
         let Some(place) = entry.place else { return Ok(None) };

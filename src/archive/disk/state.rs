@@ -3,12 +3,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{
-    forget::Ledger,
-    inventory::Inventory,
-    medium::Lock,
-    name::{Form, SegmentName},
-};
+use super::{forget::Ledger, inventory::Inventory, medium::Lock, name::SegmentName};
 
 /// Held by who changes a segment.
 #[derive(Debug)]
@@ -17,8 +12,6 @@ pub(super) struct State {
     pub(super) lock: Option<Lock>,
     /// Segments of which a part is damaged. They are left as they are until their deliveries are removed.
     pub(super) damaged: HashSet<SegmentName>,
-    /// Segments with an index file that fits.
-    pub(super) indexed: HashSet<SegmentName>,
     /// What is known of segments in which nothing lies but the ledger.
     pub(super) ledgers: HashMap<SegmentName, Ledger>,
     /// Whether the power could bring back what a segment was before it was written anew.
@@ -32,23 +25,10 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The index file of a segment has been written.
-    pub(super) fn index_written(&mut self, name: SegmentName, form: Form) {
-        if form != Form::Open {
-            self.indexed.insert(name);
-        }
-    }
-
-    /// The index file of a segment is about to go.
-    pub(super) fn index_gone(&mut self, name: SegmentName) {
-        self.indexed.remove(&name);
-    }
-
     pub(super) fn new(lock: Lock, inventory: Inventory) -> Self {
         Self {
             lock: Some(lock),
             damaged: HashSet::new(),
-            indexed: HashSet::new(),
             ledgers: HashMap::new(),
             unsynced: false,
             leftovers: BTreeSet::new(),

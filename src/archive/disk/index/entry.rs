@@ -115,7 +115,7 @@ impl IndexEntry {
 
 /// One delivery, as it was when the index was asked.
 #[derive(Clone, Debug)]
-pub(in crate::archive::disk) struct Entry {
+pub(in crate::archive::disk) struct DeliveryEntry {
     pub(in crate::archive::disk) position: Position,
     pub(in crate::archive::disk) id: DeliveryId,
     pub(in crate::archive::disk) model: ModelName,
@@ -127,7 +127,7 @@ pub(in crate::archive::disk) struct Entry {
     pub(in crate::archive::disk) state: State,
 }
 
-impl Entry {
+impl DeliveryEntry {
     /// What a transition depends on.
     pub(in crate::archive::disk) fn known(&self) -> Known {
         Known { state: self.state.clone(), has_body: self.place.is_some() && !self.unreadable }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
-    Body, Damage, Entry, IndexEntry, Position, Span,
+    Body, Damage, DeliveryEntry, IndexEntry, Position, Span,
     segment::{Saved, Segment, Slot, Tally},
 };
 use crate::{
@@ -269,7 +269,7 @@ impl Index {
     pub(in crate::archive::disk) fn first(
         &self,
         fingerprint: Fingerprint,
-    ) -> Result<Option<Entry>, Failure> {
+    ) -> Result<Option<DeliveryEntry>, Failure> {
         let fingerprint = short(fingerprint);
         let mut first = self.firsts.get(&fingerprint).copied();
         for (name, segment, file) in self.files() {
@@ -287,7 +287,10 @@ impl Index {
         first.map_or(Ok(None), |position| self.at(position))
     }
 
-    pub(in crate::archive::disk) fn get(&self, id: DeliveryId) -> Result<Option<Entry>, Failure> {
+    pub(in crate::archive::disk) fn get(
+        &self,
+        id: DeliveryId,
+    ) -> Result<Option<DeliveryEntry>, Failure> {
         self.locate(id)?.map_or(Ok(None), |position| self.at(position))
     }
 
@@ -315,15 +318,15 @@ impl Index {
     pub(in crate::archive::disk) fn at(
         &self,
         position: Position,
-    ) -> Result<Option<Entry>, Failure> {
+    ) -> Result<Option<DeliveryEntry>, Failure> {
         let segment = self.segments.get(&position.segment);
         let entry = segment.map_or(Ok(None), |segment| segment.get(position.number))?;
         Ok(entry.and_then(|entry| self.entry(position, entry)))
     }
 
-    pub(super) fn entry(&self, position: Position, entry: IndexEntry) -> Option<Entry> {
+    pub(super) fn entry(&self, position: Position, entry: IndexEntry) -> Option<DeliveryEntry> {
         let place = entry.place(position.segment);
-        entry.is_delivery().then(|| Entry {
+        entry.is_delivery().then(|| DeliveryEntry {
             position,
             id: entry.id,
             place,

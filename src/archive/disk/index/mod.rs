@@ -14,7 +14,7 @@ mod removal;
 mod segment;
 mod transitions;
 
-pub(super) use entry::{Body, Damage, Entry, IndexEntry, LogPosition, Position, Span};
+pub(super) use entry::{Body, Damage, DeliveryEntry, IndexEntry, LogPosition, Position, Span};
 pub(super) use fold::{AT_A_TIME, Basis, move_to};
 pub(super) use index::Index;
-pub(super) use questions::{Cursor, Found, Part};
+pub(super) use questions::{Cursor, Found, each_found};

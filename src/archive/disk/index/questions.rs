@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    iter,
     ops::{Bound, Range},
     time::SystemTime,
 };
 
-use super::{Damage, Entry, Index, IndexEntry, Position, segment::Segment};
+use super::{Damage, DeliveryEntry, Index, IndexEntry, Position, segment::Segment};
 use crate::{
     archive::{
         Counts, Query, StateFilter,
@@ -47,9 +48,34 @@ pub(in crate::archive::disk) struct Part {
 
 #[derive(Debug)]
 pub(in crate::archive::disk) enum Found {
-    Entry(Entry),
+    Entry(DeliveryEntry),
     /// Bytes that are no record, where one was.
     Damage(Damage),
+}
+
+/// What is found in the parts of the log, of which `ask` gives the one that begins at a cursor. An error is the last item:
+/// what is behind it cannot be found.
+pub(in crate::archive::disk) fn each_found<E>(
+    mut ask: impl FnMut(Cursor) -> Result<Part, E>,
+) -> impl Iterator<Item = Result<Found, E>> {
+    let (mut found, mut next) = (Vec::new().into_iter(), Cursor::Start);
+    iter::from_fn(move || {
+        loop {
+            if let Some(one) = found.next() {
+                return Some(Ok(one));
+            }
+            if next == Cursor::End {
+                return None;
+            }
+            match ask(next) {
+                Ok(part) => (found, next) = (part.found.into_iter(), part.next),
+                Err(error) => {
+                    next = Cursor::End;
+                    return Some(Err(error));
+                }
+            }
+        }
+    })
 }
 
 impl Index {
@@ -142,7 +168,7 @@ impl Index {
         segment: &Segment,
         range: Range<u32>,
         query: &Query,
-    ) -> Result<Vec<(u32, Entry)>, Failure> {
+    ) -> Result<Vec<(u32, DeliveryEntry)>, Failure> {
         if !segment.may_hold(query) {
             return Ok(Vec::new());
         }
@@ -197,7 +223,7 @@ impl Index {
         name: SegmentName,
         query: &Query,
         from: u32,
-    ) -> Result<(Vec<Entry>, Option<u32>), Failure> {
+    ) -> Result<(Vec<DeliveryEntry>, Option<u32>), Failure> {
         let Some(segment) = self.segments.get(&name) else { return Ok((Vec::new(), None)) };
         let range = part_of(segment, query, from);
         let selected = self.selected_in(name, segment, range.clone(), query)?;
@@ -295,7 +321,7 @@ impl Index {
     }
 
     /// A delivery whose entry is in memory, as that of each is that is not settled.
-    pub(in crate::archive::disk) fn in_memory(&self, id: DeliveryId) -> Option<Entry> {
+    pub(in crate::archive::disk) fn in_memory(&self, id: DeliveryId) -> Option<DeliveryEntry> {
         let position = *self.by_id.get(&id)?;
         let slot = self.segments.get(&position.segment)?.entries.get(&position.number)?;
         self.entry(position, slot.entry.clone())

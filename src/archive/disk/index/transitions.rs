@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::{Entry, Index};
+use super::{DeliveryEntry, Index};
 use crate::{
     archive::{
         ArchiveError, Begun, Claim, Lease, LeaseToken,
@@ -115,7 +115,7 @@ impl Index {
     }
 
     fn model_to_process(&self, id: DeliveryId, state: &State) -> Option<ModelName> {
-        let is_unsettled = |entry: &Entry| entry.place.is_some() && !state.is_settled();
+        let is_unsettled = |entry: &DeliveryEntry| entry.place.is_some() && !state.is_settled();
         Some(self.in_memory(id).filter(is_unsettled)?.model)
     }
 
