@@ -43,7 +43,7 @@ use crate::{
 /// It looks after itself on a thread of its own: segments are sealed, get index files, are compressed, and what is too
 /// old is removed; see [`DiskArchiveBuilder`].
 ///
-/// Memory: at most 40 bytes for each settled delivery that is in the directory or is remembered, some 500 for each that is
+/// Memory: at most 40 bytes for each settled delivery that is in the directory or is remembered, up to 920 for each that is
 /// not settled or was received in the last seconds, and what waits to be written.
 ///
 /// ```

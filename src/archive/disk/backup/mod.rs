@@ -55,8 +55,8 @@ pub struct Backup {
     pub unchanged: u64,
     /// The number of segments that were removed from the backup, because the archive does not have them any more.
     pub removed: u64,
-    /// Segments that are damaged in the archive, and of which the backup keeps an earlier copy that is sound. What was removed
-    /// from them since then is still in the backup.
+    /// Segments that are damaged in the archive. The backup keeps its earlier, sound copies of them, which still contain what was
+    /// removed since.
     pub kept: Vec<PathBuf>,
     /// The result of verifying the backup.
     pub verification: Verification,

@@ -30,8 +30,8 @@ pub struct Restored {
     pub segments: u64,
     /// The number of bytes that were copied.
     pub bytes: u64,
-    /// Whether the last backup did not come to its end. Then what was restored is the backup before, of which some segments are
-    /// more recent; or a part of an archive, if there was none before.
+    /// True if the last backup was interrupted. The archive is then restored from the backup before it, with some newer segments;
+    /// without an earlier backup it is incomplete.
     pub is_interrupted: bool,
     /// The result of verifying the new archive.
     pub verification: Verification,

@@ -82,7 +82,7 @@ impl IndexEntry {
         }
     }
 
-    /// Whether it stands for a delivery, and not for a copy or for nothing.
+    /// Returns false for a copy of a delivery, and for an entry of which nothing is left.
     pub(in crate::archive::disk) fn is_delivery(&self) -> bool {
         !matches!(self.body, Body::Copy(_) | Body::Forgotten)
     }

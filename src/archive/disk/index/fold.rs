@@ -20,10 +20,10 @@ use crate::{
 /// How many entries are copied, or leave memory, before others get at the index.
 pub(in crate::archive::disk) const AT_A_TIME: usize = 1024;
 
-/// An index file is written anew once so many entries are not in it, and an eighth of all.
+/// An index file is replaced once this many of its entries have changed, and at least an eighth of all.
 const WORTH_FOLDING: usize = 1024;
 
-/// The index file of the segment that is being written is written anew once the segment has so many bytes more.
+/// The index file of the newest segment is replaced once the segment has grown by this many bytes.
 const WORTH_A_FILE: u64 = 8 * 1024 * 1024;
 
 /// What an index file is built from, besides the entries.
