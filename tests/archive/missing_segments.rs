@@ -81,6 +81,23 @@ async fn missing_segment_is_reported_until_it_is_put_back() {
 }
 
 #[tokio::test]
+async fn health_counts_missing_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    filled(dir, true).await;
+    let archive = builder(dir).open().await.unwrap();
+    assert_eq!(archive.health().await.unwrap().missing, Some(0));
+    for lost in segments(dir).iter().take(2) {
+        fs::remove_file(lost).unwrap();
+    }
+    archive.upkeep_now().await.unwrap();
+    assert_eq!(archive.health().await.unwrap().missing, Some(2), "maintenance looks for them");
+    archive.close().await;
+    let archive = builder(dir).open().await.unwrap();
+    assert_eq!(archive.health().await.unwrap().missing, Some(2), "and so does opening");
+}
+
+#[tokio::test]
 async fn missing_newest_segment_keeps_its_number() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -32,6 +32,7 @@ struct Noted {
     probed_at: Option<Instant>,
     is_probing: bool,
     damages: BTreeSet<(SegmentName, u64)>,
+    missing: Option<u64>,
     maintenance: Option<Maintenance>,
 }
 
@@ -45,15 +46,18 @@ enum LastWrite {
 }
 
 impl Condition {
-    pub(super) fn write_started(&self) {
-        self.noted().writing_since = Some(Instant::now());
+    /// Since when the writer has been working on a batch.
+    pub(super) fn writing_since(&self) -> Option<Instant> {
+        self.noted().writing_since
+    }
+
+    pub(super) fn set_writing_since(&self, since: Option<Instant>) {
+        self.noted().writing_since = since;
     }
 
     /// A batch was written, or not. With `lost_lock` no later one will be.
     pub(super) fn write_ended(&self, succeeded: bool, lost_lock: bool) {
-        let mut noted = self.noted();
-        noted.writing_since = None;
-        noted.last_write = match (succeeded, lost_lock) {
+        self.noted().last_write = match (succeeded, lost_lock) {
             (true, _) => LastWrite::Succeeded,
             (false, true) => LastWrite::LockLost,
             (false, false) => LastWrite::Failed,
@@ -74,6 +78,11 @@ impl Condition {
         if !is_known {
             self.note_damage(segment, 0);
         }
+    }
+
+    /// How many segments are missing.
+    pub(super) fn note_missing(&self, segments: u64) {
+        self.noted().missing = Some(segments);
     }
 
     pub(super) fn note_maintenance(&self, failed: bool) {
@@ -157,7 +166,7 @@ impl Handle {
             writes: Some(if is_stopped { WriteState::Stopped } else { noted.write_state(now) }),
             has_space: self.space.is_sufficient(),
             damaged: Some(noted.damages.len() as u64),
-            missing: None,
+            missing: noted.missing,
             maintenance: noted.maintenance,
         }
     }
@@ -175,9 +184,10 @@ mod tests {
     fn write_state_follows_the_last_write() {
         let condition = Condition::default();
         assert_eq!(state(&condition, Duration::ZERO), WriteState::Working);
-        condition.write_started();
+        condition.set_writing_since(Some(Instant::now()));
         assert_eq!(state(&condition, Duration::ZERO), WriteState::Working, "it is being written");
         assert_eq!(state(&condition, STALLED_AFTER), WriteState::Stalled);
+        condition.set_writing_since(None);
         for (succeeded, lost_lock, expected) in [
             (false, false, WriteState::Failing),
             (false, true, WriteState::Stopped),

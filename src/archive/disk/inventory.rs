@@ -128,6 +128,11 @@ impl Inventory {
         missing.map(|name| name.sequence).max().max(Some(self.manifest.highest())).unwrap_or(0)
     }
 
+    /// How many segments are missing.
+    pub(super) fn missing(&self) -> u64 {
+        self.faults.iter().map(SegmentFault::missing_segments).sum()
+    }
+
     /// Reports what is missing as damage.
     pub(super) fn report(&self, index: &mut Index) {
         report(&self.faults, index);
@@ -180,6 +185,8 @@ impl Keeper {
         let new: Vec<_> = faults.iter().filter(|fault| !known.contains(fault)).cloned().collect();
         warn(dir, &new);
         *known = faults;
+        self.condition.note_missing(state.inventory.missing());
+        let Inventory { manifest, .. } = &mut state.inventory;
         let manifest = manifest.with(&listing);
         Ok(state.inventory.write(medium, dir, manifest)?)
     }

@@ -57,6 +57,15 @@ impl SegmentFault {
         }
     }
 
+    /// How many segments are not there.
+    pub(super) fn missing_segments(&self) -> u64 {
+        match self {
+            Self::Missing(_) => 1,
+            Self::Gap(first, last) => (last - first).saturating_add(1),
+            Self::Foreign(..) => 0,
+        }
+    }
+
     /// The segment that is not there.
     pub(super) fn missing(&self) -> Option<SegmentName> {
         match self {

@@ -51,6 +51,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
     }
     let (mut index, log, inventory) = recover(&medium, &path, segment_size)?;
     let condition = Arc::new(Condition::default());
+    condition.note_missing(inventory.missing());
     for damage in index.damages() {
         condition.note_damage(damage.segment, damage.offset);
     }
@@ -75,7 +76,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         index: Arc::clone(&index),
         queue: Arc::clone(&queue),
         condition: Arc::clone(&condition),
-        stall: StallWatch::start(path.clone())
+        stall: StallWatch::start(path.clone(), Arc::clone(&condition))
             .map_err(Failure::to("watch the writer of", &path))?,
         lock,
         carried: Vec::new(),

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::health::Condition;
 use crate::supervise::catch_and_report;
 
 /// A write that takes longer than this is reported.
@@ -32,24 +33,18 @@ pub(super) struct StallWatch {
 #[derive(Debug)]
 struct Watched {
     dir: PathBuf,
-    write: Mutex<Option<Write>>,
+    /// Knows since when a write goes on.
+    condition: Arc<Condition>,
+    /// When that write was reported last.
+    reported: Mutex<Option<Instant>>,
     is_stopped: AtomicBool,
 }
 
-/// The write that goes on.
-#[derive(Clone, Copy, Debug)]
-struct Write {
-    began: Instant,
-    reported: Option<Instant>,
-}
-
-impl Write {
-    /// How long it has taken, if that is to be reported now.
-    fn to_report(self, now: Instant) -> Option<Duration> {
-        let took = now.saturating_duration_since(self.began);
-        let is_due = |reported| now.saturating_duration_since(reported) >= AGAIN;
-        (took >= LONG && self.reported.is_none_or(is_due)).then_some(took)
-    }
+/// How long a write has taken that began at `began`, if that is to be reported now.
+fn to_report(began: Instant, reported: Option<Instant>, now: Instant) -> Option<Duration> {
+    let took = now.saturating_duration_since(began);
+    let is_due = |reported| now.saturating_duration_since(reported) >= AGAIN;
+    (took >= LONG && reported.is_none_or(is_due)).then_some(took)
 }
 
 /// The write goes on as long as this lives.
@@ -62,9 +57,9 @@ impl StallWatch {
     /// # Errors
     ///
     /// If the thread cannot be started.
-    pub(super) fn start(dir: PathBuf) -> io::Result<Self> {
-        let write = Mutex::default();
-        let watched = Arc::new(Watched { dir, write, is_stopped: AtomicBool::new(false) });
+    pub(super) fn start(dir: PathBuf, condition: Arc<Condition>) -> io::Result<Self> {
+        let (reported, is_stopped) = (Mutex::default(), AtomicBool::new(false));
+        let watched = Arc::new(Watched { dir, condition, reported, is_stopped });
         let watching = Arc::clone(&watched);
         let builder = thread::Builder::new().name("inbox-stall".to_owned());
         // It logs where the one logs who opens the archive.
@@ -76,7 +71,7 @@ impl StallWatch {
 
     /// A write begins.
     pub(super) fn begin(&self) -> Writing {
-        *self.watched.write() = Some(Write { began: Instant::now(), reported: None });
+        self.watched.condition.set_writing_since(Some(Instant::now()));
         Writing(Arc::clone(&self.watched))
     }
 }
@@ -90,8 +85,10 @@ impl Drop for StallWatch {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let ended = self.0.write().take();
-        if let Some(Write { began, reported: Some(_) }) = ended {
+        let mut reported = self.0.reported();
+        let began = self.0.condition.writing_since();
+        self.0.condition.set_writing_since(None);
+        if let (Some(began), Some(_)) = (began, reported.take()) {
             let seconds = began.elapsed().as_secs();
             tracing::warn!(path = %self.0.dir.display(), seconds, "the disk answers again");
         }
@@ -107,10 +104,10 @@ impl Watched {
     }
 
     fn look(&self, now: Instant) {
-        let mut write = self.write();
-        let Some(write) = write.as_mut() else { return };
-        if let Some(took) = write.to_report(now) {
-            write.reported = Some(now);
+        let mut reported = self.reported();
+        let Some(began) = self.condition.writing_since() else { return };
+        if let Some(took) = to_report(began, *reported, now) {
+            *reported = Some(now);
             tracing::warn!(
                 path = %self.dir.display(),
                 seconds = took.as_secs(),
@@ -119,8 +116,8 @@ impl Watched {
         }
     }
 
-    fn write(&self) -> MutexGuard<'_, Option<Write>> {
-        self.write.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reported(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,7 +127,7 @@ mod tests {
 
     #[test]
     fn write_that_takes_long_is_logged_after_a_second_and_then_every_ten_seconds() {
-        let watch = StallWatch::start(PathBuf::from("inbox")).unwrap();
+        let watch = StallWatch::start(PathBuf::from("inbox"), Arc::default()).unwrap();
         let began = Instant::now();
         let look = |after: Duration| logged(|| watch.watched.look(began + after));
         assert_eq!(look(2 * LONG), "", "nothing is written");

@@ -120,7 +120,6 @@ impl Writer {
     }
 
     fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
-        self.condition.write_started();
         let written = self.log.append(&mut plan.batch, &self.lock);
         self.condition.write_ended(written.is_ok(), written.is_err() && self.lost_lock());
         match written {

@@ -167,3 +167,24 @@ async fn deliveries_without_index_files_are_found_all_the_same() {
     assert_eq!(in_memory(&archive), 12);
     assert!(index_files.iter().all(|path| path.exists()), "they are written again");
 }
+
+#[tokio::test]
+async fn damaged_index_file_is_an_error_with_its_path_and_can_be_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).segment_age(Duration::ZERO).open().await.unwrap();
+    let all = filled(&archive).await;
+    archive.upkeep_now().await.unwrap();
+    let settled = &all[3];
+    let position = archive.keeper().unwrap().read(|index| index.locate(settled.id()));
+    let path = position.unwrap().unwrap().segment.index_path(dir.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Behind the first page, of 40 bytes, are the entries.
+    bytes[50] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = archive.get(settled.id()).await.unwrap_err();
+    assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+    archive.close().await;
+    std::fs::remove_file(&path).unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert_all(&archive, &all).await;
+}
