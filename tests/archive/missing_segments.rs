@@ -81,6 +81,26 @@ async fn missing_segment_is_reported_until_it_is_put_back() {
 }
 
 #[tokio::test]
+async fn segment_that_is_put_back_under_a_server_is_left_alone_and_read_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    filled(dir, true).await;
+    let lost = segments(dir).remove(1);
+    let bytes = fs::read(&lost).unwrap();
+    for path in [lost.clone(), lost.with_extension("idx"), dir.join("inbox.manifest")] {
+        fs::remove_file(path).unwrap();
+    }
+    let archive = builder(dir).open().await.unwrap();
+    fs::write(&lost, &bytes).unwrap();
+    for _ in 0..2 {
+        archive.upkeep_now().await.unwrap();
+    }
+    archive.close().await;
+    assert_eq!(fs::read(&lost).unwrap(), bytes, "it is not compressed");
+    assert_eq!(readable_in(dir).await.0.len(), 11);
+}
+
+#[tokio::test]
 async fn health_counts_missing_segments() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

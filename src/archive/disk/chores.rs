@@ -215,10 +215,13 @@ impl Keeper {
         self.segments()?.into_iter().map(length).sum()
     }
 
-    /// The segments to which nothing is written, oldest first.
+    /// The segments to which nothing is written, oldest first. One that was put into the directory since the archive was
+    /// opened is left alone until it is opened again: the index does not know what is in it.
     pub(super) fn sealed(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
         let mut segments = self.segments()?;
-        segments.retain(|_, form| *form != Form::Open);
+        self.read(|index| {
+            segments.retain(|name, form| *form != Form::Open && index.has_segment(*name));
+        });
         Ok(segments)
     }
 }

@@ -179,7 +179,8 @@ impl Keeper {
         moved: &Moved,
     ) -> Result<Prepared, Failure> {
         let basis = self.read(|index| index.basis(name));
-        let basis = basis.unwrap_or_default();
+        let basis =
+            basis.ok_or_else(|| unfit_to_failure(Unfit::Missing, &name.index_path(&self.dir)))?;
         let (bytes, foreign) = self.build_index(name, moved.form, &basis, Some(moved))?;
         let path = name.index_path(&self.dir);
         let mut file = Replacement::begin(&*self.medium, &path)?;

@@ -127,7 +127,6 @@ impl Writer {
                 let now = std::time::Instant::now();
                 let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
                 self.apply(plan, places);
-                self.log.seal_full();
                 pace
             }
             Err(error) => {
@@ -144,7 +143,8 @@ impl Writer {
     }
 
     /// Applies what is durable to the index, and answers: a few at a time, so that the first callers come back while the
-    /// others are answered.
+    /// others are answered. A segment that the batch has filled is sealed before the last are answered, so that the files
+    /// do not change behind a caller that writes one delivery at a time.
     fn apply(&mut self, plan: Plan, places: Vec<Place>) {
         let entries = plan.batch.into_entries().into_iter();
         let mut durable = entries.zip(places).zip(plan.changes);
@@ -161,6 +161,9 @@ impl Writer {
                     apply(index, entry, place, change);
                 }
             });
+            if durable.len() == 0 {
+                self.log.seal_full();
+            }
             while let Some((_, answer)) = answers.next_if(|(after, _)| *after <= applied) {
                 self.carried.extend(answer.done());
             }

@@ -27,7 +27,7 @@ const WORTH_FOLDING: usize = 1024;
 const WORTH_A_FILE: u64 = 8 * 1024 * 1024;
 
 /// What an index file is built from, besides the entries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::archive::disk) struct Basis {
     /// How many bytes of the segment the entries tell of.
     pub(in crate::archive::disk) length: u64,
@@ -57,6 +57,10 @@ impl Index {
 
     pub(in crate::archive::disk) fn last_segment(&self) -> Option<SegmentName> {
         self.segments.last_key_value().map(|(name, _)| *name)
+    }
+
+    pub(in crate::archive::disk) fn has_segment(&self, name: SegmentName) -> bool {
+        self.segments.contains_key(&name)
     }
 
     pub(in crate::archive::disk) fn file_of(&self, name: SegmentName) -> Option<&IndexFile> {
