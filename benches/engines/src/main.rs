@@ -1,6 +1,6 @@
 //! What durability costs: the archive beside a bare append loop, a file for each delivery, and `SQLite`.
 //!
-//! `cargo bench --bench archive --all-features -- --help` tells what can be chosen.
+//! `cargo run --release --manifest-path benches/engines/Cargo.toml -- --help` lists the options.
 
 #![allow(missing_docs, reason = "a benchmark has no readers of its documentation")]
 #![expect(
@@ -19,7 +19,7 @@ mod group;
 mod load;
 mod measure;
 mod options;
-#[path = "../support/mod.rs"]
+#[path = "../../support/mod.rs"]
 mod support;
 
 use std::{collections::BTreeMap, error::Error, fs, path::Path, sync::Arc};
