@@ -12,7 +12,7 @@ use tower_inbox::{
     Inbox, Inference, MemoryArchive, Secret,
     layer::InboxBody,
     provider::{
-        DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+        DecodeError, InferenceKey, ModelBuilder, Payload, Profile, Provider, SignedProvider, decode_json,
     },
     signature::{HmacBody, SecretSet},
 };
@@ -30,7 +30,7 @@ impl Provider for Acme {
 }
 
 /// HMAC-SHA256 of the body, in hexadecimal.
-impl Signs for Acme {
+impl SignedProvider for Acme {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -71,7 +71,7 @@ async fn on_request(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let secret = Secret::new("the secret that Acme shows");
-    let model = ModelDraft::<Look>::new().signed_with(secret.clone());
+    let model = ModelBuilder::<Look>::new().signed_with(secret.clone());
     let inbox = Inbox::builder(MemoryArchive::new()).model("/hooks/cats", model).build()?;
     let service = ServiceBuilder::new().layer(inbox.layer()).service(service_fn(on_request));
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tower_inbox::{
     Inference, Model,
     provider::{
-        ModelDraft, Payload, assemblyai, baseten, foxyai,
+        ModelBuilder, Payload, assemblyai, baseten, foxyai,
         mindee::{self, Fields},
         mindee_v1::{self, Prediction},
         replicate, standard,
@@ -60,12 +60,12 @@ pub(crate) fn all(senders: Option<&Senders>) -> Vec<Hook> {
     hooks
 }
 
-pub(crate) fn hook<T>(path: &'static str, draft: ModelDraft<T>, scheme: Option<impl Scheme>) -> Hook
+pub(crate) fn hook<T>(path: &'static str, draft: ModelBuilder<T>, scheme: Option<impl Scheme>) -> Hook
 where
     T: Payload + Serialize,
 {
     // What a provider adds is logged and counted, where the metrics are on.
-    let draft = draft.watched();
+    let draft = draft.detect_schema_drift();
     let model = match scheme {
         Some(scheme) => draft.verified_by(scheme),
         None => draft.unsigned(),

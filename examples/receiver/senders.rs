@@ -3,7 +3,7 @@
 use http::HeaderName;
 use tower_inbox::{
     Secret,
-    provider::{Signs, baseten::Baseten, mindee, mindee_v1},
+    provider::{SignedProvider, baseten::Baseten, mindee, mindee_v1},
     signature::{BodyForm, HeaderToken, HmacBody, QueryToken, StandardWebhooks},
 };
 

@@ -18,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 use tower_inbox::{
     Delivery, DeliveryId, Secret,
     provider::{
-        Signs, baseten, bfl, elevenlabs, extend, fal, gemini, llamacloud, mindee, mindee_v1,
+        SignedProvider, baseten, bfl, elevenlabs, extend, fal, gemini, llamacloud, mindee, mindee_v1,
         openai, recall, reducto, replicate, rossum, standard, vlmrun,
     },
     signature::{
@@ -119,7 +119,7 @@ fn own(secret: &str, key: Ed25519Key) -> Vec<Box<dyn Scheme>> {
 }
 
 fn of_providers(secret: &str) -> Vec<Box<dyn Scheme>> {
-    fn of<P: Signs>(secret: &str) -> Box<dyn Scheme> {
+    fn of<P: SignedProvider>(secret: &str) -> Box<dyn Scheme> {
         Box::new(P::scheme(Secret::new(secret).into()))
     }
     let of_each = [

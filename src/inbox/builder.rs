@@ -186,7 +186,7 @@ impl InboxBuilder {
 }
 
 fn warn_of_unreachable_limit(path: &str, model: &Model, budget: &Budget) {
-    let (body_limit, share) = (model.longest_body(), budget.largest_share());
+    let (body_limit, share) = (model.max_body_bytes(), budget.largest_share());
     if body_limit > share {
         tracing::warn!(
             path,

@@ -99,7 +99,7 @@ impl TypeReport {
     }
 
     /// What could be loaded and is not known to its type: the model, the JSON path, and in how many deliveries. Of
-    /// [watched](crate::provider::ModelDraft::watched) models only.
+    /// [watched](crate::provider::ModelBuilder::detect_schema_drift) models only.
     pub fn unknown(&self) -> impl Iterator<Item = (&ModelName, &str, u64)> {
         self.unknown.iter().map(|((model, path), times)| (model, path.as_str(), *times))
     }

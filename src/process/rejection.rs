@@ -47,7 +47,7 @@ pub enum Rejection {
         limit: usize,
     },
     /// The body did not arrive in time: 408.
-    #[error("the body did not arrive within {timeout:?}, the limit of Model::body_deadline")]
+    #[error("the body did not arrive within {timeout:?}, the limit of Model::body_timeout")]
     #[non_exhaustive]
     TooSlow {
         /// The maximum time for a body.

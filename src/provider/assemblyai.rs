@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, Listed, ModelDraft, OtherMembers, Payload, Profile, Provider,
-    decode_json, members::read_members, words::words,
+    DecodeError, InferenceKey, Listed, ModelBuilder, OtherMembers, Payload, Profile, Provider,
+    decode_json, members::open_struct, open_enum::open_enum,
 };
 use crate::delivery::Digest;
 
@@ -42,7 +42,7 @@ impl Provider for AssemblyAi {
         .tried_for(Duration::from_secs(90));
 }
 
-words! {
+open_enum! {
     /// How it ended (guide on webhooks).
     pub enum Status {
         Completed = "completed",
@@ -77,7 +77,7 @@ pub struct Transcript {
     pub other: OtherMembers,
 }
 
-read_members! { Transcript { transcript_id, status } }
+open_struct! { Transcript { transcript_id, status } }
 
 /// A redacted recording that can be fetched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -93,7 +93,7 @@ pub struct RedactedAudio {
     pub other: OtherMembers,
 }
 
-read_members! { RedactedAudio { redacted_audio_url, status } }
+open_struct! { RedactedAudio { redacted_audio_url, status } }
 
 /// A streaming session that ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -109,7 +109,7 @@ pub struct Session {
     pub other: OtherMembers,
 }
 
-read_members! { Session { session_id, messages } }
+open_struct! { Session { session_id, messages } }
 
 impl Payload for Notice {
     type Provider = AssemblyAi;
@@ -142,6 +142,6 @@ struct Peek {
 }
 
 /// Transcripts of AssemblyAI, loaded into [`Notice`].
-pub fn notice() -> ModelDraft<Notice> {
-    ModelDraft::new()
+pub fn notice() -> ModelBuilder<Notice> {
+    ModelBuilder::new()
 }

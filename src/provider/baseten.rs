@@ -29,8 +29,8 @@ use serde::{
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, Listed, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members,
+    DecodeError, InferenceKey, Listed, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -53,7 +53,7 @@ impl Provider for Baseten {
 
 /// HMAC-SHA256 of the body, in hexadecimal behind `v1=`, one for each secret during a rotation of 24 hours. The key is
 /// the text of the secret with its `whsec_`: it is not decoded (page on asynchronous inference).
-impl Signs for Baseten {
+impl SignedProvider for Baseten {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -90,7 +90,7 @@ pub struct Completed<D = Value> {
     pub other: OtherMembers,
 }
 
-read_members! { Completed<D> { request_id, model_id, deployment_id, kind = "type", time, errors } strict { data } }
+open_struct! { Completed<D> { request_id, model_id, deployment_id, kind = "type", time, errors } strict { data } }
 
 /// What failed. A problem that is posted as a text is read as its `message`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -114,7 +114,7 @@ struct ProblemMembers {
     other: OtherMembers,
 }
 
-read_members! { ProblemMembers { code, message } }
+open_struct! { ProblemMembers { code, message } }
 
 impl<'de> Deserialize<'de> for Problem {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
@@ -156,6 +156,6 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Completed<D> {
 }
 
 /// A model at Baseten, loaded into [`Completed<D>`].
-pub fn completed<D: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Completed<D>> {
-    ModelDraft::new()
+pub fn completed<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Completed<D>> {
+    ModelBuilder::new()
 }

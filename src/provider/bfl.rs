@@ -42,8 +42,8 @@ use serde::Serialize;
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members, words::words,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct, open_enum::open_enum,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -64,7 +64,7 @@ impl Provider for Bfl {
 }
 
 /// HMAC-SHA256 of the body, in hexadecimal behind `sha256=` (second-hand).
-impl Signs for Bfl {
+impl SignedProvider for Bfl {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -72,7 +72,7 @@ impl Signs for Bfl {
     }
 }
 
-words! {
+open_enum! {
     /// How a generation ended (second-hand).
     pub enum Status {
         Ready = "Ready",
@@ -106,7 +106,7 @@ pub struct Generation {
     pub other: OtherMembers,
 }
 
-read_members! { Generation { id, status, result, error, message, timestamp } }
+open_struct! { Generation { id, status, result, error, message, timestamp } }
 
 /// An image, and what it was made from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -126,7 +126,7 @@ pub struct Image {
     pub other: OtherMembers,
 }
 
-read_members! { Image { sample, prompt, seed } }
+open_struct! { Image { sample, prompt, seed } }
 
 impl Payload for Generation {
     type Provider = Bfl;
@@ -142,6 +142,6 @@ impl Payload for Generation {
 }
 
 /// FLUX, loaded into [`Generation`].
-pub fn generation() -> ModelDraft<Generation> {
-    ModelDraft::new()
+pub fn generation() -> ModelBuilder<Generation> {
+    ModelBuilder::new()
 }

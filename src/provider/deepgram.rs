@@ -32,12 +32,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
-    members::read_members,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, decode_json,
+    members::open_struct,
 };
 use crate::delivery::Delivery;
 
-/// The header with the identifier of the API key, for [`token_in_header`](ModelDraft::token_in_header).
+/// The header with the identifier of the API key, for [`token_in_header`](ModelBuilder::token_in_header).
 pub const TOKEN: HeaderName = HeaderName::from_static("dg-token");
 
 /// Deepgram.
@@ -78,7 +78,7 @@ pub struct Done<R> {
     pub other: OtherMembers,
 }
 
-read_members! { Done<R> { metadata } strict { results } }
+open_struct! { Done<R> { metadata } strict { results } }
 
 /// What results are about.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -100,7 +100,7 @@ pub struct Metadata {
     pub other: OtherMembers,
 }
 
-read_members! { Metadata { request_id, created, duration, channels } }
+open_struct! { Metadata { request_id, created, duration, channels } }
 
 /// A request that failed (second-hand).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -119,7 +119,7 @@ pub struct Failed {
     pub other: OtherMembers,
 }
 
-read_members! { Failed { err_code, err_msg, request_id } }
+open_struct! { Failed { err_code, err_msg, request_id } }
 
 /// A message about a live stream: a part of its transcript, or that something happened in it.
 ///
@@ -150,7 +150,7 @@ pub struct Live {
     pub other: OtherMembers,
 }
 
-read_members! { Live { kind = "type", start, duration, is_final, channel, metadata } }
+open_struct! { Live { kind = "type", start, duration, is_final, channel, metadata } }
 
 impl Live {
     /// The id of the request: `metadata.request_id` or `request_id`. Some messages have none.
@@ -207,6 +207,6 @@ struct Peek {
 }
 
 /// Transcripts of Deepgram, loaded into [`Response<R>`].
-pub fn transcription<R: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Response<R>> {
-    ModelDraft::new()
+pub fn transcription<R: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Response<R>> {
+    ModelBuilder::new()
 }

@@ -38,8 +38,8 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
-    members::read_members,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, decode_json,
+    members::open_struct,
 };
 use crate::delivery::Delivery;
 
@@ -76,7 +76,7 @@ struct Wire {
     other: Map<String, Value>,
 }
 
-read_members! { Wire { request_id, inference_status } }
+open_struct! { Wire { request_id, inference_status } }
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -96,7 +96,7 @@ pub struct InferenceStatus {
     pub other: OtherMembers,
 }
 
-read_members! { InferenceStatus { status, runtime_ms, cost } }
+open_struct! { InferenceStatus { status, runtime_ms, cost } }
 
 impl Completion {
     /// What the model made, as `O`.
@@ -136,6 +136,6 @@ impl Payload for Completion {
 }
 
 /// A model at DeepInfra, loaded into [`Completion`].
-pub fn completion() -> ModelDraft<Completion> {
-    ModelDraft::new()
+pub fn completion() -> ModelBuilder<Completion> {
+    ModelBuilder::new()
 }

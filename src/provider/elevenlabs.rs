@@ -42,8 +42,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OnClientError, OtherMembers, Payload, Profile, Provider,
-    Signs, decode_json, members::read_members, read::last_ids,
+    DecodeError, InferenceKey, ModelBuilder, OnClientError, OtherMembers, Payload, Profile, Provider,
+    SignedProvider, decode_json, members::open_struct, read::last_ids,
 };
 use crate::{
     delivery::Delivery,
@@ -69,7 +69,7 @@ impl Provider for ElevenLabs {
 }
 
 /// HMAC-SHA256 of time and body, in `t=…,v0=…` (`elevenlabs-python`, `webhooks_custom.py`).
-impl Signs for ElevenLabs {
+impl SignedProvider for ElevenLabs {
     type Scheme = HmacTemplate;
 
     fn scheme(secrets: SecretSet) -> HmacTemplate {
@@ -145,7 +145,7 @@ struct Wire<D> {
     other: OtherMembers,
 }
 
-read_members! { Wire<D> { kind = "type", event_timestamp } strict { data } }
+open_struct! { Wire<D> { kind = "type", event_timestamp } strict { data } }
 
 #[derive(Deserialize)]
 struct Peek {
@@ -159,6 +159,6 @@ fn subject_of<'de, D: Deserializer<'de>>(data: D) -> Result<Option<String>, D::E
 }
 
 /// A webhook at ElevenLabs, loaded into [`Event<D>`].
-pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Event<D>> {
-    ModelDraft::new()
+pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<D>> {
+    ModelBuilder::new()
 }

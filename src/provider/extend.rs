@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    DecodeError, Hidden, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members,
+    DecodeError, Redacted, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct,
 };
 use crate::signature::{HmacTemplate, Placement, SecretSet, Tolerance};
 
@@ -55,7 +55,7 @@ impl Provider for Extend {
 
 /// HMAC-SHA256 of `v0`, time and body, in hexadecimal; 300 seconds, but no more than 60 on the future side (clients of
 /// Extend).
-impl Signs for Extend {
+impl SignedProvider for Extend {
     type Scheme = HmacTemplate;
 
     fn scheme(secrets: SecretSet) -> HmacTemplate {
@@ -93,7 +93,7 @@ pub struct Envelope<P> {
     pub other: OtherMembers,
 }
 
-read_members! { Envelope<P> { event_id = "eventId", event_type = "eventType" } strict { payload } }
+open_struct! { Envelope<P> { event_id = "eventId", event_type = "eventType" } strict { payload } }
 
 /// Where a run can be fetched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -101,7 +101,7 @@ read_members! { Envelope<P> { event_id = "eventId", event_type = "eventType" } s
 pub struct SignedUrl {
     /// The URL. Whoever knows it can fetch the run, for an hour.
     #[serde(rename = "data")]
-    pub url: Hidden,
+    pub url: Redacted,
     /// The id of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -113,7 +113,7 @@ pub struct SignedUrl {
     pub other: OtherMembers,
 }
 
-read_members! { SignedUrl { url = "data", id, metadata } }
+open_struct! { SignedUrl { url = "data", id, metadata } }
 
 impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Event<R> {
     type Provider = Extend;
@@ -147,6 +147,6 @@ struct Object {
 }
 
 /// An endpoint at Extend, loaded into [`Event<R>`].
-pub fn event<R: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Event<R>> {
-    ModelDraft::new()
+pub fn event<R: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<R>> {
+    ModelBuilder::new()
 }

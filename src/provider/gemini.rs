@@ -27,8 +27,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members, standard::message_id,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct, standard::message_id,
 };
 use crate::{
     delivery::Delivery,
@@ -47,7 +47,7 @@ impl Provider for Gemini {
 }
 
 /// Standard Webhooks, five minutes (page on webhooks). During a rotation of 24 hours both secrets sign.
-impl Signs for Gemini {
+impl SignedProvider for Gemini {
     type Scheme = StandardWebhooks;
 
     fn scheme(secrets: SecretSet) -> StandardWebhooks {
@@ -75,7 +75,7 @@ pub struct Event {
     pub other: OtherMembers,
 }
 
-read_members! { Event { kind = "type", version, timestamp, data } }
+open_struct! { Event { kind = "type", version, timestamp, data } }
 
 /// What an event is about.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -98,7 +98,7 @@ pub struct Subject {
     pub other: OtherMembers,
 }
 
-read_members! { nullable Subject { id, output_file_uri, error_code, error_message } }
+open_struct! { nullable Subject { id, output_file_uri, error_code, error_message } }
 
 impl Payload for Event {
     type Provider = Gemini;
@@ -119,6 +119,6 @@ impl Payload for Event {
 }
 
 /// A project's endpoint at the Gemini API, loaded into [`Event`].
-pub fn event() -> ModelDraft<Event> {
-    ModelDraft::new()
+pub fn event() -> ModelBuilder<Event> {
+    ModelBuilder::new()
 }

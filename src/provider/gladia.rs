@@ -23,8 +23,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
-    members::read_members,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, decode_json,
+    members::open_struct,
     read::{id_text, last_ids},
 };
 use crate::delivery::Delivery;
@@ -106,7 +106,7 @@ struct Wire<P> {
     other: OtherMembers,
 }
 
-read_members! { Wire<P> { event, error, custom_metadata, id } strict { payload } }
+open_struct! { Wire<P> { event, error, custom_metadata, id } strict { payload } }
 
 #[derive(Deserialize)]
 struct Peek {
@@ -119,6 +119,6 @@ fn id_in<'de, D: Deserializer<'de>>(payload: D) -> Result<Option<String>, D::Err
 }
 
 /// Transcripts of Gladia, loaded into [`Event<P>`].
-pub fn event<P: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Event<P>> {
-    ModelDraft::new()
+pub fn event<P: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<P>> {
+    ModelBuilder::new()
 }

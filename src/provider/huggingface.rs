@@ -29,12 +29,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, Listed, ModelDraft, OtherMembers, Payload, Profile, Provider,
-    decode_json, members::read_members, standard::message_id,
+    DecodeError, InferenceKey, Listed, ModelBuilder, OtherMembers, Payload, Profile, Provider,
+    decode_json, members::open_struct, standard::message_id,
 };
 use crate::delivery::Delivery;
 
-/// The header with the secret, for [`token_in_header`](ModelDraft::token_in_header).
+/// The header with the secret, for [`token_in_header`](ModelBuilder::token_in_header).
 pub const SECRET: HeaderName = HeaderName::from_static("x-webhook-secret");
 
 /// The Hugging Face Hub.
@@ -74,7 +74,7 @@ pub struct Event {
     pub other: OtherMembers,
 }
 
-read_members! { Event { event, repo, updated_refs = "updatedRefs", discussion, comment, webhook } }
+open_struct! { Event { event, repo, updated_refs = "updatedRefs", discussion, comment, webhook } }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -92,7 +92,7 @@ pub struct What {
     pub other: OtherMembers,
 }
 
-read_members! { What { action, scope } }
+open_struct! { What { action, scope } }
 
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -119,7 +119,7 @@ pub struct Repo {
     pub other: OtherMembers,
 }
 
-read_members! { nullable Repo { kind = "type", name, id, private, head_sha = "headSha" } }
+open_struct! { nullable Repo { kind = "type", name, id, private, head_sha = "headSha" } }
 
 /// A branch or tag that moved.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -138,7 +138,7 @@ pub struct UpdatedRef {
     pub other: OtherMembers,
 }
 
-read_members! { UpdatedRef { name = "ref", old_sha = "oldSha", new_sha = "newSha" } }
+open_struct! { UpdatedRef { name = "ref", old_sha = "oldSha", new_sha = "newSha" } }
 
 /// The hook.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -155,7 +155,7 @@ pub struct Hook {
     pub other: OtherMembers,
 }
 
-read_members! { nullable Hook { id, version } }
+open_struct! { nullable Hook { id, version } }
 
 impl Payload for Event {
     type Provider = HuggingFace;
@@ -182,6 +182,6 @@ impl Payload for Event {
 }
 
 /// A hook at the Hub, loaded into [`Event`].
-pub fn event() -> ModelDraft<Event> {
-    ModelDraft::new()
+pub fn event() -> ModelBuilder<Event> {
+    ModelBuilder::new()
 }

@@ -28,8 +28,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -54,7 +54,7 @@ impl Provider for LlamaCloud {
 
 /// HMAC-SHA256 of the body, in hexadecimal behind `sha256=`, where a `webhook_signing_secret` is set (second-hand). Older
 /// configurations have headers of the caller's choice instead.
-impl Signs for LlamaCloud {
+impl SignedProvider for LlamaCloud {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -82,7 +82,7 @@ pub struct Event<D = Value> {
     pub other: OtherMembers,
 }
 
-read_members! { Event<D> { event_id, kind = "event_type", timestamp } strict { data } }
+open_struct! { Event<D> { event_id, kind = "event_type", timestamp } strict { data } }
 
 impl Event {
     /// The id of the job, to fetch the result with: `data.job_id`, or else `data.id`.
@@ -112,6 +112,6 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
 }
 
 /// A job at LlamaCloud, loaded into [`Event<D>`].
-pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Event<D>> {
-    ModelDraft::new()
+pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<D>> {
+    ModelBuilder::new()
 }

@@ -4,11 +4,11 @@
 /// The derive of serde reads unknown members by `flatten` only, which first copies the whole object.
 ///
 /// ```ignore
-/// read_members! { Processed<R> { id, file, kind = "type" | "kind" } strict { result } }
-/// read_members! { nullable File { name, mime_type } }
-/// read_members! { or_id Image { url } }
-/// read_members! { or_empty List<T> { confidence } strict { items } }
-/// read_members! { default Invoice { total } }
+/// open_struct! { Processed<R> { id, file, kind = "type" | "kind" } strict { result } }
+/// open_struct! { nullable File { name, mime_type } }
+/// open_struct! { or_id Image { url } }
+/// open_struct! { or_empty List<T> { confidence } strict { items } }
+/// open_struct! { default Invoice { total } }
 /// ```
 ///
 /// A member that is absent is an error, unless its type takes null for it, as an `Option` does. In a tolerant reading so
@@ -17,29 +17,29 @@
 /// it, from which `of_id` makes it. With `or_empty` the object may be null, and the member behind `strict`: it is then an
 /// empty list, or an object without members. With `default` each member has its default, as one that is null, and all of
 /// them are strict. A member behind a semicolon is not read at all.
-macro_rules! read_members {
+macro_rules! open_struct {
     (default $name:ident { $($members:tt)+ }) => {
-        $crate::provider::members::read_members! {
+        $crate::provider::members::open_struct! {
             @or_default only_object once_strict $name [] { $($members)+ } {}
         }
     };
     (nullable $name:ident { $($members:tt)+ }) => {
-        $crate::provider::members::read_members! {
+        $crate::provider::members::open_struct! {
             @or_null nullable once_strict $name [] { $($members)+ } {}
         }
     };
     (or_id $name:ident { $($members:tt)+ }) => {
-        $crate::provider::members::read_members! {
+        $crate::provider::members::open_struct! {
             @or_null or_id once_strict $name [] { $($members)+ } {}
         }
     };
     (or_empty $name:ident <$type:ident> { $($members:tt)+ } strict { $($strict:tt)+ }) => {
-        $crate::provider::members::read_members! {
+        $crate::provider::members::open_struct! {
             @or_null or_empty once_or_empty $name [$type] { $($members)+ } { $($strict)+ }
         }
     };
     ($name:ident $(<$($type:ident),+>)? { $($members:tt)* } $(strict { $($strict:tt)+ })?) => {
-        $crate::provider::members::read_members! {
+        $crate::provider::members::open_struct! {
             @or_null only_object once_strict $name [$($($type),+)?] { $($members)* } { $($($strict)+)? }
         }
     };
@@ -177,7 +177,7 @@ macro_rules! wire_name {
     };
 }
 
-pub(crate) use {begin, instead_of_object, or_default, or_null, read_members, wire_name};
+pub(crate) use {begin, instead_of_object, or_default, or_null, open_struct, wire_name};
 
 #[cfg(test)]
 mod tests {
@@ -192,7 +192,7 @@ mod tests {
         other: OtherMembers,
     }
 
-    read_members! { Thing { size, note, parts, kind = "type" } }
+    open_struct! { Thing { size, note, parts, kind = "type" } }
 
     #[derive(Debug, Default)]
     struct Sparse {
@@ -200,7 +200,7 @@ mod tests {
         other: OtherMembers,
     }
 
-    read_members! { default Sparse { size } }
+    open_struct! { default Sparse { size } }
 
     fn read(json: &str) -> Result<Thing, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())

@@ -47,16 +47,16 @@ mod words;
 
 pub use crate::delivery::InferenceKey;
 pub use error::DecodeError;
-pub use hidden::Hidden;
+pub use hidden::Redacted;
 pub use inference::Inference;
 pub use listed::Listed;
 pub(crate) use model::Loaded;
 pub use model::{
-    DEFAULT_BODY_DEADLINE, DEFAULT_BODY_LIMIT, DEFAULT_MIN_BODY_RATE, Model, ModelDraft,
+    DEFAULT_BODY_TIMEOUT, DEFAULT_BODY_LIMIT, DEFAULT_MIN_BODY_RATE, Model, ModelBuilder,
 };
 pub use other_members::OtherMembers;
-pub use payload::{Payload, Provider, Signs, decode_json};
+pub use payload::{Payload, Provider, SignedProvider, decode_json};
 pub use profile::{OnClientError, Profile};
 pub use text::Text;
 pub use tolerant::Tolerated;
-pub use watch::DEFAULT_WATCHED_ONE_IN;
+pub use watch::DEFAULT_SCHEMA_DRIFT_INTERVAL;

@@ -7,9 +7,9 @@ use http::{Extensions, HeaderName, Method};
 use serde::Serialize;
 
 use super::{
-    DecodeError, Inference, InferenceKey, Payload, Profile, Provider, Signs, Tolerated,
+    DecodeError, Inference, InferenceKey, Payload, Profile, Provider, SignedProvider, Tolerated,
     inference::Reading,
-    watch::{self, DEFAULT_WATCHED_ONE_IN, SeenPaths, Watch},
+    watch::{self, DEFAULT_SCHEMA_DRIFT_INTERVAL, SeenPaths, Watch},
 };
 use crate::{
     delivery::{ContentEncoding, DecompressError, Delivery, ModelName, Redaction, decompress},
@@ -21,7 +21,7 @@ use crate::{
 pub const DEFAULT_BODY_LIMIT: usize = 32 << 20;
 
 /// How long a body may take to arrive, unless the model says otherwise: 30 s.
-pub const DEFAULT_BODY_DEADLINE: Duration = Duration::from_secs(30);
+pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The default minimum rate at which a body must arrive, in bytes per second: 1 KiB/s.
 pub const DEFAULT_MIN_BODY_RATE: usize = 1 << 10;
@@ -38,12 +38,12 @@ pub(crate) struct Loaded {
 type Scope<'c> = &'c [(&'c str, &'c str)];
 
 /// A model of which it is not yet said how its sender is to be proved. Say so, and it becomes a [`Model`].
-pub struct ModelDraft<T> {
+pub struct ModelBuilder<T> {
     payload: PhantomData<fn() -> T>,
     watch: Option<Arc<Watch>>,
 }
 
-impl<T: Payload> ModelDraft<T> {
+impl<T: Payload> ModelBuilder<T> {
     /// A model that posts `T`.
     #[expect(clippy::new_without_default, reason = "a draft without a payload type means nothing")]
     pub fn new() -> Self {
@@ -53,7 +53,7 @@ impl<T: Payload> ModelDraft<T> {
     /// Looks now and then for what `T` does not know: unknown members, unknown words. Each place is logged once, as a
     /// warning, and counted ([`Models::unknown`](crate::layer::Models::unknown), and a metric), so that a provider's
     /// change is learnt from a number and not from an outage. The first delivery is looked at, and then one of 64
-    /// ([`DEFAULT_WATCHED_ONE_IN`]): to look takes longer than to load. [`watched_one_in`](Self::watched_one_in) chooses
+    /// ([`DEFAULT_SCHEMA_DRIFT_INTERVAL`]): to look takes longer than to load. [`detect_schema_drift_every`](Self::detect_schema_drift_every) chooses
     /// another number.
     ///
     /// `T` must be `Serialize`: what it does not write is what it does not know. A struct of yours within it needs the
@@ -63,19 +63,19 @@ impl<T: Payload> ModelDraft<T> {
     /// use tower_inbox::{Secret, provider::foxyai};
     ///
     /// let model = foxyai::image_group()
-    ///     .watched()
+    ///     .detect_schema_drift()
     ///     .token_in_query("ticket", Secret::new("correct horse"));
     /// # let _ = model;
     /// ```
-    pub fn watched(self) -> Self
+    pub fn detect_schema_drift(self) -> Self
     where
         T: Serialize,
     {
-        self.watched_one_in(DEFAULT_WATCHED_ONE_IN)
+        self.detect_schema_drift_every(DEFAULT_SCHEMA_DRIFT_INTERVAL)
     }
 
-    /// [Watched](Self::watched), with the first of each `deliveries` looked at: 1, or 0, for all of them.
-    pub fn watched_one_in(self, deliveries: u64) -> Self
+    /// [Detects schema drift](Self::detect_schema_drift), with the first of each `deliveries` looked at: 1, or 0, for all of them.
+    pub fn detect_schema_drift_every(self, deliveries: u64) -> Self
     where
         T: Serialize,
     {
@@ -85,7 +85,7 @@ impl<T: Payload> ModelDraft<T> {
     /// Every delivery must carry the provider's own signature, made with one of `secrets`.
     pub fn signed_with(self, secrets: impl Into<SecretSet>) -> Model
     where
-        T::Provider: Signs,
+        T::Provider: SignedProvider,
     {
         self.verified_by(T::Provider::scheme(secrets.into()))
     }
@@ -130,7 +130,7 @@ impl<T: Payload> ModelDraft<T> {
 ///     .token_in_query("ticket", Secret::new("correct horse"))
 ///     .named("kitchens".parse()?)
 ///     .body_limit(1 << 20)
-///     .body_deadline(Duration::from_secs(5));
+///     .body_timeout(Duration::from_secs(5));
 /// # let _ = model;
 /// # Ok::<(), tower_inbox::delivery::ModelNameError>(())
 /// ```
@@ -146,7 +146,7 @@ pub struct Model {
     redaction: Redaction,
     compression: Compression,
     body_limit: usize,
-    body_deadline: Duration,
+    body_timeout: Duration,
     min_body_rate: usize,
     load: Load,
     reading: Reading,
@@ -181,7 +181,7 @@ impl Model {
             scheme,
             compression: Compression::Undecodable,
             body_limit: T::BODY_LIMIT,
-            body_deadline: DEFAULT_BODY_DEADLINE,
+            body_timeout: DEFAULT_BODY_TIMEOUT,
             min_body_rate: DEFAULT_MIN_BODY_RATE,
             load: load::<T>,
             reading: Reading::Tolerant,
@@ -210,14 +210,14 @@ impl Model {
     }
 
     /// How long a body may take to arrive. By default 30 s. Slower ones are answered 408.
-    pub fn body_deadline(mut self, time: Duration) -> Self {
-        self.body_deadline = time;
+    pub fn body_timeout(mut self, time: Duration) -> Self {
+        self.body_timeout = time;
         self
     }
 
     /// Sets the minimum rate at which a body must arrive, in bytes per second. In every 10 s of waiting for the body, 10
     /// times as many bytes must arrive; otherwise the request is answered 408. 0 allows any rate, up to the
-    /// [deadline](Self::body_deadline). Default: 1 KiB/s ([`DEFAULT_MIN_BODY_RATE`]).
+    /// [deadline](Self::body_timeout). Default: 1 KiB/s ([`DEFAULT_MIN_BODY_RATE`]).
     ///
     /// ```
     /// use tower_inbox::{Secret, provider::foxyai};
@@ -400,15 +400,15 @@ impl Model {
         &self.redaction
     }
 
-    pub(crate) fn longest_body(&self) -> usize {
+    pub(crate) fn max_body_bytes(&self) -> usize {
         self.body_limit
     }
 
-    pub(crate) fn slowest_body(&self) -> Duration {
-        self.body_deadline
+    pub(crate) fn max_body_time(&self) -> Duration {
+        self.body_timeout
     }
 
-    pub(crate) fn slowest_rate(&self) -> usize {
+    pub(crate) fn min_body_bytes_per_second(&self) -> usize {
         self.min_body_rate
     }
 

@@ -23,8 +23,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members, standard::message_id,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct, standard::message_id,
 };
 use crate::{
     delivery::Delivery,
@@ -43,7 +43,7 @@ impl Provider for OpenAi {
 }
 
 /// Standard Webhooks, 300 seconds in both directions (`openai-python`).
-impl Signs for OpenAi {
+impl SignedProvider for OpenAi {
     type Scheme = StandardWebhooks;
 
     fn scheme(secrets: SecretSet) -> StandardWebhooks {
@@ -74,7 +74,7 @@ pub struct Event {
     pub other: OtherMembers,
 }
 
-read_members! { Event { id, object, kind = "type", created_at, data } }
+open_struct! { Event { id, object, kind = "type", created_at, data } }
 
 /// What an event is about.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,7 +88,7 @@ pub struct Subject {
     pub other: OtherMembers,
 }
 
-read_members! { nullable Subject { id } }
+open_struct! { nullable Subject { id } }
 
 impl Payload for Event {
     type Provider = OpenAi;
@@ -109,6 +109,6 @@ impl Payload for Event {
 }
 
 /// A project's endpoint at OpenAI, loaded into [`Event`].
-pub fn event() -> ModelDraft<Event> {
-    ModelDraft::new()
+pub fn event() -> ModelBuilder<Event> {
+    ModelBuilder::new()
 }

@@ -17,7 +17,7 @@ pub trait Provider: Send + Sync + 'static {
 }
 
 /// A provider that signs in a way of its own, so that secrets are all that a user has to give.
-pub trait Signs: Provider {
+pub trait SignedProvider: Provider {
     /// The scheme.
     type Scheme: Scheme;
 

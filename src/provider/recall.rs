@@ -26,8 +26,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members, standard::message_id,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct, standard::message_id,
 };
 use crate::{
     delivery::Delivery,
@@ -49,7 +49,7 @@ impl Provider for Recall {
 }
 
 /// Standard Webhooks, with headers named `webhook-…` (page on verification).
-impl Signs for Recall {
+impl SignedProvider for Recall {
     type Scheme = StandardWebhooks;
 
     fn scheme(secrets: SecretSet) -> StandardWebhooks {
@@ -70,7 +70,7 @@ pub struct Event<D = Value> {
     pub other: OtherMembers,
 }
 
-read_members! { Event<D> { event } strict { data } }
+open_struct! { Event<D> { event } strict { data } }
 
 impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
     type Provider = Recall;
@@ -91,6 +91,6 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
 }
 
 /// An endpoint at Recall.ai, loaded into [`Event<D>`].
-pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Event<D>> {
-    ModelDraft::new()
+pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<D>> {
+    ModelBuilder::new()
 }

@@ -22,8 +22,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members, words::words,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct, open_enum::open_enum,
 };
 use crate::signature::{SecretSet, StandardWebhooks};
 
@@ -40,7 +40,7 @@ impl Provider for Reducto {
 }
 
 /// Standard Webhooks in headers named `svix-…` (page on Svix webhooks).
-impl Signs for Reducto {
+impl SignedProvider for Reducto {
     type Scheme = StandardWebhooks;
 
     fn scheme(secrets: SecretSet) -> StandardWebhooks {
@@ -48,7 +48,7 @@ impl Signs for Reducto {
     }
 }
 
-words! {
+open_enum! {
     /// How a job ended (page on direct webhooks).
     pub enum Status {
         Completed = "Completed",
@@ -73,7 +73,7 @@ pub struct Notice {
     pub other: OtherMembers,
 }
 
-read_members! { Notice { status, job_id, metadata } }
+open_struct! { Notice { status, job_id, metadata } }
 
 impl Payload for Notice {
     type Provider = Reducto;
@@ -89,6 +89,6 @@ impl Payload for Notice {
 }
 
 /// An account at Reducto, loaded into [`Notice`].
-pub fn notice() -> ModelDraft<Notice> {
-    ModelDraft::new()
+pub fn notice() -> ModelBuilder<Notice> {
+    ModelBuilder::new()
 }

@@ -26,8 +26,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members, words::words,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct, open_enum::open_enum,
 };
 use crate::signature::{SecretSet, StandardWebhooks};
 
@@ -44,7 +44,7 @@ impl Provider for Replicate {
 }
 
 /// Standard Webhooks, with the one secret of the account (page on webhooks).
-impl Signs for Replicate {
+impl SignedProvider for Replicate {
     type Scheme = StandardWebhooks;
 
     fn scheme(secrets: SecretSet) -> StandardWebhooks {
@@ -52,7 +52,7 @@ impl Signs for Replicate {
     }
 }
 
-words! {
+open_enum! {
     /// How far a prediction has come (page on webhooks).
     pub enum Status {
         Starting = "starting",
@@ -115,7 +115,7 @@ pub struct Prediction<O = Value> {
     pub other: OtherMembers,
 }
 
-read_members! { Prediction<O> {
+open_struct! { Prediction<O> {
     id, version, status, input, error, logs, metrics, created_at, started_at, completed_at
 } strict { output } }
 
@@ -138,6 +138,6 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<O> {
 }
 
 /// A model at Replicate, loaded into [`Prediction<O>`].
-pub fn prediction<O: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Prediction<O>> {
-    ModelDraft::new()
+pub fn prediction<O: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Prediction<O>> {
+    ModelBuilder::new()
 }

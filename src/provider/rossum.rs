@@ -1,6 +1,6 @@
 //! Rossum: documents in, fields out, with people in between.
 //!
-//! An event carries a live token for Rossum's API, and the secrets of the hook. The token is [`Hidden`], and the secrets
+//! An event carries a live token for Rossum's API, and the secrets of the hook. The token is [`Redacted`], and the secrets
 //! are not loaded at all; but the archive has the exact body: whoever reads it can use the token for as long as it
 //! lives. Some hooks take the answer's body for commands: the handler's answer is what they get.
 //!
@@ -29,8 +29,8 @@ use serde::{Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, Hidden, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
-    members::read_members,
+    DecodeError, Redacted, InferenceKey, ModelBuilder, Payload, Profile, Provider, SignedProvider, decode_json,
+    members::open_struct,
 };
 use crate::{
     delivery::Delivery,
@@ -55,7 +55,7 @@ impl Provider for Rossum {
 }
 
 /// HMAC-SHA256 of the body, in hexadecimal behind `sha256=` (API documentation). The older SHA-1 is not checked.
-impl Signs for Rossum {
+impl SignedProvider for Rossum {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -87,7 +87,7 @@ pub struct Event {
     /// A live token for Rossum's API. Absent where the hook has no owner for one. Never written again. On the wire it
     /// is `rossum_authorization_token`.
     #[serde(rename = "rossum_authorization_token", skip_serializing)]
-    pub token: Option<Hidden>,
+    pub token: Option<Redacted>,
     /// Never loaded.
     #[serde(skip_serializing)]
     secrets: Option<IgnoredAny>,
@@ -97,7 +97,7 @@ pub struct Event {
     pub other: Map<String, Value>,
 }
 
-read_members! { Event {
+open_struct! { Event {
     request_id, timestamp, event, action, hook, base_url, token = "rossum_authorization_token", secrets
 } }
 
@@ -127,6 +127,6 @@ impl Payload for Event {
 }
 
 /// A hook at Rossum, loaded into [`Event`].
-pub fn event() -> ModelDraft<Event> {
-    ModelDraft::new()
+pub fn event() -> ModelBuilder<Event> {
+    ModelBuilder::new()
 }

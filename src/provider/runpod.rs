@@ -1,7 +1,7 @@
 //! RunPod serverless: jobs of your own workers.
 //!
 //! RunPod signs nothing, whatever public code calls `X-Runpod-Signature`: put a token into the URL. The job may hold
-//! that URL, which is why it is [`Hidden`].
+//! that URL, which is why it is [`Redacted`].
 //!
 //! The local server of RunPod's Python package, for tests (`--rp_serve_api`), posts the output of a job alone, without
 //! `id` and `status`: the key is then the digest of the body. The parts of a stream, which it posts as a list, are not
@@ -33,8 +33,8 @@ use serde::{
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, Hidden, InferenceKey, ModelDraft, OnClientError, OtherMembers, Payload, Profile,
-    Provider, decode_json, members::read_members, words::words,
+    DecodeError, Redacted, InferenceKey, ModelBuilder, OnClientError, OtherMembers, Payload, Profile,
+    Provider, decode_json, members::open_struct, open_enum::open_enum,
 };
 use crate::delivery::Delivery;
 
@@ -51,7 +51,7 @@ impl Provider for RunPod {
         .tried_for(Duration::from_secs(20));
 }
 
-words! {
+open_enum! {
     /// How far a job has come (page on job states; `IN_PROGRESS` from its clients).
     pub enum Status {
         InQueue = "IN_QUEUE",
@@ -99,13 +99,13 @@ pub struct Job<O = Value> {
     pub input: Option<Value>,
     /// The URL that it is posted to, with its token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<Hidden>,
+    pub webhook: Option<Redacted>,
     /// Members that are not known here, as they came.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
-read_members! { Job<O> {
+open_struct! { Job<O> {
     id, status, error, delay_time = "delayTime", execution_time = "executionTime", input, webhook
 } strict { output } }
 
@@ -139,6 +139,6 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Job<O> {
 }
 
 /// An endpoint at RunPod, loaded into [`Job<O>`].
-pub fn job<O: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Job<O>> {
-    ModelDraft::new()
+pub fn job<O: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Job<O>> {
+    ModelBuilder::new()
 }

@@ -28,8 +28,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-    decode_json, members::read_members, words::words,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+    decode_json, members::open_struct, open_enum::open_enum,
 };
 use crate::signature::{HmacBody, SecretSet};
 
@@ -49,7 +49,7 @@ impl Provider for VlmRun {
 
 /// HMAC-SHA256 of the body, in hexadecimal behind `sha256=`, with the secret of the account (page on webhooks, and the
 /// verifier of the Node client).
-impl Signs for VlmRun {
+impl SignedProvider for VlmRun {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -57,7 +57,7 @@ impl Signs for VlmRun {
     }
 }
 
-words! {
+open_enum! {
     /// How far a prediction has come (API reference).
     pub enum Status {
         Pending = "pending",
@@ -95,7 +95,7 @@ pub struct Prediction<R = Value> {
     pub other: OtherMembers,
 }
 
-read_members! { Prediction<R> { id, status, created_at, completed_at, usage } strict { response } }
+open_struct! { Prediction<R> { id, status, created_at, completed_at, usage } strict { response } }
 
 impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<R> {
     type Provider = VlmRun;
@@ -114,6 +114,6 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<R> {
 }
 
 /// A model at VLM Run, loaded into [`Prediction<R>`].
-pub fn prediction<R: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Prediction<R>> {
-    ModelDraft::new()
+pub fn prediction<R: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Prediction<R>> {
+    ModelBuilder::new()
 }

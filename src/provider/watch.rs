@@ -13,7 +13,7 @@ use super::{Inference, Payload, json_path};
 use crate::delivery::Delivery;
 
 /// Of how many deliveries one is looked at, unless the model says otherwise. To look takes longer than to load.
-pub const DEFAULT_WATCHED_ONE_IN: u64 = 64;
+pub const DEFAULT_SCHEMA_DRIFT_INTERVAL: u64 = 64;
 
 /// How many paths are remembered.
 const MOST_PATHS: usize = 100;
@@ -113,7 +113,7 @@ mod tests {
     use crate::provider::{foxyai::ImageGroup, json_path::ROOT};
 
     fn watch() -> Watch {
-        Watch::of::<ImageGroup>(DEFAULT_WATCHED_ONE_IN)
+        Watch::of::<ImageGroup>(DEFAULT_SCHEMA_DRIFT_INTERVAL)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 /// Writes an enum of words, with an arm for those that are not known yet.
 ///
 /// `#[serde(other)]` would forget the word, and an untagged arm reads slowly.
-macro_rules! words {
+macro_rules! open_enum {
     ($(#[$attribute:meta])* $visibility:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,11 +48,11 @@ macro_rules! words {
     };
 }
 
-pub(crate) use words;
+pub(crate) use open_enum;
 
 #[cfg(test)]
 mod tests {
-    words! {
+    open_enum! {
         /// A state.
         enum State { Done = "done", Waiting = "waiting" }
     }

@@ -13,7 +13,7 @@ use tower::{Layer, service_fn};
 use tower_inbox::{
     Inbox, InboxBuilder, Secret,
     layer::{Clock, InboxBody},
-    provider::{InferenceKey, ModelDraft, standard},
+    provider::{InferenceKey, ModelBuilder, standard},
     signature::StandardWebhooks,
 };
 
@@ -52,7 +52,7 @@ fn recorded() -> Request<Full<Bytes>> {
 }
 
 fn builder() -> InboxBuilder {
-    let model = ModelDraft::<Test>::new().signed_with(Secret::new(SECRET));
+    let model = ModelBuilder::<Test>::new().signed_with(Secret::new(SECRET));
     Inbox::builder(memory()).model("/standard", model)
 }
 

@@ -9,7 +9,7 @@ use std::{
 use http::HeaderName;
 use tower_inbox::{
     Secret,
-    provider::{Signs, baseten::Baseten, fal, mindee, mindee_v1},
+    provider::{SignedProvider, baseten::Baseten, fal, mindee, mindee_v1},
     signature::{Ed25519Key, HeaderToken, QueryToken, Scheme, StandardWebhooks},
 };
 

@@ -11,7 +11,7 @@ use tower_inbox::{
     archive::Query,
     delivery::Redaction,
     layer::{InboxBody, Quarantine},
-    provider::{InferenceKey, ModelDraft},
+    provider::{InferenceKey, ModelBuilder},
     signature::{BodyForm, HmacBody, Scheme, StandardWebhooks},
 };
 
@@ -38,7 +38,7 @@ async fn archived_of(
 async fn line_breaks_that_are_not_signed_make_no_new_delivery() {
     let scheme =
         HmacBody::new(SIGNATURE, Secret::new(SECRET)).form(BodyForm::RawOrWithoutLineBreaks);
-    let inbox = inbox_of(ModelDraft::<Caption>::new().verified_by(scheme));
+    let inbox = inbox_of(ModelBuilder::<Caption>::new().verified_by(scheme));
     let signature = sign(caption("1").as_bytes());
     let requests = (0..5).map(|breaks| {
         let body = format!("{}{}", "\n".repeat(breaks), caption("1"));
@@ -51,7 +51,7 @@ async fn line_breaks_that_are_not_signed_make_no_new_delivery() {
 #[tokio::test]
 async fn what_is_redacted_distinguishes_deliveries_unless_it_proves_the_sender() {
     let tokens = [Secret::new("old").named("old"), Secret::new("new").named("new")];
-    let model = ModelDraft::<Caption>::new().token_in_query("ticket", tokens);
+    let model = ModelBuilder::<Caption>::new().token_in_query("ticket", tokens);
     let inbox = inbox_of(model.redact(Redaction::default().query("street")));
     let to = |query: &str| {
         Request::post(format!("{CAPTIONS}?{query}")).body(Full::from(caption("1"))).unwrap()
@@ -85,7 +85,7 @@ fn message(id: &str, seconds_ago: u64) -> Request<Full<Bytes>> {
 
 #[tokio::test]
 async fn a_message_id_identifies_a_delivery_whenever_it_was_signed() {
-    let inbox = inbox_of(ModelDraft::<Caption>::new().verified_by(webhooks(RIGHT)));
+    let inbox = inbox_of(ModelBuilder::<Caption>::new().verified_by(webhooks(RIGHT)));
     let three = ["msg_1", "msg_2", "msg_3"].map(|id| message(id, 0));
     assert_eq!(archived_of(&inbox, three).await, 3);
     let again = [message("msg_1", 10), message("msg_1", 20)];
@@ -96,7 +96,7 @@ async fn a_message_id_identifies_a_delivery_whenever_it_was_signed() {
 async fn messages_with_equal_bodies_leave_the_quarantine_as_they_would_have_arrived() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()));
     let with = |secret| {
-        let model = ModelDraft::<Caption>::new().verified_by(webhooks(secret));
+        let model = ModelBuilder::<Caption>::new().verified_by(webhooks(secret));
         let builder = Inbox::builder(archive.clone()).model(CAPTIONS, model);
         builder.quarantine(quarantine.clone()).build().unwrap()
     };

@@ -11,7 +11,7 @@ use tower_inbox::{
     archive::{Append, Query},
     delivery::Redaction,
     layer::Quarantine,
-    provider::ModelDraft,
+    provider::ModelBuilder,
     signature::{HmacBody, SecretSet},
 };
 
@@ -22,7 +22,7 @@ fn with_secret(
     archive: &MemoryArchive,
     quarantine: &Quarantine,
 ) -> Inbox {
-    let model = ModelDraft::<Caption>::new().signed_with(secrets);
+    let model = ModelBuilder::<Caption>::new().signed_with(secrets);
     Inbox::builder(archive.clone())
         .model(CAPTIONS, model)
         .quarantine(quarantine.clone())
@@ -152,7 +152,7 @@ async fn what_is_read_of_all_is_capped_the_same() {
         inbox.settled().await;
     }
     assert!(kept(&quarantine).await.len() <= 2);
-    let limited = ModelDraft::<Caption>::new().signed_with(Secret::new(SECRET)).body_limit(8);
+    let limited = ModelBuilder::<Caption>::new().signed_with(Secret::new(SECRET)).body_limit(8);
     let inbox = Inbox::builder(memory()).model(CAPTIONS, limited).quarantine(quarantine).build();
     let [unsigned, ..] = refused_by_their_heads();
     assert_eq!(status(&inbox.unwrap(), unsigned).await, 413, "the model's limit holds");
@@ -171,7 +171,7 @@ async fn a_header_that_was_mistaken_loses_no_delivery() {
     assert!(error.to_string().contains("if read from header x-signature"), "{error}");
     let scheme = HmacBody::new(HeaderName::from_static("x-signature"), Secret::new(SECRET));
     let mended = Inbox::builder(archive.clone())
-        .model(CAPTIONS, ModelDraft::<Caption>::new().verified_by(scheme))
+        .model(CAPTIONS, ModelBuilder::<Caption>::new().verified_by(scheme))
         .quarantine(quarantine.clone())
         .build()
         .unwrap();
@@ -184,7 +184,7 @@ async fn a_header_that_was_mistaken_loses_no_delivery() {
 async fn a_token_that_was_expected_elsewhere_proves_its_delivery_and_is_not_archived() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()).reading_all());
     let with_token_in = |parameter: &str| {
-        let model = ModelDraft::<Caption>::new().token_in_query(parameter, Secret::new("hunter2"));
+        let model = ModelBuilder::<Caption>::new().token_in_query(parameter, Secret::new("hunter2"));
         let inbox = Inbox::builder(archive.clone()).model(CAPTIONS, model);
         inbox.quarantine(quarantine.clone()).build().unwrap()
     };
@@ -204,12 +204,12 @@ async fn a_token_that_was_expected_elsewhere_proves_its_delivery_and_is_not_arch
 #[tokio::test]
 async fn what_another_model_would_accept_is_told_with_its_name() {
     let quarantine = Quarantine::new(memory());
-    let model = |secret: &str| ModelDraft::<Caption>::new().signed_with(Secret::new(secret));
+    let model = |secret: &str| ModelBuilder::<Caption>::new().signed_with(Secret::new(secret));
     let swapped = Inbox::builder(memory())
         .model(CAPTIONS, model("of another model"))
         .model("/hooks/other", model(SECRET))
         .model("/hooks/third", model("of a third"))
-        .model("/hooks/open", ModelDraft::<Caption>::new().unsigned())
+        .model("/hooks/open", ModelBuilder::<Caption>::new().unsigned())
         .quarantine(quarantine)
         .build()
         .unwrap();
@@ -286,7 +286,7 @@ async fn what_is_refused_by_its_head_or_is_longer_than_the_cap_is_not_kept() {
 #[tokio::test]
 async fn a_wrong_token_is_not_kept_and_a_token_beside_a_signature_is_not_written_down() {
     let quarantine = Quarantine::new(memory());
-    let model = ModelDraft::<Caption>::new().token_in_query("ticket", Secret::new("hunter2"));
+    let model = ModelBuilder::<Caption>::new().token_in_query("ticket", Secret::new("hunter2"));
     let inbox = Inbox::builder(memory())
         .model("/hooks/tokens", model)
         .model(CAPTIONS, captions().redact(Redaction::default().query("pin")))

@@ -9,7 +9,7 @@ use tower_inbox::{
     archive::Query,
     delivery::Redaction,
     layer::InboxBody,
-    provider::ModelDraft,
+    provider::ModelBuilder,
     signature::{BasicAuth, HeaderToken},
 };
 
@@ -27,8 +27,8 @@ struct Case {
     stored: &'static str,
 }
 
-fn draft() -> ModelDraft<Caption> {
-    ModelDraft::new()
+fn draft() -> ModelBuilder<Caption> {
+    ModelBuilder::new()
 }
 
 fn cases() -> Vec<Case> {

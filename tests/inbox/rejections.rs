@@ -18,7 +18,7 @@ use tower_inbox::{
     archive::{Append, Appended, ArchiveError, Work},
     delivery::State,
     layer::{InboxBody, ModelError, Rejection},
-    provider::{ModelDraft, Profile},
+    provider::{ModelBuilder, Profile},
     signature::{Scheme, SchemeError, SignatureError, StandardWebhooks},
     testing::{Fault, FaultyDisk},
 };
@@ -100,7 +100,7 @@ async fn the_right_signature_in_upper_case_is_accepted() {
 
 #[test]
 fn an_empty_secret_is_refused_when_the_inbox_is_built() {
-    let unsafe_model = ModelDraft::<Caption>::new().signed_with(Secret::new(""));
+    let unsafe_model = ModelBuilder::<Caption>::new().signed_with(Secret::new(""));
     let error = Inbox::builder(memory()).model(CAPTIONS, unsafe_model).build().unwrap_err();
     let BuildError::Model(ModelError::Scheme { source, .. }) = error else {
         panic!("{error:?}");
@@ -117,7 +117,7 @@ fn secret_with_white_space_or_quotation_marks_is_refused_when_the_inbox_is_built
         ("v1,whsec_hunter2", "begins with `v1,whsec_`"),
     ] {
         let secret = || Secret::new(secret).named("CAPTIONS_SECRET");
-        let model = ModelDraft::<Caption>::new().signed_with(secret());
+        let model = ModelBuilder::<Caption>::new().signed_with(secret());
         let error = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap_err();
         let mut shown = format!("{error:?} {error}");
         let mut cause = std::error::Error::source(&error);
@@ -143,7 +143,7 @@ pub(crate) fn parts() -> (mpsc::UnboundedSender<&'static [u8]>, Parts) {
 }
 
 fn limited(limit: usize) -> Inbox {
-    let model = captions().body_limit(limit).body_deadline(Duration::from_secs(30));
+    let model = captions().body_limit(limit).body_timeout(Duration::from_secs(30));
     Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
 }
 
@@ -346,7 +346,7 @@ async fn a_type_that_panics_while_loading_is_undecodable() {
         }
     }
 
-    let model = ModelDraft::<Bomb>::new().signed_with(Secret::new(SECRET));
+    let model = ModelBuilder::<Bomb>::new().signed_with(Secret::new(SECRET));
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     let (answer, inbox) = refused_by(inbox, signed("{}")).await;
     assert_problem(&answer, 422);
@@ -397,7 +397,7 @@ async fn archive_that_fails_is_answered_503_and_never_2xx() {
 /// Whatever is refused or accepted: no secret, query or body reaches the log, the answer or the archive.
 #[tokio::test]
 async fn nothing_secret_is_logged_answered_or_archived() {
-    let model = || ModelDraft::<Caption>::new().token_in_query("ticket", Secret::new("HUNTER2"));
+    let model = || ModelBuilder::<Caption>::new().token_in_query("ticket", Secret::new("HUNTER2"));
     let log = Log::default();
     let _logging = log.here();
     for uri in [
@@ -442,7 +442,7 @@ async fn log_of_rejected(requests: impl IntoIterator<Item = Request<Full<Bytes>>
         let _logging = log.here();
         let scheme = StandardWebhooks::new(Secret::new("whsec_AAAA"));
         let inbox = Inbox::builder(memory())
-            .model("/hooks/webhooks", ModelDraft::<Caption>::new().verified_by(scheme))
+            .model("/hooks/webhooks", ModelBuilder::<Caption>::new().verified_by(scheme))
             .model(CAPTIONS, captions())
             .build()
             .unwrap();
@@ -518,7 +518,7 @@ async fn flood_of_rejected_requests_is_logged_at_a_limited_rate_with_the_peer() 
 
 #[test]
 fn an_error_of_a_scheme_holds_nothing_of_the_request() {
-    let scheme = ModelDraft::<Caption>::new().signed_with(Secret::new(SECRET));
+    let scheme = ModelBuilder::<Caption>::new().signed_with(Secret::new(SECRET));
     assert!(!format!("{scheme:?}").contains(SECRET));
     let parts = with_signatures(&["HUNTER2"]).into_parts().0;
     let scheme = tower_inbox::signature::HmacBody::new(SIGNATURE, Secret::new(SECRET));

@@ -19,7 +19,7 @@ use tower_inbox::{
     archive::Query,
     delivery::{State, StateKind},
     layer::{InboxBody, Quarantine},
-    provider::ModelDraft,
+    provider::ModelBuilder,
     testing::SlowDisk,
 };
 
@@ -116,7 +116,7 @@ async fn repeat_of_dead_delivery_survives_removal_of_settled_ones_until_it_is_se
 async fn released_delivery_is_stored_although_the_same_one_was_dead_and_removed() {
     let (archive, quarantine) = (memory(), memory());
     let build = |secret: &'static str| {
-        let model = ModelDraft::<Caption>::new().signed_with(Secret::new(secret));
+        let model = ModelBuilder::<Caption>::new().signed_with(Secret::new(secret));
         Inbox::builder(archive.clone())
             .model(CAPTIONS, model)
             .background(Workers::new(1))

@@ -15,7 +15,7 @@ use http_body_util::Full;
 use tokio::{io::AsyncWriteExt, sync::Semaphore};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_inbox::{
-    Inbox, Outcome, Secret, delivery::State, layer::InboxBody, provider::ModelDraft,
+    Inbox, Outcome, Secret, delivery::State, layer::InboxBody, provider::ModelBuilder,
 };
 
 use crate::support::*;
@@ -126,7 +126,7 @@ async fn repeat_of_processed_delivery_is_not_decoded_again() {
     let service = before.layer().layer(scripted(&[201], &ran));
     assert_eq!(send(service, signed(caption("1"))).await.status, 201);
     before.settled().await;
-    let stricter = ModelDraft::<Stricter>::new().signed_with(Secret::new(SECRET));
+    let stricter = ModelBuilder::<Stricter>::new().signed_with(Secret::new(SECRET));
     let after = Inbox::builder(archive).model(CAPTIONS, stricter).build().unwrap();
     let service = after.layer().layer(scripted(&[], &ran));
     assert_eq!(send(service, signed(caption("1"))).await.status, 201);

@@ -21,7 +21,7 @@ use tower_inbox::{
     archive::Query,
     delivery::{State, StateKind},
     layer::{Attempt, InboxBody},
-    provider::{DecodeError, InferenceKey, ModelDraft, Payload, decode_json},
+    provider::{DecodeError, InferenceKey, ModelBuilder, Payload, decode_json},
 };
 
 use crate::support::*;
@@ -155,7 +155,7 @@ async fn verified_replay_leaves_out_what_the_current_secrets_reject() {
     let (archive, recorder) = (memory(), Recorder::answering(200));
     three(&archive, &recorder).await;
     let with = |secret: &str| {
-        let model = ModelDraft::<Caption>::new().signed_with(Secret::new(secret));
+        let model = ModelBuilder::<Caption>::new().signed_with(Secret::new(secret));
         Inbox::builder(archive.clone()).model(CAPTIONS, model).build().unwrap()
     };
     for (secret, verified) in [(SECRET, true), ("another", false)] {
@@ -197,7 +197,7 @@ async fn check_types_decodes_archived_deliveries_without_a_handler() {
     assert_eq!(report.checked(), 3);
     assert!(inbox.check_types(Query::all().one_in(u64::MAX)).await.checked() < 3);
 
-    let model = ModelDraft::<Misread>::new().unsigned();
+    let model = ModelBuilder::<Misread>::new().unsigned();
     let changed = Inbox::builder(archive.clone()).model(CAPTIONS, model).build().unwrap();
     let report = changed.check_types(Query::all()).await;
     assert!(report.pass_rate() < f64::EPSILON);
@@ -213,7 +213,7 @@ async fn check_types_decodes_archived_deliveries_without_a_handler() {
 async fn check_types_of_nothing_fails_and_says_what_was_left_out() {
     let archive = memory();
     three(&archive, &Recorder::answering(200)).await;
-    let model = ModelDraft::<Misread>::new().unsigned();
+    let model = ModelBuilder::<Misread>::new().unsigned();
     let renamed = Inbox::builder(archive).model("/hooks/renamed", model).build().unwrap();
     let report = renamed.check_types(Query::all()).await;
     assert_eq!(report.without_model().collect::<Vec<_>>(), [(&CAPTIONS.parse().unwrap(), 3)]);
@@ -243,7 +243,7 @@ async fn shutdown_ends_a_replay_and_left_counts_the_rest() {
 async fn schema_drift_is_logged_once_counted_and_reported() {
     let log = Log::default();
     let _logging = log.here();
-    let model = || ModelDraft::<Caption>::new().watched().signed_with(Secret::new(SECRET));
+    let model = || ModelBuilder::<Caption>::new().detect_schema_drift().signed_with(Secret::new(SECRET));
     let archive = memory();
     let inbox = Inbox::builder(archive.clone()).model(CAPTIONS, model()).build().unwrap();
     let service = inbox.layer().layer(Recorder::answering(200).service());

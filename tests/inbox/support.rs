@@ -16,7 +16,7 @@ use tower_inbox::{
     delivery::State,
     layer::{InboxBody, Rejection},
     provider::{
-        DecodeError, InferenceKey, ModelDraft, Payload, Profile, Provider, Signs, decode_json,
+        DecodeError, InferenceKey, ModelBuilder, Payload, Profile, Provider, SignedProvider, decode_json,
     },
     signature::{HmacBody, SecretSet},
 };
@@ -32,7 +32,7 @@ impl Provider for Acme {
     const PROFILE: Profile = Profile::REPORTS_FAILURES;
 }
 
-impl Signs for Acme {
+impl SignedProvider for Acme {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -60,7 +60,7 @@ impl Payload for Caption {
 }
 
 pub(crate) fn captions() -> Model {
-    ModelDraft::<Caption>::new().signed_with(Secret::new(SECRET))
+    ModelBuilder::<Caption>::new().signed_with(Secret::new(SECRET))
 }
 
 pub(crate) fn sign(body: &[u8]) -> String {

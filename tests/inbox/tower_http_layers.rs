@@ -16,7 +16,7 @@ use tower_http::{
     timeout::TimeoutLayer,
     trace::TraceLayer,
 };
-use tower_inbox::{Secret, Workers, delivery::State, layer::*, provider::ModelDraft};
+use tower_inbox::{Secret, Workers, delivery::State, layer::*, provider::ModelBuilder};
 
 use crate::{
     script::{Reply, Script},
@@ -234,7 +234,7 @@ async fn replaced_model_is_never_missing() {
         for round in 0..2000 {
             let added = Secret::new(format!("secret {round}")).named("added");
             let secrets = [Secret::new(SECRET).named("kept"), added];
-            models.replace(CAPTIONS, ModelDraft::<Caption>::new().signed_with(secrets)).unwrap();
+            models.replace(CAPTIONS, ModelBuilder::<Caption>::new().signed_with(secrets)).unwrap();
             tokio::task::yield_now().await;
         }
     });

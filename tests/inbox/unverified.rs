@@ -85,7 +85,7 @@ async fn verified_deliveries_in_their_handler_do_not_count_as_unverified() {
 }
 
 fn limited(rate: usize) -> Inbox {
-    let model = captions().min_body_rate(rate).body_deadline(Duration::from_secs(30));
+    let model = captions().min_body_rate(rate).body_timeout(Duration::from_secs(30));
     Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
 }
 

@@ -19,7 +19,7 @@ use tower_inbox::{
     archive::Query,
     delivery::Redaction,
     layer::{Quarantine, Rejection},
-    provider::ModelDraft,
+    provider::ModelBuilder,
     signature::{Proof, Scheme, SchemeError, SignatureError},
 };
 
@@ -55,7 +55,7 @@ impl<C: Fn(&Parts, &[u8]) + Send + Sync + 'static> Scheme for Checked<C> {
 }
 
 fn inbox_checking(check: impl Fn(&Parts, &[u8]) + Send + Sync + 'static) -> Inbox {
-    let model = ModelDraft::<Caption>::new().verified_by(Checked(check));
+    let model = ModelBuilder::<Caption>::new().verified_by(Checked(check));
     Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
 }
 
@@ -95,7 +95,7 @@ async fn panic_of_a_scheme_is_a_rejection_and_its_delivery_is_kept_in_the_quaran
         assert!(!head.headers.contains_key("x-panic-late"), "on purpose");
     };
     let quarantine = Quarantine::new(memory());
-    let model = ModelDraft::<Caption>::new().verified_by(Checked(panics));
+    let model = ModelBuilder::<Caption>::new().verified_by(Checked(panics));
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).quarantine(quarantine.clone());
     let inbox = inbox.build().unwrap();
     let seen = Seen::default();

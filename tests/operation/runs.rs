@@ -21,7 +21,7 @@ use tower_inbox::{
     Archive, DiskArchive, Inbox, InboxBuilder, MemoryArchive, Secret, Workers,
     archive::{ArchiveError, ArchiveHealth, Claim, Claimed, DiskArchiveBuilder, Maintenance, Work},
     layer::{Clock, InboxBody},
-    provider::ModelDraft,
+    provider::ModelBuilder,
     testing::{Fault, FaultyDisk},
 };
 
@@ -196,7 +196,7 @@ pub(crate) async fn no_deliveries(exporter: &PrometheusHandle) -> Run {
 }
 
 pub(crate) async fn unknown_members(exporter: &PrometheusHandle) -> Run {
-    let model = ModelDraft::<Caption>::new().watched_one_in(1).signed_with(Secret::new(SECRET));
+    let model = ModelBuilder::<Caption>::new().detect_schema_drift_every(1).signed_with(Secret::new(SECRET));
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     let body = r#"{"job": "1", "text": "a", "new": 1}"#;
     let line = format!("inbox_unknown_members_total{{model=\"{CAPTIONS}\"}} 1");

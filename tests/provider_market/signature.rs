@@ -4,7 +4,7 @@
 use tower_inbox::{
     Secret,
     provider::{
-        Signs, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
+        SignedProvider, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
         llamacloud::LlamaCloud, openai::OpenAi, recall::Recall, reducto::Reducto,
         replicate::Replicate, rossum::Rossum, standard::Standard, vlmrun::VlmRun,
     },

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, Request, request::Parts};
-use tower_inbox::{Secret, provider::Signs, signature::Scheme};
+use tower_inbox::{Secret, provider::SignedProvider, signature::Scheme};
 
 /// A secret that signed nothing, in a form that every scheme takes.
 const OTHER: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -77,13 +77,13 @@ impl Signed {
         }
     }
 
-    pub(crate) fn is_all_that_is_accepted_of<P: Signs>(&self, secret: &str) {
+    pub(crate) fn is_all_that_is_accepted_of<P: SignedProvider>(&self, secret: &str) {
         let scheme = |secret: &str| P::scheme(Secret::new(secret).into());
         self.is_all_that_is_accepted_by(&scheme(secret), &scheme(OTHER));
     }
 
     /// Seconds before and after the signing within which it is accepted.
-    pub(crate) fn is_accepted_within<P: Signs>(
+    pub(crate) fn is_accepted_within<P: SignedProvider>(
         &self,
         secret: &str,
         before: Option<u64>,

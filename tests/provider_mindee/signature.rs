@@ -5,7 +5,7 @@ use std::{fs, time::SystemTime};
 use http::{Request, request::Parts};
 use tower_inbox::{
     Secret,
-    provider::{Provider, Signs, mindee},
+    provider::{Provider, SignedProvider, mindee},
     signature::{BodyForm, Scheme},
 };
 

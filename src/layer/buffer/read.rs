@@ -46,7 +46,7 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
             |rejection| Err(Box::new(context.span.in_scope(|| context.reject(rejection))));
         let hint = body.size_hint();
         let announced = usize::try_from(hint.lower()).unwrap_or(usize::MAX);
-        let limit = context.model.longest_body();
+        let limit = context.model.max_body_bytes();
         if announced > limit {
             return rejected(Rejection::TooLong { limit });
         }
@@ -71,7 +71,7 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
         let Self { parts, body, context, announced, longest, .. } = self;
         let (mut collected, mut reservation, began) =
             (self.collected, self.reservation, self.began);
-        let limit = context.model.longest_body();
+        let limit = context.model.max_body_bytes();
         let push = |part: Bytes| {
             if collected.len().saturating_add(part.len()) > limit {
                 return Err(Rejection::TooLong { limit });

@@ -24,11 +24,11 @@ pub(super) struct ReadTimeout {
 
 impl ReadTimeout {
     pub(super) fn start(model: &Model, now: Instant) -> Self {
-        let timeout = model.slowest_body();
+        let timeout = model.max_body_time();
         // A year is as good as no timeout, and the clock can hold it.
         let far = Duration::from_hours(24 * 365);
         Self {
-            rate: model.slowest_rate(),
+            rate: model.min_body_bytes_per_second(),
             timeout,
             deadline: now + timeout.min(far),
             window_start: now,
@@ -71,7 +71,7 @@ mod tests {
 
     fn timeout(start: Instant) -> ReadTimeout {
         let model = foxyai::image_group().token_in_query("token", Secret::new("correct horse"));
-        ReadTimeout::start(&model.body_deadline(25 * SECOND).min_body_rate(100), start)
+        ReadTimeout::start(&model.body_timeout(25 * SECOND).min_body_rate(100), start)
     }
 
     #[test]

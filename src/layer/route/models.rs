@@ -91,7 +91,7 @@ impl Models {
         self.change(|table| table.reserve_prefix(prefix))
     }
 
-    /// What the types of [watched](crate::provider::ModelDraft::watched) models do not know: the model, the JSON path
+    /// What the types of [watched](crate::provider::ModelBuilder::detect_schema_drift) models do not know: the model, the JSON path
     /// with `[*]` for the items of lists, and in how many of the deliveries that were looked at. At most 100 paths of
     /// each model.
     pub fn unknown(&self) -> Vec<(ModelName, String, u64)> {

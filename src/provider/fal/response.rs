@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::provider::{
-    DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, decode_json,
-    members::read_members, words::words,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, decode_json,
+    members::open_struct, open_enum::open_enum,
 };
 
 /// fal.
@@ -22,7 +22,7 @@ impl Provider for Fal {
         .tried_for(Duration::from_hours(2));
 }
 
-words! {
+open_enum! {
     /// How a request ended (page on webhooks).
     pub enum Status {
         Ok = "OK",
@@ -67,7 +67,7 @@ pub struct Ended<P> {
     pub other: OtherMembers,
 }
 
-read_members! { Ended<P> { request_id, gateway_request_id, status, error, payload_error } strict { payload } }
+open_struct! { Ended<P> { request_id, gateway_request_id, status, error, payload_error } strict { payload } }
 
 impl<P> Response<P> {
     /// What the model made, if it did.
@@ -111,7 +111,7 @@ struct Peek {
 }
 
 /// A model at fal, loaded into [`Response<P>`]. With feature `ed25519` it is
-/// [verified by](ModelDraft::verified_by) `fal::signature`.
-pub fn response<P: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Response<P>> {
-    ModelDraft::new()
+/// [verified by](ModelBuilder::verified_by) `fal::signature`.
+pub fn response<P: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Response<P>> {
+    ModelBuilder::new()
 }

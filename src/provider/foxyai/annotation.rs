@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use super::Centroid;
 use crate::provider::{
     OtherMembers, Text, known,
-    members::read_members,
+    members::open_struct,
     read::{AnyJson, any_json},
 };
 
@@ -46,7 +46,7 @@ pub struct Score {
     pub other: OtherMembers,
 }
 
-read_members! { Score { class, score } }
+open_struct! { Score { class, score } }
 
 /// A class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -61,7 +61,7 @@ pub struct Classification {
     pub other: OtherMembers,
 }
 
-read_members! { Classification { class, confidence } }
+open_struct! { Classification { class, confidence } }
 
 impl<'de> Deserialize<'de> for Annotation {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Number, Value};
 
-use crate::provider::{Listed, OtherMembers, Text, members::read_members};
+use crate::provider::{Listed, OtherMembers, Text, members::open_struct};
 
 /// A thing, the middle of it, and what it may be made of: model `finish_detection`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,7 +21,7 @@ pub struct Centroid {
     pub other: OtherMembers,
 }
 
-read_members! { Centroid { class, confidence, centroid, materials } }
+open_struct! { Centroid { class, confidence, centroid, materials } }
 
 /// A position on an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub struct Position {
     pub other: OtherMembers,
 }
 
-read_members! { Position { x, y } }
+open_struct! { Position { x, y } }
 
 /// A coordinate, 0 to 1. FoxyAI writes a text, such as `"0.77"`; a number is read as well. Written as it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,7 +83,7 @@ pub struct Material {
     pub other: OtherMembers,
 }
 
-read_members! { Material { kind = "type", confidence } }
+open_struct! { Material { kind = "type", confidence } }
 
 #[cfg(test)]
 mod tests {

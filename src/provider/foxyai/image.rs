@@ -9,7 +9,7 @@ use serde::{
 use super::{Annotation, FoxyAi, ModelRun, ModelRuns, Status, moment};
 use crate::provider::{
     DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
-    members::read_members, read::unless_null,
+    members::open_struct, read::unless_null,
 };
 
 /// An image, and what each model made of it.
@@ -52,7 +52,7 @@ pub struct Image {
     pub other: OtherMembers,
 }
 
-read_members! { or_id Image { id = "_id" | "id", url, name, created_at = "createdAt", updated_at = "updatedAt", tags, image_groups = "imageGroups", status, models } }
+open_struct! { or_id Image { id = "_id" | "id", url, name, created_at = "createdAt", updated_at = "updatedAt", tags, image_groups = "imageGroups", status, models } }
 
 impl Image {
     /// An image that was sent as its id only.

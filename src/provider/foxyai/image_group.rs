@@ -10,7 +10,7 @@ use super::{ComputedMetrics, FoxyAi, Image, Status, moment};
 use crate::delivery::Delivery;
 use crate::provider::{
     DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json,
-    members::read_members,
+    members::open_struct,
 };
 
 /// A group of images with all that is known of them at one moment.
@@ -61,7 +61,7 @@ pub struct ImageGroup {
     pub other: OtherMembers,
 }
 
-read_members! { ImageGroup { id = "_id" | "id", name, created_at = "createdAt", updated_at = "updatedAt", status, images, meta_data = "metaData", computed_metrics = "computedMetrics", url, property_id = "propertyId", avv_status } }
+open_struct! { ImageGroup { id = "_id" | "id", name, created_at = "createdAt", updated_at = "updatedAt", status, images, meta_data = "metaData", computed_metrics = "computedMetrics", url, property_id = "propertyId", avv_status } }
 
 impl ImageGroup {
     /// When the group changed last. None where `updatedAt` is absent, or not a time of RFC 3339.

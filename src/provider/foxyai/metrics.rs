@@ -5,7 +5,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-use crate::provider::{OtherMembers, Text, members::read_members, tolerant};
+use crate::provider::{OtherMembers, Text, members::open_struct, tolerant};
 
 /// Means over the images of a group, by name for people: rooms such as `Kitchen`, and `Interior`, `Exterior`,
 /// `ImageGroupCondition` and `ImageGroupQuality`. A room without images is absent or null, which is what JavaScript
@@ -59,4 +59,4 @@ pub struct ComputedMetrics {
     pub other: OtherMembers,
 }
 
-read_members! { ComputedMetrics { condition, quality } }
+open_struct! { ComputedMetrics { condition, quality } }

@@ -1,5 +1,5 @@
 use super::{Image, ImageGroup};
-use crate::provider::{ModelDraft, Profile, Provider};
+use crate::provider::{ModelBuilder, Profile, Provider};
 
 /// FoxyAI.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +22,8 @@ impl Provider for FoxyAi {
 /// let model = foxyai::image_group().token_in_query("token", Secret::new("correct horse"));
 /// # let _ = model;
 /// ```
-pub fn image_group() -> ModelDraft<ImageGroup> {
-    ModelDraft::new()
+pub fn image_group() -> ModelBuilder<ImageGroup> {
+    ModelBuilder::new()
 }
 
 /// A single image, loaded into [`Image`].
@@ -34,8 +34,8 @@ pub fn image_group() -> ModelDraft<ImageGroup> {
 /// let model = foxyai::image().token_in_query("token", Secret::new("correct horse"));
 /// # let _ = model;
 /// ```
-pub fn image() -> ModelDraft<Image> {
-    ModelDraft::new()
+pub fn image() -> ModelBuilder<Image> {
+    ModelBuilder::new()
 }
 
 /// The models that are known, by the names that [`Image::model`] takes (interface of the client app, and its recorded

@@ -6,7 +6,7 @@ use serde::{
 };
 
 use super::{Annotation, Status};
-use crate::provider::{OtherMembers, Text, members::read_members, read::AnyJson, tolerant};
+use crate::provider::{OtherMembers, Text, members::open_struct, read::AnyJson, tolerant};
 
 /// What one model made of an image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -29,7 +29,7 @@ pub struct ModelRun {
     pub other: OtherMembers,
 }
 
-read_members! { nullable ModelRun { name, version, status, results } }
+open_struct! { nullable ModelRun { name, version, status, results } }
 
 /// The runs of models on an image, by the model's name. Derefs to a map.
 ///

@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// How far a group, an image or a model's run has come (interface `StatusType` of the client app).
     ///
     /// Words that are not known yet are kept as they came.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 use super::{Confidence, Field, Fields, List, Locations, Object, Value};
 use crate::provider::{
     OtherMembers, known,
-    members::read_members,
+    members::open_struct,
     read::{AnyJson, Given, any_json},
 };
 
@@ -77,7 +77,7 @@ pub(crate) struct Wire {
     other: OtherMembers,
 }
 
-read_members! { Wire { confidence, locations } strict { value, fields, items } }
+open_struct! { Wire { confidence, locations } strict { value, fields, items } }
 
 impl AnyJson for AnyField {
     type Members = Wire;

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{Extraction, Fields, Response};
-use crate::provider::{OtherMembers, Text, members::read_members};
+use crate::provider::{OtherMembers, Text, members::open_struct};
 
 /// What a classification model posts. `F` is what a chained extraction is loaded into.
 pub type Classification<F = Fields> = Response<ClassificationResult<F>>;
@@ -17,7 +17,7 @@ pub struct ClassificationResult<F> {
     pub other: OtherMembers,
 }
 
-read_members! { ClassificationResult<F> {} strict { classification } }
+open_struct! { ClassificationResult<F> {} strict { classification } }
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,4 +34,4 @@ pub struct Classified<F> {
     pub other: OtherMembers,
 }
 
-read_members! { Classified<F> { document_type } strict { extraction_response } }
+open_struct! { Classified<F> { document_type } strict { extraction_response } }

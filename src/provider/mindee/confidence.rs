@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// How sure the model is of a field (page "Automation and confidence score").
     ///
     /// Null or absent unless the option is on. Words that are not known yet are kept as they came.

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{Extraction, Fields, Location, Response};
-use crate::provider::{OtherMembers, Text, members::read_members};
+use crate::provider::{OtherMembers, Text, members::open_struct};
 
 /// What a crop model posts. `F` is what chained extractions are loaded into.
 pub type Crop<F = Fields> = Response<CropResult<F>>;
@@ -17,7 +17,7 @@ pub struct CropResult<F> {
     pub other: OtherMembers,
 }
 
-read_members! { CropResult<F> {} strict { crops } }
+open_struct! { CropResult<F> {} strict { crops } }
 
 /// A thing in a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,4 +37,4 @@ pub struct CropItem<F> {
     pub other: OtherMembers,
 }
 
-read_members! { CropItem<F> { object_type, location } strict { extraction_response } }
+open_struct! { CropItem<F> { object_type, location } strict { extraction_response } }

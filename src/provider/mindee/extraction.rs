@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{FailedInference, Fields, Response};
-use crate::provider::{Listed, OtherMembers, Text, members::read_members};
+use crate::provider::{Listed, OtherMembers, Text, members::open_struct};
 
 /// What an extraction model posts. `F` is a struct of your own, or [`Fields`] for whatever comes.
 pub type Extraction<F = Fields> = Response<ExtractionResult<F>>;
@@ -34,7 +34,7 @@ pub struct ExtractionResult<F> {
     pub other: OtherMembers,
 }
 
-read_members! { ExtractionResult<F> { raw_text, rag } strict { fields } }
+open_struct! { ExtractionResult<F> { raw_text, rag } strict { fields } }
 
 /// The text of a file, page by page (fixture `v2/extraction/raw_texts.json`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,7 +48,7 @@ pub struct RawText {
     pub other: OtherMembers,
 }
 
-read_members! { RawText { pages } }
+open_struct! { RawText { pages } }
 
 /// The text of a page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,7 +62,7 @@ pub struct RawPage {
     pub other: OtherMembers,
 }
 
-read_members! { RawPage { content } }
+open_struct! { RawPage { content } }
 
 /// What retrieval found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -76,4 +76,4 @@ pub struct Rag {
     pub other: OtherMembers,
 }
 
-read_members! { Rag { retrieved_document_id } }
+open_struct! { Rag { retrieved_document_id } }

@@ -3,7 +3,7 @@ use std::{error::Error, fmt};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::provider::{Listed, OtherMembers, Text, members::read_members};
+use crate::provider::{Listed, OtherMembers, Text, members::open_struct};
 
 /// An inference that failed before there was a result: a flat object, unlike a processed one
 /// (fixture `v2/webhook/failed.json`; in Mindee's client libraries since July 2026).
@@ -34,7 +34,7 @@ pub struct FailedInference {
     pub other: OtherMembers,
 }
 
-read_members! { FailedInference { inference_id, model_id, file_name, file_alias, error, created_at } }
+open_struct! { FailedInference { inference_id, model_id, file_name, file_alias, error, created_at } }
 
 impl fmt::Display for FailedInference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +74,7 @@ pub struct ErrorResponse {
     pub other: OtherMembers,
 }
 
-read_members! { ErrorResponse { status, title, detail, code, errors } }
+open_struct! { ErrorResponse { status, title, detail, code, errors } }
 
 /// One mistake of a problem.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,4 +91,4 @@ pub struct ErrorItem {
     pub other: OtherMembers,
 }
 
-read_members! { ErrorItem { pointer, detail } }
+open_struct! { ErrorItem { pointer, detail } }

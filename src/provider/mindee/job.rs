@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::ErrorResponse;
-use crate::provider::{Listed, OtherMembers, Text, members::read_members, words::words};
+use crate::provider::{Listed, OtherMembers, Text, members::open_struct, open_enum::open_enum};
 
 /// What enqueuing and polling return (Mindee's `OpenAPI`, `JobResponse`; fixtures `v2/job`). It is never posted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -14,7 +14,7 @@ pub struct JobResponse {
     pub other: OtherMembers,
 }
 
-read_members! { JobResponse { job } }
+open_struct! { JobResponse { job } }
 
 /// A job, and how far it has come. Its times are RFC 3339 with microseconds but without a zone (fixtures).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,7 +52,7 @@ pub struct JobDetails {
     pub other: OtherMembers,
 }
 
-read_members! {
+open_struct! {
     JobDetails {
         id, model_id, filename, alias, created_at, completed_at, status, polling_url, result_url, webhooks, error,
     }
@@ -81,9 +81,9 @@ pub struct WebhookCall {
     pub other: OtherMembers,
 }
 
-read_members! { WebhookCall { id, created_at, status, error, attempts_count } }
+open_struct! { WebhookCall { id, created_at, status, error, attempts_count } }
 
-words! {
+open_enum! {
     /// How far a job or the call of a webhook has come (Mindee's `OpenAPI`).
     pub enum JobStatus {
         /// Not done yet.

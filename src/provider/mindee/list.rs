@@ -3,7 +3,7 @@ use std::{ops::Deref, slice, vec};
 use serde::{Deserialize, Serialize, de::Error};
 
 use super::{Confidence, Locations};
-use crate::provider::{OtherMembers, members::read_members, read::empty};
+use crate::provider::{OtherMembers, members::open_struct, read::empty};
 
 /// A field that holds several of a kind: [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
 ///
@@ -33,7 +33,7 @@ pub struct List<T> {
     pub other: OtherMembers,
 }
 
-read_members! { or_empty List<T> { confidence, locations } strict { items } }
+open_struct! { or_empty List<T> { confidence, locations } strict { items } }
 
 impl<T> List<T> {
     /// What null is read as: an empty list.

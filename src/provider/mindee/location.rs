@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::Polygon;
-use crate::provider::{Listed, OtherMembers, members::read_members};
+use crate::provider::{Listed, OtherMembers, members::open_struct};
 
 /// Where in the file something was found (Mindee's `OpenAPI`, `FieldLocation`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,7 +17,7 @@ pub struct Location {
     pub other: OtherMembers,
 }
 
-read_members! { Location { polygon, page } }
+open_struct! { Location { polygon, page } }
 
 /// The places where a field was found.
 pub type Locations = Listed<Location>;

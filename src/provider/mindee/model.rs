@@ -3,7 +3,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Classification, Crop, Extraction, Ocr, Split};
 use crate::{
-    provider::{ModelDraft, Profile, Provider, Signs},
+    provider::{ModelBuilder, Profile, Provider, SignedProvider},
     signature::{HmacBody, SecretSet},
 };
 
@@ -22,7 +22,7 @@ impl Provider for Mindee {
     const PROFILE: Profile = Profile::REPORTS_FAILURES;
 }
 
-impl Signs for Mindee {
+impl SignedProvider for Mindee {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -39,11 +39,11 @@ impl Signs for Mindee {
 /// let model = mindee::extraction::<mindee::Fields>().signed_with(Secret::new("correct horse"));
 /// # let _ = model;
 /// ```
-pub fn extraction<F>() -> ModelDraft<Extraction<F>>
+pub fn extraction<F>() -> ModelBuilder<Extraction<F>>
 where
     F: DeserializeOwned + Send + Sync + 'static,
 {
-    ModelDraft::new()
+    ModelBuilder::new()
 }
 
 /// A classification model, loaded into [`Classification<F>`], where `F` is what a chained extraction is loaded into.
@@ -54,33 +54,33 @@ where
 /// let model = mindee::classification::<mindee::Fields>().signed_with(Secret::new("correct horse"));
 /// # let _ = model;
 /// ```
-pub fn classification<F>() -> ModelDraft<Classification<F>>
+pub fn classification<F>() -> ModelBuilder<Classification<F>>
 where
     F: DeserializeOwned + Send + Sync + 'static,
 {
-    ModelDraft::new()
+    ModelBuilder::new()
 }
 
 /// A crop model, loaded into [`Crop<F>`], where `F` is what chained extractions are loaded into.
-pub fn crop<F>() -> ModelDraft<Crop<F>>
+pub fn crop<F>() -> ModelBuilder<Crop<F>>
 where
     F: DeserializeOwned + Send + Sync + 'static,
 {
-    ModelDraft::new()
+    ModelBuilder::new()
 }
 
 /// A split model, loaded into [`Split<F>`], where `F` is what chained extractions are loaded into.
-pub fn split<F>() -> ModelDraft<Split<F>>
+pub fn split<F>() -> ModelBuilder<Split<F>>
 where
     F: DeserializeOwned + Send + Sync + 'static,
 {
-    ModelDraft::new()
+    ModelBuilder::new()
 }
 
 /// An OCR model, loaded into [`Ocr`]. A page takes about 60 KB: long files need a larger
 /// [`body_limit`](crate::Model::body_limit).
-pub fn ocr() -> ModelDraft<Ocr> {
-    ModelDraft::new()
+pub fn ocr() -> ModelBuilder<Ocr> {
+    ModelBuilder::new()
 }
 
 /// Mindee's signature: HMAC-SHA256 of the exact body, in hexadecimal, in `X-Signature`. The secret is the endpoint's

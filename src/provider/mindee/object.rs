@@ -3,7 +3,7 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize, de::Error};
 
 use super::{Confidence, Locations};
-use crate::provider::{OtherMembers, members::read_members, read::empty};
+use crate::provider::{OtherMembers, members::open_struct, read::empty};
 
 /// A field that consists of fields. Derefs to them: `F` is a struct of your own, or [`Fields`](super::Fields).
 ///
@@ -38,7 +38,7 @@ pub struct Object<F> {
     pub other: OtherMembers,
 }
 
-read_members! { or_empty Object<F> { confidence, locations } strict { fields } }
+open_struct! { or_empty Object<F> { confidence, locations } strict { fields } }
 
 impl<F> Object<F> {
     /// What null is read as: an object without fields, if `F` can be one.

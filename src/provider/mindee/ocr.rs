@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{Polygon, Response};
-use crate::provider::{Listed, OtherMembers, Text, members::read_members};
+use crate::provider::{Listed, OtherMembers, Text, members::open_struct};
 
 /// What an OCR model posts.
 pub type Ocr = Response<OcrResult>;
@@ -18,7 +18,7 @@ pub struct OcrResult {
     pub other: OtherMembers,
 }
 
-read_members! { OcrResult { pages } }
+open_struct! { OcrResult { pages } }
 
 /// The text of a page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,7 +35,7 @@ pub struct OcrPage {
     pub other: OtherMembers,
 }
 
-read_members! { OcrPage { words, content } }
+open_struct! { OcrPage { words, content } }
 
 /// A word on a page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,4 +51,4 @@ pub struct OcrWord {
     pub other: OtherMembers,
 }
 
-read_members! { OcrWord { content, polygon } }
+open_struct! { OcrWord { content, polygon } }

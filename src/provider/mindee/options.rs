@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::provider::{OtherMembers, members::read_members};
+use crate::provider::{OtherMembers, members::open_struct};
 
 /// The options of an extraction that were on. An absent one is off (Mindee's `OpenAPI`, `active_options`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -32,7 +32,7 @@ pub struct ActiveOptions {
     pub other: OtherMembers,
 }
 
-read_members! { ActiveOptions { raw_text, polygon, confidence, rag, text_context, data_schema, multipage_context } }
+open_struct! { ActiveOptions { raw_text, polygon, confidence, rag, text_context, data_schema, multipage_context } }
 
 /// What was changed about a model's schema for one inference.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -46,4 +46,4 @@ pub struct DataSchemaOptions {
     pub other: OtherMembers,
 }
 
-read_members! { DataSchemaOptions { replace } }
+open_struct! { DataSchemaOptions { replace } }

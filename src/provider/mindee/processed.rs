@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::ActiveOptions;
-use crate::provider::{OtherMembers, Text, members::read_members};
+use crate::provider::{OtherMembers, Text, members::open_struct};
 
 /// An inference with its result of type `R`: what Mindee calls `inference`, in all of its products.
 ///
@@ -33,7 +33,7 @@ pub struct Processed<R> {
     pub beside: OtherMembers,
 }
 
-read_members! { Processed<R> { id, job, model, file, active_options; beside } strict { result } }
+open_struct! { Processed<R> { id, job, model, file, active_options; beside } strict { result } }
 
 /// The job of an inference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,7 +47,7 @@ pub struct Job {
     pub other: OtherMembers,
 }
 
-read_members! { Job { id } }
+open_struct! { Job { id } }
 
 /// The model of an inference.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -61,7 +61,7 @@ pub struct ModelRef {
     pub other: OtherMembers,
 }
 
-read_members! { nullable ModelRef { id } }
+open_struct! { nullable ModelRef { id } }
 
 /// The file of an inference.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -85,4 +85,4 @@ pub struct File {
     pub other: OtherMembers,
 }
 
-read_members! { nullable File { name, alias, page_count, mime_type } }
+open_struct! { nullable File { name, alias, page_count, mime_type } }

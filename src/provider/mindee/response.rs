@@ -6,7 +6,7 @@ use serde::{
 
 use super::{FailedInference, Mindee, Processed};
 use crate::provider::{
-    DecodeError, InferenceKey, OtherMembers, Payload, decode_json, members::read_members,
+    DecodeError, InferenceKey, OtherMembers, Payload, decode_json, members::open_struct,
 };
 
 /// What an endpoint of Mindee V2 is posted: a processed inference with a result of type `R`, or a failed one.
@@ -89,7 +89,7 @@ struct Wire<R> {
     other: OtherMembers,
 }
 
-read_members! { Wire<R> {} strict { inference } }
+open_struct! { Wire<R> {} strict { inference } }
 
 impl<R> Wire<R> {
     fn into_response<E: Error>(self) -> Result<Response<R>, E> {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Extraction, Fields, Response};
-use crate::provider::{OtherMembers, Text, members::read_members};
+use crate::provider::{OtherMembers, Text, members::open_struct};
 
 /// What a split model posts. `F` is what chained extractions are loaded into.
 pub type Split<F = Fields> = Response<SplitResult<F>>;
@@ -17,7 +17,7 @@ pub struct SplitResult<F> {
     pub other: OtherMembers,
 }
 
-read_members! { SplitResult<F> {} strict { splits } }
+open_struct! { SplitResult<F> {} strict { splits } }
 
 /// A document in a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,7 +37,7 @@ pub struct SplitItem<F> {
     pub other: OtherMembers,
 }
 
-read_members! { SplitItem<F> { page_range, document_type } strict { extraction_response } }
+open_struct! { SplitItem<F> { page_range, document_type } strict { extraction_response } }
 
 /// A range of pages, counted from 0, both ends included. In JSON an array of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::provider::{Listed, OtherMembers, Text, members::read_members};
+use crate::provider::{Listed, OtherMembers, Text, members::open_struct};
 
 /// A file, and what a product made of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,7 +23,7 @@ pub struct Document<P> {
     pub other: OtherMembers,
 }
 
-read_members! { Document<P> { id, name, n_pages } strict { inference } }
+open_struct! { Document<P> { id, name, n_pages } strict { inference } }
 
 /// What a product made of a document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,7 +58,7 @@ pub struct Inference<P> {
     pub other: OtherMembers,
 }
 
-read_members! {
+open_struct! {
     Inference<P> {
         started_at, finished_at, processing_time, is_rotation_applied, product, pages, extras,
     } strict { prediction }
@@ -89,7 +89,7 @@ fn is_unknown(product: &Product) -> bool {
     *product == Product::default()
 }
 
-read_members! { nullable Product { name, version, kind = "type", features } }
+open_struct! { nullable Product { name, version, kind = "type", features } }
 
 /// What was found on a page. What is in it differs from product to product; in both fixtures it is nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -112,4 +112,4 @@ pub struct Page {
     pub other: OtherMembers,
 }
 
-read_members! { Page { id, prediction, orientation, extras } }
+open_struct! { Page { id, prediction, orientation, extras } }

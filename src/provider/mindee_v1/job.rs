@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::provider::{OtherMembers, Text, members::read_members, words::words};
+use crate::provider::{OtherMembers, Text, members::open_struct, open_enum::open_enum};
 
 /// A job, and how far it has come.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,7 +26,7 @@ pub struct Job {
     pub other: OtherMembers,
 }
 
-read_members! { Job { id, issued_at, available_at, status, error } }
+open_struct! { Job { id, issued_at, available_at, status, error } }
 
 impl Job {
     /// What went wrong, if anything did.
@@ -53,9 +53,9 @@ pub struct JobError {
     pub other: OtherMembers,
 }
 
-read_members! { JobError { code, message, details } }
+open_struct! { JobError { code, message, details } }
 
-words! {
+open_enum! {
     /// How far a job has come.
     pub enum JobStatus {
         /// Not begun yet.

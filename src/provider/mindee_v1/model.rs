@@ -3,7 +3,7 @@ use serde::de::DeserializeOwned;
 
 use super::Response;
 use crate::{
-    provider::{ModelDraft, Profile, Provider, Signs, mindee::Mindee},
+    provider::{ModelBuilder, Profile, Provider, SignedProvider, mindee::Mindee},
     signature::{HmacBody, SecretSet},
 };
 
@@ -21,7 +21,7 @@ impl Provider for MindeeV1 {
     const PROFILE: Profile = Mindee::PROFILE;
 }
 
-impl Signs for MindeeV1 {
+impl SignedProvider for MindeeV1 {
     type Scheme = HmacBody;
 
     fn scheme(secrets: SecretSet) -> HmacBody {
@@ -38,11 +38,11 @@ impl Signs for MindeeV1 {
 /// let model = mindee_v1::document::<mindee_v1::Prediction>().signed_with(Secret::new("correct horse"));
 /// # let _ = model;
 /// ```
-pub fn document<P>() -> ModelDraft<Response<P>>
+pub fn document<P>() -> ModelBuilder<Response<P>>
 where
     P: DeserializeOwned + Send + Sync + 'static,
 {
-    ModelDraft::new()
+    ModelBuilder::new()
 }
 
 /// The signature of Mindee V1: HMAC-SHA256 of the exact body, in hexadecimal, in `X-Mindee-Hmac-Signature`. The secret

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Document, Job, MindeeV1};
 use crate::provider::{
-    DecodeError, InferenceKey, OtherMembers, Payload, decode_json, members::read_members,
+    DecodeError, InferenceKey, OtherMembers, Payload, decode_json, members::open_struct,
 };
 
 /// A prediction of any product, as it came.
@@ -27,7 +27,7 @@ pub struct Response<P = Prediction> {
     pub other: OtherMembers,
 }
 
-read_members! { Response<P> { job } strict { document } }
+open_struct! { Response<P> { job } strict { document } }
 
 impl<P> Response<P> {
     /// What was found in the document as a whole, if there is one.

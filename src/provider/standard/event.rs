@@ -10,8 +10,8 @@ use super::message_id;
 use crate::{
     delivery::Delivery,
     provider::{
-        DecodeError, InferenceKey, ModelDraft, OtherMembers, Payload, Profile, Provider, Signs,
-        decode_json, known, members::read_members, read::Given,
+        DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
+        decode_json, known, members::open_struct, read::Given,
     },
     signature::{SecretSet, StandardWebhooks},
 };
@@ -29,7 +29,7 @@ impl Provider for Standard {
 }
 
 /// As the specification says.
-impl Signs for Standard {
+impl SignedProvider for Standard {
     type Scheme = StandardWebhooks;
 
     fn scheme(secrets: SecretSet) -> StandardWebhooks {
@@ -121,7 +121,7 @@ struct WithData<D> {
     other: OtherMembers,
 }
 
-read_members! { WithData<D> { kind = "type", timestamp } strict { data } }
+open_struct! { WithData<D> { kind = "type", timestamp } strict { data } }
 
 /// For a second pass over a body, for its payload alone.
 #[derive(Deserialize)]
@@ -152,6 +152,6 @@ fn kind_of(kind: Option<String>, other: &mut OtherMembers) -> (Option<String>, &
 }
 
 /// A model whose sender follows Standard Webhooks, loaded into [`Event<D>`].
-pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelDraft<Event<D>> {
-    ModelDraft::new()
+pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<D>> {
+    ModelBuilder::new()
 }

@@ -2,7 +2,7 @@ use std::error::Error;
 
 use tower_inbox::{
     provider::{
-        Signs, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
+        SignedProvider, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
         llamacloud::LlamaCloud, mindee::Mindee, mindee_v1::MindeeV1, openai::OpenAi,
         recall::Recall, reducto::Reducto, replicate::Replicate, rossum::Rossum, standard::Standard,
         vlmrun::VlmRun,
@@ -59,7 +59,7 @@ const SENDERS: [(&str, Authentication); 23] = [
     ("vlmrun", Signing(scheme::<VlmRun>)),
 ];
 
-fn scheme<P: Signs>(secrets: SecretSet) -> Box<dyn Scheme> {
+fn scheme<P: SignedProvider>(secrets: SecretSet) -> Box<dyn Scheme> {
     Box::new(P::scheme(secrets))
 }
 

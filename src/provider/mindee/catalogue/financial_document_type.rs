@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// What a document about money is.
     pub enum FinancialDocumentType {
         Invoice = "invoice",

@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// What an identity document is.
     pub enum IdentityDocumentType {
         Passport = "Passport",

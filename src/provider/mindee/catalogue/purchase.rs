@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// What was bought.
     pub enum PurchaseCategory {
         Food = "food",
@@ -17,7 +17,7 @@ words! {
     }
 }
 
-words! {
+open_enum! {
     /// What was bought, more closely.
     pub enum PurchaseSubcategory {
         Restaurant = "restaurant",

@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// What a receipt is.
     pub enum ReceiptType {
         ExpenseReceipt = "expense_receipt",

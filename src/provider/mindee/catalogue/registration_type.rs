@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// The register that the number of a company is of.
     pub enum RegistrationType {
         Vat = "VAT",

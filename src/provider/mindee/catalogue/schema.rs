@@ -15,7 +15,7 @@ macro_rules! schema {
             pub other: $crate::provider::mindee::Fields,
         }
 
-        $crate::provider::members::read_members! { default $name { $($field $(= $wire)?),+ } }
+        $crate::provider::members::open_struct! { default $name { $($field $(= $wire)?),+ } }
     };
 }
 

@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// A sex, as the catalogue's passport has it.
     pub enum PassportSex {
         Male = "Male",
@@ -9,7 +9,7 @@ words! {
     }
 }
 
-words! {
+open_enum! {
     /// A sex, as identity documents and licences have it.
     pub enum Sex {
         Male = "M",

@@ -1,6 +1,6 @@
-use crate::provider::words::words;
+use crate::provider::open_enum::open_enum;
 
-words! {
+open_enum! {
     /// The category of a vehicle (Regulation (EU) 2018/858).
     pub enum VehicleCategory {
         M1 = "M1",
