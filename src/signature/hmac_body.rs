@@ -5,12 +5,10 @@ use http::{HeaderName, request::Parts};
 use super::{
     BodyForm, Encoding, KeyEncoding, Proof, Scheme, SchemeError, Secret, SecretSet, SignError,
     Signature, SignatureError,
-    body_form::Reading,
+    body::Reading,
     doctor::{Difference, Variant, WELL_KNOWN, other_prefixes},
-    given_header::GivenHeader,
-    hmac,
-    hmac_format::HmacFormat,
-    hmac_keys::HmacKeys,
+    place::GivenHeader,
+    hmac::{self, HmacFormat, HmacKeys},
 };
 use crate::delivery::{Digest, Redaction};
 

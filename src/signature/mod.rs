@@ -16,52 +16,47 @@
 //! Pure computation without I/O, and without a clock: the time of receipt is given. Every comparison with a secret
 //! takes the same time wherever the two differ; secrets, and the keys that they encode, are wiped from memory.
 
-mod body_form;
-mod decompressed;
+mod any_of;
+mod body;
 pub mod doctor;
 #[cfg(feature = "ed25519")]
 mod ed25519;
 mod encoding;
 mod error;
-mod given_header;
 mod hmac;
 mod hmac_body;
-mod hmac_format;
-mod hmac_keys;
-mod name;
+mod hmac_template;
 mod place;
+mod placement;
 mod proof;
 mod scheme;
 mod secret;
 mod secret_set;
-mod secret_source;
-#[expect(clippy::module_inception, reason = "the folder is named after what it gives")]
-mod signature;
+mod signing;
 mod standard_webhooks;
 mod template;
 #[cfg(test)]
 mod tests;
 mod token;
 mod tolerance;
-mod unsigned;
-mod validity;
 
-pub use body_form::BodyForm;
-pub(crate) use decompressed::Decompressed;
+pub use any_of::AnyOf;
+pub use body::BodyForm;
+pub(crate) use body::Decompressed;
 #[cfg(feature = "ed25519")]
 pub use ed25519::{Ed25519Key, Ed25519KeyError, Ed25519Keys, Ed25519Template};
 pub(crate) use encoding::BASE64;
 pub use encoding::{Encoding, KeyEncoding};
 pub use error::{SchemeError, SignError, SignatureError};
 pub use hmac_body::HmacBody;
+pub use hmac_template::HmacTemplate;
 pub use place::Place;
+pub use placement::Placement;
 pub use proof::{ParseProofError, Proof};
-pub use scheme::Scheme;
+pub use scheme::{Scheme, Unsigned};
 pub use secret::{Secret, SecretError};
 pub use secret_set::SecretSet;
-pub use signature::Signature;
+pub use signing::{Signature, sign_request};
 pub use standard_webhooks::StandardWebhooks;
-pub use template::{HmacTemplate, Placement};
 pub use token::{BasicAuth, HeaderToken, QueryToken};
 pub use tolerance::{TimeUnit, Tolerance};
-pub use unsigned::Unsigned;

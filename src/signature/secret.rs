@@ -1,8 +1,8 @@
-use std::{env, fmt, ops::RangeBounds, sync::Arc, time::SystemTime};
+use std::{env, fmt, ops::{Bound, RangeBounds}, sync::Arc, time::SystemTime};
 
 use zeroize::Zeroizing;
 
-use super::{SchemeError, name::printable, validity::Validity};
+use super::SchemeError;
 
 /// A secret shared with a provider. It has a name, which may be shown, and a value, which never is.
 ///
@@ -147,8 +147,37 @@ pub struct SecretError {
     variable: String,
 }
 
+/// The name of a secret or key as it may stand in a line of text: spaces and control characters become `_`.
+pub(super) fn printable(name: &str) -> Arc<str> {
+    let printable = |c: char| if c.is_ascii_graphic() { c } else { '_' };
+    name.chars().map(printable).collect::<String>().into()
+}
+
+/// The time during which a secret or a key counts; by default all time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Validity {
+    from: Bound<SystemTime>,
+    until: Bound<SystemTime>,
+}
+
+impl Validity {
+    pub(super) fn during(range: &impl RangeBounds<SystemTime>) -> Self {
+        Self { from: range.start_bound().cloned(), until: range.end_bound().cloned() }
+    }
+
+    pub(super) fn holds(self, at: SystemTime) -> bool {
+        (self.from, self.until).contains(&at)
+    }
+}
+
+impl Default for Validity {
+    fn default() -> Self {
+        Self::during(&..)
+    }
+}
+
 #[cfg(test)]
-mod tests {
+mod secret_tests {
     use super::*;
 
     #[test]
@@ -194,5 +223,22 @@ mod tests {
     fn one_line_break_at_the_end_of_an_environment_variable_is_removed() {
         let values = ["a", "a\n", "a\r\n", "a\n\n", " a"].map(without_last_line_break);
         assert_eq!(values, ["a", "a", "a", "a\n", " a"]);
+    }
+}
+
+#[cfg(test)]
+mod validity_tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_bounds_are_those_of_the_range() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let validity = Validity::during(&(at(10)..at(20)));
+        let live: Vec<_> = (8..22).filter(|seconds| validity.holds(at(*seconds))).collect();
+        assert_eq!(live, (10..20).collect::<Vec<_>>());
+        assert!(Validity::during(&(..=at(20))).holds(at(20)));
+        assert!(Validity::default().holds(at(0)));
     }
 }

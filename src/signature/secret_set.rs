@@ -1,9 +1,9 @@
-use std::{sync::Arc, time::SystemTime};
+use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
-use http::request;
+use http::request::{self, Parts};
 use zeroize::Zeroizing;
 
-use super::{SchemeError, Secret, doctor::Difference, secret_source::Source};
+use super::{SchemeError, Secret, doctor::Difference};
 
 /// The secrets that are live at the same time, so that one can take the place of another without a gap.
 ///
@@ -118,6 +118,40 @@ impl<const N: usize> From<[Secret; N]> for SecretSet {
 impl From<Vec<Secret>> for SecretSet {
     fn from(secrets: Vec<Secret>) -> Self {
         Self { source: Source::Fixed(secrets), reading: Reading::default() }
+    }
+}
+
+type Resolve = dyn Fn(&Parts) -> Vec<Secret> + Send + Sync;
+
+/// Where the secrets of a set come from.
+#[derive(Clone)]
+pub(super) enum Source {
+    Fixed(Vec<Secret>),
+    Resolved(Arc<Resolve>),
+}
+
+impl Source {
+    /// The secrets of a request, live or not.
+    pub(super) fn of(&self, head: &Parts) -> Cow<'_, [Secret]> {
+        match self {
+            Self::Fixed(secrets) => Cow::Borrowed(secrets),
+            Self::Resolved(resolve) => Cow::Owned(resolve(head)),
+        }
+    }
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::Fixed(Vec::new())
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(secrets) => secrets.fmt(f),
+            Self::Resolved(_) => f.write_str("looked up by request"),
+        }
     }
 }
 

@@ -42,21 +42,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod body_change;
-mod difference;
 mod examine;
-mod finding;
 mod head;
-mod variant;
 mod well_known;
 
-pub use body_change::BodyChange;
-pub use difference::Difference;
-pub(super) use difference::other_prefixes;
-pub use examine::examine;
-pub use finding::Finding;
+pub use examine::{BodyChange, Difference, Finding, Variant, examine};
+pub(super) use examine::other_prefixes;
 pub use head::{HeadFinding, examine_head};
-pub use variant::Variant;
 pub(super) use well_known::{
     TIMED_HEADERS, TIMED_LISTS, TOKEN_HEADERS, TOKEN_PARAMETERS, WELL_KNOWN,
 };

@@ -1,10 +1,8 @@
-//! Standard Webhooks: the scheme, its versions of signatures, and its names of headers.
+//! Standard Webhooks: the scheme, its signature versions and its header names.
 
-mod names;
-mod read;
+mod headers;
 mod scheme;
-mod version;
 
-pub use scheme::StandardWebhooks;
 #[cfg(feature = "ed25519")]
-pub(super) use version::Version;
+pub(super) use headers::Version;
+pub use scheme::StandardWebhooks;

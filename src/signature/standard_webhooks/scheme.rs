@@ -2,14 +2,14 @@ use std::{sync::Arc, time::SystemTime};
 
 use http::request::Parts;
 
-use super::{names::Names, read::Presented, version::Version};
+use super::headers::{Names, Presented, Version};
 use crate::{
     delivery::Redaction,
     signature::{
         KeyEncoding, Place, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
         SignatureError, TimeUnit, Tolerance,
         doctor::{Difference, Variant},
-        hmac_keys::HmacKeys,
+        hmac::HmacKeys,
     },
 };
 

@@ -3,4 +3,3 @@
 mod doctoring;
 mod every_scheme;
 mod lists;
-mod vectors;

@@ -5,8 +5,7 @@ use http::{HeaderMap, HeaderName};
 use crate::signature::{
     Place, SchemeError, SignError, Signature, SignatureError,
     doctor::{Difference, TIMED_HEADERS, TIMED_LISTS, other_prefixes},
-    given_header::GivenHeader,
-    place::behind_prefix,
+    place::{GivenHeader, behind_prefix},
 };
 
 /// Where a sender puts timestamp and signature.

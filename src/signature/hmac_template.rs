@@ -2,15 +2,11 @@ use std::time::SystemTime;
 
 use http::{HeaderName, request::Parts};
 
-use super::{
-    Placement,
-    shape::{Shape, slices},
-};
 use crate::{
     delivery::Redaction,
     signature::{
-        Encoding, KeyEncoding, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
-        SignatureError, TimeUnit, Tolerance, doctor::Variant, hmac, hmac_keys::HmacKeys,
+        Encoding, KeyEncoding, Placement, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
+        SignatureError, TimeUnit, Tolerance, doctor::Variant, hmac::{self, HmacKeys}, template::{Shape, slices},
     },
 };
 
