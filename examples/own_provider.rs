@@ -12,7 +12,8 @@ use tower_inbox::{
     Inbox, Inference, MemoryArchive, Secret,
     layer::InboxBody,
     provider::{
-        DecodeError, InferenceKey, ModelBuilder, Payload, Profile, Provider, SignedProvider, decode_json,
+        DecodeError, InferenceKey, ModelBuilder, Payload, Profile, Provider, SignedProvider,
+        decode_json,
     },
     signature::{HmacBody, SecretSet},
 };

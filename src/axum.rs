@@ -26,10 +26,10 @@ use http::{StatusCode, request::Parts};
 use crate::{
     delivery::Delivery,
     layer::{Attempt, Captures},
-    provider::{Inference, InferenceKey, Payload},
+    provider::{Inference, InferenceKey},
 };
 
-impl<T: Payload, S: Sync> FromRequestParts<S> for Inference<T> {
+impl<T: Send + Sync + 'static, S: Sync> FromRequestParts<S> for Inference<T> {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {

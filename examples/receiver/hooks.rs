@@ -60,7 +60,11 @@ pub(crate) fn all(senders: Option<&Senders>) -> Vec<Hook> {
     hooks
 }
 
-pub(crate) fn hook<T>(path: &'static str, draft: ModelBuilder<T>, scheme: Option<impl Scheme>) -> Hook
+pub(crate) fn hook<T>(
+    path: &'static str,
+    draft: ModelBuilder<T>,
+    scheme: Option<impl Scheme>,
+) -> Hook
 where
     T: Payload + Serialize,
 {

@@ -24,7 +24,8 @@ use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, Listed, ModelBuilder, OtherMembers, Payload, Profile, Provider,
-    decode_json, members::open_struct, open_enum::open_enum,
+    decode_json,
+    json::{open_enum, open_struct},
 };
 use crate::delivery::Digest;
 

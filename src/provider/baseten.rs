@@ -29,8 +29,8 @@ use serde::{
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, Listed, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
-    decode_json, members::open_struct,
+    DecodeError, InferenceKey, Listed, ModelBuilder, OtherMembers, Payload, Profile, Provider,
+    SignedProvider, decode_json, json::open_struct,
 };
 use crate::signature::{HmacBody, SecretSet};
 

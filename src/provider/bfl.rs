@@ -42,8 +42,9 @@ use serde::Serialize;
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
-    decode_json, members::open_struct, open_enum::open_enum,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider,
+    SignedProvider, decode_json,
+    json::{open_enum, open_struct},
 };
 use crate::signature::{HmacBody, SecretSet};
 

@@ -28,12 +28,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderName;
-use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, decode_json,
-    members::open_struct,
+    json::open_struct,
 };
 use crate::delivery::Delivery;
 

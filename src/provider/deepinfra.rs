@@ -39,7 +39,7 @@ use serde_json::{Map, Value};
 
 use super::{
     DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, decode_json,
-    members::open_struct,
+    json::open_struct,
 };
 use crate::delivery::Delivery;
 

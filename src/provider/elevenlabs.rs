@@ -42,8 +42,9 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelBuilder, OnClientError, OtherMembers, Payload, Profile, Provider,
-    SignedProvider, decode_json, members::open_struct, read::last_ids,
+    DecodeError, InferenceKey, ModelBuilder, OnClientError, OtherMembers, Payload, Profile,
+    Provider, SignedProvider, decode_json,
+    json::{last_ids, open_struct},
 };
 use crate::{
     delivery::Delivery,

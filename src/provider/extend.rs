@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    DecodeError, Redacted, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
-    decode_json, members::open_struct,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, Redacted,
+    SignedProvider, decode_json, json::open_struct,
 };
 use crate::signature::{HmacTemplate, Placement, SecretSet, Tolerance};
 

@@ -27,8 +27,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
-    decode_json, members::open_struct, standard::message_id,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider,
+    SignedProvider, decode_json, json::open_struct, standard::message_id,
 };
 use crate::{
     delivery::Delivery,

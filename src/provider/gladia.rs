@@ -24,8 +24,7 @@ use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, decode_json,
-    members::open_struct,
-    read::{id_text, last_ids},
+    json::{id_text, last_ids, open_struct},
 };
 use crate::delivery::Delivery;
 

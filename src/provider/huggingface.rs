@@ -30,7 +30,7 @@ use serde_json::Value;
 
 use super::{
     DecodeError, InferenceKey, Listed, ModelBuilder, OtherMembers, Payload, Profile, Provider,
-    decode_json, members::open_struct, standard::message_id,
+    decode_json, json::open_struct, standard::message_id,
 };
 use crate::delivery::Delivery;
 

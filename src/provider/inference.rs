@@ -1,14 +1,19 @@
 use std::{fmt, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
-use serde::{Serialize, Serializer};
+use http::Extensions;
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 
-use super::{DecodeError, InferenceKey, Payload, Tolerated, known, tolerant, unknown};
+use super::{
+    DecodeError, InferenceKey, Payload, Tolerated, decode_json,
+    json::{tolerant, unknown},
+    model,
+};
 use crate::delivery::Delivery;
 
-/// A delivery loaded into the type of its model. Derefs to `T`; cheap to clone.
+/// A delivery that was decoded to the payload type of its model. Derefs to `T`; cheap to clone.
 ///
-/// It is in the extensions of the request that the inner service gets, and with feature `axum` an extractor.
+/// The inner service finds it in the extensions of the request. With feature `axum` it is an extractor.
 ///
 /// ```no_run
 /// use http::Request;
@@ -33,28 +38,13 @@ impl<T: Payload> Inference<T> {
     ///
     /// # Errors
     ///
-    /// If the body is not of type `T`.
+    /// If the body cannot be decoded to `T`.
     pub fn load(delivery: Delivery) -> Result<Self, DecodeError> {
-        Self::load_within(delivery, &[], Reading::Tolerant)
-    }
-
-    /// Decodes the body of `delivery`, for a path that captured this.
-    pub(super) fn load_within(
-        delivery: Delivery,
-        scope: &[(&str, &str)],
-        reading: Reading,
-    ) -> Result<Self, DecodeError> {
-        let (payload, tolerated) = match (T::decode(delivery.body()), reading) {
-            (Ok(payload), _) => (payload, Vec::new()),
-            (Err(error), Reading::Strict) => return Err(error),
-            (Err(error), Reading::Tolerant) => tolerant::decode(delivery.body(), error)?,
-        };
-        let key = payload.key_of(&delivery).within(scope.iter().copied());
-        Ok(Self(Arc::new(Loaded { payload, key, delivery, tolerated })))
+        Decoder::of_payload().decode_tolerantly(delivery)
     }
 }
 
-/// Whether a body that cannot be decoded is read a second time, tolerantly.
+/// Whether a body that cannot be decoded is decoded a second time, tolerantly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Reading {
     Strict,
@@ -62,31 +52,124 @@ pub(super) enum Reading {
     Tolerant,
 }
 
+/// The captures of a model's path.
+pub(super) type Scope<'c> = &'c [(&'c str, &'c str)];
+
+type KeyOf<T> = dyn Fn(&T, &Delivery) -> InferenceKey + Send + Sync;
+type Validate<T> = dyn Fn(&T) -> Result<(), DecodeError> + Send + Sync;
+
+/// Decodes deliveries to `T`.
+pub(super) struct Decoder<T> {
+    decode: fn(&Bytes) -> Result<T, DecodeError>,
+    key: Arc<KeyOf<T>>,
+    validate: Option<Arc<Validate<T>>>,
+}
+
+impl<T: Payload> Decoder<T> {
+    pub(super) fn of_payload() -> Self {
+        Self { decode: T::decode, key: Arc::new(T::key_of), validate: None }
+    }
+}
+
+impl<T: DeserializeOwned> Decoder<T> {
+    pub(super) fn of_json(key: impl Fn(&T) -> InferenceKey + Send + Sync + 'static) -> Self {
+        let key = move |payload: &T, _: &Delivery| key(payload);
+        Self { decode: |body| decode_json(body), key: Arc::new(key), validate: None }
+    }
+}
+
+impl<T> Decoder<T> {
+    pub(super) fn set_validation(
+        &mut self,
+        validate: impl Fn(&T) -> Result<(), DecodeError> + Send + Sync + 'static,
+    ) {
+        self.validate = Some(Arc::new(validate));
+    }
+
+    pub(super) fn decode_tolerantly(
+        &self,
+        delivery: Delivery,
+    ) -> Result<Inference<T>, DecodeError> {
+        self.decode(delivery, &[], Reading::Tolerant)
+    }
+
+    fn decode(
+        &self,
+        delivery: Delivery,
+        scope: Scope<'_>,
+        reading: Reading,
+    ) -> Result<Inference<T>, DecodeError> {
+        let body = delivery.body();
+        let (payload, tolerated) = match ((self.decode)(body), reading) {
+            (Ok(payload), _) => (payload, Vec::new()),
+            (Err(error), Reading::Strict) => return Err(error),
+            (Err(error), Reading::Tolerant) => tolerant::decode(|| (self.decode)(body), error)?,
+        };
+        if let Some(validate) = &self.validate {
+            validate(&payload)?;
+        }
+        let key = (self.key)(&payload, &delivery).within(scope.iter().copied());
+        Ok(Inference(Arc::new(Loaded { payload, key, delivery, tolerated })))
+    }
+}
+
+impl<T> Clone for Decoder<T> {
+    fn clone(&self) -> Self {
+        Self { decode: self.decode, key: Arc::clone(&self.key), validate: self.validate.clone() }
+    }
+}
+
+/// A [`Decoder`] whose payload type is erased.
+pub(super) trait DecodeInto: Send + Sync {
+    /// Decodes the delivery and inserts the inference into `extensions`.
+    fn decode_into(
+        &self,
+        delivery: &Delivery,
+        scope: Scope<'_>,
+        reading: Reading,
+        extensions: &mut Extensions,
+    ) -> Result<model::Loaded, DecodeError>;
+}
+
+impl<T: Send + Sync + 'static> DecodeInto for Decoder<T> {
+    fn decode_into(
+        &self,
+        delivery: &Delivery,
+        scope: Scope<'_>,
+        reading: Reading,
+        extensions: &mut Extensions,
+    ) -> Result<model::Loaded, DecodeError> {
+        let inference = self.decode(delivery.clone(), scope, reading)?;
+        let (key, tolerated) = (inference.key().clone(), inference.tolerated().to_vec());
+        extensions.insert(inference);
+        Ok(model::Loaded { key, tolerated })
+    }
+}
+
 impl<T> Inference<T> {
-    /// Returns the key of the inference: what the payload says of this delivery, and the scope. The same key is in the
+    /// Returns the key of the inference: the key of the payload, and the captures of the path. The same key is in the
     /// request extensions.
     pub fn key(&self) -> &InferenceKey {
         &self.0.key
     }
 
-    /// The delivery that it came with.
+    /// Returns the delivery.
     pub fn delivery(&self) -> &Delivery {
         &self.0.delivery
     }
 
-    /// What did not have the expected form, and did not prevent decoding. Empty for a body that `T` decodes as it is. At
-    /// most 100 are listed.
+    /// Returns the mismatches that did not prevent decoding. Empty for a body that `T` decodes as it is. Lists at most 100.
     ///
-    /// A body that cannot be decoded is read a second time, tolerantly:
+    /// A body that cannot be decoded is decoded a second time, tolerantly:
     ///
-    /// - A byte order mark is skipped (RFC 8259, section 8.1), half of a surrogate pair in an escape is read as U+FFFD,
-    ///   and `NaN`, `Infinity` and `-Infinity` as null.
-    /// - A member of the provider's own envelope or metadata that has an unexpected type is absent; a text is read as the
-    ///   number or boolean that it holds, and the other way round. Of the provider's own lists, such as locations or
-    ///   annotations, elements that cannot be read are left out.
-    /// - The values that a type of yours asks for must be of that type. A body without them stays undecodable.
+    /// - A byte order mark is skipped (RFC 8259, section 8.1), a lone surrogate in an escape is read as U+FFFD, and `NaN`,
+    ///   `Infinity` and `-Infinity` are read as null.
+    /// - A member of the provider's own envelope or metadata with an unexpected type is treated as absent. Strings are
+    ///   converted to the expected number or boolean, and the other way round. Invalid elements of the provider's own
+    ///   lists, such as locations or annotations, are skipped.
+    /// - The values of your own types must have the expected type. Otherwise the body is undecodable.
     ///
-    /// [`Model::strict`](super::Model::strict) turns it off.
+    /// [`Model::strict`](super::Model::strict) disables tolerant decoding.
     ///
     /// ```
     /// use http::Request;
@@ -105,7 +188,7 @@ impl<T> Inference<T> {
         &self.0.tolerated
     }
 
-    /// The exact bytes that it was loaded from: the body, decompressed if the model
+    /// Returns the exact bytes that were decoded: the body, decompressed if the model
     /// [decompresses](super::Model::decompress).
     pub fn raw(&self) -> &Bytes {
         self.0.delivery.body()
@@ -113,26 +196,27 @@ impl<T> Inference<T> {
 }
 
 impl<T: Serialize> Inference<T> {
-    /// The JSON paths of what `T` does not know: unknown members, unknown words, and what `T` writes otherwise than it
-    /// came. In a [`Fields`](super::mindee::Fields) or a map all members are known.
+    /// Returns the JSON paths of unknown members and enum values, and of values that `T` serializes differently. All
+    /// members of a map and of [`Fields`](super::mindee::Fields) are known.
     ///
-    /// Nothing is lost, it is in [`raw`](Self::raw). This loads the body once more: not for every delivery.
+    /// Unknown values are available from [`raw`](Self::raw). This method parses the body again: do not call it for every
+    /// delivery.
     ///
     /// ```
     /// # use bytes::Bytes;
     /// # use tower_inbox::{Inference, delivery::Delivery, provider::{DecodeError, foxyai::ImageGroup}};
     /// # fn of(inference: &Inference<ImageGroup>) {
     /// for path in inference.unknown() {
-    ///     println!("not known: {path}");
+    ///     println!("unknown: {path}");
     /// }
     /// # }
     /// ```
     pub fn unknown(&self) -> Vec<String> {
-        let raw = unknown::read(self.raw());
-        let known = known::write(&self.0.payload);
+        let raw = unknown::read_body(self.raw());
+        let known = unknown::to_known_value(&self.0.payload);
         match (raw, known) {
             (Ok(raw), Ok(known)) => unknown::paths(&raw, &known),
-            // Not JSON, or with keys that JSON does not have: nothing to compare.
+            // Not JSON, or map keys that JSON does not have.
             _ => Vec::new(),
         }
     }
@@ -152,14 +236,14 @@ impl<T> Deref for Inference<T> {
     }
 }
 
-/// In the provider's own form, as `T` writes it.
+/// Serializes the payload.
 impl<T: Serialize> Serialize for Inference<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.payload.serialize(serializer)
     }
 }
 
-/// Shows which delivery it is, never what is in it: handlers' arguments end up in logs.
+/// Shows the id of the delivery, never the payload: arguments of handlers end up in logs.
 impl<T> fmt::Debug for Inference<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let delivery = self.0.delivery.id();

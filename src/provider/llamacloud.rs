@@ -28,8 +28,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
-    decode_json, members::open_struct,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider,
+    SignedProvider, decode_json, json::open_struct,
 };
 use crate::signature::{HmacBody, SecretSet};
 

@@ -1,126 +1,46 @@
 use std::{
-    any::type_name, borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, sync::Arc,
-    time::Duration,
+    any::type_name,
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
-use http::{Extensions, HeaderName, Method};
-use serde::Serialize;
+use http::{Extensions, Method, Request};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::{
-    DecodeError, Inference, InferenceKey, Payload, Profile, Provider, SignedProvider, Tolerated,
-    inference::Reading,
-    watch::{self, DEFAULT_SCHEMA_DRIFT_INTERVAL, SeenPaths, Watch},
+    DecodeError, InferenceKey, ModelBuilder, Profile, Tolerated,
+    inference::{DecodeInto, Reading, Scope},
+    schema_drift::{self, SchemaDrift, SeenPaths},
 };
 use crate::{
     delivery::{ContentEncoding, DecompressError, Delivery, ModelName, Redaction, decompress},
     log_limit::LogLimits,
-    signature::{Decompressed, HeaderToken, QueryToken, Scheme, SchemeError, SecretSet, Unsigned},
+    signature::{Decompressed, Scheme, SchemeError, SignError, sign_request},
 };
 
-/// How long a body may be, in bytes, unless the model says otherwise: 32 MiB.
+/// The default [body limit](Model::body_limit): 32 MiB.
 pub const DEFAULT_BODY_LIMIT: usize = 32 << 20;
 
-/// How long a body may take to arrive, unless the model says otherwise: 30 s.
+/// The default [body timeout](Model::body_timeout): 30 s.
 pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The default minimum rate at which a body must arrive, in bytes per second: 1 KiB/s.
+/// The default [minimum body rate](Model::min_body_rate): 1 KiB/s.
 pub const DEFAULT_MIN_BODY_RATE: usize = 1 << 10;
 
-type Load = fn(&Delivery, Scope<'_>, Reading, &mut Extensions) -> Result<Loaded, DecodeError>;
-
-/// What is left of loading a delivery, once the inference is in the extensions.
+/// The result of decoding a delivery, besides the inference in the extensions.
 pub(crate) struct Loaded {
     pub(crate) key: InferenceKey,
     pub(crate) tolerated: Vec<Tolerated>,
 }
 
-/// What the path of a model captured.
-type Scope<'c> = &'c [(&'c str, &'c str)];
-
-/// A model of which it is not yet said how its sender is to be proved. Say so, and it becomes a [`Model`].
-pub struct ModelBuilder<T> {
-    payload: PhantomData<fn() -> T>,
-    watch: Option<Arc<Watch>>,
-}
-
-impl<T: Payload> ModelBuilder<T> {
-    /// A model that posts `T`.
-    #[expect(clippy::new_without_default, reason = "a draft without a payload type means nothing")]
-    pub fn new() -> Self {
-        Self { payload: PhantomData, watch: None }
-    }
-
-    /// Looks now and then for what `T` does not know: unknown members, unknown words. Each place is logged once, as a
-    /// warning, and counted ([`Models::unknown`](crate::layer::Models::unknown), and a metric), so that a provider's
-    /// change is learnt from a number and not from an outage. The first delivery is looked at, and then one of 64
-    /// ([`DEFAULT_SCHEMA_DRIFT_INTERVAL`]): to look takes longer than to load. [`detect_schema_drift_every`](Self::detect_schema_drift_every) chooses
-    /// another number.
-    ///
-    /// `T` must be `Serialize`: what it does not write is what it does not know. A struct of yours within it needs the
-    /// derive, too; `inbox model` writes it.
-    ///
-    /// ```
-    /// use tower_inbox::{Secret, provider::foxyai};
-    ///
-    /// let model = foxyai::image_group()
-    ///     .detect_schema_drift()
-    ///     .token_in_query("ticket", Secret::new("correct horse"));
-    /// # let _ = model;
-    /// ```
-    pub fn detect_schema_drift(self) -> Self
-    where
-        T: Serialize,
-    {
-        self.detect_schema_drift_every(DEFAULT_SCHEMA_DRIFT_INTERVAL)
-    }
-
-    /// [Detects schema drift](Self::detect_schema_drift), with the first of each `deliveries` looked at: 1, or 0, for all of them.
-    pub fn detect_schema_drift_every(self, deliveries: u64) -> Self
-    where
-        T: Serialize,
-    {
-        Self { watch: Some(Arc::new(Watch::of::<T>(deliveries))), ..self }
-    }
-
-    /// Every delivery must carry the provider's own signature, made with one of `secrets`.
-    pub fn signed_with(self, secrets: impl Into<SecretSet>) -> Model
-    where
-        T::Provider: SignedProvider,
-    {
-        self.verified_by(T::Provider::scheme(secrets.into()))
-    }
-
-    /// Every delivery must carry one of `secrets` in the query parameter `parameter`.
-    pub fn token_in_query(
-        self,
-        parameter: impl Into<String>,
-        secrets: impl Into<SecretSet>,
-    ) -> Model {
-        self.verified_by(QueryToken::new(parameter, secrets))
-    }
-
-    /// Every delivery must carry one of `secrets` in `header`. An invalid header name is reported when the inbox is
-    /// built.
-    pub fn token_in_header(
-        self,
-        header: impl TryInto<HeaderName>,
-        secrets: impl Into<SecretSet>,
-    ) -> Model {
-        self.verified_by(HeaderToken::new(header, secrets))
-    }
-
-    /// Every delivery must satisfy this scheme.
-    pub fn verified_by(self, scheme: impl Scheme) -> Model {
-        Model::new::<T>(Arc::new(scheme), self.watch)
-    }
-
-    /// Whoever knows the URL may post. Only for a port that strangers cannot reach, or for trying things out.
-    pub fn unsigned(self) -> Model {
-        self.verified_by(Unsigned)
-    }
-}
-
-/// A hosted model: who sends, how it is proved, what type its deliveries have, and what they may cost.
+/// A hosted model: its provider, signature scheme, payload type and limits.
+///
+/// The function of a provider module, such as [`mindee::extraction`](super::mindee::extraction), starts a model of that
+/// provider; [`Model::json`] starts a model of your own.
 ///
 /// ```
 /// use std::time::Duration;
@@ -148,59 +68,99 @@ pub struct Model {
     body_limit: usize,
     body_timeout: Duration,
     min_body_rate: usize,
-    load: Load,
+    decoder: Arc<dyn DecodeInto>,
     reading: Reading,
-    watch: Option<Arc<Watch>>,
-    /// The paths of what was tolerated and logged.
+    drift: Option<Arc<SchemaDrift>>,
+    /// The paths of the tolerated mismatches that were logged.
     tolerated: Arc<SeenPaths>,
     /// Limits the log lines of rejected requests, by reason.
     rejection_log: Arc<LogLimits>,
 }
 
-/// What becomes of a body with a `Content-Encoding`.
+/// How a compressed body is handled.
 #[derive(Clone)]
 enum Compression {
-    /// It cannot be decoded.
+    /// The delivery is undecodable.
     Undecodable,
-    /// It is decompressed before it is decoded. The sender signs the compressed bytes.
+    /// The body is decompressed before decoding. The signature covers the compressed bytes.
     SignedCompressed,
-    /// It is decompressed before it is verified and before it is decoded. The scheme is that of the plain text.
+    /// The body is decompressed before verification and before decoding. The scheme is that of the plain body.
     SignedPlain(Arc<dyn Scheme>),
 }
 
 impl Model {
-    fn new<T: Payload>(scheme: Arc<dyn Scheme>, watch: Option<Arc<Watch>>) -> Self {
+    /// Starts a model that is decoded from JSON to `T`, for a provider without a module in this crate. `provider` is the
+    /// name in logs and metrics, in lower case. `key` returns the key of the inference in a payload: deliveries with equal
+    /// keys carry the same inference.
+    ///
+    /// The [profile](Self::profile) is [`Profile::UNPUBLISHED`]. To publish a provider for others, implement
+    /// [`Payload`](super::Payload).
+    ///
+    /// ```
+    /// use tower_inbox::{Model, Secret, provider::InferenceKey, signature::HmacBody};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Caption {
+    ///     job: String,
+    ///     text: String,
+    /// }
+    ///
+    /// let secret = Secret::new("correct horse");
+    /// let model = Model::json::<Caption>("in-house", |caption| InferenceKey::new(&caption.job))
+    ///     .verified_by(HmacBody::sha256("X-My-Signature", secret).prefix("sha256="));
+    /// # let _ = model;
+    /// ```
+    pub fn json<T: DeserializeOwned + Send + Sync + 'static>(
+        provider: &'static str,
+        key: impl Fn(&T) -> InferenceKey + Send + Sync + 'static,
+    ) -> ModelBuilder<T> {
+        ModelBuilder::json(provider, key)
+    }
+
+    pub(super) fn new<T>(
+        provider: &'static str,
+        profile: Profile,
+        scheme: Arc<dyn Scheme>,
+        decoder: Arc<dyn DecodeInto>,
+    ) -> Self {
         Self {
             name: None,
-            provider: T::Provider::NAME,
+            provider,
             payload: type_name::<T>(),
-            profile: T::Provider::PROFILE,
+            profile,
             methods: vec![Method::POST],
             pass_methods: Vec::new(),
             redaction: scheme.redaction().as_proof(),
             scheme,
             compression: Compression::Undecodable,
-            body_limit: T::BODY_LIMIT,
+            body_limit: DEFAULT_BODY_LIMIT,
             body_timeout: DEFAULT_BODY_TIMEOUT,
             min_body_rate: DEFAULT_MIN_BODY_RATE,
-            load: load::<T>,
+            decoder,
             reading: Reading::Tolerant,
-            watch,
+            drift: None,
             tolerated: Arc::default(),
             rejection_log: Arc::default(),
         }
     }
 
-    /// The name for logs and the archive. By default the path of the model. The archive tells repeats by it: keep it
-    /// when the path changes.
+    pub(super) fn with_drift(mut self, drift: Option<Arc<SchemaDrift>>) -> Self {
+        self.drift = drift;
+        self
+    }
+
+    /// Sets the name in logs and in the archive. Default: the path of the model. The name is part of a delivery's
+    /// identity: keep it when the path changes, so that repeats are still recognized.
     pub fn named(mut self, name: ModelName) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// The longest body, in bytes. By default 32 MiB, or what the payload type says
-    /// ([`Payload::BODY_LIMIT`]). Longer ones are answered 413. A payload takes up to 100 times the
-    /// memory of a body that was made to harm: give no more than the provider sends.
+    /// Sets the maximum body size in bytes. Longer bodies are answered 413. Default: 32 MiB, or
+    /// [`Payload::BODY_LIMIT`](super::Payload::BODY_LIMIT) of the payload type.
+    ///
+    /// The payload of a malicious body can take 100 times the memory of the body: set the limit to what the provider
+    /// sends.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         if let Compression::SignedPlain(plain) = &self.compression {
@@ -209,7 +169,7 @@ impl Model {
         self
     }
 
-    /// How long a body may take to arrive. By default 30 s. Slower ones are answered 408.
+    /// Sets the maximum time in which a body must arrive. Slower requests are answered 408. Default: 30 s.
     pub fn body_timeout(mut self, time: Duration) -> Self {
         self.body_timeout = time;
         self
@@ -217,7 +177,7 @@ impl Model {
 
     /// Sets the minimum rate at which a body must arrive, in bytes per second. In every 10 s of waiting for the body, 10
     /// times as many bytes must arrive; otherwise the request is answered 408. 0 allows any rate, up to the
-    /// [deadline](Self::body_timeout). Default: 1 KiB/s ([`DEFAULT_MIN_BODY_RATE`]).
+    /// [body timeout](Self::body_timeout). Default: 1 KiB/s ([`DEFAULT_MIN_BODY_RATE`]).
     ///
     /// ```
     /// use tower_inbox::{Secret, provider::foxyai};
@@ -232,7 +192,7 @@ impl Model {
         self
     }
 
-    /// The methods that the provider may use instead of POST. Others are answered 405.
+    /// Sets the methods that the provider may use. Other methods are answered 405. Default: POST.
     ///
     /// ```
     /// use http::Method;
@@ -289,14 +249,14 @@ impl Model {
         self
     }
 
-    /// Decompresses bodies that arrive with `Content-Encoding: gzip`, `x-gzip` or `deflate`, or that begin like gzip,
-    /// before they are decoded. A decompressed body is at most as long as the [body limit](Self::body_limit); a longer
-    /// one is undecodable. Default: off; a compressed body is then undecodable, with a reason that says so.
+    /// Decompresses bodies with `Content-Encoding: gzip`, `x-gzip` or `deflate`, and bodies that begin like gzip, before
+    /// decoding. A body that is longer than the [body limit](Self::body_limit) after decompression is undecodable.
+    /// Disabled by default: a compressed body is then undecodable, with a reason that says so.
     ///
-    /// The signature must cover the bytes as they were sent. The archive keeps these with the header, so that retries
-    /// and replays decompress them again. The handler gets the bytes as they were sent in the request, and those that
-    /// were decoded from [`Inference::raw`](super::Inference::raw). Their memory does not count in
-    /// [`Budget`](crate::layer::Budget): a delivery that is processed takes up to the body limit more.
+    /// The signature must cover the compressed bytes. The archive stores these, so that retries and replays decompress
+    /// them again. The request body in the handler is compressed; [`Inference::raw`](super::Inference::raw) returns the
+    /// decompressed bytes. Decompressed bodies are not counted in [`Budget`](crate::layer::Budget): a delivery in process
+    /// takes up to the body limit more memory.
     ///
     /// ```
     /// use tower_inbox::{Secret, provider::mindee};
@@ -312,11 +272,12 @@ impl Model {
         self
     }
 
-    /// Decompresses like [`decompress`](Self::decompress), and already before the signature is checked, for providers
-    /// that sign the text and compress it then.
+    /// Decompresses like [`decompress`](Self::decompress), but before the signature is verified, for providers that sign
+    /// the plain body and then compress it.
     ///
-    /// Strangers can make the server decompress: each request costs up to the [body limit](Self::body_limit) of memory
-    /// while it is verified, and the time to decompress that. Lower the limit to what the provider sends.
+    /// Unauthenticated clients can make the server decompress: each request costs up to the [body
+    /// limit](Self::body_limit) of memory while it is verified, and the time to decompress that. Set the limit to what the
+    /// provider sends.
     ///
     /// ```
     /// use tower_inbox::{Secret, provider::mindee};
@@ -335,16 +296,16 @@ impl Model {
         model
     }
 
-    /// Redacts more of the head than the usual names and what the scheme reads. What is redacted here still
-    /// distinguishes deliveries.
+    /// Redacts more of the head than the usual header names and the secrets of the scheme. Values that are redacted here
+    /// are still part of a delivery's identity.
     pub fn redact(mut self, redaction: Redaction) -> Self {
         self.redaction = self.redaction.and(redaction);
         self
     }
 
-    /// Turns the tolerant reading off: a body that is not JSON of the expected shape in every member is undecodable. By
-    /// default odd members of the provider's own envelope and metadata do not prevent decoding: see
-    /// [`Inference::tolerated`].
+    /// Disables tolerant decoding: a body is undecodable if any member does not have the expected type. By default,
+    /// mismatches in the provider's own envelope and metadata do not prevent decoding: see
+    /// [`Inference::tolerated`](super::Inference::tolerated).
     ///
     /// ```
     /// use tower_inbox::{Secret, provider::mindee};
@@ -357,19 +318,41 @@ impl Model {
         self
     }
 
-    /// What undecodable deliveries are answered, where the provider's own profile does not fit.
+    /// Sets the status codes with which deliveries are answered. Default: the profile of the provider.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Whether the scheme can work as it was configured.
+    /// Checks the configuration of the scheme.
     ///
     /// # Errors
     ///
-    /// If not, such as for an empty secret.
+    /// If the scheme cannot work as configured, such as with an empty secret.
     pub fn check(&self) -> Result<(), SchemeError> {
         self.scheme.check()
+    }
+
+    /// Signs `request` as the provider does, now and with a new message id. For tests: the layers of the inbox accept the
+    /// signed request. [`sign_request`] sets the time and the message id.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_inbox::{Secret, provider::mindee};
+    ///
+    /// let model = mindee::ocr().signed_with(Secret::new("correct horse"));
+    /// let request = model.sign(Request::post("/hooks/ocr").body("{}")?)?;
+    /// assert!(request.headers().contains_key("x-signature"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SignError::CheckOnly`] if the scheme cannot sign, and [`SignError::NoSecret`] if no secret or private key is
+    /// valid now, or if the secrets are [resolved for each request](crate::signature::SecretSet::resolved_by).
+    pub fn sign<B: AsRef<[u8]>>(&self, request: Request<B>) -> Result<Request<B>, SignError> {
+        let message_id = format!("msg_{}", Uuid::new_v4().simple());
+        sign_request(&*self.scheme, &message_id, SystemTime::now(), request)
     }
 
     pub(crate) fn name(&self) -> Option<&ModelName> {
@@ -412,31 +395,31 @@ impl Model {
         self.min_body_rate
     }
 
-    /// The places in this delivery that the type does not know and that were not seen before, if it is looked at.
+    /// Returns the unknown paths in this delivery that were not seen before, if it is one of those that are checked.
     pub(crate) fn look(&self, delivery: &Delivery) -> Vec<String> {
-        self.watched(delivery, Watch::look)
+        self.detect_drift(delivery, SchemaDrift::check)
     }
 
-    /// All places in this delivery that the type does not know; nothing if the model is not watched.
+    /// Returns all unknown paths in this delivery; none if the model does not detect schema drift.
     pub(crate) fn unknown_in(&self, delivery: &Delivery) -> Vec<String> {
-        self.watched(delivery, Watch::unknown)
+        self.detect_drift(delivery, SchemaDrift::unknown_paths)
     }
 
-    fn watched(
+    fn detect_drift(
         &self,
         delivery: &Delivery,
-        look: impl FnOnce(&Watch, &Delivery) -> Vec<String>,
+        detect: impl FnOnce(&SchemaDrift, &Delivery) -> Vec<String>,
     ) -> Vec<String> {
-        let Some(watch) = &self.watch else { return Vec::new() };
-        self.plain(delivery).map_or_else(|_| Vec::new(), |plain| look(watch, &plain))
+        let Some(drift) = &self.drift else { return Vec::new() };
+        self.plain(delivery).map_or_else(|_| Vec::new(), |plain| detect(drift, &plain))
     }
 
-    /// All places that were seen, and in how many of the deliveries that were looked at.
+    /// Returns the unknown paths so far, with the number of checked deliveries that contained each.
     pub(crate) fn unknown_so_far(&self) -> BTreeMap<String, u64> {
-        self.watch.as_ref().map(|watch| watch.seen()).unwrap_or_default()
+        self.drift.as_ref().map(|drift| drift.counts()).unwrap_or_default()
     }
 
-    /// The delivery as its type reads it: decompressed, if the model decompresses.
+    /// Returns the delivery with the body that is decoded: decompressed, if the model decompresses.
     pub(crate) fn plain(&self, delivery: &Delivery) -> Result<Delivery, DecompressError> {
         if matches!(self.compression, Compression::Undecodable) {
             return Ok(delivery.clone());
@@ -448,12 +431,12 @@ impl Model {
         })
     }
 
-    /// Whether a body is decompressed before it is verified.
+    /// Returns whether bodies are decompressed before verification.
     pub(crate) fn decompresses_before_verifying(&self) -> bool {
         matches!(self.compression, Compression::SignedPlain(_))
     }
 
-    /// The encoding of a body that is decoded as it was sent.
+    /// Returns the encoding of a compressed body that the model does not decompress.
     pub(crate) fn encoding_left(&self, delivery: &Delivery) -> Option<ContentEncoding> {
         match self.compression {
             Compression::Undecodable => {
@@ -467,33 +450,21 @@ impl Model {
         &self.rejection_log
     }
 
-    /// Counts what was tolerated, and returns what was not seen before at its path.
+    /// Counts the tolerated mismatches, and returns those whose path was not seen before.
     pub(crate) fn new_of<'t>(&self, tolerated: &'t [Tolerated]) -> Vec<(String, &'t Tolerated)> {
-        let with_paths = tolerated.iter().map(|one| (watch::told(one.path()), one));
+        let with_paths = tolerated.iter().map(|one| (schema_drift::normalized(one.path()), one));
         with_paths.filter(|(path, _)| !self.tolerated.note([path.clone()]).is_empty()).collect()
     }
 
-    /// Decodes the delivery and puts the typed inference into `extensions`. Its key has this scope.
+    /// Decodes the delivery and inserts the inference into `extensions`. `scope` is part of its key.
     pub(crate) fn load(
         &self,
         delivery: &Delivery,
         scope: Scope<'_>,
         extensions: &mut Extensions,
     ) -> Result<Loaded, DecodeError> {
-        (self.load)(delivery, scope, self.reading, extensions)
+        self.decoder.decode_into(delivery, scope, self.reading, extensions)
     }
-}
-
-fn load<T: Payload>(
-    delivery: &Delivery,
-    scope: Scope<'_>,
-    reading: Reading,
-    extensions: &mut Extensions,
-) -> Result<Loaded, DecodeError> {
-    let inference = Inference::<T>::load_within(delivery.clone(), scope, reading)?;
-    let (key, tolerated) = (inference.key().clone(), inference.tolerated().to_vec());
-    extensions.insert(inference);
-    Ok(Loaded { key, tolerated })
 }
 
 impl fmt::Debug for Model {

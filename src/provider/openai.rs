@@ -23,8 +23,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, SignedProvider,
-    decode_json, members::open_struct, standard::message_id,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider,
+    SignedProvider, decode_json, json::open_struct, standard::message_id,
 };
 use crate::{
     delivery::Delivery,

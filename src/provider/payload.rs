@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::{DEFAULT_BODY_LIMIT, DecodeError, InferenceKey, Profile, tolerant};
+use super::{DEFAULT_BODY_LIMIT, DecodeError, InferenceKey, Profile, json::tolerant};
 use crate::{
     delivery::Delivery,
     signature::{Scheme, SecretSet},
@@ -17,6 +17,11 @@ pub trait Provider: Send + Sync + 'static {
 }
 
 /// A provider that signs in a way of its own, so that secrets are all that a user has to give.
+#[diagnostic::on_unimplemented(
+    message = "the provider `{Self}` does not sign its requests",
+    label = "no signature scheme of its own",
+    note = "use `token_in_query`, `token_in_header` or `verified_by` instead of `signed_with`"
+)]
 pub trait SignedProvider: Provider {
     /// The scheme.
     type Scheme: Scheme;
@@ -61,6 +66,12 @@ pub trait SignedProvider: Provider {
 /// assert_eq!(caption.key().id(), "j1");
 /// # Ok::<(), DecodeError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the payload of a provider",
+    label = "not a `Payload`",
+    note = "use a payload type of a provider module, such as `mindee::Extraction<T>`",
+    note = "for your own JSON type, use `Model::json`, or implement `Payload` for `{Self}`"
+)]
 pub trait Payload: Sized + Send + Sync + 'static {
     /// Who posts it.
     type Provider: Provider;

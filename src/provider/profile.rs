@@ -69,6 +69,18 @@ impl Profile {
         ..Self::answering(StatusCode::OK, OnClientError::Unpublished)
     };
 
+    /// Sets the status code for deliveries that are archived but cannot be decoded.
+    pub const fn undecodable(mut self, status: StatusCode) -> Self {
+        self.undecodable = status;
+        self
+    }
+
+    /// Sets the status code for deliveries that are archived and processed in the background.
+    pub const fn accepted(mut self, status: StatusCode) -> Self {
+        self.accepted = status;
+        self
+    }
+
     /// Sets what it makes of a 4xx. Does not change what an undecodable delivery is answered.
     pub const fn on_client_error(mut self, reaction: OnClientError) -> Self {
         self.on_client_error = reaction;
@@ -98,9 +110,28 @@ impl Profile {
     }
 }
 
+/// [`Profile::UNPUBLISHED`].
+impl Default for Profile {
+    fn default() -> Self {
+        Self::UNPUBLISHED
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn setters_change_one_value_each() {
+        let profile = Profile::default()
+            .undecodable(StatusCode::UNPROCESSABLE_ENTITY)
+            .accepted(StatusCode::NO_CONTENT)
+            .on_client_error(OnClientError::Retries);
+        assert_eq!(profile.undecodable, 422);
+        assert_eq!(profile.accepted, 204);
+        assert_eq!(profile.on_client_error, OnClientError::Retries);
+        assert_eq!(Profile::default(), Profile::UNPUBLISHED);
+    }
 
     #[test]
     fn no_two_profiles_are_the_same() {

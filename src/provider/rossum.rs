@@ -29,8 +29,8 @@ use serde::{Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::{
-    DecodeError, Redacted, InferenceKey, ModelBuilder, Payload, Profile, Provider, SignedProvider, decode_json,
-    members::open_struct,
+    DecodeError, InferenceKey, ModelBuilder, Payload, Profile, Provider, Redacted, SignedProvider,
+    decode_json, json::open_struct,
 };
 use crate::{
     delivery::Delivery,

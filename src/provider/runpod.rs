@@ -33,8 +33,9 @@ use serde::{
 use serde_json::{Number, Value};
 
 use super::{
-    DecodeError, Redacted, InferenceKey, ModelBuilder, OnClientError, OtherMembers, Payload, Profile,
-    Provider, decode_json, members::open_struct, open_enum::open_enum,
+    DecodeError, InferenceKey, ModelBuilder, OnClientError, OtherMembers, Payload, Profile,
+    Provider, Redacted, decode_json,
+    json::{open_enum, open_struct},
 };
 use crate::delivery::Delivery;
 

@@ -2,8 +2,8 @@ use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use http::{HeaderMap, request};
 
-use crate::delivery::{Digest, Redaction, decompress};
 use super::{Proof, Scheme, SchemeError, SignError, Signature, SignatureError, doctor::Variant};
+use crate::delivery::{Digest, Redaction, decompress};
 
 /// The bytes of a body that a sender signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

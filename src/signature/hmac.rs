@@ -5,7 +5,12 @@ use http::{HeaderMap, HeaderName, request::Parts};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::{Encoding, KeyEncoding, Place, SchemeError, Secret, SecretSet, SignError, Signature, SignatureError, doctor::Difference, place::{GivenHeader, MOST_HMACS, behind_prefix}};
+use super::{
+    Encoding, KeyEncoding, Place, SchemeError, Secret, SecretSet, SignError, Signature,
+    SignatureError,
+    doctor::Difference,
+    place::{GivenHeader, MOST_HMACS, behind_prefix},
+};
 
 /// An HMAC-SHA256 (RFC 2104).
 pub(super) type Tag = [u8; 32];

@@ -7,8 +7,8 @@ use super::{
     Signature, SignatureError,
     body::Reading,
     doctor::{Difference, Variant, WELL_KNOWN, other_prefixes},
-    place::GivenHeader,
     hmac::{self, HmacFormat, HmacKeys},
+    place::GivenHeader,
 };
 use crate::delivery::{Digest, Redaction};
 
@@ -51,14 +51,19 @@ pub struct HmacBody {
 }
 
 impl HmacBody {
-    /// Expects the HMAC in `header`, in hexadecimal, made with one of `secrets`. An invalid header name is reported when
-    /// the inbox is built, by [`check`](Scheme::check).
+    /// Expects the HMAC-SHA256 of the body in `header`, in hexadecimal, made with one of `secrets`. An invalid header name
+    /// is reported when the inbox is built, by [`check`](Scheme::check).
     pub fn new(header: impl TryInto<HeaderName>, secrets: impl Into<SecretSet>) -> Self {
         Self {
             format: HmacFormat::new(header),
             keys: HmacKeys::new(secrets.into(), KeyEncoding::Text),
             form: BodyForm::Raw,
         }
+    }
+
+    /// The same as [`new`](Self::new), with the algorithm in the name.
+    pub fn sha256(header: impl TryInto<HeaderName>, secrets: impl Into<SecretSet>) -> Self {
+        Self::new(header, secrets)
     }
 
     /// How the HMAC is written.

@@ -5,8 +5,11 @@ use http::{HeaderName, request::Parts};
 use crate::{
     delivery::Redaction,
     signature::{
-        Encoding, KeyEncoding, Placement, Proof, Scheme, SchemeError, SecretSet, SignError, Signature,
-        SignatureError, TimeUnit, Tolerance, doctor::Variant, hmac::{self, HmacKeys}, template::{Shape, slices},
+        Encoding, KeyEncoding, Placement, Proof, Scheme, SchemeError, SecretSet, SignError,
+        Signature, SignatureError, TimeUnit, Tolerance,
+        doctor::Variant,
+        hmac::{self, HmacKeys},
+        template::{Shape, slices},
     },
 };
 

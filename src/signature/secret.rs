@@ -1,4 +1,9 @@
-use std::{env, fmt, ops::{Bound, RangeBounds}, sync::Arc, time::SystemTime};
+use std::{
+    env, fmt,
+    ops::{Bound, RangeBounds},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use zeroize::Zeroizing;
 

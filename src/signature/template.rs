@@ -3,8 +3,12 @@ use std::{borrow::Cow, str::FromStr, time::SystemTime};
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use sha2::{Digest, Sha256};
 
-use crate::signature::{Encoding, Place, Proof, SchemeError, SignError, Signature, SignatureError, TimeUnit, Tolerance, doctor::Difference, place::{GivenHeader, MOST_HMACS}};
 use super::Placement;
+use crate::signature::{
+    Encoding, Place, Proof, SchemeError, SignError, Signature, SignatureError, TimeUnit, Tolerance,
+    doctor::Difference,
+    place::{GivenHeader, MOST_HMACS},
+};
 
 /// What is signed: literal text, and placeholders in braces.
 #[derive(Clone, Debug)]

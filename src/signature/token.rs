@@ -1,13 +1,22 @@
 use std::{borrow::Cow, time::SystemTime};
 
 use base64::Engine;
-use http::{HeaderName, header::AUTHORIZATION, request::{self, Parts}};
+use http::{
+    HeaderName,
+    header::AUTHORIZATION,
+    request::{self, Parts},
+};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::{
+    Place, Proof, Scheme, SchemeError, Secret, SecretSet, SignError, Signature, SignatureError,
+    doctor::{Difference, TOKEN_HEADERS, TOKEN_PARAMETERS, Variant},
+    encoding::BASE64,
+    place::GivenHeader,
+};
 use crate::delivery::Redaction;
-use super::{Place, Proof, Scheme, SchemeError, Secret, SecretSet, SignError, Signature, SignatureError, doctor::{Difference, TOKEN_HEADERS, TOKEN_PARAMETERS, Variant}, encoding::BASE64, place::GivenHeader};
 
 /// A token in a header, for providers that sign nothing but send a header of your choice (`AssemblyAI`, guide
 /// "Webhooks"), their own (Hugging Face, `X-Webhook-Secret`), or a bearer token (RFC 6750).

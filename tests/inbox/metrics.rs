@@ -111,7 +111,9 @@ async fn all_kinds_of_deliveries(directory: &std::path::Path) {
 
 /// Three members are unknown, one of them in a delivery that is not sampled.
 async fn unknown_members() {
-    let model = ModelBuilder::<Caption>::new().detect_schema_drift_every(2).signed_with(Secret::new(SECRET));
+    let model = ModelBuilder::<Caption>::new()
+        .detect_schema_drift_every(2)
+        .signed_with(Secret::new(SECRET));
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     let service = inbox.layer().layer(handler(&crate::support::Seen::default()));
     for new in [r#""a": 1"#, r#""b": 1"#, r#""a": 1, "c": {"d": 1}"#] {

@@ -184,7 +184,8 @@ async fn a_header_that_was_mistaken_loses_no_delivery() {
 async fn a_token_that_was_expected_elsewhere_proves_its_delivery_and_is_not_archived() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()).reading_all());
     let with_token_in = |parameter: &str| {
-        let model = ModelBuilder::<Caption>::new().token_in_query(parameter, Secret::new("hunter2"));
+        let model =
+            ModelBuilder::<Caption>::new().token_in_query(parameter, Secret::new("hunter2"));
         let inbox = Inbox::builder(archive.clone()).model(CAPTIONS, model);
         inbox.quarantine(quarantine.clone()).build().unwrap()
     };

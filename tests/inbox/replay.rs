@@ -243,7 +243,8 @@ async fn shutdown_ends_a_replay_and_left_counts_the_rest() {
 async fn schema_drift_is_logged_once_counted_and_reported() {
     let log = Log::default();
     let _logging = log.here();
-    let model = || ModelBuilder::<Caption>::new().detect_schema_drift().signed_with(Secret::new(SECRET));
+    let model =
+        || ModelBuilder::<Caption>::new().detect_schema_drift().signed_with(Secret::new(SECRET));
     let archive = memory();
     let inbox = Inbox::builder(archive.clone()).model(CAPTIONS, model()).build().unwrap();
     let service = inbox.layer().layer(Recorder::answering(200).service());

@@ -16,7 +16,8 @@ use tower_inbox::{
     delivery::State,
     layer::{InboxBody, Rejection},
     provider::{
-        DecodeError, InferenceKey, ModelBuilder, Payload, Profile, Provider, SignedProvider, decode_json,
+        DecodeError, InferenceKey, ModelBuilder, Payload, Profile, Provider, SignedProvider,
+        decode_json,
     },
     signature::{HmacBody, SecretSet},
 };

@@ -196,7 +196,9 @@ pub(crate) async fn no_deliveries(exporter: &PrometheusHandle) -> Run {
 }
 
 pub(crate) async fn unknown_members(exporter: &PrometheusHandle) -> Run {
-    let model = ModelBuilder::<Caption>::new().detect_schema_drift_every(1).signed_with(Secret::new(SECRET));
+    let model = ModelBuilder::<Caption>::new()
+        .detect_schema_drift_every(1)
+        .signed_with(Secret::new(SECRET));
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     let body = r#"{"job": "1", "text": "a", "new": 1}"#;
     let line = format!("inbox_unknown_members_total{{model=\"{CAPTIONS}\"}} 1");

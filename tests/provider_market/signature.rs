@@ -4,8 +4,8 @@
 use tower_inbox::{
     Secret,
     provider::{
-        SignedProvider, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
-        llamacloud::LlamaCloud, openai::OpenAi, recall::Recall, reducto::Reducto,
+        SignedProvider, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend,
+        gemini::Gemini, llamacloud::LlamaCloud, openai::OpenAi, recall::Recall, reducto::Reducto,
         replicate::Replicate, rossum::Rossum, standard::Standard, vlmrun::VlmRun,
     },
     signature::Scheme,

@@ -37,20 +37,12 @@
 //! ```
 
 mod annotation;
-mod centroid;
 mod image;
-mod image_group;
-mod metrics;
 mod model;
 mod model_run;
-mod moment;
-mod status;
+mod timestamp;
 
-pub use annotation::{Annotation, Classification, Score};
-pub use centroid::{Centroid, Coordinate, Material, Position};
-pub use image::Image;
-pub use image_group::ImageGroup;
-pub use metrics::{ComputedMetrics, Means};
-pub use model::{FoxyAi, MODELS, image, image_group};
+pub use annotation::{Annotation, Centroid, Classification, Coordinate, Material, Position, Score};
+pub use image::{ComputedMetrics, Image, ImageGroup, Means};
+pub use model::{FoxyAi, MODELS, Status, image, image_group};
 pub use model_run::{ModelRun, ModelRuns, Results};
-pub use status::Status;

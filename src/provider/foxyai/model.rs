@@ -1,5 +1,5 @@
 use super::{Image, ImageGroup};
-use crate::provider::{ModelBuilder, Profile, Provider};
+use crate::provider::{ModelBuilder, Profile, Provider, json::open_enum};
 
 /// FoxyAI.
 #[derive(Clone, Copy, Debug)]
@@ -62,3 +62,21 @@ pub const MODELS: [&str; 20] = [
     "general_damage",
     "broken_window",
 ];
+
+open_enum! {
+    /// How far a group, an image or a model's run has come (interface `StatusType` of the client app).
+    ///
+    /// Words that are not known yet are kept as they came.
+    pub enum Status {
+        /// All is there. A group without images is completed, too.
+        Completed = "completed",
+        /// More will come.
+        Processing = "processing",
+        /// A part failed, the rest is there.
+        PartialFailure = "partial_failure",
+        /// Not explained.
+        Generating = "generating",
+        /// Nothing will come.
+        Failed = "failed",
+    }
+}

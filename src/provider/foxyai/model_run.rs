@@ -6,7 +6,10 @@ use serde::{
 };
 
 use super::{Annotation, Status};
-use crate::provider::{OtherMembers, Text, members::open_struct, read::AnyJson, tolerant};
+use crate::provider::{
+    OtherMembers, Text,
+    json::{AnyJson, open_struct, tolerant},
+};
 
 /// What one model made of an image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

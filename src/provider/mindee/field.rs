@@ -1,15 +1,14 @@
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, ops::Deref, slice, vec};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, Visitor},
 };
 
-use super::{Confidence, Locations};
+use super::Locations;
 use crate::provider::{
     OtherMembers,
-    other_members::Keep,
-    read::{Name, object_or_null, once, once_strict},
+    json::{Keep, Name, empty, object_or_null, once, once_strict, open_enum, open_struct},
 };
 
 /// A field with a single value: text, number, boolean, date (as text), or one of the classes of a classification.
@@ -93,5 +92,168 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
             locations: locations.unwrap_or_default(),
             other,
         })
+    }
+}
+
+/// A field that consists of fields. Derefs to them: `F` is a struct of your own, or [`Fields`](super::Fields).
+///
+/// In JSON an object with `fields`, or null for one without fields.
+///
+/// ```
+/// use serde::Deserialize;
+/// use tower_inbox::provider::mindee::{Field, Object};
+///
+/// #[derive(Deserialize)]
+/// struct Address {
+///     city: Field<String>,
+/// }
+///
+/// let address: Object<Address> = serde_json::from_str(r#"{"fields": {"city": {"value": "Paris"}}}"#)?;
+/// assert_eq!(address.city.value.as_deref(), Some("Paris"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Object<F> {
+    /// What it consists of.
+    pub fields: F,
+    /// How sure the model is of it as a whole. Null or absent unless the option is on, and mostly even then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+    /// Where it stands. Null, absent or empty unless the option is on.
+    #[serde(skip_serializing_if = "Locations::is_absent")]
+    pub locations: Locations,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+open_struct! { or_empty Object<F> { confidence, locations } strict { fields } }
+
+impl<F> Object<F> {
+    /// What null is read as: an object without fields, if `F` can be one.
+    fn empty<'de, E: Error>() -> Result<Self, E>
+    where
+        F: Deserialize<'de>,
+    {
+        empty().map(|fields: F| Self::from(fields))
+    }
+}
+
+impl<F> Deref for Object<F> {
+    type Target = F;
+
+    fn deref(&self) -> &F {
+        &self.fields
+    }
+}
+
+impl<F> From<F> for Object<F> {
+    fn from(fields: F) -> Self {
+        Self {
+            fields,
+            confidence: None,
+            locations: Locations::default(),
+            other: OtherMembers::default(),
+        }
+    }
+}
+
+/// A field that holds several of a kind: [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
+///
+/// In JSON an object with `items`, or null for an empty list.
+///
+/// ```
+/// use tower_inbox::provider::mindee::{Field, List};
+///
+/// let tags: List<Field<String>> = serde_json::from_str(r#"{"items": [{"value": "a"}, {"value": null}]}"#)?;
+/// assert_eq!(tags.len(), 2);
+/// assert_eq!(tags.iter().filter_map(|tag| tag.value.as_deref()).collect::<Vec<_>>(), ["a"]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct List<T> {
+    /// The items, in Mindee's order.
+    pub items: Vec<T>,
+    /// How sure the model is of the list as a whole. Null or absent unless the option is on, and mostly even then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+    /// Where it stands. None are documented: its items have them.
+    #[serde(skip_serializing_if = "Locations::is_absent")]
+    pub locations: Locations,
+    /// Members that are not known.
+    #[serde(flatten)]
+    pub other: OtherMembers,
+}
+
+open_struct! { or_empty List<T> { confidence, locations } strict { items } }
+
+impl<T> List<T> {
+    /// What null is read as: an empty list.
+    fn empty<'de, E: Error>() -> Result<Self, E>
+    where
+        T: Deserialize<'de>,
+    {
+        empty().map(|items: Vec<T>| Self::from_iter(items))
+    }
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self::from_iter([])
+    }
+}
+
+impl<T> Deref for List<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<T> FromIterator<T> for List<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self {
+            items: items.into_iter().collect(),
+            confidence: None,
+            locations: Locations::default(),
+            other: OtherMembers::default(),
+        }
+    }
+}
+
+impl<T> IntoIterator for List<T> {
+    type Item = T;
+    type IntoIter = vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a List<T> {
+    type Item = &'a T;
+    type IntoIter = slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+open_enum! {
+    /// How sure the model is of a field (page "Automation and confidence score").
+    ///
+    /// Null or absent unless the option is on. Words that are not known yet are kept as they came.
+    pub enum Confidence {
+        /// Nearly always right.
+        Certain = "Certain",
+        /// Mostly right.
+        High = "High",
+        /// Worth a look.
+        Medium = "Medium",
+        /// Likely wrong. Not in Mindee's `OpenAPI`, but in its documentation and fixtures.
+        Low = "Low",
     }
 }

@@ -1,7 +1,10 @@
 use serde::Serialize;
 
 use super::ErrorResponse;
-use crate::provider::{Listed, OtherMembers, Text, members::open_struct, open_enum::open_enum};
+use crate::provider::{
+    Listed, OtherMembers, Text,
+    json::{open_enum, open_struct},
+};
 
 /// What enqueuing and polling return (Mindee's `OpenAPI`, `JobResponse`; fixtures `v2/job`). It is never posted.
 #[derive(Clone, Debug, PartialEq, Serialize)]

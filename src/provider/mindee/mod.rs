@@ -70,43 +70,25 @@
 
 mod any_field;
 pub mod catalogue;
-mod classification;
-mod confidence;
-mod crop;
-mod extraction;
-mod failed;
 mod field;
-mod fields;
+mod inference;
 mod job;
-mod list;
 mod location;
 mod model;
-mod object;
-mod ocr;
-mod options;
-mod polygon;
-mod processed;
 mod response;
-mod split;
+mod results;
 mod value;
 
-pub use any_field::AnyField;
-pub use classification::{Classification, ClassificationResult, Classified};
-pub use confidence::Confidence;
-pub use crop::{Crop, CropItem, CropResult};
-pub use extraction::{Extraction, ExtractionResult, Rag, RawPage, RawText};
-pub use failed::{ErrorItem, ErrorResponse, FailedInference};
-pub use field::Field;
-pub use fields::{Fields, FieldsIter};
+pub use any_field::{AnyField, Fields, FieldsIter};
+pub use field::{Confidence, Field, List, Object};
+pub use inference::{ActiveOptions, DataSchemaOptions, File, Job, ModelRef, Processed};
 pub use job::{JobDetails, JobResponse, JobStatus, WebhookCall};
-pub use list::List;
-pub use location::{Location, Locations};
+pub use location::{Location, Locations, Point, Polygon};
 pub use model::{Mindee, classification, crop, extraction, ocr, signature, split};
-pub use object::Object;
-pub use ocr::{Ocr, OcrPage, OcrResult, OcrWord};
-pub use options::{ActiveOptions, DataSchemaOptions};
-pub use polygon::{Point, Polygon};
-pub use processed::{File, Job, ModelRef, Processed};
-pub use response::Response;
-pub use split::{PageRange, Split, SplitItem, SplitResult};
+pub use response::{ErrorItem, ErrorResponse, FailedInference, Response};
+pub use results::{
+    Classification, ClassificationResult, Classified, Crop, CropItem, CropResult, Extraction,
+    ExtractionResult, Ocr, OcrPage, OcrResult, OcrWord, PageRange, Rag, RawPage, RawText, Split,
+    SplitItem, SplitResult,
+};
 pub use value::Value;

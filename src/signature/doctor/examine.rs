@@ -2,7 +2,10 @@ use std::{borrow::Cow, fmt, time::SystemTime};
 
 use http::{HeaderName, request::Parts};
 
-use crate::{delivery::decompress_as_any, signature::{Encoding, KeyEncoding, Proof, Scheme, TimeUnit, body::without_line_breaks}};
+use crate::{
+    delivery::decompress_as_any,
+    signature::{Encoding, KeyEncoding, Proof, Scheme, TimeUnit, body::without_line_breaks},
+};
 
 /// Tells what would have made `scheme` accept this delivery, those with the fewest differences only. Empty if nothing
 /// on the [list](super) would have: then it is the secret, or the sender signs in a way of its own.

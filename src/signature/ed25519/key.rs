@@ -4,7 +4,10 @@ use base64::Engine;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
-use crate::signature::{encoding::BASE64, secret::{Validity, printable}};
+use crate::signature::{
+    encoding::BASE64,
+    secret::{Validity, printable},
+};
 
 /// An Ed25519 key (RFC 8032) with a name: a public one, which checks, or a private one, which also signs.
 ///

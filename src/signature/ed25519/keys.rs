@@ -1,10 +1,13 @@
-use std::{sync::{Arc, PoisonError, RwLock}, time::SystemTime};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
 
 use base64::{Engine, alphabet::URL_SAFE, engine::GeneralPurpose};
 use serde::Deserialize;
 
-use crate::signature::{SchemeError, SignError, encoding::CONFIG};
 use super::{Ed25519Key, Ed25519KeyError};
+use crate::signature::{SchemeError, SignError, encoding::CONFIG};
 
 /// The maximum number of keys in a set. All live keys are tried on every delivery.
 pub(super) const MOST_KEYS: usize = 16;

@@ -2,7 +2,11 @@ use std::{fmt, time::SystemTime};
 
 use http::{HeaderMap, HeaderName, request::Parts};
 
-use crate::signature::{Encoding, Place, SchemeError, SignError, SignatureError, hmac::{self, HmacKeys}, place::MOST_HMACS};
+use crate::signature::{
+    Encoding, Place, SchemeError, SignError, SignatureError,
+    hmac::{self, HmacKeys},
+    place::MOST_HMACS,
+};
 
 /// The headers of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderName, HeaderValue, Request, Uri, request::Parts};
 use proptest::{collection::vec, prelude::*};
 
-use crate::signature::{BasicAuth, Encoding, HeaderToken, HmacBody, HmacTemplate, KeyEncoding, Placement, QueryToken, Scheme, Secret, SecretSet, StandardWebhooks};
+use crate::signature::{
+    BasicAuth, Encoding, HeaderToken, HmacBody, HmacTemplate, KeyEncoding, Placement, QueryToken,
+    Scheme, Secret, SecretSet, StandardWebhooks,
+};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");

@@ -2,10 +2,10 @@ use std::error::Error;
 
 use tower_inbox::{
     provider::{
-        SignedProvider, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend, gemini::Gemini,
-        llamacloud::LlamaCloud, mindee::Mindee, mindee_v1::MindeeV1, openai::OpenAi,
-        recall::Recall, reducto::Reducto, replicate::Replicate, rossum::Rossum, standard::Standard,
-        vlmrun::VlmRun,
+        SignedProvider, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend,
+        gemini::Gemini, llamacloud::LlamaCloud, mindee::Mindee, mindee_v1::MindeeV1,
+        openai::OpenAi, recall::Recall, reducto::Reducto, replicate::Replicate, rossum::Rossum,
+        standard::Standard, vlmrun::VlmRun,
     },
     signature::{HeaderToken, QueryToken, Scheme, SecretSet},
 };

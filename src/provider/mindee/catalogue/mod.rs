@@ -31,65 +31,30 @@
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
-mod address;
-mod bank_account_details;
-mod bank_statement;
-mod bill_of_lading;
-mod business_card;
-mod company_registration;
-mod date;
-mod drivers_license;
-mod european_vehicle_registration;
-mod financial_document;
-mod financial_document_type;
-mod healthcare_service;
-mod identity_document_type;
-mod international_id;
-mod invoice;
-mod line_item;
-mod locale;
-mod nutrition_facts;
-mod passport;
-mod payment_details;
-mod payslip;
-mod purchase;
-mod receipt;
-mod receipt_type;
-mod registration_type;
-mod resume;
-mod schema;
-mod sex;
-mod tax;
-mod us_healthcare_card;
-mod vehicle_category;
+mod banking;
+mod common;
+mod financial;
+mod health;
+mod identity;
+mod people;
+mod transport;
 
-pub use address::{Address, PostalAddress};
-pub use bank_account_details::BankAccountDetails;
-pub use bank_statement::{BankAddress, BankStatement, DailyBalance, Transaction};
-pub use bill_of_lading::BillOfLading;
-pub use business_card::BusinessCard;
-pub use company_registration::CompanyRegistration;
-pub use date::Date;
-pub use drivers_license::DriversLicense;
-pub use european_vehicle_registration::EuropeanVehicleRegistration;
-pub use financial_document::FinancialDocument;
-pub use financial_document_type::FinancialDocumentType;
-pub use healthcare_service::HealthcareService;
-pub use identity_document_type::IdentityDocumentType;
-pub use international_id::{InternationalId, MachineReadableZone};
-pub use invoice::Invoice;
-pub use line_item::LineItem;
-pub use locale::Locale;
-pub use nutrition_facts::{Amounts, Nutrient, NutritionFacts, ServingSize, Sodium};
-pub use passport::Passport;
-pub use payment_details::PaymentDetails;
-pub use payslip::{Payslip, PayslipItem};
-pub use purchase::{PurchaseCategory, PurchaseSubcategory};
-pub use receipt::{Receipt, ReceiptLineItem};
-pub use receipt_type::ReceiptType;
-pub use registration_type::RegistrationType;
-pub use resume::{Award, Education, Experience, LanguageSkill, Project, Resume};
-pub use sex::{PassportSex, Sex};
-pub use tax::Tax;
-pub use us_healthcare_card::{Copayment, UsHealthcareCard};
-pub use vehicle_category::VehicleCategory;
+pub use banking::{
+    BankAccountDetails, BankAddress, BankStatement, DailyBalance, Payslip, PayslipItem, Transaction,
+};
+pub use common::{Address, Date, Locale, PostalAddress};
+pub use financial::{
+    CompanyRegistration, FinancialDocument, FinancialDocumentType, Invoice, LineItem,
+    PaymentDetails, PurchaseCategory, PurchaseSubcategory, Receipt, ReceiptLineItem, ReceiptType,
+    RegistrationType, Tax,
+};
+pub use health::{
+    Amounts, Copayment, HealthcareService, Nutrient, NutritionFacts, ServingSize, Sodium,
+    UsHealthcareCard,
+};
+pub use identity::{
+    DriversLicense, IdentityDocumentType, InternationalId, MachineReadableZone, Passport,
+    PassportSex, Sex,
+};
+pub use people::{Award, BusinessCard, Education, Experience, LanguageSkill, Project, Resume};
+pub use transport::{BillOfLading, EuropeanVehicleRegistration, VehicleCategory};

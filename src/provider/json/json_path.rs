@@ -1,0 +1,50 @@
+//! JSON paths in the notation of RFC 9535: names that are plain words behind a point, others quoted.
+
+use std::fmt::Write;
+
+/// The whole document.
+pub(in crate::provider) const ROOT: &str = "$";
+
+/// The path of the member `name`.
+pub(in crate::provider) fn push_name(path: &mut String, name: &str) {
+    // A `String` takes all that is written.
+    let _ = if is_word(name) {
+        write!(path, ".{name}")
+    } else {
+        write!(path, "['{}']", name.escape_debug())
+    };
+}
+
+/// The path of the item at `index`.
+pub(in crate::provider) fn push_index(path: &mut String, index: usize) {
+    let _ = write!(path, "[{index}]");
+}
+
+/// The path with `[*]` for every index: what is the same for all items.
+pub(crate) fn of_every_item(path: &str) -> String {
+    let mut pieces = path.split('[');
+    let mut every = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
+        let is_index = rest.len() < piece.len() && rest.starts_with(']');
+        every.push('[');
+        every.push_str(if is_index { "*" } else { "" });
+        every.push_str(if is_index { rest } else { piece });
+    }
+    every
+}
+
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_become_every_and_names_stay() {
+        assert_eq!(of_every_item("$.a[0].b[12]['c d'].e1"), "$.a[*].b[*]['c d'].e1");
+        assert_eq!(of_every_item("$"), "$");
+    }
+}

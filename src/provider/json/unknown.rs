@@ -1,0 +1,132 @@
+//! What a payload holds that its type does not know.
+
+use std::cell::Cell;
+
+use serde::{Serialize, Serializer, de::DeserializeSeed};
+use serde_json::{Map, Value};
+
+use super::{Shallow, json_path};
+
+/// How deep is looked: as deep as a type can be read.
+const LEVELS: u8 = 120;
+
+/// A body, as deep as is looked.
+pub(in crate::provider) fn read_body(body: &[u8]) -> serde_json::Result<Value> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = Shallow { levels: LEVELS }.deserialize(&mut json)?;
+    json.end().map(|()| read)
+}
+
+/// The paths in `raw` of what is not in `known`, or is something else there. What says nothing is not missed: null, and
+/// lists and objects of nothing. Numbers are never another: a type may hold fewer digits.
+pub(in crate::provider) fn paths(raw: &Value, known: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    compare(raw, Some(known), &mut json_path::ROOT.to_owned(), &mut found);
+    found
+}
+
+fn compare(raw: &Value, known: Option<&Value>, path: &mut String, found: &mut Vec<String>) {
+    match (raw, known) {
+        (Value::Object(raw), Some(Value::Object(known))) => members(raw, known, path, found),
+        (Value::Array(raw), Some(Value::Array(known))) => items(raw, known, path, found),
+        (Value::Number(_), Some(Value::Number(_))) => {}
+        (raw, Some(known)) if raw == known => {}
+        (raw, _) if says_nothing(raw) => {}
+        _ => found.push(path.clone()),
+    }
+}
+
+fn members(
+    raw: &Map<String, Value>,
+    known: &Map<String, Value>,
+    path: &mut String,
+    found: &mut Vec<String>,
+) {
+    let here = path.len();
+    for (name, value) in raw {
+        json_path::push_name(path, name);
+        compare(value, known.get(name), path, found);
+        path.truncate(here);
+    }
+}
+
+fn items(raw: &[Value], known: &[Value], path: &mut String, found: &mut Vec<String>) {
+    let here = path.len();
+    for (index, value) in raw.iter().enumerate() {
+        json_path::push_index(path, index);
+        compare(value, known.get(index), path, found);
+        path.truncate(here);
+    }
+}
+
+fn says_nothing(json: &Value) -> bool {
+    match json {
+        Value::Null => true,
+        Value::Array(items) => items.iter().all(says_nothing),
+        Value::Object(members) => members.values().all(says_nothing),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+thread_local! {
+    // `Serialize` can be told nothing, and serde's adapters hide the serializer from what is inside of them.
+    static ONLY_KNOWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether what the type does not know is to be left out just now.
+pub(in crate::provider) fn is_hidden() -> bool {
+    ONLY_KNOWN.get()
+}
+
+/// For serde's `skip_serializing_if`: hides a collection of what the type does not know.
+pub(in crate::provider) fn hide<T>(_: &T) -> bool {
+    is_hidden()
+}
+
+/// Writes something whose kind is not known: as null, where only what is known counts.
+pub(in crate::provider) fn serialize_unless_hidden<T: Serialize, S: Serializer>(
+    kept: &T,
+    json: S,
+) -> Result<S::Ok, S::Error> {
+    if is_hidden() { json.serialize_none() } else { kept.serialize(json) }
+}
+
+/// `payload` as JSON, without what its type does not know.
+pub(in crate::provider) fn to_known_value(
+    payload: &impl Serialize,
+) -> Result<Value, serde_json::Error> {
+    let _restore = Restore(ONLY_KNOWN.replace(true));
+    serde_json::to_value(payload)
+}
+
+/// Writes an unknown word: as null, where only what is known counts.
+pub(in crate::provider) fn serialize_word<S: Serializer>(
+    word: &str,
+    json: S,
+) -> Result<S::Ok, S::Error> {
+    if is_hidden() { json.serialize_none() } else { json.serialize_str(word) }
+}
+
+struct Restore(bool);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        ONLY_KNOWN.set(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_another_is_found_and_nothing_is_not_missed() {
+        let raw = json!({"a": 1, "b": {"c": "x", "d e": [1, 2]}, "f": [{"g": true}, {"g": false}], "h": {"i": [null]}});
+        assert!(paths(&raw, &raw).is_empty());
+        let known = json!({"a": 1.0, "b": {"c": "y"}, "f": [{"g": true}]});
+        assert_eq!(paths(&raw, &known), ["$.b.c", "$.b['d e']", "$.f[1]"]);
+        assert_eq!(paths(&json!("x"), &json!(null)), ["$"]);
+    }
+}
