@@ -1,10 +1,10 @@
-//! AssemblyAI: thin notices that a transcript can be fetched.
+//! AssemblyAI: notices that a transcript can be fetched.
 //!
-//! Nothing is signed: the caller chooses a header and its value, which comes back with every notice. What a request is
-//! about can be put into the query of the URL.
+//! AssemblyAI does not sign requests. The caller chooses a header and its value, which every notice carries. The query
+//! of the URL can identify the request.
 //!
-//! Sources: the guide on webhooks in AssemblyAI's API description, read; it shows the bodies, and the ones that are
-//! tested here are our own after it.
+//! Sources: the webhook guide in AssemblyAI's API description, which shows bodies. The tests use bodies of our own in
+//! that format.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -36,31 +36,30 @@ pub struct AssemblyAi;
 impl Provider for AssemblyAi {
     const NAME: &'static str = "assemblyai";
 
-    /// Waits for ten seconds for a 2xx, and tries up to ten times, ten seconds apart; any 4xx ends the delivery for
-    /// good (guide on webhooks).
+    /// Timeout: 10 s. Up to ten attempts, 10 s apart. A 4xx ends the delivery (guide on webhooks).
     const PROFILE: Profile = Profile::GIVES_UP_ON_4XX
         .answered_within(Duration::from_secs(10))
         .tried_for(Duration::from_secs(90));
 }
 
 open_enum! {
-    /// How it ended (guide on webhooks).
+    /// The outcome of a job (guide on webhooks).
     pub enum Status {
         Completed = "completed",
         Error = "error",
     }
 }
 
-/// Something can be fetched. Which kind it is, its members tell.
+/// A notice that a result can be fetched. The members determine the variant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Notice {
     /// A transcript.
     Transcript(Transcript),
-    /// A recording without what was to be left out.
+    /// A recording with redactions.
     RedactedAudio(RedactedAudio),
-    /// What was said in a streaming session, whole.
+    /// The transcript of a whole streaming session.
     Session(Session),
 }
 
@@ -68,12 +67,12 @@ pub enum Notice {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Transcript {
-    /// The id to fetch it with.
+    /// The id of the result.
     pub transcript_id: String,
-    /// How it ended. Absent where it was null.
+    /// The outcome. Absent if it was null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -84,12 +83,12 @@ open_struct! { Transcript { transcript_id, status } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RedactedAudio {
-    /// Where it lies. May be signed, and so a secret for a while.
+    /// The URL of the recording. It may be signed: treat it as a secret.
     pub redacted_audio_url: String,
-    /// How it ended.
+    /// The outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Value>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -102,10 +101,10 @@ open_struct! { RedactedAudio { redacted_audio_url, status } }
 pub struct Session {
     /// The id of the session.
     pub session_id: String,
-    /// What was sent in it.
+    /// The messages of the session.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub messages: Listed<Value>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -123,7 +122,7 @@ impl Payload for Notice {
         }
     }
 
-    /// The id of transcript or session; of a recording, which has none, the digest of its URL.
+    /// The id of the transcript or session; for a recording, which has no id, the digest of its URL.
     fn key(&self) -> InferenceKey {
         match self {
             Self::Transcript(transcript) => InferenceKey::new(&transcript.transcript_id),
@@ -135,14 +134,14 @@ impl Payload for Notice {
     }
 }
 
-/// What decides which kind it is.
+/// The members that determine the variant.
 #[derive(Deserialize)]
 struct Peek {
     session_id: Option<IgnoredAny>,
     redacted_audio_url: Option<IgnoredAny>,
 }
 
-/// Transcripts of AssemblyAI, loaded into [`Notice`].
+/// Starts a model for transcripts of AssemblyAI, decoded to [`Notice`].
 pub fn notice() -> ModelBuilder<Notice> {
     ModelBuilder::new()
 }

@@ -1,9 +1,10 @@
-//! Baseten: results of asynchronous requests to models of your own.
+//! Baseten: results of asynchronous requests to your own models.
 //!
-//! Baseten does not keep outputs, and tries twice within two seconds: what is not received then is lost.
+//! Baseten does not store outputs, and makes two attempts within two seconds. An output that is not received then is
+//! lost.
 //!
-//! Sources: Baseten's page on asynchronous inference, read. The signature is optional at Baseten, and is verified here
-//! with signatures of our own after the page's recipe; no signed delivery was found.
+//! Sources: Baseten's page on asynchronous inference. Signatures are optional at Baseten. No signed delivery was
+//! available: the tests use signatures of our own, made as the page describes.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::signature::{HmacBody, SecretSet};
 
-/// Where the signature stands (page on asynchronous inference).
+/// The signature header (page on asynchronous inference).
 const SIGNATURE: HeaderName = HeaderName::from_static("x-baseten-signature");
 
 /// Baseten.
@@ -44,15 +45,15 @@ pub struct Baseten;
 impl Provider for Baseten {
     const NAME: &'static str = "baseten";
 
-    /// Waits for ten seconds. Tries once more, about two seconds later, and only after 500, 502, 503 and 504: a 4xx
-    /// ends the delivery (page on asynchronous inference).
+    /// Timeout: 10 s. One retry, about 2 s later, and only after 500, 502, 503 and 504: a 4xx ends the delivery (page
+    /// on asynchronous inference).
     const PROFILE: Profile = Profile::GIVES_UP_ON_4XX
         .answered_within(Duration::from_secs(10))
         .tried_for(Duration::from_secs(2));
 }
 
-/// HMAC-SHA256 of the body, in hexadecimal behind `v1=`, one for each secret during a rotation of 24 hours. The key is
-/// the text of the secret with its `whsec_`: it is not decoded (page on asynchronous inference).
+/// HMAC-SHA256 of the body, in hexadecimal with the prefix `v1=`. A rotation takes 24 hours, with a signature for each
+/// secret. The key is the text of the secret with its `whsec_`: it is not decoded (page on asynchronous inference).
 impl SignedProvider for Baseten {
     type Scheme = HmacBody;
 
@@ -61,7 +62,7 @@ impl SignedProvider for Baseten {
     }
 }
 
-/// An asynchronous request that was completed with an output of type `D`, or failed.
+/// An asynchronous request that completed with an output of type `D`, or failed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Completed<D = Value> {
@@ -70,44 +71,44 @@ pub struct Completed<D = Value> {
     /// The model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_id: Option<String>,
-    /// Its deployment.
+    /// The id of the deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<String>,
-    /// `async_request_completed`. On the wire it is `type`.
+    /// `async_request_completed`. In JSON: `type`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// When, as RFC 3339.
+    /// The time of the event, in RFC 3339 format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// What the model made. Null where it failed.
+    /// The output of the model. Null if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<D>,
     /// What failed.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub errors: Listed<Problem>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Completed<D> { request_id, model_id, deployment_id, kind = "type", time, errors } strict { data } }
 
-/// What failed. A problem that is posted as a text is read as its `message`.
+/// An error. An error that is sent as a string is decoded to its `message`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
-    /// Baseten's code for it.
+    /// The error code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// What happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
-/// The members of a problem that is an object.
+/// The members of an error that is an object.
 struct ProblemMembers {
     code: Option<String>,
     message: Option<String>,
@@ -149,13 +150,13 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Completed<D> {
         decode_json(body)
     }
 
-    /// `request_id`. The header `X-BASETEN-REQUEST-ID` says the same, but is not signed.
+    /// `request_id`. The header `X-BASETEN-REQUEST-ID` has the same value, but is not signed.
     fn key(&self) -> InferenceKey {
         InferenceKey::new(&self.request_id)
     }
 }
 
-/// A model at Baseten, loaded into [`Completed<D>`].
+/// Starts a model at Baseten, decoded to [`Completed<D>`].
 pub fn completed<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Completed<D>> {
     ModelBuilder::new()
 }

@@ -1,10 +1,10 @@
-//! Black Forest Labs: images of FLUX.
+//! Black Forest Labs: images from FLUX.
 //!
-//! The secret is given with each request (`webhook_secret`): a scheme either knows the one secret that all requests
-//! are made with, or looks each up. The URL of an image lives for ten minutes: fetch it at once.
+//! Each request sets its own secret (`webhook_secret`): use one secret for all requests, or resolve the secret for each
+//! request. The URL of an image expires after ten minutes: fetch it at once.
 //!
-//! Sources, all second-hand: public code with the text of BFL's own guides; other public code calls the scheme
-//! undocumented. Neither signature nor payload was seen from BFL itself; both are verified with deliveries of our own.
+//! Sources, all second-hand: public code that quotes BFL's guides. Other public code calls the scheme undocumented. No
+//! delivery of BFL was available: the tests use signatures and payloads of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -18,7 +18,7 @@
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 //!
-//! With a secret for each request, which a layer around the inbox has looked up:
+//! With a secret for each request, which a layer around the inbox resolves:
 //!
 //! ```
 //! use http::request::Parts;
@@ -48,7 +48,7 @@ use super::{
 };
 use crate::signature::{HmacBody, SecretSet};
 
-/// Where the signature stands (second-hand).
+/// The signature header (second-hand).
 const SIGNATURE: HeaderName = HeaderName::from_static("x-bfl-signature");
 
 /// Black Forest Labs.
@@ -58,13 +58,13 @@ pub struct Bfl;
 impl Provider for Bfl {
     const NAME: &'static str = "bfl";
 
-    /// Waits for 30 seconds; tries again after 1, 5 and 30 seconds, then drops the delivery (second-hand).
+    /// Timeout: 30 s. Retries after 1, 5 and 30 s, then drops the delivery (second-hand).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX
         .answered_within(Duration::from_secs(30))
         .tried_for(Duration::from_secs(36));
 }
 
-/// HMAC-SHA256 of the body, in hexadecimal behind `sha256=` (second-hand).
+/// HMAC-SHA256 of the body, in hexadecimal with the prefix `sha256=` (second-hand).
 impl SignedProvider for Bfl {
     type Scheme = HmacBody;
 
@@ -74,55 +74,55 @@ impl SignedProvider for Bfl {
 }
 
 open_enum! {
-    /// How a generation ended (second-hand).
+    /// The outcome of a generation (second-hand).
     pub enum Status {
         Ready = "Ready",
         Error = "Error",
     }
 }
 
-/// A generation that ended.
+/// A finished generation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Generation {
     /// The id of the generation.
     pub id: String,
-    /// How it ended.
+    /// The outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// The image. Absent where it failed.
+    /// The image. Absent if the generation failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Image>,
     /// What failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// What happened, for people.
+    /// A message for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// When. Whether it is a number or a text is not known.
+    /// The time of the event. It is unknown whether it is a number or a string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Value>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Generation { id, status, result, error, message, timestamp } }
 
-/// An image, and what it was made from.
+/// An image and its input.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Image {
-    /// Where it lies, for ten minutes.
+    /// The URL of the image. Expires after ten minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<String>,
-    /// What was asked for.
+    /// The prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// The seed, as it came: that it is a whole number is second-hand.
+    /// The seed. That it is an integer is second-hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<Number>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -136,13 +136,13 @@ impl Payload for Generation {
         decode_json(body)
     }
 
-    /// `id`: a generation ends once.
+    /// `id`: a generation finishes once.
     fn key(&self) -> InferenceKey {
         InferenceKey::new(&self.id)
     }
 }
 
-/// FLUX, loaded into [`Generation`].
+/// Starts a model for images from FLUX, decoded to [`Generation`].
 pub fn generation() -> ModelBuilder<Generation> {
     ModelBuilder::new()
 }

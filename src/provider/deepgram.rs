@@ -1,16 +1,15 @@
-//! Deepgram: transcripts, posted whole.
+//! Deepgram: transcripts.
 //!
-//! Nothing is signed. The header [`dg-token`](TOKEN) holds the identifier of the API key that made the request, which is
-//! no secret of the endpoint but few know it; or the URL holds a user and password, which
-//! [`BasicAuth`](crate::signature::BasicAuth) checks, or a token. With `callback_method=put` a result comes by PUT: see
-//! [`Model::methods`](super::Model::methods).
+//! Deepgram does not sign requests. The header [`dg-token`](TOKEN) contains the identifier of the API key that made the
+//! request, which is not a secret of the endpoint, but known to few. Alternatively, put a user and password into the
+//! URL, which [`BasicAuth`](crate::signature::BasicAuth) checks, or a token. With `callback_method=put` results are
+//! sent by PUT: see [`Model::methods`](super::Model::methods).
 //!
-//! Callbacks of live streams, one for each message, are read into [`Live`]. Audio that text-to-speech posts to a
-//! callback is not: it is archived byte for byte, and undecodable, which is answered 202. To handle audio, implement
-//! [`Payload`] for a type of your own that takes the body as it is.
+//! Callbacks of live streams, one for each message, are decoded to [`Live`]. Audio from text-to-speech is archived, but
+//! undecodable, and answered 202. To handle audio, implement [`Payload`] for your own type.
 //!
-//! Sources: Deepgram's page on callbacks, read; the shapes of a failure and of live messages are second-hand. Bodies
-//! are tested with our own.
+//! Sources: Deepgram's page on callbacks. The formats of failures and live messages are second-hand. The tests use
+//! bodies of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -50,55 +49,55 @@ pub struct Deepgram;
 impl Provider for Deepgram {
     const NAME: &'static str = "deepgram";
 
-    /// Up to ten more tries, 30 seconds apart, after anything but a 2xx (page on callbacks).
+    /// Up to ten retries, 30 s apart, after any status but 2xx (page on callbacks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_mins(5));
 }
 
-/// A request that ended with results of type `R`, one that failed, which has `err_code` or `err_msg`, or a message about a live
+/// A request with results of type `R`; a failed request, which has `err_code` or `err_msg`; or a message about a live
 /// stream, which has `type` and no `results`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Response<R = Value> {
-    /// There are results.
+    /// A request with results.
     Done(Done<R>),
-    /// There are none, and why.
+    /// A failed inference.
     Failed(Failed),
     /// A message about a live stream.
     Live(Live),
 }
 
-/// Results.
+/// The results of a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Done<R> {
-    /// What they are about.
+    /// Metadata of the request.
     pub metadata: Metadata,
-    /// What was heard.
+    /// The transcript.
     pub results: R,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Done<R> { metadata } strict { results } }
 
-/// What results are about.
+/// Metadata of a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Metadata {
     /// The id of the request.
     pub request_id: String,
-    /// When it was made, as RFC 3339.
+    /// The creation time, in RFC 3339 format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// How long the recording is, in seconds.
+    /// The length of the recording, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
-    /// How many channels it has.
+    /// The number of channels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<u32>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -109,46 +108,46 @@ open_struct! { Metadata { request_id, created, duration, channels } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Failed {
-    /// A short name of what failed, as it came: that it is a text is second-hand.
+    /// The error code. That it is a string is second-hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub err_code: Option<Value>,
-    /// What happened, as it came.
+    /// The error message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub err_msg: Option<Value>,
     /// The id of the request.
     pub request_id: String,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Failed { err_code, err_msg, request_id } }
 
-/// A message about a live stream: a part of its transcript, or that something happened in it.
+/// A message about a live stream: a part of its transcript, or an event.
 ///
-/// A stream posts many of them, in no promised order. `start` and `duration` tell where a part belongs.
+/// A stream sends many messages, and does not guarantee their order. `start` and `duration` locate a part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Live {
-    /// `Results`, `Metadata`, `UtteranceEnd`, `SpeechStarted` and others. On the wire it is `type`.
+    /// `Results`, `Metadata`, `UtteranceEnd`, `SpeechStarted` and others. In JSON: `type`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Where the part begins, in seconds.
+    /// The start of the part, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
-    /// How long it is, in seconds.
+    /// The length of the part, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
-    /// Whether it will not be corrected by a later message.
+    /// Whether no later message corrects this part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_final: Option<bool>,
-    /// What was heard; in messages of other kinds the number of the channel.
+    /// The transcript; in messages of other types, the index of the channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<Value>,
-    /// What it is about, with the `request_id`.
+    /// Metadata, with the `request_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -156,7 +155,7 @@ pub struct Live {
 open_struct! { Live { kind = "type", start, duration, is_final, channel, metadata } }
 
 impl Live {
-    /// The id of the request: `metadata.request_id` or `request_id`. Some messages have none.
+    /// Returns the id of the request: `metadata.request_id` or `request_id`. Some messages have none.
     pub fn request_id(&self) -> Option<&str> {
         let in_metadata = self.metadata.as_ref().and_then(|metadata| metadata.get("request_id"));
         in_metadata.or_else(|| self.other.get("request_id"))?.as_str()
@@ -176,8 +175,7 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
         }
     }
 
-    /// `metadata.request_id`, or `request_id` of a failure. Of a live message with its `type` and `start` as the
-    /// version.
+    /// `metadata.request_id`, or `request_id` of a failure. For a live message, with `type` and `start` as the version.
     fn key(&self) -> InferenceKey {
         match self {
             Self::Done(done) => InferenceKey::new(&done.metadata.request_id),
@@ -190,7 +188,7 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
         }
     }
 
-    /// The same; of a live message the digest of the body, since it has no id of its own.
+    /// The same key; for a live message, which has no id, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match self {
             Self::Live(_) => InferenceKey::of_body(delivery),
@@ -199,7 +197,7 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
     }
 }
 
-/// What decides which of the three it is.
+/// The members that determine the variant.
 #[derive(Deserialize)]
 struct Peek {
     err_code: Option<IgnoredAny>,
@@ -209,7 +207,7 @@ struct Peek {
     kind: Option<IgnoredAny>,
 }
 
-/// Transcripts of Deepgram, loaded into [`Response<R>`].
+/// Starts a model for transcripts of Deepgram, decoded to [`Response<R>`].
 pub fn transcription<R: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Response<R>> {
     ModelBuilder::new()
 }

@@ -1,9 +1,10 @@
-//! DeepInfra: results of any model of its catalogue.
+//! DeepInfra: results of any model in its catalogue.
 //!
-//! Nothing is signed: put a token into the URL. The members of a result stand beside those of DeepInfra.
+//! DeepInfra does not sign requests: put a token into the URL. The members of a result are in the same object as those
+//! of DeepInfra.
 //!
-//! Sources: the page on webhooks, read; it shows that a failure is the same without results. Bodies are tested with our
-//! own.
+//! Sources: the page on webhooks, which shows that a failure has the same format without results. The tests use bodies
+//! of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -50,22 +51,22 @@ pub struct DeepInfra;
 impl Provider for DeepInfra {
     const NAME: &'static str = "deepinfra";
 
-    /// Tries "a few" times more after 4xx and 5xx alike (page on webhooks).
+    /// Retries "a few" times after 4xx and 5xx (page on webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX;
 }
 
-/// A request that ended.
+/// A finished request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Completion {
-    /// The id of the request. Null where a request failed before it got one.
+    /// The id of the request. Null if the request failed before it got one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// How it ended.
+    /// The outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inference_status: Option<InferenceStatus>,
-    /// What the model made, as it came. Empty where it failed. A member that DeepInfra adds cannot be told from one of the
-    /// model: it is here, too, and is not reported as unknown.
+    /// The output of the model. Empty if it failed. A member that DeepInfra adds cannot be distinguished from one of
+    /// the model: it is included, and is not reported as unknown.
     #[serde(flatten)]
     pub results: Map<String, Value>,
 }
@@ -78,20 +79,20 @@ struct Wire {
 
 open_struct! { Wire { request_id, inference_status } }
 
-/// How a request ended.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct InferenceStatus {
-    /// The word for it, such as `succeeded` or `failed`. The page has no list of them.
+    /// The status, such as `succeeded` or `failed`. The page does not list all values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// How long it ran, in milliseconds.
+    /// The runtime, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_ms: Option<u64>,
-    /// What it cost, in dollars.
+    /// The cost, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -99,11 +100,11 @@ pub struct InferenceStatus {
 open_struct! { InferenceStatus { status, runtime_ms, cost } }
 
 impl Completion {
-    /// What the model made, as `O`.
+    /// Decodes the output of the model to `O`.
     ///
     /// # Errors
     ///
-    /// If it is not of that type, as where the model failed.
+    /// If the output is not of type `O`, such as that of a failed request.
     pub fn output<O: DeserializeOwned>(&self) -> Result<O, DecodeError> {
         let results = Value::Object(self.results.clone());
         O::deserialize(results).map_err(|error| DecodeError::new(None, error))
@@ -126,7 +127,7 @@ impl Payload for Completion {
         InferenceKey::new(self.request_id.as_deref().unwrap_or_default())
     }
 
-    /// The same, but without an id the digest of the body.
+    /// The same key; without an id, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match self.request_id {
             Some(_) => self.key(),
@@ -135,7 +136,7 @@ impl Payload for Completion {
     }
 }
 
-/// A model at DeepInfra, loaded into [`Completion`].
+/// Starts a model at DeepInfra, decoded to [`Completion`].
 pub fn completion() -> ModelBuilder<Completion> {
     ModelBuilder::new()
 }

@@ -1,8 +1,7 @@
-//! ElevenLabs: calls of its agents, and transcripts.
+//! ElevenLabs: calls of agents, and transcripts.
 //!
-//! Sources: the pages on webhooks and the verifier of `elevenlabs-python`, read. The signature is verified with
-//! signatures of our own after that verifier; of the ids in `data` the pages show `conversation_id`, and `request_id`
-//! is second-hand.
+//! Sources: the pages on webhooks and the verifier of `elevenlabs-python`. The tests use signatures of our own, made as
+//! that verifier expects. The pages show `conversation_id` in `data`; `request_id` is second-hand.
 //!
 //! # Audio
 //!
@@ -51,10 +50,10 @@ use crate::{
     signature::{HmacTemplate, Placement, SecretSet, Tolerance},
 };
 
-/// Where the signature stands (`elevenlabs-python`).
+/// The signature header (`elevenlabs-python`).
 const SIGNATURE: HeaderName = HeaderName::from_static("elevenlabs-signature");
 
-/// How old a signature may be; from the future any is taken (`elevenlabs-python`, `webhooks_custom.py`).
+/// The maximum age of a signature. Future timestamps are accepted (`elevenlabs-python`, `webhooks_custom.py`).
 const OLDEST: Duration = Duration::from_mins(30);
 
 /// ElevenLabs.
@@ -64,12 +63,12 @@ pub struct ElevenLabs;
 impl Provider for ElevenLabs {
     const NAME: &'static str = "elevenlabs";
 
-    /// Only 200 is success. Ten failures in a row, with the last success more than seven days ago, disable the
-    /// endpoint; tries after the first are off unless asked for, and never made for some events (page on webhooks).
+    /// Only 200 is a success. Ten failures in a row, with the last success more than seven days ago, disable the
+    /// endpoint. Retries are disabled by default, and unavailable for some events (page on webhooks).
     const PROFILE: Profile = Profile::WANTS_200.on_client_error(OnClientError::GivesUp);
 }
 
-/// HMAC-SHA256 of time and body, in `t=…,v0=…` (`elevenlabs-python`, `webhooks_custom.py`).
+/// HMAC-SHA256 of timestamp and body, in `t=…,v0=…` (`elevenlabs-python`, `webhooks_custom.py`).
 impl SignedProvider for ElevenLabs {
     type Scheme = HmacTemplate;
 
@@ -80,19 +79,19 @@ impl SignedProvider for ElevenLabs {
     }
 }
 
-/// An event about `D`.
+/// An event with data of type `D`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event<D = Value> {
-    /// What happened, such as `post_call_transcription` or `post_call_audio`. On the wire it is `type`.
+    /// The event type, such as `post_call_transcription` or `post_call_audio`. In JSON: `type`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// When, in seconds since 1970.
+    /// The time of the event, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_timestamp: Option<Number>,
-    /// What it happened to.
+    /// The data of the event.
     pub data: D,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
     #[serde(skip)]
@@ -100,13 +99,13 @@ pub struct Event<D = Value> {
 }
 
 impl<D> Event<D> {
-    /// The id of what it happened to: `conversation_id` or `request_id` in `data`.
+    /// Returns the id of the conversation or request: `conversation_id` or `request_id` in `data`.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
 }
 
-/// The default body limit: 64 MiB, since `post_call_audio` carries the audio of a whole call in base64.
+/// The default body limit: 64 MiB, because `post_call_audio` contains the audio of a whole call in base64.
 const BODY_LIMIT: usize = 64 << 20;
 
 impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
@@ -116,12 +115,12 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let Wire { kind, event_timestamp, data, other } = decode_json(body)?;
-        // In a pass of its own, since `D` need not know its ids.
+        // In a second pass, because `D` may not contain the ids.
         let subject = decode_json::<Peek>(body).ok().and_then(|peek| peek.subject);
         Ok(Self { kind, event_timestamp, data, other, subject })
     }
 
-    /// The id of what it happened to, with the type as the version; without one the type and the time.
+    /// The id of the conversation or request, with the type as the version; without one, the type and the time.
     fn key(&self) -> InferenceKey {
         match (&self.subject, &self.event_timestamp) {
             (Some(subject), _) => InferenceKey::versioned(subject, &self.kind),
@@ -130,7 +129,7 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
         }
     }
 
-    /// The same, but without an id the digest of the body.
+    /// The same key; without an id, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match self.subject {
             Some(_) => self.key(),
@@ -159,7 +158,7 @@ fn subject_of<'de, D: Deserializer<'de>>(data: D) -> Result<Option<String>, D::E
     Ok(conversation.or(request))
 }
 
-/// A webhook at ElevenLabs, loaded into [`Event<D>`].
+/// Starts a model for a webhook of ElevenLabs, decoded to [`Event<D>`].
 pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<D>> {
     ModelBuilder::new()
 }

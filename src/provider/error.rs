@@ -5,49 +5,49 @@ use serde_path_to_error::{Path, Segment};
 
 use super::json::json_path;
 
-/// The longest JSON path that is shown, in characters.
+/// The maximum length of a JSON path, in characters.
 const LONGEST_PATH: usize = 256;
 
-/// A body that could not be loaded into its type: where, and what kind of mistake.
+/// The error of decoding a body: its JSON path and its kind.
 ///
-/// `Display` and `Debug` show the path, what was expected there and the kind of what was found, never a value, and there
-/// is no `source()`: the parser's own error may quote a whole text of the body, and whoever prints a chain of errors would
-/// write it into a log. It is given where it is asked for: [`parser_error`](Self::parser_error).
+/// `Display` and `Debug` show the path, the expected type and the kind of the value that was found, never a value.
+/// There is no `source()`, because the parser's error can quote the body, and logs often contain the whole chain of
+/// errors. [`parser_error`](Self::parser_error) returns it.
 pub struct DecodeError {
     path: String,
     kind: Kind,
     mismatch: Option<Mismatch>,
     line: usize,
     column: usize,
-    /// Never shown.
+    /// Not part of `Display` and `Debug`.
     parser: serde_json::Error,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Not JSON at all.
+    /// Invalid JSON.
     Syntax,
-    /// JSON that ends too early, or nothing.
+    /// Truncated JSON, or an empty body.
     Truncated,
-    /// JSON of another shape.
+    /// JSON of an unexpected type.
     Shape,
-    /// A payload that was rejected by its own validation, for this reason.
+    /// A payload that failed validation, with the reason.
     Invalid(String),
 }
 
 impl DecodeError {
-    /// A mistake of the parser at this path; without one, of the whole.
+    /// Creates an error at this path; without a path, at the root.
     pub(super) fn new(path: Option<&Path>, parser: serde_json::Error) -> Self {
         Self::at(path.map_or_else(|| json_path::ROOT.to_owned(), shown), parser)
     }
 
-    /// A mistake at this path, which is short enough to be shown.
+    /// Creates an error at this path, which must be short enough.
     pub(super) fn at(path: String, parser: serde_json::Error) -> Self {
         let mismatch = Mismatch::of(&parser.to_string());
         let kind = match parser.classify() {
             Category::Eof => Kind::Truncated,
             Category::Data => Kind::Shape,
-            // What JSON allows, and only the reader does not: a large number, deep nesting.
+            // Valid JSON that the parser does not accept: large numbers and deep nesting.
             Category::Syntax if mismatch.is_some() => Kind::Shape,
             Category::Syntax | Category::Io => Kind::Syntax,
         };
@@ -78,34 +78,35 @@ impl DecodeError {
         Self { path, kind: Kind::Invalid(reason), mismatch: None, line, column, parser }
     }
 
-    /// Whether the text could not be parsed, or a value of it in the same pass; not one that had been parsed before.
+    /// Returns whether the error has a position in the text. Errors of values that were parsed before have none.
     pub(super) fn is_of_text(&self) -> bool {
         self.line > 0
     }
 
-    /// Where in the document, from `$` for the whole. At most 256 characters.
+    /// Returns the JSON path of the error; `$` is the whole document. At most 256 characters.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What the type expected there, in its own words, such as `f64` or ``the member `id` ``. `None` where the body is
-    /// not JSON, and where a type of your own told its mistake in words of its own.
+    /// Returns the expected type, such as `f64` or ``the member `id` ``. `None` if the body is not JSON, and for custom
+    /// errors of your own types.
     pub fn expected(&self) -> Option<&str> {
         Some(&self.mismatch.as_ref()?.expected)
     }
 
-    /// The kind of what was found instead, such as `a string`. Never a part of the body.
+    /// Returns the kind of the value that was found, such as `a string`. Never a part of the body.
     pub fn found(&self) -> Option<&'static str> {
         Some(self.mismatch.as_ref()?.found)
     }
 
-    /// The parser's own error. It may quote a value of the body, such as a token or a signed URL: keep it out of logs.
+    /// Returns the parser's error. It can quote a value of the body, such as a token or a signed URL: keep it out of
+    /// logs.
     pub fn parser_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &self.parser
     }
 }
 
-/// Cut to what a log can bear.
+/// Formats a path, truncated for logs.
 fn shown(path: &Path) -> String {
     let mut text = json_path::ROOT.to_owned();
     for segment in path {
@@ -131,7 +132,7 @@ impl fmt::Display for DecodeError {
             Kind::Shape => "the body does not have the shape of the model's type",
         };
         write!(f, "{what}, at {}", self.path)?;
-        // Not known where a value was read that had been parsed before.
+        // Unknown for values that were parsed before.
         if self.is_of_text() {
             write!(f, ", line {} column {}", self.line, self.column)?;
         }
@@ -142,7 +143,7 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// What `Display` shows, in its parts: `unwrap` and `{:?}` write this.
+/// Shows the parts of `Display`, for `unwrap` and `{:?}`.
 impl fmt::Debug for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DecodeError")
@@ -157,19 +158,19 @@ impl fmt::Debug for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// The longest description of what was expected that is shown, in characters.
+/// The maximum length of the expected type, in characters.
 const LONGEST_EXPECTED: usize = 120;
 
-/// What was expected and what kind of thing was found, from the words of an error of serde.
+/// The expected type and the kind of the value that was found, parsed from an error message of serde.
 ///
-/// Those words may quote the body. Only what the type itself said is taken from them, and the kind of what was found.
+/// The message can quote the body. Only the expected type and the kind of the value are taken from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mismatch {
     pub(super) expected: String,
     pub(super) found: &'static str,
 }
 
-/// How serde begins to tell what was found, and our word for it.
+/// The names of kinds in messages of serde, and in ours.
 const KINDS: [(&str, &str); 9] = [
     ("string", "a string"),
     ("integer", "an integer"),
@@ -183,7 +184,7 @@ const KINDS: [(&str, &str); 9] = [
 ];
 
 impl Mismatch {
-    /// Nothing, where the error is of a kind whose words are not known.
+    /// Returns `None` for unknown messages.
     pub(super) fn of(words: &str) -> Option<Self> {
         let words = words.rsplit_once(" at line ").map_or(words, |(words, _)| words);
         if let Some(rest) = words.strip_prefix("missing field `") {
@@ -199,7 +200,7 @@ impl Mismatch {
             return Some(Self::new("less than 128 levels", "deeper nesting"));
         }
         let found = found(words)?;
-        // What was found may have the same words in it; what was expected has not.
+        // The value that was found can contain the same words; the expected type cannot.
         let (_, expected) = words.rsplit_once(", expected ")?;
         Some(Self::new(truncated(expected), found))
     }

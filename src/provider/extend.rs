@@ -1,10 +1,10 @@
 //! Extend: documents in, fields out.
 //!
-//! A run is posted whole or, above a size that the endpoint sets, as a signed URL that lives for an hour: fetch it at
-//! once, by the handler.
+//! A run is sent as a whole or, above a size that the endpoint sets, as a signed URL that expires after an hour: fetch
+//! it in the handler.
 //!
-//! Sources: Extend's pages on webhooks and the verifiers of its clients, read. The signature is verified with
-//! signatures of our own after those verifiers; no posted body was found.
+//! Sources: Extend's pages on webhooks and the verifiers of its client libraries. No real body was available: the tests
+//! use bodies and signatures of our own, made as those verifiers expect.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -33,13 +33,13 @@ use super::{
 };
 use crate::signature::{HmacTemplate, Placement, SecretSet, Tolerance};
 
-/// Where the signature stands (clients of Extend).
+/// The signature header (client libraries).
 const SIGNATURE: HeaderName = HeaderName::from_static("x-extend-request-signature");
 
-/// Where its time stands (clients of Extend).
+/// The timestamp header (client libraries).
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-extend-request-timestamp");
 
-/// How far in the future a signature may be (clients of Extend).
+/// The maximum time by which a signature may be in the future (client libraries).
 const FURTHEST: Duration = Duration::from_mins(1);
 
 /// Extend.
@@ -49,12 +49,12 @@ pub struct Extend;
 impl Provider for Extend {
     const NAME: &'static str = "extend";
 
-    /// Waits for 30 seconds for a 2xx (page on best practices). What it makes of a 4xx was not read.
+    /// Timeout: 30 s (page on best practices). Its reaction to a 4xx is unknown.
     const PROFILE: Profile = Profile::UNPUBLISHED.answered_within(Duration::from_secs(30));
 }
 
-/// HMAC-SHA256 of `v0`, time and body, in hexadecimal; 300 seconds, but no more than 60 on the future side (clients of
-/// Extend).
+/// HMAC-SHA256 of `v0`, timestamp and body, in hexadecimal. Tolerance: 300 s in the past and 60 s in the future (client
+/// libraries).
 impl SignedProvider for Extend {
     type Scheme = HmacTemplate;
 
@@ -65,50 +65,50 @@ impl SignedProvider for Extend {
     }
 }
 
-/// An event about a run of type `R`, or about where the run can be fetched.
+/// An event with a run of type `R`, or with the URL of the run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Event<R = Value> {
-    /// The run is in the event.
+    /// An event that contains the run.
     Whole(Envelope<R>),
-    /// The run has to be fetched.
+    /// An event that contains the URL of the run.
     Link(Envelope<SignedUrl>),
 }
 
-/// What both have in common.
+/// The envelope of an event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Envelope<P> {
     /// The id of the event.
     pub event_id: String,
-    /// What happened, such as `extract_run.processed` or `workflow_run.completed`.
+    /// The event type, such as `extract_run.processed` or `workflow_run.completed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
-    /// What it happened to.
+    /// The data of the event.
     pub payload: P,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Envelope<P> { event_id = "eventId", event_type = "eventType" } strict { payload } }
 
-/// Where a run can be fetched.
+/// The URL of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SignedUrl {
-    /// The URL. Whoever knows it can fetch the run, for an hour.
+    /// The signed URL. It is a secret, and expires after an hour.
     #[serde(rename = "data")]
     pub url: Redacted,
     /// The id of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What the run was made with. Absent where there is none.
+    /// The metadata of the run. Absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
-    /// Members that are not known here, as they came, and `object`, which is `signed_data_url`.
+    /// Unknown members, and `object`, which is `signed_data_url`.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -135,7 +135,7 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Event<R> {
     }
 }
 
-/// What decides of which type the payload is.
+/// The member that determines the type of the payload.
 #[derive(Deserialize)]
 struct Peek {
     payload: Object,
@@ -146,7 +146,7 @@ struct Object {
     object: Option<Value>,
 }
 
-/// An endpoint at Extend, loaded into [`Event<R>`].
+/// Starts a model for an endpoint at Extend, decoded to [`Event<R>`].
 pub fn event<R: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<R>> {
     ModelBuilder::new()
 }

@@ -1,11 +1,10 @@
-//! fal: images, video and sound from any model of its catalogue.
+//! fal: images, video and audio from any model in its catalogue.
 //!
-//! Signed with Ed25519, which feature `ed25519` checks: fal publishes a set of keys at
-//! `https://rest.fal.ai/.well-known/jwks.json`, to be fetched at least once a day and given to the scheme.
+//! fal signs with Ed25519, which requires feature `ed25519`. It publishes its keys at
+//! `https://rest.fal.ai/.well-known/jwks.json`: fetch them at least once a day, and pass them to the scheme.
 //!
-//! Sources: fal's page on webhooks, read. No signed delivery was found: the scheme is verified with signatures of
-//! our own after the page's recipe. Failures come with a payload of another shape than the model's, which the page
-//! shows in examples.
+//! Sources: fal's page on webhooks. No signed delivery was available: the tests use signatures of our own, made as the
+//! page describes. The payload of a failure has another format than that of the model; the page shows examples.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -46,53 +45,53 @@ pub struct Fal;
 impl Provider for Fal {
     const NAME: &'static str = "fal";
 
-    /// The first try waits for 15 seconds; what fails is tried ten times more within two hours (page on webhooks).
+    /// Timeout of the first attempt: 15 s. Ten retries within two hours (page on webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX
         .answered_within(Duration::from_secs(15))
         .tried_for(Duration::from_hours(2));
 }
 
 open_enum! {
-    /// How a request ended (page on webhooks).
+    /// The outcome of a request (page on webhooks).
     pub enum Status {
         Ok = "OK",
         Error = "ERROR",
     }
 }
 
-/// A request that ended, with an output of type `P`, or with whatever came instead.
+/// A finished request with an output of type `P`, or a failed one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Response<P = Value> {
     /// The status is `OK`.
     Done(Ended<P>),
-    /// It is anything else. The payload tells more of what went wrong, in a shape that is not the model's.
+    /// The status is not `OK`. The payload describes the error, in another format than that of the model.
     Failed(Ended<Value>),
 }
 
-/// What fal tells of a request that ended.
+/// A finished request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Ended<P> {
-    /// The id that the queue gave.
+    /// The id of the request in the queue.
     pub request_id: String,
-    /// The id of the last try inside of fal.
+    /// The id of the last attempt inside fal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway_request_id: Option<String>,
-    /// How it ended.
+    /// The outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// Why it failed.
+    /// The error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What the model made. Null where it could not be written as JSON.
+    /// The output of the model. Null if it cannot be represented as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<P>,
-    /// Why there is no payload, though there is a result.
+    /// The reason why a result has no payload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload_error: Option<String>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -100,7 +99,7 @@ pub struct Ended<P> {
 open_struct! { Ended<P> { request_id, gateway_request_id, status, error, payload_error } strict { payload } }
 
 impl<P> Response<P> {
-    /// What the model made, if it did.
+    /// Returns the output of the model, if there is one.
     pub fn output(&self) -> Option<&P> {
         match self {
             Self::Done(ended) => ended.payload.as_ref(),
@@ -108,7 +107,7 @@ impl<P> Response<P> {
         }
     }
 
-    /// The id that the queue gave.
+    /// The id of the request in the queue.
     pub fn request_id(&self) -> &str {
         match self {
             Self::Done(ended) => &ended.request_id,
@@ -128,27 +127,28 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Response<P> {
         }
     }
 
-    /// `request_id`, which is `X-Fal-Webhook-Request-Id`, too, and stays the same through all tries.
+    /// `request_id`, which is also in `X-Fal-Webhook-Request-Id`. It is the same in every attempt.
     fn key(&self) -> InferenceKey {
         InferenceKey::new(self.request_id())
     }
 }
 
-/// What decides of which type the payload is.
+/// The member that determines the type of the payload.
 #[derive(Deserialize)]
 struct Peek {
     status: Option<Value>,
 }
 
-/// A model at fal, loaded into [`Response<P>`]. With feature `ed25519` it is
-/// [verified by](ModelBuilder::verified_by) `fal::signature`.
+/// Starts a model at fal, decoded to [`Response<P>`]. With feature `ed25519`, pass `fal::signature` to
+/// [`verified_by`](ModelBuilder::verified_by).
 pub fn response<P: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Response<P>> {
     ModelBuilder::new()
 }
 
 #[cfg(feature = "ed25519")]
 
-/// fal's signature: Ed25519 with any key of its set, not older or newer than 300 seconds (page on webhooks).
+/// Returns fal's signature scheme: Ed25519 with any key of its set. Tolerance: 300 s in both directions (page on
+/// webhooks).
 ///
 /// ```
 /// use tower_inbox::{provider::fal, signature::{Ed25519Key, Ed25519Keys}};

@@ -1,11 +1,11 @@
-//! The Gemini API: thin events that tell that a batch or a video has ended.
+//! The Gemini API: events of finished batches and videos.
 //!
-//! This is the static mode, with one secret for a project, shown once. Events of the dynamic mode, with a URL in the
-//! request, carry a JSON Web Token, of which it is not published whether it covers the body: check it with a
-//! [`Scheme`](crate::signature::Scheme) of your own, and do not trust the body.
+//! This module covers the static mode, with one secret for a project. Events of the dynamic mode, with a URL in the
+//! request, carry a JSON Web Token, and it is not published whether the token covers the body: verify it with your own
+//! [`Scheme`](crate::signature::Scheme), and do not trust the body.
 //!
-//! Sources: Google's page on webhooks (2026-05-19), read. The signature is that of Standard Webhooks, verified with the
-//! vector of its specification; no posted body was found.
+//! Sources: Google's page on webhooks (2026-05-19). The signature is that of Standard Webhooks, tested with the vector
+//! of its specification. No real body was available.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -42,11 +42,12 @@ pub struct Gemini;
 impl Provider for Gemini {
     const NAME: &'static str = "gemini";
 
-    /// Anything but a 2xx within "a few seconds" is tried again for up to 24 hours (page on webhooks).
+    /// Retries for up to 24 hours unless it gets a 2xx within "a few seconds" (page on webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_hours(24));
 }
 
-/// Standard Webhooks, five minutes (page on webhooks). During a rotation of 24 hours both secrets sign.
+/// Standard Webhooks with a tolerance of five minutes (page on webhooks). A rotation takes 24 hours, in which both
+/// secrets sign.
 impl SignedProvider for Gemini {
     type Scheme = StandardWebhooks;
 
@@ -55,45 +56,45 @@ impl SignedProvider for Gemini {
     }
 }
 
-/// Something has ended, and can be fetched.
+/// An event: the result of a finished job can be fetched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// What happened, such as `batch.succeeded`. On the wire it is `type`.
+    /// The event type, such as `batch.succeeded`. In JSON: `type`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The version of the format, `v1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// When, as RFC 3339.
+    /// The time of the event, in RFC 3339 format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
-    /// What it happened to. Without members where it is absent.
+    /// The data of the event. Without members if absent.
     pub data: Subject,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Event { kind = "type", version, timestamp, data } }
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Subject {
-    /// The id to fetch it with.
+    /// The id of the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Where the output of a batch lies.
+    /// The URI of the output of a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_file_uri: Option<String>,
-    /// The code of a failure. Whether it is a number or a text is not published.
+    /// The error code. It is not published whether it is a number or a string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<Value>,
     /// What failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -107,18 +108,18 @@ impl Payload for Event {
         decode_json(body)
     }
 
-    /// The id of what it is about, with the type of the event as the version.
+    /// The id of the subject, with the type of the event as the version.
     fn key(&self) -> InferenceKey {
         InferenceKey::versioned(self.data.id.as_deref().unwrap_or_default(), &self.kind)
     }
 
-    /// `webhook-id`, which stays the same through all tries; without it the id and type in the body.
+    /// `webhook-id`, which is the same in every attempt; without it, the id and type in the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         message_id(delivery).map_or_else(|| self.key(), InferenceKey::new)
     }
 }
 
-/// A project's endpoint at the Gemini API, loaded into [`Event`].
+/// Starts a model for a project's endpoint at the Gemini API, decoded to [`Event`].
 pub fn event() -> ModelBuilder<Event> {
     ModelBuilder::new()
 }

@@ -1,10 +1,11 @@
 //! Gladia: transcripts.
 //!
-//! Nothing is signed: put a token into the URL. A callback, which a request asks for, has the whole transcript, and the
-//! id beside it; a webhook, which an account sets, has no more than the id, in `payload`. Both are read.
+//! Gladia does not sign requests: put a token into the URL. A callback, which is set by a request, contains the
+//! transcript and its id. A webhook, which is set by an account, contains only the id, in `payload`. Both are
+//! supported.
 //!
-//! Sources: a live callback in public code, and Gladia's API reference. Tries and answers are not published. Bodies are
-//! tested with our own.
+//! Sources: a real callback in public code, and Gladia's API reference. Retries and the reaction to status codes are
+//! not published. The tests use bodies of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -35,29 +36,29 @@ pub struct Gladia;
 impl Provider for Gladia {
     const NAME: &'static str = "gladia";
 
-    /// Nothing is published.
+    /// Gladia does not publish its reactions.
     const PROFILE: Profile = Profile::UNPUBLISHED;
 }
 
-/// An event about `P`.
+/// An event with a payload of type `P`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event<P = Value> {
-    /// What happened, such as `transcription.success` or `transcription.error`.
+    /// The event type, such as `transcription.success` or `transcription.error`.
     pub event: String,
-    /// The transcript, or where it is not in the event its id. Absent from failures.
+    /// The transcript, or only its id. Absent from failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<P>,
     /// What failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// What the caller gave along, echoed.
+    /// The caller's metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_metadata: Option<Value>,
-    /// The id of a callback, as it came.
+    /// The id of a callback.
     #[serde(rename = "id", skip_serializing_if = "Option::is_none")]
     beside: Option<Value>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
     #[serde(skip)]
@@ -65,7 +66,7 @@ pub struct Event<P = Value> {
 }
 
 impl<P> Event<P> {
-    /// The id of the transcript: `id`, or else `payload.id`.
+    /// Returns the id of the transcript: `id`, or else `payload.id`.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
@@ -76,7 +77,7 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Event<P> {
 
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let Wire { event, payload, error, custom_metadata, id: beside, other } = decode_json(body)?;
-        // In a pass of its own, since `P` need not know its id.
+        // In a second pass, because `P` may not contain the id.
         let in_payload = || decode_json::<Peek>(body).ok()?.payload_id;
         let id = id_text(beside.as_ref()).or_else(in_payload);
         Ok(Self { event, payload, error, custom_metadata, beside, other, id })
@@ -87,7 +88,7 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Event<P> {
         InferenceKey::versioned(self.id().unwrap_or_default(), &self.event)
     }
 
-    /// The same, but without an id the digest of the body.
+    /// The same key; without an id, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match self.id {
             Some(_) => self.key(),
@@ -117,7 +118,7 @@ fn id_in<'de, D: Deserializer<'de>>(payload: D) -> Result<Option<String>, D::Err
     last_ids(payload, ["id"]).map(|[id]| id)
 }
 
-/// Transcripts of Gladia, loaded into [`Event<P>`].
+/// Starts a model for transcripts of Gladia, decoded to [`Event<P>`].
 pub fn event<P: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<P>> {
     ModelBuilder::new()
 }

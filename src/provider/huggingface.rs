@@ -1,13 +1,13 @@
-//! The Hugging Face Hub: events of repositories. Not results of models.
+//! The Hugging Face Hub: events of repositories, not results of models.
 //!
-//! Nothing is signed: a secret comes as it is, in [`X-Webhook-Secret`](SECRET). The header `Webhook-Id` identifies a
-//! delivery, through all tries and in replays by hand, and is the key. The id in the member `webhook` is the hook's.
+//! The Hub does not sign requests: it sends a secret in [`X-Webhook-Secret`](SECRET). The header `Webhook-Id`
+//! identifies a delivery in every attempt and manual replay, and is the key. The id in the member `webhook` is that of
+//! the webhook.
 //!
-//! A hook whose deliveries are answered with anything but a 2xx is suspended after a while. An undecodable delivery is
-//! therefore answered 202.
+//! The Hub suspends a webhook whose deliveries are not answered 2xx. An undecodable delivery is therefore answered 202.
 //!
-//! Sources: the page on webhooks in `huggingface/hub-docs`, read; it shows whole bodies, and the ones that are tested
-//! here are our own after it. `Webhook-Id` and the suspension are from its pull requests 2749 and 2773 of 2026.
+//! Sources: the page on webhooks in `huggingface/hub-docs`, which shows bodies. The tests use bodies of our own in that
+//! format. `Webhook-Id` and the suspension are from its pull requests 2749 and 2773 of 2026.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -44,32 +44,33 @@ pub struct HuggingFace;
 impl Provider for HuggingFace {
     const NAME: &'static str = "huggingface";
 
-    /// Anything but a 2xx is a failure, which is tried again and counts towards the suspension of the hook (page on
-    /// webhooks since September 2026; hub-docs, pull request 2773). How often and for how long is not published.
+    /// Any status but 2xx is a failure, which is retried and counts towards the suspension of the webhook (page on
+    /// webhooks since September 2026; hub-docs, pull request 2773). The number and the interval of retries are not
+    /// published.
     const PROFILE: Profile = Profile::REPEATS_ON_4XX;
 }
 
-/// Something happened in a repository.
+/// An event in a repository.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Event {
     /// What happened.
     pub event: What,
-    /// Where. Without members where it is absent.
+    /// The repository. Without members if absent.
     pub repo: Repo,
-    /// Branches and tags that moved. Empty where it is absent.
+    /// Branches and tags that changed. Empty if absent.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub updated_refs: Listed<UpdatedRef>,
-    /// The discussion or pull request that it happened in.
+    /// The discussion or pull request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discussion: Option<Value>,
-    /// The comment that it happened to.
+    /// The comment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Value>,
-    /// The hook, which is not the delivery. Without members where it is absent.
+    /// The webhook. Without members if absent.
     pub webhook: Hook,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -83,11 +84,11 @@ pub struct What {
     /// `create`, `delete`, `update` or `move`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// `repo`, `repo.content`, `repo.config`, `discussion` or `discussion.comment`. A longer one that begins so is an
-    /// update of it.
+    /// `repo`, `repo.content`, `repo.config`, `discussion` or `discussion.comment`. Treat a longer value as an update
+    /// of the scope with which it begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -99,48 +100,48 @@ open_struct! { What { action, scope } }
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Repo {
-    /// `model`, `dataset` or `space`. On the wire it is `type`.
+    /// `model`, `dataset` or `space`. In JSON: `type`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Owner and name, with a slash between.
+    /// Owner and name, separated by a slash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The id of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Whether strangers cannot see it.
+    /// Whether the repository is private.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private: Option<bool>,
     /// The latest commit of `main`. Absent from events of discussions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_sha: Option<String>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { nullable Repo { kind = "type", name, id, private, head_sha = "headSha" } }
 
-/// A branch or tag that moved.
+/// A branch or tag that changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UpdatedRef {
-    /// Its name, such as `refs/heads/main`. On the wire it is `ref`.
+    /// Its name, such as `refs/heads/main`. In JSON: `ref`.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Where it was. Null where it is new.
+    /// The previous commit. Null for a new branch or tag.
     pub old_sha: Option<String>,
-    /// Where it is. Null where it was deleted.
+    /// The current commit. Null for a deleted branch or tag.
     pub new_sha: Option<String>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { UpdatedRef { name = "ref", old_sha = "oldSha", new_sha = "newSha" } }
 
-/// The hook.
+/// A webhook.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Hook {
@@ -150,7 +151,7 @@ pub struct Hook {
     /// The version of the format, 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -164,7 +165,7 @@ impl Payload for Event {
         decode_json(body)
     }
 
-    /// The repository, with what happened as the version: the body has no id that tells two such events apart.
+    /// The repository, with the event as the version: the body has no id that distinguishes two such events.
     fn key(&self) -> InferenceKey {
         let What { action, scope, .. } = &self.event;
         let [action, scope] = [action, scope].map(|word| word.as_deref().unwrap_or_default());
@@ -172,7 +173,7 @@ impl Payload for Event {
         InferenceKey::versioned(repo, format!("{scope}:{action}"))
     }
 
-    /// `Webhook-Id`, which stays the same through all tries and replays; without it the digest of the body.
+    /// `Webhook-Id`, which is the same in every attempt and replay; without it, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match message_id(delivery) {
             Some(id) => InferenceKey::new(id),
@@ -181,7 +182,7 @@ impl Payload for Event {
     }
 }
 
-/// A hook at the Hub, loaded into [`Event`].
+/// Starts a model for a webhook of the Hub, decoded to [`Event`].
 pub fn event() -> ModelBuilder<Event> {
     ModelBuilder::new()
 }

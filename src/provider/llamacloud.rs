@@ -1,11 +1,11 @@
-//! LlamaCloud: thin events of jobs that parse, extract, classify or split documents.
+//! LlamaCloud: events of jobs that parse, extract, classify or split documents.
 //!
-//! Unless `webhook_output_format` says otherwise, an event is posted as a JSON string that holds JSON. Both forms are
-//! read; what is written again is the object. The older parse hook, which posts a whole result as
-//! `{txt, md, json, images}`, is not this: a [`Payload`] of your own reads it.
+//! Unless `webhook_output_format` sets another format, an event is sent as a JSON string that contains JSON. Both
+//! formats are decoded; the object is serialized. The older parse webhook, which sends a whole result as `{txt, md,
+//! json, images}`, is not supported: implement [`Payload`] for it.
 //!
-//! Sources: LlamaCloud's pages on webhooks, read; of the bytes on the wire, the string form among them, there is only
-//! second-hand evidence. The signature is verified with signatures of our own.
+//! Sources: LlamaCloud's pages on webhooks. The exact bytes, such as the string format, are second-hand. The tests use
+//! signatures of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -33,10 +33,10 @@ use super::{
 };
 use crate::signature::{HmacBody, SecretSet};
 
-/// Where the signature stands (second-hand).
+/// The signature header (second-hand).
 const SIGNATURE: HeaderName = HeaderName::from_static("lc-signature");
 
-/// May come before the string, too: the tolerant reading skips it.
+/// The tolerant reading also skips it before the string.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// LlamaCloud.
@@ -46,14 +46,14 @@ pub struct LlamaCloud;
 impl Provider for LlamaCloud {
     const NAME: &'static str = "llamacloud";
 
-    /// Waits for 30 seconds for a 2xx; tries three times, 1, 2 and 4 seconds apart (second-hand).
+    /// Timeout: 30 s. Three retries, after 1, 2 and 4 s (second-hand).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX
         .answered_within(Duration::from_secs(30))
         .tried_for(Duration::from_secs(7));
 }
 
-/// HMAC-SHA256 of the body, in hexadecimal behind `sha256=`, where a `webhook_signing_secret` is set (second-hand). Older
-/// configurations have headers of the caller's choice instead.
+/// HMAC-SHA256 of the body, in hexadecimal with the prefix `sha256=`, if a `webhook_signing_secret` is set
+/// (second-hand). Older configurations use headers chosen by the caller.
 impl SignedProvider for LlamaCloud {
     type Scheme = HmacBody;
 
@@ -62,22 +62,21 @@ impl SignedProvider for LlamaCloud {
     }
 }
 
-/// An event of a job, about `D`.
+/// An event of a job, with data of type `D`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event<D = Value> {
     /// The id of the event.
     pub event_id: String,
-    /// The kind of job and what became of it: `parse.success`, `extract.error`, `extract.partial_success` and so on.
-    /// On the wire it is `event_type`.
+    /// The event type, such as `parse.success`, `extract.error` or `extract.partial_success`. In JSON: `event_type`.
     #[serde(rename = "event_type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// When, in seconds since 1970, with decimals.
+    /// The time of the event, in seconds since 1970, with a fraction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Number>,
-    /// What it is about.
+    /// The data of the event.
     pub data: D,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -85,7 +84,7 @@ pub struct Event<D = Value> {
 open_struct! { Event<D> { event_id, kind = "event_type", timestamp } strict { data } }
 
 impl Event {
-    /// The id of the job, to fetch the result with: `data.job_id`, or else `data.id`.
+    /// Returns the id of the job, with which the result can be fetched: `data.job_id`, or else `data.id`.
     pub fn job_id(&self) -> Option<&str> {
         let id = self.data.get("job_id").or_else(|| self.data.get("id"));
         id.and_then(Value::as_str)
@@ -105,13 +104,13 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
         }
     }
 
-    /// `event_id`. The header `X-Webhook-Event-ID` says the same, but is not signed.
+    /// `event_id`. The header `X-Webhook-Event-ID` has the same value, but is not signed.
     fn key(&self) -> InferenceKey {
         InferenceKey::new(&self.event_id)
     }
 }
 
-/// A job at LlamaCloud, loaded into [`Event<D>`].
+/// Starts a model for jobs at LlamaCloud, decoded to [`Event<D>`].
 pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<D>> {
     ModelBuilder::new()
 }

@@ -1,8 +1,8 @@
-//! Mindee V1: what its older products post.
+//! Mindee V1: predictions of its older products.
 //!
-//! The signature is that of [V2](super::mindee), but stands in `X-Mindee-Hmac-Signature`. The envelope is the same for
-//! every product; the prediction in it is a struct of your own, or a map of whatever comes. Times are RFC 3339, some
-//! with a zone and some without.
+//! The signature is that of [V2](super::mindee), in the header `X-Mindee-Hmac-Signature`. The envelope is the same for
+//! every product; the prediction is your own struct, or a map. Times are in RFC 3339 format, with or without a time
+//! zone.
 //!
 //! Sources: Mindee's pages on webhooks of V1, and the fixtures `v1/async` of `mindee/client-lib-test-data`.
 //!
@@ -53,7 +53,7 @@ use super::{
 };
 use crate::signature::{HmacBody, SecretSet};
 
-/// Where Mindee V1 puts its signature (readme of the fixture `v1/async/get_completed_empty.json`).
+/// The signature header (readme of the fixture `v1/async/get_completed_empty.json`).
 const SIGNATURE: HeaderName = HeaderName::from_static("x-mindee-hmac-signature");
 
 /// Mindee V1.
@@ -63,7 +63,7 @@ pub struct MindeeV1;
 impl Provider for MindeeV1 {
     const NAME: &'static str = "mindee-v1";
 
-    /// What V1 does on a 4xx is not published: taken to be what V2 does.
+    /// The reaction of V1 to a 4xx is not published. It is assumed to be that of V2.
     const PROFILE: Profile = Mindee::PROFILE;
 }
 
@@ -75,8 +75,8 @@ impl SignedProvider for MindeeV1 {
     }
 }
 
-/// A product of Mindee V1, loaded into [`Response<P>`], where `P` is a struct of your own or
-/// [`Prediction`](super::Prediction).
+/// Starts a model for a product of Mindee V1, decoded to [`Response<P>`], where `P` is your own struct or
+/// [`Prediction`].
 ///
 /// ```
 /// use tower_inbox::{Secret, provider::mindee_v1};
@@ -91,30 +91,30 @@ where
     ModelBuilder::new()
 }
 
-/// The signature of Mindee V1: HMAC-SHA256 of the exact body, in hexadecimal, in `X-Mindee-Hmac-Signature`. The secret
-/// is that of the API version's webhook, as text.
+/// Returns the signature scheme of Mindee V1: HMAC-SHA256 of the exact body, in hexadecimal, in
+/// `X-Mindee-Hmac-Signature`. The key is the text of the secret.
 ///
-/// `signed_with` does the same. This is for choosing the form of the body.
+/// `signed_with` uses this scheme. Call this function to set the form of the body.
 pub fn signature(secrets: impl Into<SecretSet>) -> HmacBody {
     HmacBody::new(SIGNATURE, secrets)
 }
 
-/// A prediction of any product, as it came.
+/// The prediction of any product.
 pub type Prediction = Map<String, Value>;
 
-/// What Mindee V1 posts: a document with its prediction of type `P`, and the job that it was enqueued as.
+/// A document with a prediction of type `P`, and its job.
 ///
-/// A failed job has no document. Whether it is posted is not documented, but Mindee's own loader of webhooks is tested
-/// with one. What polling adds, such as `api_request`, is in `other`.
+/// A failed job has no document. It is not documented whether failed jobs are sent, but Mindee's own library is tested
+/// with one. Members that only polling returns, such as `api_request`, are in `other`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Response<P = Prediction> {
-    /// The document. None where the job failed.
+    /// The document. `None` if the job failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<Document<P>>,
     /// The job.
     pub job: Job,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -122,7 +122,7 @@ pub struct Response<P = Prediction> {
 open_struct! { Response<P> { job } strict { document } }
 
 impl<P> Response<P> {
-    /// What was found in the document as a whole, if there is one.
+    /// Returns the prediction for the document, if there is one.
     pub fn prediction(&self) -> Option<&P> {
         Some(&self.document.as_ref()?.inference.prediction)
     }
@@ -135,63 +135,63 @@ impl<P: DeserializeOwned + Send + Sync + 'static> Payload for Response<P> {
         decode_json(body)
     }
 
-    /// `job.id`: the one id that a failed job has, too.
+    /// `job.id`, which a failed job has, too.
     fn key(&self) -> InferenceKey {
         InferenceKey::new(&self.job.id)
     }
 }
 
-/// A file, and what a product made of it.
+/// A file and its inference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Document<P> {
     /// The id of the document, a UUID as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Text>,
-    /// The name that it was sent with.
+    /// The name of the file as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
-    /// The number of its pages.
+    /// The number of pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_pages: Option<u32>,
-    /// What was made of it.
+    /// The inference.
     pub inference: Inference<P>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Document<P> { id, name, n_pages } strict { inference } }
 
-/// What a product made of a document.
+/// The result of a product for a document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Inference<P> {
-    /// When it began. With or without a zone.
+    /// The start time, with or without a time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Text>,
-    /// When it was done. With or without a zone.
+    /// The end time, with or without a time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Text>,
-    /// How long it took, in seconds.
+    /// The processing time, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_time: Option<f64>,
-    /// Whether pages were turned. Null where that is not done. The text `True`, which Mindee wrote until 2023, is read by
-    /// the tolerant reading.
+    /// Whether pages were rotated. Null if the product does not rotate pages. The tolerant reading accepts the string
+    /// `True`, which Mindee sent until 2023.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_rotation_applied: Option<bool>,
     /// The product.
     #[serde(skip_serializing_if = "is_unknown")]
     pub product: Product,
-    /// What was found in the document as a whole.
+    /// The prediction for the document.
     pub prediction: P,
-    /// What was found on each page.
+    /// The prediction for each page.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub pages: Listed<Page>,
-    /// What was asked for besides.
+    /// The requested extras.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extras: Option<Value>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -202,7 +202,7 @@ open_struct! {
     } strict { prediction }
 }
 
-/// The product of an inference: what tells the models apart.
+/// The product of an inference, which identifies the model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Product {
@@ -212,13 +212,13 @@ pub struct Product {
     /// The version, such as `2.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Text>,
-    /// Such as `standard`.
+    /// The type, such as `standard`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<Text>,
     /// The names of the members of the prediction.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub features: Listed<Text>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -229,48 +229,48 @@ fn is_unknown(product: &Product) -> bool {
 
 open_struct! { nullable Product { name, version, kind = "type", features } }
 
-/// What was found on a page. What is in it differs from product to product; in both fixtures it is nothing.
+/// The prediction for a page. Its members depend on the product; both fixtures have none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Page {
-    /// The page, from 0. A text with the number is read by the tolerant reading.
+    /// The page, from 0. The tolerant reading accepts a string with the number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<u32>,
-    /// What was found.
+    /// The prediction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction: Option<Value>,
-    /// By how many degrees it was turned, in `value`.
+    /// The rotation in degrees, in `value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orientation: Option<Value>,
-    /// What was asked for besides.
+    /// The requested extras.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extras: Option<Value>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Page { id, prediction, orientation, extras } }
 
-/// A job, and how far it has come.
+/// A job and its status.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Job {
-    /// What enqueuing returned.
+    /// The id that enqueuing returned.
     pub id: Text,
-    /// When it was enqueued, without a zone.
+    /// The time of enqueuing, without a time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Text>,
-    /// When its result was there, without a zone.
+    /// The time of the result, without a time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Text>,
-    /// How far it has come.
+    /// The status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<JobStatus>,
-    /// What went wrong. Mindee writes an empty object where nothing did: see [`failure`](Self::failure).
+    /// The error. Mindee sends an empty object if there is none: see [`failure`](Self::failure).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -278,13 +278,13 @@ pub struct Job {
 open_struct! { Job { id, issued_at, available_at, status, error } }
 
 impl Job {
-    /// What went wrong, if anything did.
+    /// Returns the error, if there is one.
     pub fn failure(&self) -> Option<&JobError> {
         self.error.as_ref().filter(|error| **error != JobError::default())
     }
 }
 
-/// What went wrong with a job; empty if nothing did (fixture `v1/async/get_failed_job_error.json`).
+/// The error of a job; empty if there is none (fixture `v1/async/get_failed_job_error.json`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct JobError {
@@ -294,10 +294,10 @@ pub struct JobError {
     /// What happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Text>,
-    /// More about it: a text in the fixture.
+    /// Details: a string in the fixture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -305,15 +305,15 @@ pub struct JobError {
 open_struct! { JobError { code, message, details } }
 
 open_enum! {
-    /// How far a job has come.
+    /// The status of a job.
     pub enum JobStatus {
-        /// Not begun yet.
+        /// Waiting in the queue.
         Waiting = "waiting",
-        /// Begun.
+        /// Being processed.
         Processing = "processing",
-        /// Done.
+        /// Finished.
         Completed = "completed",
-        /// Done, without a result.
+        /// Failed.
         Failed = "failed",
     }
 }

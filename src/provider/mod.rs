@@ -1,7 +1,8 @@
-//! Who sends: payload types, schemes, ids, and what each status code makes a sender do.
+//! Providers: payload types, signature schemes, keys of inferences, and the reaction of each provider to status codes.
 //!
-//! A provider is a small file or folder: a type that implements [`Provider`], and for each thing that it posts a type
-//! that implements [`Payload`]. The provider of your own model is no more than that.
+//! Each provider has a module with a type that implements [`Provider`], a type that implements [`Payload`] for each
+//! format, and functions that start a [`Model`]. For a provider without a module, use [`Model::json`], or implement
+//! [`Provider`] and [`Payload`].
 
 pub mod assemblyai;
 pub mod baseten;

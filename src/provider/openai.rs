@@ -1,9 +1,9 @@
-//! OpenAI: thin events that tell that a response, a batch, a fine-tuning job or an evaluation has ended.
+//! OpenAI: events of finished responses, batches, fine-tuning jobs and evaluations.
 //!
-//! The result is fetched with the id in `data`. An endpoint has a secret of its own, `whsec_…`.
+//! Fetch the result with the id in `data`. Each endpoint has its own secret, `whsec_…`.
 //!
-//! Sources: OpenAI's guide on webhooks and `openai-python`, both read. The signature is that of Standard Webhooks,
-//! verified with the vector of its specification; no posted body was found.
+//! Sources: OpenAI's guide on webhooks and `openai-python`. The signature is that of Standard Webhooks, tested with the
+//! vector of its specification. No real body was available.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -38,11 +38,11 @@ pub struct OpenAi;
 impl Provider for OpenAi {
     const NAME: &'static str = "openai";
 
-    /// Anything but a 2xx within "a few seconds" is tried again for up to 72 hours; a 3xx is not followed (guide).
+    /// Retries for up to 72 hours unless it gets a 2xx within "a few seconds". Redirects are not followed (guide).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_hours(72));
 }
 
-/// Standard Webhooks, 300 seconds in both directions (`openai-python`).
+/// Standard Webhooks with a tolerance of 300 s in both directions (`openai-python`).
 impl SignedProvider for OpenAi {
     type Scheme = StandardWebhooks;
 
@@ -51,7 +51,7 @@ impl SignedProvider for OpenAi {
     }
 }
 
-/// Something has ended, and can be fetched.
+/// An event: the result of a finished job can be fetched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
@@ -60,30 +60,30 @@ pub struct Event {
     /// Always `event`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// What happened: `response.` with `completed`, `failed`, `cancelled` or `incomplete`; events of `batch.`,
-    /// `fine_tuning.job.` and `eval.run.`; `realtime.call.incoming`. On the wire it is `type`.
+    /// The event type: `response.` with `completed`, `failed`, `cancelled` or `incomplete`; events of `batch.`,
+    /// `fine_tuning.job.` and `eval.run.`; `realtime.call.incoming`. In JSON: `type`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// When, in seconds since 1970.
+    /// The time of the event, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<i64>,
-    /// What it happened to. Without members where it is absent.
+    /// The data of the event. Without members if absent.
     pub data: Subject,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Event { id, object, kind = "type", created_at, data } }
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Subject {
-    /// The id to fetch it with. An incoming call has none.
+    /// The id of the result. An incoming call has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -102,13 +102,13 @@ impl Payload for Event {
         InferenceKey::new(&self.id)
     }
 
-    /// `webhook-id`, by which OpenAI asks to know repeats; without it the id of the event.
+    /// `webhook-id`, which OpenAI recommends for deduplication; without it, the id of the event.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         message_id(delivery).map_or_else(|| self.key(), InferenceKey::new)
     }
 }
 
-/// A project's endpoint at OpenAI, loaded into [`Event`].
+/// Starts a model for a project's endpoint at OpenAI, decoded to [`Event`].
 pub fn event() -> ModelBuilder<Event> {
     ModelBuilder::new()
 }

@@ -7,16 +7,16 @@ use crate::{
     signature::{Scheme, SecretSet},
 };
 
-/// One who sends: a name, and what each status code makes it do.
+/// A provider: its name, and its reaction to status codes.
 pub trait Provider: Send + Sync + 'static {
-    /// The name that logs and metrics show, in lower case.
+    /// The name in logs and metrics, in lower case.
     const NAME: &'static str;
 
-    /// What it makes of the status codes that it is answered.
+    /// The reaction to status codes.
     const PROFILE: Profile;
 }
 
-/// A provider that signs in a way of its own, so that secrets are all that a user has to give.
+/// A provider with a signature scheme, so that [`signed_with`](super::ModelBuilder::signed_with) requires only secrets.
 #[diagnostic::on_unimplemented(
     message = "the provider `{Self}` does not sign its requests",
     label = "no signature scheme of its own",
@@ -26,11 +26,11 @@ pub trait SignedProvider: Provider {
     /// The scheme.
     type Scheme: Scheme;
 
-    /// The scheme with these secrets.
+    /// Creates the scheme with these secrets.
     fn scheme(secrets: SecretSet) -> Self::Scheme;
 }
 
-/// What one model of a provider posts: how to load it, and which inference it is.
+/// A payload type: decodes the body of a delivery, and returns the key of its inference.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -73,47 +73,48 @@ pub trait SignedProvider: Provider {
     note = "for your own JSON type, use `Model::json`, or implement `Payload` for `{Self}`"
 )]
 pub trait Payload: Sized + Send + Sync + 'static {
-    /// Who posts it.
+    /// The provider that sends this payload.
     type Provider: Provider;
 
-    /// The body limit of models with this payload, in bytes, unless [`Model::body_limit`](super::Model::body_limit) sets
-    /// another one. Default: 32 MiB ([`DEFAULT_BODY_LIMIT`]).
+    /// The default [body limit](super::Model::body_limit) of models with this payload, in bytes. Default: 32 MiB
+    /// ([`DEFAULT_BODY_LIMIT`]).
     const BODY_LIMIT: usize = DEFAULT_BODY_LIMIT;
 
-    /// Loads a body.
+    /// Decodes a body.
     ///
     /// # Errors
     ///
-    /// If the body is not of this type. Unknown members and unknown enum values are no error.
+    /// If the body cannot be decoded to this type, or is [invalid](DecodeError::invalid). Unknown members and unknown
+    /// enum values are not errors.
     fn decode(body: &Bytes) -> Result<Self, DecodeError>;
 
-    /// Which inference it is.
+    /// Returns the key of the inference. Deliveries with equal keys carry the same inference.
     fn key(&self) -> InferenceKey;
 
-    /// Which inference the delivery carries, where the head says it and the body does not. By default the
+    /// Returns the key of the inference in a delivery, for providers that send the id in a header. Default:
     /// [`key`](Self::key).
     fn key_of(&self, _: &Delivery) -> InferenceKey {
         self.key()
     }
 }
 
-/// Decodes JSON.
+/// Decodes a JSON body, and locates errors by their JSON path.
 ///
-/// Within [`Inference::load`](super::Inference::load) and in an inbox, a body that is not of the shape of `T` is read a
+/// In [`Inference::load`](super::Inference::load) and in an inbox, a body that cannot be decoded to `T` is decoded a
 /// second time, tolerantly: see [`Inference::tolerated`](super::Inference::tolerated).
 ///
 /// # Errors
 ///
-/// If `body` is not JSON, or not of the shape of `T`.
+/// If `body` is not JSON, or cannot be decoded to `T`.
 pub fn decode_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
     if tolerant::is_active() {
         return tolerant::read(body);
     }
-    // The path of a mistake is looked for only when there is one, in a second pass: it would slow the first by half.
+    // The path of an error is determined in a second pass, because tracking it takes half as long as decoding.
     read(body).map_err(|error| locate::<T>(body, error))
 }
 
-/// Looks once whether all is Unicode, which is faster than for each text.
+/// Checks UTF-8 once for the whole body, which is faster than for each string.
 fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     match std::str::from_utf8(body) {
         Ok(text) => serde_json::from_str(text),

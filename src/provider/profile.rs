@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// What a provider makes of the status codes that it is answered, and how long it waits and tries.
+/// The reaction of a provider to status codes, its timeout and its retry period.
 ///
-/// A constant of the kind that fits, with what the provider publishes:
+/// Start from one of the constants, and set what the provider publishes. Default: [`UNPUBLISHED`](Self::UNPUBLISHED).
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,51 +19,51 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
-    /// What a delivery is answered that is archived but cannot be loaded into its type.
+    /// The status code for deliveries that are archived but cannot be decoded.
     pub undecodable: StatusCode,
-    /// What a delivery is answered that was accepted for later.
+    /// The status code for deliveries that are archived and processed in the background.
     pub accepted: StatusCode,
-    /// What it makes of a 4xx.
+    /// The reaction to a 4xx.
     pub on_client_error: OnClientError,
-    /// How long it waits for an answer, where that is published.
+    /// The timeout of the provider for a response, if published.
     pub answered_within: Option<Duration>,
-    /// How long after the first try the last one comes, where that is published: a server that is down for longer
-    /// loses deliveries.
+    /// The time from the first attempt to the last one, if published. A server that is down for longer loses
+    /// deliveries.
     pub tried_for: Option<Duration>,
 }
 
-/// What a provider does when a delivery is answered with a 4xx.
+/// The reaction of a provider to a 4xx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnClientError {
-    /// Reports the failure to its user, and keeps the result or has tried often enough.
+    /// The provider reports the failure to its user.
     Reports,
-    /// Gives the delivery up, or disables the endpoint.
+    /// The provider drops the delivery, or disables the endpoint.
     GivesUp,
-    /// Posts the same delivery again.
+    /// The provider retries the delivery.
     Retries,
-    /// The provider does not publish it.
+    /// The reaction is not published.
     Unpublished,
 }
 
 impl Profile {
-    /// For a provider to which a 4xx only reports a failure: an undecodable delivery is answered 422.
+    /// A provider that only reports a failure after a 4xx. An undecodable delivery is answered 422.
     pub const REPORTS_FAILURES: Self =
         Self::answering(StatusCode::UNPROCESSABLE_ENTITY, OnClientError::Reports);
 
-    /// For a provider that gives up or disables the endpoint after a 4xx: an undecodable delivery is answered 202, since
-    /// it is archived and can be replayed.
+    /// A provider that drops the delivery or disables the endpoint after a 4xx. An undecodable delivery is answered
+    /// 202: it is archived, and can be replayed.
     pub const GIVES_UP_ON_4XX: Self = Self::answering(StatusCode::ACCEPTED, OnClientError::GivesUp);
 
-    /// For a provider that posts again after a 4xx: an undecodable delivery is answered 202, since the same bytes would
-    /// come again.
+    /// A provider that retries after a 4xx. An undecodable delivery is answered 202, because a retry would send the
+    /// same bytes.
     pub const REPEATS_ON_4XX: Self = Self::answering(StatusCode::ACCEPTED, OnClientError::Retries);
 
-    /// For a provider that does not publish what it makes of a 4xx: an undecodable delivery is answered 202, since it is
-    /// archived and can be replayed.
+    /// A provider whose reaction to a 4xx is not published. An undecodable delivery is answered 202: it is archived,
+    /// and can be replayed.
     pub const UNPUBLISHED: Self = Self::answering(StatusCode::ACCEPTED, OnClientError::Unpublished);
 
-    /// For a provider to which nothing but 200 is success, and that does not publish what it makes of a 4xx.
+    /// A provider that accepts only 200 as success, and whose reaction to a 4xx is not published.
     pub const WANTS_200: Self = Self {
         accepted: StatusCode::OK,
         ..Self::answering(StatusCode::OK, OnClientError::Unpublished)
@@ -81,19 +81,19 @@ impl Profile {
         self
     }
 
-    /// Sets what it makes of a 4xx. Does not change what an undecodable delivery is answered.
+    /// Sets the reaction to a 4xx. Does not change the status code for undecodable deliveries.
     pub const fn on_client_error(mut self, reaction: OnClientError) -> Self {
         self.on_client_error = reaction;
         self
     }
 
-    /// Sets how long it waits for an answer.
+    /// Sets the timeout of the provider for a response.
     pub const fn answered_within(mut self, time: Duration) -> Self {
         self.answered_within = Some(time);
         self
     }
 
-    /// Sets for how long it tries, from the first try to the last.
+    /// Sets the time from the first attempt to the last one.
     pub const fn tried_for(mut self, time: Duration) -> Self {
         self.tried_for = Some(time);
         self

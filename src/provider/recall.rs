@@ -1,11 +1,11 @@
-//! Recall.ai: thin events of bots that record meetings, and of the recordings and transcripts that come of it.
+//! Recall.ai: events of meeting bots, recordings and transcripts.
 //!
-//! Signed as Standard Webhooks, with one secret for a workspace. Workspaces from before November 2025 have a secret for
-//! each endpoint, and headers named `svix-…`: verify these with
+//! Requests are signed as Standard Webhooks, with one secret for a workspace. Workspaces from before November 2025 have
+//! a secret for each endpoint, and headers with the prefix `svix-`: verify these with
 //! `recall::event().verified_by(StandardWebhooks::new(secret).svix())`.
 //!
-//! Sources: Recall.ai's pages on bot, recording and transcript webhooks and on their verification, read. The signature is
-//! verified with the vector of Standard Webhooks; no posted body was found, and the ones that are tested are our own.
+//! Sources: Recall.ai's pages on bot, recording and transcript webhooks and on their verification. The signature is
+//! tested with the vector of Standard Webhooks. No real body was available: the tests use bodies of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -41,14 +41,13 @@ pub struct Recall;
 impl Provider for Recall {
     const NAME: &'static str = "recall";
 
-    /// Waits for 15 seconds for a 2xx, and tries for 24 hours; an endpoint that fails for five days is disabled (pages on
-    /// bot webhooks).
+    /// Timeout: 15 s. Retries for 24 hours. An endpoint that fails for five days is disabled (pages on bot webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX
         .answered_within(Duration::from_secs(15))
         .tried_for(Duration::from_hours(24));
 }
 
-/// Standard Webhooks, with headers named `webhook-…` (page on verification).
+/// Standard Webhooks, with headers with the prefix `webhook-` (page on verification).
 impl SignedProvider for Recall {
     type Scheme = StandardWebhooks;
 
@@ -57,15 +56,15 @@ impl SignedProvider for Recall {
     }
 }
 
-/// An event about `D`.
+/// An event with data of type `D`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event<D = Value> {
-    /// What happened, such as `bot.done`, `recording.done` or `transcript.failed`.
+    /// The event type, such as `bot.done`, `recording.done` or `transcript.failed`.
     pub event: String,
-    /// What it happened to: most events have `data.code`, and `bot`, `recording` and others with an `id` each.
+    /// The data of the event: most events have `data.code`, and `bot`, `recording` and others with an `id` each.
     pub data: D,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -79,18 +78,18 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
         decode_json(body)
     }
 
-    /// The event. The body has no id of its own.
+    /// The event type. The body has no id.
     fn key(&self) -> InferenceKey {
         InferenceKey::new(&self.event)
     }
 
-    /// `webhook-id` (or `svix-id`), which stays the same through all tries; without one the digest of the body.
+    /// `webhook-id` (or `svix-id`), which is the same in every attempt; without one, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         message_id(delivery).map_or_else(|| InferenceKey::of_body(delivery), InferenceKey::new)
     }
 }
 
-/// An endpoint at Recall.ai, loaded into [`Event<D>`].
+/// Starts a model for an endpoint at Recall.ai, decoded to [`Event<D>`].
 pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<D>> {
     ModelBuilder::new()
 }

@@ -1,10 +1,10 @@
-//! Reducto: thin notices that a document was parsed.
+//! Reducto: notices of parsed documents.
 //!
-//! In the mode called Svix a notice is signed, with headers named `svix-…`. In the direct mode nothing is: put a token
-//! into the URL. The result is fetched with `job_id`.
+//! In Svix mode, notices are signed, with headers with the prefix `svix-`. In direct mode, they are not signed: put a
+//! token into the URL. Fetch the result with `job_id`.
 //!
-//! Sources: Reducto's pages on Svix and direct webhooks, read. The signature is that of Standard Webhooks under other
-//! names, verified with the vector of its specification; no posted body was found.
+//! Sources: Reducto's pages on Svix and direct webhooks. The signature is that of Standard Webhooks with other header
+//! names, tested with the vector of its specification. No real body was available.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -35,12 +35,12 @@ pub struct Reducto;
 impl Provider for Reducto {
     const NAME: &'static str = "reducto";
 
-    /// The direct mode tries three times more; Svix has its own schedule, and disables an endpoint that fails for long
-    /// (pages on webhooks). The same bytes would come again.
+    /// Direct mode retries three times. Svix has its own schedule, and disables an endpoint that keeps failing (pages
+    /// on webhooks). A retry sends the same bytes.
     const PROFILE: Profile = Profile::REPEATS_ON_4XX;
 }
 
-/// Standard Webhooks in headers named `svix-…` (page on Svix webhooks).
+/// Standard Webhooks, with headers with the prefix `svix-` (page on Svix webhooks).
 impl SignedProvider for Reducto {
     type Scheme = StandardWebhooks;
 
@@ -50,26 +50,26 @@ impl SignedProvider for Reducto {
 }
 
 open_enum! {
-    /// How a job ended (page on direct webhooks).
+    /// The outcome of a job (page on direct webhooks).
     pub enum Status {
         Completed = "Completed",
         Failed = "Failed",
     }
 }
 
-/// A job has ended, and can be fetched.
+/// A notice that the result of a job can be fetched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Notice {
-    /// How it ended.
+    /// The outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// The id to fetch the result with.
+    /// The id of the result.
     pub job_id: String,
-    /// What the caller gave along, echoed.
+    /// The caller's metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -83,13 +83,13 @@ impl Payload for Notice {
         decode_json(body)
     }
 
-    /// `job_id`: a job ends once.
+    /// `job_id`: a job finishes once.
     fn key(&self) -> InferenceKey {
         InferenceKey::new(&self.job_id)
     }
 }
 
-/// An account at Reducto, loaded into [`Notice`].
+/// Starts a model for an account at Reducto, decoded to [`Notice`].
 pub fn notice() -> ModelBuilder<Notice> {
     ModelBuilder::new()
 }

@@ -1,11 +1,11 @@
-//! Replicate: any model of its catalogue, the result of any shape.
+//! Replicate: predictions of any model in its catalogue.
 //!
-//! One secret serves a whole account; `GET /v1/webhooks/default/secret` tells it. A prediction is posted as a whole at
-//! each event that was asked for (`start`, `output`, `logs`, `completed`), late and repeated ones among them: once a
-//! terminal state came, earlier ones mean nothing. Files in the output are URLs that expire.
+//! An account has one secret, which `GET /v1/webhooks/default/secret` returns. Each requested event (`start`, `output`,
+//! `logs`, `completed`) sends the whole prediction, sometimes late or repeated: ignore earlier states after a final
+//! one. Files in the output are URLs that expire.
 //!
-//! Sources: Replicate's pages on webhooks and `replicate-javascript`, both read. The signature is that of Standard
-//! Webhooks, verified with the vector of its specification; the shape of a prediction is that of Replicate's pages.
+//! Sources: Replicate's pages on webhooks and `replicate-javascript`. The signature is that of Standard Webhooks,
+//! tested with the vector of its specification. The format of a prediction is that of Replicate's pages.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -39,12 +39,12 @@ pub struct Replicate;
 impl Provider for Replicate {
     const NAME: &'static str = "replicate";
 
-    /// Only the terminal event is tried again, after 4xx and 5xx alike, for about a minute; "a few seconds" are the
-    /// time for an answer (page on webhooks).
+    /// Timeout: "a few seconds". Only the final event is retried, after 4xx and 5xx, for about a minute (page on
+    /// webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_mins(1));
 }
 
-/// Standard Webhooks, with the one secret of the account (page on webhooks).
+/// Standard Webhooks, with the secret of the account (page on webhooks).
 impl SignedProvider for Replicate {
     type Scheme = StandardWebhooks;
 
@@ -54,64 +54,64 @@ impl SignedProvider for Replicate {
 }
 
 open_enum! {
-    /// How far a prediction has come (page on webhooks).
+    /// The status of a prediction (page on webhooks).
     pub enum Status {
         Starting = "starting",
         Processing = "processing",
         Succeeded = "succeeded",
         Failed = "failed",
         Canceled = "canceled",
-        /// Stopped before it started. Not on the page.
+        /// Aborted before it started. Not on the page.
         Aborted = "aborted",
     }
 }
 
 impl Status {
-    /// Whether nothing will come after it.
+    /// Returns whether the status is final.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Canceled | Self::Aborted)
     }
 }
 
-/// A prediction with an output of type `O`, as the API returns it, too.
+/// A prediction with an output of type `O`, in the format of the API.
 ///
-/// Where events before the end were asked for, `O` must be able to hold a part of an output.
+/// If you request events before `completed`, `O` must be able to hold a partial output.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Prediction<O = Value> {
     /// The id of the prediction.
     pub id: String,
-    /// The version of the model.
+    /// The model version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// How far it has come.
+    /// The status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// What the model was given.
+    /// The input of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
-    /// What it made. Null until there is something.
+    /// The output. Null until there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<O>,
-    /// Why it failed: a text, or whatever else the model raised.
+    /// The error: a string, or another value that the model raised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// What the model wrote while it ran: a text, with few exceptions.
+    /// The logs of the model: a string, with few exceptions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<Value>,
-    /// What it took, such as `predict_time` in seconds.
+    /// Metrics, such as `predict_time` in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Map<String, Value>>,
-    /// When it was asked for, as RFC 3339.
+    /// The creation time, in RFC 3339 format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
-    /// When it began.
+    /// The start time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
-    /// When it ended.
+    /// The end time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<String>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -127,7 +127,7 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<O> {
         decode_json(body)
     }
 
-    /// `id`; before the end with `status` as the version, so that no early state stands for the result.
+    /// `id`; before a final status, with `status` as the version, so that an early state is not taken for the result.
     fn key(&self) -> InferenceKey {
         match &self.status {
             Some(status) if !status.is_terminal() => {
@@ -138,7 +138,7 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<O> {
     }
 }
 
-/// A model at Replicate, loaded into [`Prediction<O>`].
+/// Starts a model at Replicate, decoded to [`Prediction<O>`].
 pub fn prediction<O: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Prediction<O>> {
     ModelBuilder::new()
 }

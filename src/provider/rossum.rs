@@ -1,12 +1,11 @@
-//! Rossum: documents in, fields out, with people in between.
+//! Rossum: fields of documents, with human review.
 //!
-//! An event carries a live token for Rossum's API, and the secrets of the hook. The token is [`Redacted`], and the secrets
-//! are not loaded at all; but the archive has the exact body: whoever reads it can use the token for as long as it
-//! lives. Some hooks take the answer's body for commands: the handler's answer is what they get.
+//! An event contains a valid token for Rossum's API, and the secrets of the hook. The token is [`Redacted`], and the
+//! secrets are not decoded. The archive contains the exact body: anyone who can read the archive can use the token
+//! until it expires. Some hooks interpret the response body as commands: they get the response of the handler.
 //!
-//! Sources: Rossum's API documentation as public code quotes it: that the event has a token, how it is signed and how
-//! often it is tried is well attested; `request_id` and the names of the other members are second-hand. The signature
-//! is verified with signatures of our own.
+//! Sources: Rossum's API documentation as quoted by public code. The token, the signature and the retries are well
+//! attested; `request_id` and the other members are second-hand. The tests use signatures of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -37,7 +36,7 @@ use crate::{
     signature::{HmacBody, SecretSet},
 };
 
-/// Where the signature stands (API documentation).
+/// The signature header (API documentation).
 const SIGNATURE: HeaderName = HeaderName::from_static("x-rossum-signature-sha256");
 
 /// Rossum.
@@ -47,14 +46,15 @@ pub struct Rossum;
 impl Provider for Rossum {
     const NAME: &'static str = "rossum";
 
-    /// Waits for 30 seconds, or up to 60 where the hook says so. Up to five tries within 30 seconds; after a 4xx only
-    /// where the hook asks for it, so that it is a report (API documentation).
+    /// Timeout: 30 s, or up to 60 s if the hook sets it. Up to five attempts within 30 s; a 4xx is retried only if the
+    /// hook sets it (API documentation).
     const PROFILE: Profile = Profile::REPORTS_FAILURES
         .answered_within(Duration::from_secs(30))
         .tried_for(Duration::from_secs(30));
 }
 
-/// HMAC-SHA256 of the body, in hexadecimal behind `sha256=` (API documentation). The older SHA-1 is not checked.
+/// HMAC-SHA256 of the body, in hexadecimal with the prefix `sha256=` (API documentation). The older SHA-1 signature is
+/// not verified.
 impl SignedProvider for Rossum {
     type Scheme = HmacBody;
 
@@ -63,36 +63,36 @@ impl SignedProvider for Rossum {
     }
 }
 
-/// Something happened to a document.
+/// An event of a document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
     /// The id of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// When.
+    /// The time of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,
-    /// The event, such as `annotation_content`.
+    /// The event type, such as `annotation_content`.
     pub event: String,
-    /// What was done, such as `initialize`.
+    /// The action, such as `initialize`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// The URL of the hook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hook: Option<String>,
-    /// The host that the token is for.
+    /// The host for which the token is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// A live token for Rossum's API. Absent where the hook has no owner for one. Never written again. On the wire it
-    /// is `rossum_authorization_token`.
+    /// A valid token for Rossum's API. Absent if the hook has no token owner. Never serialized. In JSON:
+    /// `rossum_authorization_token`.
     #[serde(rename = "rossum_authorization_token", skip_serializing)]
     pub token: Option<Redacted>,
-    /// Never loaded.
+    /// Never decoded.
     #[serde(skip_serializing)]
     secrets: Option<IgnoredAny>,
-    /// What it happened to, such as `annotation`, and all other members, as they came. Which ones an event has is not
-    /// known well enough to tell what is new: none is reported as unknown.
+    /// The subject, such as `annotation`, and all other members. None is reported as unknown, because the members of an
+    /// event are not documented well enough.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -108,7 +108,7 @@ impl Payload for Event {
         decode_json(body)
     }
 
-    /// `request_id`; without it the event, with its time as the version.
+    /// `request_id`; without it, the event, with its time as the version.
     fn key(&self) -> InferenceKey {
         let time = self.timestamp.as_deref().unwrap_or_default();
         match &self.request_id {
@@ -117,7 +117,7 @@ impl Payload for Event {
         }
     }
 
-    /// `request_id`; without it the digest of the body.
+    /// `request_id`; without it, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match &self.request_id {
             Some(id) => InferenceKey::new(id),
@@ -126,7 +126,7 @@ impl Payload for Event {
     }
 }
 
-/// A hook at Rossum, loaded into [`Event`].
+/// Starts a model for a hook at Rossum, decoded to [`Event`].
 pub fn event() -> ModelBuilder<Event> {
     ModelBuilder::new()
 }

@@ -1,15 +1,15 @@
-//! RunPod serverless: jobs of your own workers.
+//! RunPod serverless: results of your own workers.
 //!
-//! RunPod signs nothing, whatever public code calls `X-Runpod-Signature`: put a token into the URL. The job may hold
-//! that URL, which is why it is [`Redacted`].
+//! RunPod does not sign requests, although public code mentions `X-Runpod-Signature`: put a token into the URL. A job
+//! can contain that URL, which is therefore [`Redacted`].
 //!
-//! The local server of RunPod's Python package, for tests (`--rp_serve_api`), posts the output of a job alone, without
-//! `id` and `status`: the key is then the digest of the body. The parts of a stream, which it posts as a list, are not
-//! decoded.
+//! The local test server of RunPod's Python package (`--rp_serve_api`) sends only the output of a job, without `id` and
+//! `status`: the key is then the digest of the body. The parts of a stream, which it sends as a list, are not
+//! supported.
 //!
-//! Sources: the pages on sending requests and on job states in `runpod/docs`, read, for tries and statuses; the
-//! members of a posted job are second-hand, from public receivers; what the local server posts is from the code of
-//! `runpod-python` (`rp_fastapi.py`). Bodies are tested with our own.
+//! Sources: the pages on sending requests and on job states in `runpod/docs`, for retries and statuses; public
+//! receivers, for the members of a job; the code of `runpod-python` (`rp_fastapi.py`), for the local server. The tests
+//! use bodies of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -46,14 +46,14 @@ pub struct RunPod;
 impl Provider for RunPod {
     const NAME: &'static str = "runpod";
 
-    /// Expects 200; tries twice more, ten seconds apart (page on sending requests).
+    /// Expects 200. Two retries, 10 s apart (page on sending requests).
     const PROFILE: Profile = Profile::WANTS_200
         .on_client_error(OnClientError::Retries)
         .tried_for(Duration::from_secs(20));
 }
 
 open_enum! {
-    /// How far a job has come (page on job states; `IN_PROGRESS` from its clients).
+    /// The status of a job (page on job states; `IN_PROGRESS` from its clients).
     pub enum Status {
         InQueue = "IN_QUEUE",
         Running = "RUNNING",
@@ -66,7 +66,7 @@ open_enum! {
 }
 
 impl Status {
-    /// Whether nothing will come after it.
+    /// Returns whether the status is final.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::TimedOut)
     }
@@ -77,31 +77,31 @@ impl Status {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Job<O = Value> {
-    /// The id of the job. The local server of RunPod's Python package posts none.
+    /// The id of the job. The local server of RunPod's Python package sends none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// How far it has come.
+    /// The status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// What the worker made.
+    /// The output of the worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<O>,
-    /// Why it failed: a text, or whatever the worker wrote.
+    /// The error: a string, or another value that the worker returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// How long it waited, in milliseconds, as it came: that it is a whole number is second-hand.
+    /// The time in the queue, in milliseconds. That it is an integer is second-hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_time: Option<Number>,
-    /// How long it ran, in milliseconds, as it came.
+    /// The runtime, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_time: Option<Number>,
-    /// What the worker was given.
+    /// The input of the worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
-    /// The URL that it is posted to, with its token.
+    /// The URL of the webhook, with its token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Redacted>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -121,7 +121,7 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Job<O> {
         Ok(job)
     }
 
-    /// `id`; before the end with `status` as the version.
+    /// `id`; before a final status, with `status` as the version.
     fn key(&self) -> InferenceKey {
         let id = self.id.as_deref().unwrap_or_default();
         match &self.status {
@@ -130,7 +130,7 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Job<O> {
         }
     }
 
-    /// The same, but without an id the digest of the body.
+    /// The same key; without an id, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match self.id {
             Some(_) => self.key(),
@@ -139,7 +139,7 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Job<O> {
     }
 }
 
-/// An endpoint at RunPod, loaded into [`Job<O>`].
+/// Starts a model for an endpoint at RunPod, decoded to [`Job<O>`].
 pub fn job<O: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Job<O>> {
     ModelBuilder::new()
 }

@@ -1,15 +1,16 @@
-//! Any sender that follows [Standard Webhooks](https://www.standardwebhooks.com): a thin event with the headers
+//! Any sender that implements [Standard Webhooks](https://www.standardwebhooks.com): events with the headers
 //! `webhook-id`, `webhook-timestamp` and `webhook-signature`.
 //!
-//! Senders that are known by name have types of their own: [`openai`](super::openai), [`gemini`](super::gemini),
-//! [`replicate`](super::replicate), [`reducto`](super::reducto), [`recall`](super::recall). This is for all others.
+//! Some of these senders have their own module: [`openai`](super::openai), [`gemini`](super::gemini),
+//! [`replicate`](super::replicate), [`reducto`](super::reducto), [`recall`](super::recall). Use this module for all
+//! others.
 //!
-//! The payload is only recommended, and senders deviate. `event`, `event_type` and `eventType` are read where there is no
-//! `type`, `payload` where there is no `data`, and a time may be a number. An event without data is decoded if the type
-//! for it can be read from null.
+//! The specification only recommends a payload format, and senders deviate from it: `event`, `event_type` and
+//! `eventType` are accepted instead of `type`, `payload` instead of `data`, and a number as the timestamp. An event
+//! without data is decoded if the type of the data can be decoded from null.
 //!
-//! Sources: the specification and the libraries of `standard-webhooks/standard-webhooks`. The signature is verified
-//! with the vector of its test suites; the payload `{type, timestamp, data}` is what the specification recommends.
+//! Sources: the specification and the libraries of `standard-webhooks/standard-webhooks`. The signature is tested with
+//! the vector of its test suites.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -48,19 +49,19 @@ use crate::{
     signature::{SecretSet, StandardWebhooks},
 };
 
-/// Whoever follows Standard Webhooks.
+/// A sender that implements Standard Webhooks.
 #[derive(Clone, Copy, Debug)]
 pub struct Standard;
 
 impl Provider for Standard {
     const NAME: &'static str = "standard-webhooks";
 
-    /// Anything but a 2xx is a failure that is tried again for days, and many failures disable an endpoint; a 410
-    /// disables it at once (specification). Senders are advised to wait for 15 to 30 seconds.
+    /// Any status but 2xx is a failure, which is retried for days. Many failures disable an endpoint; a 410 disables it
+    /// at once. Recommended timeout: 15 to 30 s (specification).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX;
 }
 
-/// As the specification says.
+/// The scheme of the specification.
 impl SignedProvider for Standard {
     type Scheme = StandardWebhooks;
 
@@ -69,33 +70,33 @@ impl SignedProvider for Standard {
     }
 }
 
-/// What senders call the type of an event, in the order of preference.
+/// The member names of the event type, in order of preference.
 const KINDS: [&str; 4] = ["type", "event", "event_type", "eventType"];
 
-/// What senders call the data of an event, in the order of preference.
+/// The member names of the event data, in order of preference.
 const DATA: [&str; 2] = ["data", "payload"];
 
-/// A thin event about `D`: the payload that the specification recommends, and what senders make of it.
+/// An event with data of type `D`, in the format that the specification recommends, with common deviations.
 ///
-/// An event without data is read if `D` can be read from null, as `Option` and [`Value`] can.
+/// An event without data is decoded if `D` can be decoded from null, like `Option` and [`Value`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Event<D = Value> {
-    /// What happened, in words that are joined by points, such as `invoice.paid`. On the wire it is `type`; where there
-    /// is none, `event`, `event_type` or `eventType`.
+    /// The event type, with words separated by full stops, such as `invoice.paid`. In JSON: `type`, or else `event`,
+    /// `event_type` or `eventType`.
     pub kind: Option<String>,
-    /// When it happened: ISO 8601 in the specification, a number from some senders. Not when it was sent: that is in the
+    /// The time of the event: ISO 8601 in the specification, a number from some senders. The time of sending is in the
     /// header.
     pub timestamp: Option<Value>,
-    /// What it happened to. On the wire it is `data`; where there is none, `payload`.
+    /// The data of the event. In JSON: `data`, or else `payload`.
     pub data: D,
-    /// Members that the specification does not have, as they came.
+    /// Members that are not in the specification.
     pub other: OtherMembers,
     kind_name: &'static str,
     data_name: &'static str,
 }
 
-/// With the names that it came with.
+/// Serializes the event with the member names of the sender.
 impl<D: Serialize> Serialize for Event<D> {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
         let mut object = json.serialize_map(None)?;
@@ -131,7 +132,7 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
         Ok(Self { kind, timestamp, data, other, kind_name, data_name })
     }
 
-    /// The type, with the timestamp as the version: the body has no id.
+    /// The event type, with the timestamp as the version: the body has no id.
     fn key(&self) -> InferenceKey {
         let time = self.timestamp.as_ref().map_or_else(String::new, |time| match time {
             Value::String(text) => text.clone(),
@@ -140,7 +141,7 @@ impl<D: DeserializeOwned + Send + Sync + 'static> Payload for Event<D> {
         InferenceKey::versioned(self.kind.as_deref().unwrap_or_default(), time)
     }
 
-    /// `webhook-id` (or `svix-id`), which stays the same through all tries; without one the digest of the body.
+    /// `webhook-id` (or `svix-id`), which is the same in every attempt; without one, the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         message_id(delivery).map_or_else(|| InferenceKey::of_body(delivery), InferenceKey::new)
     }
@@ -155,19 +156,19 @@ struct WithData<D> {
 
 open_struct! { WithData<D> { kind = "type", timestamp } strict { data } }
 
-/// For a second pass over a body, for its payload alone.
+/// For a second pass over the body, which decodes only the payload.
 #[derive(Deserialize)]
 struct WithPayload<D> {
     payload: D,
 }
 
-/// What `D` makes of an event that has no data.
+/// Decodes `D` for an event without data.
 fn without_data<D: DeserializeOwned>() -> Result<D, DecodeError> {
     D::deserialize(UnitDeserializer::<serde_json::Error>::new())
         .map_err(|_| DecodeError::new(None, Error::missing_field("data")))
 }
 
-/// The type of an event, and the name that it came with. Only a text under another name than `type` is one.
+/// Returns the event type and the name of its member. Under another name than `type`, only a string is an event type.
 fn kind_of(kind: Option<String>, other: &mut OtherMembers) -> (Option<String>, &'static str) {
     let [first, others @ ..] = KINDS;
     if kind.is_some() {
@@ -183,20 +184,20 @@ fn kind_of(kind: Option<String>, other: &mut OtherMembers) -> (Option<String>, &
     }
 }
 
-/// A model whose sender follows Standard Webhooks, loaded into [`Event<D>`].
+/// Starts a model whose sender implements Standard Webhooks, decoded to [`Event<D>`].
 pub fn event<D: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Event<D>> {
     ModelBuilder::new()
 }
 
-/// The headers that hold the id of a message, in the order in which they are read where no id was proved: the name in
-/// the specification, and the older one of senders that Svix hosts.
+/// The headers with the message id, in the order in which they are read if no id was verified: the name in the
+/// specification, and the name of Svix.
 const ID: [&str; 2] = ["webhook-id", "svix-id"];
 
-/// The longest id that is taken from a header that nobody signed, in bytes.
+/// The maximum length of an id from an unsigned header, in bytes.
 const LONGEST: usize = 256;
 
-/// Returns the id of the message, which is the same in every attempt to deliver it: the one that was proved, so that
-/// nobody between sender and receiver chooses the key by adding a header; without one, that in a header.
+/// Returns the message id, which is the same in every attempt: the verified id or, without one, the id in a header. The
+/// verified id has precedence, so that an added header cannot change the key.
 pub(super) fn message_id(delivery: &Delivery) -> Option<&str> {
     delivery.proof().message_id().or_else(|| in_headers(delivery))
 }

@@ -1,8 +1,7 @@
-//! VLM Run: structured data from images, documents and video.
+//! VLM Run: structured data from images, documents and videos.
 //!
-//! Sources: VLM Run's page on webhooks and the verifier of its Node client, read; the members of a prediction are those
-//! of its API reference, and that they are what is posted is said by the page, not seen. The signature is optional at
-//! VLM Run, and is verified here with signatures of our own.
+//! Sources: VLM Run's page on webhooks, the verifier of its Node client, and its API reference for the members of a
+//! prediction. Signatures are optional at VLM Run. The tests use bodies and signatures of our own.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -34,7 +33,7 @@ use super::{
 };
 use crate::signature::{HmacBody, SecretSet};
 
-/// Where the signature stands (page on webhooks).
+/// The signature header (page on webhooks).
 const SIGNATURE: HeaderName = HeaderName::from_static("x-vlmrun-signature");
 
 /// VLM Run.
@@ -44,12 +43,12 @@ pub struct VlmRun;
 impl Provider for VlmRun {
     const NAME: &'static str = "vlmrun";
 
-    /// A 2xx is success; of anything else the page says nothing.
+    /// A 2xx is a success. The reaction to other status codes is not published.
     const PROFILE: Profile = Profile::UNPUBLISHED;
 }
 
-/// HMAC-SHA256 of the body, in hexadecimal behind `sha256=`, with the secret of the account (page on webhooks, and the
-/// verifier of the Node client).
+/// HMAC-SHA256 of the body, in hexadecimal with the prefix `sha256=`, with the secret of the account (page on webhooks,
+/// and the verifier of the Node client).
 impl SignedProvider for VlmRun {
     type Scheme = HmacBody;
 
@@ -59,7 +58,7 @@ impl SignedProvider for VlmRun {
 }
 
 open_enum! {
-    /// How far a prediction has come (API reference).
+    /// The status of a prediction (API reference).
     pub enum Status {
         Pending = "pending",
         Enqueued = "enqueued",
@@ -76,22 +75,22 @@ open_enum! {
 pub struct Prediction<R = Value> {
     /// The id of the prediction.
     pub id: String,
-    /// How far it has come.
+    /// The status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// What the model made.
+    /// The output of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<R>,
-    /// When it was asked for.
+    /// The creation time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
-    /// When it ended.
+    /// The end time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<String>,
-    /// What it took.
+    /// Usage, such as credits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Value>,
-    /// Members that are not known here, as they came.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -105,7 +104,7 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<R> {
         decode_json(body)
     }
 
-    /// `id`; before the end with `status` as the version.
+    /// `id`; before a final status, with `status` as the version.
     fn key(&self) -> InferenceKey {
         match &self.status {
             Some(Status::Completed | Status::Failed) | None => InferenceKey::new(&self.id),
@@ -114,7 +113,7 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<R> {
     }
 }
 
-/// A model at VLM Run, loaded into [`Prediction<R>`].
+/// Starts a model at VLM Run, decoded to [`Prediction<R>`].
 pub fn prediction<R: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Prediction<R>> {
     ModelBuilder::new()
 }

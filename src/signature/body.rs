@@ -5,21 +5,21 @@ use http::{HeaderMap, request};
 use super::{Proof, Scheme, SchemeError, SignError, Signature, SignatureError, doctor::Variant};
 use crate::delivery::{Digest, Redaction, decompress};
 
-/// The bytes of a body that a sender signs.
+/// The form of a body that a sender signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyForm {
     /// The body as it was sent.
     #[default]
     Raw,
-    /// The body as it was sent or, if that does not match, without its carriage returns and line feeds.
+    /// The body as it was sent or, if that does not match, without carriage returns and line feeds.
     ///
-    /// In JSON those two can only stand between values, so that the meaning of what is accepted does not change.
+    /// In JSON, both are only allowed between values: an accepted body has the same meaning.
     RawOrWithoutLineBreaks,
 }
 
 impl BodyForm {
-    /// What may have been signed, in the order in which it is tried.
+    /// Returns the forms that can match, in the order in which they are tried.
     pub(super) fn readings(self, body: &[u8]) -> impl Iterator<Item = Reading<'_>> {
         let joined = move || match self {
             Self::Raw => None,
@@ -29,19 +29,19 @@ impl BodyForm {
         let joined = move || {
             joined().map(|bytes| Reading { form: "without-line-breaks", bytes: bytes.into() })
         };
-        // Lazy: the copy is made only where the raw body does not match.
+        // Lazy: the body is copied only if the raw body does not match.
         raw.chain(std::iter::once_with(joined).flatten())
     }
 }
 
-/// One form of a body. Owned bytes are not those that were received.
+/// A form of a body. Owned bytes differ from those that were received.
 #[derive(Debug)]
 pub(super) struct Reading<'b> {
     pub(super) form: &'static str,
     pub(super) bytes: Cow<'b, [u8]>,
 }
 
-/// `body` without carriage returns and line feeds; `None` if it has none.
+/// Returns `body` without carriage returns and line feeds; `None` if it has none.
 pub(super) fn without_line_breaks(body: &[u8]) -> Option<Vec<u8>> {
     let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let any = body.iter().any(is_break);
@@ -52,7 +52,7 @@ pub(super) fn without_line_breaks(body: &[u8]) -> Option<Vec<u8>> {
 #[derive(Clone, Debug)]
 pub(crate) struct Decompressed {
     scheme: Arc<dyn Scheme>,
-    /// The longest decompressed body, in bytes.
+    /// The maximum size of a decompressed body, in bytes.
     limit: usize,
 }
 
@@ -61,7 +61,8 @@ impl Decompressed {
         Self { scheme, limit }
     }
 
-    /// A body that cannot be decompressed stays as it is: its signature then does not match.
+    /// Returns the decompressed body, or the body as it is if it cannot be decompressed. Its signature then does not
+    /// match.
     fn plain<'b>(&self, headers: &HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {
         decompress(headers, body, self.limit).unwrap_or(Cow::Borrowed(body))
     }
@@ -84,7 +85,7 @@ impl Scheme for Decompressed {
     ) -> Result<Proof, SignatureError> {
         let plain = self.plain(&head.headers, body);
         let proof = self.scheme.verify(head, &plain, at)?;
-        // The same body may be compressed to other bytes when it is sent again.
+        // A retry can compress the same body to different bytes.
         let proves_digest = proof.signed_digest().is_some() || matches!(plain, Cow::Borrowed(_));
         Ok(if proves_digest { proof } else { proof.with_signed_digest(Digest::of(&plain)) })
     }

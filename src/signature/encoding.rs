@@ -8,21 +8,21 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-/// Writes padding, and reads base64 with and without it: senders differ, and it carries nothing.
+/// Encodes with padding, and decodes with and without it, because senders differ.
 pub(super) const CONFIG: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
 /// Base64 (RFC 4648, section 4).
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
 
-/// How a signature's bytes are written as text. Part of the scheme, and never guessed.
+/// The encoding of a signature. It is part of the scheme, and never guessed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// Two hexadecimal digits a byte; read in either case, written in lower case.
+    /// Hexadecimal; decoded in either case, encoded in lower case.
     #[default]
     Hex,
-    /// Base64 (RFC 4648, section 4); read with and without padding.
+    /// Base64 (RFC 4648, section 4); decoded with and without padding.
     Base64,
 }
 
@@ -45,7 +45,7 @@ impl Encoding {
         }
     }
 
-    /// What a signature of `N` bytes looks like, for errors.
+    /// Describes a signature of `N` bytes, for errors.
     pub(super) fn expected<const N: usize>(self) -> &'static str {
         match (self, N) {
             (Self::Hex, 32) => "64 hexadecimal digits",
@@ -72,30 +72,30 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// How the text of a secret becomes the key of an HMAC. Part of the scheme, and never guessed: Baseten's secrets begin
-/// with `whsec_` and are used as they are.
+/// The encoding of an HMAC key in the text of a secret. It is part of the scheme, and never guessed: Baseten's secrets
+/// start with `whsec_`, but are used as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyEncoding {
-    /// The text as it is.
+    /// The text is the key.
     #[default]
     Text,
-    /// The bytes that the text encodes in base64.
+    /// Base64.
     Base64,
-    /// The bytes that the text encodes in base64 behind this prefix, which may be missing. A `v1,` before the prefix is
-    /// passed over: Supabase shows secrets as `v1,whsec_…`.
+    /// Base64 after this prefix, which is optional. A `v1,` before the prefix is ignored: Supabase shows secrets as
+    /// `v1,whsec_…`.
     Base64After(&'static str),
 }
 
 impl KeyEncoding {
-    /// The key, wiped on drop; `None` if the text does not encode one.
+    /// Returns the key, wiped on drop; `None` if the text is not valid.
     pub(super) fn decode(self, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let encoded = match self {
             Self::Text => return Some(Zeroizing::new(text.to_vec())),
             Self::Base64 => text,
             Self::Base64After(prefix) => behind(text, prefix),
         };
-        // Long enough from the start: a buffer that grows leaves copies behind.
+        // Allocated in full, because a growing buffer leaves copies in memory.
         let mut key = Zeroizing::new(vec![0; decoded_len_estimate(encoded.len())]);
         let length = BASE64.decode_slice(encoded, &mut key).ok()?;
         key.truncate(length);
@@ -111,7 +111,7 @@ fn behind<'t>(text: &'t [u8], prefix: &str) -> &'t [u8] {
 impl fmt::Display for KeyEncoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text => f.write_str("it is"),
+            Self::Text => f.write_str("text"),
             Self::Base64 => f.write_str("base64"),
             Self::Base64After(prefix) => write!(f, "base64, with or without {prefix}"),
         }

@@ -2,85 +2,85 @@ use std::borrow::Cow;
 
 use super::Place;
 
-/// Why a request's signature was not accepted. Holds nothing of the request but the name of a header or parameter.
+/// The reason why a signature was rejected. Contains nothing of the request but the name of a header or parameter.
 ///
-/// The sender is told only that it was refused; this is for logs and outer layers.
+/// For logs and outer layers: the response contains no details.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// There is nothing where the scheme reads.
-    #[error("there is no signature in {place}")]
+    /// The header or parameter is missing.
+    #[error("missing signature in {place}")]
     Missing {
-        /// Where the scheme reads.
+        /// The header or parameter.
         place: Place,
     },
-    /// There is more than one value where the scheme reads one.
-    #[error("there is more than one signature in {place}, and it is unclear which one counts")]
+    /// The header or parameter is repeated.
+    #[error("more than one signature in {place}; send it once")]
     Ambiguous {
-        /// Where the scheme reads.
+        /// The header or parameter.
         place: Place,
     },
-    /// The head lists more distinct signatures than the scheme checks. None of them is checked.
+    /// The header lists more distinct signatures than the scheme checks. None of them is checked.
     #[error(
-        "there are more than {most} distinct signatures in {place}; senders that rotate secrets list two or three"
+        "more than {most} distinct signatures in {place}; senders that rotate secrets list two or three"
     )]
     #[non_exhaustive]
     TooMany {
-        /// Where the scheme reads.
+        /// The header or parameter.
         place: Place,
         /// The maximum number of distinct signatures.
         most: usize,
     },
-    /// What is there is not in the form that the scheme writes.
-    #[error("the signature in {place} is not {expected}")]
+    /// The value does not have the expected format.
+    #[error("malformed signature in {place}; expected {expected}")]
     Malformed {
-        /// Where the scheme reads.
+        /// The header or parameter.
         place: Place,
-        /// The form that the scheme writes.
+        /// The expected format.
         expected: Cow<'static, str>,
     },
-    /// The request was signed longer ago than the scheme tolerates.
+    /// The timestamp is older than the tolerance.
     #[error(
-        "the time in {place} is too long ago: compare the clock of this machine, or widen the tolerance"
+        "the timestamp in {place} is too old; check the clock of this machine, or increase the tolerance"
     )]
     TooOld {
-        /// Where the scheme reads the time.
+        /// The header or parameter with the timestamp.
         place: Place,
     },
-    /// The request was signed further in the future than the scheme tolerates.
+    /// The timestamp is further in the future than the tolerance.
     #[error(
-        "the time in {place} is too far in the future: compare the clock of this machine, or widen the tolerance"
+        "the timestamp in {place} is too far in the future; check the clock of this machine, or increase the tolerance"
     )]
     TooNew {
-        /// Where the scheme reads the time.
+        /// The header or parameter with the timestamp.
         place: Place,
     },
-    /// There is no secret that is valid for this request at the time of its receipt.
+    /// No secret is valid for this request at the time of receipt.
     #[error(
-        "no secret is valid for what is in {place}: give the one that the provider shows, and look at the times between which it is valid"
+        "no secret is valid for the signature in {place}; check the validity of the secrets, and add the one that the provider shows"
     )]
     NoSecret {
-        /// Where the scheme reads.
+        /// The header or parameter.
         place: Place,
     },
-    /// No live secret gives this signature for these bytes.
+    /// The signature does not match under any valid secret.
     #[error(
-        "no live secret matches the signature in {place}: compare the secret with the one that the provider shows"
+        "the signature in {place} does not match any valid secret; compare the secret with the one that the provider shows"
     )]
     Mismatch {
-        /// Where the scheme reads.
+        /// The header or parameter.
         place: Place,
     },
 }
 
-/// Why a scheme cannot work as it was configured.
+/// The reason why a scheme cannot work as configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemeError {
-    /// There is no secret to check with.
-    #[error("there is no secret: give the one that the provider shows for the endpoint")]
+    /// There is no secret.
+    #[error("no secret; set the one that the provider shows for the endpoint")]
     NoSecret,
-    /// A set of public keys is too large: each key costs a pass over the body for each signature that a head lists.
+    /// The set of public keys is too large: each key costs a pass over the body for each listed signature.
     #[error(
         "the key set holds more than {most} keys; remove those that the provider no longer uses"
     )]
@@ -89,83 +89,81 @@ pub enum SchemeError {
         /// The maximum number of keys.
         most: usize,
     },
-    /// A secret is empty, so that anybody could sign with it.
-    #[error("the secret {name} is empty: give the one that the provider shows for the endpoint")]
+    /// A secret is empty.
+    #[error("the secret {name} is empty; set the one that the provider shows for the endpoint")]
     EmptySecret {
         /// The name of the secret.
         name: String,
     },
-    /// A secret has white space or a line break around it, as when it was copied with the end of its line.
+    /// A secret has white space or a line break around it, such as one that was copied with its line break.
     #[error("the secret {name} has white space or a line break around it; remove it")]
     #[non_exhaustive]
     SecretWhiteSpace {
         /// The name of the secret.
         name: String,
     },
-    /// A secret has quotation marks around it, as in a file with settings.
+    /// A secret has quotation marks around it.
     #[error("the secret {name} has quotation marks around it; remove them")]
     #[non_exhaustive]
     SecretQuoted {
         /// The name of the secret.
         name: String,
     },
-    /// A secret begins with a text that is not a part of it.
+    /// A secret starts with a prefix that is not part of it.
     #[error(
-        "the secret {name} begins with `{prefix}`, which is not a part of it; remove the prefix, or choose the scheme of the provider that shows it"
+        "the secret {name} starts with `{prefix}`, which is not part of it; remove the prefix, or use the scheme of the provider that shows it"
     )]
     #[non_exhaustive]
     SecretPrefixed {
         /// The name of the secret.
         name: String,
-        /// The text at its beginning.
+        /// The prefix.
         prefix: String,
     },
-    /// The text of a secret does not encode a key in the way of this scheme.
+    /// A secret does not have the key encoding of the scheme.
     #[error(
-        "the secret {name} is not {expected}: give the one that the provider shows for the endpoint, whole"
+        "the secret {name} is not valid {expected}; set the complete secret that the provider shows for the endpoint"
     )]
     MalformedSecret {
         /// The name of the secret.
         name: String,
-        /// What a secret of this scheme is.
+        /// The expected format.
         expected: &'static str,
     },
-    /// A template has a placeholder that means nothing.
+    /// A template has an unknown placeholder.
     #[error(
-        "the template's {{{placeholder}}} is neither timestamp, body, body-sha256 nor the name of a header"
+        "unknown placeholder {{{placeholder}}} in the template; use timestamp, body, body-sha256 or a header name"
     )]
     UnknownPlaceholder {
-        /// What stands between the braces.
+        /// The placeholder, without braces.
         placeholder: String,
     },
-    /// A template leaves out what has to be signed.
+    /// A template does not contain a required placeholder.
     #[error(
-        "the template leaves out {{{placeholder}}}, so that anybody could change it: add it as the provider signs it"
+        "the template does not contain {{{placeholder}}}, so that it is not signed; add it as the provider signs it"
     )]
     LeftOut {
-        /// What would have to stand between the braces.
+        /// The placeholder, without braces.
         placeholder: &'static str,
     },
-    /// The name given for a header is not a header name.
-    #[error(
-        "invalid name for the header that holds the {holds}: header names are ASCII letters, digits and hyphens"
-    )]
+    /// A header name is invalid.
+    #[error("invalid name for the {holds} header; use ASCII letters, digits and hyphens")]
     InvalidHeaderName {
-        /// What the header holds, such as `signature`.
+        /// The purpose of the header, such as `signature`.
         holds: &'static str,
     },
-    /// The header with the message id is not part of the template, so that anybody could change it.
+    /// The header with the message id is not part of the template, so that it is not signed.
     #[error(
-        "the template does not sign {place}, which holds the message id; add it as the provider signs it, or do not name it"
+        "the template does not contain {place}, which is set as the message id; add it as the provider signs it, or do not set a message id"
     )]
     MessageIdNotSigned {
         /// The header with the message id.
         place: Place,
     },
-    /// The template does not show where the message id begins or ends, so that anybody could move characters between the
-    /// id and what stands beside it.
+    /// The template does not delimit the message id, so that characters could be moved between the id and its
+    /// neighbours.
     #[error(
-        "the template puts no text between the message id in {place} and what stands beside it"
+        "the template does not delimit the message id in {place}; separate it from its neighbours with literal text"
     )]
     MessageIdNotDelimited {
         /// The header with the message id.
@@ -173,25 +171,23 @@ pub enum SchemeError {
     },
 }
 
-/// Why a scheme cannot sign.
+/// The reason why a scheme cannot sign.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignError {
-    /// The scheme only checks.
-    #[error("this scheme only checks: it cannot sign")]
+    /// The scheme can only verify.
+    #[error("this scheme cannot sign, only verify")]
     CheckOnly,
-    /// There is no secret or private key that is valid at this time.
-    #[error(
-        "there is nothing to sign with: give a secret, or a private key, that is valid at this time"
-    )]
+    /// No secret or private key is valid at this time.
+    #[error("no secret or private key is valid at this time; add one")]
     NoSecret,
-    /// A part of the signature cannot stand where it belongs.
-    #[error("what belongs into {place} cannot stand there: leave control characters out")]
+    /// A part of the signature is not a valid header value or query parameter.
+    #[error("invalid value for {place}; control characters are not allowed")]
     Unsendable {
-        /// Where it belongs.
+        /// The header or parameter.
         place: Place,
     },
-    /// The time cannot be written.
-    #[error("a time before 1970 cannot be written into a signature")]
+    /// The time is before 1970.
+    #[error("cannot sign with a time before 1970")]
     Time,
 }

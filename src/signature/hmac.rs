@@ -9,13 +9,13 @@ use super::{
     Encoding, KeyEncoding, Place, SchemeError, Secret, SecretSet, SignError, Signature,
     SignatureError,
     doctor::Difference,
-    place::{GivenHeader, MOST_HMACS, behind_prefix},
+    place::{GivenHeader, MOST_HMACS, with_prefix},
 };
 
 /// An HMAC-SHA256 (RFC 2104).
 pub(super) type Tag = [u8; 32];
 
-/// The first of `keys` under which one of `sent` is the HMAC of `message`, whose parts stand one behind the other.
+/// Returns the first of `keys` under which one of `sent` is the HMAC of `message`, whose parts are concatenated.
 pub(super) fn signer_of<'k>(
     keys: &'k [Secret],
     message: &[&[u8]],
@@ -27,7 +27,7 @@ pub(super) fn signer_of<'k>(
     })
 }
 
-/// HMAC takes keys of any length, so that this is never `None`.
+/// Never `None`, because HMAC accepts keys of any length.
 pub(super) fn tag(key: &Secret, message: &[&[u8]]) -> Option<Tag> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.value()).ok()?;
     for part in message {
@@ -36,7 +36,7 @@ pub(super) fn tag(key: &Secret, message: &[&[u8]]) -> Option<Tag> {
     Some(mac.finalize().into_bytes().into())
 }
 
-/// Secrets, and how their texts become the keys of an HMAC.
+/// Secrets and their key encoding.
 #[derive(Clone, Debug)]
 pub(super) struct HmacKeys {
     secrets: SecretSet,
@@ -60,7 +60,7 @@ impl HmacKeys {
     fn check_key(&self, secret: &Secret) -> Result<(), SchemeError> {
         let name = || secret.name().to_owned();
         match self.encoding {
-            // Where it is decoded, the version before it is passed over.
+            // Decoding ignores the version prefix.
             KeyEncoding::Base64After(_) => {}
             KeyEncoding::Base64 => ["v1,whsec_", "whsec_"]
                 .into_iter()
@@ -74,21 +74,21 @@ impl HmacKeys {
         }
     }
 
-    /// The keys with which a request that was received at `at` may be signed. Never an empty one.
+    /// Returns the keys that are valid for a request received at `at`. Never an empty one.
     pub(super) fn live(&self, head: &Parts, at: SystemTime) -> Vec<Secret> {
         let secrets = self.secrets.live(head, at);
         let keys = secrets.iter().filter_map(|secret| self.key(secret));
         keys.filter(|key| !key.value().is_empty()).collect()
     }
 
-    /// The HMACs of a sender, one for each live secret.
+    /// Signs a message, with each valid secret.
     pub(super) fn sign(&self, message: &[&[u8]], at: SystemTime) -> Result<Vec<Tag>, SignError> {
         let keys = self.secrets.signing(at).filter_map(|secret| self.key(secret));
         let tags: Vec<_> = keys.filter_map(|key| tag(&key, message)).collect();
         if tags.is_empty() { Err(SignError::NoSecret) } else { Ok(tags) }
     }
 
-    /// With the first secret, whenever it is valid.
+    /// Signs with the first secret, whether it is valid or not.
     pub(super) fn sign_with_first(&self, message: &[&[u8]]) -> Option<Tag> {
         tag(&self.key(self.secrets.fixed().first()?)?, message)
     }
@@ -96,7 +96,7 @@ impl HmacKeys {
     pub(super) fn variants(&self) -> Vec<(Difference, Self)> {
         let sets = self.secrets.variants().into_iter();
         let sets = sets.map(|(difference, secrets)| (difference, Self { secrets, ..*self }));
-        // The second covers plain base64, too.
+        // The second one also covers plain base64.
         let encodings = [KeyEncoding::Text, KeyEncoding::Base64After("whsec_")].into_iter();
         let encodings = encodings.filter(|encoding| *encoding != self.encoding);
         let encodings =
@@ -112,7 +112,7 @@ impl HmacKeys {
     }
 }
 
-/// Where and how the HMAC of a body is written.
+/// The header and the format of an HMAC of a body.
 #[derive(Clone, Debug)]
 pub(super) struct HmacFormat {
     pub(super) header: GivenHeader,
@@ -143,7 +143,7 @@ impl HmacFormat {
         if tags.is_empty() {
             return Err(self
                 .place()
-                .malformed(behind_prefix(&self.prefix, self.encoding.expected::<32>())));
+                .malformed(with_prefix(&self.prefix, self.encoding.expected::<32>())));
         }
         Ok(tags)
     }
@@ -153,7 +153,7 @@ impl HmacFormat {
         self.encoding.decode(item.strip_prefix(self.prefix.as_bytes())?)
     }
 
-    /// All of `tags` where the header is a list, else the first.
+    /// Writes all of `tags` if the header is a list, else the first one.
     pub(super) fn write(&self, tags: &[Tag]) -> Result<Signature, SignError> {
         let items = tags.iter().map(|tag| self.write_item(tag));
         let items: Vec<_> = items.take(if self.list { usize::MAX } else { 1 }).collect();

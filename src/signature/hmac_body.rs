@@ -12,16 +12,16 @@ use super::{
 };
 use crate::delivery::{Digest, Redaction};
 
-/// HMAC-SHA256 (RFC 2104) over the exact bytes of the body, as text in one header.
+/// HMAC-SHA256 (RFC 2104) of the exact body, in one header.
 ///
-/// 1. The header must be there exactly once.
-/// 2. Its value must be the prefix, by default none, and behind it 64 hexadecimal digits of either case, or the base64
-///    of 32 bytes. In a [list](Self::list), items of another form are passed over, and one of this form must be there,
-///    and at most 16 distinct ones.
-/// 3. It must be the HMAC of the body under one of the secrets that are live at the time of receipt, compared in
+/// 1. The header must occur exactly once.
+/// 2. Its value must be the prefix (default: none), followed by 64 hexadecimal digits of either case, or 32 bytes in
+///    base64. In a [list](Self::list), items of another format are ignored, and there must be 1 to 16 distinct items of
+///    this format.
+/// 3. It must be the HMAC of the body under one of the secrets that are valid at the time of receipt, compared in
 ///    constant time. The key is the text of the secret, unless another [key encoding](Self::key) is set.
 ///
-/// | who | header | settings |
+/// | provider | header | settings |
 /// |---|---|---|
 /// | Mindee V2 (page "Process the Response") | `X-Signature` | – |
 /// | Baseten (docs.baseten.co/inference/async) | `X-BASETEN-SIGNATURE` | `.prefix("v1=").list()` |
@@ -66,38 +66,38 @@ impl HmacBody {
         Self::new(header, secrets)
     }
 
-    /// How the HMAC is written.
+    /// Sets the encoding of the HMAC. Default: hexadecimal.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.format.encoding = encoding;
         self
     }
 
-    /// What stands before the HMAC, such as `sha256=`. Its case counts.
+    /// Sets the prefix of the HMAC, such as `sha256=`. Case-sensitive. Default: none.
     pub fn prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.format.prefix = prefix.into();
         self
     }
 
-    /// The header is a list with commas, one item for each secret of the sender.
+    /// Expects a comma-separated list in the header, with one item for each secret of the sender. Disabled by default.
     pub fn list(mut self) -> Self {
         self.format.list = true;
         self
     }
 
-    /// How the text of a secret becomes a key.
+    /// Sets the key encoding of the secrets. Default: the text is the key.
     pub fn key(mut self, encoding: KeyEncoding) -> Self {
         self.keys = self.keys.encoded(encoding);
         self
     }
 
-    /// Accepts this form of the body instead of only the raw one.
+    /// Sets the accepted forms of the body. Default: the raw body only.
     pub fn form(mut self, form: BodyForm) -> Self {
         self.form = form;
         self
     }
 
-    /// What a sender puts into the header for `body`, with the first secret, whenever that is valid; `None` where
-    /// there is no secret. [`signature`](Scheme::signature) signs as of a time, and with all that a list can hold.
+    /// Returns the header value for `body`, signed with the first secret, whether it is valid or not. `None` if there
+    /// is no secret. [`signature`](Scheme::signature) signs with the secrets that are valid at a time.
     pub fn sign(&self, body: &[u8]) -> Option<String> {
         self.keys.sign_with_first(&[body]).map(|tag| self.format.write_item(&tag))
     }
@@ -170,7 +170,7 @@ impl Scheme for HmacBody {
 fn proof(key: &Secret, reading: &Reading<'_>) -> Proof {
     let proof = Proof::new("hmac-sha256", key.name(), reading.form);
     match &reading.bytes {
-        // As it was received: the digest of the delivery.
+        // The received bytes: the digest of the delivery.
         Cow::Borrowed(_) => proof,
         Cow::Owned(signed) => proof.with_signed_digest(Digest::of(signed)),
     }

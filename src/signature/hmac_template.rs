@@ -13,21 +13,22 @@ use crate::{
     },
 };
 
-/// HMAC-SHA256 (RFC 2104) over a text of timestamp, body and headers.
+/// HMAC-SHA256 (RFC 2104) of a template of timestamp, body and headers.
 ///
-/// In the template stand, between braces: `timestamp`, as it was sent; `body`, the exact bytes; `body-sha256`, their
-/// SHA-256 in lower-case hexadecimal; and names of headers, such as `webhook-id`. All else is literal.
+/// Placeholders in braces: `timestamp`, as it was sent; `body`, the exact bytes; `body-sha256`, their SHA-256 in
+/// lower-case hexadecimal; and header names, such as `webhook-id`. Everything else is literal.
 ///
-/// 1. Timestamp and signature must be where the [`Placement`] says, in the numbers that it says, and each header of the
-///    template exactly once with a value.
-/// 2. The timestamp must be digits, in seconds since 1970 or in [milliseconds](Self::unit), and lie within the
-///    [tolerance](Self::tolerance) around the time of receipt: by default 300 s in both directions.
-/// 3. A signature must be 64 hexadecimal digits of either case, or the base64 of 32 bytes. In a list, others are passed
-///    over, and one of this form must be there, and at most 16 distinct ones.
-/// 4. One must be the HMAC of the filled template under one of the secrets that are live at the time of receipt,
-///    compared in constant time. The key is the text of the secret, unless another [key encoding](Self::key) is set.
+/// 1. Timestamp and signature must be at the [`Placement`]. Each header of the template must occur exactly once, and
+///    not be empty.
+/// 2. The timestamp must be digits, in seconds since 1970 or in [milliseconds](Self::unit), and within the
+///    [tolerance](Self::tolerance) around the time of receipt. Default: 300 s in both directions.
+/// 3. A signature must be 64 hexadecimal digits of either case, or 32 bytes in base64. In a list, others are ignored,
+///    and there must be 1 to 16 distinct signatures of this format.
+/// 4. One signature must be the HMAC of the filled template under one of the secrets that are valid at the time of
+///    receipt, compared in constant time. The key is the text of the secret, unless another [key encoding](Self::key)
+///    is set.
 ///
-/// `ElevenLabs` (`elevenlabs-python`, `webhooks_custom.py`) signs so, and tolerates 30 minutes on the past side only:
+/// The scheme of `ElevenLabs` (`elevenlabs-python`, `webhooks_custom.py`), with a tolerance of 30 minutes in the past:
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -51,41 +52,41 @@ pub struct HmacTemplate {
 }
 
 impl HmacTemplate {
-    /// Expects the HMAC of the filled `template`, in hexadecimal, made with one of `secrets`.
+    /// Expects the HMAC of the filled `template`, made with one of `secrets`, in hexadecimal.
     ///
-    /// A template with an unknown placeholder, or without timestamp or body, is refused when the inbox is built.
+    /// A template with an unknown placeholder, or without timestamp or body, is rejected when the inbox is built.
     pub fn new(template: &str, placement: Placement, secrets: impl Into<SecretSet>) -> Self {
         let keys = HmacKeys::new(secrets.into(), KeyEncoding::Text);
         Self { shape: Shape::new(template, placement), keys }
     }
 
-    /// How the HMAC is written.
+    /// Sets the encoding of the HMAC. Default: hexadecimal.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.shape.encoding = encoding;
         self
     }
 
-    /// How the text of a secret becomes a key.
+    /// Sets the key encoding of the secrets. Default: the text is the key.
     pub fn key(mut self, encoding: KeyEncoding) -> Self {
         self.keys = self.keys.encoded(encoding);
         self
     }
 
-    /// In what the timestamp counts.
+    /// Sets the unit of the timestamp. Default: seconds.
     pub fn unit(mut self, unit: TimeUnit) -> Self {
         self.shape.unit = unit;
         self
     }
 
-    /// Takes the value of `header`, which the template must contain, for the message id: it identifies a delivery in
-    /// place of the query. Only for an id that is the same in every attempt to deliver one message, and that no two
-    /// messages share. [`check`](Scheme::check) refuses a header that the template does not sign.
+    /// Uses the value of `header`, which the template must contain, as the message id, which identifies a delivery in
+    /// place of the query. The id must be the same in every attempt to deliver a message, and unique to the message.
+    /// [`check`](Scheme::check) rejects a header that the template does not contain. Default: no message id.
     pub fn message_id(mut self, header: impl TryInto<HeaderName>) -> Self {
         self.shape.set_message_id(header);
         self
     }
 
-    /// How far the timestamp may lie from the time of receipt.
+    /// Sets the maximum difference between the timestamp and the time of receipt. Default: 300 s in both directions.
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.shape.tolerance = tolerance;
         self
@@ -205,12 +206,12 @@ mod tests {
         let text = std::str::from_utf8(BODY).unwrap();
         let good = mac("wsec_1", &format!("{SENT}.{text}"));
         for (value, expected) in [
-            (format!("v0={good}"), "no signature"),
+            (format!("v0={good}"), "missing signature"),
             (format!("t={SENT},t={SENT},v0={good}"), "more than one"),
-            (format!("t={SENT}"), "not 64"),
-            (format!("t={SENT},v1={good}"), "not 64"),
-            (format!("t=+{SENT},v0={good}"), "not a time"),
-            (format!("t={},v0={good}", SENT + 1), "no live secret"),
+            (format!("t={SENT}"), "expected 64"),
+            (format!("t={SENT},v1={good}"), "expected 64"),
+            (format!("t=+{SENT},v0={good}"), "expected a timestamp"),
+            (format!("t={},v0={good}", SENT + 1), "does not match any valid secret"),
         ] {
             let signed = listed("elevenlabs-signature", &value);
             let error = elevenlabs().verify(&signed, BODY, at(SENT)).unwrap_err().to_string();

@@ -1,20 +1,20 @@
-//! Who sent it: secrets, the schemes that check them, and the proof that a scheme gives.
+//! Signature schemes, secrets, and proofs of the sender.
 //!
-//! | the provider's page speaks of | scheme |
+//! | the provider's page mentions | scheme |
 //! |---|---|
-//! | an HMAC of the body in a header | [`HmacBody`] |
+//! | HMAC of the body in a header | [`HmacBody`] |
 //! | `webhook-signature`, `svix-signature`, "Standard Webhooks" | [`StandardWebhooks`] |
-//! | an HMAC of a timestamp and the body | [`HmacTemplate`] |
-//! | Ed25519, a public key, a JWKS | `Ed25519Template`, with feature `ed25519` |
-//! | a header of your choice, an API key, a bearer token | [`HeaderToken`] |
+//! | HMAC of a timestamp and the body | [`HmacTemplate`] |
+//! | Ed25519, public key, JWKS | `Ed25519Template`, with feature `ed25519` |
+//! | a header of your choice, API key, bearer token | [`HeaderToken`] |
 //! | user and password | [`BasicAuth`] |
-//! | nothing but the URL | [`QueryToken`] |
+//! | only the URL | [`QueryToken`] |
 //!
-//! Anything else is a type that implements [`Scheme`]. A scheme also signs, for senders and for tests, and the
-//! [doctor] tells why a delivery was refused.
+//! For other schemes, implement [`Scheme`]. [`AnyOf`] combines schemes. Schemes also sign, for senders and tests: see
+//! [`sign_request`]. The [doctor] finds out why a delivery was rejected.
 //!
-//! Pure computation without I/O, and without a clock: the time of receipt is given. Every comparison with a secret
-//! takes the same time wherever the two differ; secrets, and the keys that they encode, are wiped from memory.
+//! Schemes do no I/O and read no clock: the time of receipt is an argument. Secrets are compared in constant time.
+//! Secrets and keys are wiped from memory on drop.
 
 mod any_of;
 mod body;

@@ -4,21 +4,21 @@ use http::HeaderName;
 
 use super::{SchemeError, SignatureError};
 
-/// The maximum number of distinct HMACs that one head may list. They cost no pass over the body: each key is applied to
-/// the body once, and the result compared with all of them.
+/// The maximum number of distinct HMACs in a head. They cost no pass over the body: the HMAC is computed once for each
+/// key, and compared with all of them.
 pub(super) const MOST_HMACS: usize = 16;
 
-/// The maximum number of distinct Ed25519 signatures that one head may list. Each costs a pass over the body for each key.
+/// The maximum number of distinct Ed25519 signatures in a head. Each costs a pass over the body for each key.
 #[cfg(feature = "ed25519")]
 pub(super) const MOST_ED25519_SIGNATURES: usize = 8;
 
-/// Where a scheme reads: the name of a header or of a query parameter, and nothing of its value.
+/// The location of a signature or token: the name of a header or query parameter, without its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// This header.
+    /// A header.
     Header(HeaderName),
-    /// This parameter of the query.
+    /// A query parameter.
     Query(String),
 }
 
@@ -31,7 +31,7 @@ impl Place {
         SignatureError::Mismatch { place: self.clone() }
     }
 
-    /// The one value; none and several are refused.
+    /// Returns the value, or an error if there is none or more than one.
     pub(super) fn single<T>(
         &self,
         values: impl IntoIterator<Item = T>,
@@ -45,8 +45,7 @@ impl Place {
         }
     }
 
-    /// The distinct ones of the signatures that a head lists. Stops at the first that exceeds `most`, so that the work
-    /// is in proportion to the head.
+    /// Returns the distinct signatures of a list. Stops at the first one that exceeds `most`, to limit the work.
     pub(super) fn distinct<T: PartialEq>(
         &self,
         listed: impl IntoIterator<Item = T>,
@@ -66,9 +65,13 @@ impl Place {
     }
 }
 
-/// The form of a signature that stands behind `prefix`.
-pub(super) fn behind_prefix(prefix: &str, expected: &'static str) -> Cow<'static, str> {
-    if prefix.is_empty() { expected.into() } else { format!("`{prefix}` and {expected}").into() }
+/// Describes a signature with `prefix`, for errors.
+pub(super) fn with_prefix(prefix: &str, expected: &'static str) -> Cow<'static, str> {
+    if prefix.is_empty() {
+        expected.into()
+    } else {
+        format!("`{prefix}` followed by {expected}").into()
+    }
 }
 
 impl From<&HeaderName> for Place {
@@ -86,15 +89,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// The name of a header as a user of a scheme gave it. An invalid one is reported by `check`, so that constructors need
-/// not fail.
+/// A header name from the user. `check` reports an invalid one, so that constructors are infallible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GivenHeader {
     name: HeaderName,
     is_valid: bool,
 }
 
-/// Takes the place of an invalid name until `check` reports it.
+/// Replaces an invalid name until `check` reports it.
 const INVALID: HeaderName = HeaderName::from_static("invalid-header-name");
 
 impl GivenHeader {
@@ -113,7 +115,7 @@ impl GivenHeader {
         Place::from(&self.name)
     }
 
-    /// Whether this is the name of a header. `holds` says what the header is for.
+    /// Returns an error if the name is invalid. `holds` is the purpose of the header.
     pub(super) fn check(&self, holds: &'static str) -> Result<(), SchemeError> {
         if self.is_valid { Ok(()) } else { Err(SchemeError::InvalidHeaderName { holds }) }
     }

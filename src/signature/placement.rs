@@ -5,10 +5,10 @@ use http::{HeaderMap, HeaderName};
 use crate::signature::{
     Place, SchemeError, SignError, Signature, SignatureError,
     doctor::{Difference, TIMED_HEADERS, TIMED_LISTS, other_prefixes},
-    place::{GivenHeader, behind_prefix},
+    place::{GivenHeader, with_prefix},
 };
 
-/// Where a sender puts timestamp and signature.
+/// The location of timestamp and signature.
 ///
 /// ```
 /// use tower_inbox::signature::Placement;
@@ -31,14 +31,15 @@ enum Timestamp {
     Listed { key: Cow<'static, str>, signature_key: Cow<'static, str> },
 }
 
-/// What a request presents: its timestamp, and signatures that are still encoded.
+/// The timestamp and the encoded signatures of a request.
 pub(super) struct Presented<'h> {
     pub(super) timestamp: &'h [u8],
     pub(super) signatures: Vec<&'h [u8]>,
 }
 
 impl Placement {
-    /// A header each. Both must be there exactly once. An invalid header name is reported when the inbox is built.
+    /// Separate headers, which must both occur exactly once. An invalid header name is reported when the inbox is
+    /// built.
     pub fn headers(
         signature: impl TryInto<HeaderName>,
         timestamp: impl TryInto<HeaderName>,
@@ -47,8 +48,8 @@ impl Placement {
         Self { signature, timestamp: Timestamp::Header(timestamp), prefix: Cow::Borrowed("") }
     }
 
-    /// One header, there exactly once: a list with commas of `key=value`. The timestamp must be in it exactly once;
-    /// one of the signatures must match. Other keys are passed over.
+    /// One header, which must occur exactly once, with a comma-separated list of `key=value`. The timestamp must occur
+    /// exactly once; one of the signatures must match. Other keys are ignored.
     pub fn list(
         header: impl TryInto<HeaderName>,
         timestamp: impl Into<Cow<'static, str>>,
@@ -59,13 +60,13 @@ impl Placement {
         Self { signature: GivenHeader::new(header), timestamp, prefix: Cow::Borrowed("") }
     }
 
-    /// What stands before a signature, such as `sha256=`. Its case counts.
+    /// Sets the prefix of a signature, such as `sha256=`. Case-sensitive. Default: none.
     pub fn prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Whether the names are names of headers.
+    /// Returns an error if a header name is invalid.
     pub(super) fn check(&self) -> Result<(), SchemeError> {
         self.signature.check("signature")?;
         match &self.timestamp {
@@ -74,7 +75,7 @@ impl Placement {
         }
     }
 
-    /// The places of well-known senders.
+    /// Returns the placements of well-known senders.
     pub(super) fn well_known() -> impl Iterator<Item = (Difference, Self)> {
         let headers = TIMED_HEADERS.into_iter().map(|(signature, timestamp, prefix)| {
             let (signature, timestamp) =
@@ -90,15 +91,15 @@ impl Placement {
         headers.chain(lists)
     }
 
-    /// The same places with prefixes that are often mistaken.
+    /// Returns the same placement with other prefixes.
     pub(super) fn other_prefixes(&self) -> impl Iterator<Item = (Difference, Self)> {
         let prefixes = other_prefixes(&self.prefix).into_iter();
         prefixes.map(|prefix| (Difference::Prefix(prefix.clone()), Self { prefix, ..self.clone() }))
     }
 
-    /// A signature of the form `expected`, behind its prefix, for errors.
+    /// Returns the error of a malformed signature.
     pub(super) fn malformed(&self, expected: &'static str) -> SignatureError {
-        self.place().malformed(behind_prefix(&self.prefix, expected))
+        self.place().malformed(with_prefix(&self.prefix, expected))
     }
 
     pub(super) fn place(&self) -> Place {
@@ -127,7 +128,7 @@ impl Placement {
         Ok(Presented { timestamp, signatures: signatures.into_iter().filter_map(bare).collect() })
     }
 
-    /// The headers of a sender; with a header each there is room for one signature only.
+    /// Writes the headers. Separate headers have room for one signature only.
     pub(super) fn write(
         &self,
         timestamp: &str,

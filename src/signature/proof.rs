@@ -8,14 +8,14 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use crate::delivery::Digest;
 
-/// What separates the parts of the text, and what escapes them.
+/// The separator of the parts, and the escape character.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// What proved the sender of a delivery: the scheme, the name of the secret, the form of the body that matched, and the
+/// The proof of a delivery's sender: the scheme, the name of the secret, the form of the body that matched, and the
 /// message id if the signature covers one.
 ///
-/// Holds no secrets and no signature. Its text is one line, which archives store. Spaces, percent signs, control
-/// characters and non-ASCII characters in a part are percent-encoded there.
+/// Contains no secret and no signature. `Display` is one line, which archives store. Spaces, percent signs, control
+/// characters and non-ASCII characters are percent-encoded.
 ///
 /// ```
 /// use tower_inbox::signature::Proof;
@@ -53,8 +53,8 @@ impl Proof {
         self
     }
 
-    /// Sets the SHA-256 of the bytes that were signed, where these are not the body as it was received. Bodies that
-    /// differ only in what the sender did not sign are repeats of each other.
+    /// Sets the SHA-256 of the bytes that were signed, if they differ from the received body. Bodies that differ only
+    /// in unsigned bytes are repeats of each other.
     pub fn with_signed_digest(mut self, digest: Digest) -> Self {
         self.signed = Some(digest);
         self
@@ -70,12 +70,12 @@ impl Proof {
         &self.secret
     }
 
-    /// Returns the form of the body that matched, mostly `raw`.
+    /// Returns the form of the body that matched, usually `raw`.
     pub fn form(&self) -> &str {
         &self.form
     }
 
-    /// Returns the SHA-256 of the bytes that were signed; `None` where these are the body as it was received.
+    /// Returns the SHA-256 of the bytes that were signed; `None` if they are the received body.
     pub fn signed_digest(&self) -> Option<Digest> {
         self.signed
     }
@@ -119,7 +119,7 @@ impl Proof {
         let signed = signed.map(|part| part.strip_prefix("signed=sha256:")?.parse().ok());
         let message_id = parts.next().map(|part| decoded(part.strip_prefix("message=")?));
         let (scheme, form) = (scheme.into(), form.into());
-        // A part that is there must be well-formed, and none may follow.
+        // Optional parts must be well-formed, and nothing may follow.
         let (signed, message_id) = (optional(signed)?, optional(message_id)?);
         parts.next().is_none().then_some(Self { scheme, secret, form, signed, message_id })
     }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::SchemeError;
 
-/// A secret shared with a provider. It has a name, which may be shown, and a value, which never is.
+/// A secret shared with a provider. Its name is shown in logs; its value never is.
 ///
 /// Cheap to clone. The value is wiped from memory when the last copy is dropped.
 ///
@@ -27,11 +27,10 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// A secret with the name `main`, valid at all times. Its bytes are used as they are, unless the scheme says that
-    /// a text is decoded.
+    /// Creates a secret with the name `main`, valid at all times. The scheme determines the key encoding.
     ///
-    /// An empty text, and one with white space, a line break or quotation marks around it, is refused when the inbox is
-    /// built.
+    /// An empty value, and one with white space, a line break or quotation marks around it, is rejected when the inbox
+    /// is built.
     pub fn new(value: impl AsRef<[u8]>) -> Self {
         Self::of(Zeroizing::new(value.as_ref().to_vec()))
     }
@@ -40,12 +39,12 @@ impl Secret {
         Self { name: "main".into(), value: Arc::new(value), validity: Validity::default() }
     }
 
-    /// Reads the environment variable `variable`, whose name becomes the name of the secret. One line break at its end is
-    /// removed: variables that are filled from a file often have one.
+    /// Reads the environment variable `variable`, whose name becomes the name of the secret. Removes one line break at
+    /// the end, because variables that are set from a file often have one.
     ///
     /// # Errors
     ///
-    /// If the variable is not set, is empty or is not Unicode. The error does not hold its value.
+    /// If the variable is not set, is empty or is not Unicode. The error does not contain its value.
     pub fn from_env(variable: &str) -> Result<Self, SecretError> {
         let value = env::var(variable).map(Zeroizing::new);
         match value.as_deref().map(|value| without_last_line_break(value)) {
@@ -54,13 +53,14 @@ impl Secret {
         }
     }
 
-    /// Gives the secret another name. Spaces and control characters in it become `_`.
+    /// Sets the name. Spaces and control characters are replaced by `_`. Default: `main`.
     pub fn named(mut self, name: impl AsRef<str>) -> Self {
         self.name = printable(name.as_ref());
         self
     }
 
-    /// Counts only for what was received during this time, so that a replay verifies as of the time of receipt.
+    /// Sets the time of receipt for which the secret is valid. Default: always. A replay verifies as of the time of
+    /// receipt.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -76,7 +76,7 @@ impl Secret {
         self
     }
 
-    /// The name that logs and the archive show.
+    /// Returns the name, which is shown in logs and the archive.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -85,7 +85,8 @@ impl Secret {
         &self.value
     }
 
-    /// Whether the value can be meant as it is. Bytes that are not text always can: a random key may end in a space.
+    /// Returns an error if the value is likely a mistake. Binary values are always accepted: a random key can end in a
+    /// space.
     pub(super) fn check(&self) -> Result<(), SchemeError> {
         let name = || self.name.to_string();
         let Some(text) = text(&self.value) else { return Ok(()) };
@@ -101,7 +102,7 @@ impl Secret {
         }
     }
 
-    /// Whether the value does not begin with `prefix`, whose case does not count.
+    /// Returns an error if the value starts with `prefix`, ignoring case.
     pub(super) fn check_prefix(&self, prefix: &str) -> Result<(), SchemeError> {
         let start = self.value.get(..prefix.len()).unwrap_or_default();
         if prefix.is_empty() || !start.eq_ignore_ascii_case(prefix.as_bytes()) {
@@ -114,7 +115,7 @@ impl Secret {
         self.validity.holds(at)
     }
 
-    /// The same secret with another value, such as the key that its text encodes.
+    /// Returns the secret with another value, such as its decoded key.
     pub(super) fn with_value(&self, value: Zeroizing<Vec<u8>>) -> Self {
         Self { value: Arc::new(value), ..self.clone() }
     }
@@ -125,7 +126,7 @@ fn without_last_line_break(text: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// `None` for bytes that are not UTF-8 or hold control characters other than white space.
+/// Returns `None` for bytes that are not UTF-8, or contain control characters other than white space.
 fn text(value: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(value).ok()?;
     let is_text = |c: char| !c.is_control() || c.is_whitespace();
@@ -143,22 +144,22 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret that the environment does not hold.
+/// The error of reading a secret from the environment.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the environment variable {variable} holds no secret: set it to the one that the provider shows"
+    "the environment variable {variable} contains no secret; set it to the one that the provider shows"
 )]
 pub struct SecretError {
     variable: String,
 }
 
-/// The name of a secret or key as it may stand in a line of text: spaces and control characters become `_`.
+/// Replaces spaces and control characters in the name of a secret or key by `_`.
 pub(super) fn printable(name: &str) -> Arc<str> {
     let printable = |c: char| if c.is_ascii_graphic() { c } else { '_' };
     name.chars().map(printable).collect::<String>().into()
 }
 
-/// The time during which a secret or a key counts; by default all time.
+/// The time in which a secret or key is valid. Default: always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     from: Bound<SystemTime>,

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{SchemeError, Secret, doctor::Difference};
 
-/// The secrets that are live at the same time, so that one can take the place of another without a gap.
+/// A set of secrets, so that they can be rotated without a gap.
 ///
 /// ```
 /// use tower_inbox::signature::{Secret, SecretSet};
@@ -19,7 +19,7 @@ pub struct SecretSet {
     reading: Reading,
 }
 
-/// How the doctor reads a set, beside the plain way.
+/// The reading of a set, which the doctor varies.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     at_any_time: bool,
@@ -27,17 +27,16 @@ struct Reading {
 }
 
 impl SecretSet {
-    /// Looks the secrets of each request up by its head, for providers with a secret for each job.
+    /// Resolves the secrets of each request from its head, for providers with a secret for each job.
     ///
-    /// `resolve` runs while the signature is checked and must not block. What needs a database is looked up by a layer
-    /// around the inbox, which puts the secret into the extensions of the request. No secret means: refuse. A set of
-    /// this kind cannot sign.
+    /// `resolve` must not block. To resolve secrets from a database, insert them into the extensions of the request in
+    /// a layer around the inbox. A request without secrets is rejected. A set of this kind cannot sign.
     ///
     /// ```
     /// use http::{HeaderName, request::Parts};
     /// use tower_inbox::signature::{HmacBody, Secret, SecretSet};
     ///
-    /// /// What a layer of your own has found for the job.
+    /// /// The secret of the job, inserted by your own layer.
     /// #[derive(Clone)]
     /// struct JobSecret(Secret);
     ///
@@ -53,12 +52,12 @@ impl SecretSet {
         Self { source: Source::Resolved(Arc::new(resolve)), reading: Reading::default() }
     }
 
-    /// Whether a scheme can work with this set.
+    /// Checks the secrets.
     ///
     /// # Errors
     ///
-    /// If there is no secret in it, an empty one, or one with white space, a line break or quotation marks around it. What
-    /// is looked up by request is not known yet, and passes.
+    /// If there is no secret, an empty one, or one with white space, a line break or quotation marks around it. Secrets
+    /// that are resolved for each request are not checked.
     pub fn check(&self) -> Result<(), SchemeError> {
         let Source::Fixed(secrets) = &self.source else { return Ok(()) };
         if secrets.is_empty() {
@@ -67,7 +66,7 @@ impl SecretSet {
         secrets.iter().try_for_each(Secret::check)
     }
 
-    /// The secrets that are known before any request, live or not.
+    /// Returns the secrets that do not depend on the request, valid or not.
     pub(super) fn fixed(&self) -> &[Secret] {
         match &self.source {
             Source::Fixed(secrets) => secrets,
@@ -75,7 +74,7 @@ impl SecretSet {
         }
     }
 
-    /// The secrets with which a request that was received at `at` may be signed. Never an empty one.
+    /// Returns the secrets that are valid for a request received at `at`. Never an empty one.
     pub(super) fn live(&self, head: &request::Parts, at: SystemTime) -> Vec<Secret> {
         let secrets = self.source.of(head);
         let live = secrets.iter().filter(|secret| self.reading.at_any_time || secret.is_live(at));
@@ -84,12 +83,12 @@ impl SecretSet {
             .collect()
     }
 
-    /// The secrets with which a sender signs at `at`.
+    /// Returns the secrets with which a sender signs at `at`.
     pub(super) fn signing(&self, at: SystemTime) -> impl Iterator<Item = &Secret> {
         self.fixed().iter().filter(move |secret| secret.is_live(at) && !secret.value().is_empty())
     }
 
-    /// The ways of reading this set in which it is often meant.
+    /// Returns variants of this set, for the doctor.
     pub(super) fn variants(&self) -> [(Difference, Self); 2] {
         let read = |reading| Self { reading, ..self.clone() };
         [
@@ -123,7 +122,7 @@ impl From<Vec<Secret>> for SecretSet {
 
 type Resolve = dyn Fn(&Parts) -> Vec<Secret> + Send + Sync;
 
-/// Where the secrets of a set come from.
+/// The source of the secrets of a set.
 #[derive(Clone)]
 pub(super) enum Source {
     Fixed(Vec<Secret>),
@@ -131,7 +130,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// The secrets of a request, live or not.
+    /// Returns the secrets of a request, valid or not.
     pub(super) fn of(&self, head: &Parts) -> Cow<'_, [Secret]> {
         match self {
             Self::Fixed(secrets) => Cow::Borrowed(secrets),

@@ -10,7 +10,7 @@ use crate::signature::{
     place::{GivenHeader, MOST_HMACS},
 };
 
-/// What is signed: literal text, and placeholders in braces.
+/// The template of a signed message: literal text, and placeholders in braces.
 #[derive(Clone, Debug)]
 pub(super) struct Template(Vec<Part>);
 
@@ -54,7 +54,7 @@ impl Template {
         Ok(())
     }
 
-    /// Whether the header is signed, and its start and end are visible in what is signed.
+    /// Returns an error if the header is not signed, or not delimited by literal text.
     pub(super) fn check_message_id(&self, header: &HeaderName) -> Result<(), SchemeError> {
         if !self.0.iter().any(|part| is_header(part, header)) {
             return Err(SchemeError::MessageIdNotSigned { place: header.into() });
@@ -65,8 +65,8 @@ impl Template {
         Ok(())
     }
 
-    /// The value of a signed header as a message id. One that holds the text by which it is delimited is refused: the
-    /// same signature would hold for another id.
+    /// Returns the value of a signed header as a message id. An id that contains its delimiter is an error, because the
+    /// same signature would be valid for another id.
     pub(super) fn message_id<'h>(
         &self,
         headers: &'h HeaderMap,
@@ -78,7 +78,7 @@ impl Template {
         if self.neighbours(header).any(holds) { Err(malformed()) } else { Ok(id) }
     }
 
-    /// What stands before and behind each place of the header.
+    /// Returns the parts before and after each occurrence of the header.
     fn neighbours<'t>(&'t self, header: &'t HeaderName) -> impl Iterator<Item = &'t Part> {
         let pairs = self.0.iter().zip(self.0.iter().skip(1));
         pairs.flat_map(move |(one, next)| {
@@ -87,7 +87,7 @@ impl Template {
         })
     }
 
-    /// The signed bytes, in parts that stand one behind the other.
+    /// Returns the signed bytes, in parts to be concatenated.
     pub(super) fn fill<'m>(
         &'m self,
         headers: &'m HeaderMap,
@@ -105,7 +105,7 @@ impl Template {
         self.0.iter().map(fill).collect()
     }
 
-    /// The headers that are signed, each with the value `id`.
+    /// Returns the signed headers, each with the value `id`.
     pub(super) fn headers_of(&self, id: &str) -> Result<HeaderMap, SignError> {
         let mut headers = HeaderMap::new();
         for part in &self.0 {
@@ -144,7 +144,7 @@ fn value<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h [u8], Sign
 #[cfg(feature = "ed25519")]
 use crate::signature::place::MOST_ED25519_SIGNATURES;
 
-/// What a scheme with a template is, apart from its keys. `N` is the length of a signature in bytes.
+/// A scheme with a template, without its keys. `N` is the length of a signature in bytes.
 #[derive(Clone, Debug)]
 pub(in crate::signature) struct Shape<const N: usize> {
     template: Template,
@@ -155,7 +155,7 @@ pub(in crate::signature) struct Shape<const N: usize> {
     pub(in crate::signature) tolerance: Tolerance,
 }
 
-/// The signatures of a request, and the parts of what they should sign.
+/// The signatures of a request, and the parts of the message.
 pub(in crate::signature) struct Claimed<'m, const N: usize> {
     pub(in crate::signature) signatures: Vec<[u8; N]>,
     pub(in crate::signature) message: Vec<Cow<'m, [u8]>>,
@@ -183,12 +183,12 @@ impl<const N: usize> Shape<N> {
         })
     }
 
-    /// The header that holds the message id.
+    /// Sets the header with the message id.
     pub(in crate::signature) fn set_message_id(&mut self, header: impl TryInto<HeaderName>) {
         self.message_id = Some(GivenHeader::new(header));
     }
 
-    /// The message id that a request claims to have.
+    /// Returns the claimed message id.
     pub(in crate::signature) fn message_id<'m>(
         &self,
         head: &'m Parts,
@@ -197,7 +197,7 @@ impl<const N: usize> Shape<N> {
         name.map(|name| self.template.message_id(&head.headers, name)).transpose()
     }
 
-    /// Reads a request and judges its time.
+    /// Reads a request and checks its timestamp.
     pub(in crate::signature) fn read<'m>(
         &'m self,
         head: &'m Parts,
@@ -226,7 +226,7 @@ impl<const N: usize> Shape<N> {
         SignatureError::NoSecret { place: self.placement.place() }
     }
 
-    /// The headers of a sender that signs with `sign`.
+    /// Signs a message with `sign`, and returns the headers.
     pub(in crate::signature) fn write(
         &self,
         id: &str,
@@ -245,7 +245,7 @@ impl<const N: usize> Shape<N> {
         signed.iter().try_fold(written, |written, (name, value)| written.header(name, value))
     }
 
-    /// The shapes that differ in a single thing that is often mistaken.
+    /// Returns the variants that differ in a single setting.
     pub(in crate::signature) fn variants(&self) -> Vec<(Difference, Self)> {
         let (encoding, unit, tolerance) =
             (self.encoding.other(), self.unit.other(), Tolerance::unlimited());
@@ -262,7 +262,7 @@ impl<const N: usize> Shape<N> {
 }
 
 impl<const N: usize> Claimed<'_, N> {
-    /// The proof by `scheme` with this key, once one of the signatures matched.
+    /// Returns the proof for the key that matched.
     pub(in crate::signature) fn proof(&self, scheme: &'static str, key: &str) -> Proof {
         let proof = Proof::new(scheme, key, "raw");
         match self.message_id {
@@ -272,7 +272,7 @@ impl<const N: usize> Claimed<'_, N> {
     }
 }
 
-/// The maximum number of distinct signatures of `N` bytes.
+/// Returns the maximum number of distinct signatures of `N` bytes.
 fn most_signatures<const N: usize>() -> usize {
     #[cfg(feature = "ed25519")]
     if N == 64 {

@@ -18,14 +18,14 @@ use super::{
 };
 use crate::delivery::Redaction;
 
-/// A token in a header, for providers that sign nothing but send a header of your choice (`AssemblyAI`, guide
-/// "Webhooks"), their own (Hugging Face, `X-Webhook-Secret`), or a bearer token (RFC 6750).
+/// A token in a header, for providers that do not sign, but send a header of your choice (`AssemblyAI`, guide
+/// "Webhooks"), a fixed header (Hugging Face, `X-Webhook-Secret`), or a bearer token (RFC 6750).
 ///
-/// 1. The header must be there exactly once.
-/// 2. Behind the prefix, by default none, whose case does not count (RFC 9110, section 11.1), its value must be one of
-///    the secrets that are live at the time of receipt; neither place nor length of a difference shows in the time.
+/// 1. The header must occur exactly once.
+/// 2. After the prefix (default: none; case-insensitive, RFC 9110, section 11.1), its value must be one of the secrets
+///    that are valid at the time of receipt, compared in constant time.
 ///
-/// The value never reaches the archive or a log.
+/// The value is never archived or logged.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -56,12 +56,12 @@ impl HeaderToken {
         Self { header, prefix: Cow::Borrowed(""), secrets: secrets.into() }
     }
 
-    /// Expects one of `secrets` behind `Bearer ` in `Authorization`.
+    /// Expects one of `secrets` as a bearer token in `Authorization`.
     pub fn bearer(secrets: impl Into<SecretSet>) -> Self {
         Self::new(AUTHORIZATION, secrets).prefix("Bearer ")
     }
 
-    /// What stands before the token.
+    /// Sets the prefix of the token. Case-insensitive. Default: none.
     pub fn prefix(mut self, prefix: impl Into<Cow<'static, str>>) -> Self {
         self.prefix = prefix.into();
         self
@@ -110,19 +110,18 @@ impl Scheme for HeaderToken {
     }
 }
 
-/// What follows `prefix`, whose case does not count.
+/// Returns the rest of `value` after `prefix`, ignoring case.
 pub(super) fn behind<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
     let (start, rest) = value.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)
 }
 
-/// A token in a parameter of the query, for providers that sign nothing: the URL itself is the secret.
+/// A token in a query parameter, for providers that do not sign: the URL is the secret.
 ///
-/// 1. The parameter must be there exactly once.
-/// 2. Its decoded value must be one of the secrets that are live at the time of receipt; neither place nor length of a
-///    difference shows in the time.
+/// 1. The parameter must occur exactly once.
+/// 2. Its decoded value must be one of the secrets that are valid at the time of receipt, compared in constant time.
 ///
-/// The value never reaches the archive or a log.
+/// The value is never archived or logged.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -194,14 +193,14 @@ impl Scheme for QueryToken {
     }
 }
 
-/// User and password (RFC 7617), for providers that sign nothing but take an URL such as `https://user:password@host/`
+/// User and password (RFC 7617), for providers that do not sign, but accept a URL such as `https://user:password@host/`
 /// (Deepgram, page "Callback").
 ///
-/// 1. `Authorization` must be there exactly once: `Basic`, in any case, one space, and base64.
-/// 2. What that encodes must be the user, a colon, and one of the secrets that are live at the time of receipt; neither
-///    place nor length of a difference shows in the time.
+/// 1. `Authorization` must occur exactly once: `Basic` (case-insensitive), one space, and base64.
+/// 2. The decoded value must be the user, a colon, and one of the secrets that are valid at the time of receipt,
+///    compared in constant time.
 ///
-/// The value never reaches the archive or a log.
+/// The value is never archived or logged.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -264,7 +263,7 @@ impl Scheme for BasicAuth {
     }
 }
 
-/// The proof that `sent` is one of `secrets`, each behind `before`.
+/// Returns a proof if `sent` is `before` followed by one of `secrets`.
 pub(super) fn prove(
     scheme: &'static str,
     secrets: &[Secret],
@@ -275,7 +274,7 @@ pub(super) fn prove(
     if secrets.is_empty() {
         return Err(SignatureError::NoSecret { place: place.clone() });
     }
-    // Digests have one length, so that the time says nothing about the length of the secret.
+    // Digests have a fixed length, so that the time does not depend on the length of the secret.
     let sent = Sha256::digest(sent);
     let digest = |secret: &Secret| {
         Sha256::new().chain_update(before).chain_update(secret.value()).finalize()

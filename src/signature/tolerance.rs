@@ -2,9 +2,9 @@ use std::time::{Duration, SystemTime};
 
 use super::{Place, SignError, SignatureError};
 
-/// How far the time that a sender signed may lie from the time of receipt. By default 300 s in both directions.
+/// The maximum difference between a signed timestamp and the time of receipt. Default: 300 s in both directions.
 ///
-/// It bounds for how long a signed request that somebody recorded can be sent again.
+/// Limits the time in which a recorded request can be replayed by an attacker.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,27 +22,27 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
-    /// At most this long ago, and at most this far in the future.
+    /// Tolerates timestamps up to `time` in the past and in the future.
     pub fn both(time: Duration) -> Self {
         Self { past: Some(time), future: Some(time) }
     }
 
-    /// At most this long ago, and any time in the future.
+    /// Tolerates timestamps up to `time` in the past, and any in the future.
     pub fn past(time: Duration) -> Self {
         Self { past: Some(time), future: None }
     }
 
-    /// At most this far in the future; as long ago as before.
+    /// Tolerates timestamps up to `time` in the future. Does not change the tolerance in the past.
     pub fn future(self, time: Duration) -> Self {
         Self { future: Some(time), ..self }
     }
 
-    /// Any time. A request that somebody recorded can be sent again for ever.
+    /// Tolerates any timestamp. An attacker can replay a recorded request at any time.
     pub fn unlimited() -> Self {
         Self { past: None, future: None }
     }
 
-    /// Judges the text of a timestamp that stands in `place`.
+    /// Checks the text of the timestamp in `place`.
     pub(super) fn check(
         self,
         text: &[u8],
@@ -70,7 +70,7 @@ impl Default for Tolerance {
     }
 }
 
-/// In what a timestamp counts since 1970.
+/// The unit of a timestamp since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeUnit {
@@ -82,7 +82,7 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// What a sender writes.
+    /// Formats a timestamp.
     pub(super) fn write(self, at: SystemTime) -> Result<String, SignError> {
         match self.ticks(at) {
             ticks if ticks >= 0 => Ok(ticks.to_string()),
@@ -97,7 +97,7 @@ impl TimeUnit {
         }
     }
 
-    /// Whole ticks, as senders count them: 300.9 s after a timestamp are 300.
+    /// Returns whole ticks, as senders count them: 300.9 s after a timestamp are 300.
     fn ticks(self, at: SystemTime) -> i128 {
         match at.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => self.of(since),
@@ -114,13 +114,13 @@ impl TimeUnit {
 
     fn expected(self) -> &'static str {
         match self {
-            Self::Seconds => "a time in seconds since 1970",
-            Self::Millis => "a time in milliseconds since 1970",
+            Self::Seconds => "a timestamp in seconds since 1970",
+            Self::Millis => "a timestamp in milliseconds since 1970",
         }
     }
 }
 
-/// Digits and nothing else: `str::parse` would take a sign.
+/// Accepts digits only: `str::parse` would accept a sign.
 fn parse(text: &[u8]) -> Option<i128> {
     if !text.iter().all(u8::is_ascii_digit) {
         return None;

@@ -6,13 +6,13 @@ use crate::provider::{
     json::{AnyJson, any_json, open_struct, unknown},
 };
 
-/// The member that tells the kinds of annotations apart.
+/// The member that determines the variant.
 const TAG: &str = "annotationType";
 
-/// One thing that a model found on an image, told by its `annotationType`.
+/// An annotation of an image by a model. `annotationType` determines the variant.
 ///
-/// Unknown kinds, such as the boxes of `object_detection`, are kept whole. So are known kinds with other members than the
-/// recorded results, and elements that are not objects: one odd annotation must not make a group undecodable.
+/// Annotations of unknown types, such as the boxes of `object_detection`, are kept as JSON. So are annotations with
+/// unexpected members, and elements that are not objects: one malformed annotation must not make a group undecodable.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "annotationType")]
 #[non_exhaustive]
@@ -26,7 +26,7 @@ pub enum Annotation {
     /// `CENTROID`: of `finish_detection`.
     #[serde(rename = "CENTROID")]
     Centroid(Centroid),
-    /// Any other kind, shape, or none: as it came, as deep as [`OtherMembers`] go. Mostly an object.
+    /// Any other JSON, usually an object. Kept as deep as [`OtherMembers`] are.
     #[serde(untagged, serialize_with = "unknown::serialize_unless_hidden")]
     Other(Value),
 }
@@ -35,11 +35,11 @@ pub enum Annotation {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Score {
-    /// What was graded, such as `Condition`.
+    /// The graded property, such as `Condition`.
     pub class: Text,
-    /// The grade, such as 2.995. Its range is not documented.
+    /// The grade, such as 2.995. The range is not documented.
     pub score: f64,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -52,9 +52,9 @@ open_struct! { Score { class, score } }
 pub struct Classification {
     /// The class, such as `Living Room` or `No Damage`.
     pub class: Text,
-    /// How sure the model is, 0 to 1.
+    /// The confidence of the model, 0 to 1.
     pub confidence: f64,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -84,7 +84,7 @@ fn object(members: Map<String, Value>) -> Value {
     Value::Object(members)
 }
 
-/// Nothing for a kind that is not known, or that is of another shape than it was so far.
+/// Returns `None` for an unknown type or format.
 fn of_kind(tag: &Value, members: &OtherMembers) -> Option<Annotation> {
     match tag.as_str()? {
         "SCORE" => members.read_as().ok().map(Annotation::Score),
@@ -100,20 +100,20 @@ fn whole(tag: Value, members: OtherMembers) -> Annotation {
     Annotation::Other(object(all))
 }
 
-/// A thing, the middle of it, and what it may be made of: model `finish_detection`.
+/// An object, its centre and its possible materials: model `finish_detection`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Centroid {
-    /// What it is, such as `Ceiling Light`.
+    /// The class of the object, such as `Ceiling Light`.
     pub class: Text,
-    /// How sure the model is, 0 to 1.
+    /// The confidence of the model, 0 to 1.
     pub confidence: f64,
-    /// The middle of it.
+    /// The centre.
     pub centroid: Position,
-    /// What it may be made of: none, one or two in the recorded result. Empty where absent or null.
+    /// The possible materials: none, one or two in the recorded result. Empty if absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub materials: Listed<Material>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -124,30 +124,30 @@ open_struct! { Centroid { class, confidence, centroid, materials } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Position {
-    /// From the left, in parts of the width.
+    /// The distance from the left, as a fraction of the width.
     pub x: Coordinate,
-    /// From the top, in parts of the height.
+    /// The distance from the top, as a fraction of the height.
     pub y: Coordinate,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Position { x, y } }
 
-/// A coordinate, 0 to 1. FoxyAI writes a text, such as `"0.77"`; a number is read as well. Written as it came.
+/// A coordinate, 0 to 1. FoxyAI sends a string, such as `"0.77"`; a number is accepted as well, and serialized as such.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Coordinate {
-    /// As text.
+    /// A string.
     Text(Text),
-    /// As a number.
+    /// A number.
     Number(Number),
 }
 
 impl Coordinate {
-    /// The coordinate as a number; `None` for a text that is none.
+    /// Returns the coordinate as a number; `None` for a string that is not a number.
     pub fn value(&self) -> Option<f64> {
         match self {
             Self::Text(text) => text.parse().ok().filter(|value: &f64| value.is_finite()),
@@ -166,16 +166,16 @@ impl<'de> Deserialize<'de> for Coordinate {
     }
 }
 
-/// What something may be made of.
+/// A possible material.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Material {
     /// The material, such as `wood`.
     #[serde(rename = "type")]
     pub kind: Text,
-    /// How sure the model is, 0 to 1.
+    /// The confidence of the model, 0 to 1.
     pub confidence: f64,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }

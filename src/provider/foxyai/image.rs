@@ -15,50 +15,50 @@ use crate::{
     },
 };
 
-/// A group of images with all that is known of them at one moment.
+/// A group of images, and their results at one point in time.
 ///
-/// FoxyAI posts it again, as a whole, whenever it was updated: what tells the states of a group apart is `updated_at`,
-/// which is a part of the [key](Payload::key). Only `_id`, or `id`, must be there, since a posted body was never
-/// seen. A single image does not pass for a group.
+/// FoxyAI sends the whole group after each update. `updated_at` distinguishes the states of a group, and is part of the
+/// [key](Payload::key). Only `_id`, or `id`, is required, because no real body was available. A single image is not
+/// accepted as a group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ImageGroup {
-    /// The id of the group, a UUID as text.
+    /// The id of the group, a UUID.
     #[serde(rename = "_id")]
     pub id: Text,
-    /// The name that the caller gave.
+    /// The name set by the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
-    /// When the group was made, as RFC 3339 with milliseconds and `Z`.
+    /// The creation time, in RFC 3339 format with milliseconds and `Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Text>,
-    /// When the group changed last, in the same form. Of several deliveries the one with the latest counts: as a time,
-    /// not as a text ([`updated`](Self::updated)).
+    /// The time of the last update, in the same format. The delivery with the latest time is the current state. Compare
+    /// times, not strings ([`updated`](Self::updated)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Text>,
-    /// How far the group has come. None where it is absent or null.
+    /// The status of the group. `None` if absent or null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// The images. Empty where absent or null.
+    /// The images. Empty if absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub images: Listed<Image>,
-    /// What the caller gave along, echoed: any JSON.
+    /// The caller's metadata: any JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meta_data: Option<serde_json::Value>,
-    /// Means over the images.
+    /// Mean scores of the images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub computed_metrics: Option<ComputedMetrics>,
-    /// In the interface of the client app only.
+    /// Only in the interface of the client app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Text>,
-    /// In the interface of the client app only.
+    /// Only in the interface of the client app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub property_id: Option<Text>,
-    /// In the interface of the client app only; its recorded result has one inside of `metaData`.
+    /// Only in the interface of the client app; its recorded result has one in `metaData`.
     #[serde(rename = "avv_status", skip_serializing_if = "Option::is_none")]
     pub avv_status: Option<serde_json::Value>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -66,13 +66,13 @@ pub struct ImageGroup {
 open_struct! { ImageGroup { id = "_id" | "id", name, created_at = "createdAt", updated_at = "updatedAt", status, images, meta_data = "metaData", computed_metrics = "computedMetrics", url, property_id = "propertyId", avv_status } }
 
 impl ImageGroup {
-    /// When the group changed last. None where `updatedAt` is absent, or not a time of RFC 3339.
+    /// Returns the time of the last update. `None` if `updatedAt` is absent or not in RFC 3339 format.
     pub fn updated(&self) -> Option<SystemTime> {
         self.updated_at.as_deref().and_then(timestamp::of)
     }
 
-    /// Whether this is a later state of the same group than `other`: FoxyAI may post an older one after a newer one. A
-    /// state whose time cannot be read is taken for a newer one unless it says the same time: nothing is to be lost.
+    /// Returns whether this is a later state of the group than `other`: FoxyAI can send an older state after a newer
+    /// one. A state with an invalid time is newer unless both times are equal, so that no state is lost.
     ///
     /// ```
     /// use tower_inbox::provider::foxyai::ImageGroup;
@@ -93,7 +93,7 @@ impl ImageGroup {
 impl Payload for ImageGroup {
     type Provider = FoxyAi;
 
-    /// An image has an id and a status, too, but also `models`: it is none.
+    /// An image also has an id and a status, but only an image has `models`.
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let group: Self = decode_json(body)?;
         if group.other.get("models").is_some() {
@@ -103,7 +103,7 @@ impl Payload for ImageGroup {
         Ok(group)
     }
 
-    /// `_id`, with `updatedAt` as the version: each state of a group is handled.
+    /// `_id`, with `updatedAt` as the version: every state of a group is handled.
     fn key(&self) -> InferenceKey {
         match &self.updated_at {
             Some(updated_at) => InferenceKey::versioned(&self.id, updated_at),
@@ -111,7 +111,7 @@ impl Payload for ImageGroup {
         }
     }
 
-    /// The same; without `updatedAt` the digest of the body is the version.
+    /// The same key; without `updatedAt`, the version is the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match &self.updated_at {
             Some(_) => self.key(),
@@ -120,42 +120,42 @@ impl Payload for ImageGroup {
     }
 }
 
-/// An image, and what each model made of it.
+/// An image and the results of each model.
 ///
-/// An image that was sent as its id, a text, has no other members.
+/// An image that is sent as its id, a string, has no other members.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Image {
-    /// The id of the image, a UUID as text.
+    /// The id of the image, a UUID.
     #[serde(rename = "_id")]
     pub id: Text,
-    /// Where FoxyAI found it. May be signed, and so a secret for a while.
+    /// The URL of the image. It may be signed: treat it as a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Text>,
-    /// A name. Absent in the recorded result.
+    /// The name. Absent from the recorded result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
-    /// When it was added, as RFC 3339 with milliseconds and `Z`.
+    /// The creation time, in RFC 3339 format with milliseconds and `Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Text>,
-    /// When it changed last, in the same form.
+    /// The time of the last update, in the same format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Text>,
-    /// The caller's words for it. Empty where absent or null.
+    /// The tags set by the caller. Empty if absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub tags: Listed<Text>,
-    /// The ids of its groups: an image may be in several. Empty where absent or null.
+    /// The ids of the groups that contain the image. Empty if absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub image_groups: Listed<Text>,
-    /// How far the image has come. Absent in some failures.
+    /// The status of the image. Absent from some failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// The runs of models, by the model's name, such as `condition_score`. They grow from post to post. Empty where absent
-    /// or null.
+    /// The model runs, by the name of the model, such as `condition_score`. Later deliveries contain more of them.
+    /// Empty if absent or null.
     #[serde(skip_serializing_if = "ModelRuns::is_absent")]
     pub models: ModelRuns,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -163,38 +163,39 @@ pub struct Image {
 open_struct! { or_id Image { id = "_id" | "id", url, name, created_at = "createdAt", updated_at = "updatedAt", tags, image_groups = "imageGroups", status, models } }
 
 impl Image {
-    /// An image that was sent as its id only.
+    /// Creates an image that was sent as its id.
     fn of_id(id: &str) -> Self {
         Self { id: id.into(), ..Self::default() }
     }
 
-    /// The run of the model of this name, such as `condition_score`.
+    /// Returns the run of the model of this name, such as `condition_score`.
     pub fn model(&self, name: &str) -> Option<&ModelRun> {
         self.models.get(name)
     }
 
-    /// When the image changed last. None where `updatedAt` is absent, or not a time of RFC 3339.
+    /// Returns the time of the last update. `None` if `updatedAt` is absent or not in RFC 3339 format.
     pub fn updated(&self) -> Option<SystemTime> {
         self.updated_at.as_deref().and_then(timestamp::of)
     }
 
-    /// Whether this is a later state of the same image than `other`: as of a [group](super::ImageGroup::is_newer_than).
+    /// Returns whether this is a later state of the image than `other`, like
+    /// [`ImageGroup::is_newer_than`](super::ImageGroup::is_newer_than).
     pub fn is_newer_than(&self, other: &Self) -> bool {
         let same_time = self.updated_at == other.updated_at;
         self.id == other.id && timestamp::is_newer(self.updated(), other.updated(), same_time)
     }
 
-    /// All that the models found on the image.
+    /// Returns the annotations of all models.
     pub fn annotations(&self) -> impl Iterator<Item = &Annotation> {
         self.models.values().flat_map(|run| run.results.iter())
     }
 }
 
-/// An image that was created by itself. What is posted was never seen; it is taken to be what stands in a group.
+/// An image without a group. No real body was available: it is assumed to have the format of an image in a group.
 impl Payload for Image {
     type Provider = FoxyAi;
 
-    /// A group has an id and a status, too, but also `images`: it is none.
+    /// A group also has an id and a status, but only a group has `images`.
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         let Posted(image) = decode_json(body)?;
         if image.other.get("images").is_some() {
@@ -204,7 +205,7 @@ impl Payload for Image {
         Ok(image)
     }
 
-    /// `_id`, with `updatedAt` as the version: each state of an image is handled.
+    /// `_id`, with `updatedAt` as the version: every state of an image is handled.
     fn key(&self) -> InferenceKey {
         match &self.updated_at {
             Some(updated_at) => InferenceKey::versioned(&self.id, updated_at),
@@ -213,7 +214,7 @@ impl Payload for Image {
     }
 }
 
-/// An image as it is posted: a text does not stand for it.
+/// An image as a body, which cannot be a string.
 struct Posted(Image);
 
 impl<'de> Deserialize<'de> for Posted {
@@ -223,9 +224,8 @@ impl<'de> Deserialize<'de> for Posted {
     }
 }
 
-/// Means over the images of a group, by name for people: rooms such as `Kitchen`, and `Interior`, `Exterior`,
-/// `ImageGroupCondition` and `ImageGroupQuality`. A room without images is absent or null, which is what JavaScript
-/// writes for the mean of nothing.
+/// Mean scores of the images of a group, by name: rooms such as `Kitchen`, and `Interior`, `Exterior`,
+/// `ImageGroupCondition` and `ImageGroupQuality`. A room without images is absent or null.
 ///
 /// Derefs to a map.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -260,7 +260,7 @@ impl<'de> Visitor<'de> for MeansVisitor {
     }
 }
 
-/// Means over the images of a group.
+/// Mean scores of the images of a group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ComputedMetrics {
@@ -270,7 +270,7 @@ pub struct ComputedMetrics {
     /// The mean quality score of each room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<Means>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }

@@ -1,12 +1,12 @@
-//! FoxyAI: images of properties in, scores and classes of rooms, finishes and damage out.
+//! FoxyAI: scores and classes of rooms, finishes and damage in images of properties.
 //!
-//! FoxyAI signs nothing: the URL that a request is created with is the secret, so that the token stands in its query.
-//! It posts a whole group again every time that it is updated, and in no promised order: keep a state only if it
-//! [is newer](ImageGroup::is_newer_than) than the one that you have.
+//! FoxyAI does not sign requests: put a token into the query of the URL. It sends the whole group after each update,
+//! and does not guarantee the order: keep a state only if it [is newer](ImageGroup::is_newer_than) than the one that
+//! you have.
 //!
-//! Sources: FoxyAI's article on webhooks (2022-12-06), and for the shape of a group the interface and the recorded
-//! result in the client app `calebmiles020415/east-street-360pv`. A posted body was never seen; it is taken to be the
-//! result that a GET returns.
+//! Sources: FoxyAI's article on webhooks (2022-12-06) and, for the format of a group, the interface and the recorded
+//! result in the client app `calebmiles020415/east-street-360pv`. No real body was available: it is assumed to have the
+//! format that a GET returns.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -8,13 +8,13 @@ pub struct FoxyAi;
 impl Provider for FoxyAi {
     const NAME: &'static str = "foxyai";
 
-    /// FoxyAI posts until it is accepted, or until it judges the server too unhealthy and gives up (article on
-    /// webhooks). What cannot be decoded stays so when it comes again: to refuse it would only cost the endpoint its
-    /// health, and the deliveries after it. It is archived, and can be replayed.
+    /// FoxyAI retries until a delivery is accepted, or until it considers the server unhealthy and gives up (article on
+    /// webhooks). An undecodable delivery is answered 202: a retry would be undecodable, too, and rejections would make
+    /// FoxyAI give up on later deliveries. The delivery is archived, and can be replayed.
     const PROFILE: Profile = Profile::GIVES_UP_ON_4XX;
 }
 
-/// A group of images, loaded into [`ImageGroup`].
+/// Starts a model for groups of images, decoded to [`ImageGroup`].
 ///
 /// ```
 /// use tower_inbox::{Secret, provider::foxyai};
@@ -26,7 +26,7 @@ pub fn image_group() -> ModelBuilder<ImageGroup> {
     ModelBuilder::new()
 }
 
-/// A single image, loaded into [`Image`].
+/// Starts a model for single images, decoded to [`Image`].
 ///
 /// ```
 /// use tower_inbox::{Secret, provider::foxyai};
@@ -38,8 +38,8 @@ pub fn image() -> ModelBuilder<Image> {
     ModelBuilder::new()
 }
 
-/// The models that are known, by the names that [`Image::model`] takes (interface of the client app, and its recorded
-/// result). The interface has `borken_window` for the last.
+/// The names of the known models, for [`Image::model`] (interface of the client app, and its recorded result). In the
+/// interface, the last one is misspelled `borken_window`.
 pub const MODELS: [&str; 20] = [
     "object_detection",
     "image_quality",
@@ -64,19 +64,19 @@ pub const MODELS: [&str; 20] = [
 ];
 
 open_enum! {
-    /// How far a group, an image or a model's run has come (interface `StatusType` of the client app).
+    /// The status of a group, an image or a model run (interface `StatusType` of the client app).
     ///
-    /// Words that are not known yet are kept as they came.
+    /// Unknown values are kept.
     pub enum Status {
-        /// All is there. A group without images is completed, too.
+        /// All results are available. A group without images is completed, too.
         Completed = "completed",
-        /// More will come.
+        /// More results will follow.
         Processing = "processing",
-        /// A part failed, the rest is there.
+        /// Some results failed, the others are available.
         PartialFailure = "partial_failure",
-        /// Not explained.
+        /// Undocumented.
         Generating = "generating",
-        /// Nothing will come.
+        /// No results will follow.
         Failed = "failed",
     }
 }

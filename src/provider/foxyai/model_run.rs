@@ -11,39 +11,39 @@ use crate::provider::{
     json::{AnyJson, open_struct, tolerant},
 };
 
-/// What one model made of an image.
+/// The run of a model on an image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelRun {
-    /// The model's name.
+    /// The name of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
-    /// The model's version, such as `1.0`.
+    /// The version of the model, such as `1.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Text>,
-    /// How far the run has come. None where nothing is known of it but its name.
+    /// The status of the run. `None` if only the name is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// What was found. Empty where nothing was.
+    /// The prediction. Empty where nothing was.
     #[serde(skip_serializing_if = "Results::is_absent")]
     pub results: Results,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { nullable ModelRun { name, version, status, results } }
 
-/// The runs of models on an image, by the model's name. Derefs to a map.
+/// The model runs on an image, by the name of the model. Derefs to a map.
 ///
-/// In JSON an object; or a list of names, which is what a client asks for: each is a run of which nothing else is known.
+/// In JSON, an object; or a list of names, as in a client's request, each of which is a run without other members.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct ModelRuns(Option<BTreeMap<Text, ModelRun>>);
 
-/// What a model found: a list of annotations. Derefs to a slice.
+/// The annotations of a model. Derefs to a slice.
 ///
-/// In JSON a list. An object, which is what one model may write, is read as a list of this one annotation.
+/// In JSON, a list, or an object for a single annotation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Results(Option<Vec<Annotation>>);

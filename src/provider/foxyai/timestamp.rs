@@ -3,8 +3,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// The moment that a text of RFC 3339 names, whatever its precision and its zone. `None` for any other text, and for what
-/// lies before 1970.
+/// Parses a time in RFC 3339 format, with any precision and time zone. `None` for other strings, and for times before
+/// 1970.
 pub(super) fn of(text: &str) -> Option<SystemTime> {
     let (date, rest) = (text.get(..10)?, text.get(10..)?);
     let (time, rest) = (rest.strip_prefix(['T', 't', ' '])?.get(..8)?, rest.get(9..)?);
@@ -14,7 +14,7 @@ pub(super) fn of(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(since)
 }
 
-/// Whether the first of two states is the newer one, as far as their times can be read.
+/// Returns whether the first of two states is newer. States with an invalid time are newer unless both times are equal.
 pub(super) fn is_newer(this: Option<SystemTime>, other: Option<SystemTime>, same: bool) -> bool {
     match (this, other) {
         (Some(this), Some(other)) => this > other,
@@ -22,7 +22,7 @@ pub(super) fn is_newer(this: Option<SystemTime>, other: Option<SystemTime>, same
     }
 }
 
-/// Days since 1970, by the calendar that begins in March, so that a leap day is the last of its year.
+/// Returns the days since 1970. Counts years from March, so that a leap day is the last day of its year.
 fn days(date: &str) -> Option<i64> {
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
     within(month, 1..=12)?;
@@ -42,7 +42,7 @@ fn days_of(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Seconds since midnight. A leap second is the one after it.
+/// Returns the seconds since midnight. A leap second counts as the next second.
 fn seconds(time: &str) -> Option<i64> {
     let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
     within(hour, 0..=23)?;
@@ -51,7 +51,7 @@ fn seconds(time: &str) -> Option<i64> {
     Some(3600 * hour + 60 * minute + second)
 }
 
-/// The nanoseconds of a fraction, of which more digits do not count, and what stands behind it.
+/// Returns the nanoseconds of a fraction and the rest of the string. Ignores digits beyond nanoseconds.
 fn fraction(text: &str) -> Option<(u32, &str)> {
     let Some(text) = text.strip_prefix('.') else { return Some((0, text)) };
     let end = text.find(|c: char| !c.is_ascii_digit())?;
@@ -61,7 +61,7 @@ fn fraction(text: &str) -> Option<(u32, &str)> {
     (!digits.is_empty()).then_some((nanos, zone))
 }
 
-/// How many seconds a zone is ahead.
+/// Returns the offset of a time zone in seconds.
 fn offset(zone: &str) -> Option<i64> {
     if let "Z" | "z" = zone {
         return Some(0);
@@ -73,7 +73,7 @@ fn offset(zone: &str) -> Option<i64> {
     Some(sign * (3600 * hours + 60 * minutes))
 }
 
-/// Numbers of so many digits each.
+/// Parses numbers with the given numbers of digits.
 fn numbers<const N: usize>(text: &str, between: char, digits: [usize; N]) -> Option<[i64; N]> {
     let mut parts = text.split(between);
     let mut numbers = [0; N];

@@ -8,11 +8,11 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// Under this name a number comes where the feature `arbitrary_precision` of `serde_json` is on somewhere.
+/// The member name of a number, if the feature `arbitrary_precision` of `serde_json` is enabled.
 pub(in crate::provider) const ARBITRARY_NUMBER: &str = "$serde_json::private::Number";
 
-/// Reads any JSON, and so many levels of lists and objects of it. Null stands for what is nested deeper: that is passed
-/// over without recursion, so that neither the stack nor a limit of the parser ends.
+/// Decodes any JSON up to a number of levels of arrays and objects. Deeper values become null. They are skipped without
+/// recursion, so that neither the stack nor the recursion limit of the parser is exceeded.
 #[derive(Clone, Copy)]
 pub(in crate::provider) struct Shallow {
     pub(in crate::provider) levels: u8,
@@ -135,21 +135,21 @@ mod tests {
     }
 }
 
-/// A type that any JSON can be read as.
+/// A type that can be decoded from any JSON.
 pub(in crate::provider) trait AnyJson: Sized {
     /// The members of an object.
     type Members;
 
     fn of_object(members: Self::Members) -> Self;
 
-    /// Any other JSON, up to 64 levels deep.
+    /// Creates a value from any other JSON, up to 64 levels deep.
     fn of_other(other: Value) -> Self;
 }
 
-/// How many levels of other JSON are kept.
+/// The maximum depth of other JSON.
 const LEVELS: u8 = 64;
 
-/// Reads any JSON.
+/// Decodes any JSON.
 pub(in crate::provider) fn any_json<'de, D, T>(json: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

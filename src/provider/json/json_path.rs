@@ -1,13 +1,13 @@
-//! JSON paths in the notation of RFC 9535: names that are plain words behind a point, others quoted.
+//! JSON paths in the notation of RFC 9535: simple names after a full stop, others quoted.
 
 use std::fmt::Write;
 
-/// The whole document.
+/// The root of the document.
 pub(in crate::provider) const ROOT: &str = "$";
 
-/// The path of the member `name`.
+/// Appends the member `name`.
 pub(in crate::provider) fn push_name(path: &mut String, name: &str) {
-    // A `String` takes all that is written.
+    // Writing to a `String` cannot fail.
     let _ = if is_word(name) {
         write!(path, ".{name}")
     } else {
@@ -15,12 +15,12 @@ pub(in crate::provider) fn push_name(path: &mut String, name: &str) {
     };
 }
 
-/// The path of the item at `index`.
+/// Appends the item at `index`.
 pub(in crate::provider) fn push_index(path: &mut String, index: usize) {
     let _ = write!(path, "[{index}]");
 }
 
-/// The path with `[*]` for every index: what is the same for all items.
+/// Replaces every index with `[*]`.
 pub(crate) fn of_every_item(path: &str) -> String {
     let mut pieces = path.split('[');
     let mut every = pieces.next().unwrap_or_default().to_owned();

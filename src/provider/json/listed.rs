@@ -7,19 +7,19 @@ use serde::{
 
 use super::tolerant;
 
-/// A list that a provider may leave out. Derefs to what is in it.
+/// A list that can be absent. Derefs to a slice.
 ///
-/// Absent, null and empty mean the same, are equal, and take no allocation; an absent list stays absent when it is
-/// written, if its member has `#[serde(default, skip_serializing_if = "Listed::is_absent")]`.
+/// Absent, null and empty lists are equal, and do not allocate. An absent list is not serialized, if its member has
+/// `#[serde(default, skip_serializing_if = "Listed::is_absent")]`.
 ///
-/// In the provider's own types an element that cannot be read does not fail the list: the tolerant reading leaves it out
-/// and lists it in [`Inference::tolerated`](super::Inference::tolerated).
+/// In the provider's own types, an invalid element does not fail the list: the tolerant reading skips it and reports it
+/// in [`Inference::tolerated`](super::Inference::tolerated).
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Listed<T>(Option<Vec<T>>);
 
 impl<T> Listed<T> {
-    /// Whether the list was left out, and not only empty.
+    /// Returns whether the list was absent or null.
     pub fn is_absent(&self) -> bool {
         self.0.is_none()
     }
@@ -36,7 +36,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
     }
 }
 
-/// A list in the tolerant reading.
+/// A list that skips invalid elements.
 struct Elements<T>(Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Elements<T> {

@@ -1,4 +1,5 @@
-//! Pieces that the hand-written readers of payloads share.
+//! Shared parts of hand-written `Deserialize` implementations: members of objects that are required, optional, nullable
+//! or repeated.
 
 use std::{borrow::Cow, fmt, iter, marker::PhantomData, ops::Deref};
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use super::{Shallow, tolerant};
 
-/// Reads the value of a member of the provider's own, which may come once only.
+/// Decodes the value of a member of the provider's own types. A repeated member is an error.
 pub(in crate::provider) fn once<'de, A, T>(
     slot: &mut Option<T>,
     name: &'static str,
@@ -30,8 +31,7 @@ where
     once_strict(slot, name, members)
 }
 
-/// Reads the value of a member with values of the user's type, which may come once only. Nothing in it is tolerated
-/// that the user's type asks for.
+/// Decodes the value of a member of the user's types, strictly. A repeated member is an error.
 pub(in crate::provider) fn once_strict<'de, A, T>(
     slot: &mut Option<T>,
     name: &'static str,
@@ -48,7 +48,7 @@ where
     Ok(())
 }
 
-/// What a member is that may not have come: what its type makes of null, if it takes null for nothing.
+/// Returns the value of a member or, if it is absent, what its type is decoded to from null.
 pub(in crate::provider) fn or_null<'de, T, E>(slot: Option<T>, name: &'static str) -> Result<T, E>
 where
     T: Deserialize<'de>,
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// The same, but null is read as an empty list, or as an object without members.
+/// Decodes a member like [`once_strict`], and null as an empty list or object.
 pub(in crate::provider) fn once_or_empty<'de, A, T>(
     slot: &mut Option<T>,
     name: &'static str,
@@ -77,7 +77,7 @@ where
     Ok(())
 }
 
-/// What a type makes of an empty list, if it is one, or of an object without members.
+/// Decodes a type from an empty list or object.
 pub(in crate::provider) fn empty<'de, T: Deserialize<'de>, E: Error>() -> Result<T, E> {
     T::deserialize(Empty(PhantomData))
 }
@@ -101,8 +101,8 @@ impl<'de, E: Error> Deserializer<'de> for Empty<E> {
     }
 }
 
-/// Reads an object, or null, which `visitor` is told as a unit. What is absent stays an error, unlike with
-/// `deserialize_option`, and an object is read faster than with `deserialize_any`.
+/// Decodes an object, or null as a unit. An absent member is an error, unlike with `deserialize_option`, and an object
+/// is decoded faster than with `deserialize_any`.
 pub(in crate::provider) fn object_or_null<'de, D, V>(
     json: D,
     visitor: V,
@@ -111,7 +111,7 @@ where
     D: Deserializer<'de>,
     V: Visitor<'de>,
 {
-    // A newtype is what is in it; only what is absent is none.
+    // JSON deserializers pass newtypes through; only `Absent` does not.
     json.deserialize_newtype_struct("", ObjectOrNull(visitor))
 }
 
@@ -141,7 +141,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectOrNull<V> {
     }
 }
 
-/// Reads an object, or null as none. What is absent stays an error, unlike with `Option`.
+/// Decodes an object, or null as `None`. An absent member is an error, unlike with `Option`.
 pub(in crate::provider) fn unless_null<'de, D, T>(json: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -168,12 +168,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for UnlessNull<T> {
     }
 }
 
-/// Notes that a member has come, which may come once only.
+/// Marks a member as seen. A repeated member is an error.
 pub(in crate::provider) fn first<E: Error>(seen: &mut bool, name: &'static str) -> Result<(), E> {
     if std::mem::replace(seen, true) { Err(E::duplicate_field(name)) } else { Ok(()) }
 }
 
-/// A member that is not there: nothing, for a type that knows nothing, else an error.
+/// The deserializer of an absent member: `None` for an `Option`, an error for other types.
 pub(in crate::provider) struct Absent<E> {
     name: &'static str,
     error: PhantomData<E>,
@@ -193,7 +193,7 @@ impl<'de, E: Error> Deserializer<'de> for Absent<E> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        // `Option` takes it for nothing, as it takes null; `Given` tells the two apart.
+        // `Option` treats it like null; `Given` distinguishes the two.
         visitor.visit_unit()
     }
 
@@ -203,7 +203,7 @@ impl<'de, E: Error> Deserializer<'de> for Absent<E> {
     }
 }
 
-/// A member that makes a difference between null and nothing.
+/// A member that distinguishes null from absent.
 pub(in crate::provider) enum Given<T> {
     Nothing,
     Null,
@@ -225,7 +225,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Nullable<T> {
         f.write_str("a value or null")
     }
 
-    /// What `Absent` calls, and no reader of JSON does.
+    /// Called by `Absent`, and by no JSON deserializer.
     fn visit_unit<E>(self) -> Result<Given<T>, E> {
         Ok(Given::Nothing)
     }
@@ -239,7 +239,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Nullable<T> {
     }
 }
 
-/// The name of a member: a part of the body, unless it has escapes.
+/// The name of a member. Borrows from the body unless it has escapes.
 pub(in crate::provider) struct Name<'de>(Cow<'de, str>);
 
 impl Deref for Name<'_> {
@@ -280,7 +280,7 @@ impl<'de> From<Name<'de>> for Cow<'de, str> {
     }
 }
 
-/// The text of an id that may be a number. Anything else is not an id.
+/// Returns an id, which can be a string or a number, as a string. Other values are not ids.
 pub(in crate::provider) fn id_text(id: Option<&Value>) -> Option<String> {
     match id? {
         Value::String(text) => Some(text.clone()),
@@ -289,8 +289,8 @@ pub(in crate::provider) fn id_text(id: Option<&Value>) -> Option<String> {
     }
 }
 
-/// Reads the ids in the members of these names, and passes over all others. Of a name that comes twice the last member
-/// counts, as where the same object is read as a `Value`.
+/// Decodes the ids in the members of these names, and ignores all others. The last member of a name counts, as in a
+/// `Value`.
 pub(in crate::provider) fn last_ids<'de, D: Deserializer<'de>, const N: usize>(
     json: D,
     names: [&'static str; N],
@@ -321,7 +321,7 @@ impl<'de, const N: usize> Visitor<'de> for LastIds<N> {
     }
 }
 
-/// Reads a value over one that is there already. Null leaves it as it is.
+/// Replaces a value by decoding a new one. Null keeps the value.
 pub(in crate::provider) struct Over<'s, T>(pub(in crate::provider) &'s mut T);
 
 impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Over<'_, T> {

@@ -2,9 +2,9 @@ use std::{fmt, marker::PhantomData};
 
 use serde::de::Visitor;
 
-/// Writes an enum of words, with an arm for those that are not known yet.
+/// Defines an enum of strings with a variant for unknown values.
 ///
-/// `#[serde(other)]` would forget the word, and an untagged arm reads slowly.
+/// `#[serde(other)]` would lose the value, and an untagged variant is slow.
 macro_rules! open_enum {
     ($(#[$attribute:meta])* $visibility:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$attribute])*
@@ -12,12 +12,12 @@ macro_rules! open_enum {
         #[non_exhaustive]
         $visibility enum $name {
             $(#[doc = concat!("`", $word, "`.")] $(#[$doc])* $variant,)+
-            /// Another word, kept as it came.
+            /// An unknown value.
             Other(Box<str>),
         }
 
         impl $name {
-            /// The word for it, as it is sent.
+            /// Returns the value as a string.
             $visibility fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -54,7 +54,7 @@ macro_rules! open_enum {
 
 pub(in crate::provider) use open_enum;
 
-/// Reads one of the words of an enum.
+/// Decodes a value of an open enum.
 pub(in crate::provider) struct Word<T>(pub(in crate::provider) PhantomData<T>);
 
 impl<T: for<'a> From<&'a str>> Visitor<'_> for Word<T> {

@@ -1,7 +1,7 @@
-/// Writes `Deserialize` for a struct that is a JSON object: one pass, unknown members kept in `other`, repeated ones
-/// refused.
+/// Implements `Deserialize` for a struct that is a JSON object: in one pass, with unknown members in `other`. Repeated
+/// members are errors.
 ///
-/// The derive of serde reads unknown members by `flatten` only, which first copies the whole object.
+/// The derive of serde requires `flatten` for unknown members, which first copies the whole object.
 ///
 /// ```ignore
 /// open_struct! { Processed<R> { id, file, kind = "type" | "kind" } strict { result } }
@@ -11,12 +11,12 @@
 /// open_struct! { default Invoice { total } }
 /// ```
 ///
-/// A member that is absent is an error, unless its type takes null for it, as an `Option` does. In a tolerant reading so
-/// is one that cannot be read; members behind `strict` hold what a user's type asks for, and must be read. With
-/// `nullable` the object itself may be null or absent: all of its members are then. With `or_id` a text may stand for
-/// it, from which `of_id` makes it. With `or_empty` the object may be null, and the member behind `strict`: it is then an
-/// empty list, or an object without members. With `default` each member has its default, as one that is null, and all of
-/// them are strict. A member behind a semicolon is not read at all.
+/// An absent member is an error, unless its type can be decoded from null, like an `Option`. In a tolerant reading, the
+/// same holds for an invalid member. Members after `strict` contain the user's types, and are always decoded strictly.
+/// Prefixes: `nullable`: the object can be null or absent, which is the same as an object without members. `or_id`: the
+/// object can be a string, which is passed to `of_id`. `or_empty`: the object and the member after `strict` can be
+/// null, which is an empty list or object. `default`: absent and null members have their default, and all members are
+/// strict. A member after a semicolon is not decoded.
 macro_rules! open_struct {
     (default $name:ident { $($members:tt)+ }) => {
         $crate::provider::json::open_struct::open_struct! {
@@ -71,7 +71,7 @@ macro_rules! open_struct {
     };
 }
 
-/// Begins to read an object, or what may come instead.
+/// Starts to decode an object, or its alternative.
 macro_rules! begin {
     (only_object $json:ident $visitor:expr) => {
         $json.deserialize_map($visitor)
@@ -87,7 +87,7 @@ macro_rules! begin {
     };
 }
 
-/// What may come instead of an object: its id, null, or nothing.
+/// Decodes the alternative to an object: its id, null, or nothing.
 macro_rules! instead_of_object {
     (only_object $name:ident) => {};
     (or_id $name:ident) => {
@@ -118,7 +118,7 @@ macro_rules! instead_of_object {
     };
 }
 
-/// Reads the members beside each other, and makes the struct of them.
+/// Decodes the members into variables, and creates the struct from them.
 macro_rules! or_null {
     (
         $name:ident $map:ident $once:ident
@@ -149,7 +149,7 @@ macro_rules! or_null {
     }};
 }
 
-/// Reads the members into a struct that is there already: such structs are large, and moving them costs time.
+/// Decodes the members into an existing struct, because moving large structs costs time.
 macro_rules! or_default {
     ($name:ident $map:ident $once:ident { $($member:ident $(= $wire:literal)?),+ $(,)? } {}) => {{
         use $crate::provider::json::{self, Keep, open_struct};

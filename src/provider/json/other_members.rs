@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 use super::{Name, Shallow, tolerant, unknown};
 use crate::provider::Text;
 
-/// How many levels of lists and objects are kept. `serde_json` reads 128 of them, with those around.
+/// The maximum depth of unknown members. `serde_json` accepts 128 levels in the whole document.
 const LEVELS: u8 = 64;
 
-/// The members of a JSON object that its type does not know: kept, and written again. Lists and objects that are nested
-/// in one more than 64 levels deep are left out, and null stands for them.
+/// The unknown members of a JSON object. They are kept and serialized. Arrays and objects that are nested more than 64
+/// levels deep are replaced by null.
 ///
 /// ```
 /// use tower_inbox::provider::mindee::File;
@@ -34,12 +34,12 @@ const LEVELS: u8 = 64;
 pub struct OtherMembers(Option<Box<Vec<(Text, Value)>>>);
 
 impl OtherMembers {
-    /// The member of this name.
+    /// Returns the member of this name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.iter().find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// Names and values, as they came.
+    /// Returns an iterator over names and values, in the order of the body.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.pairs().map(|(name, value)| (&**name, value))
     }
@@ -48,7 +48,7 @@ impl OtherMembers {
         self.0.iter().flat_map(|members| &**members).map(|(name, value)| (name, value))
     }
 
-    /// The members as an object of a type that knows them.
+    /// Decodes the members to another type.
     pub(in crate::provider) fn read_as<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         if tolerant::is_active() {
             return T::deserialize(&tolerant::Node::of_members(self.pairs()));
@@ -57,13 +57,13 @@ impl OtherMembers {
         T::deserialize(MapDeserializer::new(members))
     }
 
-    /// Takes out the member of this name; of several the last one.
+    /// Removes the members of this name, and returns the last one.
     pub(in crate::provider) fn take(&mut self, name: &str) -> Option<Value> {
         let members = self.0.as_deref_mut()?;
         members.extract_if(.., |(known, _)| known == name).last().map(|(_, value)| value)
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no unknown members.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
@@ -81,7 +81,7 @@ impl Serialize for OtherMembers {
     }
 }
 
-/// Takes all members, or what is left over, for types that are told `#[serde(flatten)]`.
+/// Decodes all members, or the remaining ones for types with `#[serde(flatten)]`.
 impl<'de> Deserialize<'de> for OtherMembers {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         json.deserialize_map(All)
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for All {
     }
 }
 
-/// Of several members of one name the last one.
+/// The last of several members of one name counts.
 impl From<OtherMembers> for Map<String, Value> {
     fn from(members: OtherMembers) -> Self {
         let members = members.0.map(|members| *members).unwrap_or_default();
@@ -114,7 +114,7 @@ impl From<OtherMembers> for Map<String, Value> {
     }
 }
 
-/// `null` where there is no such member, as in a [`Value`].
+/// Null if there is no such member, as in a [`Value`].
 impl Index<&str> for OtherMembers {
     type Output = Value;
 
@@ -123,14 +123,14 @@ impl Index<&str> for OtherMembers {
     }
 }
 
-/// Where the members go that a type does not know.
+/// A collection of unknown members.
 pub(in crate::provider) trait Keep: Default {
-    /// Reads the member behind `name`.
+    /// Decodes and keeps the value of the member `name`.
     fn keep<'de, A: MapAccess<'de>>(&mut self, name: &str, members: &mut A)
     -> Result<(), A::Error>;
 }
 
-/// Of several members of one name the last one.
+/// The last of several members of one name counts.
 impl Keep for Map<String, Value> {
     fn keep<'de, A: MapAccess<'de>>(
         &mut self,

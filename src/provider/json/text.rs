@@ -4,9 +4,9 @@ use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-/// A text of a payload. Derefs to `str`; up to 24 bytes take no allocation.
+/// A string of a payload. Derefs to `str`; up to 24 bytes do not allocate.
 ///
-/// Most names and values of a payload are that short, and there are many of them.
+/// Payloads contain many strings, and most are that short.
 ///
 /// ```
 /// use tower_inbox::provider::Text;
@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 pub struct Text(CompactString);
 
 impl Text {
-    /// The text.
+    /// Returns the string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -124,10 +124,10 @@ impl de::Visitor<'_> for Characters {
     }
 }
 
-/// A secret that came in a body: never shown by `Debug`, and wiped from memory when it is dropped.
+/// A secret in a payload. `Debug` does not show it, and its memory is wiped on drop.
 ///
-/// The exact body is in the archive, and the secret with it: whoever reads the archive can use it for as long as it
-/// lives.
+/// The archive contains the exact body, and therefore the secret: anyone who can read the archive can use it until it
+/// expires.
 ///
 /// ```
 /// use tower_inbox::provider::Redacted;
@@ -141,7 +141,7 @@ impl de::Visitor<'_> for Characters {
 pub struct Redacted(Zeroizing<String>);
 
 impl Redacted {
-    /// The secret itself. Keep it out of logs.
+    /// Returns the secret. Keep it out of logs.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -159,10 +159,10 @@ impl<'de> Deserialize<'de> for Redacted {
     }
 }
 
-/// As `"hidden"`: what is written from a payload ends in logs and databases.
+/// Serializes as `"redacted"`, because serialized payloads end up in logs and databases.
 impl Serialize for Redacted {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
-        json.serialize_str("hidden")
+        json.serialize_str("redacted")
     }
 }
 

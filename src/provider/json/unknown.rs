@@ -1,4 +1,5 @@
-//! What a payload holds that its type does not know.
+//! Detection of unknown members and enum values: the body is compared with the payload, serialized without unknown
+//! values.
 
 use std::cell::Cell;
 
@@ -7,18 +8,18 @@ use serde_json::{Map, Value};
 
 use super::{Shallow, json_path};
 
-/// How deep is looked: as deep as a type can be read.
+/// The maximum depth of the comparison, which is that of decoding.
 const LEVELS: u8 = 120;
 
-/// A body, as deep as is looked.
+/// Parses a body for comparison.
 pub(in crate::provider) fn read_body(body: &[u8]) -> serde_json::Result<Value> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = Shallow { levels: LEVELS }.deserialize(&mut json)?;
     json.end().map(|()| read)
 }
 
-/// The paths in `raw` of what is not in `known`, or is something else there. What says nothing is not missed: null, and
-/// lists and objects of nothing. Numbers are never another: a type may hold fewer digits.
+/// Returns the paths in `raw` that are absent from `known` or have another value there. Null and empty arrays and
+/// objects do not count. Numbers are always equal, because a type can have a lower precision.
 pub(in crate::provider) fn paths(raw: &Value, known: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare(raw, Some(known), &mut json_path::ROOT.to_owned(), &mut found);
@@ -69,21 +70,21 @@ fn says_nothing(json: &Value) -> bool {
 }
 
 thread_local! {
-    // `Serialize` can be told nothing, and serde's adapters hide the serializer from what is inside of them.
+    // `Serialize` has no context, and serde's adapters hide the serializer.
     static ONLY_KNOWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether what the type does not know is to be left out just now.
+/// Returns whether unknown values are currently omitted.
 pub(in crate::provider) fn is_hidden() -> bool {
     ONLY_KNOWN.get()
 }
 
-/// For serde's `skip_serializing_if`: hides a collection of what the type does not know.
+/// For `skip_serializing_if`: omits a collection of unknown values.
 pub(in crate::provider) fn hide<T>(_: &T) -> bool {
     is_hidden()
 }
 
-/// Writes something whose kind is not known: as null, where only what is known counts.
+/// Serializes a value of unknown kind, or null if unknown values are omitted.
 pub(in crate::provider) fn serialize_unless_hidden<T: Serialize, S: Serializer>(
     kept: &T,
     json: S,
@@ -91,7 +92,7 @@ pub(in crate::provider) fn serialize_unless_hidden<T: Serialize, S: Serializer>(
     if is_hidden() { json.serialize_none() } else { kept.serialize(json) }
 }
 
-/// `payload` as JSON, without what its type does not know.
+/// Serializes a payload without unknown values.
 pub(in crate::provider) fn to_known_value(
     payload: &impl Serialize,
 ) -> Result<Value, serde_json::Error> {
@@ -99,7 +100,7 @@ pub(in crate::provider) fn to_known_value(
     serde_json::to_value(payload)
 }
 
-/// Writes an unknown word: as null, where only what is known counts.
+/// Serializes an unknown enum value, or null if unknown values are omitted.
 pub(in crate::provider) fn serialize_word<S: Serializer>(
     word: &str,
     json: S,

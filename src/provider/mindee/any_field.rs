@@ -9,8 +9,8 @@ use crate::provider::{
     json::{AnyJson, Given, Keep, any_json, open_struct, unknown},
 };
 
-/// A field of any kind, told by the member that it has: `value`, `fields` or `items`, in whatever order. A field that is
-/// null is one without a value.
+/// A field of any kind. The member `value`, `fields` or `items` determines the variant. A field that is null is a
+/// simple field without a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -21,14 +21,14 @@ pub enum AnyField {
     Object(Object<Fields>),
     /// It has `items`.
     List(List<AnyField>),
-    /// It is none of these, or several of them, of which Mindee's client libraries do not agree which counts. Kept as it
-    /// came, up to 64 levels deep.
+    /// It has none of these members, or several of them, which Mindee's client libraries interpret differently. Kept up
+    /// to 64 levels deep.
     #[serde(serialize_with = "unknown::serialize_unless_hidden")]
     Other(Json),
 }
 
 impl AnyField {
-    /// The field, if it has a single value, null or not.
+    /// Returns the field, if it has a single value, null or not.
     pub fn simple(&self) -> Option<&Field<Value>> {
         match self {
             Self::Simple(field) => Some(field),
@@ -36,12 +36,12 @@ impl AnyField {
         }
     }
 
-    /// The single value, if there is one and it is not null.
+    /// Returns the single value, if there is one and it is not null.
     pub fn value(&self) -> Option<&Value> {
         self.simple()?.value.as_ref()
     }
 
-    /// The object, if it is one.
+    /// Returns the object, if it is one.
     pub fn object(&self) -> Option<&Object<Fields>> {
         match self {
             Self::Object(object) => Some(object),
@@ -49,7 +49,7 @@ impl AnyField {
         }
     }
 
-    /// The list, if it is one.
+    /// Returns the list, if it is one.
     pub fn list(&self) -> Option<&List<AnyField>> {
         match self {
             Self::List(list) => Some(list),
@@ -57,7 +57,7 @@ impl AnyField {
         }
     }
 
-    /// How sure the model is. Null or absent unless the option is on.
+    /// The confidence of the model. Null or absent unless the option is on.
     pub fn confidence(&self) -> Option<&Confidence> {
         match self {
             Self::Simple(field) => field.confidence.as_ref(),
@@ -68,7 +68,7 @@ impl AnyField {
     }
 }
 
-/// All members of all kinds, so that one pass is enough whatever their order.
+/// The members of all variants, so that one pass is enough whatever their order.
 pub(crate) struct Wire {
     value: Given<Value>,
     fields: Option<Fields>,
@@ -119,7 +119,7 @@ impl AnyJson for AnyField {
     }
 }
 
-/// The members of a field of another kind that have a meaning in one of a known kind.
+/// The known members of a field of an unknown kind.
 #[derive(Serialize)]
 struct Known {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,22 +167,22 @@ impl<'de> Deserialize<'de> for AnyField {
 pub struct Fields(Vec<(Text, AnyField)>);
 
 impl Fields {
-    /// The field of this name. Looks at one field after the other: a result has few.
+    /// Returns the field of this name. Searches linearly: a result has few fields.
     pub fn get(&self, name: &str) -> Option<&AnyField> {
         self.iter().find_map(|(known, field)| (known == name).then_some(field))
     }
 
-    /// Names and fields, in Mindee's order.
+    /// Returns an iterator over names and fields, in Mindee's order.
     pub fn iter(&self) -> FieldsIter<'_> {
         FieldsIter(self.0.iter())
     }
 
-    /// How many fields there are, not counting those inside of others.
+    /// Returns the number of fields, without nested ones.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no field.
+    /// Returns whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -194,7 +194,7 @@ impl Fields {
     }
 }
 
-/// Without the name, which is a part of the body.
+/// Does not contain the name, which is a part of the body.
 fn repeated<E: de::Error>() -> E {
     E::duplicate_field("of an object of fields")
 }
@@ -208,7 +208,7 @@ impl<'a> IntoIterator for &'a Fields {
     }
 }
 
-/// Iterates over names and fields, in Mindee's order.
+/// An iterator over names and fields, in Mindee's order.
 #[derive(Clone, Debug)]
 pub struct FieldsIter<'a>(slice::Iter<'a, (Text, AnyField)>);
 
@@ -262,7 +262,7 @@ impl<'de> de::Visitor<'de> for Members {
     }
 }
 
-/// The fields of a schema that a struct does not name.
+/// Keeps the fields of a schema that a struct does not have.
 impl Keep for Fields {
     fn keep<'de, A: de::MapAccess<'de>>(
         &mut self,

@@ -11,9 +11,10 @@ use crate::provider::{
     json::{Keep, Name, empty, object_or_null, once, once_strict, open_enum, open_struct},
 };
 
-/// A field with a single value: text, number, boolean, date (as text), or one of the classes of a classification.
+/// A field with a single value: a string, a number, a boolean, a date (as a string), or one of the classes of a
+/// classification.
 ///
-/// In JSON an object with `value`, which may be null but not absent; null stands for a field without a value.
+/// In JSON, an object with `value`, which can be null, but not absent. Null is a field without a value.
 ///
 /// ```
 /// use tower_inbox::provider::mindee::Field;
@@ -26,15 +27,15 @@ use crate::provider::{
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Field<T> {
-    /// The value. Null where the file does not show it.
+    /// The value. Null if the file does not contain it.
     pub value: Option<T>,
-    /// How sure the model is. Null or absent unless the option is on.
+    /// The confidence of the model. Null or absent unless the option is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
-    /// Where it stands. Null, absent or empty unless the option is on.
+    /// The locations in the file. Null, absent or empty unless the option is on.
     #[serde(skip_serializing_if = "Locations::is_absent")]
     pub locations: Locations,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -95,9 +96,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
     }
 }
 
-/// A field that consists of fields. Derefs to them: `F` is a struct of your own, or [`Fields`](super::Fields).
+/// A field that contains fields. Derefs to them: `F` is your own struct, or [`Fields`](super::Fields).
 ///
-/// In JSON an object with `fields`, or null for one without fields.
+/// In JSON, an object with `fields`, or null for an object without fields.
 ///
 /// ```
 /// use serde::Deserialize;
@@ -115,15 +116,16 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Object<F> {
-    /// What it consists of.
+    /// The fields.
     pub fields: F,
-    /// How sure the model is of it as a whole. Null or absent unless the option is on, and mostly even then.
+    /// The confidence of the model in the object as a whole. Null or absent unless the option is on, and usually even
+    /// then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
-    /// Where it stands. Null, absent or empty unless the option is on.
+    /// The locations in the file. Null, absent or empty unless the option is on.
     #[serde(skip_serializing_if = "Locations::is_absent")]
     pub locations: Locations,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -131,7 +133,7 @@ pub struct Object<F> {
 open_struct! { or_empty Object<F> { confidence, locations } strict { fields } }
 
 impl<F> Object<F> {
-    /// What null is read as: an object without fields, if `F` can be one.
+    /// Returns an object without fields, for null, if `F` can be decoded from an empty object.
     fn empty<'de, E: Error>() -> Result<Self, E>
     where
         F: Deserialize<'de>,
@@ -159,9 +161,9 @@ impl<F> From<F> for Object<F> {
     }
 }
 
-/// A field that holds several of a kind: [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
+/// A list of [`Field`](super::Field)s or [`Object`](super::Object)s. Derefs to its items.
 ///
-/// In JSON an object with `items`, or null for an empty list.
+/// In JSON, an object with `items`, or null for an empty list.
 ///
 /// ```
 /// use tower_inbox::provider::mindee::{Field, List};
@@ -176,13 +178,14 @@ impl<F> From<F> for Object<F> {
 pub struct List<T> {
     /// The items, in Mindee's order.
     pub items: Vec<T>,
-    /// How sure the model is of the list as a whole. Null or absent unless the option is on, and mostly even then.
+    /// The confidence of the model in the list as a whole. Null or absent unless the option is on, and usually even
+    /// then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
-    /// Where it stands. None are documented: its items have them.
+    /// The locations in the file. None are documented: the items have them.
     #[serde(skip_serializing_if = "Locations::is_absent")]
     pub locations: Locations,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -190,7 +193,7 @@ pub struct List<T> {
 open_struct! { or_empty List<T> { confidence, locations } strict { items } }
 
 impl<T> List<T> {
-    /// What null is read as: an empty list.
+    /// Returns an empty list, for null.
     fn empty<'de, E: Error>() -> Result<Self, E>
     where
         T: Deserialize<'de>,
@@ -243,17 +246,17 @@ impl<'a, T> IntoIterator for &'a List<T> {
 }
 
 open_enum! {
-    /// How sure the model is of a field (page "Automation and confidence score").
+    /// The confidence of the model in a field (page "Automation and confidence score").
     ///
-    /// Null or absent unless the option is on. Words that are not known yet are kept as they came.
+    /// Null or absent unless the option is on. Unknown values are kept.
     pub enum Confidence {
-        /// Nearly always right.
+        /// Almost always correct.
         Certain = "Certain",
-        /// Mostly right.
+        /// Usually correct.
         High = "High",
-        /// Worth a look.
+        /// Should be checked.
         Medium = "Medium",
-        /// Likely wrong. Not in Mindee's `OpenAPI`, but in its documentation and fixtures.
+        /// Probably wrong. Not in Mindee's `OpenAPI` description, but in its documentation and fixtures.
         Low = "Low",
     }
 }

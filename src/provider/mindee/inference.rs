@@ -2,31 +2,31 @@ use serde::Serialize;
 
 use crate::provider::{OtherMembers, Text, json::open_struct};
 
-/// An inference with its result of type `R`: what Mindee calls `inference`, in all of its products.
+/// A processed inference with a result of type `R`: the member `inference` of all products.
 ///
-/// Ids are text: Mindee describes them as UUIDs, but not all that its own fixtures hold are.
+/// Ids are strings: Mindee documents them as UUIDs, but some in its own fixtures are not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Processed<R> {
     /// The id of the inference.
     pub id: Text,
-    /// The job that was enqueued for it. Absent before 2026-01-28 (history of the fixtures).
+    /// The job. Absent before 2026-01-28 (history of the fixtures).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
-    /// The model that made it.
+    /// The model.
     pub model: ModelRef,
-    /// The file that it is about.
+    /// The file.
     pub file: File,
-    /// What was found.
+    /// The prediction.
     pub result: R,
-    /// The options that were on. Only extractions have them (Mindee's `OpenAPI`). They do not tell which members of the
-    /// result are filled: the fixtures show members of options that are off, and the other way round.
+    /// The active options. Only extractions have them (Mindee's `OpenAPI`). They do not determine which members the
+    /// result has: the fixtures contain members of inactive options, and lack members of active ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_options: Option<ActiveOptions>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
-    /// Members beside `inference`. None are known, but for a few days in 2026 `job` stood there (history of the
+    /// Members next to `inference`. None are documented, but for a few days in 2026 `job` was there (history of the
     /// fixtures).
     #[serde(skip)]
     pub beside: OtherMembers,
@@ -38,10 +38,10 @@ open_struct! { Processed<R> { id, job, model, file, active_options; beside } str
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Job {
-    /// What enqueuing returned: by it the caller knows the inference again, and can fetch it.
+    /// The id that enqueuing returned, with which the caller can identify and fetch the inference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Text>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -52,10 +52,10 @@ open_struct! { Job { id } }
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelRef {
-    /// The id that Mindee's dashboard shows. None where it is absent or null.
+    /// The id that Mindee's dashboard shows. `None` if absent or null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Text>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -66,11 +66,11 @@ open_struct! { nullable ModelRef { id } }
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct File {
-    /// The name that it was sent with. Null or absent for a source without one, such as a URL. A chained inference has a
-    /// name of Mindee's own making.
+    /// The name of the file as sent. Null or absent for a source without a name, such as a URL. Mindee generates the
+    /// name for a chained inference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Text>,
-    /// The caller's tag, echoed. Null or absent where none was given.
+    /// The tag set by the caller. Null or absent if none was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<Text>,
     /// The number of pages, from 1. Absent before 2025-07-29 (history of the fixtures).
@@ -79,53 +79,53 @@ pub struct File {
     /// The media type that Mindee detected. Absent in old payloads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<Text>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { nullable File { name, alias, page_count, mime_type } }
 
-/// The options of an extraction that were on. An absent one is off (Mindee's `OpenAPI`, `active_options`).
+/// The active options of an extraction. An absent option is inactive (Mindee's `OpenAPI`, `active_options`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ActiveOptions {
-    /// The text of whole pages.
+    /// The full text of pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_text: Option<bool>,
-    /// Where on the page a field was found.
+    /// The locations of fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub polygon: Option<bool>,
-    /// How sure the model is of a field.
+    /// Confidence scores of fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<bool>,
     /// Retrieval of a similar document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rag: Option<bool>,
-    /// Whether a text was given along with the file; the text itself is not echoed.
+    /// Whether a text was sent with the file. The text itself is not returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_context: Option<bool>,
-    /// What was changed about the model's schema.
+    /// Changes to the model's schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_schema: Option<DataSchemaOptions>,
-    /// Undocumented. Only chained extractions of the fixtures have it, though Mindee's `OpenAPI` requires it.
+    /// Undocumented. Required by Mindee's `OpenAPI`, but in the fixtures only chained extractions have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multipage_context: Option<bool>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { ActiveOptions { raw_text, polygon, confidence, rag, text_context, data_schema, multipage_context } }
 
-/// What was changed about a model's schema for one inference.
+/// Changes to a model's schema for one inference.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DataSchemaOptions {
-    /// Whether another schema took its place.
+    /// Whether another schema replaced it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replace: Option<bool>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }

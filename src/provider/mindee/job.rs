@@ -6,51 +6,52 @@ use crate::provider::{
     json::{open_enum, open_struct},
 };
 
-/// What enqueuing and polling return (Mindee's `OpenAPI`, `JobResponse`; fixtures `v2/job`). It is never posted.
+/// The response to enqueuing and polling (Mindee's `OpenAPI`, `JobResponse`; fixtures `v2/job`). It is never sent to a
+/// webhook.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct JobResponse {
     /// The job.
     pub job: JobDetails,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { JobResponse { job } }
 
-/// A job, and how far it has come. Its times are RFC 3339 with microseconds but without a zone (fixtures).
+/// A job and its status. Its times are in RFC 3339 format with microseconds, but without a time zone (fixtures).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct JobDetails {
-    /// The id: that of `job` in the inference.
+    /// The id, which is also in `job` of the inference.
     pub id: Text,
     /// The model.
     pub model_id: Text,
-    /// The name that the file was sent with.
+    /// The name of the file as sent.
     pub filename: Text,
-    /// The caller's tag, echoed. Null or absent where none was given.
+    /// The tag set by the caller. Null or absent if none was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<Text>,
-    /// When it was enqueued.
+    /// The time of enqueuing.
     pub created_at: Text,
-    /// When it was done. Null before that, and absent before 2026-02-23 (history of the fixtures).
+    /// The end time. Null until then, and absent before 2026-02-23 (history of the fixtures).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Text>,
-    /// How far it has come.
+    /// The status.
     pub status: JobStatus,
-    /// Where to ask again.
+    /// The URL for polling.
     pub polling_url: Text,
-    /// Where the result is, once there is one.
+    /// The URL of the result, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_url: Option<Text>,
-    /// The calls of webhooks. Empty until processing is finished.
+    /// The webhook calls. Empty until processing has finished.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub webhooks: Listed<WebhookCall>,
-    /// Why it failed, if it did.
+    /// The error, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorResponse>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -61,25 +62,25 @@ open_struct! {
     }
 }
 
-/// A call of a webhook (Mindee's `OpenAPI`, `WebhookResponse`).
+/// A webhook call (Mindee's `OpenAPI`, `WebhookResponse`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct WebhookCall {
     /// The id of the endpoint.
     pub id: Text,
-    /// When it was called.
+    /// The time of the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Text>,
-    /// What became of it. `Processing` where it is absent.
+    /// The status of the call. Absent means `Processing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<JobStatus>,
-    /// Why it failed, if it did.
+    /// The error, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorResponse>,
-    /// How often it was tried. In the `OpenAPI` only, not in fixtures.
+    /// The number of attempts. In the `OpenAPI` description only, not in the fixtures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts_count: Option<u32>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -87,13 +88,13 @@ pub struct WebhookCall {
 open_struct! { WebhookCall { id, created_at, status, error, attempts_count } }
 
 open_enum! {
-    /// How far a job or the call of a webhook has come (Mindee's `OpenAPI`).
+    /// The status of a job or of a webhook call (Mindee's `OpenAPI`).
     pub enum JobStatus {
-        /// Not done yet.
+        /// Being processed.
         Processing = "Processing",
-        /// Done, without a result.
+        /// Failed.
         Failed = "Failed",
-        /// Done.
+        /// Finished.
         Processed = "Processed",
     }
 }

@@ -5,33 +5,33 @@ use smallvec::SmallVec;
 
 use crate::provider::{Listed, OtherMembers, json::open_struct};
 
-/// Where in the file something was found (Mindee's `OpenAPI`, `FieldLocation`).
+/// A location in a file (Mindee's `OpenAPI`, `FieldLocation`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Location {
-    /// Its outline on the page. Empty where absent or null.
+    /// The outline on the page. Empty if absent or null.
     pub polygon: Polygon,
     /// The page, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Location { polygon, page } }
 
-/// The places where a field was found.
+/// The locations of a field.
 pub type Locations = Listed<Location>;
 
-/// A point on a page, in parts of the page's width and height: from 0 at the top left to 1 at the bottom right.
+/// A point on a page, in fractions of the page's width and height: from 0 at the top left to 1 at the bottom right.
 ///
-/// In JSON an array of two numbers.
+/// In JSON, an array of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// From left, in parts of the width.
+    /// The distance from the left, as a fraction of the width.
     pub x: f64,
-    /// From the top, in parts of the height.
+    /// The distance from the top, as a fraction of the height.
     pub y: f64,
 }
 
@@ -47,7 +47,7 @@ impl Serialize for Point {
     }
 }
 
-/// Writes whole numbers without a point, as Mindee does.
+/// Serializes integers without a decimal point, as Mindee does.
 struct Coordinate(f64);
 
 impl Serialize for Coordinate {
@@ -62,9 +62,10 @@ impl Serialize for Coordinate {
     }
 }
 
-/// An outline on a page, clockwise. Derefs to its points: three at least by Mindee's `OpenAPI`, four in all fixtures.
+/// An outline on a page, clockwise. Derefs to its points: at least three in Mindee's `OpenAPI` description, four in all
+/// fixtures.
 ///
-/// Up to four points take no allocation. Empty where it is absent or null.
+/// Up to four points do not allocate. Empty if absent or null.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Polygon(SmallVec<[Point; 4]>);
 

@@ -1,11 +1,11 @@
-//! Mindee V2: documents in, fields out.
+//! Mindee V2: fields, text and classes of documents.
 //!
-//! A webhook endpoint of Mindee belongs to one model and has a signing secret of its own, so that a model here is one
-//! path and one secret. What it posts is the same JSON that polling gives; a failed inference is posted, too, as a
-//! flat object of another shape. [`Response`] is both.
+//! A webhook endpoint of Mindee belongs to one model and has its own signing secret: a model here has one path and one
+//! secret. A delivery is the same JSON that polling returns. Failed inferences are also sent, as a flat object in
+//! another format. [`Response`] covers both.
 //!
 //! Sources: Mindee's pages "Webhooks" and "Process the Response", its `OpenAPI` description, its six client libraries,
-//! and their test data, `mindee/client-lib-test-data`, whose files are called fixtures here.
+//! and their test data, `mindee/client-lib-test-data`, called fixtures here.
 //!
 //! # Your own struct
 //!
@@ -52,13 +52,13 @@
 //!
 //! # Without a struct
 //!
-//! `Extraction` without a type holds [`Fields`], in which every field is looked up by its name.
+//! `Extraction` without a type parameter contains [`Fields`], which returns fields by name.
 //!
 //! # The client libraries' form of the body
 //!
-//! Most of Mindee's libraries leave out line breaks before they check a signature. Mindee posts its JSON on a single
-//! line, where that changes nothing, and so the exact bytes are what is checked. To accept what was reformatted, such
-//! as the pretty-printed fixtures, say so:
+//! Most of Mindee's libraries remove line breaks before they verify a signature. Mindee sends JSON on a single line,
+//! where this makes no difference. The scheme of this crate verifies the exact bytes. To accept reformatted bodies,
+//! such as the fixtures, set the form of the body:
 //!
 //! ```
 //! use tower_inbox::{Secret, provider::mindee, signature::BodyForm};

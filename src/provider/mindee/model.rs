@@ -7,7 +7,7 @@ use crate::{
     signature::{HmacBody, SecretSet},
 };
 
-/// Where Mindee V2 puts its signature (page "Process the Response"; V1 had `X-Mindee-Hmac-Signature`).
+/// The signature header (page "Process the Response"; V1 had `X-Mindee-Hmac-Signature`).
 const SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
 
 /// Mindee V2.
@@ -17,8 +17,9 @@ pub struct Mindee;
 impl Provider for Mindee {
     const NAME: &'static str = "mindee";
 
-    /// What Mindee does on a 4xx is not published, but an error keeps the result on its server for the model's storage
-    /// time (page "Webhooks", FAQ), while a 2xx may delete it. So 422 is the answer that loses nothing.
+    /// The reaction to a 4xx is not published. After an error, Mindee keeps the result for the model's storage time
+    /// (page "Webhooks", FAQ); after a 2xx, it can delete it. An undecodable delivery is therefore answered 422, which
+    /// loses nothing.
     const PROFILE: Profile = Profile::REPORTS_FAILURES;
 }
 
@@ -30,8 +31,7 @@ impl SignedProvider for Mindee {
     }
 }
 
-/// An extraction model, loaded into [`Extraction<F>`], where `F` is a struct of your own or
-/// [`Fields`](super::Fields).
+/// Starts an extraction model, decoded to [`Extraction<F>`], where `F` is your own struct or [`Fields`](super::Fields).
 ///
 /// ```
 /// use tower_inbox::{Secret, provider::mindee};
@@ -46,7 +46,7 @@ where
     ModelBuilder::new()
 }
 
-/// A classification model, loaded into [`Classification<F>`], where `F` is what a chained extraction is loaded into.
+/// Starts a classification model, decoded to [`Classification<F>`], where `F` is the type of a chained extraction.
 ///
 /// ```
 /// use tower_inbox::{Secret, provider::mindee};
@@ -61,7 +61,7 @@ where
     ModelBuilder::new()
 }
 
-/// A crop model, loaded into [`Crop<F>`], where `F` is what chained extractions are loaded into.
+/// Starts a crop model, decoded to [`Crop<F>`], where `F` is the type of chained extractions.
 pub fn crop<F>() -> ModelBuilder<Crop<F>>
 where
     F: DeserializeOwned + Send + Sync + 'static,
@@ -69,7 +69,7 @@ where
     ModelBuilder::new()
 }
 
-/// A split model, loaded into [`Split<F>`], where `F` is what chained extractions are loaded into.
+/// Starts a split model, decoded to [`Split<F>`], where `F` is the type of chained extractions.
 pub fn split<F>() -> ModelBuilder<Split<F>>
 where
     F: DeserializeOwned + Send + Sync + 'static,
@@ -77,16 +77,16 @@ where
     ModelBuilder::new()
 }
 
-/// An OCR model, loaded into [`Ocr`]. A page takes about 60 KB: long files need a larger
+/// Starts an OCR model, decoded to [`Ocr`]. A page takes about 60 KB: long files require a larger
 /// [`body_limit`](crate::Model::body_limit).
 pub fn ocr() -> ModelBuilder<Ocr> {
     ModelBuilder::new()
 }
 
-/// Mindee's signature: HMAC-SHA256 of the exact body, in hexadecimal, in `X-Signature`. The secret is the endpoint's
-/// "Signing Secret", as text (page "Process the Response").
+/// Returns Mindee's signature scheme: HMAC-SHA256 of the exact body, in hexadecimal, in `X-Signature`. The key is the
+/// text of the endpoint's "Signing Secret" (page "Process the Response").
 ///
-/// `signed_with` does the same. This is for choosing the form of the body: see the [module](super).
+/// `signed_with` uses this scheme. Call this function to set the form of the body: see the [module](super).
 pub fn signature(secrets: impl Into<SecretSet>) -> HmacBody {
     HmacBody::new(SIGNATURE, secrets)
 }

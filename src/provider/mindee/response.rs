@@ -12,22 +12,21 @@ use crate::provider::{
     DecodeError, InferenceKey, Listed, OtherMembers, Payload, Text, decode_json, json::open_struct,
 };
 
-/// What an endpoint of Mindee V2 is posted: a processed inference with a result of type `R`, or a failed one.
+/// A delivery of Mindee V2: a processed inference with a result of type `R`, or a failed one.
 ///
-/// The two have nothing in common but that each is an object: the member `inference` makes it a processed one, the
-/// member `inference_id` a failed one (fixtures `v2/extraction/*` and `v2/webhook/failed.json`). It is written in the
-/// form in which it is posted.
+/// The member `inference` identifies a processed inference, the member `inference_id` a failed one (fixtures
+/// `v2/extraction/*` and `v2/webhook/failed.json`). It is serialized in Mindee's format.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Response<R> {
-    /// There is a result.
+    /// A processed inference.
     Processed(Processed<R>),
-    /// There is none, and why.
+    /// A failed inference.
     Failed(FailedInference),
 }
 
 impl<R> Response<R> {
-    /// The result, or why there is none.
+    /// Returns the result, or the failed inference.
     ///
     /// # Errors
     ///
@@ -39,7 +38,7 @@ impl<R> Response<R> {
         }
     }
 
-    /// The inference with its result, if there is one.
+    /// Returns the processed inference, unless it failed.
     pub fn processed(&self) -> Option<&Processed<R>> {
         match self {
             Self::Processed(processed) => Some(processed),
@@ -47,7 +46,7 @@ impl<R> Response<R> {
         }
     }
 
-    /// The failed inference, if it failed.
+    /// Returns the failed inference, if it failed.
     pub fn failed(&self) -> Option<&FailedInference> {
         match self {
             Self::Processed(_) => None,
@@ -55,7 +54,7 @@ impl<R> Response<R> {
         }
     }
 
-    /// The id of the inference, whether it failed or not.
+    /// Returns the id of the inference, whether it failed or not.
     pub fn id(&self) -> &str {
         match self {
             Self::Processed(processed) => &processed.id,
@@ -63,7 +62,7 @@ impl<R> Response<R> {
         }
     }
 
-    /// The tag that the file was sent with, if any, whether the inference failed or not.
+    /// Returns the tag of the file, if it has one, whether the inference failed or not.
     pub fn alias(&self) -> Option<&str> {
         match self {
             Self::Processed(processed) => processed.file.alias.as_deref(),
@@ -85,8 +84,8 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
     }
 }
 
-/// Both forms, so that one pass is enough whatever the order of members. Only `inference` has a type: what has a meaning
-/// for a failed inference may be anything beside it.
+/// The members of both variants, so that one pass is enough whatever their order. Only `inference` has a type: next to
+/// it, members of a failed inference may have any type.
 struct Wire<R> {
     inference: Option<Processed<R>>,
     other: OtherMembers,
@@ -108,14 +107,14 @@ impl<R> Wire<R> {
     }
 }
 
-/// What decides which form a body has.
+/// The members that determine the variant.
 #[derive(Deserialize)]
 struct Peek {
     inference: Option<IgnoredAny>,
     inference_id: Option<IgnoredAny>,
 }
 
-/// Where the mistake in a body is: in one of a failed inference, as its own type says.
+/// Locates the error in the body of a failed inference by decoding its type.
 fn located(body: &[u8], error: DecodeError) -> DecodeError {
     let is_failed =
         matches!(decode_json(body), Ok(Peek { inference: None, inference_id: Some(_) }));
@@ -150,31 +149,31 @@ struct Posted<'a, R> {
     beside: &'a OtherMembers,
 }
 
-/// An inference that failed before there was a result: a flat object, unlike a processed one
-/// (fixture `v2/webhook/failed.json`; in Mindee's client libraries since July 2026).
+/// A failed inference without a result: a flat object, unlike a processed one (fixture `v2/webhook/failed.json`; in
+/// Mindee's client libraries since July 2026).
 ///
-/// It is an [`Error`] that shows the ids of inference and problem, so that a handler can give it on with `?`.
+/// It is an [`Error`] that shows the id of the inference and the error code, so that a handler can return it with `?`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FailedInference {
-    /// The id of the inference. There is none of the job.
+    /// The id of the inference. A failed inference has no job id.
     pub inference_id: Text,
-    /// The id of the model. Null or absent where it is not known.
+    /// The id of the model. Null or absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_id: Option<Text>,
-    /// The name that the file was sent with. Null or absent where it had none.
+    /// The name of the file as sent. Null or absent if it had none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_name: Option<Text>,
-    /// The caller's tag, echoed. Null or absent where none was given.
+    /// The tag set by the caller. Null or absent if none was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_alias: Option<Text>,
-    /// Why it failed. Mindee's documentation calls it optional.
+    /// The error. Optional in Mindee's documentation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorResponse>,
-    /// When, as RFC 3339 with microseconds and `Z`. Null in Mindee's Node.js client library.
+    /// The time, in RFC 3339 format with microseconds and `Z`. Nullable in Mindee's Node.js client library.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Text>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -195,43 +194,43 @@ impl fmt::Display for FailedInference {
 
 impl Error for FailedInference {}
 
-/// A problem as Mindee describes it, much like RFC 9457 (Mindee's `OpenAPI`, `ErrorResponse`).
+/// An error in a format similar to RFC 9457 (Mindee's `OpenAPI`, `ErrorResponse`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ErrorResponse {
-    /// A status code of HTTP, 100 to 599.
+    /// The HTTP status code, 100 to 599.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// A short name. Several problems share one.
+    /// The title. Several errors share one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<Text>,
-    /// What happened: a text, or an object in one report (`mindee-api-java`, issue 72).
+    /// The details: a string, or an object in one report (`mindee-api-java`, issue 72).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<Value>,
-    /// Mindee's own code, such as `500-012`: what its support asks for.
+    /// Mindee's error code, such as `500-012`, which its support asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Text>,
-    /// What is wrong in particular. Empty where it is absent or null.
+    /// The individual errors. Empty if absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub errors: Listed<ErrorItem>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { ErrorResponse { status, title, detail, code, errors } }
 
-/// One mistake of a problem.
+/// An individual error.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ErrorItem {
-    /// Where in the request, if it was there.
+    /// The location in the request, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<Text>,
     /// What.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<Value>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }

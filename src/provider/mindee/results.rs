@@ -3,11 +3,11 @@ use serde::{Deserialize, Serialize};
 use super::{FailedInference, Fields, Location, Polygon, Response};
 use crate::provider::{Listed, OtherMembers, Text, json::open_struct};
 
-/// What an extraction model posts. `F` is a struct of your own, or [`Fields`] for whatever comes.
+/// The response of an extraction model. `F` is your own struct, or [`Fields`] for any fields.
 pub type Extraction<F = Fields> = Response<ExtractionResult<F>>;
 
 impl<F> Extraction<F> {
-    /// The fields, or why there are none.
+    /// Returns the fields, or the failed inference.
     ///
     /// # Errors
     ///
@@ -17,19 +17,19 @@ impl<F> Extraction<F> {
     }
 }
 
-/// The result of an extraction. Only `fields` is always there (Mindee's `OpenAPI`).
+/// The result of an extraction. Only `fields` is always present (Mindee's `OpenAPI`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ExtractionResult<F> {
     /// The fields of the model's schema.
     pub fields: Box<F>,
-    /// The text of the pages. Null or absent unless the option is on, and in one fixture even then.
+    /// The text of the pages. Null or absent unless the option is active, and in one fixture even then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_text: Option<RawText>,
-    /// The document that was retrieved to help. Null or absent unless the option is on.
+    /// The retrieved document. Null or absent unless the option is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rag: Option<Rag>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -40,10 +40,10 @@ open_struct! { ExtractionResult<F> { raw_text, rag } strict { fields } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RawText {
-    /// The pages, in order. Empty where absent or null.
+    /// The pages, in order. Empty if absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub pages: Listed<RawPage>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -54,109 +54,109 @@ open_struct! { RawText { pages } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RawPage {
-    /// The text, its lines separated by `\n`.
+    /// The text, with lines separated by `\n`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Text>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { RawPage { content } }
 
-/// What retrieval found.
+/// The result of retrieval.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Rag {
-    /// The id of the document. Null or absent where none matched.
+    /// The id of the document. Null or absent if none matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieved_document_id: Option<Text>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Rag { retrieved_document_id } }
 
-/// What a classification model posts. `F` is what a chained extraction is loaded into.
+/// The response of a classification model. `F` is the type of a chained extraction.
 pub type Classification<F = Fields> = Response<ClassificationResult<F>>;
 
 /// The result of a classification (fixture `v2/classification/default_sample.json`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ClassificationResult<F> {
-    /// What the file is.
+    /// The class of the file.
     pub classification: Classified<F>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { ClassificationResult<F> {} strict { classification } }
 
-/// What a file is.
+/// The class of a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Classified<F> {
-    /// One of the classes of the model, such as `invoice`. Null or absent where none fits.
+    /// One of the classes of the model, such as `invoice`. Null or absent if none matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_type: Option<Text>,
-    /// The response of the extraction that is chained to the class. Null or absent where there is none.
+    /// The response of the chained extraction. Null or absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extraction_response: Option<Box<Extraction<F>>>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { Classified<F> { document_type } strict { extraction_response } }
 
-/// What a crop model posts. `F` is what chained extractions are loaded into.
+/// The response of a crop model. `F` is the type of chained extractions.
 pub type Crop<F = Fields> = Response<CropResult<F>>;
 
 /// The result of a crop (fixtures `v2/crop`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CropResult<F> {
-    /// The things that were found, each in its place.
+    /// The objects that were found, with their locations.
     pub crops: Vec<CropItem<F>>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { CropResult<F> {} strict { crops } }
 
-/// A thing in a file.
+/// An object in a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CropItem<F> {
-    /// What it is, such as `receipt`. Null or absent where it is not known.
+    /// The class, such as `receipt`. Null or absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_type: Option<Text>,
-    /// Where it is. Null or absent where it is not known.
+    /// The location. Null or absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
-    /// The response of the extraction that is chained to it. Null or absent where there is none.
+    /// The response of the chained extraction. Null or absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extraction_response: Option<Box<Extraction<F>>>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { CropItem<F> { object_type, location } strict { extraction_response } }
 
-/// What a split model posts. `F` is what chained extractions are loaded into.
+/// The response of a split model. `F` is the type of chained extractions.
 pub type Split<F = Fields> = Response<SplitResult<F>>;
 
 /// The result of a split (fixtures `v2/split`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SplitResult<F> {
-    /// The documents that the file consists of.
+    /// The documents in the file.
     pub splits: Vec<SplitItem<F>>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -167,23 +167,23 @@ open_struct! { SplitResult<F> {} strict { splits } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SplitItem<F> {
-    /// The pages that it takes. Null or absent where they are not known.
+    /// The pages of the document. Null or absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page_range: Option<PageRange>,
-    /// What it is, such as `invoice`. Null or absent where it is not known.
+    /// The class, such as `invoice`. Null or absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_type: Option<Text>,
-    /// The response of the extraction that is chained to it. Null or absent where there is none.
+    /// The response of the chained extraction. Null or absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extraction_response: Option<Box<Extraction<F>>>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
 
 open_struct! { SplitItem<F> { page_range, document_type } strict { extraction_response } }
 
-/// A range of pages, counted from 0, both ends included. In JSON an array of the two.
+/// An inclusive range of pages, from 0. In JSON, an array of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "[u32; 2]", into = "[u32; 2]")]
 pub struct PageRange {
@@ -205,17 +205,17 @@ impl From<PageRange> for [u32; 2] {
     }
 }
 
-/// What an OCR model posts.
+/// The response of an OCR model.
 pub type Ocr = Response<OcrResult>;
 
 /// The result of an OCR: about 200 words and 60 KB a page (fixture `v2/ocr/ocr_single.json`).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OcrResult {
-    /// The pages, in order. Empty where absent or null.
+    /// The pages, in order. Empty if absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub pages: Listed<OcrPage>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -226,13 +226,13 @@ open_struct! { OcrResult { pages } }
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OcrPage {
-    /// The words, each in its place. Empty where absent or null.
+    /// The words, with their locations. Empty if absent or null.
     #[serde(skip_serializing_if = "Listed::is_absent")]
     pub words: Listed<OcrWord>,
-    /// The text as a whole, its lines separated by `\n`.
+    /// The text of the page, with lines separated by `\n`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Text>,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -246,9 +246,9 @@ pub struct OcrWord {
     /// The word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Text>,
-    /// Its outline on its page. Empty where absent or null.
+    /// The outline on the page. Empty if absent or null.
     pub polygon: Polygon,
-    /// Members that are not known.
+    /// Unknown members.
     #[serde(flatten)]
     pub other: OtherMembers,
 }

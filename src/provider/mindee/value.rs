@@ -11,23 +11,23 @@ use serde_json::Number;
 
 use crate::provider::Text;
 
-/// The value of a field whose type is not known beforehand. Null is not one: a field without a value holds `None`.
+/// The value of a field of unknown type. Null is not a value: a field without a value contains `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Value {
-    /// Text; also dates (`2022-08-23`), times and the classes of a classification.
+    /// A string, which is also the format of dates (`2022-08-23`), times and the classes of a classification.
     String(Text),
     /// A boolean.
     Bool(bool),
-    /// A number. Whether it was written with a decimal point is kept: `2145` or `2145.0`.
+    /// A number. Preserves the difference between `2145` and `2145.0`.
     Number(Number),
-    /// An array or an object. None is documented; should one come, it is kept.
+    /// An array or an object. Undocumented.
     Other(Box<serde_json::Value>),
 }
 
 impl Value {
-    /// The text, if it is one.
+    /// Returns the string, if it is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -35,7 +35,7 @@ impl Value {
         }
     }
 
-    /// The boolean, if it is one.
+    /// Returns the boolean, if it is one.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// The number, if it is one; the nearest that an `f64` can hold.
+    /// Returns the number as the nearest `f64`, if it is a number.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Self::Number(number) => number.as_f64(),
@@ -51,7 +51,7 @@ impl Value {
         }
     }
 
-    /// The number, if it is one without a decimal point that an `i64` can hold.
+    /// Returns the number as an `i64`, if it is a number without a decimal point that fits.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Number(number) => number.as_i64(),
@@ -112,7 +112,7 @@ impl<'de> de::Visitor<'de> for Anything {
         serde_json::Value::deserialize(SeqAccessDeserializer::new(array)).map(Value::from)
     }
 
-    /// Where the feature `arbitrary_precision` of `serde_json` is on somewhere, numbers come this way, too.
+    /// With the feature `arbitrary_precision` of `serde_json`, numbers are maps.
     fn visit_map<A: de::MapAccess<'de>>(self, object: A) -> Result<Value, A::Error> {
         serde_json::Value::deserialize(MapAccessDeserializer::new(object)).map(Value::from)
     }

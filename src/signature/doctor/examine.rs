@@ -7,8 +7,8 @@ use crate::{
     signature::{Encoding, KeyEncoding, Proof, Scheme, TimeUnit, body::without_line_breaks},
 };
 
-/// Tells what would have made `scheme` accept this delivery, those with the fewest differences only. Empty if nothing
-/// on the [list](super) would have: then it is the secret, or the sender signs in a way of its own.
+/// Finds the variants of `scheme` that would have accepted this delivery, with the fewest differences. Empty if none of
+/// the [variants](super) would have: the secret is wrong, or the sender uses another scheme.
 ///
 /// `at` is the time of receipt.
 pub fn examine(scheme: &dyn Scheme, head: &Parts, body: &[u8], at: SystemTime) -> Vec<Finding> {
@@ -41,7 +41,8 @@ fn bodies(body: &[u8]) -> impl Iterator<Item = (Option<Difference>, Cow<'_, [u8]
     std::iter::once((None, Cow::Borrowed(body))).chain(changed)
 }
 
-/// What would have matched: the proof that there would be, and what would have to be different. Holds names only.
+/// A variant that would have accepted a delivery: the proof that it would return, and the differences. Contains names
+/// only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     differences: Vec<Difference>,
@@ -53,12 +54,12 @@ impl Finding {
         Self { differences, proof }
     }
 
-    /// What would have to be different; empty if the scheme accepts the delivery as it is.
+    /// Returns the differences; empty if the scheme accepts the delivery as it is.
     pub fn differences(&self) -> &[Difference] {
         &self.differences
     }
 
-    /// The proof that there would be. It proves nothing.
+    /// Returns the proof that the variant would return. It proves nothing.
     pub fn proof(&self) -> &Proof {
         &self.proof
     }
@@ -77,7 +78,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A scheme that differs from another one in a single thing.
+/// A scheme that differs from another one in a single setting.
 #[derive(Debug)]
 pub struct Variant {
     pub(super) difference: Difference,
@@ -85,41 +86,41 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// `scheme` is the one that is asked, but for `difference`.
+    /// Creates a variant: `scheme` differs from the examined one in `difference`.
     pub fn new(difference: Difference, scheme: impl Scheme) -> Self {
         Self { difference, scheme: Box::new(scheme) }
     }
 }
 
-/// One thing that is other than the scheme expects. Shows as the end of "it would match …".
+/// A difference from the scheme. `Display` completes the sentence "it would match …".
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
     /// The secret was not valid at the time of receipt.
     SecretNotValid,
-    /// The secret has white space around it.
+    /// The secret has surrounding white space.
     SecretTrimmed,
-    /// The text of the secret becomes a key in this way.
+    /// The secret has this key encoding.
     Key(KeyEncoding),
-    /// The signature is written in this way.
+    /// The signature has this encoding.
     Encoding(Encoding),
     /// The signature is in this header.
     #[non_exhaustive]
     Header {
         /// The header.
         header: HeaderName,
-        /// What stands before the signature.
+        /// The prefix of the signature.
         prefix: &'static str,
     },
-    /// This stands before the signature; nothing if it is empty.
+    /// The signature has this prefix, which can be empty.
     Prefix(Cow<'static, str>),
-    /// The header is a list with commas.
+    /// The header is a comma-separated list.
     List,
-    /// The token is in this parameter of the query.
+    /// The token is in this query parameter.
     Parameter(&'static str),
-    /// The signed time lies outside of the tolerance.
+    /// The timestamp is outside the tolerance.
     Time,
-    /// Timestamps count in this unit.
+    /// Timestamps have this unit.
     Unit(TimeUnit),
     /// The body was signed in this form.
     Body(BodyChange),
@@ -130,19 +131,19 @@ impl fmt::Display for Difference {
         match self {
             Self::SecretNotValid => f.write_str("if it were valid at the time of receipt"),
             Self::SecretTrimmed => f.write_str("without the white space around it"),
-            Self::Key(encoding) => write!(f, "if its key were its text as {encoding}"),
-            Self::Encoding(encoding) => write!(f, "if signatures were {encoding}"),
+            Self::Key(encoding) => write!(f, "with the key encoding {encoding}"),
+            Self::Encoding(encoding) => write!(f, "if signatures were in {encoding}"),
             Self::Header { header, prefix: "" } => write!(f, "if read from header {header}"),
             Self::Header { header, prefix } => {
-                write!(f, "if read from header {header} behind {prefix}")
+                write!(f, "if read from header {header} after {prefix}")
             }
             Self::Prefix(prefix) if prefix.is_empty() => {
-                f.write_str("if nothing stood before the signature")
+                f.write_str("if the signature had no prefix")
             }
-            Self::Prefix(prefix) => write!(f, "if {prefix} stood before the signature"),
-            Self::List => f.write_str("if the header were a list with commas"),
+            Self::Prefix(prefix) => write!(f, "if the signature had the prefix {prefix}"),
+            Self::List => f.write_str("if the header were a comma-separated list"),
             Self::Parameter(name) => write!(f, "if read from parameter {name} of the query"),
-            Self::Time => f.write_str("if the tolerance were wide enough for the signed time"),
+            Self::Time => f.write_str("if the tolerance included the timestamp"),
             Self::Unit(TimeUnit::Seconds) => f.write_str("if timestamps were in seconds"),
             Self::Unit(TimeUnit::Millis) => f.write_str("if timestamps were in milliseconds"),
             Self::Body(change) => change.fmt(f),
@@ -150,7 +151,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The prefixes that are often mistaken for `prefix`.
+/// Returns prefixes that are often confused with `prefix`.
 pub(in crate::signature) fn other_prefixes(prefix: &str) -> Vec<Cow<'static, str>> {
     let mut others: Vec<Cow<'static, str>> = vec![
         "".into(),
@@ -165,7 +166,7 @@ pub(in crate::signature) fn other_prefixes(prefix: &str) -> Vec<Cow<'static, str
     others
 }
 
-/// The longest body that is unzipped, in bytes: a few bytes of gzip may become any number of bytes.
+/// The maximum size of a decompressed body, in bytes, because a few bytes of gzip can expand to any size.
 const LONGEST: usize = 32 << 20;
 
 /// A change to a body that happens between a sender's signature and a receiver's.
@@ -178,8 +179,7 @@ pub enum BodyChange {
     WithoutLastLineBreak,
     /// With a line feed at the end.
     WithLastLineFeed,
-    /// Unzipped, where it came as gzip or deflate: the sender has signed what it zipped then. Up to 32 MiB of it. The other way, a
-    /// proxy that unzips what was signed zipped, leaves nothing that could be tried.
+    /// Decompressed from gzip or deflate, up to 32 MiB: the sender signed the body before it compressed it.
     Unzipped,
 }
 
@@ -191,7 +191,7 @@ impl BodyChange {
         Self::Unzipped,
     ];
 
-    /// The changed body; `None` if it would stay as it is, or become what another change makes of it.
+    /// Returns the changed body; `None` if the change has no effect, or the same effect as another change.
     pub(super) fn apply(self, body: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::WithoutLineBreaks => without_line_breaks(body)
@@ -212,7 +212,7 @@ impl fmt::Display for BodyChange {
             Self::WithoutLineBreaks => "without the line breaks of the body",
             Self::WithoutLastLineBreak => "without the line break at the end of the body",
             Self::WithLastLineFeed => "with a line feed at the end of the body",
-            Self::Unzipped => "with the body unzipped",
+            Self::Unzipped => "with the body decompressed",
         })
     }
 }

@@ -6,48 +6,48 @@ use http::{HeaderMap, HeaderName, header::CONTENT_ENCODING, request::Parts};
 use super::{TOKEN_HEADERS, TOKEN_PARAMETERS};
 use crate::signature::{Place, SignatureError, encoding::BASE64};
 
-/// The maximum number of headers that are looked at.
+/// The maximum number of headers that are examined.
 const MOST_HEADERS: usize = 128;
 
-/// The longest header name that is shown, and the longest value that is looked at.
+/// The maximum length of a header name that is shown, and of a value that is examined.
 const LONGEST_NAME: usize = 64;
 const LONGEST_VALUE: usize = 1024;
 
-/// What senders write before a signature.
+/// Common prefixes of signatures.
 const PREFIXES: [&str; 9] =
     ["sha256=", "sha1=", "sha512=", "hmac-sha256=", "hmac ", "v0=", "v1=", "v1,", "v1a,"];
 
 const CONTENT_ENCODINGS: [&str; 5] = ["gzip", "deflate", "br", "zstd", "x-gzip"];
 
-/// A likely reason for a rejection, found in the head alone: for the log line of a 401.
+/// A likely reason for a rejection, found in the head only, for the log line of a 401.
 ///
-/// Holds names of headers and the form of a value, never a value.
+/// Contains names of headers and the format of a value, never a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadFinding {
-    /// The scheme reads one header, and there is another one that is used for the same thing.
+    /// The request has another header with the same purpose as the header that the scheme reads.
     #[non_exhaustive]
     OtherHeader {
         /// The header that the scheme reads.
         expected: HeaderName,
-        /// The header that is there.
+        /// The header that was found.
         found: HeaderName,
     },
-    /// The scheme reads the query, and the token seems to be elsewhere.
+    /// The scheme reads a query parameter, but the token seems to be elsewhere.
     #[non_exhaustive]
     OtherPlace {
         /// The parameter that the scheme reads.
         expected: String,
-        /// The header or the parameter that is there.
+        /// The header or parameter that was found.
         found: Place,
     },
-    /// The signature is written in another form than the scheme reads.
+    /// The signature has another format than the scheme expects.
     #[non_exhaustive]
     Form {
-        /// The form, such as "64 hexadecimal digits behind `sha256=`".
+        /// The format, such as "64 hexadecimal digits after `sha256=`".
         form: String,
     },
-    /// The body is compressed, and the signature may be that of the plain text.
+    /// The body is compressed, and the signature may be that of the plain body.
     #[non_exhaustive]
     ContentEncoding {
         /// The content coding.
@@ -73,7 +73,7 @@ impl fmt::Display for HeadFinding {
             Self::OtherPlace { expected, found } => {
                 write!(f, "there is a {found}, and the scheme reads query parameter {expected}")
             }
-            Self::Form { form } => write!(f, "what is there looks like {form}"),
+            Self::Form { form } => write!(f, "the value looks like {form}"),
             Self::ContentEncoding { encoding } => write!(
                 f,
                 "the body has content-encoding {encoding}; the sender may have signed the plain text"
@@ -82,11 +82,12 @@ impl fmt::Display for HeadFinding {
     }
 }
 
-/// Looks for the reason of a rejection in the head: a signature in another header (`svix-*` and `webhook-*`), a prefix that
-/// is missing or in another case, another encoding, white space, a compressed body. `None` if nothing stands out.
+/// Finds the likely reason for a rejection in the head: a signature in another header (`svix-*` and `webhook-*`), a
+/// prefix that is missing or in another case, another encoding, white space, a compressed body. `None` if there is no
+/// finding.
 ///
-/// Cheap, whatever the head holds: it looks at up to 128 headers and 1 KiB of a value, and hashes nothing. Unlike
-/// [`examine`](super::examine) it proves nothing, and needs no secret.
+/// Cheap for any head: examines up to 128 headers and 1 KiB of a value, and hashes nothing. Unlike
+/// [`examine`](super::examine), it proves nothing and requires no secret.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -136,7 +137,7 @@ fn other_header(expected: &HeaderName, headers: &HeaderMap) -> Option<HeaderName
     names.find(|name| name.as_str().len() <= LONGEST_NAME && is_alike(name.as_str())).cloned()
 }
 
-/// The name of the same header of Standard Webhooks among the names of Svix, and the other way round.
+/// Returns the Svix name of a header of Standard Webhooks, and the other way round.
 fn twin_of(name: &str) -> Option<HeaderName> {
     let twin = match (name.strip_prefix("webhook-"), name.strip_prefix("svix-")) {
         (Some(rest), _) => format!("svix-{rest}"),
@@ -170,17 +171,17 @@ fn other_place(head: &Parts) -> Option<Place> {
     names.find(|name| head.headers.contains_key(name)).map(Place::Header)
 }
 
-/// The form of a value that looks like one signature.
+/// Describes the format of a value that looks like a signature.
 fn form_of(value: &[u8]) -> Option<String> {
     let value = std::str::from_utf8(value.get(..value.len().min(LONGEST_VALUE))?).ok()?;
     let bare = value.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'');
     let prefix = PREFIXES.into_iter().find(|prefix| starts_with_any_case(bare, prefix));
-    let behind = bare.get(prefix.map_or(0, str::len)..)?;
-    let digits = behind.trim();
+    let after = bare.get(prefix.map_or(0, str::len)..)?;
+    let digits = after.trim();
     let mut form = encoding_of(digits)?;
     form += match prefix {
         None => " without a prefix",
-        Some(_) => " behind ",
+        Some(_) => " after ",
     };
     if let Some(prefix) = prefix {
         form.extend(["`", prefix, "`"]);
@@ -191,7 +192,7 @@ fn form_of(value: &[u8]) -> Option<String> {
     if value.contains(['"', '\'']) {
         form += ", in quotation marks";
     }
-    if value.trim() != value || behind != digits {
+    if value.trim() != value || after != digits {
         form += ", with white space";
     }
     Some(form)
@@ -201,7 +202,7 @@ fn starts_with_any_case(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// How this text encodes as many bytes as a signature has.
+/// Describes the encoding of a text that has the length of a signature.
 fn encoding_of(text: &str) -> Option<String> {
     let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match text.len() {
@@ -281,15 +282,15 @@ mod tests {
         let prefixed = plain.clone().prefix("sha256=");
         let of = |scheme: &HmacBody, value: &str| found(scheme, &[("x-signature", value)]);
         let hex = hex();
-        let looks_like = |form: &str| format!("what is there looks like {form}");
+        let looks_like = |form: &str| format!("the value looks like {form}");
         let digits = "64 hexadecimal digits";
         let form = looks_like(&format!("{digits} without a prefix"));
         assert_eq!(of(&prefixed, &hex), form);
-        let form = looks_like(&format!("{digits} behind `sha256=`"));
+        let form = looks_like(&format!("{digits} after `sha256=`"));
         assert_eq!(of(&plain, &format!("sha256={hex}")), form);
-        let form = looks_like(&format!("{digits} behind `sha256=` in upper case"));
+        let form = looks_like(&format!("{digits} after `sha256=` in upper case"));
         assert_eq!(of(&prefixed, &format!("SHA256={hex}")), form);
-        let form = looks_like(&format!("{digits} behind `sha256=`, with white space"));
+        let form = looks_like(&format!("{digits} after `sha256=`, with white space"));
         assert_eq!(of(&prefixed, &format!("sha256= {hex}")), form);
         let form = looks_like(&format!("{digits} without a prefix, in quotation marks"));
         assert_eq!(of(&plain, &format!("\"{hex}\"")), form);

@@ -1,28 +1,28 @@
-//! The doctor: why was a delivery refused? It tells what **would** have matched, and accepts nothing.
+//! The doctor: finds out why a delivery was rejected, by determining which scheme **would** have accepted it.
 //!
-//! Offline: for the head and the body of a refused request, its time of receipt and the scheme that refused it, it
-//! tries a closed list of things that are often mistaken. Never call it to answer a request: whoever sends can learn
-//! from its findings.
+//! For offline use: for the head, body and time of receipt of a rejected request, it tries variants of the scheme with
+//! settings that are often wrong. Never return findings to the sender, who could learn from them.
 //!
-//! | tried | told |
+//! | tried | finding |
 //! |---|---|
-//! | all as it was | no difference: the scheme accepts it. Ask the schemes of other models this to find a swapped secret |
-//! | the body without line breaks, without the last one, with one more, unzipped | which form of the body was signed |
-//! | secrets that were not valid at the time of receipt | that a secret has expired, or is not valid yet |
-//! | secrets without the white space around them | that a line break was copied along |
-//! | keys read as text, and as base64 with or without `whsec_` before it | how the secret becomes a key |
-//! | hexadecimal and base64, seconds and milliseconds | what the sender writes |
-//! | the headers of well-known providers, with and without a time, both sets of names of Standard Webhooks | where the signature is |
-//! | the headers, and the parameters of the query, that tokens are often in | where the token is |
-//! | any time | that clocks differ, or that a recorded request was sent again |
-//! | the prefix missing, in another case, or `sha256=` | what stands before the signature |
-//! | the header read as a list with commas | that a header holds several signatures |
+//! | the scheme as it is | the scheme accepts the request. Try the schemes of other models to find a swapped secret |
+//! | the body without line breaks, without or with a final one, decompressed | the form of the body that was signed |
+//! | secrets that were not valid at the time of receipt | a secret has expired, or is not valid yet |
+//! | secrets without surrounding white space | a line break was copied with the secret |
+//! | keys as text, and as base64 with or without `whsec_` | the key encoding |
+//! | hexadecimal and base64, seconds and milliseconds | the format of the sender |
+//! | the headers of well-known providers, with and without a timestamp, both sets of names of Standard Webhooks | the location of the signature |
+//! | common headers and query parameters of tokens | the location of the token |
+//! | any timestamp | clocks differ, or a recorded request was replayed |
+//! | no prefix, another case, or `sha256=` | the prefix of the signature |
+//! | the header as a comma-separated list | the header contains several signatures |
 //!
-//! What the head alone shows, [`examine_head`] finds without a secret and without hashing. The log line of a 401 carries it.
+//! [`examine_head`] examines only the head, without a secret and without hashing. The log line of a 401 contains its
+//! finding.
 //!
-//! Each change to the body is tried with each of the others. A body that a proxy unzipped after it was signed zipped is not
-//! on the list: nobody can zip it to the same bytes again. A token cannot be looked into where
-//! the head comes from an archive, which never holds it.
+//! Each change to the body is combined with each other change. A body that was signed compressed, and then decompressed
+//! by a proxy, cannot be verified, because it cannot be compressed to the same bytes again. A token cannot be verified
+//! for a head from an archive, because archives never contain tokens.
 //!
 //! ```
 //! use std::time::SystemTime;

@@ -1,5 +1,5 @@
-/// The headers in which providers put the HMAC of a body, in lower case, and what stands before it there. From the
-/// providers' pages on webhooks; `x-hub-signature-256` is what senders copy from GitHub.
+/// The headers in which providers send the HMAC of a body, in lower case, and its prefix. From the providers' pages on
+/// webhooks; senders copy `x-hub-signature-256` from GitHub.
 pub(in crate::signature) const WELL_KNOWN: [(&str, &str); 14] = [
     ("lc-signature", "sha256="),
     ("x-baseten-signature", "v1="),
@@ -17,8 +17,8 @@ pub(in crate::signature) const WELL_KNOWN: [(&str, &str); 14] = [
     ("x-webhook-signature", "sha256="),
 ];
 
-/// The headers in which providers put a token, in lower case, and what stands before it there. The last ones are often
-/// chosen where it is up to the receiver.
+/// The headers in which providers send a token, in lower case, and its prefix. The last ones are often chosen by
+/// receivers.
 pub(in crate::signature) const TOKEN_HEADERS: [(&str, &str); 8] = [
     ("authorization", "Bearer "),
     ("authorization", ""),
@@ -30,12 +30,12 @@ pub(in crate::signature) const TOKEN_HEADERS: [(&str, &str); 8] = [
     ("x-token", ""),
 ];
 
-/// The parameters of the query that are often chosen for a token.
+/// Common query parameters of tokens.
 pub(in crate::signature) const TOKEN_PARAMETERS: [&str; 5] =
     ["token", "ticket", "secret", "key", "auth"];
 
-/// Where senders put a signature with a header of its own for the time of it: signature, time, and what stands before the
-/// signature. From the pages of providers; the last two are often chosen.
+/// The headers of signature and timestamp, and the prefix of the signature. From the providers' pages; the last two are
+/// common choices.
 pub(in crate::signature) const TIMED_HEADERS: [(&str, &str, &str); 5] = [
     ("x-extend-request-signature", "x-extend-request-timestamp", ""),
     ("x-fal-webhook-signature", "x-fal-webhook-timestamp", ""),
@@ -44,7 +44,7 @@ pub(in crate::signature) const TIMED_HEADERS: [(&str, &str, &str); 5] = [
     ("x-webhook-signature", "x-webhook-timestamp", ""),
 ];
 
-/// Where senders put both in a list: the header, the key of the time, and that of the signature.
+/// The headers with a list of timestamp and signature, and the keys of both.
 pub(in crate::signature) const TIMED_LISTS: [(&str, &str, &str); 3] = [
     ("elevenlabs-signature", "t", "v0"),
     ("stripe-signature", "t", "v1"),

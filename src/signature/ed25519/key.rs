@@ -9,7 +9,7 @@ use crate::signature::{
     secret::{Validity, printable},
 };
 
-/// An Ed25519 key (RFC 8032) with a name: a public one, which checks, or a private one, which also signs.
+/// An Ed25519 key (RFC 8032) with a name: a public key, which verifies, or a private key, which also signs.
 ///
 /// Cheap to clone. A private key is wiped from memory when the last copy is dropped.
 ///
@@ -30,11 +30,11 @@ pub struct Ed25519Key {
 }
 
 impl Ed25519Key {
-    /// A public key from its 32 bytes, with the name `main`.
+    /// Creates a public key from its 32 bytes, with the name `main`.
     ///
     /// # Errors
     ///
-    /// If they are none, or one for which anybody could sign.
+    /// If the bytes are not a public key, or a weak one, for which signatures can be forged.
     pub fn public(bytes: &[u8]) -> Result<Self, Ed25519KeyError> {
         let public = VerifyingKey::try_from(bytes).map_err(|_| Ed25519KeyError::Public)?;
         if public.is_weak() {
@@ -43,12 +43,12 @@ impl Ed25519Key {
         Ok(Self::of(public, None))
     }
 
-    /// A private key from its 32 bytes of seed, or from these and the public key in 64 bytes, with the name `main`. It
-    /// is for senders and for tests.
+    /// Creates a private key from its seed of 32 bytes, or from seed and public key in 64 bytes, with the name `main`.
+    /// For senders and tests.
     ///
     /// # Errors
     ///
-    /// If they are none, or if the halves of 64 bytes do not belong together.
+    /// If the bytes are not a private key, or if seed and public key do not match.
     pub fn private(bytes: &[u8]) -> Result<Self, Ed25519KeyError> {
         let private = match bytes.try_into() {
             Ok(pair) => SigningKey::from_keypair_bytes(pair),
@@ -58,41 +58,41 @@ impl Ed25519Key {
         Ok(Self::of(private.verifying_key(), Some(Arc::new(private))))
     }
 
-    /// A public key as Standard Webhooks show it: base64 behind `whpk_`, or `v1a,whpk_`.
+    /// Parses a public key in the format of Standard Webhooks: base64 after `whpk_` or `v1a,whpk_`.
     ///
     /// # Errors
     ///
-    /// If the text is not such a key.
+    /// If the text does not have this format.
     pub fn from_whpk(text: &str) -> Result<Self, Ed25519KeyError> {
-        Self::public(&decode(text, "whpk_", "base64 behind whpk_")?)
+        Self::public(&decode(text, "whpk_", "base64 after whpk_")?)
     }
 
-    /// A private key as Standard Webhooks show it: base64 behind `whsk_`, or `v1a,whsk_`.
+    /// Parses a private key in the format of Standard Webhooks: base64 after `whsk_` or `v1a,whsk_`.
     ///
     /// # Errors
     ///
-    /// If the text is not such a key.
+    /// If the text does not have this format.
     pub fn from_whsk(text: &str) -> Result<Self, Ed25519KeyError> {
-        Self::private(&decode(text, "whsk_", "base64 behind whsk_")?)
+        Self::private(&decode(text, "whsk_", "base64 after whsk_")?)
     }
 
     fn of(public: VerifyingKey, private: Option<Arc<SigningKey>>) -> Self {
         Self { name: "main".into(), public, private, validity: Validity::default() }
     }
 
-    /// Gives the key another name. Spaces and control characters in it become `_`.
+    /// Sets the name. Spaces and control characters are replaced by `_`. Default: `main`.
     pub fn named(mut self, name: impl AsRef<str>) -> Self {
         self.name = printable(name.as_ref());
         self
     }
 
-    /// Counts only for what was received during this time.
+    /// Sets the time of receipt for which the key is valid. Default: always.
     pub fn valid(mut self, during: impl RangeBounds<SystemTime>) -> Self {
         self.validity = Validity::during(&during);
         self
     }
 
-    /// The name that logs and the archive show.
+    /// Returns the name, which is shown in logs and the archive.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -101,12 +101,12 @@ impl Ed25519Key {
         self.validity.holds(at)
     }
 
-    /// Strictly: what other libraries would judge differently is refused.
+    /// Verifies strictly: rejects signatures that other libraries may judge differently.
     pub(super) fn has_signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.public.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
 
-    /// `None` for a public key.
+    /// Returns `None` for a public key.
     pub(super) fn sign(&self, message: &[u8]) -> Option<[u8; 64]> {
         self.private.as_ref().map(|key| key.sign(message).to_bytes())
     }
@@ -129,41 +129,37 @@ impl fmt::Debug for Ed25519Key {
     }
 }
 
-/// Why something is no Ed25519 key. Holds nothing of the key.
+/// The error of parsing an Ed25519 key. Contains nothing of the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Ed25519KeyError {
-    /// The bytes are no public key, or one for which anybody could sign.
-    #[error("this is not a public Ed25519 key: 32 bytes as RFC 8032 encodes a point are one")]
+    /// The bytes are not a public key, or a weak one, for which signatures can be forged.
+    #[error("not a public Ed25519 key; expected the 32 bytes of an encoded point (RFC 8032)")]
     Public,
-    /// The bytes are no private key.
+    /// The bytes are not a private key.
     #[error(
-        "this is not a private Ed25519 key: 32 bytes of seed are one, and 64 bytes of seed and public key"
+        "not a private Ed25519 key; expected a seed of 32 bytes, or seed and public key in 64 bytes"
     )]
     Private,
-    /// The text is not in the form in which such a key is shown.
-    #[error("this is not a key: it is shown as {expected}")]
+    /// The text does not have the expected format.
+    #[error("not an Ed25519 key; expected {expected}")]
     #[non_exhaustive]
     Text {
-        /// The form.
+        /// The expected format.
         expected: &'static str,
     },
-    /// The text is no set of keys (RFC 7517).
-    #[error("this is not a JSON Web Key Set: it reads {{\"keys\": […]}}")]
+    /// The text is not a JSON Web Key Set (RFC 7517).
+    #[error("not a JSON Web Key Set; expected {{\"keys\": […]}}")]
     Jwks,
-    /// There are more keys in the set than a scheme tries.
-    #[error(
-        "there are more than {most} Ed25519 keys in this set; remove those that are no longer used"
-    )]
+    /// The set contains more keys than a scheme accepts.
+    #[error("more than {most} Ed25519 keys in the set; remove those that are no longer used")]
     #[non_exhaustive]
     TooManyKeys {
         /// The maximum number of keys.
         most: usize,
     },
-    /// There is no usable key in the set.
-    #[error(
-        "there is no Ed25519 key in this set: it needs one with `kty` OKP, `crv` Ed25519 and `x`"
-    )]
+    /// The set contains no Ed25519 key.
+    #[error("no Ed25519 key in the set; expected one with `kty` OKP, `crv` Ed25519 and `x`")]
     NoKey,
 }
 

@@ -12,11 +12,11 @@ use crate::signature::{SchemeError, SignError, encoding::CONFIG};
 /// The maximum number of keys in a set. All live keys are tried on every delivery.
 pub(super) const MOST_KEYS: usize = 16;
 
-/// A set of at most 16 keys, which can be replaced while the server runs: providers publish new ones before they sign with them.
+/// A set of at most 16 keys, which can be replaced while the server runs: providers publish new keys before they use
+/// them.
 ///
-/// All clones are the same set. Give one to the scheme and keep the other, to [replace](Self::replace) the keys of both
-/// whenever the provider's set was fetched again; fal's may be a day old. Fetching is left to you: nothing here does
-/// I/O.
+/// Clones share the keys. Pass a clone to the scheme, and call [`replace`](Self::replace) whenever you have fetched the
+/// provider's set again; fal's may be at most a day old. This crate does not fetch keys.
 ///
 /// ```
 /// use tower_inbox::signature::{Ed25519Key, Ed25519Keys};
@@ -32,16 +32,16 @@ pub(super) const MOST_KEYS: usize = 16;
 pub struct Ed25519Keys(Arc<RwLock<Arc<[Ed25519Key]>>>);
 
 impl Ed25519Keys {
-    /// These keys. An empty set, and one of more than 16 keys, is refused when the inbox is built.
+    /// Creates a set of these keys. An empty set, and one of more than 16 keys, is rejected when the inbox is built.
     pub fn new(keys: impl IntoIterator<Item = Ed25519Key>) -> Self {
         Self(Arc::new(RwLock::new(keys.into_iter().collect())))
     }
 
-    /// From now on these keys count and no others. Requests that are being checked are checked with the old ones.
+    /// Replaces the keys. Verifications in progress use the old keys.
     ///
     /// # Errors
     ///
-    /// If there is no key among them, or more than 16; the old ones stay.
+    /// If there are no keys, or more than 16. The old keys are kept.
     pub fn replace(
         &self,
         keys: impl IntoIterator<Item = Ed25519Key>,
@@ -65,7 +65,7 @@ impl Ed25519Keys {
         }
     }
 
-    /// The name of the key with which one of `signatures` was made.
+    /// Returns the name of the key with which one of `signatures` was made.
     pub(super) fn signer_of(
         &self,
         message: &[&[u8]],
@@ -84,7 +84,7 @@ impl Ed25519Keys {
         key.map(|key| key.name().to_owned())
     }
 
-    /// The signatures of a sender, one for each live private key.
+    /// Signs a message, with each valid private key.
     pub(super) fn sign(
         &self,
         message: &[&[u8]],
@@ -97,7 +97,7 @@ impl Ed25519Keys {
         if signatures.is_empty() { Err(SignError::NoSecret) } else { Ok(signatures) }
     }
 
-    /// Taken out of the lock, which is never held while a signature is checked.
+    /// Returns a copy, so that the lock is not held during verification.
     fn all(&self) -> Arc<[Ed25519Key]> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -123,7 +123,7 @@ struct Jwks {
     keys: Vec<Jwk>,
 }
 
-/// A key of any type (RFC 7517); of an Ed25519 key `x` is the public key (RFC 8037, section 2).
+/// A key of any type (RFC 7517). In an Ed25519 key, `x` is the public key (RFC 8037, section 2).
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -133,9 +133,9 @@ struct Jwk {
 }
 
 impl Ed25519Key {
-    /// The Ed25519 keys of a JSON Web Key Set (RFC 7517), such as fal's at
-    /// `https://rest.fal.ai/.well-known/jwks.json`. They are named by their `kid`, or else by their place in the set.
-    /// Keys of other types are left out.
+    /// Parses the Ed25519 keys of a JSON Web Key Set (RFC 7517), such as fal's at
+    /// `https://rest.fal.ai/.well-known/jwks.json`. The name of a key is its `kid`, or else its index in the set. Keys
+    /// of other types are ignored.
     ///
     /// ```
     /// use tower_inbox::signature::Ed25519Key;
@@ -149,7 +149,7 @@ impl Ed25519Key {
     ///
     /// # Errors
     ///
-    /// If the text is no such set, if there is no Ed25519 key in it or more than 16, or if one of them is none.
+    /// If the text is not a key set, contains no Ed25519 key or more than 16, or contains an invalid one.
     pub fn from_jwks(text: &str) -> Result<Vec<Self>, Ed25519KeyError> {
         let set: Jwks = serde_json::from_str(text).map_err(|_| Ed25519KeyError::Jwks)?;
         let keys = set.keys.iter().enumerate().filter(|(_, key)| key.is_ed25519());

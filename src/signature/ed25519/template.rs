@@ -13,20 +13,20 @@ use crate::{
     },
 };
 
-/// Ed25519 (RFC 8032) over a text of timestamp, body and headers, with a set of keys that can be replaced.
+/// Ed25519 (RFC 8032) over a template of timestamp, body and headers, with a key set that can be replaced.
 ///
 /// The template is that of [`HmacTemplate`](crate::signature::HmacTemplate).
 ///
-/// 1. Timestamp and signature must be where the [`Placement`] says, in the numbers that it says, and each header of the
-///    template exactly once with a value.
-/// 2. The timestamp must be digits, in seconds since 1970 or in [milliseconds](Self::unit), and lie within the
-///    [tolerance](Self::tolerance) around the time of receipt: by default 300 s in both directions.
-/// 3. A signature must be 128 hexadecimal digits of either case, or the base64 of 64 bytes. In a list, others are passed
-///    over, and one of this form must be there, and at most 8 distinct ones.
-/// 4. One of the keys that are live at the time of receipt must have signed the filled template, judged strictly (as
-///    RFC 8032, section 5.1.7, and no key or point of small order). All keys are tried.
+/// 1. Timestamp and signature must be at the [`Placement`]. Each header of the template must occur exactly once, and
+///    not be empty.
+/// 2. The timestamp must be digits, in seconds since 1970 or in [milliseconds](Self::unit), and within the
+///    [tolerance](Self::tolerance) around the time of receipt. Default: 300 s in both directions.
+/// 3. A signature must be 128 hexadecimal digits of either case, or 64 bytes in base64. In a list, others are ignored,
+///    and there must be 1 to 8 distinct signatures of this format.
+/// 4. One signature must be that of the filled template under one of the keys that are valid at the time of receipt,
+///    verified strictly (RFC 8032, section 5.1.7, without keys or points of small order). All keys are tried.
 ///
-/// fal (docs "Webhooks") signs so:
+/// The scheme of fal (docs "Webhooks"):
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -51,34 +51,34 @@ pub struct Ed25519Template {
 }
 
 impl Ed25519Template {
-    /// Expects the signature of the filled `template`, in hexadecimal, made with one of `keys`.
+    /// Expects the signature of the filled `template`, made with one of `keys`, in hexadecimal.
     ///
-    /// A template with an unknown placeholder, or without timestamp or body, is refused when the inbox is built.
+    /// A template with an unknown placeholder, or without timestamp or body, is rejected when the inbox is built.
     pub fn new(template: &str, placement: Placement, keys: impl Into<Ed25519Keys>) -> Self {
         Self { shape: Shape::new(template, placement), keys: keys.into() }
     }
 
-    /// How the signature is written.
+    /// Sets the encoding of the signature. Default: hexadecimal.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.shape.encoding = encoding;
         self
     }
 
-    /// In what the timestamp counts.
+    /// Sets the unit of the timestamp. Default: seconds.
     pub fn unit(mut self, unit: TimeUnit) -> Self {
         self.shape.unit = unit;
         self
     }
 
-    /// Takes the value of `header`, which the template must contain, for the message id: it identifies a delivery in
-    /// place of the query. Only for an id that is the same in every attempt to deliver one message, and that no two
-    /// messages share. [`check`](Scheme::check) refuses a header that the template does not sign.
+    /// Uses the value of `header`, which the template must contain, as the message id, which identifies a delivery in
+    /// place of the query. The id must be the same in every attempt to deliver a message, and unique to the message.
+    /// [`check`](Scheme::check) rejects a header that the template does not contain. Default: no message id.
     pub fn message_id(mut self, header: impl TryInto<HeaderName>) -> Self {
         self.shape.set_message_id(header);
         self
     }
 
-    /// How far the timestamp may lie from the time of receipt.
+    /// Sets the maximum difference between the timestamp and the time of receipt. Default: 300 s in both directions.
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.shape.tolerance = tolerance;
         self

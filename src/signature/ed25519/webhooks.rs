@@ -52,7 +52,7 @@ impl Version for Ed25519Keys {
 }
 
 impl StandardWebhooks {
-    /// Expects a message that was signed with one of `keys`, version `v1a`.
+    /// Expects messages that are signed with one of `keys`, version `v1a`.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -70,7 +70,7 @@ impl StandardWebhooks {
         Self::unproved().or_keys(keys)
     }
 
-    /// Accepts a message that was signed with one of `keys`, version `v1a`, too.
+    /// Also accepts messages that are signed with one of `keys`, version `v1a`.
     pub fn or_keys(mut self, keys: impl Into<Ed25519Keys>) -> Self {
         self.v1a = Some(Arc::new(keys.into()));
         self

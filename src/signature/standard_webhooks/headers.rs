@@ -8,7 +8,7 @@ use crate::signature::{
     place::MOST_HMACS,
 };
 
-/// The headers of a message.
+/// The names of the message headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Names {
     pub(super) id: HeaderName,
@@ -29,7 +29,7 @@ impl Names {
         signature: HeaderName::from_static("svix-signature"),
     };
 
-    /// What a proof by these headers calls the scheme, for a signature of a version.
+    /// Returns the name of the scheme in a proof, for a signature version.
     pub(super) fn scheme_of(&self, version: &dyn Version) -> &'static str {
         if *self == Self::SVIX { version.svix_scheme() } else { version.scheme() }
     }
@@ -39,7 +39,7 @@ impl Names {
     }
 }
 
-/// The headers of a message, as they were sent.
+/// The values of the message headers.
 pub(super) struct Presented<'h> {
     pub(super) id: &'h str,
     pub(super) timestamp: &'h [u8],
@@ -59,7 +59,7 @@ impl<'h> Presented<'h> {
         Ok(Self { id, timestamp: read(&names.timestamp)?, signatures: read(&names.signature)? })
     }
 
-    /// The encoded signatures of this version.
+    /// Returns the encoded signatures of a version.
     pub(super) fn of_version(&self, version: &str) -> impl Iterator<Item = &'h [u8]> {
         self.signatures
             .split(|byte| *byte == b' ')
@@ -67,33 +67,34 @@ impl<'h> Presented<'h> {
     }
 }
 
-/// `a.1` would let anybody take the time of a signed message for a part of its id, and the digits that its body begins
-/// with for its time. The specification forbids full stops there; only what can be abused is refused.
+/// With an id such as `a.1`, the timestamp of a signed message could be taken for a part of its id, and the first
+/// digits of its body for its timestamp. The specification forbids full stops in ids; only those that can be abused are
+/// rejected.
 fn is_ambiguous(id: &[u8]) -> bool {
     let last = id.iter().rposition(|byte| *byte == b'.').and_then(|dot| id.get(dot + 1..));
     id.is_empty() || last.is_some_and(|last| last.iter().all(u8::is_ascii_digit))
 }
 
-/// One version of signature in the header: how it is named, and who can have made it.
+/// A signature version of Standard Webhooks.
 pub(in crate::signature) trait Version: fmt::Debug + Send + Sync {
-    /// What stands before the comma.
+    /// Returns the name before the comma.
     fn name(&self) -> &'static str;
 
-    /// What a proof calls the scheme with signatures of this version.
+    /// Returns the name of the scheme in a proof.
     fn scheme(&self) -> &'static str;
 
-    /// What it calls the scheme where the headers are named as Svix does.
+    /// Returns the name of the scheme in a proof, with the header names of Svix.
     fn svix_scheme(&self) -> &'static str;
 
     fn check(&self) -> Result<(), SchemeError>;
 
-    /// The maximum number of distinct signatures of this version that one head may list.
+    /// Returns the maximum number of distinct signatures in a head.
     fn most_signatures(&self) -> usize;
 
-    /// Whether this text can be a signature of this version at all.
+    /// Returns whether this text is a well-formed signature.
     fn is_well_formed(&self, text: &[u8]) -> bool;
 
-    /// The name of the key with which one of `texts` was made; `None` if no live key did.
+    /// Returns the name of the valid key with which one of `texts` was made, if there is one.
     fn signer_of(
         &self,
         head: &Parts,
@@ -102,7 +103,7 @@ pub(in crate::signature) trait Version: fmt::Debug + Send + Sync {
         at: SystemTime,
     ) -> Option<String>;
 
-    /// The signatures of a sender, as text, one for each live key.
+    /// Signs a message, with each valid key.
     fn sign(&self, message: &[&[u8]], at: SystemTime) -> Result<Vec<String>, SignError>;
 }
 

@@ -13,26 +13,27 @@ use crate::{
     },
 };
 
-/// A version, and the signatures of it that a head lists.
+/// A version, and its signatures in a head.
 type Listed<'s, 'h> = (&'s dyn Version, Vec<&'h [u8]>);
 
-/// Standard Webhooks 1.0.0 (github.com/standard-webhooks, `spec/standard-webhooks.md`): what Replicate, `OpenAI`,
-/// Gemini and everybody behind Svix sign with.
+/// Standard Webhooks 1.0.0 (github.com/standard-webhooks, `spec/standard-webhooks.md`): the scheme of Replicate,
+/// `OpenAI`, Gemini and all senders that use Svix.
 ///
-/// 1. `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the names of [Svix](Self::svix), must be there
-///    exactly once each.
-/// 2. The id must be UTF-8 and not be empty, nor end in a full stop and digits, which could be taken for the timestamp.
-/// 3. The timestamp must be digits, in seconds since 1970, and lie within the [tolerance](Self::tolerance) around the
-///    time of receipt: by default 300 s in both directions.
-/// 4. The signature is a list with spaces of a version, a comma and base64. Other versions than `v1` (with feature
-///    `ed25519` and public keys: `v1a`) are passed over; of those known, one must be well-formed, and at most 16 distinct
-///    ones of `v1` and 8 of `v1a`. A list with more is rejected before the body is read.
-/// 5. One entry must be the signature of `{id}.{timestamp}.{body}`: for `v1` the HMAC-SHA256 under one of the secrets
-///    that are live at the time of receipt, compared in constant time. The key is what the secret encodes in base64,
-///    with or without `whsec_` or `v1,whsec_` before it. The body need not be text.
+/// 1. `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the names of [Svix](Self::svix), must each occur
+///    exactly once.
+/// 2. The id must be UTF-8, not be empty, and not end in a full stop and digits, which could be mistaken for the
+///    timestamp.
+/// 3. The timestamp must be digits, in seconds since 1970, and within the [tolerance](Self::tolerance) around the time
+///    of receipt. Default: 300 s in both directions.
+/// 4. The signature is a space-separated list of a version, a comma and base64. Other versions than `v1` (with feature
+///    `ed25519` and public keys: `v1a`) are ignored. There must be at least one well-formed signature, and at most 16
+///    distinct ones of `v1` and 8 of `v1a`. A list with more is rejected before the body is read.
+/// 5. One entry must be the signature of `{id}.{timestamp}.{body}`: for `v1`, the HMAC-SHA256 under one of the secrets
+///    that are valid at the time of receipt, compared in constant time. The key is the secret, decoded from base64,
+///    with or without the prefix `whsec_` or `v1,whsec_`. The body can be binary.
 ///
-/// The proof carries the id: the same message in another attempt is a repeat, whatever its timestamp and signature, and two
-/// messages with equal bodies are two deliveries.
+/// The proof contains the id: another attempt to deliver the same message is a repeat, whatever its timestamp and
+/// signature, and two messages with equal bodies are two deliveries.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -57,24 +58,24 @@ pub struct StandardWebhooks {
 }
 
 impl StandardWebhooks {
-    /// Expects a message that was signed with one of `secrets`.
+    /// Expects messages that are signed with one of `secrets`.
     pub fn new(secrets: impl Into<SecretSet>) -> Self {
         let keys = HmacKeys::new(secrets.into(), KeyEncoding::Base64After("whsec_"));
         Self { v1: Some(keys), ..Self::unproved() }
     }
 
-    /// Nothing is accepted yet.
+    /// Creates a scheme that accepts nothing.
     pub(in crate::signature) fn unproved() -> Self {
         Self { names: Names::STANDARD, v1: None, v1a: None, tolerance: Tolerance::default() }
     }
 
-    /// Reads `svix-id`, `svix-timestamp` and `svix-signature`, as older senders behind Svix name them.
+    /// Uses the header names of Svix: `svix-id`, `svix-timestamp` and `svix-signature`.
     pub fn svix(mut self) -> Self {
         self.names = Names::SVIX;
         self
     }
 
-    /// How far the timestamp may lie from the time of receipt.
+    /// Sets the maximum difference between the timestamp and the time of receipt. Default: 300 s in both directions.
     pub fn tolerance(mut self, tolerance: Tolerance) -> Self {
         self.tolerance = tolerance;
         self
@@ -102,7 +103,7 @@ impl StandardWebhooks {
         Err(Place::from(&self.names.signature).mismatch())
     }
 
-    /// The distinct, well-formed signatures that the head lists, by version. At least one.
+    /// Returns the distinct, well-formed signatures in the head, by version. At least one.
     fn listed<'s, 'h>(
         &'s self,
         presented: &Presented<'h>,
@@ -130,7 +131,7 @@ impl StandardWebhooks {
         other
     }
 
-    /// What the head claims, if its time is near enough.
+    /// Reads the head, and checks its timestamp.
     fn presented<'h>(
         &self,
         head: &'h Parts,

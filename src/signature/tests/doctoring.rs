@@ -115,7 +115,7 @@ fn missing_or_differently_cased_prefix_is_found() {
     let head = signed_by(&scheme("sha256="), b"{}", at());
     let findings = examine(&scheme(""), &head, b"{}", at());
     assert_eq!(findings[0].differences(), prefix("sha256="));
-    let expected = "secret main would match if sha256= stood before the signature";
+    let expected = "secret main would match if the signature had the prefix sha256=";
     assert_eq!(findings[0].to_string(), expected);
     let rotating = HmacBody::new(HEADER, [Secret::new("b"), Secret::new("a")]).prefix("v1=").list();
     assert_eq!(found(rotating, with("v1=")), [Difference::List]);

@@ -226,7 +226,7 @@ fn scheme(header: &'static str, key: &str) -> HmacBody {
     }
 }
 
-fn head(header: &str, values: &[&str]) -> Parts {
+fn signed_head(header: &str, values: &[&str]) -> Parts {
     let request = Request::post("/a");
     let request = values.iter().fold(request, |request, value| request.header(header, *value));
     request.body(()).unwrap().into_parts().0
@@ -250,14 +250,20 @@ fn the_vector_of_the_rfc_is_accepted_in_the_form_of_each_provider_and_its_twins_
         ("flinks-signature", format!("sha256={}", HEX.to_uppercase())),
         ("x-microsoftspeechservices-signature", BASE64.to_owned()),
     ] {
-        let signed = head(header, &[&value]);
+        let signed = signed_head(header, &[&value]);
         assert!(scheme(header, KEY).verify(&signed, BODY, NOW).is_ok(), "{header}: {value}");
         assert!(scheme(header, "jefe").verify(&signed, BODY, NOW).is_err(), "{header}");
         assert!(scheme(header, KEY).verify(&signed, &BODY[1..], NOW).is_err(), "{header}");
-        let twice = head(header, &[&value, &value]);
+        let twice = signed_head(header, &[&value, &value]);
         assert!(scheme(header, KEY).verify(&twice, BODY, NOW).is_err(), "{header}");
-        assert!(scheme(header, KEY).verify(&head(header, &[]), BODY, NOW).is_err(), "{header}");
-        assert!(scheme(header, KEY).verify(&head(header, &[""]), BODY, NOW).is_err(), "{header}");
+        assert!(
+            scheme(header, KEY).verify(&signed_head(header, &[]), BODY, NOW).is_err(),
+            "{header}"
+        );
+        assert!(
+            scheme(header, KEY).verify(&signed_head(header, &[""]), BODY, NOW).is_err(),
+            "{header}"
+        );
     }
 }
 
@@ -268,5 +274,5 @@ fn a_secret_that_begins_with_whsec_is_text_where_the_scheme_says_text() {
     let scheme = scheme("x-baseten-signature", secret);
     let tag = scheme.sign(BODY).unwrap();
     assert_ne!(tag, format!("v1={HEX}"));
-    assert!(scheme.verify(&head("x-baseten-signature", &[&tag]), BODY, NOW).is_ok());
+    assert!(scheme.verify(&signed_head("x-baseten-signature", &[&tag]), BODY, NOW).is_ok());
 }

@@ -1,10 +1,10 @@
-//! The second reading of a body, after the first, strict one failed.
+//! Tolerant decoding: the second attempt, after strict decoding failed.
 //!
-//! It repairs JSON that is not quite JSON ([`repair`]), and reads past members of the provider's own envelope and
-//! metadata that have an unexpected type. Values that a user's type asks for stay strict.
+//! Repairs almost valid JSON ([`repair`]), and skips members of the provider's own envelope and metadata that have an
+//! unexpected type. Values of the user's types are decoded strictly.
 //!
-//! `Deserialize` can be told nothing, and serde's adapters hide the deserializer from the types inside of them. So the
-//! state of the reading is kept in thread-local storage, as long as the reading lasts.
+//! `Deserialize` has no context, and serde's adapters hide the deserializer. The state is therefore in thread-local
+//! storage while a body is decoded.
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,15 +26,16 @@ mod repair;
 
 pub(super) use node::Node;
 
-/// How much is listed. More is tolerated, but not listed: the list must not grow with a hostile body.
+/// The maximum number of listed mismatches. More are tolerated, but not listed, so that a malicious body cannot fill
+/// memory.
 const MOST_LISTED: usize = 100;
 
-/// The longest path that is listed, in characters.
+/// The maximum length of a listed path, in characters.
 const LONGEST_PATH: usize = 256;
 
-/// Something in a body that did not have the expected form, and did not prevent decoding.
+/// A mismatch in a body that did not prevent decoding.
 ///
-/// It holds no value of the body, only names of members and kinds of values.
+/// Contains no value of the body, only names of members and kinds of values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tolerated {
     path: String,
@@ -43,17 +44,17 @@ pub struct Tolerated {
 }
 
 impl Tolerated {
-    /// The JSON path, such as `$.inference.file.alias`. At most 256 characters.
+    /// Returns the JSON path, such as `$.inference.file.alias`. At most 256 characters.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What was expected there, such as `a string`.
+    /// Returns the expected type, such as `a string`.
     pub fn expected(&self) -> &str {
         &self.expected
     }
 
-    /// The kind of what was found, such as `an integer`.
+    /// Returns the kind of the value that was found, such as `an integer`.
     pub fn found(&self) -> &'static str {
         self.found
     }
@@ -66,18 +67,19 @@ impl fmt::Display for Tolerated {
 }
 
 thread_local! {
-    /// Whether a tolerant reading is under way. Apart from the rest, since every member of every reading asks.
+    /// Whether a tolerant reading is active. Separate from the other state, because every member of every reading
+    /// checks it.
     static ACTIVE: Cell<bool> = const { Cell::new(false) };
     static READING: RefCell<Reading> = const { RefCell::new(Reading::new()) };
 }
 
 /// The state of a tolerant reading.
 struct Reading {
-    /// Whether what is being read belongs to the provider's own envelope or metadata.
+    /// Whether the current value belongs to the provider's own envelope or metadata.
     lenient: bool,
-    /// The path of the value that is being read.
+    /// The path of the current value.
     path: String,
-    /// The path of the innermost value that could not be read.
+    /// The path of the innermost invalid value.
     failed_at: Option<String>,
     tolerated: Vec<Tolerated>,
 }
@@ -95,7 +97,7 @@ impl Reading {
     }
 }
 
-/// Restores the state from before a reading, also where the user's code panics in it.
+/// Restores the previous state on drop, also after a panic in the user's code.
 struct Restore {
     active: bool,
     reading: Reading,
@@ -114,12 +116,12 @@ impl Drop for Restore {
     }
 }
 
-/// Decodes a body that could not be decoded strictly.
+/// Decodes a body tolerantly.
 ///
 /// # Errors
 ///
-/// `first`, the error of the strict reading, or that of this reading where it failed at another place: what could be
-/// tolerated is not what prevents decoding.
+/// `first`, the error of the strict reading, or that of this reading if it failed at another path: `first` was then
+/// tolerated.
 pub(in crate::provider) fn decode<T>(
     decode: impl FnOnce() -> Result<T, DecodeError>,
     first: DecodeError,
@@ -134,17 +136,17 @@ pub(in crate::provider) fn decode<T>(
     }
 }
 
-/// Whether a tolerant reading is under way.
+/// Returns whether a tolerant reading is active.
 pub(in crate::provider) fn is_active() -> bool {
     ACTIVE.get()
 }
 
-/// Whether what is being read may be read past.
+/// Returns whether the current value can be skipped.
 pub(in crate::provider) fn is_lenient() -> bool {
     is_active() && READING.with_borrow(|reading| reading.lenient)
 }
 
-/// Reads a whole body in a tolerant reading.
+/// Decodes a whole body in a tolerant reading.
 pub(in crate::provider) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
     let clean = repair::clean(body);
     let node: Node<'_> =
@@ -158,8 +160,8 @@ pub(in crate::provider) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, D
     T::deserialize(&node).map_err(|error| DecodeError::at(take_failed_at(), error))
 }
 
-/// Reads the value of a member of the provider's own, in a tolerant reading. What cannot be read is absent, if the type
-/// allows that. Of several members of one name the last one counts.
+/// Decodes the value of a member of the provider's own types, in a tolerant reading. An invalid value is absent, if its
+/// type can be absent. The last of several members of one name counts.
 #[cold]
 pub(in crate::provider) fn once<'de, A, T>(
     slot: &mut Option<T>,
@@ -187,7 +189,7 @@ where
     Ok(())
 }
 
-/// Reads a list. In a lenient reading without the elements that cannot be read.
+/// Decodes a list. A lenient reading skips invalid elements.
 pub(in crate::provider) fn elements<'de, A, T>(list: &mut A) -> Result<Vec<T>, A::Error>
 where
     A: SeqAccess<'de>,
@@ -200,7 +202,7 @@ where
         match list.next_element() {
             Ok(Some(element)) => read.push(element),
             Ok(None) => break,
-            // A list that knows its length can be read on behind an element. A parser cannot.
+            // A list with a known length can continue after an invalid element. A parser cannot.
             Err(error) if lenient && before.is_some() && list.size_hint() < before => {
                 list_failure(&error, |path| json_path::push_index(path, index));
             }
@@ -210,7 +212,7 @@ where
     Ok(read)
 }
 
-/// Reads an object with values of one type. In a lenient reading without the members that cannot be read.
+/// Decodes an object with values of one type. A lenient reading skips invalid members.
 pub(in crate::provider) fn entries<'de, A, T>(
     members: &mut A,
 ) -> Result<BTreeMap<Text, T>, A::Error>
@@ -233,7 +235,7 @@ where
     Ok(read)
 }
 
-/// Lists what a deserializer read as another type than it was.
+/// Lists a value that was converted to the expected type.
 fn list_coerced(expected: &'static str, found: &'static str) {
     READING.with_borrow_mut(|reading| {
         let (path, expected) = (short(&reading.path), expected.to_owned());
@@ -241,7 +243,7 @@ fn list_coerced(expected: &'static str, found: &'static str) {
     });
 }
 
-/// Lists what could not be read, and is read past. `last` extends the path of the value around it.
+/// Lists a skipped value. `last` extends the path of the enclosing value.
 fn list_failure(error: &impl Error, last: impl FnOnce(&mut String)) {
     let mismatch = Mismatch::of(&error.to_string());
     let (expected, found) =
@@ -265,7 +267,7 @@ fn take_failed_at() -> String {
     failed_at.unwrap_or_else(|| json_path::ROOT.to_owned())
 }
 
-/// Reads a value that is a part of the one that is being read, and notes its path if that fails.
+/// Decodes a nested value, and stores its path if that fails.
 fn within<T, E>(
     push: impl FnOnce(&mut String),
     read: impl FnOnce() -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! A parsed body that can be read from more than once, and past what cannot be read.
+//! A parsed body that can be decoded more than once, and past invalid values.
 
 use std::{borrow::Cow, fmt, slice};
 
@@ -15,10 +15,10 @@ use serde_json::{Error, Number, Value};
 use super::{is_lenient, list_coerced, within};
 use crate::provider::json::{ARBITRARY_NUMBER, Name, json_path};
 
-/// How many levels of a body are kept. `serde_json` reads 128.
+/// The maximum depth of a body. `serde_json` accepts 128 levels.
 const LEVELS: u8 = 120;
 
-/// A JSON value. Objects keep the order of their members, and repeated ones.
+/// A JSON value. Objects keep the order of members, and repeated members.
 pub(in crate::provider) enum Node<'de> {
     Null,
     Bool(bool),
@@ -26,7 +26,7 @@ pub(in crate::provider) enum Node<'de> {
     Text(Cow<'de, str>),
     List(Vec<Node<'de>>),
     Object(Vec<(Cow<'de, str>, Node<'de>)>),
-    /// What is nested deeper than is kept. It can be ignored, but not read.
+    /// A value beyond the maximum depth. It can be ignored, but not decoded.
     TooDeep,
 }
 
@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for Node<'de> {
     }
 }
 
-/// A value that was kept before. As deep as such values are.
+/// Converts an unknown value that was kept.
 impl<'de> From<&'de Value> for Node<'de> {
     fn from(value: &'de Value) -> Self {
         match value {
@@ -51,7 +51,7 @@ impl<'de> From<&'de Value> for Node<'de> {
 }
 
 impl<'de> Node<'de> {
-    /// An object of members that were kept before.
+    /// Creates an object of members that were kept.
     pub(in crate::provider) fn of_members<N: AsRef<str> + 'de>(
         members: impl IntoIterator<Item = (&'de N, &'de Value)>,
     ) -> Self {
@@ -74,13 +74,13 @@ impl<'de> Node<'de> {
         }
     }
 
-    /// The number that a text holds, where a number is expected in the provider's own members.
+    /// Returns the number in a string, if a number is expected in the provider's own types.
     fn as_number(&self) -> Option<Number> {
         let Self::Text(text) = self else { return None };
         is_lenient().then(|| serde_json::from_str(text.trim()).ok())?
     }
 
-    /// The whole number that a text or a number with a decimal point holds, where one is expected.
+    /// Returns the integer in a string or in a number with a decimal point, if an integer is expected.
     fn as_integer(&self) -> Option<Number> {
         let number = match self {
             Self::Number(number) if number.is_f64() && is_lenient() => number.clone(),
@@ -94,14 +94,14 @@ impl<'de> Node<'de> {
         Some(Number::from(whole as i64))
     }
 
-    /// The boolean that a text holds, where one is expected: Python writes `True`.
+    /// Returns the boolean in a string, if a boolean is expected. Python writes `True`.
     fn as_bool(&self) -> Option<bool> {
         let Self::Text(text) = self else { return None };
         let is = |word: &str| text.eq_ignore_ascii_case(word);
         (is_lenient() && (is("true") || is("false"))).then(|| is("true"))
     }
 
-    /// The text of a number or boolean, where a text is expected.
+    /// Returns a number or boolean as a string, if a string is expected.
     fn as_text(&self) -> Option<String> {
         let text = match self {
             Self::Number(number) => number.to_string(),
@@ -112,7 +112,7 @@ impl<'de> Node<'de> {
     }
 }
 
-/// Reads so many levels of a value.
+/// Decodes a value up to this depth.
 #[derive(Clone, Copy)]
 struct Levels(u8);
 
@@ -184,7 +184,7 @@ impl<'de> Visitor<'de> for Levels {
     }
 }
 
-/// A number as it comes where the feature `arbitrary_precision` of `serde_json` is on somewhere.
+/// Returns the number in the format of the feature `arbitrary_precision` of `serde_json`.
 fn number<'de>(members: &[(Cow<'de, str>, Node<'de>)]) -> Option<Node<'de>> {
     match members {
         [(name, Node::Text(digits))] if name == ARBITRARY_NUMBER => {
@@ -194,7 +194,7 @@ fn number<'de>(members: &[(Cow<'de, str>, Node<'de>)]) -> Option<Node<'de>> {
     }
 }
 
-/// Deserializes a number, from a text where that is tolerated.
+/// Deserializes a number, or a string with a number if that is tolerated.
 macro_rules! deserialize_number {
     ($as_number:ident $expected:literal: $($method:ident)+) => {
         $(
@@ -224,7 +224,7 @@ impl<'de> Deserializer<'de> for &'de Node<'de> {
             Node::Object(members) => {
                 visitor.visit_map(Members { members: members.iter(), value: None })
             }
-            // In the words of `serde_json`.
+            // The message of `serde_json`.
             Node::TooDeep => Err(de::Error::custom("recursion limit exceeded")),
         }
     }
@@ -341,7 +341,7 @@ impl<'de> MapAccess<'de> for Members<'de> {
     }
 }
 
-/// The name of a member. As in `serde_json`, it may stand for a number or a boolean in the key of a map.
+/// The name of a member. As in `serde_json`, a key of a map can be a number or a boolean.
 struct Key<'de>(&'de str);
 
 macro_rules! deserialize_parsed {

@@ -1,4 +1,4 @@
-//! Repairs text that senders write for JSON, and that is not quite JSON.
+//! Repairs almost valid JSON.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -7,18 +7,18 @@ use crate::provider::json::json_path;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What Python and JavaScript write for numbers that JSON does not have.
+/// Numbers of Python and JavaScript that JSON does not have.
 const NOT_NUMBERS: [(&[u8], &str); 3] =
     [(b"NaN", "NaN"), (b"Infinity", "Infinity"), (b"-Infinity", "-Infinity")];
 
-/// A text in which nothing of this kind is left, and what was repaired.
+/// A repaired text and the list of repairs.
 pub(in crate::provider) struct Clean<'b> {
     pub(in crate::provider) text: Cow<'b, [u8]>,
     pub(in crate::provider) repairs: Vec<Tolerated>,
 }
 
-/// Skips a byte order mark (RFC 8259, 8.1), and reads `NaN` and `Infinity` as null, and a lone surrogate escape as
-/// U+FFFD. One pass, whatever the body is; a body without these is not copied.
+/// Removes a byte order mark (RFC 8259, section 8.1), and replaces `NaN` and `Infinity` with null, and lone surrogate
+/// escapes with U+FFFD. Takes one pass; a body without these is not copied.
 pub(in crate::provider) fn clean(body: &[u8]) -> Clean<'_> {
     let mut cleaner = Cleaner::new(body);
     while let Some(byte) = body.get(cleaner.at) {
@@ -27,11 +27,11 @@ pub(in crate::provider) fn clean(body: &[u8]) -> Clean<'_> {
     cleaner.end()
 }
 
-/// A list or an object that is open at a place of the text.
+/// An array or object that is open at the current position.
 enum Open {
-    /// A list, and the index of the element.
+    /// An array, and the index of the current element.
     List(usize),
-    /// An object, and where the name of the member is, without its quotes.
+    /// An object, and the range of the current member's name, without quotes.
     Object { name: Range<usize>, before_colon: bool },
 }
 
@@ -39,7 +39,7 @@ struct Cleaner<'b> {
     body: &'b [u8],
     at: usize,
     open: Vec<Open>,
-    /// What was written, up to `copied`.
+    /// The output for the input up to `copied`.
     written: Vec<u8>,
     copied: usize,
     repairs: Vec<Tolerated>,
@@ -96,7 +96,7 @@ impl<'b> Cleaner<'b> {
         }
     }
 
-    /// Passes over a string, and repairs its escapes.
+    /// Skips a string, and repairs its escapes.
     fn string(&mut self) {
         self.at += 1;
         let start = self.at;
@@ -120,12 +120,12 @@ impl<'b> Cleaner<'b> {
             (Some(0xd800..=0xdfff), _) => {
                 self.replace(ESCAPE, br"\ufffd", "a character", "half of a surrogate pair");
             }
-            // What is escaped may be a quote or a backslash.
+            // The escaped character can be a quote or a backslash.
             _ => self.at += 2,
         }
     }
 
-    /// The code unit that is escaped at a place.
+    /// Returns the escaped code unit at a position.
     fn code_unit(&self, at: usize) -> Option<u16> {
         let digits = self.body.get(at..at + 6)?.strip_prefix(br"\u")?;
         let is_hex = digits.iter().all(u8::is_ascii_hexdigit);

@@ -5,7 +5,7 @@ use crate::provider::{
 };
 
 schema! {
-    /// The details of a bank account: catalogue model `bank_account_details`.
+    /// Details of a bank account: catalogue model `bank_account_details`.
     pub struct BankAccountDetails {
         account_holder_name: Field<Text>,
         account_number: Field<Text>,
@@ -18,7 +18,7 @@ schema! {
 }
 
 schema! {
-    /// A statement of a bank account: catalogue model `bank_statement`.
+    /// A bank statement: catalogue model `bank_statement`.
     pub struct BankStatement {
         account_holder_names: List<Field<Text>>,
         account_number: Field<Text>,
@@ -41,7 +41,7 @@ schema! {
 }
 
 schema! {
-    /// A transaction of an account.
+    /// A transaction.
     pub struct Transaction {
         date: Field<Date>,
         description: Field<Text>,
@@ -62,7 +62,7 @@ schema! {
 }
 
 schema! {
-    /// The balance of a day.
+    /// A daily balance.
     pub struct DailyBalance {
         date: Field<Date>,
         balance_amount: Field<f64>,

@@ -1,6 +1,6 @@
 use crate::provider::{Text, mindee::Field};
 
-/// Writes a struct of fields, every one of which may be absent, and keeps those that it does not name.
+/// Defines a struct of optional fields that keeps unknown fields.
 macro_rules! schema {
     ($(#[$doc:meta])* pub struct $name:ident { $($field:ident $(= $wire:literal)?: $type:ty),+ $(,)? }) => {
         $(#[$doc])*
@@ -12,7 +12,7 @@ macro_rules! schema {
                 #[serde($(rename = $wire,)? skip_serializing_if = "crate::provider::mindee::catalogue::common::is_default")]
                 pub $field: $type,
             )+
-            /// Fields that the catalogue does not know.
+            /// Unknown fields.
             #[serde(flatten, skip_serializing_if = "crate::provider::json::unknown::hide")]
             pub other: $crate::provider::mindee::Fields,
         }
@@ -27,7 +27,7 @@ pub(super) fn is_default<T: Default + PartialEq>(field: &T) -> bool {
     *field == T::default()
 }
 
-/// A date as text, by ISO 8601, such as `2022-08-23`.
+/// A date in ISO 8601 format, such as `2022-08-23`.
 pub type Date = Text;
 
 schema! {
@@ -42,7 +42,7 @@ schema! {
 }
 
 schema! {
-    /// An address as it is printed, and its parts.
+    /// A printed address and its parts.
     pub struct PostalAddress {
         address: Field<Text>,
         street_number: Field<Text>,
@@ -57,7 +57,7 @@ schema! {
 }
 
 schema! {
-    /// Where a document comes from.
+    /// The locale of a document.
     pub struct Locale {
         language: Field<Text>,
         country: Field<Text>,

@@ -61,7 +61,7 @@ schema! {
 }
 
 schema! {
-    /// A line of a receipt.
+    /// A line item of a receipt.
     pub struct ReceiptLineItem {
         description: Field<Text>,
         quantity: Field<f64>,
@@ -71,7 +71,7 @@ schema! {
 }
 
 schema! {
-    /// An invoice, a receipt, or another document about money: catalogue model `financial_document`.
+    /// An invoice, a receipt or another financial document: catalogue model `financial_document`.
     pub struct FinancialDocument {
         supplier_name: Field<Text>,
         supplier_phone_number: Field<Text>,
@@ -109,7 +109,7 @@ schema! {
 }
 
 open_enum! {
-    /// What a document about money is.
+    /// The type of a financial document.
     pub enum FinancialDocumentType {
         Invoice = "invoice",
         Payslip = "payslip",
@@ -123,7 +123,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a receipt is.
+    /// The type of a receipt.
     pub enum ReceiptType {
         ExpenseReceipt = "expense_receipt",
         CreditCardReceipt = "credit_card_receipt",
@@ -131,7 +131,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// What was bought.
+    /// The category of a purchase.
     pub enum PurchaseCategory {
         Food = "food",
         Gasoline = "gasoline",
@@ -148,7 +148,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// What was bought, more closely.
+    /// The subcategory of a purchase.
     pub enum PurchaseSubcategory {
         Restaurant = "restaurant",
         Delivery = "delivery",
@@ -167,7 +167,7 @@ open_enum! {
 }
 
 schema! {
-    /// A line of an invoice.
+    /// A line item of an invoice.
     pub struct LineItem {
         description: Field<Text>,
         quantity: Field<f64>,
@@ -190,7 +190,7 @@ schema! {
 }
 
 schema! {
-    /// Where to pay.
+    /// Payment details.
     pub struct PaymentDetails {
         iban: Field<Text>,
         swift: Field<Text>,
@@ -200,7 +200,7 @@ schema! {
 }
 
 schema! {
-    /// A number under which a company is registered.
+    /// The registration number of a company.
     pub struct CompanyRegistration {
         number: Field<Text>,
         kind = "type": Field<RegistrationType>,
@@ -208,7 +208,7 @@ schema! {
 }
 
 open_enum! {
-    /// The register that the number of a company is of.
+    /// The type of a company registration.
     pub enum RegistrationType {
         Vat = "VAT",
         Siret = "SIRET",

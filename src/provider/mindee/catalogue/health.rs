@@ -6,7 +6,7 @@ use crate::provider::{
 };
 
 schema! {
-    /// A healthcare card of the United States: catalogue model `us_healthcare_card`.
+    /// A US healthcare card: catalogue model `us_healthcare_card`.
     pub struct UsHealthcareCard {
         company_name: Field<Text>,
         plan_name: Field<Text>,
@@ -26,7 +26,7 @@ schema! {
 }
 
 schema! {
-    /// What the insured pays for a service.
+    /// A copayment for a service.
     pub struct Copayment {
         service_name: Field<HealthcareService>,
         service_fees: Field<f64>,
@@ -34,7 +34,7 @@ schema! {
 }
 
 open_enum! {
-    /// What a copayment is for.
+    /// The service of a copayment.
     pub enum HealthcareService {
         PrimaryCare = "primary_care",
         EmergencyRoom = "emergency_room",
@@ -46,7 +46,7 @@ open_enum! {
 }
 
 schema! {
-    /// The nutrition facts of a food: catalogue model `nutrition_facts`.
+    /// Nutrition facts of a food: catalogue model `nutrition_facts`.
     pub struct NutritionFacts {
         serving_per_box: Field<f64>,
         serving_size: Object<ServingSize>,
@@ -66,7 +66,7 @@ schema! {
 }
 
 schema! {
-    /// How much a serving is.
+    /// A serving size.
     pub struct ServingSize {
         amount: Field<f64>,
         unit: Field<Text>,
@@ -74,7 +74,7 @@ schema! {
 }
 
 schema! {
-    /// How much sodium there is.
+    /// An amount of sodium.
     pub struct Sodium {
         per_100g: Field<f64>,
         per_serving: Field<f64>,
@@ -84,7 +84,7 @@ schema! {
 }
 
 schema! {
-    /// How much of a nutrient there is.
+    /// An amount of a nutrient.
     pub struct Nutrient {
         name: Field<Text>,
         per_100g: Field<f64>,
@@ -95,7 +95,7 @@ schema! {
 }
 
 schema! {
-    /// How much of a nutrient there is.
+    /// An amount of a nutrient.
     pub struct Amounts {
         per_100g: Field<f64>,
         per_serving: Field<f64>,

@@ -52,7 +52,7 @@ schema! {
 }
 
 open_enum! {
-    /// What an identity document is.
+    /// The type of an identity document.
     pub enum IdentityDocumentType {
         Passport = "Passport",
         NationalId = "National ID",
@@ -82,7 +82,7 @@ schema! {
 }
 
 open_enum! {
-    /// A sex, as the catalogue's passport has it.
+    /// The sex in the catalogue's passport.
     pub enum PassportSex {
         Male = "Male",
         Female = "Female",
@@ -91,7 +91,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// A sex, as identity documents and licences have it.
+    /// The sex in identity documents and driver's licences.
     pub enum Sex {
         Male = "M",
         Female = "F",

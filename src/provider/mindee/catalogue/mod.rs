@@ -1,8 +1,8 @@
-//! Structs for the models that Mindee's catalogue has ready, so that an extraction needs none of your own.
+//! Structs for the models in Mindee's catalogue.
 //!
-//! A model that is made from the catalogue begins with these fields; who owns it adds, removes and renames some. So
-//! every field may be absent or null, which is the same as one without a value; those that a struct does not name are in its
-//! `other`, and words that are not known yet are kept. A field that says nothing is not written again.
+//! A model from the catalogue starts with these fields; its owner can add, remove and rename fields. Every field can
+//! therefore be absent or null, which is the same as a field without a value. Unknown fields are in `other`, and
+//! unknown enum values are kept. An empty field is not serialized.
 //!
 //! Source: Mindee's documentation of the catalogue (`mindee/platform-docs`, folder `model-fields`, 2026-08-20).
 //!

@@ -6,7 +6,8 @@ use crate::provider::{
 };
 
 schema! {
-    /// A European vehicle registration; its fields have the codes that stand on the paper (Council Directive 1999/37/EC): catalogue model `european_vehicle_registration`.
+    /// A European vehicle registration, with the field codes of Council Directive 1999/37/EC: catalogue model
+    /// `european_vehicle_registration`.
     pub struct EuropeanVehicleRegistration {
         document_number: Field<Text>,
         a: Field<Text>,
