@@ -39,7 +39,7 @@ fn tolerated<T: Payload>(inference: &Inference<T>) -> Vec<String> {
 }
 
 #[test]
-fn both_states_of_a_group_come_back_and_are_told_apart() {
+fn both_states_of_a_group_round_trip_and_have_different_keys() {
     let first = round_trip::<ImageGroup>(&own("foxyai/group_processing.json"));
     let last = round_trip::<ImageGroup>(&own("foxyai/group_completed.json"));
     assert_eq!(first.id, last.id);
@@ -59,7 +59,7 @@ fn image_at(time: &str) -> Image {
 }
 
 #[test]
-fn a_late_older_state_is_told_from_a_newer_one_whatever_the_precision() {
+fn older_state_that_arrives_late_is_not_newer() {
     let rising = [
         "2026-03-01T10:00:06.999+01:00",
         "2026-03-01T09:00:07Z",
@@ -79,7 +79,7 @@ fn a_late_older_state_is_told_from_a_newer_one_whatever_the_precision() {
 }
 
 #[test]
-fn a_state_whose_time_cannot_be_read_is_not_lost() {
+fn state_with_an_invalid_timestamp_is_newer() {
     assert!(group_at("yesterday").is_newer_than(&group_at("2026-03-01T09:00:07Z")));
     assert!(!group_at("yesterday").is_newer_than(&group_at("yesterday")));
     assert!(image_at("").is_newer_than(&image_at(r#""updatedAt": "2026-03-01T09:00:07Z","#)));
@@ -90,7 +90,7 @@ fn a_state_whose_time_cannot_be_read_is_not_lost() {
 }
 
 #[test]
-fn every_kind_of_annotation_is_read() {
+fn every_annotation_type_is_decoded() {
     let group = ImageGroup::decode(&own("foxyai/group_completed.json")).unwrap();
     let results = |model: &str| &group.images[0].model(model).unwrap().results;
     let Annotation::Score(score) = &results("condition_score")[0] else { panic!("no score") };
@@ -105,7 +105,7 @@ fn every_kind_of_annotation_is_read() {
 }
 
 #[test]
-fn a_centroid_is_read_from_texts_and_from_numbers() {
+fn centroid_is_decoded_from_strings_and_numbers() {
     let group = ImageGroup::decode(&own("foxyai/group_completed.json")).unwrap();
     let finishes = &group.images[0].model("finish_detection").unwrap().results;
     let positions: Vec<_> = finishes
@@ -126,7 +126,7 @@ fn unknown_statuses_are_kept() {
 }
 
 #[test]
-fn a_sparse_group_is_read() {
+fn group_with_few_members_is_decoded() {
     let group = decode(
         r#"{"_id": "g", "updatedAt": "t", "status": "completed", "images": null, "metaData": null, "new": 1,
             "computedMetrics": {"condition": {"Kitchen": null, "Interior": 2}, "quality": null}}"#,
@@ -147,7 +147,7 @@ fn a_single_image_does_not_pass_for_a_group() {
 }
 
 #[test]
-fn the_path_leads_to_the_mistake() {
+fn error_has_the_path_of_the_invalid_value() {
     let error = decode(
         r#"{"_id": "g", "updatedAt": "t", "status": "completed", "images": [{"_id": "i", "status": "completed",
             "models": {"m": {"status": 7}}}]}"#,
@@ -159,7 +159,7 @@ fn the_path_leads_to_the_mistake() {
 }
 
 #[test]
-fn a_single_image_comes_back_and_a_group_does_not_pass_for_one() {
+fn single_image_round_trips_and_a_group_is_not_an_image() {
     let body = Bytes::from_static(
         br#"{"_id": "i", "updatedAt": "t", "status": "completed", "new": [1], "models": {"hole": {"status": "completed",
             "results": [{"annotationType": "SCORE", "class": "Hole", "grade": 1, "score": 2, "new": 3}]}}}"#,
@@ -180,13 +180,13 @@ fn no_input_panics() {
 }
 
 #[test]
-fn what_cannot_be_decoded_is_answered_202() {
+fn undecodable_delivery_is_answered_202() {
     assert_eq!(FoxyAi::NAME, "foxyai");
     assert_eq!(FoxyAi::PROFILE.undecodable, 202);
 }
 
 #[test]
-fn models_as_a_list_of_names_or_empty_or_null_are_runs_without_results() {
+fn models_as_names_or_empty_or_null_are_runs_without_results() {
     for (models, names) in [
         (r#"["condition_score", "hole"]"#, &["condition_score", "hole"][..]),
         ("[]", &[]),
@@ -203,7 +203,7 @@ fn models_as_a_list_of_names_or_empty_or_null_are_runs_without_results() {
 }
 
 #[test]
-fn results_as_an_object_and_elements_that_are_no_objects_are_kept_raw() {
+fn results_as_an_object_and_elements_of_other_types_are_kept_as_json() {
     for (results, kept) in [
         (r#"{"boxes": [[0, 1]]}"#, r#"[{"boxes":[[0,1]]}]"#),
         (r#"["Kitchen", 7, null, [1]]"#, r#"["Kitchen",7,null,[1]]"#),
@@ -218,7 +218,7 @@ fn results_as_an_object_and_elements_that_are_no_objects_are_kept_raw() {
 }
 
 #[test]
-fn version_as_a_number_and_metrics_as_texts_or_nan_are_read() {
+fn version_as_a_number_and_metrics_as_strings_or_nan_are_decoded() {
     let read = group(
         r#""images": [{"_id": "i", "models": {"m": {"version": 1.5, "status": "completed"}}}],
             "computedMetrics": {"condition": {"Kitchen": "2.9", "Hall": NaN, "Attic": "none", "Bath": 2}}"#,
@@ -241,7 +241,7 @@ fn version_as_a_number_and_metrics_as_texts_or_nan_are_read() {
 }
 
 #[test]
-fn images_as_ids_and_groups_as_objects_and_missing_status_are_read() {
+fn images_as_ids_groups_as_objects_and_missing_status_are_decoded() {
     let read = group(
         r#""images": ["i1", {"_id": "i2", "imageGroups": [{"_id": "g"}, "g2"], "tags": null}]"#,
     );
@@ -256,7 +256,7 @@ fn images_as_ids_and_groups_as_objects_and_missing_status_are_read() {
 }
 
 #[test]
-fn id_without_underscore_and_meta_data_of_any_type_are_read() {
+fn id_without_underscore_and_meta_data_of_any_type_are_decoded() {
     for meta_data in ["[1]", "\"order 7\"", "7", "{}"] {
         let body = format!(r#"{{"id": "g", "updatedAt": "t", "metaData": {meta_data}}}"#);
         let read = load::<ImageGroup>(&body).unwrap();
@@ -266,7 +266,7 @@ fn id_without_underscore_and_meta_data_of_any_type_are_read() {
 }
 
 #[test]
-fn states_of_a_group_without_updated_at_are_told_apart_by_their_bytes() {
+fn key_of_a_group_without_updated_at_contains_the_digest() {
     let key = |body: &str| load::<ImageGroup>(body).unwrap().key().clone();
     let (first, second) =
         (r#"{"_id": "g", "updatedAt": null}"#, r#"{"_id": "g", "status": "completed"}"#);
@@ -275,7 +275,7 @@ fn states_of_a_group_without_updated_at_are_told_apart_by_their_bytes() {
 }
 
 #[test]
-fn every_member_but_the_id_may_be_null_or_missing_or_of_any_type() {
+fn every_member_but_the_id_can_be_null_missing_or_of_any_type() {
     let image = r#"{"_id": "i", "url": "u", "name": "n", "createdAt": "t", "updatedAt": "t", "tags": ["a"], "imageGroups": ["g"],
         "status": "completed", "models": {"m": {"name": "m", "version": "1", "status": "completed", "results": [
         {"annotationType": "SCORE", "class": "a", "score": 1}, {"annotationType": "CLASSIFICATION", "class": "a", "confidence": 1},

@@ -248,7 +248,7 @@ mod error_tests {
     }
 
     #[test]
-    fn paths_begin_at_the_root_and_are_short_and_clean() {
+    fn json_paths_start_at_the_root_and_are_truncated_and_escaped() {
         assert_eq!(path_in(""), "$");
         assert_eq!(path_in(r#"{"a_1": [{}, {"b": -1}]}"#), "$.a_1[1].b");
         assert_eq!(path_in(r#"{"a": [{"b c'\n": -1}]}"#), r"$.a[0]['b c\'\n']");
@@ -258,7 +258,7 @@ mod error_tests {
     }
 
     #[test]
-    fn a_number_out_of_range_and_deep_nesting_are_json_of_another_shape() {
+    fn number_out_of_range_and_deep_nesting_are_errors_of_shape() {
         for json in ["1e400".to_owned(), "[".repeat(200)] {
             let error = serde_json::from_str::<serde_json::Value>(&json).unwrap_err();
             let error = DecodeError::new(None, error);
@@ -267,7 +267,7 @@ mod error_tests {
     }
 
     #[test]
-    fn only_the_error_of_the_parser_shows_a_value() {
+    fn only_the_parser_error_contains_a_value() {
         let error = serde_json::from_str::<u8>("\"hunter2\"").unwrap_err();
         let error = DecodeError::new(None, error);
         assert!(!format!("{error:?} {error:#?}").contains("hunter2"));
@@ -304,7 +304,7 @@ mod mismatch_tests {
     }
 
     #[test]
-    fn what_was_expected_and_its_kind_are_told_and_no_value() {
+    fn mismatch_contains_expected_type_and_kind_and_no_value() {
         assert_eq!(told::<u8>("\"pw, expected pw\""), "expected u8, found a string");
         assert_eq!(told::<u8>("300"), "expected u8, found an integer");
         assert_eq!(told::<u8>("0.5"), "expected u8, found a number with a decimal point");

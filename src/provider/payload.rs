@@ -142,20 +142,20 @@ mod tests {
     type Nested = HashMap<String, Vec<u8>>;
 
     #[test]
-    fn a_mistake_has_its_path() {
+    fn decode_error_has_its_json_path() {
         let error = decode_json::<Nested>(br#"{"a": [1, 2, "x"]}"#).unwrap_err();
         assert_eq!(error.path(), "$.a[2]");
     }
 
     #[test]
-    fn text_behind_the_document_is_a_mistake_of_the_whole() {
+    fn trailing_text_is_an_error_at_the_root() {
         let error = decode_json::<Nested>(b"{} {}").unwrap_err();
         assert_eq!(error.path(), "$");
         assert!(error.to_string().contains("not JSON"), "{error}");
     }
 
     #[test]
-    fn nothing_is_a_mistake() {
+    fn empty_body_is_an_error() {
         let error = decode_json::<Nested>(b"").unwrap_err();
         assert!(error.to_string().contains("ends too early"), "{error}");
     }

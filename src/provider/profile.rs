@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_profiles_are_the_same() {
+    fn profile_constants_are_distinct() {
         let all = [
             Profile::REPORTS_FAILURES,
             Profile::GIVES_UP_ON_4XX,

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn one_id_of_a_sane_length_is_taken() {
+    fn message_id_header_must_occur_once_and_have_a_valid_length() {
         let id_in = |headers| id_in(headers, token());
         assert_eq!(id_in(&[("webhook-id", "msg_1")]).unwrap(), "msg_1");
         assert_eq!(id_in(&[("svix-id", "msg_1")]).unwrap(), "msg_1");
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_proved_id_is_taken_before_any_header() {
+    fn verified_message_id_has_precedence_over_headers() {
         let both = [("webhook-id", "by a stranger"), ("svix-id", "by svix")];
         let proved = token().with_message_id("by svix");
         assert_eq!(id_in(&both, proved).unwrap(), "by svix");

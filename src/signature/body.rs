@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_raw_body_is_tried_first_and_alone_where_it_has_no_line_breaks() {
+    fn raw_body_is_tried_first_and_alone_without_line_breaks() {
         let names = |form: BodyForm, body: &[u8]| -> Vec<_> {
             form.readings(body).map(|one| (one.form, one.bytes.into_owned())).collect()
         };

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_of_another_length_is_none() {
+    fn signature_of_wrong_length_is_not_decoded() {
         assert_eq!(Encoding::Hex.decode(b"0aFf"), Some([10, 255]));
         assert_eq!(Encoding::Hex.decode::<1>(b"0aFf"), None);
         assert_eq!(Encoding::Base64.decode(b"Cv8="), Some([10, 255]));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_read_in_the_way_of_the_scheme_and_in_no_other() {
+    fn key_is_decoded_with_the_key_encoding_of_the_scheme_only() {
         let key = |encoding: KeyEncoding, text: &str| {
             encoding.decode(text.as_bytes()).map(|key| key.to_vec())
         };

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_known_vector_matches() {
+    fn rfc_4231_vector_matches() {
         // RFC 4231, test case 2.
         let made = tag(&Secret::new("Jefe"), &[b"what do ya want ", b"for nothing?"]).unwrap();
         assert_eq!(

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_accepted_within_its_time_on_the_past_side_only() {
+    fn timestamped_list_is_accepted_within_the_past_tolerance() {
         let text = std::str::from_utf8(BODY).unwrap();
         let good = mac("wsec_1", &format!("{SENT}.{text}"));
         let signed = listed("elevenlabs-signature", &format!("t={SENT},v0=00,v0={good}"));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_with_a_part_missing_or_twice_is_refused() {
+    fn timestamped_list_with_missing_or_repeated_parts_is_rejected() {
         let text = std::str::from_utf8(BODY).unwrap();
         let good = mac("wsec_1", &format!("{SENT}.{text}"));
         for (value, expected) in [
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_their_own_are_accepted_within_their_time() {
+    fn separate_headers_are_accepted_within_the_tolerance() {
         let text = std::str::from_utf8(BODY).unwrap();
         let signature = mac("wss_1", &format!("v0:{SENT}:{text}"));
         let time = SENT.to_string();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_are_signed_as_they_were_sent() {
+    fn timestamp_in_milliseconds_is_signed_as_sent() {
         let text = std::str::from_utf8(BODY).unwrap();
         let signature = mac("key_1", &format!("{text}{SENT}250"));
         let signed = listed("x-retell-signature", &format!("v={SENT}250,d={signature}"));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn signed_headers_come_with_the_signature_and_cannot_be_changed() {
+    fn changed_signed_header_is_rejected() {
         let place = Placement::headers(
             HeaderName::from_static("x-signature"),
             HeaderName::from_static("x-timestamp"),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_id_is_proved_where_the_scheme_names_one() {
+    fn message_id_is_verified_if_the_scheme_has_one() {
         let scheme = |template| {
             HmacTemplate::new(
                 template,
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_secret_or_a_bad_template_is_refused_when_the_inbox_is_built() {
+    fn empty_secret_and_invalid_template_are_errors_of_check() {
         let place = || Placement::list(HeaderName::from_static("x-signature"), "t", "v0");
         let check = |template, secret: &str| {
             HmacTemplate::new(template, place(), Secret::new(secret)).check()

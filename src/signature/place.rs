@@ -143,7 +143,7 @@ mod given_header_tests {
     use super::*;
 
     #[test]
-    fn only_an_invalid_name_is_reported() {
+    fn invalid_header_name_is_reported_by_check() {
         let check = |given: &str| GivenHeader::new(given).check("token");
         assert_eq!(check("X-Hook-Token"), Ok(()));
         let invalid = Err(SchemeError::InvalidHeaderName { holds: "token" });

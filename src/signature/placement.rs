@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_told_apart_by_whole_keys() {
+    fn list_keys_are_matched_as_a_whole() {
         let values = |key| listed(b"t=1, v0=a,v0=b=c,v1=d,tv=e,t", key).collect::<Vec<_>>();
         assert_eq!(values("t"), [b"1"]);
         assert_eq!(values("v0"), [&b"a"[..], b"b=c"]);

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_proof_reads_back_from_one_line() {
+    fn proof_round_trips_through_one_line() {
         let plain = Proof::new("a scheme", "50% form=raw\r\n", "without line breaks");
         let signed = plain.clone().with_signed_digest(Digest::of(b"x"));
         let ids = ["msg_1", "", "a message=b", "é", "%20"];
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_refused() {
+    fn invalid_proof_is_an_error() {
         for line in [
             "",
             "hmac",

@@ -187,7 +187,7 @@ mod secret_tests {
     use super::*;
 
     #[test]
-    fn neither_debug_nor_error_shows_a_value() {
+    fn debug_and_error_contain_no_value() {
         let secret = Secret::new("hunter2").named("a b\n");
         assert_eq!(format!("{secret:?}"), "Secret(a_b_)");
         let missing = Secret::from_env("NO_SUCH_VARIABLE_HERE").unwrap_err();
@@ -239,7 +239,7 @@ mod validity_tests {
     use super::*;
 
     #[test]
-    fn the_bounds_are_those_of_the_range() {
+    fn validity_has_the_bounds_of_the_range() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let validity = Validity::during(&(at(10)..at(20)));
         let live: Vec<_> = (8..22).filter(|seconds| validity.holds(at(*seconds))).collect();

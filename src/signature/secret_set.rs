@@ -181,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_set_without_a_usable_secret_is_refused() {
+    fn set_without_a_usable_secret_is_an_error() {
         assert_eq!(SecretSet::default().check(), Err(SchemeError::NoSecret));
         let empty = SecretSet::from([Secret::new("x"), Secret::new("").named("old")]);
         assert_eq!(empty.check(), Err(SchemeError::EmptySecret { name: "old".to_owned() }));
     }
 
     #[test]
-    fn a_secret_counts_by_the_time_of_receipt() {
+    fn secret_validity_is_checked_at_the_time_of_receipt() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let old = Secret::new("old").named("old").valid(..at(20));
         let new = Secret::new("new").named("new").valid(at(10)..);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_that_are_looked_up_depend_on_the_head_and_are_never_empty() {
+    fn resolved_secrets_depend_on_the_head_and_are_never_empty() {
         let set = SecretSet::resolved_by(|head| {
             let name = head.uri.path().trim_matches('/');
             vec![Secret::new(name).named(name)]

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_filled_and_the_rest_stays() {
+    fn placeholders_are_filled_and_literal_text_is_kept() {
         assert_eq!(filled("{timestamp}.{body}"), "123.{}");
         assert_eq!(filled("v0:{timestamp}:{body}"), "v0:123:{}");
         assert_eq!(
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_leaves_the_body_or_the_time_unsigned_is_refused() {
+    fn template_without_body_or_timestamp_is_an_error() {
         let check = |template| Template::parse(template).check();
         assert_eq!(check("{timestamp}.{body-sha256}"), Ok(()));
         assert_eq!(check("{timestamp}"), Err(SchemeError::LeftOut { placeholder: "body" }));
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_id_must_be_signed_and_delimited() {
+    fn message_id_must_be_signed_and_delimited() {
         let id = HeaderName::from_static("x-id");
         let check = |template| Template::parse(template).check_message_id(&id);
         assert_eq!(check("{x-id}\n{timestamp}.{body}"), Ok(()));
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_id_that_holds_its_delimiter_is_refused() {
+    fn message_id_that_contains_its_delimiter_is_rejected() {
         let header = HeaderName::from_static("x-id");
         let id = |template, value: &[u8]| {
             let mut headers = HeaderMap::new();
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_header_must_be_there_once_and_hold_something() {
+    fn missing_repeated_and_empty_signed_headers_are_rejected() {
         let template = Template::parse("{webhook-id}");
         let filled = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();

@@ -305,7 +305,7 @@ mod header_tests {
     }
 
     #[test]
-    fn a_live_secret_is_accepted_and_anything_else_refused() {
+    fn valid_token_is_accepted_and_any_other_is_rejected() {
         let old = Secret::new("old").named("old");
         let scheme = HeaderToken::new(HEADER, [Secret::new("new").named("new"), old.valid(..AT)]);
         let place = Place::Header(HEADER);
@@ -319,7 +319,7 @@ mod header_tests {
     }
 
     #[test]
-    fn the_word_before_a_bearer_token_has_no_case() {
+    fn bearer_prefix_is_case_insensitive() {
         let scheme = HeaderToken::bearer(Secret::new("t0ken"));
         assert!(verify(&scheme, &["bearer t0ken"]).is_ok());
         for value in ["t0ken", "Bearert0ken", "Basic t0ken", "Bearer", "Bearer  t0ken"] {
@@ -328,13 +328,13 @@ mod header_tests {
     }
 
     #[test]
-    fn an_invalid_header_name_is_reported_when_the_inbox_is_built() {
+    fn invalid_header_name_is_an_error_of_check() {
         let check = HeaderToken::new("x-hook token", Secret::new("t0ken")).check();
         assert_eq!(check, Err(SchemeError::InvalidHeaderName { holds: "token" }));
     }
 
     #[test]
-    fn a_token_never_reaches_the_archive() {
+    fn token_header_is_redacted() {
         let scheme = HeaderToken::new(HEADER, Secret::new("t0ken"));
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, "t0ken".parse().unwrap());
@@ -370,13 +370,13 @@ mod query_tests {
     }
 
     #[test]
-    fn every_live_secret_is_accepted() {
+    fn every_valid_token_is_accepted() {
         assert_eq!(verify("/a?x=y&ticket=a%2Bb%20c").unwrap().secret(), "new");
         assert_eq!(verify("/a?ticket=old").unwrap().secret(), "main");
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn anything_else_is_rejected() {
         let place = Place::Query("ticket".to_owned());
         let missing = Err(SignatureError::Missing { place: place.clone() });
         let ambiguous = Err(SignatureError::Ambiguous { place: place.clone() });
@@ -390,7 +390,7 @@ mod query_tests {
     }
 
     #[test]
-    fn what_a_sender_adds_is_accepted() {
+    fn signed_query_is_accepted() {
         let (mut head, ()) = Request::post("/a?x=y").body(()).unwrap().into_parts();
         let at = SystemTime::UNIX_EPOCH;
         scheme().signature("", b"", at).unwrap().add_to(&mut head).unwrap();
@@ -421,7 +421,7 @@ mod basic_tests {
     }
 
     #[test]
-    fn the_vector_of_the_rfc_is_accepted_and_is_what_a_sender_writes() {
+    fn rfc_7617_vector_is_accepted_and_reproduced_by_signing() {
         // RFC 7617, section 2.
         let value = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
         assert_eq!(verify(&[value]).unwrap().scheme(), "basic-auth");
@@ -431,7 +431,7 @@ mod basic_tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn anything_else_is_rejected() {
         let encoded = |pair: &str| format!("Basic {}", BASE64.encode(pair));
         for pair in
             ["aladdin:open sesame", "Aladdin:open", "Aladdin:", ":open sesame", "Aladdin", ""]

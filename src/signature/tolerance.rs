@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_are_tolerated_to_the_second() {
+    fn tolerance_applies_to_past_and_future_to_the_second() {
         let tolerance = Tolerance::default();
         let (old, new) = (
             Err(SignatureError::TooOld { place: place() }),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn one_side_can_be_open() {
+    fn tolerance_can_be_unlimited_on_one_side() {
         let tolerance = Tolerance::past(Duration::from_mins(30));
         assert_eq!(check(tolerance, at(0)), Ok(()));
         assert_eq!(check(tolerance, at(SENT + 1800)), Ok(()));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_are_counted_as_such() {
+    fn tolerance_in_milliseconds() {
         let check = |at| {
             let sent = (SENT * 1000).to_string();
             Tolerance::default().check(sent.as_bytes(), TimeUnit::Millis, at, &place())
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn timestamp_that_is_not_a_number_is_rejected() {
         for text in ["", "+1", "-1", "1.5", " 1", "1e9", "0x1", "99999999999999999999999999"] {
             let checked =
                 Tolerance::unlimited().check(text.as_bytes(), TimeUnit::Seconds, at(1), &place());

@@ -25,7 +25,7 @@ struct Run {
 }
 
 #[test]
-fn a_prediction_of_vlm_run_is_typed() {
+fn prediction_of_vlmrun_is_typed() {
     let prediction = round_trip::<vlmrun::Prediction<Invoice>>(&own("vlmrun/completed.json"));
     assert_eq!(prediction.key().to_string(), "pred-1");
     assert_eq!(prediction.response.unwrap().total, 1250.0);
@@ -36,7 +36,7 @@ fn a_prediction_of_vlm_run_is_typed() {
 }
 
 #[test]
-fn a_run_of_extend_comes_whole() {
+fn run_of_extend_is_decoded() {
     let event = round_trip::<extend::Event<Run>>(&own("extend/whole.json"));
     assert_eq!(event.key().to_string(), "evt-1");
     let extend::Event::Whole(event) = event else { panic!("a link") };
@@ -48,7 +48,7 @@ fn a_run_of_extend_comes_whole() {
 }
 
 #[test]
-fn a_run_of_extend_comes_as_a_link_whatever_its_type() {
+fn run_of_extend_as_a_url_is_decoded_for_any_type() {
     let event = extend::Event::<Run>::decode(&own("extend/link.json")).unwrap();
     assert_eq!(event.key().to_string(), "evt-2");
     let extend::Event::Link(event) = event else { panic!("whole") };
@@ -58,7 +58,7 @@ fn a_run_of_extend_comes_as_a_link_whatever_its_type() {
 }
 
 #[test]
-fn a_run_of_another_type_has_the_path_of_the_mistake() {
+fn run_of_wrong_type_is_an_error_with_its_path() {
     let body = Bytes::from_static(
         br#"{"eventId": "e", "eventType": "t", "payload": {"object": 7, "id": "r"}}"#,
     );
@@ -67,7 +67,7 @@ fn a_run_of_another_type_has_the_path_of_the_mistake() {
 }
 
 #[test]
-fn events_of_rossum_are_known_by_their_request_or_else_by_their_bytes() {
+fn key_of_rossum_is_the_request_id_or_the_digest() {
     let body = own("rossum/annotation_content.json");
     let event = rossum::Event::decode(&body).unwrap();
     assert_eq!(event.key().to_string(), "ae7bc8dd");

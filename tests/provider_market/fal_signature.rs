@@ -37,7 +37,7 @@ fn set(keys: &[&str]) -> Ed25519Keys {
 }
 
 #[test]
-fn any_key_of_the_set_may_have_signed() {
+fn fal_signature_under_any_key_of_the_set_is_accepted() {
     let [key, other] = KEYS;
     let stranger = fal::signature(set(&[other]));
     SIGNED.is_all_that_is_accepted_by(&fal::signature(set(&[key])), &stranger);

@@ -25,7 +25,7 @@ fn with(member: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_nested_without_end_and_closed_is_refused_or_passed_over_on_a_small_stack() {
+fn deep_nesting_is_rejected_or_skipped_on_a_small_stack() {
     let load_all = || {
         for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"[{"fields":"#, "}]")] {
             for levels in [60, 126, 1000] {
@@ -41,7 +41,7 @@ fn what_is_nested_without_end_and_closed_is_refused_or_passed_over_on_a_small_st
 }
 
 #[test]
-fn a_deep_value_in_the_place_of_any_other_does_not_harm() {
+fn deep_value_in_any_place_does_not_overflow_the_stack() {
     let load_all = || {
         let deep = format!("{}0{}", "[".repeat(200), "]".repeat(200));
         for payload in payloads() {
@@ -61,7 +61,7 @@ fn a_deep_value_in_the_place_of_any_other_does_not_harm() {
 
 /// A reader that took the first and one that took the last would see two payloads.
 #[test]
-fn a_payload_with_a_member_twice_is_never_more_types_than_before() {
+fn payload_with_a_repeated_member_is_not_decoded_to_more_types() {
     for payload in payloads() {
         let types = load_as_any(&payload);
         let json: serde_json::Map<String, Value> = serde_json::from_slice(&payload).unwrap();

@@ -10,7 +10,7 @@ use tower_inbox::provider::{
 use crate::support::members::body;
 
 #[test]
-fn odd_members_of_jobs_do_not_cost_the_result() {
+fn malformed_members_of_jobs_do_not_prevent_decoding() {
     body(
         json!({"id": "p1", "version": "v1", "status": "succeeded", "input": {"a": 1}, "output": ["x"],
             "error": null, "logs": "l", "metrics": {"predict_time": 1.5}, "created_at": "t",
@@ -52,7 +52,7 @@ fn odd_members_of_jobs_do_not_cost_the_result() {
 }
 
 #[test]
-fn odd_members_of_images_do_not_cost_the_result() {
+fn malformed_members_of_images_do_not_prevent_decoding() {
     for status in ["OK", "ERROR"] {
         body(
             json!({"request_id": "r1", "gateway_request_id": "g1", "status": status, "error": "e",
@@ -71,7 +71,7 @@ fn odd_members_of_images_do_not_cost_the_result() {
 }
 
 #[test]
-fn odd_members_of_transcripts_do_not_cost_the_result() {
+fn malformed_members_of_transcripts_do_not_prevent_decoding() {
     body(json!({"transcript_id": "t1", "status": "completed", "x": 1}), &["/transcript_id"])
         .is_lenient_as::<assemblyai::Notice>();
     body(json!({"redacted_audio_url": "u", "status": "s", "x": 1}), &["/redacted_audio_url"])
@@ -110,7 +110,7 @@ fn odd_members_of_transcripts_do_not_cost_the_result() {
 }
 
 #[test]
-fn odd_members_of_documents_do_not_cost_the_result() {
+fn malformed_members_of_documents_do_not_prevent_decoding() {
     body(
         json!({"eventId": "e1", "eventType": "t", "payload": {"object": "run", "id": "r1"}, "x": 1}),
         &["/eventId"],
@@ -140,7 +140,7 @@ fn odd_members_of_documents_do_not_cost_the_result() {
 }
 
 #[test]
-fn odd_members_of_thin_events_do_not_cost_the_event() {
+fn malformed_members_of_events_do_not_prevent_decoding() {
     body(
         json!({"type": "t", "timestamp": "t", "data": {"a": 1}, "sequence": 12, "event": "e"}),
         &[],

@@ -73,7 +73,7 @@ fn payloads() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn every_payload_can_be_loaded_as_something() {
+fn every_sample_payload_is_decoded_to_some_type() {
     for payload in payloads() {
         assert!(load_as_any(&payload) > 0, "{}", String::from_utf8_lossy(&payload));
     }
@@ -81,7 +81,7 @@ fn every_payload_can_be_loaded_as_something() {
 
 proptest! {
     #[test]
-    fn whatever_is_done_to_a_payload_no_type_panics(
+    fn mangled_payloads_do_not_panic(
         payload in prop::sample::select(payloads()),
         changes in prop::collection::vec(change(), 1..4),
     ) {

@@ -13,7 +13,7 @@ struct Images {
 }
 
 #[test]
-fn an_output_of_fal_is_typed() {
+fn output_of_fal_is_typed() {
     let response = round_trip::<fal::Response<Images>>(&own("fal/ok.json"));
     assert_eq!(response.key().to_string(), "024c-1");
     let images = response.output().unwrap();
@@ -23,7 +23,7 @@ fn an_output_of_fal_is_typed() {
 }
 
 #[test]
-fn a_failure_of_fal_need_not_have_the_shape_of_the_output() {
+fn failure_of_fal_can_have_another_payload_type() {
     let response = round_trip::<fal::Response<Images>>(&own("fal/error.json"));
     assert!(response.output().is_none());
     let fal::Response::Failed(ended) = &response else { panic!("done") };
@@ -34,7 +34,7 @@ fn a_failure_of_fal_need_not_have_the_shape_of_the_output() {
 }
 
 #[test]
-fn an_output_of_fal_that_is_no_json_is_no_mistake_and_another_shape_is() {
+fn output_of_fal_can_be_null_and_wrong_type_is_an_error() {
     let response = round_trip::<fal::Response<Images>>(&own("fal/payload_error.json"));
     assert!(response.output().is_none());
     let fal::Response::Done(ended) = &response else { panic!("failed") };
@@ -46,7 +46,7 @@ fn an_output_of_fal_that_is_no_json_is_no_mistake_and_another_shape_is() {
 }
 
 #[test]
-fn images_and_failures_of_flux_come_back() {
+fn images_and_failures_of_bfl_round_trip() {
     let ready = round_trip::<bfl::Generation>(&own("bfl/ready.json"));
     let image = ready.result.as_ref().unwrap();
     assert_eq!((image.seed.clone(), &image.other["duration"]), (Some(42.into()), &1.5.into()));

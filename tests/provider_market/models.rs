@@ -13,7 +13,7 @@ struct Caption {
 }
 
 #[test]
-fn the_end_of_a_prediction_has_a_key_that_no_earlier_state_has() {
+fn key_of_a_final_prediction_differs_from_earlier_states() {
     let last = round_trip::<replicate::Prediction<Vec<String>>>(&own("replicate/succeeded.json"));
     assert_eq!((last.key().to_string(), last.output.unwrap().len()), ("x4f2kd9s0hrm80c".into(), 2));
     assert_eq!(last.other["model"], "acme/captions");
@@ -23,7 +23,7 @@ fn the_end_of_a_prediction_has_a_key_that_no_earlier_state_has() {
 }
 
 #[test]
-fn an_unknown_status_of_a_prediction_is_kept_and_is_not_its_end() {
+fn unknown_status_of_a_prediction_is_kept_and_not_final() {
     let body = Bytes::from_static(br#"{"id": "p", "status": "resting", "output": null}"#);
     let prediction = round_trip::<replicate::Prediction<u8>>(&body);
     assert_eq!(prediction.status, Some(replicate::Status::Other("resting".into())));
@@ -35,14 +35,14 @@ fn an_unknown_status_of_a_prediction_is_kept_and_is_not_its_end() {
 }
 
 #[test]
-fn a_prediction_of_another_type_has_the_path_of_the_mistake() {
+fn prediction_of_wrong_type_is_an_error_with_its_path() {
     let body = own("replicate/succeeded.json");
     let error = replicate::Prediction::<Vec<u8>>::decode(&body).unwrap_err();
     assert_eq!(error.path(), "$.output[0]");
 }
 
 #[test]
-fn results_and_failures_of_baseten_come_back() {
+fn results_and_failures_of_baseten_round_trip() {
     let done = round_trip::<baseten::Completed<Caption>>(&own("baseten/completed.json"));
     assert_eq!(done.data.as_ref().unwrap().caption, "a cat on an oven");
     assert_eq!((done.key().to_string(), &done.other["attempt"]), ("9f0c".into(), &1.into()));
@@ -52,7 +52,7 @@ fn results_and_failures_of_baseten_come_back() {
 }
 
 #[test]
-fn jobs_of_runpod_are_read() {
+fn jobs_of_runpod_are_decoded() {
     let job = runpod::Job::<Value>::decode(&own("runpod/completed.json")).unwrap();
     assert_eq!((job.key().to_string(), job.delay_time), ("c80ffee4-e1".into(), Some(2188.into())));
     assert_eq!(job.other["workerId"], "w1");
@@ -67,7 +67,7 @@ fn jobs_of_runpod_are_read() {
 
 /// Which numbers these are is second-hand: none of them is a reason to refuse a result.
 #[test]
-fn numbers_that_are_known_from_hearsay_are_taken_as_they_come() {
+fn second_hand_numbers_can_be_of_any_precision() {
     for number in ["12", "12.5", "-1", "18446744073709551615"] {
         let job = format!(
             r#"{{"id": "j", "status": "COMPLETED", "delayTime": {number}, "executionTime": {number}}}"#
@@ -84,7 +84,7 @@ fn numbers_that_are_known_from_hearsay_are_taken_as_they_come() {
 }
 
 #[test]
-fn results_of_deepinfra_stand_beside_its_own_members() {
+fn results_of_deepinfra_are_separated_from_its_own_members() {
     #[derive(Deserialize)]
     struct Generated {
         results: Vec<Value>,

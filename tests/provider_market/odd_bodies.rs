@@ -36,7 +36,7 @@ fn standard<D: DeserializeOwned + Send + Sync + 'static>(
 }
 
 #[test]
-fn standard_event_without_data_is_decoded_where_the_type_can_be_null() {
+fn standard_event_without_data_is_decoded_if_the_type_is_nullable() {
     let ping = r#"{"type": "ping"}"#;
     assert_eq!(standard::<Value>(ping).data, Value::Null);
     assert!(standard::<Option<Labelled>>(ping).data.is_none());
@@ -50,7 +50,7 @@ fn standard_event_without_data_is_decoded_where_the_type_can_be_null() {
 }
 
 #[test]
-fn standard_event_with_payload_instead_of_data_is_decoded_and_written_again() {
+fn standard_event_with_payload_instead_of_data_round_trips() {
     let body = r#"{"type": "t", "payload": {"image": "i"}}"#;
     let event = standard::<Labelled>(body);
     assert_eq!((event.data.image.as_str(), event.other.is_empty()), ("i", true));
@@ -64,7 +64,7 @@ fn standard_event_with_payload_instead_of_data_is_decoded_and_written_again() {
 }
 
 #[test]
-fn standard_event_with_another_name_for_its_type_is_decoded_and_written_again() {
+fn standard_event_with_another_name_for_its_type_round_trips() {
     for name in ["event", "event_type", "eventType"] {
         let body = Bytes::from(format!(r#"{{"{name}": "a.b", "data": {{"image": "i"}}}}"#));
         let event = round_trip::<standard::Event<Labelled>>(&body);
@@ -78,7 +78,7 @@ fn standard_event_with_another_name_for_its_type_is_decoded_and_written_again() 
 }
 
 #[test]
-fn standard_event_with_a_time_in_numbers_and_one_without_any_known_member_are_decoded() {
+fn standard_event_with_numeric_timestamp_and_one_without_known_members_are_decoded() {
     for time in ["1772355600", "1772355600.25", "1772355600000"] {
         let body = Bytes::from(format!(r#"{{"type": "t", "timestamp": {time}, "data": {{}}}}"#));
         let event = round_trip::<standard::Event>(&body);
@@ -90,7 +90,7 @@ fn standard_event_with_a_time_in_numbers_and_one_without_any_known_member_are_de
 }
 
 #[test]
-fn error_and_logs_of_a_prediction_are_of_any_type() {
+fn error_and_logs_of_replicate_can_be_of_any_type() {
     let body = Bytes::from_static(
         br#"{"id": "p", "status": "failed", "error": {"code": 2}, "logs": ["one", "two"]}"#,
     );
@@ -102,7 +102,7 @@ fn error_and_logs_of_a_prediction_are_of_any_type() {
 }
 
 #[test]
-fn nan_in_an_output_is_null_for_a_type_that_takes_it() {
+fn nan_in_an_output_is_null_for_a_nullable_type() {
     let body = r#"{"id": "p", "status": "succeeded", "output": [NaN, 0.5, -Infinity]}"#;
     let inference = load::<replicate::Prediction<Vec<Option<f64>>>>(body).unwrap();
     assert_eq!(inference.output.as_deref(), Some(&[None, Some(0.5), None][..]));
@@ -112,7 +112,7 @@ fn nan_in_an_output_is_null_for_a_type_that_takes_it() {
 }
 
 #[test]
-fn values_of_the_users_type_stay_strict_whatever_else_is_tolerated() {
+fn values_of_user_types_are_decoded_strictly() {
     let body = r#"{"id": 7, "status": [], "output": {"image": 7}}"#;
     let error = load::<replicate::Prediction<Labelled>>(body).unwrap_err();
     assert_eq!(error.path(), "$.output.image");
@@ -123,7 +123,7 @@ fn values_of_the_users_type_stay_strict_whatever_else_is_tolerated() {
 }
 
 #[test]
-fn problems_of_baseten_have_numbers_for_codes_no_messages_or_are_texts() {
+fn errors_of_baseten_can_have_numeric_codes_no_message_or_be_strings() {
     let body = r#"{"request_id": "r", "data": 1, "errors": [{"code": 503}, "too late", {"message": "m"}]}"#;
     let inference = load::<baseten::Completed>(body).unwrap();
     let problems: Vec<_> =
@@ -138,7 +138,7 @@ fn problems_of_baseten_have_numbers_for_codes_no_messages_or_are_texts() {
 }
 
 #[test]
-fn messages_and_status_of_assemblyai_are_null() {
+fn messages_and_status_of_assemblyai_can_be_null() {
     let body = Bytes::from_static(br#"{"session_id": "s", "messages": null}"#);
     let assemblyai::Notice::Session(session) = round_trip(&body) else { panic!("another kind") };
     assert!(session.messages.is_empty());
@@ -148,7 +148,7 @@ fn messages_and_status_of_assemblyai_are_null() {
 }
 
 #[test]
-fn completion_of_deepinfra_without_request_id_is_known_by_its_bytes() {
+fn key_of_deepinfra_without_request_id_is_the_digest() {
     for id in [r#""request_id": null, "#, ""] {
         let body = format!(r#"{{{id}"inference_status": {{"status": "failed"}}}}"#);
         let inference = load::<deepinfra::Completion>(body).unwrap();
@@ -159,7 +159,7 @@ fn completion_of_deepinfra_without_request_id_is_known_by_its_bytes() {
 
 /// The local server of `runpod-python` posts what the handler returned, and no more.
 #[test]
-fn jobs_of_runpods_local_server_have_neither_id_nor_status() {
+fn job_of_runpod_local_server_without_id_and_status_is_decoded() {
     let body = Bytes::from_static(br#"{"output": {"image": "i"}}"#);
     let inference = load::<runpod::Job<Labelled>>(body.clone()).unwrap();
     assert_eq!(inference.output.as_ref().unwrap().image, "i");
@@ -171,7 +171,7 @@ fn jobs_of_runpods_local_server_have_neither_id_nor_status() {
 }
 
 #[test]
-fn times_of_runpod_are_absent_or_texts() {
+fn times_of_runpod_can_be_absent_or_strings() {
     let job = r#"{"id": 12, "status": "COMPLETED", "delayTime": "12 ms", "output": 1}"#;
     let inference = load::<runpod::Job>(job).unwrap();
     assert_eq!((inference.key().id(), &inference.delay_time), ("12", &None));
@@ -179,7 +179,7 @@ fn times_of_runpod_are_absent_or_texts() {
 }
 
 #[test]
-fn messages_of_a_live_stream_of_deepgram_are_decoded_and_each_is_an_inference() {
+fn live_messages_of_deepgram_are_decoded_and_have_distinct_keys() {
     let part = |start: f64| {
         json!({"type": "Results", "channel_index": [0, 1], "start": start, "duration": 1.5,
             "is_final": true, "speech_final": false, "metadata": {"request_id": "r1"},
@@ -202,13 +202,13 @@ fn messages_of_a_live_stream_of_deepgram_are_decoded_and_each_is_an_inference() 
 }
 
 #[test]
-fn audio_that_deepgram_posts_to_a_callback_is_undecodable() {
+fn audio_of_deepgram_is_undecodable() {
     let mp3 = Bytes::from_static(b"ID3\x04\x00\xff\xfb\x90\x64\x00");
     assert!(load::<deepgram::Response>(mp3).unwrap_err().to_string().contains("not JSON"));
 }
 
 #[test]
-fn ids_that_are_numbers_are_keys() {
+fn numeric_ids_are_keys() {
     let callback = load::<gladia::Event>(r#"{"id": 7, "event": "e", "payload": {}}"#).unwrap();
     assert_eq!(callback.key().to_string(), "7@e");
     let webhook = load::<gladia::Event>(r#"{"event": "e", "payload": {"id": 7}}"#).unwrap();
@@ -225,7 +225,7 @@ fn event_without_data_of_openai_is_decoded() {
 }
 
 #[test]
-fn string_of_llamacloud_may_begin_with_a_byte_order_mark() {
+fn string_of_llamacloud_can_start_with_a_byte_order_mark() {
     let inner = r#"{"event_id": "e", "event_type": 7, "data": {"job_id": "j"}}"#;
     let string = format!("\u{feff}{}", serde_json::to_string(inner).unwrap());
     let inference = load::<llamacloud::Event>(string).unwrap();

@@ -40,7 +40,7 @@ fn all() -> Vec<(&'static str, Profile)> {
 }
 
 #[test]
-fn names_are_in_lower_case_and_no_two_are_the_same() {
+fn provider_names_are_unique_and_in_lower_case() {
     let names: HashSet<_> = all().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), all().len());
     for name in names {
@@ -49,7 +49,7 @@ fn names_are_in_lower_case_and_no_two_are_the_same() {
 }
 
 #[test]
-fn only_a_4xx_that_is_no_more_than_a_report_is_answered() {
+fn undecodable_is_answered_4xx_only_if_the_provider_reports_failures() {
     let reported: Vec<_> =
         all().into_iter().filter(|(_, profile)| profile.undecodable == 422).collect();
     let names: Vec<_> = reported.iter().map(|(name, _)| *name).collect();
@@ -57,7 +57,7 @@ fn only_a_4xx_that_is_no_more_than_a_report_is_answered() {
 }
 
 #[test]
-fn who_wants_200_gets_200() {
+fn providers_that_require_200_get_200() {
     for (name, profile) in all() {
         let wants_200 = ["elevenlabs", "runpod"].contains(&name);
         assert_eq!(profile.accepted, if wants_200 { 200 } else { 202 }, "{name}");
@@ -66,7 +66,7 @@ fn who_wants_200_gets_200() {
 }
 
 #[test]
-fn what_a_4xx_does_is_known() {
+fn reaction_to_4xx_is_set_for_every_provider() {
     let reactions = [
         (RunPod::PROFILE, OnClientError::Retries),
         (ElevenLabs::PROFILE, OnClientError::GivesUp),
@@ -83,7 +83,7 @@ fn what_a_4xx_does_is_known() {
 }
 
 #[test]
-fn published_times_are_known() {
+fn published_timeouts_and_retry_periods_are_set() {
     assert_eq!(Baseten::PROFILE.answered_within, Some(Duration::from_secs(10)));
     assert_eq!(Baseten::PROFILE.tried_for, Some(Duration::from_secs(2)));
     assert_eq!(OpenAi::PROFILE.tried_for, Some(Duration::from_hours(72)));

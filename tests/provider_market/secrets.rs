@@ -18,7 +18,7 @@ fn shown_and_written<T: Payload + serde::Serialize + std::fmt::Debug>(body: &Byt
 }
 
 #[test]
-fn no_secret_of_a_body_is_shown_or_written() {
+fn secrets_in_a_body_are_neither_shown_nor_serialized() {
     for text in [
         shown_and_written::<rossum::Event>(&own("rossum/annotation_content.json")),
         shown_and_written::<runpod::Job>(&own("runpod/completed.json")),
@@ -29,13 +29,13 @@ fn no_secret_of_a_body_is_shown_or_written() {
 }
 
 #[test]
-fn only_the_handler_gets_the_token_of_rossum() {
+fn token_of_rossum_is_exposed_to_the_handler_only() {
     let event = rossum::Event::decode(&own("rossum/annotation_content.json")).unwrap();
     assert_eq!(event.token.unwrap().expose(), "hunter2-token");
 }
 
 #[test]
-fn all_but_the_secrets_comes_back() {
+fn everything_but_secrets_round_trips() {
     let body = own("rossum/annotation_content.json");
     let written = serde_json::to_value(rossum::Event::decode(&body).unwrap()).unwrap();
     let mut original: Value = serde_json::from_slice(&body).unwrap();
@@ -64,7 +64,7 @@ fn assert_hidden<T: Payload + std::fmt::Debug>(body: &'static str, path: &str) {
 }
 
 #[test]
-fn an_error_shows_no_secret_even_where_it_is_the_mistake() {
+fn error_contains_no_secret_even_if_the_secret_is_invalid() {
     assert_hidden::<rossum::Event>(
         r#"{"rossum_authorization_token": "hunter2", "event": 7}"#,
         "$.event",

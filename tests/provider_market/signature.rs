@@ -66,7 +66,7 @@ const EXTEND: Signed = signed(&[
 ]);
 
 #[test]
-fn the_published_vector_of_standard_webhooks_is_accepted_from_all_who_follow_it() {
+fn standard_webhooks_vector_is_accepted_from_every_provider_that_uses_it() {
     PUBLISHED.is_all_that_is_accepted_of::<Standard>(SECRET);
     PUBLISHED.is_all_that_is_accepted_of::<Replicate>(SECRET);
     PUBLISHED.is_all_that_is_accepted_of::<Recall>(SECRET);
@@ -77,7 +77,7 @@ fn the_published_vector_of_standard_webhooks_is_accepted_from_all_who_follow_it(
 }
 
 #[test]
-fn a_signature_of_the_body_is_accepted_in_the_header_of_its_provider() {
+fn body_signature_is_accepted_in_the_header_of_its_provider() {
     BFL.is_all_that_is_accepted_of::<Bfl>("correct horse");
     VLMRUN.is_all_that_is_accepted_of::<VlmRun>("correct horse");
     LLAMACLOUD.is_all_that_is_accepted_of::<LlamaCloud>("correct horse");
@@ -85,7 +85,7 @@ fn a_signature_of_the_body_is_accepted_in_the_header_of_its_provider() {
 }
 
 #[test]
-fn either_signature_of_baseten_is_accepted_during_a_rotation_and_its_prefix_is_a_part_of_the_key() {
+fn either_signature_of_baseten_is_accepted_during_rotation() {
     BASETEN.is_all_that_is_accepted_of::<Baseten>("whsec_correct horse");
     BASETEN.is_all_that_is_accepted_of::<Baseten>("whsec_older horse");
     let bare = Baseten::scheme(Secret::new("correct horse").into());
@@ -93,7 +93,7 @@ fn either_signature_of_baseten_is_accepted_during_a_rotation_and_its_prefix_is_a
 }
 
 #[test]
-fn a_signature_of_time_and_body_is_accepted_for_as_long_as_its_provider_says() {
+fn timestamped_signature_is_accepted_within_the_tolerance_of_its_provider() {
     ELEVENLABS.is_all_that_is_accepted_of::<ElevenLabs>("wsec_correct horse");
     ELEVENLABS.is_accepted_within::<ElevenLabs>("wsec_correct horse", None, 1800);
     EXTEND.is_all_that_is_accepted_of::<Extend>("wss_correct horse");

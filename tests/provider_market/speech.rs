@@ -16,7 +16,7 @@ struct Channels {
 }
 
 #[test]
-fn events_of_elevenlabs_are_known_by_what_they_are_about() {
+fn key_of_elevenlabs_is_the_conversation_or_request_id() {
     let body = own("elevenlabs/post_call_transcription.json");
     let event = round_trip::<elevenlabs::Event>(&body);
     assert_eq!(event.key().to_string(), "conv-1@post_call_transcription");
@@ -28,7 +28,7 @@ fn events_of_elevenlabs_are_known_by_what_they_are_about() {
 }
 
 #[test]
-fn events_of_elevenlabs_without_an_id_are_known_by_their_bytes() {
+fn key_of_elevenlabs_without_an_id_is_the_digest() {
     let body = own("elevenlabs/voice_removed.json");
     let event = round_trip::<elevenlabs::Event>(&body);
     assert_eq!(event.key().to_string(), "voice_removed@1772355600");
@@ -39,7 +39,7 @@ fn events_of_elevenlabs_without_an_id_are_known_by_their_bytes() {
 }
 
 #[test]
-fn the_members_tell_what_a_notice_of_assemblyai_is() {
+fn members_determine_the_variant_of_an_assemblyai_notice() {
     let transcript = round_trip::<assemblyai::Notice>(&own("assemblyai/transcript.json"));
     assert_eq!(transcript.key().to_string(), "5552493-16d8");
     let assemblyai::Notice::Transcript(transcript) = transcript else { panic!("another kind") };
@@ -55,7 +55,7 @@ fn the_members_tell_what_a_notice_of_assemblyai_is() {
 }
 
 #[test]
-fn results_and_failures_of_deepgram_come_back() {
+fn results_and_failures_of_deepgram_round_trip() {
     let done = round_trip::<deepgram::Response<Channels>>(&own("deepgram/done.json"));
     assert_eq!(done.key().to_string(), "a847f427");
     let deepgram::Response::Done(done) = done else { panic!("failed") };
@@ -71,7 +71,7 @@ fn results_and_failures_of_deepgram_come_back() {
 }
 
 #[test]
-fn callbacks_and_webhooks_of_gladia_have_their_ids_in_different_places() {
+fn id_of_gladia_is_found_in_callbacks_and_webhooks() {
     let callback = round_trip::<gladia::Event>(&own("gladia/callback_success.json"));
     assert_eq!(callback.key().to_string(), "45463597@transcription.success");
     assert_eq!(callback.custom_metadata.as_ref().unwrap()["user"], "ann");
@@ -85,7 +85,7 @@ fn callbacks_and_webhooks_of_gladia_have_their_ids_in_different_places() {
 }
 
 #[test]
-fn last_of_two_ids_in_a_free_object_is_the_id_of_the_event_as_it_is_written_again() {
+fn last_of_two_ids_in_a_free_object_is_the_id_of_the_event() {
     let twice =
         br#"{"event": "transcription.success", "payload": {"id": "a", "id": 7, "x": {"id": 1}}}"#;
     let event = round_trip::<gladia::Event>(&Bytes::from_static(twice));
@@ -96,7 +96,7 @@ fn last_of_two_ids_in_a_free_object_is_the_id_of_the_event_as_it_is_written_agai
 }
 
 #[test]
-fn an_event_of_gladia_without_an_id_is_known_by_its_bytes() {
+fn key_of_gladia_without_an_id_is_the_digest() {
     let body = Bytes::from_static(br#"{"event": "transcription.created", "payload": {"at": 1}}"#);
     let event = round_trip::<gladia::Event>(&body);
     let sent = delivery(&body, ("accept", "*/*"));

@@ -21,7 +21,7 @@ struct Labelled {
 }
 
 #[test]
-fn a_standard_event_is_known_by_its_header_or_else_by_its_bytes() {
+fn key_of_standard_event_is_the_message_id_or_the_digest() {
     let body = own("standard/event.json");
     let event = round_trip::<standard::Event>(&body);
     assert_eq!(event.other["sequence"], 12);
@@ -36,7 +36,7 @@ fn a_standard_event_is_known_by_its_header_or_else_by_its_bytes() {
 }
 
 #[test]
-fn a_standard_event_is_read_into_a_type_of_ones_own() {
+fn standard_event_is_decoded_to_a_user_type() {
     let event = round_trip::<standard::Event<Labelled>>(&own("standard/event.json"));
     assert_eq!((event.data.image.as_str(), event.data.labels.len()), ("img_7", 2));
     let wrong = Bytes::from_static(br#"{"type": "a", "data": {"image": "i", "labels": [7]}}"#);
@@ -45,7 +45,7 @@ fn a_standard_event_is_read_into_a_type_of_ones_own() {
 }
 
 #[test]
-fn events_of_recall_are_known_by_their_header_or_else_by_their_bytes() {
+fn key_of_recall_is_the_message_id_or_the_digest() {
     let body = own("recall/recording_done.json");
     let event = round_trip::<recall::Event>(&body);
     assert_eq!(
@@ -60,7 +60,7 @@ fn events_of_recall_are_known_by_their_header_or_else_by_their_bytes() {
 }
 
 #[test]
-fn events_of_openai_are_known_by_their_id() {
+fn key_of_openai_is_the_message_id_or_the_event_id() {
     let body = own("openai/response_completed.json");
     let event = round_trip::<openai::Event>(&body);
     assert_eq!(event.data.id.as_deref(), Some("resp_42"));
@@ -73,7 +73,7 @@ fn events_of_openai_are_known_by_their_id() {
 }
 
 #[test]
-fn events_of_gemini_are_known_by_their_header() {
+fn key_of_gemini_is_the_message_id() {
     let body = own("gemini/batch_succeeded.json");
     let event = round_trip::<gemini::Event>(&body);
     assert_eq!(event.data.output_file_uri.as_deref(), Some("files/out-1"));
@@ -84,7 +84,7 @@ fn events_of_gemini_are_known_by_their_header() {
 }
 
 #[test]
-fn notices_of_reducto_are_known_by_their_job() {
+fn key_of_reducto_is_the_job_id() {
     let notice = round_trip::<reducto::Notice>(&own("reducto/completed.json"));
     assert_eq!(notice.key().to_string(), "job-17");
     let other = Bytes::from_static(br#"{"status": "Idle", "job_id": "j"}"#);
@@ -93,7 +93,7 @@ fn notices_of_reducto_are_known_by_their_job() {
 }
 
 #[test]
-fn events_of_llamacloud_are_read_as_an_object_and_as_a_string_that_holds_one() {
+fn event_of_llamacloud_is_decoded_from_an_object_and_from_a_string() {
     let object = own("llamacloud/parse_success.json");
     let event = round_trip::<llamacloud::Event>(&object);
     assert_eq!((event.key().id(), event.job_id()), ("ev-1", Some("job-1")));
@@ -107,7 +107,7 @@ fn events_of_llamacloud_are_read_as_an_object_and_as_a_string_that_holds_one() {
 }
 
 #[test]
-fn events_of_the_hub_are_known_by_webhook_id_or_else_by_their_bytes() {
+fn key_of_huggingface_is_the_webhook_id_or_the_digest() {
     let body = own("huggingface/update.json");
     let event = round_trip::<huggingface::Event>(&body);
     assert_eq!((event.updated_refs.len(), &event.updated_refs[1].old_sha), (2, &None));

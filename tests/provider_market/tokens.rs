@@ -15,7 +15,7 @@ fn head(name: &HeaderName, value: &str) -> Parts {
 }
 
 #[test]
-fn a_token_in_the_header_of_its_provider_is_accepted_and_hidden() {
+fn token_in_the_header_of_its_provider_is_accepted_and_redacted() {
     for name in [deepgram::TOKEN, huggingface::SECRET] {
         let scheme = HeaderToken::new(name.clone(), Secret::new("hunter2"));
         let now = SystemTime::now();

@@ -44,7 +44,7 @@ fn assert_told<T: Payload + Serialize>(fixture: &str) {
 }
 
 #[test]
-fn a_member_that_a_provider_adds_is_told_and_kept() {
+fn added_member_is_reported_as_unknown_and_kept() {
     assert_told::<assemblyai::Notice>("assemblyai/transcript.json");
     assert_told::<baseten::Completed<Value>>("baseten/completed.json");
     assert_told::<bfl::Generation>("bfl/ready.json");
@@ -68,7 +68,7 @@ fn a_member_that_a_provider_adds_is_told_and_kept() {
 }
 
 #[test]
-fn the_id_of_a_callback_is_known_and_written_again() {
+fn id_of_a_gladia_callback_is_known_and_serialized() {
     let event = load::<gladia::Event>("gladia/callback_success.json", "");
     assert_eq!(event.unknown(), ["$.added_today"]);
     assert_eq!(serde_json::to_value(&event).unwrap()["id"], "45463597");
@@ -128,7 +128,7 @@ fn assert_kept_everywhere<T: Payload + Serialize>(fixtures: &[&str], free: &[&st
 }
 
 #[test]
-fn a_member_that_is_added_anywhere_is_kept_and_told_where_the_object_has_a_type() {
+fn member_added_anywhere_is_kept_and_reported_in_typed_objects() {
     assert_kept_everywhere::<assemblyai::Notice>(
         &[
             "assemblyai/transcript.json",
@@ -196,7 +196,7 @@ fn a_member_that_is_added_anywhere_is_kept_and_told_where_the_object_has_a_type(
 
 /// Results of DeepInfra stand beside its own members, and those of Rossum differ by event, in ways that are not published.
 #[test]
-fn what_may_be_a_result_or_belong_to_an_event_is_no_addition() {
+fn members_of_free_objects_are_not_reported_as_unknown() {
     let completion = load::<deepinfra::Completion>("deepinfra/succeeded.json", "");
     assert_eq!(completion.results["added_today"], 7);
     assert!(!completion.unknown().contains(&"$.added_today".to_owned()));

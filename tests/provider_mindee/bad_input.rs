@@ -48,7 +48,7 @@ fn why(error: &DecodeError) -> String {
 }
 
 #[test]
-fn nothing_and_what_is_not_json_are_errors_of_the_whole() {
+fn empty_body_and_invalid_json_are_errors_at_the_root() {
     for body in
         ["", " ", "null", "true", "1", "\"a\"", "[]", "<html>", "{", "{\"inference\"", "{}x"]
     {
@@ -59,7 +59,7 @@ fn nothing_and_what_is_not_json_are_errors_of_the_whole() {
 }
 
 #[test]
-fn an_object_of_neither_form_is_told_what_was_expected() {
+fn object_of_neither_variant_is_an_error_with_the_expected_members() {
     for body in ["{}", r#"{"job": {"id": "j"}}"#, r#"{"inference": null}"#] {
         let error = error::<Fields>(body);
         assert_eq!(error.path(), "$");
@@ -68,7 +68,7 @@ fn an_object_of_neither_form_is_told_what_was_expected() {
 }
 
 #[test]
-fn the_path_leads_to_the_mistake() {
+fn error_has_the_path_of_the_invalid_value() {
     let path = |fields: &str| error::<Bill>(with_fields(fields)).path().to_owned();
     let at = |path: &str| format!("$.inference.result.fields{path}");
     assert_eq!(path(r#"{"total": {"value": "twelve"}}"#), at(".total.value"));
@@ -89,7 +89,7 @@ fn the_path_leads_to_the_mistake() {
 }
 
 #[test]
-fn the_path_leads_to_the_mistake_in_a_failed_inference() {
+fn error_in_a_failed_inference_has_its_path() {
     let path = |member: &str, value: &str| {
         let failed =
             r#"{"inference_id": "i", "model_id": "m", "file_name": "f", "created_at": "t"}"#;
@@ -108,7 +108,7 @@ fn the_path_leads_to_the_mistake_in_a_failed_inference() {
 }
 
 #[test]
-fn the_path_leads_through_fields_of_any_kind() {
+fn error_in_nested_fields_has_its_path() {
     let path = |fields: &str| error::<Fields>(with_fields(fields)).path().to_owned();
     let at = |path: &str| format!("$.inference.result.fields{path}");
     assert_eq!(
@@ -135,7 +135,7 @@ fn repeated_members_are_errors() {
 }
 
 #[test]
-fn text_that_is_not_unicode_is_an_error() {
+fn invalid_utf8_is_an_error() {
     let mut body = with_fields(r#"{"a": {"value": "?"}}"#).into_bytes();
     let at = body.iter().position(|byte| *byte == b'?').unwrap();
     body[at] = 0xff;
@@ -145,7 +145,7 @@ fn text_that_is_not_unicode_is_an_error() {
 }
 
 #[test]
-fn numbers_that_no_float_holds_are_errors_and_large_ones_are_not() {
+fn numbers_out_of_range_are_errors_and_large_numbers_are_not() {
     assert!(decode::<Fields>(with_fields(r#"{"a": {"value": 1e400}}"#)).is_err());
     assert!(decode::<Bill>(with_fields(r#"{"total": {"value": -1e400}}"#)).is_err());
     let digits = "9".repeat(300);
@@ -164,12 +164,12 @@ fn with_unknown(levels: usize) -> String {
 }
 
 #[test]
-fn twenty_levels_are_read() {
+fn twenty_levels_are_decoded() {
     assert!(decode::<Fields>(nested(20)).is_ok());
 }
 
 #[test]
-fn ten_thousand_levels_are_an_error_on_a_small_stack_and_of_what_is_unknown_none() {
+fn ten_thousand_levels_are_an_error_or_skipped_in_unknown_members() {
     let decode_all = || {
         for body in [
             nested(10_000),

@@ -21,7 +21,7 @@ fn fixture(name: &str) -> Option<(Value, Extraction<FinancialDocument>)> {
 }
 
 #[test]
-fn the_financial_document_has_its_values() {
+fn financial_document_is_decoded() {
     let Some((_, response)) = fixture("financial_document_complete.json") else { return };
     let document = response.fields().unwrap();
     assert_eq!(document.total_amount.value, Some(204.75));
@@ -52,14 +52,14 @@ fn without_blanks(json: Value) -> Value {
 }
 
 #[test]
-fn the_financial_document_comes_back() {
+fn financial_document_round_trips() {
     let Some((json, response)) = fixture("financial_document_complete.json") else { return };
     let written = serde_json::to_value(&response).unwrap();
     assert_eq!(without_blanks(by_meaning(written)), without_blanks(by_meaning(json)));
 }
 
 #[test]
-fn a_blank_document_and_no_fields_at_all_are_read() {
+fn blank_document_and_empty_fields_are_decoded() {
     let Some((_, response)) = fixture("financial_document_blank.json") else { return };
     let document = response.fields().unwrap();
     assert_eq!(document.total_amount.value, None);
@@ -70,7 +70,7 @@ fn a_blank_document_and_no_fields_at_all_are_read() {
 }
 
 #[test]
-fn a_field_is_not_read_twice() {
+fn repeated_field_is_an_error() {
     for json in [
         r#"{"tip": {"value": 1}, "tip": {"value": 1}}"#,
         r#"{"own": {"value": 1}, "own": {"value": 1}}"#,

@@ -136,7 +136,7 @@ where
 }
 
 #[test]
-fn every_model_has_the_fields_and_types_of_the_catalogue_and_no_others() {
+fn catalogue_structs_have_exactly_the_documented_fields() {
     assert_has::<BankAccountDetails>(fields::BANK_ACCOUNT_DETAILS);
     assert_has::<BankStatement>(fields::BANK_STATEMENT);
     assert_has::<BillOfLading>(fields::BILL_OF_LADING);

@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn what_can_be_read_comes_back(field in json()) {
+    fn decoded_fields_round_trip(field in json()) {
         let body = serde_json::json!({"inference": {"id": "i", "model": {"id": "m"}, "file": {"name": "f", "new": field},
             "result": {"fields": {"a": field}}}});
         let bytes = Bytes::from(serde_json::to_vec(&body).unwrap());

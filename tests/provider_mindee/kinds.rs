@@ -7,7 +7,7 @@ fn read(json: &str) -> AnyField {
 }
 
 #[test]
-fn the_deciding_member_may_stand_anywhere() {
+fn member_that_determines_the_field_kind_can_be_at_any_position() {
     let location = r#"{"page": 0, "polygon": [[0, 0], [1, 0], [1, 1]]}"#;
     let simple = format!(r#"{{"confidence": "Low", "locations": [{location}], "value": 1}}"#);
     assert_eq!(read(&simple).simple().unwrap().locations.len(), 1);
@@ -19,7 +19,7 @@ fn the_deciding_member_may_stand_anywhere() {
 }
 
 #[test]
-fn an_explicit_path_leads_through_the_kinds() {
+fn field_is_found_by_an_explicit_path() {
     let fields: Fields = serde_json::from_str(
         r#"{"a": {"fields": {"b": {"items": [{"fields": {"c": {"value": 7}}}]}}}}"#,
     )
@@ -42,14 +42,14 @@ fn values_keep_their_type() {
 }
 
 #[test]
-fn null_does_not_decide() {
+fn null_member_does_not_determine_the_field_kind() {
     assert!(read(r#"{"value": null, "items": []}"#).list().is_some());
     assert!(read(r#"{"fields": {}, "value": null, "items": null}"#).object().is_some());
     assert!(read(r#"{"value": 1, "items": null}"#).simple().is_some());
 }
 
 #[test]
-fn field_of_unknown_kind_or_of_two_kinds_is_kept_raw() {
+fn field_of_unknown_or_ambiguous_kind_is_kept_as_json() {
     for json in [
         "{}",
         "1",

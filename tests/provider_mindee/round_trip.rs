@@ -40,7 +40,7 @@ fn files_come_back<T: Serialize + DeserializeOwned>(folder: &Path, least: usize)
 }
 
 #[test]
-fn the_results_of_all_products_come_back() {
+fn results_of_all_products_round_trip() {
     let Some(folder) = shared().map(|folder| folder.join("mindee/v2")) else { return };
     let classes = all_come_back::<Classification>(&folder.join("classification"), 1);
     assert_eq!(
@@ -58,7 +58,7 @@ fn the_results_of_all_products_come_back() {
 }
 
 #[test]
-fn jobs_and_errors_come_back() {
+fn jobs_and_errors_round_trip() {
     let Some(folder) = shared().map(|folder| folder.join("mindee/v2")) else { return };
     let jobs = files_come_back::<JobResponse>(&folder.join("job"), 3);
     assert!(!jobs.iter().any(|job| matches!(job.job.status, JobStatus::Other(_))));
@@ -66,7 +66,7 @@ fn jobs_and_errors_come_back() {
 }
 
 #[test]
-fn chained_extractions_are_loaded_into_a_struct() {
+fn chained_extraction_is_decoded_to_a_struct() {
     let Some(folder) = shared() else { return };
     let body = fs::read(folder.join("mindee/v2/split/default_sample_extraction.json")).unwrap();
     let split = Split::<FinancialDocument>::decode(&body.into()).unwrap();
@@ -78,7 +78,7 @@ fn chained_extractions_are_loaded_into_a_struct() {
 }
 
 #[test]
-fn unknown_members_come_back_wherever_they_stand() {
+fn unknown_members_round_trip_at_any_position() {
     let member = r#""new": {"a": [1.50, null, "x"]}"#;
     let body = format!(
         r#"{{{member}, "job": {{"id": "old"}}, "model_id": "m", "inference": {{{member}, "id": "i",
@@ -99,7 +99,7 @@ fn unknown_members_come_back_wherever_they_stand() {
 }
 
 #[test]
-fn every_shared_fixture_comes_back() {
+fn every_shared_fixture_round_trips() {
     let Some(folder) = shared() else { return };
     let extractions = json_files(&folder.join("mindee/v2/extraction"));
     assert!(extractions.len() >= 6, "only {} extractions", extractions.len());
@@ -114,14 +114,14 @@ fn every_shared_fixture_comes_back() {
 }
 
 #[test]
-fn our_own_invoice_comes_back() {
+fn invoice_round_trips() {
     let invoice = round_trip::<Extraction<Fields>>(&own("mindee/invoice.json"));
     assert_eq!(invoice.key().to_string(), "6f1c0c5e-3f0e-4d5b-9a63-0d8f5a6b7c81");
     assert_eq!(invoice.alias(), Some("order-4711"));
 }
 
 #[test]
-fn integers_and_floats_stay_what_they_are() {
+fn integers_and_floats_round_trip() {
     let invoice = Extraction::<Fields>::decode(&own("mindee/invoice.json")).unwrap();
     let written = serde_json::to_string(&invoice).unwrap();
     assert!(written.contains(r#""total_amount":{"value":1250.0,"#), "{written}");
@@ -130,7 +130,7 @@ fn integers_and_floats_stay_what_they_are() {
 }
 
 #[test]
-fn a_failed_inference_comes_back() {
+fn failed_inference_round_trips() {
     let response = round_trip::<Extraction<Fields>>(&own("mindee/failed.json"));
     assert_eq!(response.key().id(), "1f2e3d4c-0000-4000-8000-000000000001");
     let failed = response.fields().unwrap_err();
@@ -142,7 +142,7 @@ fn a_failed_inference_comes_back() {
 }
 
 #[test]
-fn old_and_unknown_members_do_not_fail() {
+fn old_and_unknown_members_are_accepted() {
     let old = Extraction::<Fields>::decode(&own("mindee/old.json")).unwrap();
     let processed = old.processed().unwrap();
     assert_eq!(processed.job, None);
@@ -152,7 +152,7 @@ fn old_and_unknown_members_do_not_fail() {
 }
 
 #[test]
-fn a_failure_without_an_error_is_read() {
+fn failed_inference_without_an_error_is_decoded() {
     let body = Bytes::from_static(
         br#"{"created_at": "2026-03-01T09:00:00Z", "file_name": "a", "model_id": "m", "inference_id": "i"}"#,
     );

@@ -46,7 +46,7 @@ fn lenient(secret: &str) -> impl Scheme {
 }
 
 #[test]
-fn the_published_signatures_match_without_line_breaks_and_only_so() {
+fn published_signatures_match_without_line_breaks_only() {
     let Some(folder) = shared() else { return };
     for (file, signature) in VECTORS {
         let body = fs::read(folder.join(file)).unwrap();
@@ -65,7 +65,7 @@ fn the_published_signatures_match_without_line_breaks_and_only_so() {
 
 /// Each is a signature of the file, and of nothing that a client library of Mindee would take for what was signed.
 #[test]
-fn the_signature_of_a_file_with_its_line_breaks_is_not_one_of_what_was_signed() {
+fn signature_of_a_body_with_line_breaks_does_not_match() {
     let Some(folder) = shared() else { return };
     let raw = mindee::signature(Secret::new(SECRET));
     for (file, signature) in OF_THE_FILES {
@@ -84,7 +84,7 @@ fn the_signature_of_a_file_with_its_line_breaks_is_not_one_of_what_was_signed() 
 }
 
 #[test]
-fn another_secret_or_another_byte_is_refused() {
+fn wrong_secret_or_body_is_rejected() {
     let Some(folder) = shared() else { return };
     for (file, signature) in VECTORS {
         let mut body = fs::read(folder.join(file)).unwrap();
@@ -102,7 +102,7 @@ fn another_secret_or_another_byte_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_decoded_is_answered_422() {
+fn undecodable_delivery_is_answered_422() {
     assert_eq!(mindee::Mindee::NAME, "mindee");
     assert_eq!(mindee::Mindee::PROFILE.undecodable, 422);
 }

@@ -33,7 +33,7 @@ fn extraction(file: &str, fields: &str) -> String {
 const AT: &str = "$.inference.result.fields";
 
 #[test]
-fn location_page_as_text_or_float_is_read_as_a_number() {
+fn location_page_as_string_or_float_is_decoded() {
     for page in [r#""3""#, "3.0"] {
         let body = extraction(
             "",
@@ -49,7 +49,7 @@ fn location_page_as_text_or_float_is_read_as_a_number() {
 }
 
 #[test]
-fn odd_location_is_left_out_of_the_list_and_its_neighbours_stay() {
+fn malformed_location_is_skipped_and_others_are_kept() {
     let body = extraction(
         "",
         r#"{"total": {"value": 1, "locations": [{"page": 0}, "page 1", {"page": 2, "polygon": "?"}]}}"#,
@@ -70,7 +70,7 @@ fn odd_location_is_left_out_of_the_list_and_its_neighbours_stay() {
 }
 
 #[test]
-fn text_context_echoed_as_text_is_absent() {
+fn text_context_as_a_string_is_absent() {
     let body = extraction("", "{}")
         .replace(r#""polygon": true"#, r#""text_context": "receipts", "rag": true"#);
     let read = load::<Extraction>(&body).unwrap();
@@ -83,7 +83,7 @@ fn text_context_echoed_as_text_is_absent() {
 }
 
 #[test]
-fn confidence_as_a_number_is_kept_as_a_word_and_the_value_stays() {
+fn confidence_as_a_number_is_an_unknown_value() {
     let body = extraction(
         "",
         r#"{"total": {"value": 7, "confidence": 0.93}, "tax": {"value": 1, "confidence": "High"}}"#,
@@ -108,7 +108,7 @@ struct Bill {
 }
 
 #[test]
-fn failed_inference_with_null_or_missing_or_odd_members_is_a_failed_inference() {
+fn failed_inference_with_null_missing_or_malformed_members_is_decoded() {
     for (members, listed) in [
         (r#""model_id": null, "file_name": null, "created_at": null, "error": null"#, 0),
         ("\"new\": 1", 0),
@@ -143,7 +143,7 @@ fn failed_inference_with_null_or_missing_or_odd_members_is_a_failed_inference() 
 }
 
 #[test]
-fn file_name_null_and_alias_number_are_no_failures() {
+fn null_file_name_and_numeric_alias_are_decoded() {
     let read = load::<Extraction>(&extraction("", "{}").replace(r#""a.pdf""#, "null")).unwrap();
     assert!(read.processed().unwrap().file.name.is_none() && read.tolerated().is_empty());
     let read = load::<Extraction>(&extraction(r#", "alias": 4711"#, "{}")).unwrap();
@@ -152,7 +152,7 @@ fn file_name_null_and_alias_number_are_no_failures() {
 }
 
 #[test]
-fn raw_text_without_pages_and_empty_rag_are_read() {
+fn raw_text_without_pages_and_empty_rag_are_decoded() {
     let body = extraction("", r#"{}, "raw_text": {"pages": null}, "rag": {}"#);
     let read = load::<Extraction>(&body).unwrap();
     assert!(read.result().unwrap().raw_text.as_ref().unwrap().pages.is_empty());
@@ -160,7 +160,7 @@ fn raw_text_without_pages_and_empty_rag_are_read() {
 }
 
 #[test]
-fn crop_split_classification_and_ocr_with_null_members_are_read() {
+fn crop_split_classification_and_ocr_with_null_members_are_decoded() {
     let with = |result: &str| extraction("", "{}").replace(r#"{"fields": {}}"#, result);
     let crop =
         load::<Crop>(&with(r#"{"crops": [{"object_type": null, "location": null}]}"#)).unwrap();
@@ -178,7 +178,7 @@ fn crop_split_classification_and_ocr_with_null_members_are_read() {
 }
 
 #[test]
-fn failed_chained_extraction_is_a_failed_response_of_its_own() {
+fn failed_chained_extraction_is_a_failed_response() {
     let body = extraction("", "{}").replace(
         r#"{"fields": {}}"#,
         r#"{"classification": {"document_type": "a", "extraction_response": {"inference_id": "i2", "error": null}}}"#,
@@ -189,7 +189,7 @@ fn failed_chained_extraction_is_a_failed_response_of_its_own() {
 }
 
 #[test]
-fn nan_infinity_lone_surrogates_and_a_byte_order_mark_are_read() {
+fn nan_infinity_lone_surrogates_and_byte_order_mark_are_repaired() {
     let body = format!(
         "\u{feff}{}",
         extraction(
@@ -214,7 +214,7 @@ fn nan_infinity_lone_surrogates_and_a_byte_order_mark_are_read() {
 }
 
 #[test]
-fn fields_keep_their_order_and_repeated_ones_are_undecodable_with_their_path() {
+fn fields_keep_their_order_and_repeated_fields_are_errors_with_their_path() {
     let read = load::<Extraction>(&extraction(
         r#", "alias": 1"#,
         r#"{"z": {"value": 1}, "a": {"value": 2}, "m": null}"#,
@@ -236,7 +236,7 @@ fn fields_keep_their_order_and_repeated_ones_are_undecodable_with_their_path() {
 }
 
 #[test]
-fn fields_nested_deeper_than_128_levels_of_json_are_undecodable_with_their_path() {
+fn fields_nested_deeper_than_128_levels_are_errors_with_their_path() {
     let nested = |levels: usize| {
         let (open, close) = (r#"{"items": [{"fields": {"x": "#, "}}]}");
         let fields = format!("{}{{\"value\": 1}}{}", open.repeat(levels), close.repeat(levels));
@@ -248,7 +248,7 @@ fn fields_nested_deeper_than_128_levels_of_json_are_undecodable_with_their_path(
 }
 
 #[test]
-fn value_of_another_type_than_the_struct_asks_for_stays_undecodable_with_its_path() {
+fn value_of_wrong_type_for_a_user_struct_is_an_error_with_its_path() {
     for (fields, path) in [
         (r#"{"total": {"value": "12.5"}}"#, ".total.value"),
         (r#"{"total": {"value": true}}"#, ".total.value"),
@@ -274,7 +274,7 @@ fn value_of_another_type_than_the_struct_asks_for_stays_undecodable_with_its_pat
 }
 
 #[test]
-fn v1_rotation_as_text_and_page_ids_as_text_are_read() {
+fn v1_rotation_and_page_ids_as_strings_are_decoded() {
     let body = r#"{"document": {"id": "d", "inference": {"product": {"name": "a/b"}, "prediction": {"total": {"value": "x"}},
         "is_rotation_applied": "True", "pages": [{"id": "1"}, {"id": 2}, null], "processing_time": "1.5"}},
         "job": {"id": "j", "status": "completed", "error": {}}}"#;
@@ -296,7 +296,7 @@ fn processed(result: &Value) -> Value {
 }
 
 #[test]
-fn odd_members_of_extractions_and_failures_do_not_cost_the_result() {
+fn malformed_members_of_extractions_and_failures_do_not_prevent_decoding() {
     let place = || json!([{"page": 0, "polygon": [[0, 0], [1, 1]]}]);
     let result = json!({
         "fields": {
@@ -325,7 +325,7 @@ fn odd_members_of_extractions_and_failures_do_not_cost_the_result() {
 }
 
 #[test]
-fn odd_members_of_crops_splits_classes_and_words_do_not_cost_the_result() {
+fn malformed_members_of_other_products_do_not_prevent_decoding() {
     let required = &["/inference", "/inference/id", "/inference/result"];
     let crops =
         json!({"crops": [{"object_type": "a", "location": {"page": 0, "polygon": [[0, 0]]}}]});
@@ -354,7 +354,7 @@ fn odd_members_of_crops_splits_classes_and_words_do_not_cost_the_result() {
 }
 
 #[test]
-fn odd_members_of_v1_do_not_cost_the_result() {
+fn malformed_members_of_mindee_v1_do_not_prevent_decoding() {
     body(
         json!({"document": {"id": "d", "name": "n", "n_pages": 1, "inference": {"started_at": "t", "finished_at": "t",
                 "processing_time": 1.5, "is_rotation_applied": true, "product": {"name": "p", "version": "1", "type": "t",

@@ -38,7 +38,7 @@ struct LineItem {
 }
 
 #[test]
-fn a_struct_comes_back() {
+fn user_struct_round_trips() {
     let response = round_trip::<Extraction<Invoice>>(&own("mindee/invoice.json"));
     let invoice = response.fields().unwrap();
     assert_eq!(invoice.total_amount.value, Some(1250.0));
@@ -51,7 +51,7 @@ fn a_struct_comes_back() {
 }
 
 #[test]
-fn confidences_and_places_are_read() {
+fn confidences_and_locations_are_decoded() {
     let response = Extraction::<Invoice>::decode(&own("mindee/invoice.json")).unwrap();
     let invoice = response.fields().unwrap();
     assert_eq!(invoice.supplier_name.confidence, Some(Confidence::Certain));
@@ -65,7 +65,7 @@ fn confidences_and_places_are_read() {
 }
 
 #[test]
-fn what_a_struct_defaults_may_be_missing() {
+fn defaulted_fields_can_be_missing() {
     #[derive(Deserialize)]
     #[serde(default)]
     #[derive(Default)]
@@ -89,7 +89,7 @@ fn what_a_struct_defaults_may_be_missing() {
 }
 
 #[test]
-fn payloads_can_be_made_for_a_test_of_a_handler() {
+fn payloads_can_be_constructed_in_handler_tests() {
     let list: List<Field<f64>> = [1.5.into(), 2.5.into()].into_iter().collect();
     let sum: f64 = list.iter().filter_map(|field| field.value).sum();
     assert_eq!(sum, 4.0);

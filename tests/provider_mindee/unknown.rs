@@ -44,7 +44,7 @@ fn load<T: Payload>(body: Bytes) -> Inference<T> {
 }
 
 #[test]
-fn the_catalogue_tells_members_words_and_fields() {
+fn unknown_members_values_and_fields_of_the_catalogue_are_reported() {
     let at = |field: &str| format!("$.inference.result.fields.{field}");
     assert_eq!(
         unknown::<Invoice>(),
@@ -59,7 +59,7 @@ fn the_catalogue_tells_members_words_and_fields() {
 }
 
 #[test]
-fn a_map_knows_every_field_and_a_struct_those_it_has() {
+fn unknown_fields_are_reported_for_structs_and_not_for_maps() {
     #[derive(Serialize, Deserialize)]
     struct Own {
         total_amount: Field<f64>,
@@ -70,7 +70,7 @@ fn a_map_knows_every_field_and_a_struct_those_it_has() {
 
 /// What has a meaning for a failed inference only is as unknown beside a result as anything else.
 #[test]
-fn a_member_of_a_failed_inference_beside_a_result_is_unknown_whatever_it_is() {
+fn member_of_a_failed_inference_next_to_a_result_is_unknown() {
     for member in ["error", "created_at", "model_id", "inference_id", "file_name", "file_alias"] {
         for value in ["\"x\"", "7", "[{\"a\": 1}]", "{\"status\": \"x\"}"] {
             let behind = BODY.replace("\"sent_by\": \"w\"", &format!("\"{member}\": {value}"));
@@ -88,7 +88,7 @@ fn a_member_of_a_failed_inference_beside_a_result_is_unknown_whatever_it_is() {
 
 /// Both ways of nesting, as deep as a stack would not bear.
 #[test]
-fn an_unknown_member_that_is_nested_without_end_is_no_mistake() {
+fn deeply_nested_unknown_member_is_not_an_error() {
     for (open, close) in [("[", "]"), (r#"{"a": "#, "}")] {
         let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
         let body = BODY

@@ -20,7 +20,7 @@ fn fixture(name: &str) -> Option<Bytes> {
 }
 
 #[test]
-fn completed_documents_come_back() {
+fn completed_v1_documents_round_trip() {
     for (name, product) in [
         ("get_completed.json", "Mindee/invoice_splitter_beta"),
         ("get_completed_empty.json", "mindee/international_id"),
@@ -37,7 +37,7 @@ fn completed_documents_come_back() {
 }
 
 #[test]
-fn a_failed_job_comes_back() {
+fn failed_v1_job_round_trips() {
     let Some(body) = fixture("get_failed_job_error.json") else { return };
     let response: Response = round_trip(&body);
     assert!(response.prediction().is_none());
@@ -46,7 +46,7 @@ fn a_failed_job_comes_back() {
 }
 
 #[test]
-fn the_published_signature_matches_in_its_own_header_only() {
+fn published_v1_signature_matches_in_its_own_header_only() {
     let Some(body) = fixture("get_completed_empty.json") else { return };
     let scheme = mindee_v1::signature(Secret::new("ogNjY44MhvKPGTtVsI8zG82JqWQa68woYQH"))
         .form(BodyForm::RawOrWithoutLineBreaks);

@@ -23,7 +23,7 @@ fn outside_of_strings(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn numbers_are_found_and_told_apart_to_the_last_bit() {
+fn numbers_are_compared_to_the_last_bit() {
     let json = br#"{"a-1": [1, 2.50, {"1e3": "\"7\\"}, -4e-2], "b\\": true, "c": null}"#;
     let mut expected = [1.0_f64, 2.5, -0.04];
     expected.sort_by(f64::total_cmp);

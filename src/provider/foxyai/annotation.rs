@@ -191,7 +191,7 @@ mod annotation_tests {
     }
 
     #[test]
-    fn the_tag_may_stand_anywhere() {
+    fn annotation_type_can_be_at_any_position() {
         let first = read(r#"{"annotationType": "SCORE", "class": "Quality", "score": 3.5}"#);
         let last = read(r#"{"score": 3.5, "class": "Quality", "annotationType": "SCORE"}"#);
         assert!(matches!(first, Annotation::Score(_)));
@@ -199,7 +199,7 @@ mod annotation_tests {
     }
 
     #[test]
-    fn other_kinds_are_kept_whole_and_in_their_form() {
+    fn annotations_of_unknown_types_are_kept_as_json() {
         for json in [
             r#"{"annotationType":"BOX","box":[0,0.5],"class":"Stove"}"#,
             r#"{"annotationType":7}"#,
@@ -215,7 +215,7 @@ mod annotation_tests {
     }
 
     #[test]
-    fn what_is_nested_very_deep_is_left_out() {
+    fn deeply_nested_annotation_is_truncated() {
         let nested = |levels: usize| {
             let (open, close) = ("[".repeat(levels), "]".repeat(levels));
             read(&format!(r#"{{"annotationType":"BOX","box":{open}1{close}}}"#))
@@ -226,7 +226,7 @@ mod annotation_tests {
     }
 
     #[test]
-    fn of_a_repeated_member_the_last_one_counts() {
+    fn last_of_repeated_members_counts() {
         let repeated =
             read(r#"{"annotationType":"BOX","score":1,"annotationType":"SCORE","class":"a"}"#);
         assert_eq!(repeated, read(r#"{"annotationType":"SCORE","score":1,"class":"a"}"#));
@@ -238,7 +238,7 @@ mod annotation_tests {
     }
 
     #[test]
-    fn a_known_kind_of_another_shape_is_kept_whole() {
+    fn annotation_of_known_type_with_unexpected_members_is_kept_as_json() {
         for json in [
             r#"{"annotationType":"SCORE","class":"Quality"}"#,
             r#"{"annotationType":"SCORE","class":"Quality","score":"good"}"#,
@@ -262,7 +262,7 @@ mod centroid_tests {
     use super::*;
 
     #[test]
-    fn coordinates_are_texts_or_numbers_and_stay_so() {
+    fn coordinates_as_strings_and_numbers_round_trip() {
         let json = r#"{"x":"0.7723298435745015","y":1}"#;
         let position: Position = serde_json::from_str(json).unwrap();
         assert_eq!(position.x.value(), Some(0.772_329_843_574_501_5));
@@ -271,7 +271,7 @@ mod centroid_tests {
     }
 
     #[test]
-    fn a_text_that_is_no_number_has_no_value() {
+    fn coordinate_that_is_not_a_number_has_no_value() {
         for text in ["", "left", "NaN", "inf", "1e400"] {
             assert_eq!(Coordinate::Text(text.into()).value(), None, "{text}");
         }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_the_same_in_every_precision_and_zone() {
+    fn timestamp_is_parsed_in_any_precision_and_time_zone() {
         for (text, wanted) in [
             ("1970-01-01T00:00:00Z", 0.0),
             ("2000-02-29T12:00:00Z", 951_825_600.0),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_text_is_none() {
+    fn invalid_timestamp_is_none() {
         for text in [
             "",
             "t",

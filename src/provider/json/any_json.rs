@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_too_deep_is_read_as_it_is() {
+    fn shallow_json_is_decoded_unchanged() {
         let text =
             r#"{"a": [1, -2, 0.5, "x\n", true, null, 18446744073709551615, {}], "b": {"c": []}}"#;
         assert_eq!(read(3, text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_very_deep_is_passed_over() {
+    fn deeply_nested_json_is_skipped() {
         for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
             let text = format!("{}1{}", open.repeat(200_000), close.repeat(200_000));
             assert!(read(64, &text).is_ok());
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_any_precision_is_one_and_nothing_of_its_name_is_an_error() {
+    fn arbitrary_precision_number_is_decoded_and_its_member_name_alone_is_an_error() {
         let read = |json: Value| Shallow { levels: 0 }.deserialize(json).unwrap();
         assert_eq!(read(json!({ARBITRARY_NUMBER: "12.5"})), json!(12.5));
         assert_eq!(read(json!({ARBITRARY_NUMBER: {"a": [1]}})), Value::Null);

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn indices_become_every_and_names_stay() {
+    fn indices_are_replaced_by_asterisks_and_names_are_kept() {
         assert_eq!(of_every_item("$.a[0].b[12]['c d'].e1"), "$.a[*].b[*]['c d'].e1");
         assert_eq!(of_every_item("$"), "$");
     }

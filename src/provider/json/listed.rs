@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_and_empty_mean_the_same_and_are_written_as_they_came() {
+    fn absent_and_empty_lists_are_equal_and_round_trip() {
         for (read, written) in
             [("{}", "{}"), (r#"{"items":null}"#, "{}"), (r#"{"items":[]}"#, r#"{"items":[]}"#)]
         {

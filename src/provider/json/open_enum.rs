@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_reads_back_and_only_other_words_are_other() {
+    fn known_and_unknown_enum_values_round_trip() {
         for word in ["done", "waiting", "Done", ""] {
             let json = serde_json::to_string(word).unwrap();
             let state: State = serde_json::from_str(&json).unwrap();

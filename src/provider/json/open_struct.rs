@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_cannot_be_null_must_be_there() {
+    fn only_members_that_are_not_nullable_are_required() {
         let least = read(r#"{"size": 1}"#).unwrap();
         assert_eq!(least, read(r#"{"note": null, "parts": null, "size": 1}"#).unwrap());
         assert!(read("{}").unwrap_err().contains("missing field `size`"));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_are_kept_and_repeated_ones_refused() {
+    fn unknown_members_are_kept_and_repeated_members_are_errors() {
         let thing = read(r#"{"si\u007ae": 1, "type": 2, "n\u0065w": [1], "kind": 3}"#).unwrap();
         assert_eq!(thing.kind, Some(2));
         assert_eq!(thing.other.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["new", "kind"]);

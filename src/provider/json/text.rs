@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_and_long_texts_and_escapes_read_back() {
+    fn short_and_long_strings_and_escapes_round_trip() {
         for text in ["", "a", "é\n\"", &"x".repeat(24), &"é".repeat(500)] {
             let json = serde_json::to_string(text).unwrap();
             let read: Text = serde_json::from_str(&json).unwrap();

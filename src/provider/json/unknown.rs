@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_or_another_is_found_and_nothing_is_not_missed() {
+    fn missing_and_different_values_are_found_and_empty_ones_ignored() {
         let raw = json!({"a": 1, "b": {"c": "x", "d e": [1, 2]}, "f": [{"g": true}, {"g": false}], "h": {"i": [null]}});
         assert!(paths(&raw, &raw).is_empty());
         let known = json!({"a": 1.0, "b": {"c": "y"}, "f": [{"g": true}]});

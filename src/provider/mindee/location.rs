@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_coordinates_are_written_as_they_came() {
+    fn integer_coordinates_are_serialized_without_a_decimal_point() {
         let json = "[[0,1],[0.5,-2],[1e300,0.25],[0,0],[1,1]]";
         let polygon: Polygon = serde_json::from_str(json).unwrap();
         assert_eq!(polygon.len(), 5);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_has_two_numbers() {
+    fn point_requires_two_numbers() {
         for json in ["[[0]]", "[[0,0,0]]", r#"[["0","0"]]"#, "[[]]", "[0,0]"] {
             assert!(serde_json::from_str::<Polygon>(json).is_err(), "{json}");
         }

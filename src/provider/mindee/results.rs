@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_begins_with_its_first_page() {
+    fn page_range_starts_with_its_first_page() {
         let range: PageRange = serde_json::from_str("[1,3]").unwrap();
         assert_eq!((range.first, range.last), (1, 3));
         assert_eq!(serde_json::to_string(&range).unwrap(), "[1,3]");

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_that_changes_nothing_new_is_none() {
+    fn body_change_without_effect_is_none() {
         let changed = |body: &[u8]| BodyChange::ALL.map(|change| change.apply(body));
         let some = |body: &[u8]| Some(body.to_vec());
         assert_eq!(changed(b"{}"), [None, some(b"{}\n"), None, None]);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_zipped_is_unzipped_unless_it_becomes_too_much() {
+    fn compressed_body_is_decompressed_up_to_the_limit() {
         use std::io::Write;
         let zip = |bytes: &[u8]| {
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_one_of_a_header() {
+    fn well_known_names_are_valid_header_names() {
         let timed = TIMED_HEADERS.iter().flat_map(|(signature, time, _)| [*signature, *time]);
         let listed = TIMED_LISTS.iter().map(|(header, ..)| *header);
         let tokens = WELL_KNOWN.iter().chain(&TOKEN_HEADERS).map(|(header, _)| *header);

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vector_of_the_rfc_is_signed_and_checked() {
+    fn rfc_8032_vector_is_signed_and_verified() {
         let private = Ed25519Key::private(&bytes(SEED)).unwrap();
         let public = Ed25519Key::public(&bytes(PUBLIC)).unwrap();
         let signature = private.sign(&[0x72]).unwrap();
@@ -189,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_must_belong_together() {
+    fn key_pair_with_mismatched_halves_is_an_error() {
         assert!(Ed25519Key::private(&bytes(&format!("{SEED}{PUBLIC}"))).is_ok());
         let other = Ed25519Key::private(&bytes(&format!("{SEED}{SEED}"))).unwrap_err();
         assert_eq!(other, Ed25519KeyError::Private);
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn invalid_keys_are_errors() {
         const OFF_THE_CURVE: [u8; 32] = [2; 32];
         let weak = [0; 32];
         for wrong in [&b""[..], &[1; 31], &weak, &OFF_THE_CURVE, &[1; 33]] {

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_other_types_are_left_out() {
+    fn keys_of_other_types_are_ignored() {
         // RFC 8037, appendix A.2, behind the start of a key of RFC 7517, appendix A.1.
         let text = r#"{"keys": [
             {"kty": "RSA", "n": "0vx7", "e": "AQAB"},
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_set_is_refused() {
+    fn invalid_key_sets_are_errors() {
         let error = |text| Ed25519Key::from_jwks(text).unwrap_err();
         assert_eq!(error("[]"), Ed25519KeyError::Jwks);
         assert_eq!(error(r#"{"keys": []}"#), Ed25519KeyError::NoKey);

@@ -171,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_tried_and_named() {
+    fn every_key_is_tried_and_named_in_the_proof() {
         let scheme = fal(Ed25519Keys::new([key(1), key(2)]));
         let proof = scheme.verify(&signed_by(&key(2), BODY), BODY, at(SENT)).unwrap();
         assert_eq!(proof.to_string(), "ed25519-template secret=key-2 form=raw");
     }
 
     #[test]
-    fn another_key_body_header_or_time_is_refused() {
+    fn wrong_key_body_header_or_timestamp_is_rejected() {
         let scheme = fal(key(1).into());
         let head = signed_by(&key(1), BODY);
         assert!(scheme.verify(&head, BODY, at(SENT + 300)).is_ok());
@@ -211,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_counts_by_the_time_of_receipt() {
+    fn key_validity_is_checked_at_the_time_of_receipt() {
         let scheme = fal(key(1).valid(..at(SENT)).into());
         assert!(scheme.verify(&signed_by(&key(1), BODY), BODY, at(SENT - 1)).is_ok());
         assert!(scheme.verify(&signed_by(&key(1), BODY), BODY, at(SENT)).is_err());
     }
 
     #[test]
-    fn an_empty_set_is_refused_when_the_inbox_is_built() {
+    fn empty_key_set_is_an_error_of_check() {
         assert_eq!(fal(Ed25519Keys::new([])).check(), Err(SchemeError::NoSecret));
         assert_eq!(fal(key(1).into()).check(), Ok(()));
     }

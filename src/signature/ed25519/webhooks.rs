@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_may_be_signed_in_either_version() {
+    fn message_signed_in_either_version_is_accepted() {
         let (by_secret, by_key) =
             (StandardWebhooks::new(Secret::new("whsec_AAAA")), StandardWebhooks::with_keys(key(1)));
         let either = by_secret.clone().or_keys(key(1));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_in_the_set_and_a_version_that_is_not_expected_are_refused() {
+    fn unknown_key_and_unexpected_version_are_rejected() {
         let scheme = StandardWebhooks::with_keys(key(1));
         let stranger = signed_with(&StandardWebhooks::with_keys(key(2)));
         let refused = scheme.verify(&stranger, b"{}", at());
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn public_keys_only_check() {
+    fn public_keys_cannot_sign() {
         let public = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
         let scheme = StandardWebhooks::with_keys(Ed25519Key::from_whpk(public).unwrap());
         assert_eq!(scheme.check(), Ok(()));

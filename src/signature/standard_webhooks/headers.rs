@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_that_could_end_in_a_time_is_ambiguous() {
+    fn message_id_that_could_end_in_a_timestamp_is_ambiguous() {
         for id in ["", "msg.1614265330", "a.b.1", "msg."] {
             assert!(is_ambiguous(id.as_bytes()), "{id:?}");
         }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_told_by_their_whole_version() {
+    fn signature_versions_are_matched_as_a_whole() {
         let signatures = b"v1,a v1a,b v2,c v1 ,d v1,,e  v1,f";
         let presented = Presented { id: "", timestamp: b"", signatures };
         let entries = |version| presented.of_version(version).collect::<Vec<_>>();

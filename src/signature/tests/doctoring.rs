@@ -39,7 +39,7 @@ fn found(
 }
 
 #[test]
-fn a_form_of_the_body_is_found() {
+fn form_of_the_signed_body_is_found() {
     let found =
         |signed: &[u8], received: &[u8]| found(&plain(SECRET), signed, &plain(SECRET), received);
     assert_eq!(found(b"{\n}", b"{\n}\r\n"), [Difference::Body(BodyChange::WithoutLastLineBreak)]);
@@ -48,7 +48,7 @@ fn a_form_of_the_body_is_found() {
 }
 
 #[test]
-fn a_body_that_was_zipped_after_it_was_signed_is_found_and_the_other_way_is_not() {
+fn body_that_was_compressed_after_signing_is_found() {
     let zip = |bytes: &[u8]| {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut gzip, bytes).unwrap();
@@ -69,7 +69,7 @@ fn a_body_that_was_zipped_after_it_was_signed_is_found_and_the_other_way_is_not(
 }
 
 #[test]
-fn a_mistake_about_the_secret_is_found() {
+fn wrong_secret_settings_are_found() {
     let expired = HmacBody::new(HEADER, Secret::new(SECRET).named("old").valid(..at()));
     let found = |sender: HmacBody, scheme: HmacBody| found(&sender, b"{}", &scheme, b"{}");
     assert_eq!(found(plain(SECRET), expired), [Difference::SecretNotValid]);
@@ -84,7 +84,7 @@ fn a_mistake_about_the_secret_is_found() {
 }
 
 #[test]
-fn another_header_or_encoding_is_found() {
+fn wrong_header_and_encoding_are_found() {
     let header = HeaderName::from_static("x-bfl-signature");
     let sender = HmacBody::new(header.clone(), Secret::new("a")).prefix("sha256=");
     let expected = Difference::Header { header, prefix: "sha256=" };
@@ -122,7 +122,7 @@ fn missing_or_differently_cased_prefix_is_found() {
 }
 
 #[test]
-fn a_signature_with_a_time_is_found_where_well_known_senders_put_it() {
+fn timestamped_signature_in_headers_of_well_known_senders_is_found() {
     let template = |placement| HmacTemplate::new("{timestamp}.{body}", placement, Secret::new("a"));
     let own = Placement::headers(HEADER, HeaderName::from_static("x-sent-at"));
     let listed = HeaderName::from_static("elevenlabs-signature");
@@ -141,7 +141,7 @@ fn a_signature_with_a_time_is_found_where_well_known_senders_put_it() {
 }
 
 #[test]
-fn a_token_in_another_header_or_parameter_is_found() {
+fn token_in_another_header_or_parameter_is_found() {
     let secret = || Secret::new("a");
     let expected = HeaderToken::new(HEADER, secret());
     let header = HeaderName::from_static("x-webhook-secret");
@@ -157,7 +157,7 @@ fn a_token_in_another_header_or_parameter_is_found() {
 }
 
 #[test]
-fn a_stale_timestamp_is_found() {
+fn stale_timestamp_is_found() {
     let template = |unit| {
         let placement = Placement::list(HEADER, "t", "v0");
         HmacTemplate::new("{timestamp}.{body}", placement, Secret::new("a")).unit(unit)
@@ -176,7 +176,7 @@ fn a_stale_timestamp_is_found() {
 }
 
 #[test]
-fn two_things_at_once_are_found_and_the_fewest_are_told() {
+fn combinations_are_found_and_those_with_fewest_differences_returned() {
     let head = signed_by(&plain("a"), b"{}", at());
     let findings = examine(&plain("a "), &head, b"{\n}", at());
     let trimmed = Difference::SecretTrimmed;
@@ -189,7 +189,7 @@ fn two_things_at_once_are_found_and_the_fewest_are_told() {
 }
 
 #[test]
-fn a_swapped_secret_is_found_by_asking_the_other_scheme() {
+fn swapped_secret_is_found_with_the_other_scheme() {
     let head = signed_by(&plain("a"), b"{}", at());
     assert!(examine(&plain("b"), &head, b"{}", at()).is_empty());
     let findings = examine(&plain("a"), &head, b"{}", at());
@@ -199,7 +199,7 @@ fn a_swapped_secret_is_found_by_asking_the_other_scheme() {
 }
 
 #[test]
-fn a_token_with_white_space_is_found() {
+fn token_with_white_space_is_found() {
     let head = Request::post("/a?ticket=a").body(()).unwrap().into_parts().0;
     let scheme = QueryToken::new("ticket", Secret::new("a\n"));
     assert!(scheme.verify(&head, b"", at()).is_err());

@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
 
     #[test]
-    fn what_a_scheme_signs_it_accepts_and_with_a_flipped_bit_it_does_not(
+    fn signed_request_is_accepted_and_one_with_a_flipped_bit_is_rejected(
         body in vec(any::<u8>(), 1..200),
         place in any::<prop::sample::Index>(),
         bit in 0..8_u8,
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_of_a_header_makes_a_scheme_panic_or_accept(
+    fn arbitrary_header_values_neither_panic_nor_are_accepted(
         values in vec(vec(any::<u8>(), 0..80), 9),
         body in vec(any::<u8>(), 0..20),
     ) {
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn no_part_of_a_signature_can_be_left_out_or_changed(place in any::<prop::sample::Index>()) {
+    fn missing_or_changed_part_of_a_signature_is_rejected(place in any::<prop::sample::Index>()) {
         for scheme in signing(&secrets()) {
             let head = signed_by(&*scheme, b"{}");
             for (name, value) in &head.headers {
@@ -142,7 +142,7 @@ proptest! {
 }
 
 #[test]
-fn every_token_is_accepted_as_it_is_sent_and_refused_otherwise() {
+fn exact_token_is_accepted_and_any_other_is_rejected() {
     let stranger = SecretSet::from(Secret::new("another"));
     for (scheme, stranger) in tokens(&secrets()).iter().zip(tokens(&stranger)) {
         let head = signed_by(&**scheme, b"");
@@ -153,7 +153,7 @@ fn every_token_is_accepted_as_it_is_sent_and_refused_otherwise() {
 }
 
 #[test]
-fn an_empty_secret_is_refused_when_the_inbox_is_built_and_accepts_nothing() {
+fn empty_secret_is_an_error_of_check_and_accepts_nothing() {
     let empty = SecretSet::from(Secret::new(""));
     let unchecked = SecretSet::resolved_by(|_| vec![Secret::new("")]);
     let by_secret = |schemes: Vec<Box<dyn Scheme>>| {
@@ -177,7 +177,7 @@ fn an_empty_secret_is_refused_when_the_inbox_is_built_and_accepts_nothing() {
 }
 
 #[test]
-fn secrets_are_looked_up_by_the_request() {
+fn secrets_are_resolved_for_each_request() {
     let by_path = SecretSet::resolved_by(|head| match head.uri.path() {
         "/a" => vec![Secret::new("bm8gc2VjcmV0IGF0IGFsbA").named("job-a")],
         _ => Vec::new(),
@@ -192,7 +192,7 @@ fn secrets_are_looked_up_by_the_request() {
 }
 
 #[test]
-fn neither_debug_nor_errors_show_a_secret_or_a_part_of_the_request() {
+fn debug_and_errors_contain_no_secret_and_no_part_of_the_request() {
     let secrets = SecretSet::from(Secret::new("HUNTER2"));
     for scheme in all(&secrets) {
         let mut head = head();
@@ -233,7 +233,7 @@ fn signed_head(header: &str, values: &[&str]) -> Parts {
 }
 
 #[test]
-fn the_vector_of_the_rfc_is_accepted_in_the_form_of_each_provider_and_its_twins_are_not() {
+fn rfc_vector_is_accepted_in_the_format_of_each_provider_only() {
     let other = HEX.replace('5', "6");
     for (header, value) in [
         ("x-signature", HEX.to_owned()),
@@ -268,7 +268,7 @@ fn the_vector_of_the_rfc_is_accepted_in_the_form_of_each_provider_and_its_twins_
 }
 
 #[test]
-fn a_secret_that_begins_with_whsec_is_text_where_the_scheme_says_text() {
+fn whsec_secret_is_text_with_text_key_encoding() {
     // Baseten's page: the key is the whole secret, with its prefix.
     let secret = "whsec_SmVmZQ==";
     let scheme = scheme("x-baseten-signature", secret);

@@ -133,7 +133,7 @@ fn too_many_distinct_signatures_are_rejected_by_the_head_alone() {
 }
 
 #[test]
-fn the_signature_of_the_sender_may_be_the_last_one_that_is_allowed() {
+fn matching_signature_can_be_the_last_allowed_one() {
     for listing in listings() {
         let scheme = &listing.scheme;
         let head = listing.head(&listing.strangers(listing.most - 1));

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_not_copied() {
+    fn valid_json_is_not_copied() {
         for body in [r#"{"a": [1, "NaN \ud83d\ude00 \\ud83d \"", -1, null]}"#, "", "-", "\"\\", "N"]
         {
             let clean = clean(body.as_bytes());
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn lone_surrogates_are_replaced_and_pairs_kept() {
+    fn lone_surrogates_are_replaced_and_pairs_are_kept() {
         let (text, repairs) =
             cleaned(r#"["\ud83d", "\ud83d\ude00", "\ude00\ud83d", "\\ud83d", "\ud83d\n"]"#);
         assert_eq!(text, r#"["\ufffd", "\ud83d\ude00", "\ufffd\ufffd", "\\ud83d", "\ufffd\n"]"#);
