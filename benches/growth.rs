@@ -45,7 +45,7 @@ fn main() {
                 options.dead_every = arguments.value().unwrap().parse().unwrap();
             }
             Long("idle-seconds") => {
-                options.idle = Some(arguments.value().unwrap().parse().unwrap())
+                options.idle = Some(arguments.value().unwrap().parse().unwrap());
             }
             Long("dir") => dir = Some(arguments.value().unwrap()),
             // Cargo's own, such as `--bench`: then it is not run as a test.

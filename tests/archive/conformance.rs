@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use tower_inbox::{
     archive::DiskArchive,
-    testing::{FaultyDisk, ModelDisk, conformance, conformance_of_pairs},
+    testing::{FaultyDisk, conformance, conformance_of_pairs},
 };
 
-use super::long_tests;
+use super::stride;
 
 #[tokio::test]
 async fn disk_archive_conforms() {
@@ -35,10 +35,7 @@ async fn disk_archive_conforms_while_everything_is_compressed_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn disk_archive_conforms_in_every_pair_of_operations() {
-    // In memory unless it may take long: 10,000 histories are synced for minutes on a slow disk.
     let dir = tempfile::tempdir().unwrap();
-    let builder = DiskArchive::builder(dir.path()).upkeep_every(None);
-    let archive =
-        if long_tests() { builder.open().await } else { ModelDisk::new(4096).open(builder).await };
-    conformance_of_pairs(&archive.unwrap()).await;
+    let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
+    conformance_of_pairs(&archive, stride(17)).await;
 }
