@@ -5,6 +5,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use serde_json::Value;
 use tokio::{net::TcpListener, time::Instant};
 use tower::{Layer, service_fn};
 use tower_inbox::{
@@ -14,7 +15,7 @@ use tower_inbox::{
     provider::{foxyai, mindee, openai},
 };
 
-use super::inbox;
+use super::{errors, inbox};
 
 pub(crate) const SECRET: &str = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0";
 
@@ -116,7 +117,10 @@ async fn send_posts_the_exact_bytes_as_the_provider_does() {
     ] {
         let file = fixture(file);
         let output = server.send(path, provider, &file, more).await;
-        assert_eq!(printed(&output), "202 Accepted\ntaken\n", "{provider}: {output:?}");
+        let printed = printed(&output);
+        assert!(printed.starts_with("202 Accepted\n"), "{provider}: {output:?}");
+        assert!(printed.contains("\nlocation: /mindee\n"), "headers are printed: {printed}");
+        assert!(printed.ends_with("\n\ntaken\n"), "{printed}");
         assert_eq!(output.status.code(), Some(0));
         let archived = server.archived().await;
         assert_eq!(archived.last().unwrap().delivery.body(), &std::fs::read(file).unwrap());
@@ -163,7 +167,7 @@ async fn errors_of_send_do_not_contain_the_secret() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let closed = format!("http://{closed}/?token=hunter2");
     for (arguments, wanted) in [
-        (vec!["https://localhost/", "--as", "mindee", "--secret", "hunter2"], "proxy"),
+        (vec!["ftp://localhost/", "--as", "mindee", "--secret", "hunter2"], "http://"),
         (vec!["http://localhost/", "--as", "acme", "--secret", "hunter2"], "baseten, bfl"),
         (vec!["http://localhost/", "--as", "mindee", "--secret", ""], "empty"),
         (vec!["http://localhost/", "--as", "mindee"], "INBOX_SECRET"),
@@ -171,20 +175,73 @@ async fn errors_of_send_do_not_contain_the_secret() {
         (vec![&closed, "--as", "mindee", "--secret", "hunter2"], "onnect"),
         (
             vec![&closed, "--as", "mindee", "--secret", "hunter2", "--repeat", "0"],
-            "invalid --repeat '0'",
+            "invalid value '0' for '--repeat",
         ),
-        (vec![&closed, "--as", "mindee", "--secret", "hunter2", "--rate", "7"], "require --repeat"),
+        (vec![&closed, "--as", "mindee", "--secret", "hunter2", "--rate", "7"], "--repeat <N>"),
         (
             vec![&closed, "--as", "mindee", "--secret", "hunter2", "--concurrency", "7"],
-            "require --repeat",
+            "--repeat <N>",
         ),
         (vec![&closed, "--as", "fal", "--secret", "hunter2"], "d25519"),
     ] {
         let arguments = ["send"].into_iter().chain(arguments).chain([&*file]);
         let output = run(arguments.map(str::to_owned).collect()).await;
-        let errors = String::from_utf8_lossy(&output.stderr);
+        let errors = errors(&output);
         assert!(errors.contains(wanted), "{wanted}: {errors}");
         assert!(!errors.contains("hunter"), "{errors}");
         assert_eq!(output.status.code(), Some(2), "{errors}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn send_varies_one_value_of_each_body() {
+    let server = Server::start().await;
+    let file = fixture("mindee/invoice.json");
+    let load = ["--repeat", "5", "--concurrency", "2", "--vary", "/inference/id"];
+    let output = server.send("/mindee", "mindee", &file, &load).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let archived = server.archived().await;
+    let bodies: Vec<Value> = archived
+        .iter()
+        .map(|archived| serde_json::from_slice(archived.delivery.body()).unwrap())
+        .collect();
+    let mut ids: Vec<_> = bodies.iter().map(|body| body["inference"]["id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 5, "each is a delivery of its own: {ids:?}");
+    let output = server.send("/mindee", "mindee", &file, &["--repeat", "2", "--vary", "/no"]).await;
+    assert!(errors(&output).contains("--vary /no: the body has no string"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn send_signs_with_a_generic_hmac() {
+    use tower_inbox::signature::{Encoding, HmacBody};
+
+    let scheme = |header| HmacBody::new(header, Secret::new(SECRET)).prefix("sha256=");
+    let archive = MemoryArchive::new();
+    let model = |scheme| openai::event().verified_by(scheme);
+    let inbox = Inbox::builder(archive.clone())
+        .model("/hex", model(scheme("x-mine")))
+        .model("/base64", model(scheme("x-other").encoding(Encoding::Base64)))
+        .build()
+        .unwrap();
+    let server = Server::of(&inbox, archive).await;
+    let file = fixture("openai/response_completed.json");
+    for (path, more) in [
+        ("/hex", &["--header", "X-Mine", "--prefix", "sha256="][..]),
+        ("/base64", &["--header", "x-other", "--prefix", "sha256=", "--encoding", "base64"]),
+    ] {
+        let output = server.send(path, "hmac", &file, more).await;
+        assert_eq!(output.status.code(), Some(0), "{path}: {output:?}");
+    }
+    let output = server.send("/hex", "hmac", &file, &["--header", "x-mine"]).await;
+    assert_eq!(output.status.code(), Some(1), "without the prefix: {output:?}");
+    for (provider, more, wanted) in [
+        ("hmac", &[][..], "requires --header"),
+        ("mindee", &["--header", "x-mine"], "require --as hmac"),
+    ] {
+        let output = server.send("/hex", provider, &file, more).await;
+        assert!(errors(&output).contains(wanted), "{output:?}");
+        assert_eq!(output.status.code(), Some(2));
     }
 }

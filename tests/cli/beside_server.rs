@@ -71,7 +71,7 @@ async fn running_server_processes_a_dead_delivery_that_is_retried() {
     archive.close().await;
     let receiver = Receiver::start(&path, &log);
     let id = wanted.id().to_string();
-    assert_eq!(written(&path, &["dead"]).lines().count(), 2);
+    assert_eq!(written(&path, &["dead"]).lines().count(), 3, "a header and two deliveries");
     let said = String::from_utf8(inbox(&path, &["retry", &id]).stderr).unwrap();
     assert!(said.contains("requeued 1 delivery; processed within seconds"), "{said}");
     for _ in 0..300 {

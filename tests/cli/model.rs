@@ -51,7 +51,7 @@ fn sample_without_fields_is_an_error() {
     for (arguments, wanted) in [
         (&["model", failed][..], "has no fields"),
         (&["model", "/nowhere"], "cannot read /nowhere"),
-        (&["model"], "missing FILE"),
+        (&["model"], "<FILE>"),
         (&["model", failed, failed], "unexpected argument"),
     ] {
         let output = inbox(dir.path(), arguments);

@@ -10,7 +10,7 @@ use tower_inbox::{
     },
 };
 
-use super::sending::{SECRET, Server, fixture};
+use super::send::{SECRET, Server, fixture};
 
 /// RFC 8032, section 7.1, test 1.
 #[cfg(feature = "ed25519")]
