@@ -1,4 +1,8 @@
 //! Runs the command `inbox` as a process.
+#![allow(
+    clippy::duration_suboptimal_units,
+    reason = "the functions that it suggests are newer than Rust 1.88"
+)]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod backup;

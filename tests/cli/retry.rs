@@ -131,6 +131,8 @@ async fn retry_accepts_a_unique_prefix_and_an_inference() {
     let mut all = four(&archive).await;
     let dead = as_inference(Outcome::dead("404"), "/m", &InferenceKey::new("inv_1"));
     all.push(settled(&archive, "/m", "of an inference", dead).await);
+    archive.close().await;
+    drop(archive);
     let id = all[1].id().to_string();
     written(dir.path(), &["retry", &id[..id.len() - 1]]);
     written(dir.path(), &["retry", "--inference", "inv_1"]);

@@ -171,7 +171,7 @@ async fn errors_of_send_do_not_contain_the_secret() {
         (vec!["http://localhost/", "--as", "acme", "--secret", "hunter2"], "baseten, bfl"),
         (vec!["http://localhost/", "--as", "mindee", "--secret", ""], "empty"),
         (vec!["http://localhost/", "--as", "mindee"], "INBOX_SECRET"),
-        (vec!["http://localhost/", "--secret", "hunter2"], "--as mindee"),
+        (vec!["http://localhost/", "--secret", "hunter2"], "--as <PROVIDER>"),
         (vec![&closed, "--as", "mindee", "--secret", "hunter2"], "onnect"),
         (
             vec![&closed, "--as", "mindee", "--secret", "hunter2", "--repeat", "0"],

@@ -84,7 +84,7 @@ async fn stats_counts_by_state() {
     archive.remove(Query::all().id(all[0].id())).await.unwrap();
     let stats = &objects(&written(dir.path(), &["stats", "--json"]))[0];
     assert_eq!((&stats["deliveries"], &stats["removed"]), (&9.into(), &1.into()));
-    assert_eq!(stats["received"]["first"], "1970-01-01T00:00:00.000Z");
+    assert_eq!(stats["received"]["last"], "1970-01-01T09:00:00.000Z");
     assert_eq!(stats["states"], serde_json::json!({ "pending": 1, "processed": 8 }));
     assert!(written(dir.path(), &["stats"]).contains("9  deliveries"));
 }

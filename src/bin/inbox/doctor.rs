@@ -116,6 +116,9 @@ pub(crate) fn parts(delivery: &Delivery) -> Result<Parts, http::Error> {
     Ok(parts)
 }
 
+/// The reason where nothing that was tried would match.
+const UNEXPLAINED: &str = "no known difference makes it match; check the secret";
+
 /// The result of a verification, and what explains a rejection.
 pub(crate) struct Diagnosis {
     pub(crate) result: Result<Proof, SignatureError>,
@@ -147,11 +150,9 @@ impl Diagnosis {
     /// What explains a rejection, one sentence each.
     pub(crate) fn reasons(&self) -> Vec<String> {
         let hint = self.hint.iter().map(ToString::to_string);
-        let reasons: Vec<_> = hint.chain(self.findings.iter().map(ToString::to_string)).collect();
-        if reasons.is_empty() && self.result.is_err() {
-            return vec!["no known difference explains it: check the secret".to_owned()];
-        }
-        reasons
+        let findings = self.findings.iter().map(ToString::to_string);
+        let unexplained = self.result.is_err() && self.findings.is_empty();
+        hint.chain(findings).chain(unexplained.then(|| UNEXPLAINED.to_owned())).collect()
     }
 
     pub(crate) fn object(&self) -> Value {

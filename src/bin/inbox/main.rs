@@ -3,6 +3,11 @@
 //!
 //! Each command is one module with its arguments and its `run`. Exit status: see [`cli`].
 
+#![allow(
+    clippy::duration_suboptimal_units,
+    reason = "the functions that it suggests are newer than Rust 1.88"
+)]
+
 mod backup;
 mod change;
 mod cli;

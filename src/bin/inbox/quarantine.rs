@@ -57,7 +57,6 @@ pub(crate) struct QuarantineArgs {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value, for the whole process")]
 enum QuarantineCommand {
     /// List rejected deliveries, oldest first
     #[command(after_long_help = after_help!(json_help!(), "\
@@ -183,7 +182,7 @@ async fn release(args: ReleaseArgs, path: &Path) -> CommandResult {
     let scheme = Some(args.signing.required_scheme()?);
     let poster = Poster::new(&to).map_err(|error| -> Box<dyn Error> { error })?;
     let replacements = Replacements { scheme, ..Replacements::default() };
-    let releaser = Releaser { to, replacements, poster };
+    let destination = Destination { to, replacements, poster };
     let archive = DiskArchive::read_only(path).await?;
     let query = args.which.query(&archive).await?;
     let mut output = Output::new(args.json);
@@ -197,7 +196,7 @@ async fn release(args: ReleaseArgs, path: &Path) -> CommandResult {
                 continue;
             }
         };
-        let result = releaser.release(&delivery).await?;
+        let result = destination.release(&delivery).await?;
         output.write(delivery.id(), &result)?;
         if result.is_released() {
             released.push(delivery.id());
@@ -212,14 +211,14 @@ async fn release(args: ReleaseArgs, path: &Path) -> CommandResult {
     Ok(code(failed == 0))
 }
 
-/// Verifies deliveries, and posts them to one server.
-struct Releaser {
+/// The server to which deliveries are released.
+struct Destination {
     to: Uri,
     replacements: Replacements,
     poster: Poster,
 }
 
-impl Releaser {
+impl Destination {
     async fn release(&self, delivery: &Delivery) -> Result<Released, Box<dyn Error>> {
         let Some(scheme) = &self.replacements.scheme else {
             return Err(Failure::usage("missing --as PROVIDER").into());

@@ -39,7 +39,7 @@ pub(crate) struct Scope {
     pub(crate) before: Option<SystemTime>,
     /// Only deliveries of this inference, by the provider's id
     ///
-    /// KEY is the provider's id as InferenceKey prints it, or the digest that `inbox show` prints. A version in it is
+    /// KEY is the provider's id as `InferenceKey` prints it, or the digest that `inbox show` prints. A version in it is
     /// ignored. Without --model, all models are searched. A delivery is found once it was processed, failed or dead.
     #[arg(long, value_name = "KEY")]
     pub(crate) inference: Option<String>,
