@@ -1,12 +1,19 @@
 //! `inbox list` and `inbox dead`: one line for each delivery.
 
 use std::{
-    collections::HashSet, error::Error, io::Write, path::Path, process::ExitCode, time::Duration,
+    collections::{BTreeMap, HashSet},
+    error::Error,
+    ffi::OsString,
+    fs,
+    io::{self, BufWriter, Write},
+    path::Path,
+    process::ExitCode,
+    time::{Duration, SystemTime},
 };
 
 use clap::Args;
-use std::time::SystemTime;
 use tower_inbox::{
+    DeliveryId,
     archive::{Archive, ArchiveError, Archived, DiskArchive, LedgerEntry, Query},
     delivery::StateKind,
 };
@@ -16,7 +23,7 @@ use crate::{
     cli::after_help,
     console::{self, code},
     format::{self, json_help},
-    select::{Scope, Selection, narrow, state_parser},
+    select::{Scope, Selection, entries, narrow, state_parser},
     table::Table,
 };
 
@@ -37,9 +44,9 @@ Examples:
 
 "))]
 pub(crate) struct ListArgs {
-    /// List at most the latest N deliveries; 0 lists all
-    #[arg(short = 'n', long, visible_alias = "last", value_name = "N", default_value_t = 50)]
-    limit: usize,
+    /// List at most the latest N deliveries; 0 lists all (default: 50)
+    #[arg(short = 'n', long, visible_alias = "last", value_name = "N")]
+    limit: Option<usize>,
     /// Keep running, and list deliveries as they are archived
     ///
     /// With --state, --pending or --settled, a delivery is listed when it first has the state.
@@ -52,6 +59,9 @@ pub(crate) struct ListArgs {
     selection: Selection,
 }
 
+/// The number of deliveries that are listed without `--limit`.
+const LIMIT: usize = 50;
+
 pub(crate) async fn run(args: ListArgs, path: &Path) -> CommandResult {
     let start = SystemTime::now();
     let archive = DiskArchive::read_only(path).await?;
@@ -61,7 +71,8 @@ pub(crate) async fn run(args: ListArgs, path: &Path) -> CommandResult {
         let recent = start.checked_sub(ARCHIVED_WITHIN).unwrap_or(SystemTime::UNIX_EPOCH);
         let recent = recent.max(query.received_since().unwrap_or(SystemTime::UNIX_EPOCH));
         let recent = query.clone().since(recent);
-        let seen = ids(&archive, recent.clone()).await?;
+        let seen = entries(&archive, recent.clone()).await?;
+        let seen = seen.into_iter().map(|entry| entry.id).collect();
         list_latest(&archive, query, &args, &mut list).await?;
         return follow(path, &recent, seen, &mut list).await;
     }
@@ -76,18 +87,18 @@ async fn list_latest(
     args: &ListArgs,
     list: &mut List,
 ) -> Result<(), Box<dyn Error>> {
-    if args.limit == 0 {
+    let limit = args.limit.unwrap_or(LIMIT);
+    if limit == 0 {
         let mut found = archive.scan(query);
         while let Some(archived) = found.next().await {
             list.write(archived)?;
         }
         return Ok(());
     }
-    let mut latest = archive.latest(query, args.limit.saturating_add(1)).await?;
-    if latest.len() > args.limit {
-        latest.truncate(args.limit);
-        if !args.follow {
-            let limit = args.limit;
+    let mut latest = archive.latest(query, limit.saturating_add(1)).await?;
+    if latest.len() > limit {
+        latest.truncate(limit);
+        if !args.follow && args.limit.is_none() {
             console::note(&format!("these are the latest {limit}; '--limit 0' lists all"));
         }
     }
@@ -97,32 +108,24 @@ async fn list_latest(
     Ok(())
 }
 
-async fn ids(
-    archive: &DiskArchive,
-    query: Query,
-) -> Result<HashSet<tower_inbox::DeliveryId>, ArchiveError> {
-    let (mut entries, mut found) = (archive.ledger(query), HashSet::new());
-    while let Some(entry) = entries.next().await {
-        found.insert(entry?.id);
-    }
-    Ok(found)
-}
-
 /// Lists what `recent` selects and is not in `seen`, again and again, until the command is interrupted.
 async fn follow(
     path: &Path,
     recent: &Query,
-    mut seen: HashSet<tower_inbox::DeliveryId>,
+    mut seen: HashSet<DeliveryId>,
     list: &mut List,
 ) -> CommandResult {
+    let mut before = None;
     loop {
         list.flush()?;
         tokio::time::sleep(POLL).await;
+        let now = lengths(path)?;
+        if before.replace(now.clone()) == Some(now) {
+            continue;
+        }
         // A read-only archive is as of its opening.
         let archive = DiskArchive::read_only(path).await?;
-        let mut entries = archive.ledger(recent.clone());
-        while let Some(entry) = entries.next().await {
-            let entry = entry?;
+        for entry in entries(&archive, recent.clone()).await? {
             if seen.insert(entry.id) {
                 list.write_entry(&archive, &entry).await?;
             }
@@ -130,9 +133,21 @@ async fn follow(
     }
 }
 
+/// The lengths of the files in a directory, which change with every write to the archive.
+fn lengths(path: &Path) -> io::Result<BTreeMap<OsString, u64>> {
+    let mut lengths = BTreeMap::new();
+    for file in fs::read_dir(path)? {
+        let file = file?;
+        // A file that was removed or renamed meanwhile is found under its new name the next time.
+        let Ok(metadata) = file.metadata() else { continue };
+        lengths.insert(file.file_name(), metadata.len());
+    }
+    Ok(lengths)
+}
+
 /// Writes deliveries as a table, or as one JSON object per line.
 pub(crate) struct List {
-    out: std::io::BufWriter<anstream::Stdout>,
+    out: BufWriter<anstream::Stdout>,
     table: Option<Table<5>>,
     code: ExitCode,
 }
@@ -144,7 +159,7 @@ impl List {
     }
 
     /// Writes a delivery, or reports to standard error that it cannot be read.
-    fn write(&mut self, archived: Result<Archived, ArchiveError>) -> std::io::Result<()> {
+    fn write(&mut self, archived: Result<Archived, ArchiveError>) -> io::Result<()> {
         let archived = match archived {
             Ok(archived) => archived,
             Err(error) => {
@@ -170,18 +185,14 @@ impl List {
     }
 
     /// The same for an entry. Nothing is written if the delivery was removed meanwhile.
-    async fn write_entry(
-        &mut self,
-        archive: &DiskArchive,
-        entry: &LedgerEntry,
-    ) -> std::io::Result<()> {
+    async fn write_entry(&mut self, archive: &DiskArchive, entry: &LedgerEntry) -> io::Result<()> {
         match archive.get(entry.id).await.transpose() {
             Some(archived) => self.write(archived),
             None => Ok(()),
         }
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         match &mut self.table {
             Some(table) => table.flush(&mut self.out),
             None => self.out.flush(),
