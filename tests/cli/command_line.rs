@@ -55,6 +55,8 @@ fn no_command_creates_an_archive_and_help_is_printed() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stderr.starts_with(b"error: "), "{arguments:?}");
     }
+    let said = errors(&inbox(&nowhere, &["list"]));
+    assert!(said.contains("use --archive DIR, or set INBOX_ARCHIVE"), "{said}");
     assert!(!nowhere.exists(), "no command creates an archive");
     for arguments in [&[][..], &["help"], &["--help"], &["list", "--help"], &["help", "purge"]] {
         let help = written(&nowhere, arguments);

@@ -90,7 +90,7 @@ fn as_inference(outcome: Outcome, model: &str, key: &InferenceKey) -> Outcome {
     outcome.with_inference(Some(InferenceDigest::of(&model.parse().unwrap(), key, digest)))
 }
 
-/// Ten deliveries, of which one is pending; received an hour apart, from the beginning of 1970 on.
+/// Ten deliveries, received an hour apart since the beginning of 1970. The fourth is pending, the others are processed.
 async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
     let mut all = Vec::new();
     for number in 0_u32..10 {

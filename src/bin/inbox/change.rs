@@ -5,7 +5,10 @@ use std::{error::Error, path::Path, time::Duration};
 use tokio::task::JoinSet;
 use tower_inbox::archive::{Archive, ArchiveError, DiskArchive, Query};
 
-use crate::console::{self, deliveries};
+use crate::{
+    console::{self, deliveries},
+    select::open,
+};
 
 /// The timeout of a request to the process that has the archive open for writing.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,7 +35,7 @@ pub(crate) async fn apply(
     queries: Vec<Query>,
 ) -> Result<Changed, Box<dyn Error>> {
     // Opening for writing creates an archive, which a mistyped path should not do.
-    drop(DiskArchive::read_only(path).await?);
+    drop(open(path).await?);
     match DiskArchive::builder(path).upkeep_every(None).open().await {
         Ok(archive) => {
             let mut changed = 0;
@@ -83,8 +86,8 @@ pub(crate) async fn print_selected(
     path: &Path,
     verb: &str,
     queries: Vec<Query>,
-) -> Result<(), ArchiveError> {
-    let archive = DiskArchive::read_only(path).await?;
+) -> Result<(), Box<dyn Error>> {
+    let archive = open(path).await?;
     let (mut count, mut bytes) = (0, 0);
     for query in queries {
         let mut found = archive.scan(query);

@@ -140,18 +140,22 @@ pub(crate) fn deliveries(count: u64) -> String {
     if count == 1 { "1 delivery".to_owned() } else { format!("{count} deliveries") }
 }
 
+/// The templates of progress bars.
+const BYTES: &str = "[{bar:40}] {percent:>3} % of {total_bytes}, {eta} left";
+const DELIVERIES: &str = "[{bar:40}] {pos} of {len} deliveries, {eta} left";
+
 /// The progress of a command, on standard error. Hidden unless that is a terminal.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// Counts bytes.
     pub(crate) fn of_bytes() -> Self {
-        Self::with_template("[{bar:40}] {percent:>3} % of {total_bytes}, {eta} left")
+        Self::with_template(BYTES)
     }
 
     /// Counts deliveries.
     pub(crate) fn of_deliveries() -> Self {
-        Self::with_template("[{bar:40}] {pos} of {len} deliveries, {eta} left")
+        Self::with_template(DELIVERIES)
     }
 
     fn with_template(template: &str) -> Self {
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn progress_templates_are_valid() {
-        for template in ["[{bar:40}] {percent:>3} % of {total_bytes}, {eta} left", "{pos} {len}"] {
+        for template in [BYTES, DELIVERIES] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

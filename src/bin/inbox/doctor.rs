@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Request, Uri, request::Parts};
 use serde_json::{Value, json};
 use tower_inbox::{
     Delivery,
-    archive::{Archive, DiskArchive},
+    archive::Archive,
     signature::{
         Proof, Scheme, SignatureError,
         doctor::{Finding, HeadFinding, examine, examine_head},
@@ -21,7 +21,8 @@ use crate::{
     console::{self, RED, code},
     escape::escape,
     format,
-    select::{parse_time, resolve_ids},
+    ids::resolve_ids,
+    select::{open, parse_time},
     send::{SigningArgs, parse_header},
 };
 
@@ -38,7 +39,7 @@ JSON members:
   accepted      boolean
   proof         object: scheme, secret (its name), form, message_id (or null); null if it is rejected
   error         string, or null if it is accepted
-  hint          string, what is conspicuous in the headers, or null
+  hint          string, a likely reason found in the headers, or null
   findings      list of objects: secret (its name), and differences (list of strings) with which it would be
                 accepted
 
@@ -94,7 +95,7 @@ async fn delivery(
         return Ok((head, console::read(&args.delivery)?, SystemTime::now()));
     }
     let word = args.delivery.to_string_lossy().into_owned();
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let found = match resolve_ids(&archive, &[word]).await?.first() {
         Some(id) => archive.get(*id).await?,
         None => None,

@@ -19,7 +19,7 @@ use crate::{
     change::print_selected,
     cli::after_help,
     console::{self, code, deliveries},
-    select::{Selection, narrow},
+    select::{Selection, narrow, open},
 };
 
 /// Write deliveries and their states to one WARC file
@@ -44,7 +44,7 @@ pub(crate) struct ExportArgs {
 }
 
 pub(crate) async fn run(args: ExportArgs, path: &Path) -> CommandResult {
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let inference = args.selection.scope.inference.as_deref();
     let query = narrow(&archive, args.selection.query(), None, inference).await?;
     if args.dry_run {

@@ -23,7 +23,7 @@ use crate::{
     cli::after_help,
     console::{self, code},
     format::{self, json_help},
-    select::{Scope, Selection, entries, narrow, state_parser},
+    select::{Scope, Selection, entries, narrow, open, state_parser},
     table::Table,
 };
 
@@ -64,7 +64,7 @@ const LIMIT: usize = 50;
 
 pub(crate) async fn run(args: ListArgs, path: &Path) -> CommandResult {
     let start = SystemTime::now();
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let mut list = List::new(args.json);
     let query = args.selection.query();
     if args.follow {
@@ -124,7 +124,7 @@ async fn follow(
             continue;
         }
         // A read-only archive is as of its opening.
-        let archive = DiskArchive::read_only(path).await?;
+        let archive = open(path).await?;
         for entry in entries(&archive, recent.clone()).await? {
             if seen.insert(entry.id) {
                 list.write_entry(&archive, &entry).await?;
@@ -229,7 +229,7 @@ pub(crate) struct DeadArgs {
 const DEAD: [StateKind; 2] = [StateKind::Dead, StateKind::Undecodable];
 
 pub(crate) async fn dead(args: DeadArgs, path: &Path) -> CommandResult {
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let query = args.scope.query();
     let query = args.state.into_iter().fold(query, Query::state);
     let query = narrow(&archive, query, None, args.scope.inference.as_deref()).await?;

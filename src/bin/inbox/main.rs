@@ -17,6 +17,7 @@ mod doctor;
 mod escape;
 mod export;
 mod format;
+mod ids;
 mod list;
 mod model;
 mod quarantine;

@@ -21,10 +21,11 @@ use crate::{
     console::{self, RED, code},
     doctor::{Diagnosis, parts},
     format::{self, json_help},
+    ids::{missing, resolve_ids},
     list::{self, ListArgs},
     remove::remove,
     replay::{Replacements, replayed},
-    select::{Scope, entries, missing, narrow, resolve_ids},
+    select::{Scope, entries, narrow, open},
     send::SigningArgs,
     show::{self, ShowArgs},
     table::Table,
@@ -172,7 +173,7 @@ impl Which {
 }
 
 async fn clear(args: ClearArgs, path: &Path) -> CommandResult {
-    let query = args.which.query(&DiskArchive::read_only(path).await?).await?;
+    let query = args.which.query(&open(path).await?).await?;
     remove(path, vec![query], args.dry_run).await?;
     Ok(code(true))
 }
@@ -183,7 +184,7 @@ async fn release(args: ReleaseArgs, path: &Path) -> CommandResult {
     let poster = Poster::new(&to).map_err(|error| -> Box<dyn Error> { error })?;
     let replacements = Replacements { scheme, ..Replacements::default() };
     let destination = Destination { to, replacements, poster };
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let query = args.which.query(&archive).await?;
     let mut output = Output::new(args.json);
     let (mut released, mut found, mut failed) = (Vec::new(), archive.scan(query), 0_u64);

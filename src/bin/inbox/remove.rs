@@ -14,7 +14,8 @@ use crate::{
     change::{Change, Changed, apply, print_selected},
     cli::after_help,
     console::{self, code, deliveries},
-    select::{Selection, entries, missing, narrow, parse_age, parse_time, resolve_ids},
+    ids::{missing, resolve_ids},
+    select::{Selection, entries, narrow, open, parse_age, parse_time},
 };
 
 /// Remove finished deliveries that are older than an age
@@ -91,7 +92,7 @@ pub(crate) struct EraseArgs {
     /// The ids of the deliveries, or unique prefixes of them
     #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// A file with ids, one per line; `-` is standard input
+    /// A file with whole ids, one per line; `-` is standard input
     #[arg(long = "ids", value_name = "FILE")]
     ids_file: Option<OsString>,
     /// Print the number of deliveries, and change nothing
@@ -102,7 +103,7 @@ pub(crate) struct EraseArgs {
 }
 
 pub(crate) async fn erase(args: EraseArgs, path: &Path) -> CommandResult {
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let ids = given_ids(&archive, &args).await?;
     let inference = args.selection.scope.inference.as_deref();
     let query = narrow(&archive, args.selection.query(), ids.clone(), inference).await?;
@@ -155,7 +156,7 @@ pub(crate) async fn remove(
     dry_run: bool,
 ) -> Result<(), Box<dyn Error>> {
     if dry_run {
-        return Ok(print_selected(path, "remove", queries).await?);
+        return print_selected(path, "remove", queries).await;
     }
     let (Changed::Here(removed) | Changed::ByServer(removed)) =
         apply(path, Change::Remove, queries).await?;

@@ -14,7 +14,8 @@ use crate::{
     cli::after_help,
     console::{self, code, deliveries},
     format,
-    select::{Scope, entries, missing, narrow, resolve_ids, state_parser},
+    ids::{missing, resolve_ids},
+    select::{Scope, entries, narrow, open, state_parser},
     table::Table,
 };
 
@@ -56,7 +57,7 @@ pub(crate) async fn run(args: RetryArgs, path: &Path) -> CommandResult {
         let message = "missing selection; use an ID, --all, --model, --state, --since, --before or --inference";
         return Err(Failure::usage(message).into());
     }
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let ids = resolve_ids(&archive, &args.ids).await?;
     let query = args.state.into_iter().fold(args.scope.query(), Query::state);
     let inference = args.scope.inference.as_deref();

@@ -18,7 +18,8 @@ use crate::{
     console::{self, code},
     escape::{escape, escape_bytes, write_body},
     format::{self, json_help},
-    select::{Selection, find_inference, is_prefix, narrow, resolve_ids, whole_id},
+    ids::{is_prefix, resolve_ids, whole_id},
+    select::{Selection, find_inference, narrow, open},
 };
 
 /// Show deliveries: state, head, or exact body
@@ -68,7 +69,7 @@ pub(crate) async fn run(args: ShowArgs, path: &Path) -> CommandResult {
             "missing delivery; use an ID, --last N, or a condition such as --inference KEY";
         return Err(Failure::usage(message).into());
     }
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let ids = selected(&archive, &args).await?;
     if args.body && ids.len() > 1 {
         let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
@@ -102,7 +103,7 @@ async fn selected(
     for word in &args.ids {
         named.extend(named_by(archive, &query, word).await?);
     }
-    if !args.ids.is_empty() && args.last.is_none() && inference.is_none() {
+    if !args.ids.is_empty() && args.last.is_none() && !args.selection.is_given() {
         return Ok(named);
     }
     let ids = (!args.ids.is_empty()).then_some(named);

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tower_inbox::archive::{DiskArchive, Stats};
+use tower_inbox::archive::Stats;
 
 use crate::{
     CommandResult,
@@ -15,6 +15,7 @@ use crate::{
     console::{self, code},
     escape::escape,
     format,
+    select::open,
 };
 
 /// The states of segments, in the order of [`Stats::segments`].
@@ -43,7 +44,7 @@ pub(crate) struct StatsArgs {
 }
 
 pub(crate) async fn run(args: StatsArgs, path: &Path) -> CommandResult {
-    let stats = DiskArchive::read_only(path).await?.stats().await?;
+    let stats = open(path).await?.stats().await?;
     let mut out = console::stdout();
     if args.json {
         console::json_line(&mut out, &object(&stats))?;

@@ -26,7 +26,7 @@ impl<const N: usize> Table<N> {
         Self { header, rows: Vec::new(), widths: [0; N], is_begun: false }
     }
 
-    /// Adds a row, with what is unsafe on a terminal escaped. `style` applies to the last cell.
+    /// Adds a row, with characters that are unsafe on a terminal escaped. `style` applies to the last cell.
     pub(crate) fn row(
         &mut self,
         out: &mut impl Write,
@@ -48,7 +48,7 @@ impl<const N: usize> Table<N> {
         for ((column, width), name) in layout.column_iter_mut().zip(self.widths).zip(self.header) {
             column.set_padding((0, 2)).set_constraint(ColumnConstraint::LowerBoundary(
                 // With the padding, which the constraint includes.
-                Width::Fixed(if width == 0 { 0 } else { width + 2 }),
+                Width::Fixed(if width == 0 { 0 } else { width.saturating_add(2) }),
             ));
             if RIGHT.contains(&name) {
                 column.set_cell_alignment(CellAlignment::Right);

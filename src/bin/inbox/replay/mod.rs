@@ -31,7 +31,8 @@ use crate::{
     client::{self, PostError, Poster, ResponseCounts},
     console::{self, Progress, code, deliveries},
     format,
-    select::{Selection, entries, missing, narrow, resolve_ids},
+    ids::{missing, resolve_ids},
+    select::{Selection, entries, narrow, open},
     send::{SigningArgs, parse_header},
     table::Table,
 };
@@ -86,7 +87,7 @@ pub(crate) async fn run(args: ReplayArgs, path: &Path) -> CommandResult {
     let scheme = args.signing.scheme()?;
     let replacements =
         Replacements { headers: args.set_header, parameters: args.set_query, scheme };
-    let archive = DiskArchive::read_only(path).await?;
+    let archive = open(path).await?;
     let ids = resolve_ids(&archive, &args.ids).await?;
     let has_ids = !ids.is_empty();
     let inference = args.selection.scope.inference.as_deref();

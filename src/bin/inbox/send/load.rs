@@ -17,7 +17,7 @@ use tokio::{
 use super::Sender;
 use crate::{client::ResponseCounts, console};
 
-/// The number of posts, how many run concurrently, and the maximum rate per second.
+/// The number of requests, the maximum number of concurrent ones, and the maximum rate per second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) repeat: NonZeroU32,
@@ -26,7 +26,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// When a post is due, from the start on.
+    /// The time from the start until the request with this number is due.
     fn due(self, number: u32) -> Duration {
         self.rate.map_or(Duration::ZERO, |rate| {
             Duration::from_secs_f64(f64::from(number) / f64::from(rate.get()))
@@ -34,7 +34,7 @@ impl Load {
     }
 }
 
-/// Posts `load.repeat` times.
+/// Posts `load.repeat` requests.
 pub(super) async fn post_all(
     sender: Sender,
     load: Load,
