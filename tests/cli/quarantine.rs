@@ -64,6 +64,28 @@ async fn release_posts_what_the_repaired_secret_proves_and_removes_it() {
     assert_eq!(quarantine(dir.path(), &release).await.status.code(), Some(2), "no selection");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn release_keeps_a_delivery_whose_2xx_is_not_of_an_inbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let body = b"{}";
+    let signature = mindee::signature(Secret::new(SECRET)).sign(body).unwrap();
+    let sample = Sample::of("/other").uri("/other".parse().unwrap()).body(body.to_vec());
+    let one = sample.header("x-signature", signature.as_bytes()).delivery();
+    append(&archive, &one).await;
+    archive.close().await;
+    drop(archive);
+    let server = Server::start().await;
+    let to = format!("http://{}", server.address);
+    let release = ["release", "--all", "--to", &to, "--as", "mindee", "--secret", SECRET];
+    let output = quarantine(dir.path(), &release).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("202 Accepted without the header inbox-delivery-id"), "{text}");
+    let archive = builder(dir.path()).open().await.unwrap();
+    assert!(archive.get(one.id()).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn list_show_and_clear_process_the_quarantine() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,12 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use clap::{Args, Subcommand};
-use http::{StatusCode, Uri};
+use http::{Response, StatusCode, Uri};
 use serde_json::{Value, json};
 use tower_inbox::{
     Delivery, DeliveryId,
     archive::{Archive, DiskArchive, Query},
+    layer::DELIVERY_ID,
 };
 
 use crate::{
@@ -82,8 +84,9 @@ Examples:
 /// Verify deliveries with a repaired secret, and post them to the server
 ///
 /// Verifies each delivery as of its time of receipt. Deliveries that pass are posted to the server, with a new signature
-/// and the message id of the original, and removed from the quarantine after a 2xx. For the others, the reason is printed
-/// as by `inbox doctor`, and they stay. The exit status is 1 if one was not released.
+/// and the message id of the original. They are removed from the quarantine if an inbox responds 2xx, with the header
+/// inbox-delivery-id. For the others, the reason is printed as by `inbox doctor`, and they stay. The exit status is 1 if
+/// one was not released.
 ///
 /// Deliveries that were rejected for a token cannot be released, because tokens are never stored. In the process of the
 /// server, `Inbox::release` keeps id, headers and time of receipt.
@@ -234,7 +237,6 @@ impl Destination {
             Ok(request) => self.poster.post(request).await,
             Err(error) => Err(error),
         };
-        let response = response.map(|response| response.status());
         let response = response.map_err(|error| console::with_sources(&*error));
         Ok(Released { diagnosis, response: Some(response) })
     }
@@ -243,28 +245,38 @@ impl Destination {
 /// The result for one delivery.
 struct Released {
     diagnosis: Diagnosis,
-    /// The status of the server, or why there is none; None if the delivery was not posted.
-    response: Option<Result<StatusCode, String>>,
+    /// The response of the server, or why there is none; None if the delivery was not posted.
+    response: Option<Result<Response<Bytes>, String>>,
 }
 
 impl Released {
     fn is_released(&self) -> bool {
-        self.status().is_some_and(|status| status.is_success())
+        self.error().is_none()
     }
 
     fn status(&self) -> Option<StatusCode> {
-        self.response.as_ref().and_then(|response| response.as_ref().ok().copied())
+        self.response.as_ref()?.as_ref().ok().map(Response::status)
     }
 
     /// Why the delivery was not released.
     fn error(&self) -> Option<String> {
-        match (&self.diagnosis.result, &self.response) {
-            (Err(error), _) => Some(error.to_string()),
-            (_, Some(Err(error))) => Some(error.clone()),
-            (_, Some(Ok(status))) if !status.is_success() => {
-                Some(format!("the server responded {status}"))
+        if let Err(error) = &self.diagnosis.result {
+            return Some(error.to_string());
+        }
+        match &self.response {
+            None => Some("the delivery was not posted".to_owned()),
+            Some(Err(error)) => Some(error.clone()),
+            Some(Ok(response)) if !response.status().is_success() => {
+                Some(format!("the server responded {}", response.status()))
             }
-            _ => None,
+            // Without it, something else than an inbox responded, and the delivery would be lost.
+            Some(Ok(response)) if !response.headers().contains_key(DELIVERY_ID) => {
+                let status = response.status();
+                Some(format!(
+                    "the server responded {status} without the header {DELIVERY_ID}; check --to"
+                ))
+            }
+            Some(Ok(_)) => None,
         }
     }
 
