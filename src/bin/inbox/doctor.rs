@@ -118,7 +118,7 @@ pub(crate) fn parts(delivery: &Delivery) -> Result<Parts, http::Error> {
 }
 
 /// The reason where nothing that was tried would match.
-const UNEXPLAINED: &str = "no known difference makes it match; check the secret";
+const UNEXPLAINED: &str = "no known difference makes it match";
 
 /// The result of a verification, and what explains a rejection.
 pub(crate) struct Diagnosis {

@@ -15,7 +15,7 @@ use crate::{Failure, format};
 /// The number of hexadecimal digits that a prefix of an id needs.
 const SHORTEST_PREFIX: usize = 4;
 
-/// The number of candidates that are listed for an ambiguous prefix.
+/// The number of candidates that are listed for an ambiguous prefix: the latest ones.
 const LISTED_CANDIDATES: usize = 10;
 
 /// The ids that these words name: whole ids, also of deliveries that do not exist, or prefixes of one id each.
@@ -105,10 +105,10 @@ fn ambiguous(prefix: &str, candidates: &[LedgerEntry]) -> Failure {
         let LedgerEntry { id, model, received_at, state, .. } = entry;
         format!("{id}  {}  {model}  {}", format::time(*received_at), format::state(state))
     };
-    let mut details: Vec<_> = candidates.iter().take(LISTED_CANDIDATES).map(line).collect();
-    let more = candidates.len() - details.len();
-    if more > 0 {
-        details.push(format!("and {more} more"));
+    let earlier = candidates.len().saturating_sub(LISTED_CANDIDATES);
+    let mut details: Vec<_> = candidates.iter().skip(earlier).map(line).collect();
+    if earlier > 0 {
+        details.insert(0, format!("{earlier} earlier ones, and:"));
     }
     let count = candidates.len();
     let message = format!("ambiguous id prefix '{prefix}': {count} deliveries begin with it");
