@@ -70,7 +70,7 @@ async fn replay_posts_archived_deliveries_in_order_with_head_and_bytes() {
 }
 
 #[tokio::test]
-async fn replay_posts_one_delivery_and_reports_an_unknown_one() {
+async fn replay_posts_one_delivery_or_the_last_and_reports_an_unknown_one() {
     let dir = tempfile::tempdir().unwrap();
     let all = extractions(dir.path()).await;
     let server = Server::start().await;
@@ -81,6 +81,9 @@ async fn replay_posts_one_delivery_and_reports_an_unknown_one() {
     let received = server.archived().await;
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].delivery.body(), all[1].body());
+    let (code, said) = replay(dir.path(), &server, &["--last", "2", "--dry-run"]).await;
+    assert!(code == Some(0) && said.contains("would post 2 deliveries"), "{said}");
+    assert!(!said.contains(&all[0].id().to_string()), "the latest are posted: {said}");
     let none = DeliveryId::new().to_string();
     let (code, said) = replay(dir.path(), &server, &[&[&*none][..], &signing].concat()).await;
     assert!(code == Some(1) && said.contains(&none), "{said}");

@@ -49,6 +49,7 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:
+  inbox replay --to http://127.0.0.1:3000 --last 1
   inbox replay --to http://127.0.0.1:3000 01890a5d-ac96
   inbox replay --to http://127.0.0.1:3000 --since 1d --as mindee --secret S
   inbox replay --to http://127.0.0.1:3000/staging --state dead --dry-run
@@ -58,6 +59,16 @@ pub(crate) struct ReplayArgs {
     /// The ids of the deliveries, or unique prefixes of them; default: all
     #[arg(value_name = "ID")]
     ids: Vec<String>,
+    /// Only the latest N of the deliveries selected
+    #[arg(
+        short = 'n',
+        long,
+        visible_alias = "limit",
+        value_name = "N",
+        conflicts_with = "ids",
+        help_heading = "Selection"
+    )]
+    last: Option<usize>,
     /// The server, optionally with a path prefix
     #[arg(long, value_name = "URL")]
     to: String,
@@ -97,6 +108,13 @@ pub(crate) async fn run(args: ReplayArgs, path: &Path) -> CommandResult {
         let message = format!("no delivery {id} in {archive} that the options select");
         return Err(Failure::not_found(message).into());
     }
+    let query = match args.last {
+        Some(last) => {
+            let latest = archive.latest(query.clone(), last).await?;
+            query.ids(latest.into_iter().map(|entry| entry.id))
+        }
+        None => query,
+    };
     if args.dry_run {
         return print_requests(&archive, query, &to).await;
     }
