@@ -21,8 +21,8 @@ use crate::{
 /// The directory must be new, empty, or an earlier backup of the same archive. The copy is verified. It has every
 /// delivery that was acknowledged before the backup began. Repeat an interrupted backup.
 ///
-/// Only segments that changed since the last backup are copied. What was removed or erased in the archive disappears
-/// from the backup: run `inbox backup` again after `inbox erase`, to each directory that holds a backup. A segment that
+/// Only segments that changed since the last backup are copied. Deliveries that were removed from the archive
+/// disappear from the backup: run `inbox backup` again after `inbox erase`, to each directory that holds a backup. A segment that
 /// is damaged does not replace an earlier copy that is sound.
 ///
 /// A plain copy (`cp -a`, rsync) while a server writes can miss a segment, because segments are renamed.
@@ -73,7 +73,7 @@ fn summary(done: &Backup, to: &Path) -> String {
 /// The directory of the archive must be new or empty. The copy is verified, and the backup is not changed. Run the
 /// command as the user of the server. Repeat an interrupted restore.
 ///
-/// What was erased after the backup is in the archive again: erase it again. The exit status is 1 if a part of the
+/// Deliveries that were erased after the backup are in the archive again: erase them again. The exit status is 1 if a part of the
 /// archive is damaged, or if the last backup was interrupted.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
@@ -111,10 +111,10 @@ pub(crate) async fn restore(args: RestoreArgs, path: &Path) -> CommandResult {
 
 const NEXT: &str = "\
 Next:
-- Erase again what was erased after the backup: its bytes are in the archive again.
+- Repeat each erasure since the backup: the erased deliveries are in the archive again.
 - Check that the directory belongs to the user of the server, then start the server with it. Pending
   deliveries are processed, also those that were processed after the backup.
-- Have the providers send again what was received after the backup.";
+- Have the providers resend the deliveries that were received after the backup.";
 
 fn progress() -> impl FnMut(u64, u64) + Send + 'static {
     let bar = Progress::of_bytes();

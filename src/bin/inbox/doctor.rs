@@ -108,7 +108,7 @@ async fn delivery(
     Ok((parts(&delivery)?, delivery.body().clone(), delivery.received_at()))
 }
 
-/// The head of a delivery as a scheme reads it, without what was redacted.
+/// The archived head of a delivery, in which tokens are redacted, in the form that schemes read.
 pub(crate) fn parts(delivery: &Delivery) -> Result<Parts, http::Error> {
     let head = delivery.head();
     let request = Request::builder().method(head.method()).uri(head.uri()).version(head.version());

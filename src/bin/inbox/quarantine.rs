@@ -166,7 +166,7 @@ impl Which {
         let ids = resolve_ids(archive, &self.ids).await?;
         let given = (!ids.is_empty()).then(|| ids.clone());
         let inference = self.scope.inference.as_deref();
-        // What was released is settled until the server removes it.
+        // `Inbox::release` settles a delivery before it removes it.
         let query = narrow(archive, self.scope.query().unsettled(), given, inference).await?;
         match missing(&ids, &entries(archive, query.clone()).await?).first() {
             Some(id) => Err(Failure::not_found(format!("no delivery {id} in {archive}")).into()),

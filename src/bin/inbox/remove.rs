@@ -72,7 +72,7 @@ fn purged_states(dead: bool, unsettled: bool) -> Vec<StateFilter> {
     states
 }
 
-/// Remove deliveries, whatever their state
+/// Remove deliveries in any state
 ///
 /// Removes heads and bodies. Ids, digests and states stay. When the command ends, the bytes are deleted from the disk,
 /// but copies of the archive keep them: see `inbox help backup`.

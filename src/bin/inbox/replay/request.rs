@@ -32,7 +32,7 @@ const CONNECTION_HEADERS: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// The request of an archived delivery to the server at `to`, marked as a replay, with what was redacted or has expired
+/// The request of an archived delivery to the server at `to`, marked as a replay, with redacted and expired values
 /// replaced. A signature covers `message`, or else a new message id.
 pub(crate) fn replayed(
     to: &Uri,
