@@ -21,9 +21,9 @@ use crate::{
 /// The directory must be new, empty, or an earlier backup of the same archive. The copy is verified. It has every
 /// delivery that was acknowledged before the backup began. Repeat an interrupted backup.
 ///
-/// Only segments that changed since the last backup are copied. Deliveries that were removed from the archive
-/// disappear from the backup: run `inbox backup` again after `inbox erase`, to each directory that holds a backup. A segment that
-/// is damaged does not replace an earlier copy that is sound.
+/// Only segments that changed since the last backup are copied. Deliveries that were removed from the archive disappear
+/// from the backup: run `inbox backup` again after `inbox erase`, to each directory that holds a backup. A damaged
+/// segment does not replace an earlier copy that is sound.
 ///
 /// A plain copy (`cp -a`, rsync) while a server writes can miss a segment, because segments are renamed.
 ///
@@ -47,8 +47,7 @@ pub(crate) async fn backup(args: BackupArgs, path: &Path) -> CommandResult {
     print_damages(&mut out, &done.verification)?;
     for path in &done.kept {
         console::warn(&format!(
-            "{} is damaged, and the backup keeps its earlier copy; what was removed from it since then is still in \
-             the backup",
+            "{} is damaged, and the backup keeps its earlier copy, with the deliveries that were removed since then",
             path.display()
         ));
     }
@@ -73,8 +72,8 @@ fn summary(done: &Backup, to: &Path) -> String {
 /// The directory of the archive must be new or empty. The copy is verified, and the backup is not changed. Run the
 /// command as the user of the server. Repeat an interrupted restore.
 ///
-/// Deliveries that were erased after the backup are in the archive again: erase them again. The exit status is 1 if a part of the
-/// archive is damaged, or if the last backup was interrupted.
+/// Deliveries that were erased after the backup are in the archive again: erase them again. The exit status is 1 if a
+/// part of the archive is damaged, or if the last backup was interrupted.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:

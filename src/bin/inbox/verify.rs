@@ -24,7 +24,7 @@ use crate::{
 JSON members:
   sound         boolean, true without damage
   segments, records, deliveries, bytes
-                numbers, what was read
+                numbers of segments, records, deliveries and bytes read
   torn          number of incomplete bytes at the end: being written, or truncated at the next start
   damages       list of objects: path, offset, length (0 if it concerns the whole file), reason
 
