@@ -36,8 +36,8 @@ pub(crate) use after_help;
 /// ID is the id of a delivery, or a prefix of it with at least 4 hexadecimal digits that no other delivery has. TIME is
 /// 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 90m, 2h or 30d.
 ///
-/// Colors are used on terminals only, unless `NO_COLOR` or `CLICOLOR_FORCE` is set. Tables and notes are for people; use
-/// --json in scripts.
+/// Colors are used on terminals only, unless `NO_COLOR` or `CLICOLOR_FORCE` is set. Tables and notes are for people;
+/// use --json in scripts.
 #[derive(Debug, Parser)]
 #[command(
     name = "inbox",

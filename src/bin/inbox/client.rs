@@ -82,8 +82,8 @@ pub(crate) fn url(text: &str) -> Result<Uri, String> {
         Some(scheme) if *scheme == Scheme::HTTP => Ok(url),
         Some(scheme) if *scheme == Scheme::HTTPS && cfg!(feature = "cli-tls") => Ok(url),
         Some(scheme) if *scheme == Scheme::HTTPS => {
-            Err("this build does not support https://; install it with --features cli-tls, or post to the server behind \
-                 it with http://"
+            Err("this build does not support https://; install it with --features cli-tls, or use the http:// URL of \
+                 the server behind the proxy"
                 .to_owned())
         }
         _ => Err(invalid.to_owned()),

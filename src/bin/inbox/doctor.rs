@@ -31,8 +31,8 @@ use crate::{
 /// Verifies the signature with a secret. If it is rejected, tries what commonly goes wrong: another secret encoding,
 /// header, prefix or encoding, a changed body, a wrong clock. The exit status is 1 if the signature is rejected.
 ///
-/// The delivery is one of the archive, of the quarantine (--archive DIR), or FILE with its body and --set-header with its
-/// headers. Tokens and passwords are never archived, so that only signatures can be checked by ID.
+/// The delivery is one of the archive, of the quarantine (--archive DIR), or FILE with its body and --set-header with
+/// its headers. Tokens and passwords are never archived, so that only signatures can be checked by ID.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 JSON members:

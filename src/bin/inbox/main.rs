@@ -1,5 +1,5 @@
-//! The command `inbox`: inspects, maintains and backs up a disk archive, retries and replays its deliveries, sends signed
-//! test payloads, explains rejected signatures, and generates structs for models.
+//! The command `inbox`: inspects, maintains and backs up a disk archive, retries and replays its deliveries, sends
+//! signed test payloads, explains rejected signatures, and generates structs for models.
 //!
 //! Each command is one module with its arguments and its `run`. Exit status: see [`cli`].
 

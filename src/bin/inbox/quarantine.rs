@@ -83,10 +83,10 @@ Examples:
 
 /// Verify deliveries with a repaired secret, and post them to the server
 ///
-/// Verifies each delivery as of its time of receipt. Deliveries that pass are posted to the server, with a new signature
-/// and the message id of the original. They are removed from the quarantine if an inbox responds 2xx, with the header
-/// inbox-delivery-id. For the others, the reason is printed as by `inbox doctor`, and they stay. The exit status is 1 if
-/// one was not released.
+/// Verifies each delivery as of its time of receipt. Deliveries that pass are posted to the server, with a new
+/// signature and the message id of the original. They are removed from the quarantine if an inbox responds 2xx, with
+/// the header inbox-delivery-id. For the others, the reason is printed as by `inbox doctor`, and they stay. The exit
+/// status is 1 if one was not released.
 ///
 /// Deliveries that were rejected for a token cannot be released, because tokens are never stored. In the process of the
 /// server, `Inbox::release` keeps id, headers and time of receipt.

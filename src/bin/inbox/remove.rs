@@ -20,8 +20,8 @@ use crate::{
 
 /// Remove finished deliveries that are older than an age
 ///
-/// Removes heads and bodies of deliveries that are processed, or a repeat. Ids, digests and states stay, so that repeats
-/// are still recognized. When the command ends, the bytes are deleted from the disk.
+/// Removes heads and bodies of deliveries that are processed, or a repeat. Ids, digests and states stay, so that
+/// repeats are still recognized. When the command ends, the bytes are deleted from the disk.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:
@@ -78,8 +78,8 @@ fn purged_states(dead: bool, unsettled: bool) -> Vec<StateFilter> {
 /// but copies of the archive keep them: see `inbox help backup`.
 ///
 /// One command for many deliveries is much faster than one command for each: it rewrites each segment once. If ids and
-/// conditions are given, only deliveries that match all of them are removed. The exit status is 1 if an ID is not found;
-/// the others are removed.
+/// conditions are given, only deliveries that match all of them are removed. The exit status is 1 if an ID is not
+/// found; the others are removed.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:

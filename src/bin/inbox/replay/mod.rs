@@ -44,8 +44,8 @@ use crate::{
 /// of receipt. Prints the number of responses by status. The exit status is 1 if one is not 2xx.
 ///
 /// Tokens and passwords are never archived: the placeholder REDACTED replaces them. Signatures are archived, but those
-/// with a timestamp have expired. Either the other server accepts unsigned requests, or --as, --set-header and --set-query
-/// replace what it checks.
+/// with a timestamp have expired. Either the other server accepts unsigned requests, or --as, --set-header and
+/// --set-query replace what it checks.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:

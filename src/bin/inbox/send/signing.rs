@@ -29,8 +29,8 @@ pub(crate) struct SigningArgs {
     pub(crate) provider: Option<String>,
     /// The signing secret, the token, or the private key in hexadecimal or in base64 after whsk_
     ///
-    /// The environment variable `INBOX_SECRET` is used without this option. Unlike arguments, it is not shown in process
-    /// lists.
+    /// The environment variable `INBOX_SECRET` is used without this option. Unlike arguments, it is not shown in
+    /// process lists.
     #[arg(long, value_name = "SECRET", requires = "provider", value_parser = OsStringValueParser::new().map(SecretArgument::from))]
     secret: Option<SecretArgument>,
     /// The header or query parameter of a token, if it is not the provider's default

@@ -30,7 +30,9 @@ impl Variations {
             _ => None,
         };
         let original = original.ok_or_else(|| {
-            format!("--vary {pointer}: the body has no string or integer there; use a JSON pointer such as /inference/id")
+            format!(
+                "--vary {pointer}: the body has no string or integer there; use a JSON pointer such as /inference/id"
+            )
         })?;
         Ok(Self { body, pointer: pointer.to_owned(), original })
     }
