@@ -42,7 +42,12 @@ pub(crate) struct Selection {
     #[command(flatten)]
     pub(crate) scope: Scope,
     /// Only deliveries in this state
-    #[arg(long, value_name = "STATE", value_parser = state_parser(&StateKind::ALL), conflicts_with_all = ["pending", "settled"])]
+    #[arg(
+        long,
+        value_name = "STATE",
+        value_parser = state_parser(&StateKind::ALL),
+        conflicts_with_all = ["pending", "settled"]
+    )]
     state: Option<StateKind>,
     /// Only deliveries that are pending or leased
     #[arg(long, conflicts_with = "settled")]

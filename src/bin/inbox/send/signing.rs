@@ -31,7 +31,12 @@ pub(crate) struct SigningArgs {
     ///
     /// The environment variable `INBOX_SECRET` is used without this option. Unlike arguments, it is not shown in
     /// process lists.
-    #[arg(long, value_name = "SECRET", requires = "provider", value_parser = OsStringValueParser::new().map(SecretArgument::from))]
+    #[arg(
+        long,
+        value_name = "SECRET",
+        requires = "provider",
+        value_parser = OsStringValueParser::new().map(SecretArgument::from)
+    )]
     secret: Option<SecretArgument>,
     /// The header or query parameter of a token, if it is not the provider's default
     #[arg(long, value_name = "NAME", requires = "provider")]
