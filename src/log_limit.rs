@@ -1,4 +1,4 @@
-//! Limits how often a log line is written, and counts what was left out.
+//! Limits how often a log line is written, and counts the suppressed lines.
 
 use std::{
     collections::BTreeMap,

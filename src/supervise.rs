@@ -51,7 +51,7 @@ pub(crate) async fn catch_async<F: Future>(future: F) -> Result<F::Output, Panic
     .await
 }
 
-/// Only a panic hook is told where a panic happened. Ours calls the one that was set before.
+/// Only a panic hook receives the location of a panic. This one calls the hook that was set before.
 fn record_locations() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {

@@ -34,7 +34,7 @@ const TOKEN: &str = "bm8gc2VjcmV0IGF0IGFsbA";
 /// `user:` and the token in base64. Its length is a multiple of three bytes, so there is one way to write it.
 const USER_AND_TOKEN: &str = "dXNlcjpibThnYzJWamNtVjBJR0YwSUdGc2JB";
 
-/// A secret that signs nothing: what is accepted with it was forged.
+/// A secret that signs nothing: a request that verifies with it is forged.
 const UNUSED: &str = "YW5vdGhlciBzZWNyZXQgIQ";
 
 fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,4 @@
-//! What an operator relies on: the alerts fire, and the pages say what is so.
+//! Alerts fire when their condition is provoked, and the documentation matches the metrics.
 
 #![expect(
     clippy::unwrap_used,
