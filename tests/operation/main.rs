@@ -8,6 +8,7 @@
 )]
 
 mod alerts;
+mod copies;
 mod gauges;
 mod page;
 mod promtool;
