@@ -14,7 +14,7 @@
 //! | [`http`] | timeouts, limits, compressed bodies, what the server answers before the inbox sees a request |
 //! | [`metrics`] | metrics, dashboard, alerts |
 //! | [`security`] | the threat model: attacks, limits, and the tests of the limits |
-//! | [`benchmarks`] | what was measured, how, and with which results |
+//! | [`benchmarks`] | measurements: methods, results, and how far to trust them |
 //!
 //! The pages are in the folder `docs` of the repository. Their code is compiled and run by `cargo test --doc
 //! --all-features`. Without the feature `full` the pages are empty, because their code needs all features.
