@@ -50,8 +50,8 @@
 //! | `ed25519` | Ed25519 signatures: fal, and version `v1a` of Standard Webhooks |
 //! | `metrics` | metrics through the `metrics` facade |
 //! | `testing` | conformance suite for archives, and disks that fail on demand |
-//! | `cli` | the command `inbox` |
-//! | `full` | all of the above |
+//! | `cli`, `cli-tls` | the command `inbox`; `https://` URLs for it (not in `full`) |
+//! | `full` | all of the above but `cli-tls` |
 //!
 //! A feature adds API, and never changes behaviour.
 //!
