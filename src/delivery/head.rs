@@ -1,6 +1,7 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, Method, Uri, Version, request};
+use percent_encoding::percent_decode_str;
 
 use super::Redaction;
 
@@ -108,6 +109,52 @@ fn host_of(parts: &request::Parts) -> Option<String> {
     (!has_user).then_some(named)
 }
 
+/// The captures of a model's path, decoded: for `/hooks/property/{reference}`, the `reference`.
+///
+/// In the request extensions; with feature `axum` an extractor. The sender chooses the values: do not use them as file
+/// names.
+///
+/// A unit test of a handler collects them from pairs:
+///
+/// ```
+/// use tower_inbox::Captures;
+///
+/// let captures = Captures::from_iter([("reference", "elm-12")]);
+/// assert_eq!(captures.get("reference"), Some("elm-12"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Captures(Arc<[(Box<str>, Box<str>)]>);
+
+impl Captures {
+    /// Returns the value of the capture `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Iterates over the names and values of all captures, in the order of the path.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// Percent-decodes the values; None if one is not UTF-8.
+    pub(crate) fn decode<'a>(encoded: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Self> {
+        encoded
+            .map(|(name, value)| {
+                let value = percent_decode_str(value).decode_utf8().ok()?;
+                Some((name.into(), value.into()))
+            })
+            .collect::<Option<_>>()
+            .map(Self)
+    }
+}
+
+/// From names and decoded values, in the order of the path.
+impl<N: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(N, V)> for Captures {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(captures: I) -> Self {
+        Self(captures.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -132,5 +179,17 @@ mod tests {
         for host in ["me:pass@example.com", "a b", ""] {
             assert_eq!(head(Request::post("/a").header("host", host)).host(), None, "{host:?}");
         }
+    }
+
+    #[test]
+    fn capture_is_percent_decoded_once() {
+        let captures = Captures::decode([("a", "x%2Fy%2520")].into_iter()).unwrap();
+        assert_eq!(captures.get("a"), Some("x/y%20"));
+        assert_eq!(captures.get("b"), None);
+    }
+
+    #[test]
+    fn capture_that_is_not_utf8_is_rejected() {
+        assert_eq!(Captures::decode([("a", "%FF")].into_iter()), None);
     }
 }

@@ -4,7 +4,7 @@ use base64::Engine;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use zeroize::Zeroizing;
 
-use super::occurrences::{REDACTED, SecretValues, redact};
+use super::secret_values::{REDACTED, SecretValues, redact};
 use crate::signature::BASE64;
 
 /// A header with one of these words in its name is taken for a secret, whatever the model says: no list of names would
