@@ -83,7 +83,7 @@ async fn update_gauges(seconds: u64) {
 async fn all_kinds_of_deliveries(directory: &std::path::Path) {
     let archive = DiskArchive::open(directory).await.unwrap();
     let workers = Workers::new(1);
-    let quarantine = Quarantine::new(memory()).most_bytes(20);
+    let quarantine = Quarantine::new(memory()).max_bytes(20);
     let builder =
         Inbox::builder(archive).model(CAPTIONS, captions()).workers(workers).quarantine(quarantine);
     let inbox = builder.build().unwrap();

@@ -145,7 +145,7 @@ async fn what_the_head_alone_refuses_is_kept_only_if_that_was_asked_for() {
 
 #[tokio::test]
 async fn what_is_read_of_all_is_capped_the_same() {
-    let quarantine = Quarantine::new(memory()).reading_all().most(2);
+    let quarantine = Quarantine::new(memory()).reading_all().max_deliveries(2);
     let inbox = with_secret(Secret::new(SECRET), &memory(), &quarantine);
     for request in refused_by_their_heads() {
         status(&inbox, request).await;
@@ -225,14 +225,14 @@ async fn what_another_model_would_accept_is_told_with_its_name() {
 #[tokio::test]
 async fn a_quarantine_is_capped_and_the_oldest_go_first_also_after_a_start() {
     let store = memory();
-    let quarantine = Quarantine::new(store.clone()).most(8);
+    let quarantine = Quarantine::new(store.clone()).max_deliveries(8);
     refused(&wrong(&quarantine), 0..8).await;
     assert_eq!(kept(&quarantine).await.len(), 8);
     refused(&wrong(&quarantine), [8]).await;
     let bodies = kept(&quarantine).await;
     assert_eq!((bodies.len(), &bodies[0]), (7, &caption("2").into()));
     // Another process counts what is there.
-    let again = Quarantine::new(store.clone()).most(8);
+    let again = Quarantine::new(store.clone()).max_deliveries(8);
     refused(&wrong(&again), [9]).await;
     assert_eq!(kept(&again).await.len(), 8);
     refused(&wrong(&again), [10]).await;
@@ -242,7 +242,7 @@ async fn a_quarantine_is_capped_and_the_oldest_go_first_also_after_a_start() {
 #[tokio::test]
 async fn bodies_that_take_nearly_all_bytes_push_each_other_out() {
     let most = caption("0").len();
-    let quarantine = Quarantine::new(memory()).most_bytes(most);
+    let quarantine = Quarantine::new(memory()).max_bytes(most);
     for job in 0..4 {
         refused(&wrong(&quarantine), [job]).await;
         assert_eq!(kept(&quarantine).await, [caption(&job.to_string())]);
@@ -251,7 +251,7 @@ async fn bodies_that_take_nearly_all_bytes_push_each_other_out() {
 
 #[tokio::test]
 async fn what_was_released_makes_room() {
-    let quarantine = Quarantine::new(memory()).most(8);
+    let quarantine = Quarantine::new(memory()).max_deliveries(8);
     refused(&wrong(&quarantine), 0..6).await;
     let mended = with_secret(Secret::new(SECRET), &memory(), &quarantine);
     let third = archived(quarantine.archive()).await[2].delivery.received_at();
@@ -264,16 +264,16 @@ async fn what_was_released_makes_room() {
 async fn a_flood_is_turned_away_and_told_seldom() {
     let log = Log::default();
     let _logging = log.here();
-    let quarantine = Quarantine::new(memory()).most(8);
+    let quarantine = Quarantine::new(memory()).max_deliveries(8);
     refused(&wrong(&quarantine), 0..32).await;
-    assert_eq!(quarantine.turned_away(), 16, "twice as many as it holds were taken");
+    assert_eq!(quarantine.discarded(), 16, "twice as many as it holds were taken");
     let told = log.text().matches("not kept in the quarantine").count();
     assert_eq!(told, 5, "the 1st, 2nd, 4th, 8th and 16th");
 }
 
 #[tokio::test]
 async fn what_is_refused_by_its_head_or_is_longer_than_the_cap_is_not_kept() {
-    let quarantine = Quarantine::new(memory()).most_bytes(20);
+    let quarantine = Quarantine::new(memory()).max_bytes(20);
     let inbox = wrong(&quarantine);
     let unsigned = Request::post(CAPTIONS).body(Full::from("{}")).unwrap();
     for request in [unsigned, signed(caption("1")), signed("short")] {
@@ -326,5 +326,5 @@ async fn a_sender_is_answered_before_its_delivery_is_kept() {
         let sent = status(&inbox, signed(caption(&job.to_string())));
         assert_eq!(tokio::time::timeout(Duration::from_secs(10), sent).await.unwrap(), 401);
     }
-    assert_eq!(quarantine.turned_away(), 6, "64 are on their way");
+    assert_eq!(quarantine.discarded(), 6, "64 are on their way");
 }
