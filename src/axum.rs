@@ -20,14 +20,40 @@
 //! - The peer's address is kept where the request's extensions hold a [`SocketAddr`](std::net::SocketAddr). axum's
 //!   `ConnectInfo` is another type: copy it with a layer of your own.
 
-use axum_core::extract::FromRequestParts;
+use std::convert::Infallible;
+
+use axum_core::{
+    extract::FromRequestParts,
+    response::{IntoResponseParts, ResponseParts},
+};
 use http::{StatusCode, request::Parts};
 
 use crate::{
     delivery::Delivery,
-    layer::{Attempt, Captures},
+    layer::{Attempt, Captures, Disposition, Failure, PayloadType},
     provider::{Inference, InferenceKey, Payload},
+    worker::RouteProbe,
 };
+
+/// `(StatusCode::CONFLICT, Disposition::Dead)` is a response.
+impl IntoResponseParts for Disposition {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        parts.extensions_mut().insert(self);
+        Ok(parts)
+    }
+}
+
+/// `(StatusCode::SERVICE_UNAVAILABLE, Failure::new("the ledger database is down"))` is a response.
+impl IntoResponseParts for Failure {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        parts.extensions_mut().insert(self);
+        Ok(parts)
+    }
+}
 
 impl<T: Payload, S: Sync> FromRequestParts<S> for Inference<T> {
     type Rejection = StatusCode;
@@ -41,7 +67,7 @@ impl<S: Sync> FromRequestParts<S> for Delivery {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get().cloned().ok_or_else(|| missing("Delivery", "ArchiveLayer"))
+        parts.extensions.get().cloned().ok_or_else(|| missing(parts, "Delivery", "ArchiveLayer"))
     }
 }
 
@@ -49,7 +75,7 @@ impl<S: Sync> FromRequestParts<S> for Captures {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get().cloned().ok_or_else(|| missing("Captures", "RouteLayer"))
+        parts.extensions.get().cloned().ok_or_else(|| missing(parts, "Captures", "RouteLayer"))
     }
 }
 
@@ -57,7 +83,7 @@ impl<S: Sync> FromRequestParts<S> for Attempt {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get().copied().ok_or_else(|| missing("Attempt", "ProcessLayer"))
+        parts.extensions.get().copied().ok_or_else(|| missing(parts, "Attempt", "ProcessLayer"))
     }
 }
 
@@ -65,27 +91,36 @@ impl<S: Sync> FromRequestParts<S> for InferenceKey {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get().cloned().ok_or_else(|| missing("InferenceKey", "ProcessLayer"))
+        parts
+            .extensions
+            .get()
+            .cloned()
+            .ok_or_else(|| missing(parts, "InferenceKey", "ProcessLayer"))
     }
 }
 
-fn missing(what: &str, layer: &str) -> StatusCode {
+/// Logs why an extractor fails, and returns the status of the response.
+fn missing(parts: &Parts, extractor: &str, layer: &str) -> StatusCode {
+    if parts.extensions.get::<RouteProbe>().is_some() {
+        return RouteProbe::STATUS;
+    }
     tracing::error!(
-        "the handler asks for {what}, but no {layer} is around it: mount Inbox::layer() above the \
-         route, and a model at its path"
+        "the handler expects {extractor}, but no {layer} is around it; put Inbox::layer() around \
+         the route, and add a model at its path"
     );
     StatusCode::INTERNAL_SERVER_ERROR
 }
 
 fn missing_inference<T>(parts: &Parts) -> StatusCode {
-    let asked = std::any::type_name::<T>();
-    match parts.extensions.get::<Delivery>() {
-        Some(delivery) => tracing::error!(
-            "the handler asks for Inference<{asked}>, but the model {} is of another type: make \
-             the two the same",
-            delivery.model()
+    let expected = std::any::type_name::<T>();
+    match (parts.extensions.get::<PayloadType>(), parts.extensions.get::<Delivery>()) {
+        (Some(decoded), Some(delivery)) => tracing::error!(
+            model = %delivery.model(),
+            "the handler expects Inference<{expected}>, but the model decodes to {}; use the same \
+             type in both",
+            decoded.name()
         ),
-        None => return missing(&format!("Inference<{asked}>"), "ProcessLayer"),
+        _ => return missing(parts, &format!("Inference<{expected}>"), "ProcessLayer"),
     }
     StatusCode::INTERNAL_SERVER_ERROR
 }

@@ -109,9 +109,14 @@ impl Inbox {
     /// handler gets the same extensions as while a sender waits. The head is the one from the archive, without secrets,
     /// and [`Attempt`](crate::layer::Attempt) says that it runs in the background.
     ///
+    /// An axum router is probed for a route of each model: with a request of the method `INBOX-PROBE`, to which a router
+    /// responds 405 without running a handler. Extractors of this crate reject it. Handlers for every method (`any`,
+    /// `route_service`) that use none of these extractors see the request, with an empty body and no delivery.
+    ///
     /// # Errors
     ///
-    /// [`WorkersError::AlreadyStarted`] the second time; [`WorkersError::NoRuntime`] outside a tokio runtime.
+    /// [`WorkersError::AlreadyStarted`] the second time; [`WorkersError::NoRuntime`] outside a tokio runtime;
+    /// [`WorkersError::NoRoute`] if the router responds 404 to the path of a model.
     ///
     /// ```
     /// use http::{Request, Response};

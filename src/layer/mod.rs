@@ -80,8 +80,8 @@ pub use verify::{Quarantine, VerifyFuture, VerifyLayer, VerifyService};
 pub use crate::{
     delivery::Captures,
     process::{
-        Attempt, BoxError, Clock, DELIVERY_ID, Failure, Processor, REPEAT, Rejection, Repeat,
-        ResponseBody,
+        Attempt, BoxError, Clock, DELIVERY_ID, Disposition, Failure, PayloadType, Processor,
+        REPEAT, Rejection, Repeat, ResponseBody,
     },
 };
 

@@ -10,6 +10,29 @@ use crate::{
     supervise::catch,
 };
 
+/// The name of the Rust type to which the model decodes deliveries. In the request extensions, for the log line of a
+/// handler that expects another type.
+///
+/// ```
+/// use tower_inbox::{Inference, layer::PayloadType, provider::foxyai::ImageGroup};
+///
+/// fn group(extensions: &http::Extensions) -> Result<&Inference<ImageGroup>, String> {
+///     extensions.get().ok_or_else(|| match extensions.get::<PayloadType>() {
+///         Some(found) => format!("expected an image group, found {}", found.name()),
+///         None => "the request is not a delivery".to_owned(),
+///     })
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadType(&'static str);
+
+impl PayloadType {
+    /// The name as [`std::any::type_name`] returns it.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
+
 /// Why a body cannot be decoded: the JSON path, and the reason without a value of the body.
 #[derive(Clone, Debug)]
 pub(crate) struct Undecodable {
@@ -48,6 +71,7 @@ pub(crate) fn decode(
     context.span.record("inference", logged);
     let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
     extensions.insert(key);
+    extensions.insert(PayloadType(context.model.payload_type()));
     Ok(inference)
 }
 

@@ -1,8 +1,7 @@
 use std::{
-    collections::HashSet,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,28 +11,24 @@ use bytes::Bytes;
 use http::{Response, request};
 use http_body::Body;
 use tokio::{
-    runtime::Handle,
     sync::{Notify, futures::Notified},
     task::JoinHandle,
-    time::{Instant, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
     Attempt, BoxError, Clock, Rejection, RequestContext, ResponseBody, RetryPolicy, Trigger,
     decode::{self, Undecodable, decode},
-    held_leases::{HeldLeases, RENEWAL},
     in_flight::InFlight,
-    response_body::as_the_first,
+    leases::{self, HeldLeases},
+    repeat::Waiters,
     run::{Ended, Interruption, run},
     shutdown::Shutdown,
-    waiters::{WaitKey, Waiters},
 };
 use crate::{
-    archive::{Acquire, Archive, ArchiveError, Begun, LEASE_LENGTH, Lease, Release},
-    delivery::{Delivery, DeliveryId, InferenceDigest, InferenceId, Outcome},
+    archive::{Acquire, Archive, Lease, Release},
+    delivery::{Delivery, Outcome},
     metrics,
-    supervise::supervise,
 };
 
 /// An archive, and the deliveries of it that this process is processing.
@@ -215,11 +210,12 @@ impl Processor {
         self.0.leases.hold(lease, || {
             // The task must not keep the archive open.
             let inner = Arc::downgrade(&self.0);
-            let runtime = Handle::try_current().ok()?;
-            Some(runtime.spawn(async move {
-                supervise("lease renewal", || renew(inner.clone())).await;
-            }))
+            leases::spawn_renewal(move || inner.upgrade().map(Self))
         });
+    }
+
+    pub(super) fn leases(&self) -> &HeldLeases {
+        &self.0.leases
     }
 
     pub(super) fn let_go(&self, lease: Lease) {
@@ -262,7 +258,7 @@ impl Processor {
     {
         let Job { delivery, context, mut in_flight, trigger } = job;
         let lease = in_flight.as_ref().and_then(InFlight::lease);
-        let attempt = Attempt::new(trigger, lease);
+        let attempt = Attempt::of(trigger, lease);
         context.span.record("attempt", attempt.number());
         let inference = match decode(&context, &delivery, &mut head.extensions) {
             Ok(inference) => inference,
@@ -297,25 +293,6 @@ impl Processor {
         Processed::Ran(response)
     }
 
-    /// Enters the single flight of an inference. Returns the delivery in which the same version was processed before, in
-    /// other bytes.
-    async fn enter_flight(
-        &self,
-        in_flight: &mut InFlight,
-        inference: InferenceDigest,
-        trigger: Trigger,
-    ) -> Result<Option<DeliveryId>, Blocked> {
-        let Some(lease) = in_flight.lease() else { return Err(Blocked::LeaseLost) };
-        in_flight.set_inference(inference);
-        match self.begin(lease, inference, trigger).await {
-            Ok(Begun::Started { earlier }) => Ok(earlier),
-            Ok(Begun::Processed { of, status }) => Err(Blocked::Repeat { of, status }),
-            Ok(Begun::Busy) => Err(Blocked::Busy { inference: inference.id(), trigger }),
-            Err(ArchiveError::LeaseLost { .. }) => Err(Blocked::LeaseLost),
-            Err(error) => Err(Blocked::State(error)),
-        }
-    }
-
     /// Waits until a handler must not go on, because its lease is lost or the process is shutting down.
     async fn interrupted(&self, lease: Option<Lease>) -> Interruption {
         let lost = async {
@@ -332,30 +309,6 @@ impl Processor {
     fn handler_timeout(&self, trigger: Trigger) -> Option<Duration> {
         let is_limited = trigger != Trigger::Request || self.has_workers();
         is_limited.then_some(self.config().handler_timeout)
-    }
-
-    /// Enters the single flight of an inference. A request waits for its turn; [`Begun::Busy`] means that too many do. A
-    /// worker does something else meanwhile.
-    async fn begin(
-        &self,
-        lease: Lease,
-        inference: InferenceDigest,
-        trigger: Trigger,
-    ) -> Result<Begun, ArchiveError> {
-        match self.archive().begin(lease, inference).await? {
-            Begun::Busy if trigger != Trigger::Worker => {}
-            begun => return Ok(begun),
-        }
-        let Some(waiter) = self.waiters().enter(WaitKey::Inference(inference.id())) else {
-            return Ok(Begun::Busy);
-        };
-        loop {
-            let seen = waiter.notifications();
-            match self.archive().begin(lease, inference).await? {
-                Begun::Busy => waiter.more_than(seen).await,
-                begun => return Ok(begun),
-            }
-        }
     }
 
     /// Decodes a delivery that is pending before its sender is answered, and settles it if it is undecodable.
@@ -378,51 +331,6 @@ impl Processor {
     }
 }
 
-/// Why a delivery is not passed to its handler after it was decoded.
-#[derive(Debug)]
-enum Blocked {
-    /// The same inference was processed in another delivery.
-    Repeat {
-        of: DeliveryId,
-        status: u16,
-    },
-    /// Another delivery of the inference is being processed.
-    Busy {
-        inference: InferenceId,
-        trigger: Trigger,
-    },
-    LeaseLost,
-    State(ArchiveError),
-}
-
-impl Blocked {
-    /// Settles or releases the delivery, and responds.
-    fn settle<E>(self, context: &RequestContext, in_flight: InFlight) -> Processed<E> {
-        match self {
-            Self::Repeat { of, status } => {
-                metrics::repeated(&context.name);
-                in_flight.settle(Outcome::repeat(of));
-                Processed::NotRun(as_the_first(of, status))
-            }
-            Self::Busy { inference, trigger } => {
-                in_flight.release(Release::WhenFree(inference));
-                match trigger {
-                    Trigger::Request => {
-                        Processed::NotRun(context.reject(Rejection::TooManyWaiting))
-                    }
-                    Trigger::Worker | Trigger::Replay => Processed::Requeued,
-                }
-            }
-            Self::LeaseLost => {
-                in_flight.abandon();
-                Processed::NotRun(context.reject(Rejection::LeaseLost))
-            }
-            // Dropping the delivery releases its lease.
-            Self::State(error) => Processed::NotRun(context.reject(Rejection::State(error.into()))),
-        }
-    }
-}
-
 fn reject_undecodable(
     context: &RequestContext,
     undecodable: Undecodable,
@@ -435,34 +343,6 @@ fn reject_undecodable(
     }
     let status = context.model.status_profile().undecodable;
     context.reject(Rejection::Undecodable { path, reason, status })
-}
-
-/// Renews the leases of this process until there are none.
-async fn renew(inner: Weak<Inner>) {
-    let mut next = Instant::now() + RENEWAL;
-    loop {
-        tokio::time::sleep_until(next).await;
-        let Some(inner) = inner.upgrade() else { return };
-        let Some(leases) = inner.leases.to_renew() else { return };
-        let sent = Instant::now();
-        next = sent + RENEWAL;
-        // An archive that hangs must not keep handlers running under leases that have ended.
-        match timeout_at(next, inner.archive.renew(leases, LEASE_LENGTH)).await {
-            Ok(Ok(lost)) => {
-                let lost: HashSet<DeliveryId> = lost.into_iter().collect();
-                inner.leases.renewed(sent, |lease| lost.contains(&lease.id()));
-            }
-            Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "leases could not be renewed");
-                inner.leases.not_renewed(Instant::now());
-            }
-            Err(_) => {
-                tracing::error!(timeout = ?RENEWAL, "leases were not renewed in time");
-                inner.leases.not_renewed(Instant::now());
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Processor {

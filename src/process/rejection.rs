@@ -291,39 +291,10 @@ fn allow_value(methods: &[Method]) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::{self, Write},
-        sync::Mutex,
-    };
-
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::signature::Place;
-
-    /// What `log` writes.
-    fn logged(log: impl FnOnce()) -> String {
-        let lines: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let writer = Lines(Arc::clone(&lines));
-        let subscriber = tracing_subscriber::fmt().with_ansi(false);
-        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, log);
-        let lines = lines.lock().unwrap().clone();
-        String::from_utf8(lines).unwrap()
-    }
-
-    #[derive(Clone)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::{log_limit::collect_log, signature::Place};
 
     fn mismatch() -> Rejection {
         Rejection::Signature(SignatureError::Mismatch { place: Place::Query("s".to_owned()) })
@@ -334,12 +305,12 @@ mod tests {
         let peer = Some("2001:db8::7".parse().unwrap());
         let request = RejectedRequest { peer, ..RejectedRequest::default() };
         for rejection in [mismatch(), Rejection::NoModel, Rejection::Overloaded] {
-            let line = logged(|| rejection.log(&request, 12));
+            let line = collect_log(|| rejection.log(&request, 12));
             assert!(
                 line.contains(" peer=2001:db8::7 ") && line.contains(" suppressed=12"),
                 "{line}"
             );
-            let line = logged(|| rejection.log(&RejectedRequest::default(), 0));
+            let line = collect_log(|| rejection.log(&RejectedRequest::default(), 0));
             assert!(!line.contains("peer") && !line.contains("suppressed"), "{line}");
         }
     }
@@ -348,7 +319,7 @@ mod tests {
     fn rejections_of_one_reason_do_not_suppress_those_of_another() {
         let limits = LogLimits::default();
         let request = RejectedRequest { limits: Some(&limits), ..RejectedRequest::default() };
-        let log = logged(|| {
+        let log = collect_log(|| {
             (0..1000).for_each(|_| drop(mismatch().reject_request(&request)));
             drop(Rejection::Overloaded.reject_request(&request));
         });

@@ -47,9 +47,7 @@ where
     };
     match call_handler(call, timeout, interrupted).await {
         End::Returned(Ok(response)) => {
-            let (parts, body) = response.into_parts();
-            let result = classify_response(parts.status, &parts.headers, clock.now());
-            let response = Response::from_parts(parts, body);
+            let result = classify_response(&response, clock.now());
             if matches!(result, HandlerResult::Processed { .. }) {
                 return (Ended::With(result), Ok(response.map(ResponseBody::new)));
             }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::scheduler::Limits;
 use crate::{
     archive::Archive,
+    delivery::ModelName,
     process::{HANDLER_TIMEOUT, ProcessConfig, Processor, RetryPolicy},
 };
 
@@ -101,7 +102,7 @@ impl Default for Workers {
 }
 
 /// Why workers cannot be started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkersError {
     /// They were started before.
@@ -110,4 +111,17 @@ pub enum WorkersError {
     /// There is no tokio runtime.
     #[error("no tokio runtime; start workers within one")]
     NoRuntime,
+    /// The service is an axum router without a route for a model: it would respond 404 to every delivery, which makes them
+    /// dead.
+    #[error(
+        "no route for the model {model}: the router responds 404 to {path}; pass the router with the paths that the \
+         inbox receives, inside of Router::nest without the prefix"
+    )]
+    #[non_exhaustive]
+    NoRoute {
+        /// The model.
+        model: ModelName,
+        /// The path of the probe, with `probe` in place of each capture.
+        path: String,
+    },
 }

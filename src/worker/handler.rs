@@ -1,4 +1,5 @@
 use std::{
+    any::type_name,
     future::poll_fn,
     marker::PhantomData,
     pin::Pin,
@@ -6,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use tower_service::Service;
 use tracing::Instrument;
@@ -14,6 +15,7 @@ use tracing::Instrument;
 use crate::{
     layer::InboxBody,
     process::{BoxError, Job, Processed, Processor},
+    supervise::catch_async,
 };
 
 /// A tower service with the handlers: cloneable, `Send`, and responding to requests with an [`InboxBody<B>`].
@@ -21,11 +23,21 @@ use crate::{
 /// Every such service implements it; it cannot be implemented otherwise. With axum it is the router before
 /// `.layer(inbox.layer())`. A router accepts any body, so there `B` has to be named:
 /// `inbox.start_workers::<axum::body::Body>(routes.clone())`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service of handlers",
+    label = "not a `Service<Request<InboxBody<{B}>>>` that workers can call",
+    note = "the service must be `Clone + Send + 'static`, with a `Send` future and error, and respond with \
+            `Response<R>`, where `R: Body<Data = Bytes> + Send + 'static`",
+    note = "an axum router accepts any body: write `start_workers::<axum::body::Body>(routes.clone())`",
+    note = "pass the service inside `inbox.layer()`, not the one that the layer returns"
+)]
 pub trait HandlerService<B>: sealed::IntoBoxed<B> {}
 
+#[diagnostic::do_not_recommend]
 impl<T: sealed::IntoBoxed<B>, B> HandlerService<B> for T {}
 
 mod sealed {
+    #[diagnostic::on_unimplemented(message = "`{Self}` is not a service of handlers")]
     pub trait IntoBoxed<B> {
         #[doc(hidden)]
         fn into_boxed(self) -> super::BoxedHandler;
@@ -49,8 +61,36 @@ pub(crate) enum Ran {
     Requeued,
 }
 
+/// Marks a request that checks whether a router has a route. Our extractors reject it, so that no handler runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RouteProbe;
+
+impl RouteProbe {
+    /// The status with which extractors reject it.
+    pub(crate) const STATUS: StatusCode = StatusCode::NO_CONTENT;
+
+    /// The method, for which routers respond 405 if there is a route.
+    const METHOD: &[u8] = b"INBOX-PROBE";
+
+    fn request<B>(uri: Uri) -> Request<InboxBody<B>> {
+        let mut request = Request::new(InboxBody::handed(Bytes::new()));
+        *request.method_mut() = Method::from_bytes(Self::METHOD).unwrap_or(Method::TRACE);
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(Self);
+        request
+    }
+}
+
+/// Only an axum router is probed: it responds to an unknown method itself, where another service could do anything.
+const ROUTER: &str = "axum::routing::Router<";
+
+/// Completes with false if there is no route.
+pub(super) type Probing = Pin<Box<dyn Future<Output = bool> + Send>>;
+
 trait Run: Send {
     fn run(&self, processor: Processor, job: Job) -> Running;
+
+    fn probe(&self, uri: Uri) -> Option<Probing>;
 }
 
 impl BoxedHandler {
@@ -65,6 +105,11 @@ impl BoxedHandler {
     /// If the future is dropped, the handler is stopped, and the delivery is pending again.
     pub(crate) fn run(&self, processor: Processor, job: Job) -> Running {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).run(processor, job)
+    }
+
+    /// Checks whether the service has a route for `uri`. None if that cannot be checked without running a handler.
+    pub(super) fn probe(&self, uri: Uri) -> Option<Probing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).probe(uri)
     }
 }
 
@@ -124,5 +169,21 @@ where
             }
         };
         Box::pin(running.instrument(span))
+    }
+
+    fn probe(&self, uri: Uri) -> Option<Probing> {
+        if !type_name::<S>().contains(ROUTER) {
+            return None;
+        }
+        let mut service = self.service.clone();
+        let probing = async move {
+            poll_fn(|context| service.poll_ready(context)).await.ok()?;
+            let response = service.call(RouteProbe::request(uri)).await.ok()?;
+            Some(response.status())
+        };
+        // A panic, or an error of a layer, does not show that there is no route.
+        Some(Box::pin(async move {
+            catch_async(probing).await.ok().flatten() != Some(StatusCode::NOT_FOUND)
+        }))
     }
 }

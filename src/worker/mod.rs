@@ -8,6 +8,6 @@ mod scheduler;
 
 pub use config::{Workers, WorkersError};
 pub use handler::HandlerService;
-pub(crate) use handler::{BoxedHandler, Ran};
+pub(crate) use handler::{BoxedHandler, Ran, RouteProbe};
 pub use pool::RunningWorkers;
 pub(crate) use pool::{PoolState, WorkerPool};

@@ -2,6 +2,7 @@ use std::{
     fmt,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -25,6 +26,9 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// The wait before the next attempt of a delivery that cannot be read, or has no model any more.
 const NOT_PROCESSABLE: Duration = Duration::from_mins(1);
+
+/// How long a probe for the route of a model may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The workers of an inbox. Clones share them.
 #[derive(Clone)]
@@ -80,6 +84,12 @@ impl RunningWorkers {
         self.0.shutdown(timeout, async {}).await;
     }
 
+    /// Completes when [`shutdown`](Self::shutdown) is called. Pass it to the server around the layers: see
+    /// [`Inbox::shutdown_started`](crate::Inbox::shutdown_started).
+    pub fn shutdown_started(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.shutdown_state().started()
+    }
+
     pub(crate) fn processor(&self) -> &Processor {
         &self.0.0.processor
     }
@@ -96,7 +106,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// If the processor has workers already, or outside a tokio runtime.
+    /// As [`Inbox::start_workers`](crate::Inbox::start_workers).
     ///
     /// ```
     /// use http::{Request, Response};
@@ -146,6 +156,10 @@ impl WorkerPool {
         if Handle::try_current().is_err() {
             return Err(WorkersError::NoRuntime);
         }
+        if self.0.processor.has_workers() {
+            return Err(WorkersError::AlreadyStarted);
+        }
+        self.check_routes(&handler)?;
         if !self.0.processor.add_workers() {
             return Err(WorkersError::AlreadyStarted);
         }
@@ -166,6 +180,27 @@ impl WorkerPool {
             let measuring = supervise("backlog metrics", || backlog::measure(&pool.processor));
             pool.shutdown().until_started(measuring).await.unwrap_or_default();
         });
+        Ok(())
+    }
+
+    /// Checks that the service has a route for each model. A router responds at once; behind a layer that waits first, a
+    /// task logs what is missing.
+    fn check_routes(&self, handler: &BoxedHandler) -> Result<(), WorkersError> {
+        for (model, path) in self.0.models.probe_paths() {
+            let Some(mut probing) = path.parse().ok().and_then(|uri| handler.probe(uri)) else {
+                continue;
+            };
+            match probing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Err(WorkersError::NoRoute { model, path }),
+                Poll::Pending => self.spawn(async move {
+                    if let Ok(false) = tokio::time::timeout(PROBE_TIMEOUT, probing).await {
+                        let error = WorkersError::NoRoute { model, path };
+                        tracing::error!("{error}");
+                    }
+                }),
+            }
+        }
         Ok(())
     }
 

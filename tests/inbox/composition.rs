@@ -234,7 +234,8 @@ async fn extractor_without_the_layer_or_of_another_type_is_500() {
         Router::new().route(CAPTIONS, post(async |_: Inference<Other>| "x")).layer(inbox.layer());
     let (status, log) = logged(wrong.oneshot(signed(caption("1")).map(Body::new))).await;
     assert_eq!(status, 500);
-    assert!(log.contains("Other") && log.contains("is of another type"), "{log}");
+    assert!(log.contains("Inference<inbox::composition::") && log.contains("Other>"), "{log}");
+    assert!(log.contains("but the model decodes to inbox::support::Caption"), "{log}");
 }
 
 async fn logged(

@@ -45,6 +45,7 @@ mod second_process;
 mod security_page;
 mod shutdown;
 mod snapshots;
+mod start_workers;
 mod stuck;
 mod support;
 mod tolerant;

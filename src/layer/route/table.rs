@@ -157,6 +157,18 @@ impl Table {
         others.map(|named| (named.name.clone(), Arc::clone(&named.model))).collect()
     }
 
+    pub(super) fn probe_paths(&self) -> Vec<(ModelName, String)> {
+        let live = self.endpoints.iter().filter_map(|(pattern, endpoint)| match endpoint {
+            Endpoint::Live(named) => {
+                let path = path_matching(pattern);
+                // Not if the pattern has escaped braces.
+                self.router.at(&path).is_ok().then(|| (named.name.clone(), path))
+            }
+            Endpoint::Removed(_) => None,
+        });
+        live.collect()
+    }
+
     fn unmatched(&self, path: &str) -> RouteMatch {
         if self.prefixes.iter().any(|prefix| is_below(path, prefix)) {
             RouteMatch::Rejected(Rejection::NoModel, None)
@@ -207,6 +219,18 @@ fn pass_or_reject(named: &Named, method: &Method) -> RouteMatch {
         model.passed_methods().iter().filter(|method| !model.allowed_methods().contains(method));
     allow.extend(passed.cloned());
     RouteMatch::Rejected(Rejection::Method { allow }, Some(named.clone()))
+}
+
+/// A path that matches a pattern: with `probe` in place of each capture.
+fn path_matching(pattern: &str) -> String {
+    let (mut path, mut rest) = (String::new(), pattern);
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        let (_, behind) = after.split_once('}').unwrap_or_default();
+        path.push_str("probe");
+        rest = behind;
+    }
+    path + rest
 }
 
 fn no_slash(path: &str) -> ModelError {
@@ -298,6 +322,17 @@ mod tests {
         assert_eq!(allow, [Method::POST, Method::GET, Method::OPTIONS]);
         assert!(table.remove("/a"));
         assert_eq!(status(&table, &Method::GET, "/a"), 410);
+    }
+
+    #[test]
+    fn probe_path_matches_the_pattern_of_its_model() {
+        let mut table = table(&["/a", "/p/{reference}/x", "/q/{*rest}", "/removed"]);
+        table.remove("/removed");
+        let paths: Vec<_> = table.probe_paths().into_iter().map(|(_, path)| path).collect();
+        assert_eq!(paths, ["/a", "/p/probe/x", "/q/probe"]);
+        for path in &paths {
+            assert_eq!(status(&table, &Method::POST, path), 200, "{path}");
+        }
     }
 
     #[test]

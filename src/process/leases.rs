@@ -1,15 +1,27 @@
+//! The leases that this process holds, and the task that renews them.
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
-use crate::archive::{LEASE_LENGTH, Lease, LeaseToken};
+use super::Processor;
+use crate::{
+    archive::{LEASE_LENGTH, Lease, LeaseToken},
+    delivery::DeliveryId,
+    supervise::supervise,
+};
 
 /// How often the leases of this process are renewed: three times in the length of one.
-pub(super) const RENEWAL: Duration = Duration::from_secs(20);
+const RENEWAL: Duration = Duration::from_secs(20);
 
 /// The leases that this process holds, to renew them and to stop the handlers of those that were lost.
 #[derive(Debug, Default)]
@@ -108,10 +120,47 @@ impl HeldLeases {
     }
 }
 
+/// Spawns the task that renews the leases of a processor while it exists. None without a runtime.
+pub(super) fn spawn_renewal(
+    processor: impl Fn() -> Option<Processor> + Clone + Send + Sync + 'static,
+) -> Option<JoinHandle<()>> {
+    let runtime = Handle::try_current().ok()?;
+    Some(runtime.spawn(async move {
+        supervise("lease renewal", || renew(processor.clone())).await;
+    }))
+}
+
+/// Renews the leases of this process until there are none.
+async fn renew(processor: impl Fn() -> Option<Processor>) {
+    let mut next = Instant::now() + RENEWAL;
+    loop {
+        tokio::time::sleep_until(next).await;
+        let Some(processor) = processor() else { return };
+        let Some(leases) = processor.leases().to_renew() else { return };
+        let sent = Instant::now();
+        next = sent + RENEWAL;
+        // An archive that hangs must not keep handlers running under leases that have ended.
+        match timeout_at(next, processor.archive().renew(leases, LEASE_LENGTH)).await {
+            Ok(Ok(lost)) => {
+                let lost: HashSet<DeliveryId> = lost.into_iter().collect();
+                processor.leases().renewed(sent, |lease| lost.contains(&lease.id()));
+            }
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "leases could not be renewed");
+                processor.leases().not_renewed(Instant::now());
+            }
+            Err(_) => {
+                tracing::error!(timeout = ?RENEWAL, "leases were not renewed in time");
+                processor.leases().not_renewed(Instant::now());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::DeliveryId;
 
     #[tokio::test(start_paused = true)]
     async fn lease_is_lost_when_the_archive_says_so_or_when_it_was_not_renewed_in_time() {
