@@ -10,11 +10,13 @@ mod faulty_disk;
 mod faulty_medium;
 #[cfg(feature = "disk")]
 mod model_disk;
+mod post;
 mod sample;
 #[cfg(feature = "disk")]
 mod slow_disk;
 
 pub use conformance::{conformance, conformance_of_expiring_leases, conformance_of_pairs};
+pub use post::post_signed;
 pub use sample::Sample;
 #[cfg(feature = "disk")]
 pub use {
