@@ -62,6 +62,14 @@ pub(super) enum Reading {
     Tolerant,
 }
 
+impl<T: Payload> Inference<T> {
+    /// Creates an inference of a payload that was not decoded from the body of `delivery`, for unit tests of handlers.
+    pub fn from_payload(payload: T, delivery: Delivery) -> Self {
+        let key = payload.key_of(&delivery);
+        Self(Arc::new(Loaded { payload, key, delivery, tolerated: Vec::new() }))
+    }
+}
+
 impl<T> Inference<T> {
     /// Returns the key of the inference: what the payload says of this delivery, and the scope. The same key is in the
     /// request extensions.
