@@ -24,7 +24,7 @@ use std::convert::Infallible;
 
 use axum_core::{
     extract::FromRequestParts,
-    response::{IntoResponseParts, ResponseParts},
+    response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
 };
 use http::{StatusCode, request::Parts};
 
@@ -35,7 +35,21 @@ use crate::{
     worker::RouteProbe,
 };
 
-/// `(StatusCode::CONFLICT, Disposition::Dead)` is a response.
+/// The last part of a response: `(StatusCode::CONFLICT, Disposition::Dead)`.
+impl IntoResponse for Disposition {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
+    }
+}
+
+/// The last part of a response: `(StatusCode::SERVICE_UNAVAILABLE, Failure::new("the ledger database is down"))`.
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
+    }
+}
+
+/// A part of a response before its body: `(StatusCode::CONFLICT, Disposition::Dead, "the order was closed")`.
 impl IntoResponseParts for Disposition {
     type Error = Infallible;
 
@@ -45,7 +59,7 @@ impl IntoResponseParts for Disposition {
     }
 }
 
-/// `(StatusCode::SERVICE_UNAVAILABLE, Failure::new("the ledger database is down"))` is a response.
+/// A part of a response before its body.
 impl IntoResponseParts for Failure {
     type Error = Infallible;
 

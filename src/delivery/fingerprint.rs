@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prints_and_parses() {
+    fn digest_reads_back_from_text() {
         // FIPS 180-4, the example of one block: "abc".
         let digest = Digest::of(b"abc");
         let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn where_one_field_ends_and_the_next_begins_counts() {
+    fn digest_of_fields_depends_on_field_boundaries() {
         let of = |fields: &[&str]| Digest::of_fields(fields.iter().map(|field| field.as_bytes()));
         let all =
             [of(&[]), of(&[""]), of(&["ab"]), of(&["a", "b"]), of(&["ab", ""]), of(&["", "ab"])];
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn model_target_and_bytes_all_count() {
+    fn fingerprint_covers_model_target_and_bytes() {
         let one = at("/p/1?a=b");
         assert_eq!(one, at("/p/1?a=b"));
         assert_eq!(one, at("http://host/p/1?a=b"), "the host does not count");
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_parameters_that_prove_the_sender_are_left_out_of_the_query() {
+    fn fingerprint_leaves_out_only_the_parameters_that_prove_the_sender() {
         assert_ne!(
             at("/p?key=document-1"),
             at("/p?key=document-2"),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_cannot_be_shifted_from_one_field_to_the_next() {
+    fn fingerprint_depends_on_field_boundaries() {
         assert_ne!(at("/p?a=b&c=d"), at("/p?a=b%26c=d"));
         assert_ne!(of("/m", "/p", &plain(), b""), of("/m/p", "/", &plain(), b""));
         let (one, two) = (plain().with_message_id("/pa"), plain().with_message_id("a"));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proved_message_id_counts_in_place_of_the_query() {
+    fn fingerprint_covers_a_signed_message_id_instead_of_the_query() {
         let of_message =
             |id: &str, target, body| of("/m", target, &plain().with_message_id(id), body);
         let one = of_message("msg_1", "/p", b"x");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_count_as_they_were_signed() {
+    fn fingerprint_covers_the_bytes_as_signed() {
         let joined = plain().with_signed_digest(Digest::of(b"ab"));
         let one = of("/m", "/p", &joined, b"a\nb");
         assert_eq!(one, of("/m", "/p", &joined, b"a\n\nb"));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn text_reads_back() {
+    fn fingerprint_reads_back_from_text() {
         let one = at("/p");
         assert_eq!(one.to_string().parse(), Ok(one));
         assert_eq!(Fingerprint::from_bytes(*one.as_bytes()), one);

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_comes_from_the_header_or_the_uri() {
+    fn host_is_taken_from_the_header_or_the_uri() {
         let http1 = head(Request::post("/a").header("host", "example.com:81"));
         assert_eq!(http1.host(), Some("example.com:81"));
         let http2 = head(Request::post("https://example.com/a"));
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_host_is_left_out() {
+    fn invalid_host_is_left_out() {
         for host in ["me:pass@example.com", "a b", ""] {
             assert_eq!(head(Request::post("/a").header("host", host)).host(), None, "{host:?}");
         }

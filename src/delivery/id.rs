@@ -127,18 +127,18 @@ mod tests {
     }
 
     #[test]
-    fn an_id_knows_when_it_was_made() {
+    fn id_has_the_time_of_its_creation() {
         let made_at = DeliveryId::new().made_at().unwrap();
         assert!(made_at.elapsed().unwrap_or_default().as_secs() < 60);
     }
 
     #[test]
-    fn other_text_is_refused() {
+    fn text_that_is_not_a_uuid_is_an_error() {
         assert!("not-an-id".parse::<DeliveryId>().is_err());
     }
 
     #[test]
-    fn hostile_names_are_refused() {
+    fn invalid_model_names_are_errors() {
         for name in ["", "a b", "a\r\nb", "é", &"x".repeat(257)] {
             assert!(name.parse::<ModelName>().is_err(), "{name:?}");
         }

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_released_delivery_has_the_fingerprint_of_one_that_was_proved_at_once() {
+    fn released_delivery_has_the_fingerprint_of_one_verified_at_once() {
         let joined = proof().with_signed_digest(Digest::of(b"ab"));
         let message = proof().with_message_id("msg_1");
         for (target, proof) in [
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_redacted_still_distinguishes_released_deliveries() {
+    fn redacted_values_distinguish_released_deliveries() {
         let redaction = by_ticket().query("street");
         let released = |target| {
             let refused = received(target, Proof::new("refused", "none", "raw"), &redaction);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_delivery_keeps_the_fingerprint_that_was_stored() {
+    fn restored_delivery_keeps_its_stored_fingerprint() {
         let one = received("/m?key=document-1", proof(), &by_ticket());
         let restored = Delivery::from_archive(
             one.id(),

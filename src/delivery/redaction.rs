@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_the_query_are_replaced_and_the_rest_stays() {
+    fn secrets_in_the_query_are_replaced_and_other_parameters_kept() {
         assert_eq!(redacted("/a?ticket=x&b=c&TICKET=y"), "/a?ticket=REDACTED&b=c&TICKET=REDACTED");
         assert_eq!(redacted("/a?%74icket=x"), "/a?%74icket=REDACTED");
         assert_eq!(redacted("/a?lone&ticket=a=b&"), "/a?lone&ticket=REDACTED&");
@@ -278,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_decoded_as_where_tokens_are_read() {
+    fn parameter_name_is_decoded_as_for_reading_tokens() {
         let redaction = Redaction::default().query("my ticket");
         let uri = "/a?my+ticket=x&my%20ticket=y".parse().unwrap();
         assert_eq!(redaction.redact_uri(&uri), "/a?my+ticket=REDACTED&my%20ticket=REDACTED");
     }
 
     #[test]
-    fn user_and_host_are_left_out() {
+    fn user_and_host_are_left_out_of_the_target() {
         assert_eq!(redacted("http://me:pass@host/a?b=c"), "/a?b=c");
     }
 
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn other_headers_stay() {
+    fn other_headers_are_kept() {
         let mut headers = HeaderMap::new();
         for name in ["x-signature", "webhook-signature", "idempotency-key", "host", "accept"] {
             headers.append(name, HeaderValue::from_static("value"));

@@ -72,7 +72,7 @@ async fn delivery_is_accepted_at_once_and_processed_by_worker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn starting_workers_twice_is_an_error_and_keeps_the_first_service() {
+async fn start_workers_twice_is_an_error_and_keeps_the_first_service() {
     let (first, second) =
         (Script::new(|_| Reply::Status(200)), Script::new(|_| Reply::Status(200)));
     let inbox = inbox_with(memory(), Workers::new(1));
@@ -86,7 +86,7 @@ async fn starting_workers_twice_is_an_error_and_keeps_the_first_service() {
 }
 
 #[test]
-fn starting_workers_outside_a_runtime_is_an_error_and_works_within_one_later() {
+fn start_workers_outside_a_runtime_is_an_error_and_works_within_one_later() {
     let (inbox, script) =
         (inbox_with(memory(), Workers::new(1)), Script::new(|_| Reply::Status(200)));
     assert_eq!(inbox.start_workers(script.service()), Err(WorkersError::NoRuntime));

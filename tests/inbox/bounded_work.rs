@@ -108,7 +108,7 @@ async fn slow_inline_deliveries_are_not_read_by_workers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_version_of_an_inference_is_read_at_most_twice_while_another_one_runs() {
+async fn version_of_an_inference_is_read_at_most_twice_while_another_one_runs() {
     const VERSIONS: usize = 300;
     let (archive, script) = (Counting::default(), Script::new(|_| Reply::After(200 * SECOND, 200)));
     let inbox = archive.builder().background(Workers::new(2)).build().unwrap();

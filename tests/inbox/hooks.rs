@@ -141,7 +141,7 @@ fn all_json_below(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 #[test]
-fn every_real_payload_is_posted_or_is_said_never_to_be() {
+fn every_real_payload_is_posted_or_listed_as_never_posted() {
     let posted = hooks().into_iter().flat_map(|hook| hook.files);
     let root = real_fixtures();
     if !root.is_dir() {

@@ -35,7 +35,7 @@ async fn archived_of(
 }
 
 #[tokio::test]
-async fn line_breaks_that_are_not_signed_make_no_new_delivery() {
+async fn unsigned_line_breaks_do_not_make_a_new_delivery() {
     let scheme =
         HmacBody::new(SIGNATURE, Secret::new(SECRET)).form(BodyForm::RawOrWithoutLineBreaks);
     let inbox = inbox_of(ModelDraft::<Caption>::new().verified_by(scheme));
@@ -49,7 +49,7 @@ async fn line_breaks_that_are_not_signed_make_no_new_delivery() {
 }
 
 #[tokio::test]
-async fn what_is_redacted_distinguishes_deliveries_unless_it_proves_the_sender() {
+async fn redacted_query_values_distinguish_deliveries_unless_they_prove_the_sender() {
     let tokens = [Secret::new("old").named("old"), Secret::new("new").named("new")];
     let model = ModelDraft::<Caption>::new().token_in_query("ticket", tokens);
     let inbox = inbox_of(model.redact(Redaction::default().query("street")));
@@ -84,7 +84,7 @@ fn message(id: &str, seconds_ago: u64) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_message_id_identifies_a_delivery_whenever_it_was_signed() {
+async fn message_id_identifies_a_delivery_whatever_its_timestamp() {
     let inbox = inbox_of(ModelDraft::<Caption>::new().verified_by(webhooks(RIGHT)));
     let three = ["msg_1", "msg_2", "msg_3"].map(|id| message(id, 0));
     assert_eq!(archived_of(&inbox, three).await, 3);
@@ -93,7 +93,7 @@ async fn a_message_id_identifies_a_delivery_whenever_it_was_signed() {
 }
 
 #[tokio::test]
-async fn messages_with_equal_bodies_leave_the_quarantine_as_they_would_have_arrived() {
+async fn released_messages_with_equal_bodies_are_distinct_deliveries() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()));
     let with = |secret| {
         let model = ModelDraft::<Caption>::new().verified_by(webhooks(secret));
@@ -114,7 +114,7 @@ async fn messages_with_equal_bodies_leave_the_quarantine_as_they_would_have_arri
 }
 
 #[tokio::test]
-async fn the_key_that_handlers_get_has_the_captures_of_the_path() {
+async fn inference_key_of_the_handler_has_the_captures_of_the_path() {
     let inbox = Inbox::builder(memory()).model("/hooks/{account}", captions()).build().unwrap();
     let seen = Seen::default();
     let keys = seen.clone();

@@ -197,7 +197,7 @@ async fn slow_inline_handler() {
 }
 
 #[test]
-fn processed_inline_delivery_does_not_stay_in_the_gauge_of_unsettled_ones() {
+fn processed_inline_delivery_leaves_the_gauge_of_unsettled_deliveries() {
     Seen::of(slow_inline_handler()).is("inbox_unsettled_deliveries", &model(), 0.0);
 }
 

@@ -55,7 +55,7 @@ async fn kept(quarantine: &Quarantine) -> Vec<Bytes> {
 }
 
 #[tokio::test]
-async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handled() {
+async fn quarantined_delivery_is_released_and_processed_after_the_secret_is_corrected() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()));
     let wrong = with_secret(Secret::new("mistyped"), &archive, &quarantine);
     refused(&wrong, [1, 1, 2]).await;
@@ -84,7 +84,7 @@ async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handle
 }
 
 #[tokio::test]
-async fn a_quarantine_on_a_disk_is_released_by_another_process() {
+async fn quarantine_on_disk_is_released_by_another_process() {
     let directory = tempfile::tempdir().unwrap();
     let quarantine = Quarantine::new(DiskArchive::open(directory.path()).await.unwrap());
     refused(&wrong(&quarantine), 0..20).await;
@@ -100,7 +100,7 @@ async fn a_quarantine_on_a_disk_is_released_by_another_process() {
 }
 
 #[tokio::test]
-async fn the_doctor_says_why_a_delivery_stays() {
+async fn delivery_that_stays_in_the_quarantine_has_findings_of_the_doctor() {
     let quarantine = Quarantine::new(memory());
     // What is looked up is not checked when the inbox is built.
     let padded = SecretSet::resolved_by(|_| vec![Secret::new(format!(" {SECRET}\n"))]);
@@ -130,7 +130,7 @@ fn refused_by_their_heads() -> [Request<Full<Bytes>>; 3] {
 }
 
 #[tokio::test]
-async fn what_the_head_alone_refuses_is_kept_only_if_that_was_asked_for() {
+async fn request_rejected_by_its_head_is_quarantined_only_with_reading_all() {
     for (asked, expected) in [(false, 0), (true, 3)] {
         let quarantine = Quarantine::new(memory());
         let quarantine = if asked { quarantine.reading_all() } else { quarantine };
@@ -144,7 +144,7 @@ async fn what_the_head_alone_refuses_is_kept_only_if_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_read_of_all_is_capped_the_same() {
+async fn reading_all_respects_the_capacity() {
     let quarantine = Quarantine::new(memory()).reading_all().max_deliveries(2);
     let inbox = with_secret(Secret::new(SECRET), &memory(), &quarantine);
     for request in refused_by_their_heads() {
@@ -159,7 +159,7 @@ async fn what_is_read_of_all_is_capped_the_same() {
 }
 
 #[tokio::test]
-async fn a_header_that_was_mistaken_loses_no_delivery() {
+async fn delivery_with_misnamed_signature_header_is_quarantined_and_released() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()).reading_all());
     let mistaken = with_secret(Secret::new(SECRET), &archive, &quarantine);
     for request in refused_by_their_heads() {
@@ -181,7 +181,7 @@ async fn a_header_that_was_mistaken_loses_no_delivery() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_expected_elsewhere_proves_its_delivery_and_is_not_archived() {
+async fn token_in_an_unexpected_place_is_released_and_not_archived() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()).reading_all());
     let with_token_in = |parameter: &str| {
         let model = ModelDraft::<Caption>::new().token_in_query(parameter, Secret::new("hunter2"));
@@ -202,7 +202,7 @@ async fn a_token_that_was_expected_elsewhere_proves_its_delivery_and_is_not_arch
 }
 
 #[tokio::test]
-async fn what_another_model_would_accept_is_told_with_its_name() {
+async fn release_names_the_other_model_that_accepts_a_delivery() {
     let quarantine = Quarantine::new(memory());
     let model = |secret: &str| ModelDraft::<Caption>::new().signed_with(Secret::new(secret));
     let swapped = Inbox::builder(memory())
@@ -223,7 +223,7 @@ async fn what_another_model_would_accept_is_told_with_its_name() {
 }
 
 #[tokio::test]
-async fn a_quarantine_is_capped_and_the_oldest_go_first_also_after_a_start() {
+async fn full_quarantine_removes_the_oldest_deliveries_also_after_a_restart() {
     let store = memory();
     let quarantine = Quarantine::new(store.clone()).max_deliveries(8);
     refused(&wrong(&quarantine), 0..8).await;
@@ -240,7 +240,7 @@ async fn a_quarantine_is_capped_and_the_oldest_go_first_also_after_a_start() {
 }
 
 #[tokio::test]
-async fn bodies_that_take_nearly_all_bytes_push_each_other_out() {
+async fn body_of_nearly_the_whole_capacity_replaces_the_one_before() {
     let most = caption("0").len();
     let quarantine = Quarantine::new(memory()).max_bytes(most);
     for job in 0..4 {
@@ -250,7 +250,7 @@ async fn bodies_that_take_nearly_all_bytes_push_each_other_out() {
 }
 
 #[tokio::test]
-async fn what_was_released_makes_room() {
+async fn released_deliveries_free_capacity() {
     let quarantine = Quarantine::new(memory()).max_deliveries(8);
     refused(&wrong(&quarantine), 0..6).await;
     let mended = with_secret(Secret::new(SECRET), &memory(), &quarantine);
@@ -261,7 +261,7 @@ async fn what_was_released_makes_room() {
 }
 
 #[tokio::test]
-async fn a_flood_is_turned_away_and_told_seldom() {
+async fn flood_over_the_rate_limit_is_discarded_and_logged_at_powers_of_two() {
     let log = Log::default();
     let _logging = log.here();
     let quarantine = Quarantine::new(memory()).max_deliveries(8);
@@ -272,7 +272,7 @@ async fn a_flood_is_turned_away_and_told_seldom() {
 }
 
 #[tokio::test]
-async fn what_is_refused_by_its_head_or_is_longer_than_the_cap_is_not_kept() {
+async fn request_rejected_by_its_head_or_over_the_capacity_is_not_quarantined() {
     let quarantine = Quarantine::new(memory()).max_bytes(20);
     let inbox = wrong(&quarantine);
     let unsigned = Request::post(CAPTIONS).body(Full::from("{}")).unwrap();
@@ -284,7 +284,7 @@ async fn what_is_refused_by_its_head_or_is_longer_than_the_cap_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_not_kept_and_a_token_beside_a_signature_is_not_written_down() {
+async fn wrong_token_is_not_quarantined_and_token_beside_a_signature_is_redacted() {
     let quarantine = Quarantine::new(memory());
     let model = ModelDraft::<Caption>::new().token_in_query("ticket", Secret::new("hunter2"));
     let inbox = Inbox::builder(memory())
@@ -306,7 +306,7 @@ async fn a_wrong_token_is_not_kept_and_a_token_beside_a_signature_is_not_written
 }
 
 #[tokio::test]
-async fn what_was_moved_before_a_crash_is_a_repeat_when_it_is_released_again() {
+async fn delivery_released_before_a_crash_is_a_repeat_when_released_again() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()));
     refused(&wrong(&quarantine), [1]).await;
     let delivery = archived(quarantine.archive()).await.remove(0).delivery;
@@ -319,7 +319,7 @@ async fn what_was_moved_before_a_crash_is_a_repeat_when_it_is_released_again() {
 
 /// So that a slow disk of the quarantine is nobody's concern.
 #[tokio::test]
-async fn a_sender_is_answered_before_its_delivery_is_kept() {
+async fn sender_is_answered_before_its_delivery_is_quarantined() {
     let quarantine = Quarantine::new(StuckAppends::archive());
     let inbox = wrong(&quarantine);
     for job in 0..70 {

@@ -67,7 +67,7 @@ pub(crate) fn assert_problem(answer: &Answer, status: u16) {
 }
 
 #[tokio::test]
-async fn a_bad_signature_is_answered_401_and_nothing_is_archived() {
+async fn invalid_signature_is_answered_401_and_not_archived() {
     let good = sign(caption("1").as_bytes());
     let other = sign(b"other bytes");
     let not_hex = "g".repeat(64);
@@ -89,7 +89,7 @@ async fn a_bad_signature_is_answered_401_and_nothing_is_archived() {
 }
 
 #[tokio::test]
-async fn the_right_signature_in_upper_case_is_accepted() {
+async fn signature_in_upper_case_is_accepted() {
     let inbox = inbox(memory());
     let upper = sign(caption("1").as_bytes()).to_uppercase();
     let seen = Seen::default();
@@ -99,7 +99,7 @@ async fn the_right_signature_in_upper_case_is_accepted() {
 }
 
 #[test]
-fn an_empty_secret_is_refused_when_the_inbox_is_built() {
+fn empty_secret_is_an_error_of_build() {
     let unsafe_model = ModelDraft::<Caption>::new().signed_with(Secret::new(""));
     let error = Inbox::builder(memory()).model(CAPTIONS, unsafe_model).build().unwrap_err();
     let BuildError::Model(ModelError::Scheme { source, .. }) = error else {
@@ -109,7 +109,7 @@ fn an_empty_secret_is_refused_when_the_inbox_is_built() {
 }
 
 #[test]
-fn secret_with_white_space_or_quotation_marks_is_refused_when_the_inbox_is_built() {
+fn secret_with_white_space_or_quotation_marks_is_an_error_of_build() {
     for (secret, problem) in [
         ("hunter2\n", "white space or a line break around it; remove it"),
         (" hunter2", "white space or a line break around it; remove it"),
@@ -148,7 +148,7 @@ fn limited(limit: usize) -> Inbox {
 }
 
 #[tokio::test]
-async fn a_body_that_is_announced_too_long_is_answered_413_without_reading() {
+async fn body_announced_over_the_limit_is_answered_413_without_reading_it() {
     /// Announces one byte too many, and must not be asked for any.
     struct Announced;
 
@@ -175,7 +175,7 @@ async fn a_body_that_is_announced_too_long_is_answered_413_without_reading() {
 }
 
 #[tokio::test]
-async fn what_no_body_can_prove_is_refused_without_reading_it() {
+async fn request_rejected_by_its_head_is_answered_401_without_reading_its_body() {
     // The sender sends nothing: to wait for the body would end with a 408.
     let (_sender, body) = parts();
     let request = Request::post(CAPTIONS).body(body).unwrap();
@@ -183,7 +183,7 @@ async fn what_no_body_can_prove_is_refused_without_reading_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_turns_out_too_long_is_answered_413_before_its_end() {
+async fn body_over_the_limit_is_answered_413_before_its_end() {
     // The sender is still there: the answer does not wait for the rest.
     let (sender, body) = parts();
     sender.send(&[b' '; 60]).unwrap();
@@ -195,7 +195,7 @@ async fn a_body_that_turns_out_too_long_is_answered_413_before_its_end() {
 }
 
 #[tokio::test]
-async fn a_body_of_exactly_the_limit_is_accepted() {
+async fn body_of_exactly_the_limit_is_accepted() {
     let body = caption("1");
     let inbox = limited(body.len());
     let seen = Seen::default();
@@ -204,7 +204,7 @@ async fn a_body_of_exactly_the_limit_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_not_archived() {
+async fn body_that_is_cut_off_is_not_archived() {
     let frames: [Result<_, &str>; 2] = [Ok(Frame::data(Bytes::from_static(b"{}"))), Err("gone")];
     let body = StreamBody::new(stream::iter(frames));
     let (answer, inbox) = refused_by(inbox(memory()), unproved().body(body).unwrap()).await;
@@ -213,7 +213,7 @@ async fn a_body_that_breaks_off_is_not_archived() {
 }
 
 #[tokio::test]
-async fn delivery_that_was_read_whole_is_archived_although_its_client_has_hung_up() {
+async fn delivery_that_was_read_whole_is_archived_after_its_client_hung_up() {
     let inbox = inbox(memory());
     let seen = Seen::default();
     let (sender, body) = parts();
@@ -231,7 +231,7 @@ async fn delivery_that_was_read_whole_is_archived_although_its_client_has_hung_u
 }
 
 #[tokio::test]
-async fn a_body_that_ends_before_its_announced_length_is_not_archived() {
+async fn body_shorter_than_its_announced_length_is_not_archived() {
     /// As a server may show a connection that was lost: an end, and no error.
     struct Short(Full<Bytes>);
 
@@ -258,7 +258,7 @@ async fn a_body_that_ends_before_its_announced_length_is_not_archived() {
 }
 
 #[tokio::test]
-async fn more_bytes_than_the_budget_are_answered_503_at_once() {
+async fn bytes_over_the_budget_are_answered_503_at_once() {
     // Every request counts for 4 KiB and its headers, and one model may use three eighths.
     let inbox =
         Inbox::builder(memory()).model(CAPTIONS, captions()).bytes_in_flight(24_000).build();
@@ -304,7 +304,7 @@ fn undecodable() -> Vec<(Vec<u8>, &'static str)> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_decoded_is_answered_422_with_its_path_and_archived() {
+async fn undecodable_body_is_answered_422_with_its_json_path_and_archived() {
     for (body, path) in undecodable() {
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         let (answer, inbox) = refused(signed(body.clone())).await;
@@ -323,7 +323,7 @@ async fn what_cannot_be_decoded_is_answered_422_with_its_path_and_archived() {
 }
 
 #[tokio::test]
-async fn a_provider_that_gives_up_on_4xx_is_answered_202() {
+async fn undecodable_body_is_answered_202_if_the_provider_gives_up_on_4xx() {
     let model = captions().profile(Profile::GIVES_UP_ON_4XX);
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     let (answer, inbox) = refused_by(inbox, signed("not JSON")).await;
@@ -333,7 +333,7 @@ async fn a_provider_that_gives_up_on_4xx_is_answered_202() {
 }
 
 #[tokio::test]
-async fn a_type_that_panics_while_loading_is_undecodable() {
+async fn payload_type_that_panics_while_decoding_is_undecodable() {
     #[derive(Debug)]
     struct Bomb;
     impl tower_inbox::provider::Payload for Bomb {
@@ -355,7 +355,7 @@ async fn a_type_that_panics_while_loading_is_undecodable() {
 }
 
 #[tokio::test]
-async fn paths_and_methods_that_are_not_for_a_model_are_refused() {
+async fn unknown_paths_and_methods_are_rejected() {
     let inbox =
         Inbox::builder(memory()).model(CAPTIONS, captions()).reserve_prefix("/hooks").build();
     let inbox = inbox.unwrap();
@@ -396,7 +396,7 @@ async fn archive_that_fails_is_answered_503_and_never_2xx() {
 
 /// Whatever is refused or accepted: no secret, query or body reaches the log, the answer or the archive.
 #[tokio::test]
-async fn nothing_secret_is_logged_answered_or_archived() {
+async fn secrets_are_never_logged_answered_or_archived() {
     let model = || ModelDraft::<Caption>::new().token_in_query("ticket", Secret::new("HUNTER2"));
     let log = Log::default();
     let _logging = log.here();
@@ -457,7 +457,7 @@ async fn log_of_rejected(requests: impl IntoIterator<Item = Request<Full<Bytes>>
 }
 
 #[tokio::test]
-async fn log_line_of_a_401_carries_what_the_doctor_finds_in_the_head() {
+async fn log_line_of_a_401_has_the_finding_of_the_doctor() {
     let svix = Request::post("/hooks/webhooks").header("svix-id", "HUNTER2");
     let log = log_of_rejected([svix.body(Full::default()).unwrap()]).await;
     let line = log.lines().find(|line| line.contains("signature was rejected")).unwrap();
@@ -517,7 +517,7 @@ async fn flood_of_rejected_requests_is_logged_at_a_limited_rate_with_the_peer() 
 }
 
 #[test]
-fn an_error_of_a_scheme_holds_nothing_of_the_request() {
+fn error_of_a_scheme_contains_nothing_of_the_request() {
     let scheme = ModelDraft::<Caption>::new().signed_with(Secret::new(SECRET));
     assert!(!format!("{scheme:?}").contains(SECRET));
     let parts = with_signatures(&["HUNTER2"]).into_parts().0;
@@ -528,7 +528,7 @@ fn an_error_of_a_scheme_holds_nothing_of_the_request() {
 }
 
 #[tokio::test]
-async fn hostile_captures_are_text_and_never_touch_the_file_system() {
+async fn hostile_captures_are_text_and_never_used_as_file_names() {
     let directory = tempfile::tempdir().unwrap();
     let archive = DiskArchive::open(directory.path().join("inbox")).await.unwrap();
     let inbox = Inbox::builder(archive).model("/hooks/p/{reference}", captions()).build().unwrap();
@@ -563,7 +563,7 @@ async fn hostile_captures_are_text_and_never_touch_the_file_system() {
 }
 
 #[tokio::test]
-async fn a_full_or_read_only_disk_is_answered_503_until_there_is_space_again() {
+async fn full_or_read_only_disk_is_answered_503_until_writes_succeed_again() {
     for fault in [Fault::Full { room: 10 }, Fault::ReadOnly, Fault::Unsynced] {
         let directory = tempfile::tempdir().unwrap();
         let disk = FaultyDisk::new();
@@ -630,7 +630,7 @@ async fn failed_write_is_logged_by_the_archive_and_not_again_for_each_delivery()
 }
 
 #[tokio::test]
-async fn a_disk_that_is_nearly_full_is_answered_503_until_there_is_space_again() {
+async fn free_space_below_the_limit_is_answered_503_until_there_is_space_again() {
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::new();
     disk.fail(Fault::Free { bytes: 1 << 20 });

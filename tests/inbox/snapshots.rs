@@ -25,7 +25,7 @@ fn group(name: &str, time: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_late_older_state_is_handled_and_does_not_replace_a_newer_one() {
+async fn late_older_version_is_handled_and_does_not_replace_a_newer_one() {
     let model = foxyai::image_group().token_in_query("token", Secret::new("t"));
     let inbox = Inbox::builder(memory()).model("/foxyai", model).build().unwrap();
     let latest = Arc::new(Mutex::new(None::<ImageGroup>));

@@ -71,12 +71,14 @@ async fn inbox_inside_a_nest_takes_the_unprefixed_router() {
 async fn probe_of_start_workers_runs_no_handler_and_is_not_logged_as_an_error() {
     let log = Log::default();
     let _logging = log.here();
-    let routes = Router::new().route("/posted", post(async || panic!("the handler ran"))).route(
-        "/any",
-        axum::routing::any(async |_: Attempt, _: Inference<Caption>| {
-            panic!("the handler ran");
-        }),
-    );
+    let routes = Router::new()
+        .route("/posted", post(async || -> &'static str { panic!("the handler ran") }))
+        .route(
+            "/any",
+            axum::routing::any(async |_: Attempt, _: Inference<Caption>| -> &'static str {
+                panic!("the handler ran");
+            }),
+        );
     let inbox = Inbox::builder(memory())
         .model("/posted", captions())
         .model("/any", captions())

@@ -73,7 +73,7 @@ const SHORT: usize = 64 << 10;
 const LONG: usize = SHORT + 1;
 
 #[tokio::test]
-async fn long_body_is_verified_off_the_runtime_thread_and_a_short_one_on_it() {
+async fn long_body_is_verified_off_the_runtime_thread() {
     let threads = Arc::new(Mutex::new(Vec::<ThreadId>::new()));
     let recorded = Arc::clone(&threads);
     let inbox = inbox_checking(move |_, _| recorded.lock().unwrap().push(thread::current().id()));

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn inbox_is_well_without_what_is_not_known_and_without_workers_inline() {
+    fn unknown_facts_and_missing_workers_inline_are_no_reasons() {
         assert_eq!(HealthReport::new(well(), LIMIT).reasons(), []);
         let archive = Some(ArchiveHealth::default());
         let workers = PoolState::NotStarted;
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_a_probe_has_its_status_the_reasons_and_what_is_known() {
+    fn json_of_a_probe_has_status_reasons_and_known_facts() {
         let mut facts = with_archive(|archive| archive.missing = None);
         facts.archive.as_mut().unwrap().has_space = Some(false);
         let report = HealthReport::new(facts, None);

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_reservation_is_given_back() {
+    fn dropped_reservation_is_returned_to_the_budget() {
         let budget = Budget::new(100);
         let mut one = budget.reserve(&model("/a"));
         assert!(one.grow(10) && one.can_grow(27) && !one.can_grow(28) && !one.grow(usize::MAX));

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_found_with_its_captures() {
+    fn model_is_found_with_its_captures() {
         let table = table(&["/a", "/p/{reference}"]);
         let RouteMatch::Model { name, captures, .. } = table.find(&Method::POST, "/p/7%2F8") else {
             panic!("not found");
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_path_passes_through_unless_it_is_claimed() {
+    fn other_paths_pass_through_unless_below_a_reserved_prefix() {
         let mut table = table(&["/hooks/a"]);
         assert_eq!(status(&table, &Method::POST, "/hooks/b"), 0);
         assert!(matches!(table.reserve_prefix("hooks"), Err(ModelError::Path { .. })));
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn pass_methods_let_get_and_options_through_and_nothing_else() {
+    fn pass_methods_pass_get_and_options_through_and_nothing_else() {
         let mut table = Table::default();
         let model = model().pass_methods([Method::GET, Method::OPTIONS, Method::POST]);
         table.add("/a", model).unwrap();
@@ -336,12 +336,12 @@ mod tests {
     }
 
     #[test]
-    fn another_method_is_refused() {
+    fn method_that_is_not_allowed_is_answered_405() {
         assert_eq!(status(&table(&["/a"]), &Method::GET, "/a"), 405);
     }
 
     #[test]
-    fn a_removed_endpoint_is_gone_until_it_is_added_again() {
+    fn removed_endpoint_is_answered_410_until_it_is_added_again() {
         let mut table = table(&["/a"]);
         assert!(table.remove("/a") && !table.remove("/a") && !table.remove("/b"));
         assert_eq!(status(&table, &Method::POST, "/a"), 410);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archived_delivery_finds_its_model_by_name_also_once_it_was_removed() {
+    fn archived_delivery_finds_its_model_by_name_also_after_removal() {
         let mut table = table(&["/a", "/p/{reference}"]);
         let (_, captures) = table.of(&"/p/{reference}".parse().unwrap(), "/p/7").unwrap();
         assert_eq!(captures.get("reference"), Some("7"));
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_model_changes_nothing() {
+    fn invalid_model_changes_nothing() {
         let mut table = table(&["/p/{reference}"]);
         let unsafe_model = foxyai::image_group().token_in_query("ticket", Secret::new(""));
         assert!(matches!(table.add("/b", unsafe_model), Err(ModelError::Scheme { .. })));
