@@ -1,23 +1,50 @@
-//! Extractors for axum. Needs nothing but `axum-core`.
+//! Extractors and response parts for axum. Depends on `axum-core` only.
 //!
-//! [`Inference<T>`], [`Delivery`], [`Captures`], [`InferenceKey`] and [`Attempt`] can be arguments of a handler that is
-//! inside an [`Inbox`](crate::Inbox). Where one is missing, the server is wired wrongly: the answer is 500 with an empty body, and
-//! the log tells which layer or type is missing.
-
+//! [`Inference<T>`], [`Delivery`], [`Captures`], [`InferenceKey`] and [`Attempt`] are extractors for handlers inside an
+//! [`Inbox`](crate::Inbox). If one is missing, the response is 500 with an empty body, and the log names the missing layer
+//! or the two types. [`Disposition`] and [`Failure`] are parts of a response.
+//!
+//! ```
+//! use axum::{Router, http::StatusCode, routing::post};
+//! use tower_inbox::{
+//!     Inbox, Inference, MemoryArchive, Secret, layer::Disposition, provider::foxyai::{self, ImageGroup},
+//! };
+//!
+//! async fn on_group(group: Inference<ImageGroup>) -> Result<StatusCode, (StatusCode, Disposition, &'static str)> {
+//!     if group.images.is_empty() {
+//!         // Final: without the disposition, 409 is retried.
+//!         return Err((StatusCode::CONFLICT, Disposition::Dead, "the group has no images"));
+//!     }
+//!     Ok(StatusCode::NO_CONTENT)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = foxyai::image_group().token_in_query("ticket", Secret::new("correct horse"));
+//! let inbox = Inbox::builder(MemoryArchive::new()).model("/hooks/group", model).build()?;
+//! let routes = Router::new().route("/hooks/group", post(on_group));
+//! inbox.start_workers::<axum::body::Body>(routes.clone())?;
+//! let app: Router = routes.layer(inbox.layer());
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Mounting
 //!
-//! - `Router::layer(inbox.layer())` goes around all routes that the router has by then, and around its fallback.
+//! - `Router::layer(inbox.layer())` goes around the routes that the router has at that point, and around its fallback.
 //!   `MethodRouter::layer` goes around one route.
-//! - Every model needs a route: without one the delivery is archived, and axum's 404 makes it dead.
-//! - Inside of `Router::nest` the inbox sees the rest of the path, without the prefix. A model whose path has the prefix
-//!   matches nothing there, and what matches nothing passes through **unverified**: use an extractor of this crate in
-//!   every handler, which then responds 500, or [reserve](crate::InboxBuilder::reserve_prefix) the prefix.
-//! - `a.merge(b)` and `a.nest(.., b)` drop the fallback of `b`. If the inbox is around `b`, reserved prefixes and removed
-//!   endpoints without a route are answered by `a`.
-//! - The body can be extracted too, but axum's `Bytes` and `Json` refuse more than 2 MB, whatever the model's limit:
-//!   [`Inference::raw`] has it, whole.
-//! - The peer's address is kept where the request's extensions hold a [`SocketAddr`](std::net::SocketAddr). axum's
+//! - Each model requires a route. Without one, the delivery is archived, and axum's 404 makes it dead.
+//!   [`Inbox::start_workers`](crate::Inbox::start_workers) returns an error for a router without the route of a model.
+//! - Inside `Router::nest`, the inbox sees the path without the prefix: mount the models without it, and pass the router
+//!   without it to the workers. Requests that match no model pass through **unverified**. Use an extractor of this crate
+//!   in every handler, so that such a request is answered 500, or
+//!   [reserve](crate::InboxBuilder::reserve_prefix) the prefix.
+//! - `a.merge(b)` and `a.nest(.., b)` drop the fallback of `b`. If the inbox is around `b`, requests below reserved
+//!   prefixes and to removed endpoints without a route are answered by `a`.
+//! - The body can be extracted, too, but axum's `Bytes` and `Json` reject more than 2 MB, whatever the limit of the model.
+//!   [`Inference::raw`] has the whole body.
+//! - The peer address is stored if the request extensions have a [`SocketAddr`](std::net::SocketAddr). axum's
 //!   `ConnectInfo` is another type: copy it with a layer of your own.
 
 use std::convert::Infallible;

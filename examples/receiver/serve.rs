@@ -1,5 +1,5 @@
-//! The HTTP/1 server. `axum::serve` would do for most senders; this one also receives from senders that close the
-//! connection before they have the answer, and closes idle connections. See `docs/http.md`.
+//! The HTTP/1 server. `axum::serve` is enough for most senders; this one also receives from senders that close the
+//! connection before the response, and closes idle connections. See `docs/http.md`.
 
 use std::{
     io,
@@ -68,7 +68,7 @@ fn serve_one(socket: TcpStream, peer: SocketAddr, app: Router, connections: &Gra
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        // A sender that has closed its side has sent all it wants to: read that, and answer it.
+        // A sender that has closed its side may have sent a whole request: read and answer it.
         .half_close(true)
         .serve_connection(TokioIo::new(socket), TowerToHyperService::new(app));
     let connection = connections.watch(connection);

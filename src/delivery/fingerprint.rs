@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::{ModelName, Redaction};
 use crate::signature::Proof;
 
-/// The SHA-256 of a body: what tells two deliveries of the same bytes.
+/// The SHA-256 digest of a body.
 ///
 /// ```
 /// use tower_inbox::Digest;
@@ -23,7 +23,8 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Hashes a sequence of fields, each behind its length, so that no two sequences hash the same bytes.
+    /// Hashes a sequence of fields, each prefixed with its length, so that two different sequences never hash the same
+    /// bytes.
     pub(super) fn of_fields<'f>(fields: impl IntoIterator<Item = &'f [u8]>) -> Self {
         let hash = fields.into_iter().fold(Sha256::new(), |hash, field| {
             hash.chain_update((field.len() as u64).to_be_bytes()).chain_update(field)
@@ -31,12 +32,12 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
-    /// Returns a digest from its thirty-two bytes, as an archive stored them.
+    /// Returns the digest with these 32 bytes.
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The thirty-two bytes of the digest.
+    /// The 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -45,7 +46,7 @@ impl Digest {
 /// Lower-case hexadecimal, as WARC tools write it after `sha256:`.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Every delivery that is archived is printed so: one byte after the other takes ten times as long.
+        // Hot path of archiving: writing byte by byte takes ten times as long.
         let mut digits = [0; 64];
         hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
         f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
@@ -73,20 +74,19 @@ impl FromStr for Digest {
 #[error("invalid SHA-256 digest: expected 64 hexadecimal digits")]
 pub struct ParseDigestError(());
 
-/// Identifies a delivery: two deliveries with the same fingerprint are the original and its repeat.
+/// Identifies a delivery: if two deliveries have the same fingerprint, the later one is a repeat.
 ///
-/// | the proof | what the fingerprint covers |
+/// | the proof | the fingerprint covers |
 /// |---|---|
-/// | names a message id that the signature covers | model, path, message id, and the digest of the signed bytes |
-/// | names none | model, path, query, and the digest of the signed bytes |
+/// | has a message id that the signature covers | model, path, message id, and the digest of the signed bytes |
+/// | has no message id | model, path, query, and the digest of the signed bytes |
 ///
-/// The query counts as it was received, before redaction, without the parameters that prove the sender: a token or
-/// signature there may change between two attempts, while `?id=…` may be all that distinguishes two deliveries. The
-/// signed bytes differ from the body where a scheme accepts another form of it
-/// ([`Proof::signed_digest`]).
+/// The query is covered as received, before redaction, without the parameters that prove the sender: a token or
+/// signature may change between two attempts, while `?id=…` may be the only difference between two deliveries. The signed
+/// bytes differ from the body if a scheme accepts another form of it ([`Proof::signed_digest`]).
 ///
-/// It cannot be computed from a stored delivery, whose query is redacted. Archives store it, as text or as
-/// [bytes](Self::as_bytes).
+/// The fingerprint cannot be computed from a stored delivery, because its query is redacted. Archives store it as text or
+/// as [bytes](Self::as_bytes).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Digest);
 
@@ -110,7 +110,7 @@ impl Fingerprint {
         Self(Digest::of_fields(fields.chain(query)))
     }
 
-    /// The same for a target that was redacted before; `None` where a value is missing that the fingerprint covers.
+    /// The same for a redacted target; None if a value that the fingerprint covers is redacted.
     pub(super) fn of_redacted(
         model: &ModelName,
         target: &Uri,
@@ -124,18 +124,18 @@ impl Fingerprint {
         is_whole.then(|| Self::of(model, target, redaction, proof, body))
     }
 
-    /// Returns a fingerprint from its thirty-two bytes, as an archive stored them.
+    /// Returns the fingerprint with these 32 bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Digest::from_bytes(bytes))
     }
 
-    /// Returns the thirty-two bytes of the fingerprint.
+    /// Returns the 32 bytes of the fingerprint.
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
     }
 }
 
-/// Sixty-four hexadecimal digits.
+/// 64 hexadecimal digits.
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

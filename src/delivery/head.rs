@@ -7,8 +7,8 @@ use super::Redaction;
 
 /// The head of a delivery's request, without its secrets.
 ///
-/// It is rebuilt from what the HTTP library parsed: header names are lower-case and their order may differ. Of a body
-/// the bytes are exact, of a head only the meaning is.
+/// It is built from the parsed request: header names are lower-case, and their order may differ. Unlike the body, it is
+/// not stored byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     method: Method,
@@ -20,7 +20,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// Takes what is worth keeping from a request, and leaves out what `redaction` takes for a secret.
+    /// Creates the head of a request, without the values that `redaction` names.
     pub fn of(parts: &request::Parts, redaction: &Redaction) -> Self {
         let (uri, headers) = redaction.redact(&parts.uri, &parts.headers);
         Self {
@@ -33,7 +33,7 @@ impl Head {
         }
     }
 
-    /// Rebuilds a head that was redacted before, for archives that read it back.
+    /// Restores a redacted head, for archives that read it.
     pub fn from_archive(
         method: Method,
         uri: Uri,
@@ -45,13 +45,13 @@ impl Head {
         Self { method, uri, version, headers, host, peer }
     }
 
-    /// The same head, without what `redaction` takes for a secret as well.
+    /// Returns the head without the values that `redaction` names.
     pub(crate) fn redacted(&self, redaction: &Redaction) -> Self {
         let (uri, headers) = redaction.redact(&self.uri, &self.headers);
         Self { uri, headers, ..self.clone() }
     }
 
-    /// The head of a request as this one, without what was left out of it.
+    /// Returns a request head with the stored parts.
     pub(crate) fn to_parts(&self) -> request::Parts {
         let (mut parts, ()) = http::Request::new(()).into_parts();
         parts.method = self.method.clone();
@@ -64,38 +64,38 @@ impl Head {
         parts
     }
 
-    /// The method, mostly `POST`.
+    /// The method, usually `POST`.
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// Path and query, with every secret value replaced.
+    /// The path and query, with placeholders for secret values.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// The version of HTTP that the request came by.
+    /// The HTTP version of the request.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The headers, with every secret value replaced.
+    /// The headers, with placeholders for secret values.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The host and port that the request was for, if it named one.
+    /// The host and port of the request, if it has one.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
 
-    /// Who sent the request, where the server put a [`SocketAddr`] into the request's extensions.
+    /// The address of the client, if the server put a [`SocketAddr`] into the request extensions.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
 }
 
-/// HTTP/1.1 names the host in a header, HTTP/2 in the URI (RFC 9110, section 7.2).
+/// HTTP/1.1 has the host in a header, HTTP/2 in the URI (RFC 9110, section 7.2).
 fn host_of(parts: &request::Parts) -> Option<String> {
     let named = match parts.uri.host() {
         Some(host) => match parts.uri.port_u16() {

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::SystemTime};
 
 use uuid::Uuid;
 
-/// Names one delivery: a UUID version 7 (RFC 9562, section 5.7), so that ids sort by time of receipt.
+/// Identifies a delivery: a UUID version 7 (RFC 9562, section 5.7), so that ids sort by time of receipt.
 ///
 /// ```
 /// use tower_inbox::DeliveryId;
@@ -15,24 +15,24 @@ use uuid::Uuid;
 pub struct DeliveryId(Uuid);
 
 impl DeliveryId {
-    /// A fresh id, made from the time of now and random bits.
+    /// Creates an id from the current time and random bits.
     #[expect(clippy::new_without_default, reason = "two defaults would differ")]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// When the id was made, in whole milliseconds; `None` for an id that another clock-less tool made.
+    /// The time at which the id was created, in whole milliseconds; None if it is another version of UUID.
     pub fn made_at(&self) -> Option<SystemTime> {
         let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
         SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::new(seconds, nanos))
     }
 
-    /// The id with these bytes, for archives that store it.
+    /// Returns the id with these bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The sixteen bytes of the id, in the order in which they are printed.
+    /// The 16 bytes of the id, in the order in which they are printed.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
@@ -63,12 +63,12 @@ impl FromStr for DeliveryId {
 #[error("invalid delivery id: expected a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057")]
 pub struct ParseDeliveryIdError(());
 
-/// The longest name of a model, in bytes.
-const LONGEST: usize = 256;
+/// The maximum length of a model name, in bytes.
+const MAX_NAME_LENGTH: usize = 256;
 
-/// Names a model in logs, in metrics and in the archive. Without another choice it is the path of the model.
+/// The name of a model in logs, metrics and the archive. Default: the path of the model.
 ///
-/// Cheap to clone. One to 256 bytes of visible ASCII, so that it can stand in any header or file.
+/// 1 to 256 bytes of visible ASCII, so that any header or file can hold it. Cheap to clone.
 ///
 /// ```
 /// use tower_inbox::ModelName;
@@ -90,7 +90,7 @@ impl FromStr for ModelName {
     type Err = ModelNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = (1..=LONGEST).contains(&text.len());
+        let fits = (1..=MAX_NAME_LENGTH).contains(&text.len());
         if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.into()))
         } else {
@@ -111,9 +111,11 @@ impl fmt::Debug for ModelName {
     }
 }
 
-/// A text that cannot name a model.
+/// The error of parsing a [`ModelName`].
 #[derive(Debug, thiserror::Error)]
-#[error("a model's name is one to {LONGEST} bytes of visible ASCII without spaces")]
+#[error(
+    "invalid model name: expected 1 to {MAX_NAME_LENGTH} bytes of visible ASCII without spaces"
+)]
 pub struct ModelNameError(());
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{Delivery, Digest, ModelName};
 /// Identifies the inference that a delivery carries: the provider's id, its version if it is posted more than once, and
 /// the scope that the inbox adds.
 ///
-/// The scope holds what the model's path captured. With the path `/hooks/{account}` the same id posted to two accounts
+/// The scope has the captures of the model's path. With the path `/hooks/{account}` the same id posted to two accounts
 /// gives two keys.
 ///
 /// `Display` writes one text per key, and no two keys share a text: use it as a primary key or an idempotency key. The
@@ -57,7 +57,7 @@ impl InferenceKey {
 
     /// Returns the captures of the model's path, in the order of the path. Empty for a path without captures.
     ///
-    /// Handlers get keys with their scope in the request extensions. A key that comes straight from
+    /// Handlers get keys with their scope in the request extensions. A key that is returned by
     /// [`Payload::key`](crate::provider::Payload::key) has none.
     pub fn scope(&self) -> impl Iterator<Item = (&str, &str)> {
         self.scope.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -107,7 +107,7 @@ fn escape(f: &mut fmt::Formatter<'_>, text: &str, separators: &[char]) -> fmt::R
     Ok(())
 }
 
-/// Identifies the inference that a delivery carried: its id, its version, and the bytes it came in, as digests.
+/// Identifies the inference of a delivery: digests of its id, its version, and the body.
 ///
 /// 24 bytes, because an archive keeps one for every processed delivery. The id keeps 96 bits of its digest, so no two
 /// ids collide by chance. The version and the bytes are compared only where the id is equal.
@@ -118,7 +118,8 @@ pub struct InferenceDigest {
     bytes: [u8; BYTES],
 }
 
-/// The digest of a model and the provider's id of an inference, without its version: what is processed one at a time.
+/// The digest of a model and the provider's id of an inference, without its version. Deliveries with the same id are
+/// processed one at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InferenceId([u8; ID]);
 
@@ -155,7 +156,7 @@ impl InferenceDigest {
         Self { id, version: version.unwrap_or([0; VERSION]), bytes: first(&body) }
     }
 
-    /// How many bytes [`to_bytes`](Self::to_bytes) gives.
+    /// The length of [`to_bytes`](Self::to_bytes).
     #[cfg(feature = "disk")]
     pub(crate) const LENGTH: usize = ID + VERSION + BYTES;
 
@@ -184,13 +185,13 @@ impl InferenceDigest {
         self.id
     }
 
-    /// Returns true if `other` has the same model, id and version, whatever bytes it came in.
+    /// Returns true if `other` has the same model, id and version, in any bytes.
     pub fn is_same_version(&self, other: &Self) -> bool {
         self.id == other.id && self.version == other.version
     }
 }
 
-/// The first bytes of a digest, which has more than any caller asks for.
+/// The first `N` bytes of a digest. `N` is at most 32.
 fn first<const N: usize>(digest: &Digest) -> [u8; N] {
     digest.as_bytes().first_chunk().copied().unwrap_or([0; N])
 }
@@ -244,7 +245,7 @@ impl FromStr for InferenceDigest {
     }
 }
 
-/// A text that is not the digest of an inference.
+/// The error of parsing an [`InferenceDigest`] or [`InferenceId`].
 #[derive(Debug, thiserror::Error)]
 #[error("invalid inference digest; expected 24 or 48 hexadecimal digits")]
 pub struct ParseInferenceError(#[source] hex::FromHexError);

@@ -193,7 +193,7 @@ const DUE: char = '@';
 /// Marks a poisoned outcome.
 const POISONED: &str = "poisoned";
 
-/// Stands for a detail that is absent.
+/// Marks an absent detail.
 const NONE: &str = "-";
 
 impl fmt::Display for Outcome {
@@ -282,7 +282,7 @@ fn seconds(time: SystemTime) -> Option<u64> {
     Some(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// A text that is not a state or an outcome.
+/// The error of parsing a state or an outcome.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "invalid state; expected pending, leased, processed, failed, dead, undecodable or repeat with its details"

@@ -1,18 +1,18 @@
-//! Finds where the secret values of a request occur in a text: as they are, or percent-encoded.
+//! Finds the secret values of a request in a text, literally or percent-encoded.
 
 use std::{borrow::Cow, ops::Range};
 
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-/// What stands where a secret was.
+/// The placeholder for a secret.
 pub(super) const REDACTED: &str = "REDACTED";
 
 /// The maximum number of distinct values that are searched. A request with more is treated as if all of it were secret.
-const MOST_VALUES: usize = 16;
+const MAX_VALUES: usize = 16;
 
-/// How often a text may be percent-encoded: a URL in a parameter of a URL is encoded twice.
-const MOST_DECODINGS: usize = 3;
+/// The maximum number of percent-decodings: a URL in a parameter of a URL is encoded twice.
+const MAX_DECODINGS: usize = 3;
 
 /// Values of at least this many bytes are replaced wherever they occur; shorter ones only between separators.
 pub(super) const LONG: usize = 8;
@@ -28,7 +28,7 @@ pub(super) struct SecretValues {
 }
 
 impl SecretValues {
-    /// Adds a decoded value. Placeholders are no secrets.
+    /// Adds a decoded value. Placeholders are not secrets.
     pub(super) fn add(&mut self, value: &[u8]) {
         if value.is_empty() || value == REDACTED.as_bytes() {
             return;
@@ -36,14 +36,14 @@ impl SecretValues {
         if self.values.iter().any(|known| known.as_slice() == value) {
             return;
         }
-        if self.values.len() == MOST_VALUES {
+        if self.values.len() == MAX_VALUES {
             self.too_many = true;
             return;
         }
         self.values.push(Zeroizing::new(value.to_vec()));
     }
 
-    /// Whether there are more values than are searched.
+    /// Returns true if there are more values than are searched.
     pub(super) fn too_many(&self) -> bool {
         self.too_many
     }
@@ -52,15 +52,15 @@ impl SecretValues {
         self.values.is_empty()
     }
 
-    /// The same values without the short ones.
+    /// The values of at least [`LONG`] bytes.
     pub(super) fn long(&self) -> Self {
         let values = self.values.iter().filter(|value| value.len() >= LONG).cloned().collect();
         Self { values, too_many: self.too_many }
     }
 }
 
-/// `text` with a placeholder for each of `values`, and for the value of each parameter that `hides` a name; `None` if
-/// nothing is replaced. A parameter ends at one of `ends`.
+/// Returns `text` with a placeholder for each of `values`, and for the value of each parameter whose name `hides`
+/// accepts; None if nothing is replaced. A parameter ends at one of `ends`.
 ///
 /// The work is linear in the length of `text`.
 pub(super) fn redact(
@@ -71,7 +71,7 @@ pub(super) fn redact(
 ) -> Option<Vec<u8>> {
     let mut ranges = Vec::new();
     let mut decoded = Some(Decoded::of(text));
-    for _ in 0..=MOST_DECODINGS {
+    for _ in 0..=MAX_DECODINGS {
         let Some(view) = decoded else { break };
         for value in &values.values {
             view.find_value(value, &mut ranges);
@@ -85,7 +85,7 @@ pub(super) fn redact(
 /// A text after a number of decodings, with the place in the original where each byte ends.
 struct Decoded<'t> {
     bytes: Cow<'t, [u8]>,
-    /// `None` for the original.
+    /// None for the original.
     ends: Option<Vec<usize>>,
 }
 
@@ -94,7 +94,7 @@ impl<'t> Decoded<'t> {
         Self { bytes: Cow::Borrowed(text), ends: None }
     }
 
-    /// Decodes `%` and two hexadecimal digits; `None` if there are none.
+    /// Decodes each `%` with two hexadecimal digits; None if there are none.
     fn decode(self) -> Option<Self> {
         memchr::memchr(b'%', &self.bytes)?;
         let (mut bytes, mut ends) = (Vec::with_capacity(self.bytes.len()), Vec::new());
@@ -137,7 +137,7 @@ impl<'t> Decoded<'t> {
         }
     }
 
-    /// Whether what was found is no accident, for its length and its neighbours.
+    /// Returns true if a match of this length and with these neighbours is not a coincidence.
     fn is_whole(&self, found: &Range<usize>) -> bool {
         let before = found.start.checked_sub(1).and_then(|before| self.bytes.get(before));
         let is_apart = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
@@ -173,7 +173,7 @@ impl<'t> Decoded<'t> {
     }
 }
 
-/// What stands before the name of a parameter, besides what ends one.
+/// Returns true for a byte that precedes the name of a parameter.
 fn is_start(byte: u8) -> bool {
     matches!(byte, b'?' | b'&' | b';' | b',')
 }
@@ -189,7 +189,7 @@ fn replace(text: &[u8], mut ranges: Vec<Range<usize>>) -> Vec<u8> {
     ranges.sort_by_key(|range| range.start);
     let (mut replaced, mut done) = (Vec::with_capacity(text.len()), 0);
     for range in ranges {
-        // One that overlaps the one before it belongs to the same placeholder.
+        // Overlapping ranges become one placeholder.
         if range.start >= done {
             replaced.extend_from_slice(text.get(done..range.start).unwrap_or_default());
             replaced.extend_from_slice(REDACTED.as_bytes());
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn more_values_than_are_searched_are_reported() {
         let mut values = SecretValues::default();
-        for value in 0..MOST_VALUES {
+        for value in 0..MAX_VALUES {
             values.add(value.to_string().as_bytes());
         }
         values.add(b"0");

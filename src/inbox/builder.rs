@@ -78,8 +78,9 @@ impl InboxBuilder {
         self
     }
 
-    /// Inline mode, the default: deliveries are processed while their sender waits. `workers` process what has failed,
-    /// what was left by a crash, and what somebody retries. [`Inbox::start_workers`] starts them. Default: 4 workers.
+    /// Inline mode, the default: deliveries are processed while their sender waits. `workers` process failed deliveries,
+    /// deliveries that a crash left unsettled, and those of [`Inbox::retry`]. [`Inbox::start_workers`] starts them. Default:
+    /// 4 workers.
     pub fn workers(mut self, workers: Workers) -> Self {
         self.background = false;
         self.workers = workers;

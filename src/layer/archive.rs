@@ -50,7 +50,7 @@ impl ArchiveLayer {
         Self { processor: processor.clone(), mode: Mode::Inline }
     }
 
-    /// Workers process the deliveries. It takes running workers, so that nothing is accepted that nobody processes:
+    /// Workers process the deliveries. It requires running workers, so that every accepted delivery is processed:
     ///
     /// ```compile_fail,E0308
     /// use tower_inbox::{MemoryArchive, Workers, layer::ArchiveLayer};
@@ -251,7 +251,7 @@ struct SoftTimeout<O> {
 }
 
 impl<O> SoftTimeout<O> {
-    /// Only where there are workers: without, nobody would retry what fails after such a response.
+    /// Only if there are workers: without them, a failure after the early response would not be retried.
     fn of(processor: &Processor, mode: Mode) -> (Option<Self>, Option<oneshot::Receiver<O>>) {
         let answer_within = processor.config().answer_within;
         let deadline = tokio::time::Instant::now().checked_add(answer_within);

@@ -86,7 +86,7 @@ fn report_tolerated(context: &RequestContext, tolerated: &[Tolerated]) {
             path,
             expected = odd.expected(),
             found = odd.found(),
-            "tolerated: a member does not have the expected form; the raw body has it as it came"
+            "tolerated: a member does not have the expected form; Inference::raw has it unchanged"
         );
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn detect_drift(context: &RequestContext, delivery: &Delivery) {
         metrics::unknown(&context.name);
         tracing::warn!(
             path,
-            "schema drift: the payload type does not know this member or word; the raw body has it"
+            "schema drift: the payload type does not know this member or enum value; Inference::raw has it"
         );
     }
 }

@@ -167,7 +167,7 @@ impl Open {
         }
     }
 
-    /// Does the rest in a task. Without a runtime the archive has started the work, and nobody is left to wait for it.
+    /// Runs `work` in a task. Without a runtime, the archive completes the operation that it has started.
     fn spawn<F>(self, work: impl FnOnce(Self) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -250,7 +250,7 @@ fn log_not_released(error: &ArchiveError) {
     tracing::error!(error = error as &dyn std::error::Error, "lease could not be released");
 }
 
-/// Logs what a person has to look at apart from the rest.
+/// Logs the outcome. Outcomes that require a person are errors.
 fn log(outcome: &Outcome, retry_in: Duration) {
     match outcome {
         Outcome::Processed { status, .. } => tracing::info!(status, "processed"),

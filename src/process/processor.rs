@@ -43,9 +43,9 @@ struct Inner {
     tasks: TaskTracker,
     leases: HeldLeases,
     waiters: Waiters,
-    /// Something may be due for workers.
+    /// Notified when a delivery may be due.
     due: Notify,
-    /// Processing of some delivery has ended.
+    /// Notified when processing of a delivery has ended.
     ended: Notify,
     has_workers: AtomicBool,
     shutdown: Shutdown,
@@ -70,7 +70,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// Longer than a disk takes that recovers by itself, and shorter than the time that a shutdown has.
 const ARCHIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-pub(crate) const HANDLER_TIMEOUT: Duration = Duration::from_mins(5);
+pub(crate) const HANDLER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 impl Default for ProcessConfig {
     fn default() -> Self {
@@ -147,7 +147,7 @@ impl Processor {
         self.0.tasks.wait().await;
     }
 
-    /// Runs work that goes on when the client hangs up.
+    /// Spawns work that continues when the client hangs up.
     pub(crate) fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -167,17 +167,17 @@ impl Processor {
         &self.0.waiters
     }
 
-    /// Whether workers take up what is due.
+    /// Returns true if workers process due deliveries.
     pub(crate) fn has_workers(&self) -> bool {
         self.0.has_workers.load(Ordering::Relaxed)
     }
 
-    /// From now on there are workers. False if there were before.
+    /// Registers the workers. False if there are some already.
     pub(crate) fn add_workers(&self) -> bool {
         !self.0.has_workers.swap(true, Ordering::Relaxed)
     }
 
-    /// Something may be due.
+    /// Wakes the workers, because a delivery may be due.
     pub(crate) fn wake_workers(&self) {
         self.0.due.notify_one();
         self.0.ended.notify_waiters();
@@ -192,7 +192,7 @@ impl Processor {
         self.0.ended.notified()
     }
 
-    /// Waits until something may be due. For one caller.
+    /// Waits until a delivery may be due. For one caller.
     ///
     /// # Cancel safety
     ///
@@ -305,7 +305,7 @@ impl Processor {
         lost.map_or(Interruption::Shutdown, |()| Interruption::LeaseLost)
     }
 
-    /// A handler is stopped where somebody retries it, or nobody waits for it.
+    /// The handler timeout applies where the delivery can be retried, or where no sender waits for the response.
     fn handler_timeout(&self, trigger: Trigger) -> Option<Duration> {
         let is_limited = trigger != Trigger::Request || self.has_workers();
         is_limited.then_some(self.config().handler_timeout)

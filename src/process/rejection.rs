@@ -20,7 +20,8 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Webhook-Signature");
 
 /// Why the inbox responded instead of the inner service. In the response extensions.
 ///
-/// The response body is `application/problem+json` (RFC 9457), and tells a stranger less than this type.
+/// The response body is `application/problem+json` (RFC 9457). It contains less detail than this type, because anybody can
+/// cause it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -108,13 +109,13 @@ pub enum Rejection {
     LeaseLost,
 }
 
-/// What is known of a request that is rejected.
+/// The known properties of a rejected request, for its log line and metrics.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RejectedRequest<'a> {
     pub(crate) model: Option<&'a ModelName>,
     /// The address of the client.
     pub(crate) peer: Option<IpAddr>,
-    /// What the doctor found in the head. Only the log shows it.
+    /// The finding of the doctor in the head. Only the log contains it.
     pub(crate) finding: Option<&'a HeadFinding>,
     /// None logs every rejection.
     pub(crate) limits: Option<&'a LogLimits>,
@@ -151,7 +152,7 @@ impl Rejection {
         }
     }
 
-    /// The text for the sender. It does not help to guess a secret, and shows nothing of the body or of our internals.
+    /// The text for the sender. It does not help to guess a secret, and contains nothing of the body or of internals.
     fn detail(&self) -> String {
         match self {
             Self::Signature(_) => "the sender could not be verified".to_owned(),
@@ -204,7 +205,7 @@ impl Rejection {
         self.reject_request(&RejectedRequest::default())
     }
 
-    /// The same, with what is known of the request.
+    /// The same, with the known properties of the request.
     pub(crate) fn reject_request(self, request: &RejectedRequest<'_>) -> Response<ResponseBody> {
         if let Some(suppressed) = request.admit(self.label()) {
             self.log(request, suppressed);
@@ -244,7 +245,7 @@ impl Rejection {
         serde_json::to_vec(&problem).unwrap_or_default()
     }
 
-    /// Faults of the server are logged as errors, what looks wrong at the sender as warnings, the rest as information.
+    /// Server errors are logged at `ERROR`, probable mistakes of the sender at `WARN`, the rest at `INFO`.
     ///
     /// `suppressed` lines for the same reason were left out before this one.
     fn log(&self, request: &RejectedRequest<'_>, suppressed: u64) {

@@ -27,8 +27,8 @@ pub(crate) enum Resolution {
 }
 
 impl Processor {
-    /// Decides about a repeat whose request processes deliveries itself, and did not get the lease at once. Waits while
-    /// somebody else processes the delivery.
+    /// Decides what an inline request does with a repeat that it could not lease at once. Waits while the delivery is being
+    /// processed elsewhere.
     ///
     /// # Cancel safety
     ///
@@ -47,7 +47,7 @@ impl Processor {
         }
     }
 
-    /// None while somebody else processes the delivery.
+    /// None while the delivery is being processed elsewhere.
     async fn try_resolve(
         &self,
         id: DeliveryId,
@@ -73,7 +73,7 @@ impl Processor {
                 Some(Resolution::Reject(Rejection::Poisoned))
             }
             State::Leased { .. } => None,
-            // It was removed meanwhile: the sender has to post it again.
+            // It was removed meanwhile. The sender has to post it again.
             State::Pending { .. } | State::Outcome(_) => {
                 Some(Resolution::Reject(Rejection::State(ArchiveError::Unknown { id }.into())))
             }
@@ -81,10 +81,10 @@ impl Processor {
     }
 }
 
-/// How many requests may wait for one delivery or inference. Each costs memory, and repeats are all the same.
+/// The maximum number of requests that wait for one delivery or inference. Each uses memory.
 const MAX_WAITING: usize = 64;
 
-/// How long a request waits before it looks at the archive again: another process may have done the work.
+/// How long a request waits before it reads the state from the archive again: another process may have processed it.
 const POLL: Duration = Duration::from_millis(500);
 
 /// What a request waits for.
@@ -94,22 +94,22 @@ pub(super) enum WaitKey {
     Inference(InferenceId),
 }
 
-/// The requests that wait until somebody else has processed a delivery or an inference.
+/// The requests that wait until a delivery or an inference was processed elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     waiting: Mutex<HashMap<WaitKey, Arc<Signal>>>,
-    /// The number of keys. Read without the lock: mostly nobody waits.
+    /// The number of keys, read without the lock. It is usually zero.
     keys: AtomicUsize,
 }
 
-/// What those that wait for the same are notified by.
+/// Notifies the requests that wait for the same key.
 #[derive(Debug, Default)]
 struct Signal {
     notifications: AtomicUsize,
     notify: Notify,
 }
 
-/// A request that waits. Its place is free when this is dropped.
+/// A waiting request. Dropping it frees its place.
 #[derive(Debug)]
 pub(super) struct Waiter<'w> {
     waiters: &'w Waiters,
@@ -118,8 +118,8 @@ pub(super) struct Waiter<'w> {
 }
 
 impl Waiters {
-    /// A place among those that wait for `key`; None if too many do. Take it before looking at the archive, so that no
-    /// notification is missed.
+    /// Registers a request that waits for `key`; None if too many wait. Call it before reading the state from the archive,
+    /// so that no notification is missed.
     pub(super) fn enter(&self, key: WaitKey) -> Option<Waiter<'_>> {
         let mut waiting = self.lock();
         let signal = waiting.entry(key).or_default();
@@ -132,7 +132,7 @@ impl Waiters {
         Some(Waiter { waiters: self, key, signal })
     }
 
-    /// Wakes those that wait for `key`.
+    /// Wakes the requests that wait for `key`.
     pub(super) fn notify(&self, key: WaitKey) {
         if self.keys.load(Ordering::SeqCst) == 0 {
             return;
@@ -149,7 +149,7 @@ impl Waiters {
 }
 
 impl Waiter<'_> {
-    /// The number of notifications so far. Read it before looking at the archive.
+    /// The number of notifications so far. Call it before reading the state from the archive.
     pub(super) fn notifications(&self) -> usize {
         self.signal.notifications.load(Ordering::SeqCst)
     }

@@ -63,7 +63,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A delivery on its way: its id, its model, and the tracing span of this run.
+/// The context of one delivery during a request or a run: its id, its model, and its tracing span.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {
     pub(crate) id: DeliveryId,
@@ -127,7 +127,7 @@ impl RequestContext {
         self.reject_with(rejection, None)
     }
 
-    /// The same, with what the doctor found in the head. Only the log shows it.
+    /// The same, with the finding of the doctor in the head. Only the log contains it.
     pub(crate) fn reject_with(
         &self,
         rejection: Rejection,
@@ -149,8 +149,8 @@ impl RequestContext {
     }
 }
 
-/// Whether the log has the level `DEBUG`. Then spans have every field; otherwise those that every line is to have, so
-/// that a delivery takes little space in the log.
+/// Returns true if the log has the level `DEBUG`. Then spans have every field; otherwise fewer, so that a delivery takes
+/// little space in the log.
 pub(crate) fn logs_details() -> bool {
     tracing::enabled!(Level::DEBUG)
 }

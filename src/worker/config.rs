@@ -41,9 +41,9 @@ impl Workers {
 
     /// Sets the maximum number of concurrent deliveries of one model. Values below 1 are treated as 1.
     ///
-    /// Default: a model leaves one worker for each other model of which nothing is running, but no more than half of all,
-    /// so that a model whose handler hangs does not starve the others while there are at least as many workers as models.
-    /// A fixed number replaces that: several models that hang can then take all workers together.
+    /// Default: a model leaves one worker for each idle other model, but at most half of all workers, so that a model whose
+    /// handler hangs does not starve the others while there are at least as many workers as models. A fixed number replaces
+    /// this reserve: several models that hang can then occupy all workers.
     pub fn each_model(mut self, workers: usize) -> Self {
         self.limits.each_model = Some(workers.max(1));
         self

@@ -50,14 +50,14 @@ pub struct BoxedHandler(Arc<Mutex<dyn Run>>);
 
 pub(super) type Running = Pin<Box<dyn Future<Output = Ran> + Send>>;
 
-/// What came of running a handler on behalf of a worker or a replay. The outcome is recorded already.
+/// The result of running a handler for a worker or a replay. The outcome is recorded already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ran {
     /// The handler or the inbox responded with this status.
     Responded(StatusCode),
     /// The service failed or was not ready.
     Failed,
-    /// The inference is being processed by somebody else.
+    /// Another delivery of the inference is being processed.
     Requeued,
 }
 
@@ -82,7 +82,7 @@ impl RouteProbe {
 }
 
 /// Only an axum router is probed: it responds to an unknown method itself, where another service could do anything.
-const ROUTER: &str = "axum::routing::Router<";
+const ROUTER: &str = "axum::routing::Router";
 
 /// Completes with false if there is no route.
 pub(super) type Probing = Pin<Box<dyn Future<Output = bool> + Send>>;

@@ -1,6 +1,6 @@
 //! Workers process deliveries that no sender waits for: a pool of tasks, fed by claims from the archive.
 
-mod backlog;
+mod backlog_metrics;
 mod config;
 mod handler;
 mod pool;

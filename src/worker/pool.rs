@@ -10,7 +10,7 @@ use tokio::{runtime::Handle, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    BoxedHandler, HandlerService, Workers, WorkersError, backlog,
+    BoxedHandler, HandlerService, Workers, WorkersError, backlog_metrics,
     scheduler::{Next, Scheduler},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 
 /// The wait before the next attempt of a delivery that cannot be read, or has no model any more.
-const NOT_PROCESSABLE: Duration = Duration::from_mins(1);
+const NOT_PROCESSABLE: Duration = Duration::from_secs(60);
 
 /// How long a probe for the route of a model may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -177,14 +177,15 @@ impl WorkerPool {
         });
         let pool = Arc::clone(&self.0);
         self.0.tasks.spawn(async move {
-            let measuring = supervise("backlog metrics", || backlog::measure(&pool.processor));
+            let measuring =
+                supervise("backlog metrics", || backlog_metrics::measure(&pool.processor));
             pool.shutdown().until_started(measuring).await.unwrap_or_default();
         });
         Ok(())
     }
 
     /// Checks that the service has a route for each model. A router responds at once; behind a layer that waits first, a
-    /// task logs what is missing.
+    /// task logs the missing route.
     fn check_routes(&self, handler: &BoxedHandler) -> Result<(), WorkersError> {
         for (model, path) in self.0.models.probe_paths() {
             let Some(mut probing) = path.parse().ok().and_then(|uri| handler.probe(uri)) else {
@@ -309,7 +310,7 @@ impl Pool {
         }
     }
 
-    /// Claims what is due and processes it, until the pool stops.
+    /// Claims and processes due deliveries until the pool stops.
     async fn drive(self: &Arc<Self>, handler: &BoxedHandler) {
         while !self.shutdown().has_started() {
             let models = self.models.names();

@@ -16,7 +16,7 @@ use tower_inbox::{
     delivery::StateKind,
 };
 
-use crate::process::Receiver;
+use crate::support::receiver_process::Receiver;
 
 const ROUNDS: usize = 50;
 const CLIENTS: usize = 6;

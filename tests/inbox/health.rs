@@ -25,9 +25,9 @@ use tower_inbox::{
     testing::{Fault, FaultyDisk},
 };
 
-use crate::{
-    support::*,
-    wrapper::{Overridden, Overrides},
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
+    *,
 };
 
 /// The status and the JSON that a probe gets.

@@ -32,9 +32,9 @@ use tower_inbox::{
     layer::{DELIVERY_ID, InboxBody},
 };
 
-use crate::{
-    support::*,
-    wrapper::{Overridden, Overrides},
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
+    *,
 };
 
 type Body = Full<Bytes>;

@@ -22,10 +22,10 @@ use tower_inbox::{
     layer::InboxBody,
 };
 
-use crate::{
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
     script::{Reply, Script},
-    support::*,
-    wrapper::{Overridden, Overrides},
+    *,
 };
 
 type HandlerRequest = Request<InboxBody<Full<Bytes>>>;

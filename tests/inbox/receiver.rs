@@ -1,4 +1,5 @@
-//! The example `receiver` from outside: real payloads, graceful stop, and another reader of its archive.
+//! The example `receiver` as a process: real payloads, graceful shutdown, the lock of its directory, and another reader of
+//! its archive.
 
 use std::{
     collections::HashMap,
@@ -14,14 +15,17 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tower_inbox::DiskArchive;
+use tower_inbox::{DiskArchive, archive::ArchiveError};
 
 use crate::{
-    hooks::{ALL, FAL_KEY, Hook, hooks},
     meaning::by_meaning,
     numbers::numbers,
-    process::{EXTRACTION, IMAGE_GROUP, Receiver, command, signature},
-    support::{answer, archived, processed},
+    support::{
+        answer, archived,
+        hooks::{ALL, FAL_KEY, Hook, hooks},
+        processed,
+        receiver_process::{EXTRACTION, IMAGE_GROUP, Receiver, command, signature},
+    },
 };
 
 async fn assert_comes_back(receiver: &Receiver, hook: &Hook, file: &Path) -> Vec<u8> {
@@ -319,4 +323,25 @@ async fn repeat_is_recognized_after_a_restart() {
     assert_eq!(ids[0], ids[1]);
     let archive = DiskArchive::open(directory.path()).await.unwrap();
     assert_eq!(archived(&archive).await.len(), 1);
+}
+
+#[tokio::test]
+async fn second_process_is_refused_with_the_locked_directory_and_the_first_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Receiver::start(directory.path(), &[]);
+    let here = DiskArchive::open(directory.path()).await.unwrap_err();
+    assert!(
+        matches!(&here, ArchiveError::Locked { path, .. } if path == directory.path()),
+        "{here}"
+    );
+    let second = command(directory.path(), &[]).stderr(Stdio::piped()).output().unwrap();
+    assert!(!second.status.success());
+    let error = String::from_utf8(second.stderr).unwrap();
+    let directory_name = directory.path().file_name().unwrap().to_str().unwrap();
+    assert!(error.contains("Locked") && error.contains(directory_name), "{error}");
+    let answer = first.post_signed("{}").await.unwrap();
+    assert_ne!(answer.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+    drop(first);
+    // The lock ends with its process.
+    DiskArchive::open(directory.path()).await.unwrap();
 }

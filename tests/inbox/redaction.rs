@@ -1,4 +1,4 @@
-//! What proves a request never reaches an archive, in whatever header it is repeated, and what belongs to the receiver does.
+//! Redaction: values that prove a request never reach an archive, in any header; other values do.
 
 use bytes::Bytes;
 use http::Request;

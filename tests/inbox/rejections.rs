@@ -1,4 +1,4 @@
-//! Bad input: what each is answered, and what of it is archived.
+//! Invalid requests: the response to each, and whether it is archived.
 
 use std::{
     convert::Infallible,
@@ -20,12 +20,11 @@ use tower_inbox::{
     layer::{InboxBody, ModelError, Rejection},
     provider::{ModelDraft, Profile},
     signature::{Scheme, SchemeError, SignatureError, StandardWebhooks},
-    testing::{Fault, FaultyDisk},
 };
 
-use crate::{
-    support::*,
-    wrapper::{Overridden, Overrides},
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
+    *,
 };
 
 /// Sends one request to an inbox of its own, whose handler must not run.
@@ -56,14 +55,6 @@ fn with_signatures(signatures: &[&str]) -> Request<Full<Bytes>> {
 /// A request whose head could be that of a sender; its signature fits to no body that is sent here.
 pub(crate) fn unproved() -> http::request::Builder {
     Request::post(CAPTIONS).header(SIGNATURE, sign(b"other bytes"))
-}
-
-pub(crate) fn assert_problem(answer: &Answer, status: u16) {
-    assert_eq!(answer.status, status);
-    assert_eq!(answer.headers["content-type"], "application/problem+json");
-    let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!(problem["status"], status, "{problem}");
-    assert!(problem["detail"].is_string(), "{problem}");
 }
 
 #[tokio::test]
@@ -560,97 +551,4 @@ async fn hostile_captures_are_text_and_never_used_as_file_names() {
     for name in names(&directory.path().join("inbox")) {
         assert!(name == "inbox.lock" || name.ends_with(".warc.open"), "{name}");
     }
-}
-
-#[tokio::test]
-async fn full_or_read_only_disk_is_answered_503_until_writes_succeed_again() {
-    for fault in [Fault::Full { room: 10 }, Fault::ReadOnly, Fault::Unsynced] {
-        let directory = tempfile::tempdir().unwrap();
-        let disk = FaultyDisk::new();
-        let archive = disk.open(DiskArchive::builder(directory.path())).await.unwrap();
-        let inbox = inbox(archive);
-        let seen = Seen::default();
-        let service = inbox.layer().layer(handler(&seen));
-        assert_eq!(send(service.clone(), signed(caption("1"))).await.status, 200);
-        inbox.settled().await;
-        disk.fail(fault);
-        for _ in 0..2 {
-            let refused = send(service.clone(), signed(caption("2"))).await;
-            assert_problem(&refused, 503);
-            assert_eq!(refused.headers["retry-after"], "5");
-            assert!(matches!(refused.rejection, Some(Rejection::Archive(_))), "{fault:?}");
-        }
-        disk.heal();
-        assert_eq!(send(service, signed(caption("2"))).await.status, 200, "{fault:?}");
-        assert_eq!(seen.all(), ["1", "2"]);
-        assert_eq!(bodies(&inbox).await, [caption("1"), caption("2")], "{fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn disk_that_does_not_answer_is_answered_503_after_archive_timeout() {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = FaultyDisk::new();
-    let archive = disk.open(DiskArchive::builder(directory.path())).await.unwrap();
-    let builder = Inbox::builder(archive).model(CAPTIONS, captions());
-    let inbox = builder.archive_timeout(Duration::from_millis(50)).build().unwrap();
-    let seen = Seen::default();
-    let service = inbox.layer().layer(handler(&seen));
-    disk.fail(Fault::HangingSync);
-    let refused = send(service.clone(), signed(caption("1"))).await;
-    assert_problem(&refused, 503);
-    assert_eq!(refused.headers["retry-after"], "5");
-    let Some(Rejection::Archive(error)) = &refused.rejection else { panic!("{refused:?}") };
-    assert!(matches!(**error, ArchiveError::Unsure(_)), "{error}");
-    assert!(disk.is_hanging(), "the request waited for the disk");
-    disk.heal();
-    // It became durable all the same, or will: the repeat is recognised, and the handler runs once.
-    let accepted = send(service, signed(caption("1"))).await;
-    assert_eq!(accepted.status, 200);
-    assert_eq!(seen.all(), ["1"]);
-    assert_eq!(bodies(&inbox).await, [caption("1")]);
-}
-
-#[tokio::test]
-async fn failed_write_is_logged_by_the_archive_and_not_again_for_each_delivery() {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = FaultyDisk::new();
-    let archive = disk.open(DiskArchive::builder(directory.path())).await.unwrap();
-    let service = inbox(archive).layer().layer(handler(&Seen::default()));
-    let log = Log::default();
-    let _collecting = log.here();
-    for fault in [Fault::ReadOnly, Fault::Unsynced] {
-        disk.fail(fault);
-        assert_eq!(send(service.clone(), signed(caption("1"))).await.status, 503);
-    }
-    let text = log.text();
-    let loud = text.lines().filter(|line| line.contains("ERROR") || line.contains("WARN"));
-    assert_eq!(loud.count(), 0, "{text}");
-    assert!(text.contains("the delivery could not be archived"), "at debug: {text}");
-}
-
-#[tokio::test]
-async fn free_space_below_the_limit_is_answered_503_until_there_is_space_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = FaultyDisk::new();
-    disk.fail(Fault::Free { bytes: 1 << 20 });
-    let builder = DiskArchive::builder(directory.path()).least_free(1 << 20);
-    let inbox = inbox(disk.open(builder).await.unwrap());
-    let seen = Seen::default();
-    let service = inbox.layer().layer(handler(&seen));
-    let refused = send(service.clone(), signed(caption("1"))).await;
-    assert_problem(&refused, 503);
-    assert_eq!(refused.headers["retry-after"], "5");
-    assert!(matches!(refused.rejection, Some(Rejection::Archive(_))));
-    disk.fail(Fault::Free { bytes: 2 << 20 });
-    // A refusal has the free space read again, on another thread.
-    let accepted = loop {
-        let response = send(service.clone(), signed(caption("1"))).await;
-        if response.status != 503 {
-            break response;
-        }
-    };
-    assert_eq!(accepted.status, 200);
-    assert_eq!(seen.all(), ["1"]);
-    assert_eq!(bodies(&inbox).await, [caption("1")]);
 }

@@ -29,12 +29,14 @@ use tower_inbox::{
 };
 
 use crate::{
-    process::Receiver,
     receiver::{EXTRACTED, raw_post},
     rejections::parts,
-    script::{Reply, Script},
-    support::*,
-    wrapper::{Overridden, Overrides},
+    support::{
+        archive_wrapper::{Overridden, Overrides},
+        receiver_process::Receiver,
+        script::{Reply, Script},
+        *,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);

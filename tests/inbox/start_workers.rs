@@ -5,12 +5,14 @@ use std::time::Duration;
 use axum::{Router, body::Body, extract::Request, middleware, routing::post};
 use tower::ServiceExt;
 use tower_inbox::{
-    Inbox, Inference, Model, Outcome, Workers, WorkersError,
-    archive::Query,
+    Inbox, Inference, Model, Workers, WorkersError,
     layer::{ArchiveLayer, Attempt, Models},
 };
 
-use crate::support::*;
+use crate::support::{
+    script::{self, Reply, Script, inbox_with},
+    *,
+};
 
 async fn on_caption(caption: Inference<Caption>) -> String {
     caption.job.clone()
@@ -130,25 +132,30 @@ async fn workers_started_by_hand_report_the_start_of_their_shutdown() {
     started.await;
 }
 
-#[tokio::test]
-async fn handler_makes_a_conflict_final_by_its_disposition() {
-    use http::StatusCode;
-    use tower_inbox::layer::{Disposition, Failure};
-
-    let routes = Router::new().route(
-        CAPTIONS,
-        post(async || {
-            (StatusCode::CONFLICT, Disposition::Dead, Failure::new("the order was closed"))
-        }),
-    );
-    let inbox = background(CAPTIONS, captions());
-    start(&inbox, routes.clone()).unwrap();
-    let request = signed(caption("1")).map(Body::new);
-    assert_eq!(routes.layer(inbox.layer()).oneshot(request).await.unwrap().status(), 202);
+#[tokio::test(start_paused = true)]
+async fn start_workers_twice_is_an_error_and_keeps_the_first_service() {
+    let (first, second) =
+        (Script::new(|_| Reply::Status(200)), Script::new(|_| Reply::Status(200)));
+    let inbox = inbox_with(memory(), Workers::new(1));
+    inbox.start_workers(first.service()).unwrap();
+    assert_eq!(inbox.start_workers(second.service()), Err(WorkersError::AlreadyStarted));
+    let clone = inbox.clone();
+    assert_eq!(clone.start_workers(second.service()), Err(WorkersError::AlreadyStarted));
+    script::post(&inbox, &first, "1").await;
     inbox.wait_idle().await;
-    let all = archived(inbox.archive()).await;
-    let dead = Outcome::dead("the handler returned 409: the order was closed");
-    let inference = all[0].state.inference();
-    assert_eq!(all[0].state, dead.with_inference(inference).into());
-    assert_eq!(inbox.retry(Query::all()).await.unwrap(), 1);
+    assert_eq!((first.jobs().len(), second.jobs().len()), (1, 0));
+}
+
+#[test]
+fn start_workers_outside_a_runtime_is_an_error_and_works_within_one_later() {
+    let (inbox, script) =
+        (inbox_with(memory(), Workers::new(1)), Script::new(|_| Reply::Status(200)));
+    assert_eq!(inbox.start_workers(script.service()), Err(WorkersError::NoRuntime));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        inbox.start_workers(script.service()).unwrap();
+        script::post(&inbox, &script, "1").await;
+        inbox.wait_idle().await;
+    });
+    assert_eq!(script.jobs(), ["1"]);
 }

@@ -1,4 +1,4 @@
-//! What senders can do whose signature was not checked yet: the memory that they share, and the rate of their bodies.
+//! Limits for unverified bodies: their share of the memory, and their minimum rate.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -13,7 +13,7 @@ use tower_inbox::{
 };
 
 use crate::{
-    rejections::{Parts, assert_problem, parts, unproved},
+    rejections::{Parts, parts, unproved},
     support::*,
 };
 

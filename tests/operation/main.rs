@@ -13,8 +13,8 @@ mod gauges;
 mod page;
 mod promtool;
 mod runs;
-#[path = "../inbox/support.rs"]
+#[path = "../inbox/support/acme.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod support;
-#[path = "../inbox/wrapper.rs"]
+#[path = "../inbox/support/archive_wrapper.rs"]
 mod wrapper;

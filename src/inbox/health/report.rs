@@ -110,7 +110,7 @@ pub struct HealthReport {
     reasons: Vec<HealthReason>,
 }
 
-/// What a report is made of.
+/// The data of a report.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     /// None if the archive did not answer.
@@ -147,7 +147,7 @@ impl HealthReport {
         !self.reasons.iter().any(|reason| reason.prevents_receiving())
     }
 
-    /// Why the inbox is not live, not ready, or degraded; empty if all is well.
+    /// Why the inbox is not live, not ready, or degraded. Empty if it is healthy.
     pub fn reasons(&self) -> &[HealthReason] {
         &self.reasons
     }
@@ -267,7 +267,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Option<Duration> = Some(Duration::from_mins(1));
+    const LIMIT: Option<Duration> = Some(Duration::from_secs(60));
 
     fn well() -> Facts {
         let archive = ArchiveHealth {

@@ -28,11 +28,11 @@ use crate::{
 /// The maximum time for a report. Kubernetes gives a probe 1 s by default.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// For how long a report is used again, whoever asks how often.
+/// How long a report is cached.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The default of [`Health::oldest_unsettled`].
-const OLDEST_UNSETTLED: Duration = Duration::from_hours(1);
+const OLDEST_UNSETTLED: Duration = Duration::from_secs(60 * 60);
 
 /// The health of an inbox, as services for probes and as a [report](Self::report). Made by
 /// [`Inbox::health`](crate::Inbox::health).
@@ -51,9 +51,9 @@ const OLDEST_UNSETTLED: Duration = Duration::from_hours(1);
 /// "oldest_unsettled_seconds":4210}
 /// ```
 ///
-/// What is not known is `null`. There are no paths, names of models, secrets or error messages in it, but how much there
-/// is to do: serve it on a port or a path that strangers do not reach. A report takes at most 500 ms, and is used again
-/// for 1 s, so that frequent requests cost nothing. Other methods than GET and HEAD are answered 405.
+/// Unknown values are `null`. The body has no paths, model names, secrets or error messages, but the size of the backlog:
+/// serve it on a port or path that strangers cannot reach. A report takes at most 500 ms and is cached for 1 s, so that
+/// frequent requests are cheap. Other methods than GET and HEAD are answered 405.
 ///
 /// ```
 /// use http::{Request, StatusCode};

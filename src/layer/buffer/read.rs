@@ -16,10 +16,10 @@ use crate::{
     provider::Model,
 };
 
-/// What every request counts in the budget, in bytes, besides its headers and its body.
+/// The bytes of the budget that each request uses besides its headers and its body.
 const OVERHEAD: usize = 4 << 10;
 
-/// What every header counts besides its text: the entries of the header map and of its copy.
+/// The bytes of the budget that each header uses besides its text, for entries of the header map and of its copy.
 const HEADER_OVERHEAD: usize = 200;
 
 /// A body that is read whole.
@@ -95,7 +95,7 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
     }
 }
 
-/// Gives the parts of a body to `push`, which returns how many bytes have been read.
+/// Passes the parts of a body to `push`, which returns the number of bytes read so far.
 async fn read_whole<B: Body<Data = Bytes>>(
     body: B,
     announced: usize,
@@ -155,7 +155,7 @@ impl ReadTimeout {
     pub(super) fn start(model: &Model, now: Instant) -> Self {
         let timeout = model.slowest_body();
         // A year is as good as no timeout, and the clock can hold it.
-        let far = Duration::from_hours(24 * 365);
+        let far = Duration::from_secs(365 * 24 * 60 * 60);
         Self {
             rate: model.slowest_rate(),
             timeout,

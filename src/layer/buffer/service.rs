@@ -31,7 +31,7 @@ pub struct BufferLayer {
 }
 
 impl BufferLayer {
-    /// Creates a layer of which all services share `budget`.
+    /// Creates the layer. All its services share `budget`.
     pub fn new(budget: Budget) -> Self {
         Self { budget, reads_all: false }
     }
@@ -149,7 +149,7 @@ pin_project! {
     }
 }
 
-/// Work that a task goes on with when this is dropped. `None` once it has ended.
+/// Work that continues in a task when this is dropped. None once it has ended.
 struct Detaching<E: 'static>(Option<Work<E>>);
 
 impl<S, N> BufferFuture<S, N>

@@ -54,7 +54,7 @@ impl Models {
     }
 
     /// Replaces the model at a path, for example to rotate a secret. Every request is routed to the old or to the new
-    /// model: at no instant is the path without one. The new model keeps the name of the old one unless it has its own.
+    /// model, without a gap. The new model keeps the name of the old one unless it has its own.
     ///
     /// # Errors
     ///
@@ -89,9 +89,8 @@ impl Models {
         self.change(|table| table.reserve_prefix(prefix))
     }
 
-    /// What the types of [watched](crate::provider::ModelDraft::watched) models do not know: the model, the JSON path
-    /// with `[*]` for the items of lists, and in how many of the deliveries that were looked at. At most 100 paths of
-    /// each model.
+    /// The schema drift of models that [detect it](crate::provider::ModelDraft::watched): the model, the JSON path with
+    /// `[*]` for list items, and the number of sampled deliveries that have it. At most 100 paths of each model.
     pub fn unknown(&self) -> Vec<(ModelName, String, u64)> {
         self.table().unknown()
     }
@@ -100,7 +99,7 @@ impl Models {
         self.table().find(method, path)
     }
 
-    /// The model that a delivery is for, also where its endpoint was removed, with what its path captures.
+    /// Returns the model of a delivery, also if its endpoint was removed, with the captures of its path.
     pub(crate) fn of(&self, delivery: &Delivery) -> Option<(Arc<Model>, Captures)> {
         self.table().of(delivery.model(), delivery.head().uri().path())
     }
@@ -154,13 +153,13 @@ impl fmt::Debug for Models {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// The path cannot be routed by, or overlaps with another one.
+    /// The path is invalid, or conflicts with another one.
     #[error("invalid model path {path}: {reason}")]
     #[non_exhaustive]
     Path {
         /// The path.
         path: String,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// A model is mounted at this path.
@@ -170,29 +169,29 @@ pub enum ModelError {
         /// The path.
         path: String,
     },
-    /// There is no model at this path to be replaced.
+    /// No model is mounted at this path, so that it cannot be replaced.
     #[error("no model at {path}; add it with Models::add")]
     #[non_exhaustive]
     Missing {
         /// The path.
         path: String,
     },
-    /// The path cannot be the model's name.
+    /// The path is not a valid name of a model.
     #[error("path {path} cannot be the name of its model; set one with Model::named")]
     #[non_exhaustive]
     Name {
         /// The path.
         path: String,
-        /// What is wrong with it.
+        /// The cause.
         source: ModelNameError,
     },
-    /// The model's scheme cannot work.
+    /// The scheme of the model is invalid.
     #[error("invalid signature scheme of the model at {path}")]
     #[non_exhaustive]
     Scheme {
         /// The path.
         path: String,
-        /// What is wrong with the scheme.
+        /// The cause.
         source: SchemeError,
     },
 }

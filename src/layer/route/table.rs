@@ -14,7 +14,7 @@ use crate::{
     provider::Model,
 };
 
-/// Which path is for which model. Without I/O and locks.
+/// Maps paths to models. Without I/O and locks.
 #[derive(Default)]
 pub(super) struct Table {
     endpoints: BTreeMap<String, Endpoint>,
@@ -25,7 +25,7 @@ pub(super) struct Table {
 #[derive(Clone, Debug)]
 enum Endpoint {
     Live(Named),
-    /// Nothing is received any more; what was is still handled.
+    /// Requests are rejected. Deliveries that were archived before are still processed.
     Removed(Named),
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Named {
     pub(super) model: Arc<Model>,
 }
 
-/// What a request is for.
+/// The result of routing a request.
 #[derive(Debug)]
 pub(super) enum RouteMatch {
     Model {
@@ -44,7 +44,7 @@ pub(super) enum RouteMatch {
         captures: Captures,
     },
     Through,
-    /// With the model, if there is or was one at the path.
+    /// With the model, if the path has, or had, one.
     Rejected(Rejection, Option<Named>),
 }
 
@@ -138,7 +138,7 @@ impl Table {
         named.flat_map(of_one).collect()
     }
 
-    /// The model of this name, and what its path captures of this one. Without captures, if the path has changed since.
+    /// Returns the model of this name, with the captures of `path`. Without captures if the model has another path now.
     pub(super) fn of(&self, name: &ModelName, path: &str) -> Option<(Arc<Model>, Captures)> {
         if let Ok(matched) = self.router.at(path)
             && matched.value.named().name == *name
@@ -177,7 +177,7 @@ impl Table {
         }
     }
 
-    /// Nothing changes unless the path fits to the others.
+    /// Adds or replaces an endpoint. Nothing changes if its path conflicts with another one.
     fn put(&mut self, path: &str, endpoint: Endpoint) -> Result<(), ModelError> {
         let mut endpoints = self.endpoints.clone();
         endpoints.insert(path.to_owned(), endpoint);
@@ -208,7 +208,7 @@ fn router(endpoints: &BTreeMap<String, Endpoint>) -> Result<Router<Endpoint>, Mo
     Ok(router)
 }
 
-/// What becomes of a method that the model does not receive.
+/// Passes a request through, or rejects it, whose method the model does not accept.
 fn pass_or_reject(named: &Named, method: &Method) -> RouteMatch {
     let model = &named.model;
     if model.passed_methods().contains(method) {
@@ -234,7 +234,7 @@ fn path_matching(pattern: &str) -> String {
 }
 
 fn no_slash(path: &str) -> ModelError {
-    ModelError::Path { path: path.to_owned(), reason: "it does not begin with /".to_owned() }
+    ModelError::Path { path: path.to_owned(), reason: "it does not start with /".to_owned() }
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {
@@ -309,7 +309,7 @@ mod tests {
             (Method::GET, 0),
             (Method::OPTIONS, 0),
             (Method::PUT, 405),
-            // It receives POST: a delivery is never passed on unverified.
+            // It accepts POST: a delivery never passes through unverified.
             (Method::POST, 200),
         ] {
             assert_eq!(status(&table, &method, "/a"), expected, "{method}");

@@ -1,4 +1,4 @@
-//! Checks the signature over the exact bytes.
+//! Checks the signature over the exact bytes, and keeps rejected deliveries in a quarantine.
 
 mod quarantine;
 mod quarantine_limits;

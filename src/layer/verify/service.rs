@@ -38,7 +38,7 @@ const LONGEST_INLINE: usize = 64 << 10;
 /// Passes on only deliveries that the model's scheme can verify. Others are answered 401.
 ///
 /// Bodies of more than 64 KiB are verified on the runtime's threads for blocking work, as many at the same time as the
-/// machine has cores. A client that hangs up meanwhile changes nothing: its delivery goes on to the next layer.
+/// machine has cores. If the client hangs up meanwhile, its delivery is still passed to the next layer.
 ///
 /// A scheme that panics is answered 500.
 #[derive(Clone, Debug)]
@@ -136,7 +136,7 @@ fn takes_long(buffered: &BufferedBody<Raw>) -> bool {
         || buffered.step.context.model.decompresses_before_verifying()
 }
 
-/// Runs as a task of its own: a delivery that was read whole goes on to the archive when its client hangs up.
+/// Runs in its own task, so that a delivery that was read whole reaches the archive although its client hung up.
 async fn verify_then_call<S, B, R>(
     mut ready_inner: S,
     verifying: impl Future<Output = Result<(Parts, Bytes, Verified), Rejected>>,

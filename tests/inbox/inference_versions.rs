@@ -1,4 +1,4 @@
-//! FoxyAI posts a group again whenever it changes, in no promised order.
+//! Versions of an inference: FoxyAI posts a group after each change, in any order.
 
 use std::{
     convert::Infallible,

@@ -23,9 +23,9 @@ use tower_inbox::{
     testing::SlowDisk,
 };
 
-use crate::{
+use crate::support::{
     script::{Reply, Script},
-    support::*,
+    *,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);

@@ -10,11 +10,11 @@ use crate::{
     provider::json_path,
 };
 
-/// Whether the types of an inbox can load what is archived: the answer of [`Inbox::check_types`].
+/// Whether archived deliveries decode to the types of an inbox. Returned by [`Inbox::check_types`].
 #[derive(Debug, Default)]
 pub struct TypeReport {
     checked: u64,
-    loaded: u64,
+    decoded: u64,
     mistakes: BTreeMap<(ModelName, String), Mistake>,
     unknown: BTreeMap<(ModelName, String), u64>,
     without_model: BTreeMap<ModelName, u64>,
@@ -29,10 +29,9 @@ struct Mistake {
 }
 
 impl Inbox {
-    /// Loads every archived delivery that `query` selects into the type that its model has now, without a handler: a
-    /// gate before a deploy, with a copy of the archive of production. Deliveries of models that the inbox does not have
-    /// are counted apart, and so is what cannot be read. Changes nothing. Of a large archive a sample may do:
-    /// [`Query::one_in`].
+    /// Decodes each archived delivery that `query` selects to the current type of its model, without running a handler.
+    /// Use it as a gate before a deploy, with a copy of the production archive. Deliveries of unknown models and unreadable
+    /// deliveries are counted separately. Nothing is changed. For a sample of a large archive, see [`Query::one_in`].
     ///
     /// ```
     /// # async fn of(inbox: &tower_inbox::Inbox) {
@@ -61,7 +60,7 @@ impl Inbox {
         report.checked += 1;
         match load(&model, delivery, &[], &mut Extensions::new()) {
             Ok(_) => {
-                report.loaded += 1;
+                report.decoded += 1;
                 for path in model.unknown_in(delivery) {
                     *report.unknown.entry((delivery.model().clone(), path)).or_default() += 1;
                 }
@@ -78,69 +77,69 @@ impl TypeReport {
         self.mistakes.entry(place).or_insert_with(new).times += 1;
     }
 
-    /// How many deliveries were looked at.
+    /// The number of deliveries that were checked.
     pub fn checked(&self) -> u64 {
         self.checked
     }
 
-    /// The part of them that could be loaded, from 0 to 1; 1 of none.
+    /// The fraction of checked deliveries that decode, from 0 to 1. 1 if none was checked.
     pub fn pass_rate(&self) -> f64 {
         if self.checked == 0 {
             return 1.0;
         }
-        #[expect(clippy::cast_precision_loss, reason = "a part of one does not need all digits")]
-        let rate = self.loaded as f64 / self.checked as f64;
+        #[expect(clippy::cast_precision_loss, reason = "a fraction does not need all digits")]
+        let rate = self.decoded as f64 / self.checked as f64;
         rate
     }
 
-    /// What could not be loaded: the model, the JSON path with `[*]` for the items of lists, and how often.
+    /// The decode errors: the model, the JSON path with `[*]` for list items, and the number of deliveries.
     pub fn mistakes(&self) -> impl Iterator<Item = (&ModelName, &str, u64)> {
         self.mistakes.iter().map(|((model, path), mistake)| (model, path.as_str(), mistake.times))
     }
 
-    /// What could be loaded and is not known to its type: the model, the JSON path, and in how many deliveries. Of
-    /// [watched](crate::provider::ModelDraft::watched) models only.
+    /// The schema drift: places that decode and that the type does not know, as the model, the JSON path, and the number
+    /// of deliveries. Only of models that [detect drift](crate::provider::ModelDraft::watched).
     pub fn unknown(&self) -> impl Iterator<Item = (&ModelName, &str, u64)> {
         self.unknown.iter().map(|((model, path), times)| (model, path.as_str(), *times))
     }
 
-    /// The deliveries of models that the inbox does not have, such as one that was renamed: the model, and how many.
+    /// The deliveries of models that the inbox does not have, for example after a rename: the model, and their number.
     pub fn without_model(&self) -> impl Iterator<Item = (&ModelName, u64)> {
         self.without_model.iter().map(|(model, times)| (model, *times))
     }
 
-    /// What could not be read from the archive.
+    /// The errors of deliveries that could not be read from the archive.
     pub fn unreadable(&self) -> &[ArchiveError] {
         &self.unreadable
     }
 
-    /// For tests: says what could not be loaded.
+    /// Asserts that all deliveries decode, for tests.
     ///
     /// # Panics
     ///
-    /// If there is something that could not be loaded or read. Also if nothing was looked at: a gate at the wrong
-    /// directory would let everything through.
+    /// If a delivery could not be decoded or read. Also if none was checked, because a gate for the wrong directory must
+    /// not pass.
     #[track_caller]
     pub fn assert_all_load(&self) {
-        assert!(self.checked > 0, "nothing was checked: is this the right archive?\n{self}");
+        assert!(self.checked > 0, "no delivery was checked; is this the right archive?\n{self}");
         assert!(self.mistakes.is_empty() && self.unreadable.is_empty(), "{self}");
     }
 }
 
 impl fmt::Display for TypeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} of {} archived deliveries can be loaded", self.loaded, self.checked)?;
+        writeln!(f, "{} of {} archived deliveries can be decoded", self.decoded, self.checked)?;
         for ((model, _), Mistake { reason, times, example }) in &self.mistakes {
             writeln!(f, "  {times} of {model}, such as {example}: {reason}")?;
         }
         for ((model, path), times) in &self.unknown {
-            writeln!(f, "  {times} of {model} have {path}, which its type does not know")?;
+            writeln!(f, "  {times} of {model} have {path}, which the type does not know")?;
         }
         for (model, times) in &self.without_model {
-            writeln!(f, "  {times} of {model} were left out: the inbox has no such model")?;
+            writeln!(f, "  {times} of {model} were skipped: the inbox has no such model")?;
         }
         for error in &self.unreadable {
-            writeln!(f, "  could not be read: {error}")?;
+            writeln!(f, "  a delivery could not be read: {error}")?;
         }
         Ok(())
     }

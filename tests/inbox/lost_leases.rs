@@ -1,4 +1,4 @@
-//! Two nodes over one archive: what happens to a handler whose lease is lost. Time is paused.
+//! Lost leases: two nodes over one archive, and a handler whose lease is taken over. Time is paused.
 
 use std::{
     convert::Infallible,
@@ -18,9 +18,9 @@ use tower_inbox::{
     layer::{Attempt, InboxBody, Rejection},
 };
 
-use crate::{
-    support::*,
-    wrapper::{Overridden, Overrides},
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
+    *,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

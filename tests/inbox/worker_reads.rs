@@ -1,4 +1,4 @@
-//! Workers read what they process, and nothing else. Time is paused.
+//! What workers read from the archive: only the deliveries that they process. Time is paused.
 
 use std::{
     sync::{
@@ -15,10 +15,10 @@ use tower_inbox::{
     delivery::StateKind,
 };
 
-use crate::{
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
     script::{Reply, Script},
-    support::*,
-    wrapper::{Overridden, Overrides},
+    *,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

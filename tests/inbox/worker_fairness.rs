@@ -1,13 +1,23 @@
-//! Models share the workers: a model whose handler hangs does not starve the others.
+//! Limits of the worker pool: models share the workers, and a model whose handler hangs does not starve the others.
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use tower::Layer;
-use tower_inbox::{Inbox, Workers};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Layer, service_fn};
+use tower_inbox::{Inbox, Workers, layer::InboxBody};
 
-use crate::{
-    script::{Reply, Script},
-    support::*,
+use crate::support::{
+    script::{self, Reply, Script, inbox_with},
+    *,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -81,4 +91,59 @@ async fn each_model_limits_the_workers_of_one_model() {
     assert_eq!(script.jobs().len(), 4, "the other model has the same limit");
     tokio::time::sleep(10 * SECOND).await;
     assert_eq!(script.jobs().len(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn number_of_concurrent_deliveries_is_limited() {
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = {
+        let (running, most) = (running.clone(), most.clone());
+        service_fn(move |_: Request<InboxBody<Full<Bytes>>>| {
+            let (running, most) = (running.clone(), most.clone());
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(SECOND).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+            }
+        })
+    };
+    let inbox = inbox_with(memory(), Workers::new(3));
+    inbox.start_workers(counted).unwrap();
+    let script = Script::new(|_| Reply::Status(200));
+    for job in 0..10 {
+        script::post(&inbox, &script, &job.to_string()).await;
+    }
+    inbox.wait_idle().await;
+    assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn number_of_starts_of_one_model_in_a_second_is_limited() {
+    let script = Script::new(|_| Reply::Status(200));
+    let inbox = Inbox::builder(memory())
+        .model(CAPTIONS, captions())
+        .model("/other", captions())
+        .background(Workers::new(50).each_model_per_second(5))
+        .build()
+        .unwrap();
+    for job in 0..25 {
+        script::post(&inbox, &script, &job.to_string()).await;
+    }
+    inbox.start_workers(script.service()).unwrap();
+    tokio::time::sleep(SECOND / 10).await;
+    assert_eq!(script.runs().len(), 5, "a burst of one second");
+    let service = inbox.layer().layer(script.service());
+    assert_eq!(send(service, signed_to("/other", caption("other"))).await.status, 202);
+    tokio::time::sleep(SECOND / 20).await;
+    assert_eq!(script.jobs().last().unwrap(), "other", "each model has its own limit");
+    inbox.wait_idle().await;
+    let runs: Vec<_> = script.runs().into_iter().filter(|run| run.job != "other").collect();
+    assert_eq!(runs.len(), 25);
+    for (number, run) in runs.iter().enumerate() {
+        let in_one_second = runs[number..].iter().filter(|other| other.at - run.at < SECOND);
+        assert!(in_one_second.count() <= 10, "a full bucket, and its refill");
+    }
+    let all = runs[24].at - runs[0].at;
+    assert!(all >= Duration::from_millis(3900) && all <= Duration::from_millis(4500), "{all:?}");
 }

@@ -10,13 +10,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use tokio::time::Instant;
-use tower::{Service, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_inbox::{
-    Inference,
+    Archive, Inbox, Inference, Outcome, Workers,
+    delivery::State,
     layer::{Attempt, Failure, InboxBody},
 };
 
-use crate::support::Caption;
+use super::acme::{Answer, CAPTIONS, Caption, caption, captions, only_state, send, signed};
 
 type Body = Full<Bytes>;
 
@@ -107,3 +108,23 @@ impl Script {
         })
     }
 }
+
+/// An inbox in background mode with these workers.
+pub(crate) fn inbox_with(archive: impl Archive, workers: Workers) -> Inbox {
+    Inbox::builder(archive).model(CAPTIONS, captions()).background(workers).build().unwrap()
+}
+
+/// Posts a signed caption.
+pub(crate) async fn post(inbox: &Inbox, script: &Script, job: &str) -> Answer {
+    send(inbox.layer().layer(script.service()), signed(caption(job))).await
+}
+
+/// The reason of the only delivery, which must be dead.
+pub(crate) async fn dead_reason(archive: &dyn Archive) -> String {
+    match only_state(archive).await {
+        State::Outcome(Outcome::Dead { reason, .. }) => reason,
+        state => panic!("not dead: {state}"),
+    }
+}
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);

@@ -170,6 +170,14 @@ pub(crate) async fn bodies(inbox: &Inbox) -> Vec<Bytes> {
     archived(inbox.archive()).await.into_iter().map(|a| a.delivery.body().clone()).collect()
 }
 
+pub(crate) fn assert_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status);
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(problem["status"], status, "{problem}");
+    assert!(problem["detail"].is_string(), "{problem}");
+}
+
 /// The status with which a delivery was processed.
 pub(crate) fn processed(state: &State) -> Option<u16> {
     match state {

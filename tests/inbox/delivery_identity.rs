@@ -1,4 +1,4 @@
-//! What makes two requests one delivery, and two events one inference.
+//! Fingerprints and inference keys: when two requests are one delivery, and two deliveries one inference.
 
 use std::time::{Duration, SystemTime};
 

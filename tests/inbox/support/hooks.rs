@@ -13,7 +13,7 @@ use tower_inbox::{
     signature::{Ed25519Key, HeaderToken, QueryToken, Scheme, StandardWebhooks},
 };
 
-use crate::process::{EXTRACTION, IMAGE_GROUP, SECRET};
+use super::receiver_process::{EXTRACTION, IMAGE_GROUP, SECRET};
 
 pub(crate) const TOKEN: &str = "t&t";
 

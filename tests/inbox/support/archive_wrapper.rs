@@ -1,4 +1,4 @@
-//! Archives that differ from another one in a few operations.
+//! Archives with some operations overridden.
 
 use std::{fmt, time::Duration};
 
