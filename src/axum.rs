@@ -143,7 +143,7 @@ impl<S: Sync> FromRequestParts<S> for InferenceKey {
 /// Logs why an extractor fails, and returns the status of the response.
 fn missing(parts: &Parts, extractor: &str, layer: &str) -> StatusCode {
     if parts.extensions.get::<RouteProbe>().is_some() {
-        return RouteProbe::STATUS;
+        return StatusCode::NO_CONTENT;
     }
     tracing::error!(
         "the handler expects {extractor}, but no {layer} is around it; put Inbox::layer() around \

@@ -90,7 +90,7 @@ pub use inbox::{
 pub use process::RetryPolicy;
 pub use provider::{Inference, Model};
 pub use signature::Secret;
-pub use worker::{HandlerService, RunningWorkers, Workers, WorkersError};
+pub use worker::{HandlerService, RouteProbe, RunningWorkers, Workers, WorkersError};
 
 #[cfg(all(doctest, feature = "axum", feature = "disk"))]
 #[doc = include_str!("../README.md")]

@@ -118,7 +118,8 @@ impl Inbox {
     ///
     /// An axum router is probed for a route of each model: with a request of the method `INBOX-PROBE`, to which a router
     /// responds 405 without running a handler. Extractors of this crate reject it. Handlers for every method (`any`,
-    /// `route_service`) that use none of these extractors see the request, with an empty body and no delivery.
+    /// `route_service`) that use none of these extractors see the request, with an empty body, no delivery, and a
+    /// [`RouteProbe`](crate::RouteProbe) in its extensions.
     ///
     /// # Errors
     ///

@@ -128,10 +128,10 @@ where
             processor: self.processor.clone(),
             mode: self.mode,
         };
-        let (soft_timeout, early) = SoftTimeout::of(&self.processor, self.mode);
+        let (soft_timeout, early_response) = SoftTimeout::of(&self.processor, self.mode);
         let work = archive_then_call(take_ready(&mut self.inner), parts, appending, soft_timeout);
         let task = self.processor.spawn(work.instrument(span.clone()));
-        ArchiveFuture::working(task, early)
+        ArchiveFuture::working(task, early_response)
     }
 }
 
@@ -247,7 +247,7 @@ struct NotInTime {
 /// Responds to a sender that has waited for long enough, while its delivery is still being processed.
 struct SoftTimeout<O> {
     deadline: tokio::time::Instant,
-    early: oneshot::Sender<O>,
+    early_response: oneshot::Sender<O>,
 }
 
 impl<O> SoftTimeout<O> {
@@ -258,8 +258,8 @@ impl<O> SoftTimeout<O> {
         match deadline.filter(|_| mode == Mode::Inline && processor.has_workers()) {
             None => (None, None),
             Some(deadline) => {
-                let (early, receiver) = oneshot::channel();
-                (Some(Self { deadline, early }), Some(receiver))
+                let (early_response, receiver) = oneshot::channel();
+                (Some(Self { deadline, early_response }), Some(receiver))
             }
         }
     }
@@ -271,7 +271,7 @@ impl<O> SoftTimeout<O> {
             return output;
         }
         // The client may have hung up.
-        drop(self.early.send(accepted()));
+        drop(self.early_response.send(accepted()));
         calling.await
     }
 }
@@ -290,7 +290,7 @@ pin_project! {
         // Not for the inbox: the inner service has the request.
         Through { #[pin] future: F },
         // A task archives the delivery and calls the inner service. It may respond before its end.
-        Working { #[pin] task: JoinHandle<O>, early: Option<oneshot::Receiver<O>> },
+        Working { #[pin] task: JoinHandle<O>, early_response: Option<oneshot::Receiver<O>> },
     }
 }
 
@@ -299,8 +299,8 @@ impl<F, O> ArchiveFuture<F, O> {
         Self { state: State::Through { future } }
     }
 
-    fn working(task: JoinHandle<O>, early: Option<oneshot::Receiver<O>>) -> Self {
-        Self { state: State::Working { task, early } }
+    fn working(task: JoinHandle<O>, early_response: Option<oneshot::Receiver<O>>) -> Self {
+        Self { state: State::Working { task, early_response } }
     }
 }
 
@@ -317,11 +317,11 @@ where
             StateProjection::Through { future } => {
                 future.poll(context).map_ok(|response| response.map(ResponseBody::new))
             }
-            StateProjection::Working { task, early } => {
-                if let Some(waiting) = early
+            StateProjection::Working { task, early_response } => {
+                if let Some(waiting) = early_response
                     && let Poll::Ready(responded) = Pin::new(waiting).poll(context)
                 {
-                    *early = None;
+                    *early_response = None;
                     if let Ok(response) = responded {
                         return Poll::Ready(response);
                     }

@@ -53,7 +53,7 @@ impl InFlight {
         model: ModelName,
         received_at: SystemTime,
     ) -> Self {
-        processor.hold(lease);
+        processor.add_lease(lease);
         let open = Open { processor, lease, model, received_at, inference: None };
         Self { open: Some(open) }
     }
@@ -218,7 +218,7 @@ impl Open {
 
     fn end(self) {
         let Self { processor, lease, inference, .. } = self;
-        processor.let_go(lease);
+        processor.remove_lease(lease);
         processor.waiters().notify(WaitKey::Delivery(lease.id()));
         if let Some(inference) = inference {
             processor.waiters().notify(WaitKey::Inference(inference.id()));

@@ -33,12 +33,12 @@ pub(super) struct HeldLeases {
 
 #[derive(Debug, Default)]
 struct Held {
-    leases: HashMap<LeaseToken, Holding>,
+    leases: HashMap<LeaseToken, HeldLease>,
     renewal: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Holding {
+struct HeldLease {
     lease: Lease,
     /// When the lease ends unless it is renewed, by this process's clock.
     until: Instant,
@@ -46,17 +46,17 @@ struct Holding {
 }
 
 impl HeldLeases {
-    /// Holds a lease. `renewal` starts the task that renews, if none is running.
-    pub(super) fn hold(&self, lease: Lease, renewal: impl FnOnce() -> Option<JoinHandle<()>>) {
+    /// Adds a lease. `renewal` starts the task that renews, if none is running.
+    pub(super) fn add(&self, lease: Lease, renewal: impl FnOnce() -> Option<JoinHandle<()>>) {
         let mut held = self.lock();
         let until = Instant::now() + LEASE_LENGTH;
-        held.leases.insert(lease.token(), Holding { lease, until, lost: false });
+        held.leases.insert(lease.token(), HeldLease { lease, until, lost: false });
         if held.renewal.as_ref().is_none_or(JoinHandle::is_finished) {
             held.renewal = renewal();
         }
     }
 
-    pub(super) fn let_go(&self, token: LeaseToken) {
+    pub(super) fn remove(&self, token: LeaseToken) {
         let mut held = self.lock();
         held.leases.remove(&token);
     }
@@ -167,7 +167,7 @@ mod tests {
         let held = HeldLeases::default();
         let [kept, lost] = [(); 2].map(|()| Lease::new(DeliveryId::new(), LeaseToken::new(), 1, 0));
         for lease in [kept, lost] {
-            held.hold(lease, || None);
+            held.add(lease, || None);
         }
         held.renewed(Instant::now(), |lease| *lease == lost);
         held.lost(lost.token()).await;
@@ -177,7 +177,7 @@ mod tests {
         held.not_renewed(Instant::now() + LEASE_LENGTH);
         held.lost(kept.token()).await;
         for lease in [kept, lost] {
-            held.let_go(lease.token());
+            held.remove(lease.token());
         }
         assert_eq!(held.to_renew(), None);
     }

@@ -206,8 +206,8 @@ impl Processor {
         InFlight::new(self.clone(), lease, context.name.clone(), context.received_at)
     }
 
-    pub(super) fn hold(&self, lease: Lease) {
-        self.0.leases.hold(lease, || {
+    pub(super) fn add_lease(&self, lease: Lease) {
+        self.0.leases.add(lease, || {
             // The task must not keep the archive open.
             let inner = Arc::downgrade(&self.0);
             leases::spawn_renewal(move || inner.upgrade().map(Self))
@@ -218,8 +218,8 @@ impl Processor {
         &self.0.leases
     }
 
-    pub(super) fn let_go(&self, lease: Lease) {
-        self.0.leases.let_go(lease.token());
+    pub(super) fn remove_lease(&self, lease: Lease) {
+        self.0.leases.remove(lease.token());
     }
 
     /// Makes every delivery pending again that this process still holds, whatever its handler is doing. The attempts do

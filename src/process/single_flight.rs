@@ -75,8 +75,8 @@ impl Processor {
         }
     }
 
-    /// Enters the single flight of an inference. A request waits for its turn; [`Begun::Busy`] means that too many do. A
-    /// worker does something else meanwhile.
+    /// Begins the inference in the archive. A request or replay waits while it is busy, and gets [`Begun::Busy`] if too many
+    /// wait. A worker does not wait.
     async fn begin(
         &self,
         lease: Lease,

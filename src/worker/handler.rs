@@ -61,14 +61,28 @@ pub(crate) enum Ran {
     Requeued,
 }
 
-/// Marks a request that checks whether a router has a route. Our extractors reject it, so that no handler runs.
+/// Marks the request with which [`Inbox::start_workers`](crate::Inbox::start_workers) checks whether an axum router has a
+/// route for a model. In the request extensions.
+///
+/// The extractors of this crate reject the request, so that no handler runs. A handler for every method that uses none of
+/// them can recognize it:
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower_inbox::RouteProbe;
+///
+/// fn handle<B>(request: &Request<B>) -> Response<String> {
+///     if request.extensions().get::<RouteProbe>().is_some() {
+///         return Response::new(String::new());
+///     }
+///     // Process the delivery here.
+///     Response::new(String::new())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RouteProbe;
+pub struct RouteProbe(());
 
 impl RouteProbe {
-    /// The status with which extractors reject it.
-    pub(crate) const STATUS: StatusCode = StatusCode::NO_CONTENT;
-
     /// The method, for which routers respond 405 if there is a route.
     const METHOD: &[u8] = b"INBOX-PROBE";
 
@@ -76,7 +90,7 @@ impl RouteProbe {
         let mut request = Request::new(InboxBody::handed(Bytes::new()));
         *request.method_mut() = Method::from_bytes(Self::METHOD).unwrap_or(Method::TRACE);
         *request.uri_mut() = uri;
-        request.extensions_mut().insert(Self);
+        request.extensions_mut().insert(Self(()));
         request
     }
 }

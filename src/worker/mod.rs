@@ -7,7 +7,7 @@ mod pool;
 mod scheduler;
 
 pub use config::{Workers, WorkersError};
-pub use handler::HandlerService;
-pub(crate) use handler::{BoxedHandler, Ran, RouteProbe};
+pub(crate) use handler::{BoxedHandler, Ran};
+pub use handler::{HandlerService, RouteProbe};
 pub use pool::RunningWorkers;
 pub(crate) use pool::{PoolState, WorkerPool};

@@ -1,4 +1,4 @@
-//! Random histories of an inbox over the archives in memory and on disk, checked against what it promises.
+//! Random histories of an inbox over the archives in memory and on disk, checked against its promise.
 //!
 //! Deliveries, repeats and new versions arrive; handlers accept, refuse, fail, panic, hang and are slow; clients hang up;
 //! deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes, and
@@ -459,7 +459,7 @@ impl<'d> History<'d> {
 
     /// What was acknowledged is stored, or a step removed it that may, or its state is final.
     async fn check(&mut self, after: &str, removal: Removal) {
-        // Handlers may go on during the check: what is known is read before the states are.
+        // Handlers may run during the check: read the expected states before the actual ones.
         let (acknowledged, recent, processed) = {
             let mut world = lock(&self.world);
             let recent = std::mem::take(&mut world.recent);

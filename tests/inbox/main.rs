@@ -17,6 +17,7 @@ mod compressed;
 mod crash;
 mod delivery_identity;
 mod floors;
+mod handler_tests;
 mod health;
 mod histories;
 mod inference_versions;

@@ -1,4 +1,4 @@
-//! Panics outside of handlers: workers and their pool go on. Time is paused.
+//! Panics outside of handlers: workers and their pool continue. Time is paused.
 
 use std::{
     convert::Infallible,

@@ -254,7 +254,7 @@ async fn full_quarantine_removes_the_oldest_deliveries_also_after_a_restart() {
     refused(&wrong(&quarantine), [8]).await;
     let bodies = kept(&quarantine).await;
     assert_eq!((bodies.len(), &bodies[0]), (7, &caption("2").into()));
-    // Another process counts what is there.
+    // Another process builds the index from the archive.
     let again = Quarantine::new(store.clone()).max_deliveries(8);
     refused(&wrong(&again), [9]).await;
     assert_eq!(kept(&again).await.len(), 8);
@@ -340,7 +340,7 @@ async fn delivery_released_before_a_crash_is_a_repeat_when_released_again() {
     assert_eq!(archived(&archive).await.len(), 1);
 }
 
-/// So that a slow disk of the quarantine is nobody's concern.
+/// A slow disk of the quarantine does not delay senders.
 #[tokio::test]
 async fn sender_is_answered_before_its_delivery_is_quarantined() {
     let quarantine = Quarantine::new(StuckAppends::archive());

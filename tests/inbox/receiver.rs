@@ -91,7 +91,7 @@ async fn real_payloads_are_decoded_losslessly_and_found_in_the_archive_by_anothe
     }
 }
 
-/// An image has no fixture of its own: it is taken to be what stands in a group.
+/// There is no fixture of a single image: one is taken from a group.
 #[tokio::test]
 async fn foxyai_image_is_posted_without_its_group() {
     let directory = tempfile::tempdir().unwrap();

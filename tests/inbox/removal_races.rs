@@ -1,4 +1,4 @@
-//! Removal and retry race with senders and workers: what is acknowledged is in the archive, and is processed once.
+//! Removal and retry concurrent with senders and workers: acknowledged deliveries are archived, and processed once.
 
 use std::{
     collections::HashMap,

@@ -221,7 +221,7 @@ async fn check_types_of_nothing_fails_and_says_what_was_left_out() {
         std::panic::catch_unwind(AssertUnwindSafe(|| report.assert_all_load())).unwrap_err();
     let said = closed.downcast_ref::<String>().unwrap();
     assert!(
-        said.contains("nothing was checked") && said.contains("3 of /hooks/captions"),
+        said.contains("no delivery was checked") && said.contains("3 of /hooks/captions"),
         "{said}"
     );
 }

@@ -1,5 +1,5 @@
-//! The tolerant reading in an inbox: odd members of the provider's own cost no delivery, are logged once for each path
-//! and counted, and `Model::strict` turns it off.
+//! Tolerant decoding: unexpected members of the provider's envelope do not fail a delivery, are logged once per path and
+//! counted. `Model::strict` disables it.
 
 use std::convert::Infallible;
 
@@ -22,7 +22,7 @@ fn inbox_of(model: impl Fn(Model) -> Model) -> Inbox {
     Inbox::builder(memory()).model(GROUPS, groups).build().unwrap()
 }
 
-/// Posts a body, and returns the status and how much the handler was told to be tolerated.
+/// Posts a body, and returns the status and the number of tolerated members that the handler saw.
 async fn post(inbox: &Inbox, body: &str) -> (u16, String) {
     let service =
         inbox.layer().layer(tower::service_fn(async |request: Request<InboxBody<Full<Bytes>>>| {

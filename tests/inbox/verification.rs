@@ -1,5 +1,4 @@
-//! Where signatures are verified: short bodies on the thread of the request, long ones on another; and what becomes of a
-//! scheme that panics.
+//! Threads of verification: short bodies on the thread of the request, long ones on another; and schemes that panic.
 
 use std::{
     sync::{

@@ -18,13 +18,13 @@ use hyper_util::{
 };
 use tower_inbox::signature::Scheme;
 
-/// In base64, as Standard Webhooks show theirs; others use the text as it is.
+/// In base64, as Standard Webhooks write secrets. Other schemes use the text.
 pub(crate) const SECRET: &str = "whsec_dGhlIHJlY2VpdmVyJ3Mgc2VjcmV0";
 pub(crate) const EXTRACTION: &str = "/hooks/mindee/extraction";
 pub(crate) const IMAGE_GROUP: &str = "/hooks/foxyai/image-group";
 
-/// How long a busy machine may take for an answer.
-const LONGEST: Duration = Duration::from_mins(1);
+/// The timeout of a response, for a busy machine.
+const RESPONSE_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) struct Receiver {
     child: Child,
@@ -38,7 +38,7 @@ impl Receiver {
         Self::of(&mut command(archive, arguments))
     }
 
-    /// Starts what [`command`] made.
+    /// Starts a command that [`command`] created.
     pub(crate) fn of(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -60,10 +60,10 @@ impl Receiver {
         self.send(request.body(Full::new(body.into())).unwrap()).await
     }
 
-    /// The answer, or that the server is gone. Who neither answers nor ends fails the test.
+    /// Returns the response, or an error if the process has ended. Panics after the timeout.
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Error> {
-        let answer = tokio::time::timeout(LONGEST, self.client.request(request)).await;
-        answer.unwrap_or_else(|_| panic!("{} does not answer, and does not end", self.address))
+        let answer = tokio::time::timeout(RESPONSE_TIMEOUT, self.client.request(request)).await;
+        answer.unwrap_or_else(|_| panic!("{} does not respond and does not exit", self.address))
     }
 
     /// Posts an extraction that is signed over its exact bytes.
@@ -76,7 +76,7 @@ impl Receiver {
         self.post(EXTRACTION, &[("x-signature", &signature)], body).await
     }
 
-    /// Posts what a sender signs with `scheme` as of now.
+    /// Posts a body that is signed with `scheme` now.
     pub(crate) async fn post_signed_by(
         &self,
         scheme: &dyn Scheme,
@@ -95,12 +95,12 @@ impl Receiver {
         self.address.strip_prefix("http://").unwrap()
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub(crate) fn kill(&self) {
         self.signal("-KILL");
     }
 
-    /// Waits until it has come to an end by itself.
+    /// Waits until the process exits by itself.
     pub(crate) async fn ended(mut self) -> ExitStatus {
         for _ in 0..600 {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -108,21 +108,21 @@ impl Receiver {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("it goes on for half a minute");
+        panic!("the process did not exit within 30 s");
     }
 
-    /// SIGTERM.
+    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         self.signal("-TERM");
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM, and waits for the exit.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.terminate();
         self.child.wait().unwrap()
     }
 
-    /// SIGTERM, and what it wrote to its piped stderr.
+    /// Sends SIGTERM, and returns what the process wrote to its piped stderr.
     pub(crate) fn stop_and_read_errors(mut self) -> String {
         let mut pipe = self.child.stderr.take().unwrap();
         assert!(self.stop().success());
@@ -160,7 +160,7 @@ pub(crate) fn signature(body: &[u8]) -> String {
     tower_inbox::provider::mindee::signature(secret).sign(body).unwrap()
 }
 
-/// Cargo builds the examples with the tests, unless it is told to build this test alone.
+/// The example, which cargo builds with the tests unless only this test is built.
 fn example() -> PathBuf {
     let tests = env::current_exe().unwrap();
     let example = tests.parent().unwrap().with_file_name("examples").join("receiver");
