@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn log_limits_of_two_kinds_are_independent() {
-        let limits = LogLimits::new(1, Duration::from_secs(60 * 60));
+        let limits = LogLimits::new(1, Duration::from_hours(1));
         assert_eq!((limits.admit("a"), limits.admit("a")), (Some(0), None));
         assert_eq!((limits.admit("b"), limits.admit("b")), (Some(0), None));
     }

@@ -89,7 +89,7 @@ pub(crate) async fn supervise<F: Future<Output = ()>>(name: &'static str, task: 
 /// The wait before a task is started again after this many panics in a row: 100 ms, doubled up to 1 minute.
 pub(crate) fn backoff(panics: u32) -> Duration {
     let doublings = panics.saturating_sub(1).min(10);
-    Duration::from_millis(100 << doublings).min(Duration::from_secs(60))
+    Duration::from_millis(100 << doublings).min(Duration::from_mins(1))
 }
 
 #[cfg(test)]

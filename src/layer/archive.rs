@@ -45,12 +45,20 @@ pub struct ArchiveLayer {
 }
 
 impl ArchiveLayer {
-    /// The request that brings a delivery processes it: the delivery is leased from the start.
+    /// Inline mode: the request that brings a delivery processes it, under a lease that the append acquires.
+    ///
+    /// ```
+    /// use tower_inbox::{MemoryArchive, layer::{ArchiveLayer, Processor}};
+    ///
+    /// let processor = Processor::new(MemoryArchive::new());
+    /// let layer = ArchiveLayer::inline(&processor);
+    /// # let _ = layer;
+    /// ```
     pub fn inline(processor: &Processor) -> Self {
         Self { processor: processor.clone(), mode: Mode::Inline }
     }
 
-    /// Workers process the deliveries. It requires running workers, so that every accepted delivery is processed:
+    /// Background mode: workers process the deliveries. It requires running workers, so that every accepted delivery is processed:
     ///
     /// ```compile_fail,E0308
     /// use tower_inbox::{MemoryArchive, Workers, layer::ArchiveLayer};

@@ -31,9 +31,20 @@ use crate::{
     metrics,
 };
 
-/// An archive, and the deliveries of it that this process is processing.
+/// Processes the deliveries of an archive, for layers that are stacked by hand.
 ///
 /// Create one for each archive and process. Clones share everything.
+///
+/// ```
+/// use tower_inbox::{MemoryArchive, layer::Processor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let processor = Processor::new(MemoryArchive::new());
+/// assert_eq!(processor.in_progress(), 0);
+/// processor.wait_idle().await;
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Processor(Arc<Inner>);
 
@@ -70,7 +81,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// Longer than a disk takes that recovers by itself, and shorter than the time that a shutdown has.
 const ARCHIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-pub(crate) const HANDLER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub(crate) const HANDLER_TIMEOUT: Duration = Duration::from_mins(5);
 
 impl Default for ProcessConfig {
     fn default() -> Self {

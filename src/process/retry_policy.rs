@@ -26,8 +26,8 @@ impl Default for RetryPolicy {
         Self {
             max_attempts: 25,
             initial_backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_secs(60 * 60),
-            max_age: Duration::from_secs(7 * 24 * 60 * 60),
+            max_backoff: Duration::from_hours(1),
+            max_age: Duration::from_hours(7 * 24),
         }
     }
 }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn old_delivery_has_five_attempts() {
         let retries = RetryPolicy::default();
-        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let year = Duration::from_hours(24 * 365);
         let tried = (1..25).take_while(|n| retries.wait(*n, year, None, 0.5).is_ok()).count();
         assert_eq!(tried + 1, 5);
     }

@@ -25,7 +25,7 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 
 /// The wait before the next attempt of a delivery that cannot be read, or has no model any more.
-const NOT_PROCESSABLE: Duration = Duration::from_secs(60);
+const NOT_PROCESSABLE: Duration = Duration::from_mins(1);
 
 /// How long a probe for the route of a model may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -86,7 +86,8 @@ async fn all_kinds_of_deliveries(directory: &std::path::Path) {
     let quarantine = Quarantine::new(memory()).max_bytes(20);
     let builder =
         Inbox::builder(archive).model(CAPTIONS, captions()).workers(workers).quarantine(quarantine);
-    let inbox = builder.build().unwrap();
+    // Paused time does not wait for the disk: without this, a slow disk fails appends.
+    let inbox = builder.archive_timeout(Duration::from_secs(1 << 30)).build().unwrap();
     let handler = service_fn(|request: Request<InboxBody<Full<Bytes>>>| {
         let dead = request.uri().query() == Some("dead");
         let response = Response::builder().status(if dead { 404 } else { 200 });

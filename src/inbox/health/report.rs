@@ -267,7 +267,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Option<Duration> = Some(Duration::from_secs(60));
+    const LIMIT: Option<Duration> = Some(Duration::from_mins(1));
 
     fn well() -> Facts {
         let archive = ArchiveHealth {

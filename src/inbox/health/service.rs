@@ -32,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The default of [`Health::oldest_unsettled`].
-const OLDEST_UNSETTLED: Duration = Duration::from_secs(60 * 60);
+const OLDEST_UNSETTLED: Duration = Duration::from_hours(1);
 
 /// The health of an inbox, as services for probes and as a [report](Self::report). Made by
 /// [`Inbox::health`](crate::Inbox::health).

@@ -155,7 +155,7 @@ impl ReadTimeout {
     pub(super) fn start(model: &Model, now: Instant) -> Self {
         let timeout = model.slowest_body();
         // A year is as good as no timeout, and the clock can hold it.
-        let far = Duration::from_secs(365 * 24 * 60 * 60);
+        let far = Duration::from_hours(24 * 365);
         Self {
             rate: model.slowest_rate(),
             timeout,

@@ -24,6 +24,15 @@ use crate::{
 };
 
 /// Reads the body of a routed request into memory, within its limits.
+///
+/// ```
+/// use tower_inbox::layer::{Budget, BufferLayer};
+///
+/// let budget = Budget::new(512 << 20);
+/// let layer = BufferLayer::new(budget.clone());
+/// assert_eq!(budget.used(), 0);
+/// # let _ = layer;
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct BufferLayer {
     budget: Budget,

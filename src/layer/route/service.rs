@@ -22,6 +22,16 @@ use crate::{
 };
 
 /// Finds the model for the path of each request. Other requests pass through.
+///
+/// ```
+/// use tower_inbox::{Secret, layer::{Models, RouteLayer}, provider::foxyai};
+///
+/// let models = Models::new();
+/// models.add("/hooks/group", foxyai::image_group().token_in_query("ticket", Secret::new("correct horse")))?;
+/// let layer = RouteLayer::new(models);
+/// # let _ = layer;
+/// # Ok::<(), tower_inbox::layer::ModelError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RouteLayer {
     models: Models,

@@ -90,7 +90,7 @@ impl Drop for Permit {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Limits the rate of admissions: a burst of twice the capacity, then the capacity per hour.
 ///

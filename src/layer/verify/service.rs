@@ -40,7 +40,14 @@ const LONGEST_INLINE: usize = 64 << 10;
 /// Bodies of more than 64 KiB are verified on the runtime's threads for blocking work, as many at the same time as the
 /// machine has cores. If the client hangs up meanwhile, its delivery is still passed to the next layer.
 ///
-/// A scheme that panics is answered 500.
+/// If a scheme panics, the response is 500.
+///
+/// ```
+/// use tower_inbox::{MemoryArchive, layer::{Quarantine, VerifyLayer}};
+///
+/// let layer = VerifyLayer::new().quarantine(Quarantine::new(MemoryArchive::new()));
+/// # let _ = layer;
+/// ```
 #[derive(Clone, Debug)]
 pub struct VerifyLayer {
     quarantine: Option<Quarantine>,
@@ -54,7 +61,7 @@ impl VerifyLayer {
         Self { quarantine: None, permits: Arc::new(Semaphore::new(cores)) }
     }
 
-    /// Keeps rejected deliveries.
+    /// Keeps rejected deliveries in a quarantine. Default: they are discarded.
     pub fn quarantine(mut self, quarantine: Quarantine) -> Self {
         self.quarantine = Some(quarantine);
         self
