@@ -42,7 +42,7 @@
 //!   [reserve](crate::InboxBuilder::reserve_prefix) the prefix.
 //! - `a.merge(b)` and `a.nest(.., b)` drop the fallback of `b`. If the inbox is around `b`, requests below reserved
 //!   prefixes and to removed endpoints without a route are answered by `a`.
-//! - The body can be extracted, too, but axum's `Bytes` and `Json` reject more than 2 MB, whatever the limit of the model.
+//! - The body can be extracted, too, but axum's `Bytes` and `Json` reject more than 2 MB, even if the limit of the model is larger.
 //!   [`Inference::raw`] has the whole body.
 //! - The peer address is stored if the request extensions have a [`SocketAddr`](std::net::SocketAddr). axum's
 //!   `ConnectInfo` is another type: copy it with a layer of your own.

@@ -191,7 +191,7 @@ impl InferenceDigest {
     }
 }
 
-/// The first `N` bytes of a digest. `N` is at most 32.
+/// Returns the first `N` bytes of a digest, for `N` up to 32.
 fn first<const N: usize>(digest: &Digest) -> [u8; N] {
     digest.as_bytes().first_chunk().copied().unwrap_or([0; N])
 }

@@ -108,8 +108,8 @@ impl Inbox {
         }
     }
 
-    /// Starts the workers: from now on everything that is not settled is processed by `service` until it is, including
-    /// what was left when the process ended the last time.
+    /// Starts the workers. `service` processes every delivery that is not settled, including those that a previous process
+    /// left unsettled.
     ///
     /// `service` is what the layer goes around: with axum, the router before `.layer(inbox.layer())`. A router accepts
     /// any body, so there its type has to be named: `inbox.start_workers::<axum::body::Body>(routes.clone())`. The
@@ -146,7 +146,7 @@ impl Inbox {
         self.pool.start(BoxedHandler::new(service))
     }
 
-    /// Shuts down gracefully, within `timeout`, whatever clients, handlers and the archive do:
+    /// Shuts down gracefully. Ends within `timeout`, even if clients, handlers or the archive hang:
     ///
     /// 1. [`shutdown_started`](Self::shutdown_started) completes, so that the server accepts no more connections. Workers
     ///    claim nothing any more.

@@ -53,11 +53,11 @@ pub enum ReplayError {
 }
 
 impl Inbox {
-    /// Runs the deliveries that `query` selects through their handler again, whatever their state. By default one at a
+    /// Runs the deliveries that `query` selects through their handler again, in any state. By default one at a
     /// time, in the order of the archive, through the service of the [workers](Inbox::start_workers).
     ///
     /// The handler gets the head and the time of the original, and [`Attempt`](crate::layer::Attempt) says that it is a
-    /// replay. What is settled does not change, whatever the handler returns. A delivery that is not settled is processed
+    /// replay. The state of settled deliveries does not change. A delivery that is not settled is processed
     /// as one more attempt.
     ///
     /// ```

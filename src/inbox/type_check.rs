@@ -97,7 +97,7 @@ impl TypeReport {
         self.mistakes.iter().map(|((model, path), mistake)| (model, path.as_str(), mistake.times))
     }
 
-    /// The schema drift: places that decode and that the type does not know, as the model, the JSON path, and the number
+    /// The schema drift: places that decode but are unknown to the type, as the model, the JSON path, and the number
     /// of deliveries. Only of models that [detect drift](crate::provider::ModelDraft::watched).
     pub fn unknown(&self) -> impl Iterator<Item = (&ModelName, &str, u64)> {
         self.unknown.iter().map(|((model, path), times)| (model, path.as_str(), *times))

@@ -56,7 +56,7 @@ pub(crate) enum Mode {
     },
 }
 
-/// The delivery is to be processed now, by this request.
+/// This request processes the delivery.
 #[derive(Debug)]
 pub struct Dispatched {
     pub(super) archived: Archived,

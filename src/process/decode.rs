@@ -105,7 +105,7 @@ pub(crate) fn load(
     })
 }
 
-/// Logs each place that the type does not know, once per place.
+/// Logs each place that is unknown to the type, once per place.
 pub(super) fn detect_drift(context: &RequestContext, delivery: &Delivery) {
     for path in catch(|| context.model.look(delivery)).unwrap_or_default() {
         metrics::unknown(&context.name);

@@ -212,7 +212,7 @@ impl Processor {
         self.0.due.notified().await;
     }
 
-    /// Takes over a lease: whatever happens to the result, the lease is settled or released.
+    /// Takes over a lease. It is released when the result is dropped without being settled.
     pub(crate) fn in_flight(&self, lease: Lease, context: &RequestContext) -> InFlight {
         InFlight::new(self.clone(), lease, context.name.clone(), context.received_at)
     }
@@ -233,8 +233,7 @@ impl Processor {
         self.0.leases.remove(lease.token());
     }
 
-    /// Makes every delivery pending again that this process still holds, whatever its handler is doing. The attempts do
-    /// not count. For the end of a shutdown: a handler that blocks its thread cannot be stopped.
+    /// Releases all leases of this process, although their handlers may still run. The attempts do not count. For the end of a shutdown: a handler that blocks its thread cannot be stopped.
     ///
     /// # Cancel safety
     ///

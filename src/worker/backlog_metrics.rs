@@ -63,7 +63,7 @@ impl Gauges {
     }
 }
 
-/// A gauge that is not updated any more would show its last value for ever.
+/// Sets the gauges to unknown: otherwise they would keep their last values.
 impl Drop for Gauges {
     fn drop(&mut self) {
         for model in &self.models {

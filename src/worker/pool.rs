@@ -100,8 +100,8 @@ impl RunningWorkers {
 }
 
 impl Workers {
-    /// Starts the workers: everything in the archive of `processor` that is not settled is processed by `service`,
-    /// including what was left when the process ended the last time. For [`Inbox`](crate::Inbox) use
+    /// Starts the workers. `service` processes every delivery in the archive of `processor` that is not settled, including
+    /// those that a previous process left unsettled. For [`Inbox`](crate::Inbox) use
     /// [`Inbox::start_workers`](crate::Inbox::start_workers).
     ///
     /// # Errors
@@ -229,8 +229,8 @@ impl WorkerPool {
         self.0.shutdown()
     }
 
-    /// Shuts down within `timeout`, whatever clients, handlers and the archive do. `requests` completes when no request
-    /// is being read.
+    /// Shuts down within `timeout`, even if clients, handlers or the archive hang. `requests` completes when no request is
+    /// being read.
     pub(crate) async fn shutdown(&self, timeout: Duration, requests: impl Future<Output = ()>) {
         let last_writes = last_writes(timeout);
         let began = Instant::now();

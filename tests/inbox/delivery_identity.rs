@@ -109,7 +109,7 @@ async fn released_messages_with_equal_bodies_are_distinct_deliveries() {
     let mended = with(RIGHT);
     let released = mended.release(Query::all()).await.unwrap();
     assert_eq!(released.iter().filter(|one| one.result.is_ok()).count(), 2, "{released:?}");
-    // What the sender tries again meanwhile is a repeat of what was released.
+    // A delivery that the sender repeats meanwhile is a repeat of the released one.
     assert_eq!(archived_of(&mended, [message("msg_2", 5)]).await, 2);
 }
 

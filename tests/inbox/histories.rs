@@ -151,7 +151,7 @@ fn is_final(state: &State) -> bool {
     poisoned || matches!(state.kind(), StateKind::Processed | StateKind::Repeat)
 }
 
-/// What is known from outside.
+/// The state as seen from outside.
 #[derive(Debug, Default)]
 struct World {
     /// The body of each delivery that was acknowledged with 2xx.
@@ -457,7 +457,7 @@ impl<'d> History<'d> {
             Self::run(self.mode, self.dir.is_some(), &self.archive, &self.world, &self.conduct);
     }
 
-    /// What was acknowledged is stored, or a step removed it that may, or its state is final.
+    /// Each acknowledged delivery is stored, or was removed by a step that may remove it, or its state is final.
     async fn check(&mut self, after: &str, removal: Removal) {
         // Handlers may run during the check: read the expected states before the actual ones.
         let (acknowledged, recent, processed) = {

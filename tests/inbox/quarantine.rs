@@ -125,7 +125,7 @@ async fn quarantine_on_disk_is_released_by_another_process() {
 #[tokio::test]
 async fn delivery_that_stays_in_the_quarantine_has_findings_of_the_doctor() {
     let quarantine = Quarantine::new(memory());
-    // What is looked up is not checked when the inbox is built.
+    // Secrets that are looked up are not checked when the inbox is built.
     let padded = SecretSet::resolved_by(|_| vec![Secret::new(format!(" {SECRET}\n"))]);
     let mistyped = with_secret(padded, &memory(), &quarantine);
     refused(&mistyped, [1]).await;

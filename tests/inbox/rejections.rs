@@ -385,7 +385,7 @@ async fn archive_that_fails_is_answered_503_and_never_2xx() {
     assert_eq!(answer.headers["retry-after"], "5");
 }
 
-/// Whatever is refused or accepted: no secret, query or body reaches the log, the answer or the archive.
+/// No secret, query or body of an accepted or rejected request reaches the log, the response or the archive.
 #[tokio::test]
 async fn secrets_are_never_logged_answered_or_archived() {
     let model = || ModelDraft::<Caption>::new().token_in_query("ticket", Secret::new("HUNTER2"));

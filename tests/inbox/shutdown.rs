@@ -1,4 +1,4 @@
-//! Graceful shutdown: it ends within its deadline whatever clients, handlers and the archive do, and requeues the rest.
+//! Graceful shutdown: it ends within its deadline even if clients, handlers or the archive hang, and requeues the rest.
 
 use std::{
     convert::Infallible,

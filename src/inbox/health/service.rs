@@ -128,7 +128,7 @@ impl Health {
         HealthService { health: self.clone(), probe: Probe::Ready }
     }
 
-    /// The condition of the inbox, at most 1 s ago. Takes at most 500 ms: what is not known by then is reported as unknown.
+    /// The condition of the inbox, at most 1 s ago. Takes at most 500 ms: values that are missing by then are reported as unknown.
     ///
     /// # Cancel safety
     ///

@@ -182,7 +182,7 @@ impl Reservation {
         self.bytes -= bytes;
     }
 
-    /// The signature was checked: what is reserved leaves the share of the model. The total stays the same, so this
+    /// The signature was checked: the reserved bytes leave the share of the model. The total stays the same, so this
     /// cannot fail.
     pub(in crate::layer) fn mark_verified(&mut self) {
         if let Some(model) = mem::take(&mut self.unverified) {
@@ -233,7 +233,7 @@ mod tests {
         let budget = Budget::new(128);
         let shares: Vec<_> = ["/a", "/b", "/c"].map(|name| fill(&budget, name)).into();
         let bytes: Vec<_> = shares.iter().map(|share| share.bytes).collect();
-        // Of 96, always a half of what is left.
+        // Of 96, each gets half of the rest.
         assert_eq!(bytes, [48, 24, 12]);
         assert_eq!(budget.largest_share(), 48);
     }

@@ -38,7 +38,7 @@ impl Collected {
         }
     }
 
-    /// Appends a part of a body that has at most `longest` bytes. Reserves what is allocated for it.
+    /// Appends a part of a body that has at most `longest` bytes. Reserves the allocated bytes.
     pub(super) fn push(
         &mut self,
         part: Bytes,

@@ -128,7 +128,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // Nested twice, the inner inbox would wait for the outer one for ever.
+        // The inner of two nested inboxes would wait for the outer one, which waits for the inner one.
         if request.extensions().get::<Delivery>().is_some() {
             tracing::warn!("an inbox is nested in an inbox; the inner one does nothing");
             let routed = request.map(|body| RoutedBody { body, context: None });

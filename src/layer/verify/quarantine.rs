@@ -77,7 +77,7 @@ impl Quarantine {
     /// Also keeps requests that their head alone rejects, within the same limits, so that a wrong clock or a misnamed
     /// header loses no delivery. Default: the body of such a request is not read.
     ///
-    /// This has a cost. Bodies of strangers who know only the URL use a part of the inbox's bytes in flight. A token in an
+    /// This has a cost. Anybody with the URL can send bodies that use a part of the inbox's bytes in flight. A token in an
     /// unexpected place, which is a header or parameter that the model does not read and that has no usual name of a
     /// secret, is stored in plain text. [`Inbox::release`](crate::Inbox::release) redacts it once the model reads it.
     ///

@@ -227,8 +227,7 @@ where
 /// The response to a delivery that is rejected.
 pub(super) type Rejected = Box<Response<ResponseBody>>;
 
-/// The response to a request that cannot be verified whatever its body is, if there is one. Called before the body is
-/// read.
+/// Rejects a request that no body can make valid. Called before the body is read.
 pub(in crate::layer) fn rejected_by_head(
     parts: &Parts,
     context: &RequestContext,

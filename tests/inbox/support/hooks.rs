@@ -24,7 +24,7 @@ const FAL_PRIVATE: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703ba
 /// What the receiver has to be started with, so that it has all of its paths.
 pub(crate) const ALL: [&str; 4] = ["--token", TOKEN, "--fal-key", FAL_KEY];
 
-/// What Mindee's API answers to who asks for a job, or asks wrongly: no webhook posts it.
+/// Responses of Mindee's API to requests for a job, and its errors: no webhook posts them.
 const NEVER_POSTED: [&str; 5] = [
     "mindee/v2/errors/error_401_invalid_api_key.json",
     "mindee/v2/errors/error_401_missing_credentials.json",
