@@ -111,7 +111,7 @@ impl Inbox {
         quarantine: &Quarantine,
         delivery: Delivery,
     ) -> Result<Proof, NotReleased> {
-        let (model, _) = self.models.of(&delivery).ok_or(NotReleased::NoModel)?;
+        let (model, _) = self.models.of_delivery(&delivery).ok_or(NotReleased::NoModel)?;
         let received_at = delivery.received_at();
         let proof = match verify(&model, &delivery).await {
             Some(Ok(proof)) => proof,

@@ -23,7 +23,7 @@ use crate::{
     process::{Job, RequestContext, Trigger},
     provider::Model,
     signature::SignatureError,
-    worker::{BoxedHandler, HandlerService, Ran},
+    worker::{BoxedHandler, HandlerService, RunResult},
 };
 
 /// How many results are buffered.
@@ -188,7 +188,7 @@ impl ReplayOne {
         let archived = processor.archive().get(id).await.map_err(NotReplayed::Archive)?;
         let archived = archived.ok_or(NotReplayed::Removed)?;
         let delivery = archived.delivery;
-        let (model, captures) = models.of(&delivery).ok_or(NotReplayed::NoModel)?;
+        let (model, captures) = models.of_delivery(&delivery).ok_or(NotReplayed::NoModel)?;
         if self.verify {
             verify(&model, &delivery)?;
         }
@@ -202,9 +202,9 @@ impl ReplayOne {
         };
         let job = Job { delivery, context, in_flight, trigger: Trigger::Replay };
         match self.handler.run(processor.clone(), job).await {
-            Ran::Responded(status) => Ok(status),
-            Ran::Failed => Err(NotReplayed::Failed),
-            Ran::Requeued => Err(NotReplayed::Busy),
+            RunResult::Responded(status) => Ok(status),
+            RunResult::Failed => Err(NotReplayed::Failed),
+            RunResult::Requeued => Err(NotReplayed::Busy),
         }
     }
 }

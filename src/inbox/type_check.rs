@@ -53,7 +53,7 @@ impl Inbox {
     }
 
     fn check_one(&self, delivery: &Delivery, report: &mut TypeReport) {
-        let Some((model, _)) = self.models.of(delivery) else {
+        let Some((model, _)) = self.models.of_delivery(delivery) else {
             *report.without_model.entry(delivery.model().clone()).or_default() += 1;
             return;
         };

@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use super::{
     body::{BufferedBody, InboxBody, Split},
-    future::{Ended, StepFuture},
+    future::{StepFuture, StepResult},
     step::{Archived, Dispatched, Mode},
 };
 use crate::process::{BoxError, ResponseBody, accepted};
@@ -46,7 +46,7 @@ pub struct DispatchService<S> {
     inner: S,
 }
 
-type Dispatching<B> = Pin<Box<dyn Future<Output = Ended<InboxBody<B, Dispatched>>> + Send>>;
+type Dispatching<B> = Pin<Box<dyn Future<Output = StepResult<InboxBody<B, Dispatched>>> + Send>>;
 
 impl<S, B, R> Service<Request<InboxBody<B, Archived>>> for DispatchService<S>
 where

@@ -13,7 +13,7 @@ use tower_service::Service;
 use crate::process::{BoxError, ResponseBody};
 
 /// The end of a step: the request for the inner service, or a response.
-pub(super) type Ended<N> = Result<Request<N>, Response<ResponseBody>>;
+pub(super) type StepResult<N> = Result<Request<N>, Response<ResponseBody>>;
 
 pin_project! {
     /// The response future of one step.
@@ -71,7 +71,7 @@ where
 impl<S, N, P, R> Future for StepFuture<S, N, P>
 where
     S: Service<Request<N>, Response = Response<R>>,
-    P: Future<Output = Ended<N>>,
+    P: Future<Output = StepResult<N>>,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {

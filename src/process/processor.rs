@@ -22,7 +22,7 @@ use super::{
     in_flight::InFlight,
     leases::{self, HeldLeases},
     repeat::Waiters,
-    run::{Ended, Interruption, run},
+    run::{Interruption, RunEnd, run},
     shutdown::Shutdown,
 };
 use crate::{
@@ -293,9 +293,9 @@ impl Processor {
             run(|| call(head), timeout, interrupted, &context, &self.config().clock).await;
         context.record_duration("run_us", started);
         match (in_flight, ended) {
-            (Some(in_flight), Ended::With(result)) => in_flight.finish(result),
-            (Some(in_flight), Ended::By(Interruption::LeaseLost)) => in_flight.abandon(),
-            (Some(in_flight), Ended::By(Interruption::Shutdown)) => {
+            (Some(in_flight), RunEnd::With(result)) => in_flight.finish(result),
+            (Some(in_flight), RunEnd::By(Interruption::LeaseLost)) => in_flight.abandon(),
+            (Some(in_flight), RunEnd::By(Interruption::Shutdown)) => {
                 in_flight.release(Release::After(Duration::ZERO));
             }
             (None, _) => {}

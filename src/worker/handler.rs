@@ -46,13 +46,13 @@ mod sealed {
 
 /// A handler service whose type is erased. Clones share it.
 #[derive(Clone)]
-pub struct BoxedHandler(Arc<Mutex<dyn Run>>);
+pub struct BoxedHandler(Arc<Mutex<dyn ErasedHandler>>);
 
-pub(super) type Running = Pin<Box<dyn Future<Output = Ran> + Send>>;
+pub(super) type HandlerFuture = Pin<Box<dyn Future<Output = RunResult> + Send>>;
 
 /// The result of running a handler for a worker or a replay. The outcome is recorded already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ran {
+pub(crate) enum RunResult {
     /// The handler or the inbox responded with this status.
     Responded(StatusCode),
     /// The service failed or was not ready.
@@ -101,8 +101,8 @@ const ROUTER: &str = "axum::routing::Router";
 /// Completes with false if there is no route.
 pub(super) type Probing = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-trait Run: Send {
-    fn run(&self, processor: Processor, job: Job) -> Running;
+trait ErasedHandler: Send {
+    fn run(&self, processor: Processor, job: Job) -> HandlerFuture;
 
     fn probe(&self, uri: Uri) -> Option<Probing>;
 }
@@ -117,7 +117,7 @@ impl BoxedHandler {
     /// # Cancel safety
     ///
     /// If the future is dropped, the handler is stopped, and the delivery is pending again.
-    pub(crate) fn run(&self, processor: Processor, job: Job) -> Running {
+    pub(crate) fn run(&self, processor: Processor, job: Job) -> HandlerFuture {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).run(processor, job)
     }
 
@@ -133,7 +133,7 @@ impl std::fmt::Debug for BoxedHandler {
     }
 }
 
-struct Typed<S, B> {
+struct TypedHandler<S, B> {
     service: S,
     body: PhantomData<fn() -> B>,
 }
@@ -148,12 +148,12 @@ where
     R::Error: Into<BoxError>,
 {
     fn into_boxed(self) -> BoxedHandler {
-        let typed = Typed { service: self, body: PhantomData::<fn() -> B> };
+        let typed = TypedHandler { service: self, body: PhantomData::<fn() -> B> };
         BoxedHandler(Arc::new(Mutex::new(typed)))
     }
 }
 
-impl<S, B, R> Run for Typed<S, B>
+impl<S, B, R> ErasedHandler for TypedHandler<S, B>
 where
     S: Service<Request<InboxBody<B>>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
@@ -162,24 +162,24 @@ where
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
-    fn run(&self, processor: Processor, job: Job) -> Running {
+    fn run(&self, processor: Processor, job: Job) -> HandlerFuture {
         let mut service = self.service.clone();
         let span = job.context.span.clone();
         let running = async move {
             // If it is not ready, dropping the job releases the lease.
             if poll_fn(|context| service.poll_ready(context)).await.is_err() {
                 tracing::error!("the service of the handlers is not ready, and failed");
-                return Ran::Failed;
+                return RunResult::Failed;
             }
             let bytes = job.delivery.body().clone();
             let head = job.delivery.head().to_parts();
             let call = |head| service.call(Request::from_parts(head, InboxBody::handed(bytes)));
             match processor.process(job, head, call).await {
                 Processed::Ran(Ok(response)) | Processed::NotRun(response) => {
-                    Ran::Responded(response.status())
+                    RunResult::Responded(response.status())
                 }
-                Processed::Ran(Err(_)) => Ran::Failed,
-                Processed::Requeued => Ran::Requeued,
+                Processed::Ran(Err(_)) => RunResult::Failed,
+                Processed::Requeued => RunResult::Requeued,
             }
         };
         Box::pin(running.instrument(span))

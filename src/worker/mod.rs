@@ -7,7 +7,7 @@ mod pool;
 mod scheduler;
 
 pub use config::{Workers, WorkersError};
-pub(crate) use handler::{BoxedHandler, Ran};
+pub(crate) use handler::{BoxedHandler, RunResult};
 pub use handler::{HandlerService, RouteProbe};
 pub use pool::RunningWorkers;
 pub(crate) use pool::{PoolState, WorkerPool};

@@ -378,7 +378,7 @@ impl Pool {
                 return in_flight.release(Release::After(NOT_PROCESSABLE));
             }
         };
-        let Some((model, captures)) = self.models.of(&delivery) else {
+        let Some((model, captures)) = self.models.of_delivery(&delivery) else {
             tracing::warn!(%id, model = %slot.model, "there is no such model any more; the delivery stays pending");
             return in_flight.release(Release::After(NOT_PROCESSABLE));
         };

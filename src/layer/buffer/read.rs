@@ -11,7 +11,7 @@ use super::{
     collect::{Collected, OutOfBudget},
 };
 use crate::{
-    layer::{body::InboxBody, future::Ended, step::Raw},
+    layer::{body::InboxBody, future::StepResult, step::Raw},
     process::{Rejection, RequestContext, ResponseBody},
     provider::Model,
 };
@@ -67,7 +67,7 @@ impl<B: Body<Data = Bytes>> ReadBody<B> {
     }
 
     /// Reads it. Returns the request for the next step, or a rejection.
-    pub(super) async fn read(self) -> Ended<InboxBody<B, Raw>> {
+    pub(super) async fn read(self) -> StepResult<InboxBody<B, Raw>> {
         let Self { parts, body, context, announced, longest, .. } = self;
         let (mut collected, mut reservation, began) =
             (self.collected, self.reservation, self.began);

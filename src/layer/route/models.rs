@@ -100,8 +100,8 @@ impl Models {
     }
 
     /// Returns the model of a delivery, also if its endpoint was removed, with the captures of its path.
-    pub(crate) fn of(&self, delivery: &Delivery) -> Option<(Arc<Model>, Captures)> {
-        self.table().of(delivery.model(), delivery.head().uri().path())
+    pub(crate) fn of_delivery(&self, delivery: &Delivery) -> Option<(Arc<Model>, Captures)> {
+        self.table().named(delivery.model(), delivery.head().uri().path())
     }
 
     /// The models of other names, each once.

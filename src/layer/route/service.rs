@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::{
     Models,
-    table::{Named, RouteMatch},
+    table::{NamedModel, RouteMatch},
 };
 use crate::{
     delivery::Delivery,
@@ -154,7 +154,7 @@ where
 
 fn reject(
     rejection: Rejection,
-    named: Option<&Named>,
+    named: Option<&NamedModel>,
     peer: Option<IpAddr>,
     models: &Models,
 ) -> Response<ResponseBody> {

@@ -24,13 +24,13 @@ pub(super) struct Table {
 
 #[derive(Clone, Debug)]
 enum Endpoint {
-    Live(Named),
+    Live(NamedModel),
     /// Requests are rejected. Deliveries that were archived before are still processed.
-    Removed(Named),
+    Removed(NamedModel),
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Named {
+pub(super) struct NamedModel {
     pub(super) name: ModelName,
     pub(super) model: Arc<Model>,
 }
@@ -45,7 +45,7 @@ pub(super) enum RouteMatch {
     },
     Through,
     /// With the model, if the path has, or had, one.
-    Rejected(Rejection, Option<Named>),
+    Rejected(Rejection, Option<NamedModel>),
 }
 
 impl Table {
@@ -79,7 +79,7 @@ impl Table {
         model: Model,
     ) -> Result<ModelName, ModelError> {
         model.check().map_err(|source| ModelError::Scheme { path: path.to_owned(), source })?;
-        let named = Named { name: name.clone(), model: Arc::new(model) };
+        let named = NamedModel { name: name.clone(), model: Arc::new(model) };
         self.put(path, Endpoint::Live(named)).map(|()| name)
     }
 
@@ -112,7 +112,7 @@ impl Table {
             Endpoint::Live(named) if !named.model.allowed_methods().contains(method) => {
                 pass_or_reject(named, method)
             }
-            Endpoint::Live(Named { name, model }) => {
+            Endpoint::Live(NamedModel { name, model }) => {
                 match Captures::decode(matched.params.iter()) {
                     Some(captures) => {
                         RouteMatch::Model { name: name.clone(), model: Arc::clone(model), captures }
@@ -131,7 +131,7 @@ impl Table {
 
     pub(super) fn unknown(&self) -> Vec<(ModelName, String, u64)> {
         let named = self.endpoints.values().map(Endpoint::named);
-        let of_one = |named: &Named| {
+        let of_one = |named: &NamedModel| {
             let (name, paths) = (named.name.clone(), named.model.unknown_so_far());
             paths.into_iter().map(move |(path, times)| (name.clone(), path, times))
         };
@@ -139,7 +139,7 @@ impl Table {
     }
 
     /// Returns the model of this name, with the captures of `path`. Without captures if the model has another path now.
-    pub(super) fn of(&self, name: &ModelName, path: &str) -> Option<(Arc<Model>, Captures)> {
+    pub(super) fn named(&self, name: &ModelName, path: &str) -> Option<(Arc<Model>, Captures)> {
         if let Ok(matched) = self.router.at(path)
             && matched.value.named().name == *name
         {
@@ -188,7 +188,7 @@ impl Table {
 }
 
 impl Endpoint {
-    fn named(&self) -> &Named {
+    fn named(&self) -> &NamedModel {
         match self {
             Self::Live(named) | Self::Removed(named) => named,
         }
@@ -209,7 +209,7 @@ fn router(endpoints: &BTreeMap<String, Endpoint>) -> Result<Router<Endpoint>, Mo
 }
 
 /// Passes a request through, or rejects it, whose method the model does not accept.
-fn pass_or_reject(named: &Named, method: &Method) -> RouteMatch {
+fn pass_or_reject(named: &NamedModel, method: &Method) -> RouteMatch {
     let model = &named.model;
     if model.passed_methods().contains(method) {
         return RouteMatch::Through;
@@ -352,12 +352,15 @@ mod tests {
     #[test]
     fn archived_delivery_finds_its_model_by_name_also_after_removal() {
         let mut table = table(&["/a", "/p/{reference}"]);
-        let (_, captures) = table.of(&"/p/{reference}".parse().unwrap(), "/p/7").unwrap();
+        let (_, captures) = table.named(&"/p/{reference}".parse().unwrap(), "/p/7").unwrap();
         assert_eq!(captures.get("reference"), Some("7"));
-        assert!(table.of(&"/a".parse().unwrap(), "/elsewhere").is_some(), "its path has changed");
-        assert!(table.of(&"/b".parse().unwrap(), "/a").is_none(), "it is of another model");
+        assert!(
+            table.named(&"/a".parse().unwrap(), "/elsewhere").is_some(),
+            "its path has changed"
+        );
+        assert!(table.named(&"/b".parse().unwrap(), "/a").is_none(), "it is of another model");
         assert!(table.remove("/a"));
-        assert!(table.of(&"/a".parse().unwrap(), "/a").is_some());
+        assert!(table.named(&"/a".parse().unwrap(), "/a").is_some());
     }
 
     #[test]
