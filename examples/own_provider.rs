@@ -1,5 +1,5 @@
-//! A provider of your own: its signature scheme, its payload, and how it treats status codes. The program sends itself a
-//! delivery and exits. Run it with `cargo run --example own_provider`.
+//! A provider of your own: its signature scheme, its payload, and how it treats status codes. The program sends itself
+//! a delivery and exits. Run it with `cargo run --example own_provider`.
 
 use std::{convert::Infallible, error::Error, time::Duration};
 

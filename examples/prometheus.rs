@@ -1,5 +1,5 @@
-//! An inbox with metrics for Prometheus at `/metrics`, and health probes at `/health/live` and `/health/ready`. Run it with
-//! `cargo run --example prometheus --features axum,metrics`, and post to it:
+//! An inbox with metrics for Prometheus at `/metrics`, and health probes at `/health/live` and `/health/ready`. Run it
+//! with `cargo run --example prometheus --features axum,metrics`, and post to it:
 //!
 //! ```text
 //! curl -d '{"job": "1"}' 'http://127.0.0.1:3000/hooks/jobs?token=T'

@@ -1,4 +1,5 @@
-//! A receiver that sends itself deliveries over HTTP, prints the input of its handlers and the archived deliveries, and exits. Run it with `cargo run --example quickstart --features axum`.
+//! A receiver that sends itself deliveries over HTTP, prints the input of its handlers and the archived deliveries, and
+//! exits. Run it with `cargo run --example quickstart --features axum`.
 
 use std::{error::Error, net::Ipv4Addr, time::Duration};
 

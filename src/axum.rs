@@ -1,8 +1,8 @@
 //! Extractors and response parts for axum. Depends on `axum-core` only.
 //!
 //! [`Inference<T>`], [`Delivery`], [`Captures`], [`InferenceKey`] and [`Attempt`] are extractors for handlers inside an
-//! [`Inbox`](crate::Inbox). If one is missing, the response is 500 with an empty body, and the log names the missing layer
-//! or the two types. [`Disposition`] and [`Failure`] are parts of a response.
+//! [`Inbox`](crate::Inbox). If one is missing, the response is 500 with an empty body, and the log names the missing
+//! layer or the two types. [`Disposition`] and [`Failure`] are parts of a response.
 //!
 //! ```
 //! use axum::{Router, http::StatusCode, routing::post};
@@ -36,14 +36,14 @@
 //!   `MethodRouter::layer` goes around one route.
 //! - Each model requires a route. Without one, the delivery is archived, and axum's 404 makes it dead.
 //!   [`Inbox::start_workers`](crate::Inbox::start_workers) returns an error for a router without the route of a model.
-//! - Inside `Router::nest`, the inbox sees the path without the prefix: mount the models without it, and pass the router
-//!   without it to the workers. Requests that match no model pass through **unverified**. Use an extractor of this crate
-//!   in every handler, so that such a request is answered 500, or
+//! - Inside `Router::nest`, the inbox sees the path without the prefix: mount the models without it, and pass the
+//!   router without it to the workers. Requests that match no model pass through **unverified**. Use an extractor of
+//!   this crate in every handler, so that such a request is answered 500, or
 //!   [reserve](crate::InboxBuilder::reserve_prefix) the prefix.
 //! - `a.merge(b)` and `a.nest(.., b)` drop the fallback of `b`. If the inbox is around `b`, requests below reserved
 //!   prefixes and to removed endpoints without a route are answered by `a`.
-//! - The body can be extracted, too, but axum's `Bytes` and `Json` reject more than 2 MB, even if the limit of the model is larger.
-//!   [`Inference::raw`] has the whole body.
+//! - The body can be extracted, too, but axum's `Bytes` and `Json` reject more than 2 MB, even if the limit of the
+//!   model is larger. [`Inference::raw`] has the whole body.
 //! - The peer address is stored if the request extensions have a [`SocketAddr`](std::net::SocketAddr). axum's
 //!   `ConnectInfo` is another type: copy it with a layer of your own.
 

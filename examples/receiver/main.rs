@@ -4,9 +4,9 @@
 //! cargo run --example receiver --features axum -- --secret S
 //! ```
 //!
-//! Its handlers respond with the decoded inference in the provider's form. On SIGTERM or ctrl-c, it finishes the started
-//! requests within 20 s and leaves the rest for the next start. It exits within 25 s, even if clients, handlers or the disk
-//! hang.
+//! Its handlers respond with the decoded inference in the provider's form. On SIGTERM or ctrl-c, it finishes the
+//! started requests within 20 s and leaves the rest for the next start. It exits within 25 s, even if clients, handlers
+//! or the disk hang.
 
 mod conduct;
 mod fal;

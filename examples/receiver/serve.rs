@@ -27,8 +27,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait after a connection could not be accepted, for example because too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` ends, and then waits for the requests that have begun, also for one with half of a head: limit the
-/// time of that.
+/// Serves until `stop` ends, and then waits for the requests that have begun, also for one with half of a head: limit
+/// the time of that.
 pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);

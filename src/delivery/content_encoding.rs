@@ -88,8 +88,8 @@ pub(crate) fn decompress<'b>(
     }
 }
 
-/// Decompresses a body as gzip, zlib or deflate, in this order, independent of its head. None unless the result has 1 to
-/// `limit` bytes.
+/// Decompresses a body as gzip, zlib or deflate, in this order, independent of its head. None unless the result has 1
+/// to `limit` bytes.
 pub(crate) fn decompress_as_any(body: &[u8], limit: usize) -> Option<Vec<u8>> {
     let plain = |read: io::Result<Option<Vec<u8>>>| read.ok()?.filter(|plain| !plain.is_empty());
     plain(read(MultiGzDecoder::new(body), limit))

@@ -82,11 +82,11 @@ pub struct ParseDigestError(());
 /// | has no message id | model, path, query, and the digest of the signed bytes |
 ///
 /// The query is covered as received, before redaction, without the parameters that prove the sender: a token or
-/// signature may change between two attempts, while `?id=…` may be the only difference between two deliveries. The signed
-/// bytes differ from the body if a scheme accepts another form of it ([`Proof::signed_digest`]).
+/// signature may change between two attempts, while `?id=…` may be the only difference between two deliveries. The
+/// signed bytes differ from the body if a scheme accepts another form of it ([`Proof::signed_digest`]).
 ///
-/// The fingerprint cannot be computed from a stored delivery, because its query is redacted. Archives store it as text or
-/// as [bytes](Self::as_bytes).
+/// The fingerprint cannot be computed from a stored delivery, because its query is redacted. Archives store it as text
+/// or as [bytes](Self::as_bytes).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Digest);
 

@@ -27,8 +27,8 @@ struct Inner {
 }
 
 impl Delivery {
-    /// Creates a delivery from a request that was just received. Redacts the head by `redaction`, and computes the digest
-    /// of the body and the fingerprint, the latter from the unredacted head.
+    /// Creates a delivery from a request that was just received. Redacts the head by `redaction`, and computes the
+    /// digest of the body and the fingerprint, the latter from the unredacted head.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -112,11 +112,11 @@ impl Delivery {
         Self { id: self.id, inner: Arc::new(inner) }
     }
 
-    /// Returns the delivery with another proof, redacted by `redaction`: a parameter that proves the sender now may have
-    /// been stored in plain text.
+    /// Returns the delivery with another proof, redacted by `redaction`: a parameter that proves the sender now may
+    /// have been stored in plain text.
     ///
-    /// The fingerprint becomes that of the same request with this proof, unless that covers a redacted value of the query.
-    /// Then it stays as it is.
+    /// The fingerprint becomes that of the same request with this proof, unless that covers a redacted value of the
+    /// query. Then it stays as it is.
     pub(crate) fn proved_by(&self, proof: Proof, redaction: &Redaction) -> Self {
         let Inner { model, head, body, digest, fingerprint, received_at, .. } = &*self.inner;
         let proved = Fingerprint::of_redacted(model, head.uri(), redaction, &proof, *digest);

@@ -30,16 +30,16 @@ const ENDS_IN_QUERY: &[u8] = b"&";
 /// The secret parts of a request head, which never reach the archive or a log.
 ///
 /// Redaction is by name and by value. A model adds the headers and query parameters that its scheme reads, and those of
-/// [`Model::redact`](crate::Model::redact). Their values are replaced wherever they occur in a header or in the target of
-/// the request, literally or percent-encoded: proxies repeat a URL in `x-original-uri`, `referer`, `forwarded` and
+/// [`Model::redact`](crate::Model::redact). Their values are replaced wherever they occur in a header or in the target
+/// of the request, literally or percent-encoded: proxies repeat a URL in `x-original-uri`, `referer`, `forwarded` and
 /// others.
 ///
 /// Headers with a usual name of a secret, such as `authorization`, `cookie` and `x-api-key`, are always redacted. Query
 /// parameters are not: `?user=7&key=order-9` belongs to the receiver.
 ///
 /// Values of fewer than 8 bytes are only replaced between separators, and those of fewer than 4 only as the value of a
-/// parameter. The path keeps values of fewer than 8 bytes, and those of parameters that do not prove the sender. Where a
-/// request has more than 16 distinct secret values, all values of its query and all headers with a `=` are replaced.
+/// parameter. The path keeps values of fewer than 8 bytes, and those of parameters that do not prove the sender. Where
+/// a request has more than 16 distinct secret values, all values of its query and all headers with a `=` are replaced.
 ///
 /// ```
 /// use tower_inbox::delivery::Redaction;
@@ -78,8 +78,8 @@ impl Redaction {
         self
     }
 
-    /// Marks the query parameters added so far as proof of the sender. The [fingerprint](super::Fingerprint) of a delivery
-    /// does not cover them, because a sender may change them between two attempts.
+    /// Marks the query parameters added so far as proof of the sender. The [fingerprint](super::Fingerprint) of a
+    /// delivery does not cover them, because a sender may change them between two attempts.
     ///
     /// The inbox does so with the [redaction of a scheme](crate::signature::Scheme::redaction). Parameters that a model
     /// redacts beside its scheme are covered: `?street=Elm` and `?street=Oak` are two deliveries.

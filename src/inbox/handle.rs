@@ -95,8 +95,8 @@ impl Inbox {
         self.budget.used()
     }
 
-    /// Waits until every delivery that was started is archived, processed and settled, however long that takes. At the end
-    /// of a server use [`shutdown`](Self::shutdown), also without workers.
+    /// Waits until every delivery that was started is archived, processed and settled, however long that takes. At the
+    /// end of a server use [`shutdown`](Self::shutdown), also without workers.
     ///
     /// # Cancel safety
     ///
@@ -108,18 +108,18 @@ impl Inbox {
         }
     }
 
-    /// Starts the workers. `service` processes every delivery that is not settled, including those that a previous process
-    /// left unsettled.
+    /// Starts the workers. `service` processes every delivery that is not settled, including those that a previous
+    /// process left unsettled.
     ///
     /// `service` is what the layer goes around: with axum, the router before `.layer(inbox.layer())`. A router accepts
     /// any body, so there its type has to be named: `inbox.start_workers::<axum::body::Body>(routes.clone())`. The
     /// handler gets the same extensions as while a sender waits. The head is the one from the archive, without secrets,
     /// and [`Attempt`](crate::layer::Attempt) says that it runs in the background.
     ///
-    /// An axum router is probed for a route of each model: with a request of the method `INBOX-PROBE`, to which a router
-    /// responds 405 without running a handler. Extractors of this crate reject it. Handlers for every method (`any`,
-    /// `route_service`) that use none of these extractors see the request, with an empty body, no delivery, and a
-    /// [`RouteProbe`](crate::RouteProbe) in its extensions.
+    /// An axum router is probed for a route of each model: with a request of the method `INBOX-PROBE`, to which a
+    /// router responds 405 without running a handler. Extractors of this crate reject it. Handlers for every method
+    /// (`any`, `route_service`) that use none of these extractors see the request, with an empty body, no delivery, and
+    /// a [`RouteProbe`](crate::RouteProbe) in its extensions.
     ///
     /// # Errors
     ///
@@ -148,18 +148,18 @@ impl Inbox {
 
     /// Shuts down gracefully. Ends within `timeout`, even if clients, handlers or the archive hang:
     ///
-    /// 1. [`shutdown_started`](Self::shutdown_started) completes, so that the server accepts no more connections. Workers
-    ///    claim nothing any more.
-    /// 2. Requests whose body is being read, running handlers and outcomes that could not be recorded yet have `timeout`,
-    ///    less a tenth of it (at most 2 s), to end. It returns as soon as they have.
-    /// 3. Handlers that are still running are stopped, and their deliveries become pending again, so that the next start
-    ///    finds them. A deploy never counts as a failed attempt. Senders that wait are answered 503.
+    /// 1. [`shutdown_started`](Self::shutdown_started) completes, so that the server accepts no more connections.
+    ///    Workers claim nothing any more.
+    /// 2. Requests whose body is being read, running handlers and outcomes that could not be recorded yet have
+    ///    `timeout`, less a tenth of it (at most 2 s), to end. It returns as soon as they have.
+    /// 3. Handlers that are still running are stopped, and their deliveries become pending again, so that the next
+    ///    start finds them. A deploy never counts as a failed attempt. Senders that wait are answered 503.
     ///
     /// It does not wait for connections without a delivery: idle ones, and those that have sent half of a request head.
     /// Give the server one or two seconds after it to write the last responses.
     ///
-    /// A handler that blocks its thread cannot be stopped: its delivery becomes pending all the same, but the tokio runtime
-    /// waits for the thread. See `docs/http.md`.
+    /// A handler that blocks its thread cannot be stopped: its delivery becomes pending all the same, but the tokio
+    /// runtime waits for the thread. See `docs/http.md`.
     ///
     /// # Cancel safety
     ///
@@ -168,8 +168,8 @@ impl Inbox {
         self.pool.shutdown(timeout, self.requests_ended()).await;
     }
 
-    /// Completes when [`shutdown`](Self::shutdown) is called. Pass it to the server around the inbox, for example to axum's
-    /// `with_graceful_shutdown`:
+    /// Completes when [`shutdown`](Self::shutdown) is called. Pass it to the server around the inbox, for example to
+    /// axum's `with_graceful_shutdown`:
     ///
     /// ```
     /// # use std::time::Duration;

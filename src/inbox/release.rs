@@ -33,8 +33,8 @@ pub enum NotReleased {
         source: SignatureError,
         /// The changes with which the signature would match.
         doctor: Vec<doctor::Finding>,
-        /// The other models that accept the delivery as it is: two secrets may be swapped, or the sender may use the URL
-        /// of one model with the secret of another. Unsigned models are left out.
+        /// The other models that accept the delivery as it is: two secrets may be swapped, or the sender may use the
+        /// URL of one model with the secret of another. Unsigned models are left out.
         others: Vec<ModelName>,
     },
     /// The scheme panicked.
@@ -68,13 +68,13 @@ impl Inbox {
         self.quarantine.as_ref()
     }
 
-    /// Verifies the quarantined deliveries that `query` selects again, as of the time of their receipt. Call it after you
-    /// corrected a secret.
+    /// Verifies the quarantined deliveries that `query` selects again, as of the time of their receipt. Call it after
+    /// you corrected a secret.
     ///
-    /// Deliveries that pass are moved to the archive with their id, head and time of receipt, and are pending there until
-    /// the [workers](Inbox::start_workers) or a [replay](Inbox::replay) process them. For the others, the result has what
-    /// the [doctor](crate::signature::doctor) found, and the other models that accept them. Returns an empty list without
-    /// a quarantine.
+    /// Deliveries that pass are moved to the archive with their id, head and time of receipt, and are pending there
+    /// until the [workers](Inbox::start_workers) or a [replay](Inbox::replay) process them. For the others, the result
+    /// has what the [doctor](crate::signature::doctor) found, and the other models that accept them. Returns an empty
+    /// list without a quarantine.
     ///
     /// # Errors
     ///

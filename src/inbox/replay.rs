@@ -103,20 +103,20 @@ impl Replay {
         self
     }
 
-    /// Verifies each delivery with the secrets that its model has now, as of the time of its receipt. Deliveries that were
-    /// authenticated by a token cannot be verified, because tokens are never stored.
+    /// Verifies each delivery with the secrets that its model has now, as of the time of its receipt. Deliveries that
+    /// were authenticated by a token cannot be verified, because tokens are never stored.
     pub fn verified(mut self) -> Self {
         self.verify = true;
         self
     }
 
-    /// Starts the replay. The selection is fixed from now on. [`Inbox::shutdown`] ends it early: running handlers go on,
-    /// the rest is left out.
+    /// Starts the replay. The selection is fixed from now on. [`Inbox::shutdown`] ends it early: running handlers go
+    /// on, the rest is left out.
     ///
     /// # Errors
     ///
-    /// [`ReplayError::NoService`] without workers and [`through`](Self::through); [`ReplayError::Archive`] if the archive
-    /// cannot be read.
+    /// [`ReplayError::NoService`] without workers and [`through`](Self::through); [`ReplayError::Archive`] if the
+    /// archive cannot be read.
     pub async fn start(self) -> Result<Replaying, ReplayError> {
         let handler = self.handler.ok_or(ReplayError::NoService)?;
         let ids = selected(&self.inbox, self.query).await?;

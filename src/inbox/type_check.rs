@@ -30,8 +30,9 @@ struct Mistake {
 
 impl Inbox {
     /// Decodes each archived delivery that `query` selects to the current type of its model, without running a handler.
-    /// Use it as a gate before a deploy, with a copy of the production archive. Deliveries of unknown models and unreadable
-    /// deliveries are counted separately. Nothing is changed. For a sample of a large archive, see [`Query::one_in`].
+    /// Use it as a gate before a deploy, with a copy of the production archive. Deliveries of unknown models and
+    /// unreadable deliveries are counted separately. Nothing is changed. For a sample of a large archive, see
+    /// [`Query::one_in`].
     ///
     /// ```
     /// # async fn of(inbox: &tower_inbox::Inbox) {
@@ -117,8 +118,8 @@ impl TypeReport {
     ///
     /// # Panics
     ///
-    /// If a delivery could not be decoded or read. Also if none was checked, because a gate for the wrong directory must
-    /// not pass.
+    /// If a delivery could not be decoded or read. Also if none was checked, because a gate for the wrong directory
+    /// must not pass.
     #[track_caller]
     pub fn assert_all_load(&self) {
         assert!(self.checked > 0, "no delivery was checked; is this the right archive?\n{self}");

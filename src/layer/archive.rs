@@ -58,7 +58,8 @@ impl ArchiveLayer {
         Self { processor: processor.clone(), mode: Mode::Inline }
     }
 
-    /// Background mode: workers process the deliveries. It requires running workers, so that every accepted delivery is processed:
+    /// Background mode: workers process the deliveries. It requires running workers, so that every accepted delivery is
+    /// processed:
     ///
     /// ```compile_fail,E0308
     /// use tower_inbox::{MemoryArchive, Workers, layer::ArchiveLayer};

@@ -59,8 +59,8 @@ where
     type Error = S::Error;
     type Future = StepFuture<S, InboxBody<B, Dispatched>, Dispatching<B>>;
 
-    /// Always ready, so that deliveries are archived and accepted while every handler is busy. The inner service is polled
-    /// ready for the requests that it gets.
+    /// Always ready, so that deliveries are archived and accepted while every handler is busy. The inner service is
+    /// polled ready for the requests that it gets.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }

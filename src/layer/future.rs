@@ -18,8 +18,8 @@ pub(super) type StepResult<N> = Result<Request<N>, Response<ResponseBody>>;
 pin_project! {
     /// The response future of one step.
     ///
-    /// `P` is what the step waits for before it calls the inner service `S`, with a request whose body is `N`. Most steps
-    /// wait for nothing.
+    /// `P` is what the step waits for before it calls the inner service `S`, with a request whose body is `N`. Most
+    /// steps wait for nothing.
     pub struct StepFuture<S, N, P = Pending<Result<Request<N>, Response<ResponseBody>>>>
     where
         S: Service<Request<N>>,

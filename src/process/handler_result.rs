@@ -5,8 +5,8 @@ use http::{HeaderMap, Response, header};
 use super::RetryPolicy;
 use crate::delivery::{InferenceDigest, Outcome};
 
-/// Decides whether a delivery is retried, instead of the status of the response. Put it into the response extensions. The
-/// sender gets the status unchanged.
+/// Decides whether a delivery is retried, instead of the status of the response. Put it into the response extensions.
+/// The sender gets the status unchanged.
 ///
 /// Without it, the status decides: 2xx is processed; 4xx is dead, except for 408, 409, 425 and 429; everything else is
 /// retried. For example, 409 is retried, because most conflicts are temporary. A conflict that is final:
@@ -28,7 +28,8 @@ pub enum Disposition {
     /// The attempt failed. The delivery is retried as the [`RetryPolicy`](crate::RetryPolicy) says, which needs
     /// [workers](crate::Inbox::start_workers).
     Retry,
-    /// The delivery is dead. It runs again only if the sender repeats it, or after [`Inbox::retry`](crate::Inbox::retry).
+    /// The delivery is dead. It runs again only if the sender repeats it, or after
+    /// [`Inbox::retry`](crate::Inbox::retry).
     Dead,
 }
 

@@ -1,7 +1,7 @@
 //! Takes a leased delivery to its next state: decode, single flight of its inference, run the handler, settle.
 //!
-//! [`process`](processor::Processor::process) is one ordinary async function. The layer of a request and the workers call
-//! it alike, and get its result as a value.
+//! [`process`](processor::Processor::process) is one ordinary async function. The layer of a request and the workers
+//! call it alike, and get its result as a value.
 
 mod attempt;
 mod decode;

@@ -146,8 +146,8 @@ impl Processor {
         self.0.tasks.len()
     }
 
-    /// Waits until every delivery that was started is answered, archived and settled. New ones may arrive meanwhile: stop
-    /// the server first.
+    /// Waits until every delivery that was started is answered, archived and settled. New ones may arrive meanwhile:
+    /// stop the server first.
     ///
     /// # Cancel safety
     ///
@@ -233,7 +233,8 @@ impl Processor {
         self.0.leases.remove(lease.token());
     }
 
-    /// Releases all leases of this process, although their handlers may still run. The attempts do not count. For the end of a shutdown: a handler that blocks its thread cannot be stopped.
+    /// Releases all leases of this process, although their handlers may still run. The attempts do not count. For the
+    /// end of a shutdown: a handler that blocks its thread cannot be stopped.
     ///
     /// # Cancel safety
     ///
@@ -253,7 +254,8 @@ impl Processor {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the handler is stopped, and the delivery is pending again without counting the attempt.
+    /// If the future is dropped, the handler is stopped, and the delivery is pending again without counting the
+    /// attempt.
     pub(crate) async fn process<C, F, R, E>(
         &self,
         job: Job,

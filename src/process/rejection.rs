@@ -20,8 +20,8 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Webhook-Signature");
 
 /// Why the inbox responded instead of the inner service. In the response extensions.
 ///
-/// The response body is `application/problem+json` (RFC 9457). It contains less detail than this type, because anybody can
-/// cause it.
+/// The response body is `application/problem+json` (RFC 9457). It contains less detail than this type, because anybody
+/// can cause it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -199,8 +199,8 @@ impl Rejection {
         }
     }
 
-    /// Logs and counts the rejection, and returns the response with `self` in its extensions. Where the request is known,
-    /// use [`reject_request`](Self::reject_request).
+    /// Logs and counts the rejection, and returns the response with `self` in its extensions. Where the request is
+    /// known, use [`reject_request`](Self::reject_request).
     pub(crate) fn reject(self) -> Response<ResponseBody> {
         self.reject_request(&RejectedRequest::default())
     }

@@ -27,8 +27,8 @@ pub(crate) enum Resolution {
 }
 
 impl Processor {
-    /// Decides what an inline request does with a repeat that it could not lease at once. Waits while the delivery is being
-    /// processed elsewhere.
+    /// Decides what an inline request does with a repeat that it could not lease at once. Waits while the delivery is
+    /// being processed elsewhere.
     ///
     /// # Cancel safety
     ///
@@ -118,8 +118,8 @@ pub(super) struct Waiter<'w> {
 }
 
 impl Waiters {
-    /// Registers a request that waits for `key`; None if too many wait. Call it before reading the state from the archive,
-    /// so that no notification is missed.
+    /// Registers a request that waits for `key`; None if too many wait. Call it before reading the state from the
+    /// archive, so that no notification is missed.
     pub(super) fn enter(&self, key: WaitKey) -> Option<Waiter<'_>> {
         let mut waiting = self.lock();
         let signal = waiting.entry(key).or_default();

@@ -149,8 +149,8 @@ impl RequestContext {
     }
 }
 
-/// Returns true if the log has the level `DEBUG`. Then spans have every field; otherwise fewer, so that a delivery takes
-/// little space in the log.
+/// Returns true if the log has the level `DEBUG`. Then spans have every field; otherwise fewer, so that a delivery
+/// takes little space in the log.
 pub(crate) fn logs_details() -> bool {
     tracing::enabled!(Level::DEBUG)
 }

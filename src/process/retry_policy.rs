@@ -68,8 +68,8 @@ impl RetryPolicy {
         self
     }
 
-    /// The wait after `attempts` attempts, if the last one failed when the delivery had this age. `requested` is the wait
-    /// that the handler asked for; `jitter` is between 0 and 1.
+    /// The wait after `attempts` attempts, if the last one failed when the delivery had this age. `requested` is the
+    /// wait that the handler asked for; `jitter` is between 0 and 1.
     pub(super) fn wait(
         &self,
         attempts: u32,

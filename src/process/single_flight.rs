@@ -56,8 +56,8 @@ impl Blocked {
 }
 
 impl Processor {
-    /// Enters the single flight of an inference. Returns the delivery in which the same version was processed before, in
-    /// other bytes.
+    /// Enters the single flight of an inference. Returns the delivery in which the same version was processed before,
+    /// in other bytes.
     pub(super) async fn enter_flight(
         &self,
         in_flight: &mut InFlight,
@@ -75,8 +75,8 @@ impl Processor {
         }
     }
 
-    /// Begins the inference in the archive. A request or replay waits while it is busy, and gets [`Begun::Busy`] if too many
-    /// wait. A worker does not wait.
+    /// Begins the inference in the archive. A request or replay waits while it is busy, and gets [`Begun::Busy`] if too
+    /// many wait. A worker does not wait.
     async fn begin(
         &self,
         lease: Lease,

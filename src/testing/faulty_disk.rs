@@ -73,8 +73,8 @@ impl FaultyDisk {
         self.0.is_hanging()
     }
 
-    /// Returns true if a file was written or synced after a failed sync. No archive may do so: the later sync would succeed
-    /// although data is lost.
+    /// Returns true if a file was written or synced after a failed sync. No archive may do so: the later sync would
+    /// succeed although data is lost.
     pub fn was_misused(&self) -> bool {
         self.0.was_misused()
     }

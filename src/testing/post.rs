@@ -12,8 +12,8 @@ use crate::{delivery::DeliveryId, layer::BoxError, signature::Scheme};
 
 /// Signs `body` as a provider does, posts it to `service` in process, and returns the response with its whole body.
 ///
-/// `scheme` is the scheme of the provider, such as `mindee::signature(secret)`, `HmacBody`, or a `QueryToken`. Each call
-/// signs a new message id. The request has `Content-Type: application/json`.
+/// `scheme` is the scheme of the provider, such as `mindee::signature(secret)`, `HmacBody`, or a `QueryToken`. Each
+/// call signs a new message id. The request has `Content-Type: application/json`.
 ///
 /// ```
 /// use http::{Request, Response};

@@ -16,8 +16,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// For how long an answer of the archive is awaited before its gauges are set to unknown.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Updates the gauges of the backlog and of the archive until it is dropped, and then sets them to unknown. Ends at once
-/// without feature `metrics`.
+/// Updates the gauges of the backlog and of the archive until it is dropped, and then sets them to unknown. Ends at
+/// once without feature `metrics`.
 pub(super) async fn measure(processor: &Processor) {
     if !metrics::ENABLED {
         return;

@@ -41,9 +41,9 @@ impl Workers {
 
     /// Sets the maximum number of concurrent deliveries of one model. Values below 1 are treated as 1.
     ///
-    /// Default: a model leaves one worker for each idle other model, but at most half of all workers, so that a model whose
-    /// handler hangs does not starve the others while there are at least as many workers as models. A fixed number replaces
-    /// this reserve: several models that hang can then occupy all workers.
+    /// Default: a model leaves one worker for each idle other model, but at most half of all workers, so that a model
+    /// whose handler hangs does not starve the others while there are at least as many workers as models. A fixed
+    /// number replaces this reserve: several models that hang can then occupy all workers.
     pub fn each_model(mut self, workers: usize) -> Self {
         self.limits.each_model = Some(workers.max(1));
         self
@@ -71,8 +71,8 @@ impl Workers {
         self
     }
 
-    /// In background mode, decodes each delivery before its sender is answered, so that an undecodable body gets the 4xx
-    /// of the provider's profile instead of a 202. The worker decodes it again.
+    /// In background mode, decodes each delivery before its sender is answered, so that an undecodable body gets the
+    /// 4xx of the provider's profile instead of a 202. The worker decodes it again.
     pub fn decode_first(mut self) -> Self {
         self.decode_first = true;
         self
@@ -111,8 +111,8 @@ pub enum WorkersError {
     /// There is no tokio runtime.
     #[error("no tokio runtime; start workers within one")]
     NoRuntime,
-    /// The service is an axum router without a route for a model: it would respond 404 to every delivery, which makes them
-    /// dead.
+    /// The service is an axum router without a route for a model: it would respond 404 to every delivery, which makes
+    /// them dead.
     #[error(
         "no route for the model {model}: the router responds 404 to {path}; pass the router with the paths that the \
          inbox receives, inside of Router::nest without the prefix"

@@ -61,11 +61,11 @@ pub(crate) enum RunResult {
     Requeued,
 }
 
-/// Marks the request with which [`Inbox::start_workers`](crate::Inbox::start_workers) checks whether an axum router has a
-/// route for a model. In the request extensions.
+/// Marks the request with which [`Inbox::start_workers`](crate::Inbox::start_workers) checks whether an axum router has
+/// a route for a model. In the request extensions.
 ///
-/// The extractors of this crate reject the request, so that no handler runs. A handler for every method that uses none of
-/// them can recognize it:
+/// The extractors of this crate reject the request, so that no handler runs. A handler for every method that uses none
+/// of them can recognize it:
 ///
 /// ```
 /// use http::{Request, Response};

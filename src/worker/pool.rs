@@ -100,8 +100,8 @@ impl RunningWorkers {
 }
 
 impl Workers {
-    /// Starts the workers. `service` processes every delivery in the archive of `processor` that is not settled, including
-    /// those that a previous process left unsettled. For [`Inbox`](crate::Inbox) use
+    /// Starts the workers. `service` processes every delivery in the archive of `processor` that is not settled,
+    /// including those that a previous process left unsettled. For [`Inbox`](crate::Inbox) use
     /// [`Inbox::start_workers`](crate::Inbox::start_workers).
     ///
     /// # Errors
@@ -184,8 +184,8 @@ impl WorkerPool {
         Ok(())
     }
 
-    /// Checks that the service has a route for each model. A router responds at once; behind a layer that waits first, a
-    /// task logs the missing route.
+    /// Checks that the service has a route for each model. A router responds at once; behind a layer that waits first,
+    /// a task logs the missing route.
     fn check_routes(&self, handler: &BoxedHandler) -> Result<(), WorkersError> {
         for (model, path) in self.0.models.probe_paths() {
             let Some(mut probing) = path.parse().ok().and_then(|uri| handler.probe(uri)) else {
@@ -229,8 +229,8 @@ impl WorkerPool {
         self.0.shutdown()
     }
 
-    /// Shuts down within `timeout`, even if clients, handlers or the archive hang. `requests` completes when no request is
-    /// being read.
+    /// Shuts down within `timeout`, even if clients, handlers or the archive hang. `requests` completes when no request
+    /// is being read.
     pub(crate) async fn shutdown(&self, timeout: Duration, requests: impl Future<Output = ()>) {
         let last_writes = last_writes(timeout);
         let began = Instant::now();

@@ -32,8 +32,8 @@ struct Load {
 impl Limits {
     /// Returns true if one more delivery of the model may run.
     ///
-    /// An idle model gets the next free worker. Other models leave one worker for each idle model, but at most half of all:
-    /// with many models and few workers, a busy model would otherwise be processed one by one.
+    /// An idle model gets the next free worker. Other models leave one worker for each idle model, but at most half of
+    /// all: with many models and few workers, a busy model would otherwise be processed one by one.
     fn allow(&self, load: Load) -> bool {
         let free = self.all.saturating_sub(load.all);
         let reserved = match self.each_model {

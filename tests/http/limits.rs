@@ -1,4 +1,5 @@
-//! Heads and bodies that are too long, too slow, or framed in unusual ways. The table in `docs/http.md` lists these tests.
+//! Heads and bodies that are too long, too slow, or framed in unusual ways. The table in `docs/http.md` lists these
+//! tests.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What users test their handlers with: arguments that are built by hand, and signed payloads that are posted in process.
+//! What users test their handlers with: arguments that are built by hand, and signed payloads that are posted in
+//! process.
 
 use axum::{Router, routing::post};
 use bytes::Bytes;

@@ -1,12 +1,12 @@
 //! Random histories of an inbox over the archives in memory and on disk, checked against its promise.
 //!
-//! Deliveries, repeats and new versions arrive; handlers accept, refuse, fail, panic, hang and are slow; clients hang up;
-//! deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes, and
-//! starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
+//! Deliveries, repeats and new versions arrive; handlers accept, refuse, fail, panic, hang and are slow; clients hang
+//! up; deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes,
+//! and starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
 //!
 //! Seen to fail: with a retry that does not compare; with a repeat acknowledged although the bytes of the first were
-//! removed; with a repeat of a dead delivery that does not revive it (`transition::repeat`); with a dropped `InFlight` that keeps its lease; and, in the long form,
-//! with a removal in memory that leaves the delivery in the queue.
+//! removed; with a repeat of a dead delivery that does not revive it (`transition::repeat`); with a dropped `InFlight`
+//! that keeps its lease; and, in the long form, with a removal in memory that leaves the delivery in the queue.
 
 use std::{
     collections::{HashMap, HashSet},

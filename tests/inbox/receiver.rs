@@ -1,5 +1,5 @@
-//! The example `receiver` as a process: real payloads, graceful shutdown, the lock of its directory, and another reader of
-//! its archive.
+//! The example `receiver` as a process: real payloads, graceful shutdown, the lock of its directory, and another reader
+//! of its archive.
 
 use std::{
     collections::HashMap,

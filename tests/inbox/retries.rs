@@ -1,4 +1,5 @@
-//! Retries: backoff, `Retry-After`, timeouts, dispositions, the reasons of failures, and dead deliveries. Time is paused.
+//! Retries: backoff, `Retry-After`, timeouts, dispositions, the reasons of failures, and dead deliveries. Time is
+//! paused.
 
 use std::{
     convert::Infallible,

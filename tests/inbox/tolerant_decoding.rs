@@ -1,5 +1,5 @@
-//! Tolerant decoding: unexpected members of the provider's envelope do not fail a delivery, are logged once per path and
-//! counted. `Model::strict` disables it.
+//! Tolerant decoding: unexpected members of the provider's envelope do not fail a delivery, are logged once per path
+//! and counted. `Model::strict` disables it.
 
 use std::convert::Infallible;
 

@@ -43,14 +43,15 @@ pub enum HealthReason {
     ArchiveUnknown,
     /// Too little space is free for new deliveries.
     NoSpace,
-    /// The inbox accepts deliveries in the background, and [`Inbox::start_workers`](crate::Inbox::start_workers) was not
-    /// called yet.
+    /// The inbox accepts deliveries in the background, and [`Inbox::start_workers`](crate::Inbox::start_workers) was
+    /// not called yet.
     WorkersNotStarted,
     /// [`Inbox::shutdown`](crate::Inbox::shutdown) was called.
     ShuttingDown,
     /// The worker pool panicked, and restarts after a pause.
     WorkersRestarting,
-    /// The oldest unsettled delivery is older than [`Health::oldest_unsettled`](super::Health::oldest_unsettled) allows.
+    /// The oldest unsettled delivery is older than [`Health::oldest_unsettled`](super::Health::oldest_unsettled)
+    /// allows.
     OldestUnsettled,
     /// The archive did not report its unsettled deliveries, or not in time.
     BacklogUnknown,

@@ -15,8 +15,8 @@ pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
 /// Limits the memory of all requests that are being read, archived and processed. Clones share the limit.
 ///
 /// A request counts as the memory allocated for its body, twice its headers, 200 bytes for each header, and 4 KiB of
-/// overhead. The buffer of a body doubles while the body arrives, up to the announced length, and is cut to the length of
-/// the body at its end.
+/// overhead. The buffer of a body doubles while the body arrives, up to the announced length, and is cut to the length
+/// of the body at its end.
 ///
 /// Bytes count when they arrive, not when they are announced: a sender that only announces a long body uses nothing.
 ///
@@ -25,12 +25,12 @@ pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
 ///
 /// - Unverified requests use at most three quarters of the limit: 192 MiB of the default. The rest is for verified
 ///   deliveries that are being archived and processed.
-/// - Unverified requests of one model use at most as much of these three quarters as they leave free: for one model, half
-///   of it (96 MiB of the default); for n models, one of n + 1 equal shares each. A share is always left for another
-///   model.
+/// - Unverified requests of one model use at most as much of these three quarters as they leave free: for one model,
+///   half of it (96 MiB of the default); for n models, one of n + 1 equal shares each. A share is always left for
+///   another model.
 ///
-/// A body longer than three eighths of the limit can never be received. Set the limit to at least three times the largest
-/// [body limit](crate::Model::body_limit) of a model.
+/// A body longer than three eighths of the limit can never be received. Set the limit to at least three times the
+/// largest [body limit](crate::Model::body_limit) of a model.
 #[derive(Clone, Debug)]
 pub struct Budget {
     limit: usize,

@@ -136,10 +136,11 @@ fn request<B>(mut parts: Parts, bytes: Bytes, raw: Raw) -> Request<InboxBody<B, 
 /// How often the rate of a body is checked. A body that stalls for no longer than this is never rejected for it.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Decides how long to wait for a body: until its deadline, and only while enough of it arrives in every window of 10 s.
+/// Decides how long to wait for a body: until its deadline, and only while enough of it arrives in every window of 10
+/// s.
 ///
-/// The rate is that of the last window. An average since the start would let a sender send most of a long body at once and
-/// then keep its memory until the deadline.
+/// The rate is that of the last window. An average since the start would let a sender send most of a long body at once
+/// and then keep its memory until the deadline.
 #[derive(Debug)]
 pub(super) struct ReadTimeout {
     /// The minimum rate, in bytes per second.

@@ -58,7 +58,8 @@ impl Models {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Missing`] if there is no model at the path; otherwise like [`add`](Self::add). Then nothing changes.
+    /// [`ModelError::Missing`] if there is no model at the path; otherwise like [`add`](Self::add). Then nothing
+    /// changes.
     ///
     /// ```
     /// use tower_inbox::{Secret, layer::Models, provider::foxyai};

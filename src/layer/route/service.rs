@@ -51,8 +51,8 @@ impl RouteLayer {
         self
     }
 
-    /// Sets how the address of the client is found in the head of a request, to log it with rejected requests. Default: it
-    /// is not known. See [`InboxBuilder::peer_address`](crate::InboxBuilder::peer_address).
+    /// Sets how the address of the client is found in the head of a request, to log it with rejected requests. Default:
+    /// it is not known. See [`InboxBuilder::peer_address`](crate::InboxBuilder::peer_address).
     pub fn peer_address(
         self,
         find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,

@@ -22,13 +22,13 @@ use crate::{
 ///
 /// The quarantine is a separate archive. Its size is limited in number and in bytes; the oldest deliveries are removed
 /// first. Repeats are stored once. It accepts a burst of twice its capacity, and then its capacity per hour, because an
-/// archive keeps a ledger entry of each removed delivery. Senders are answered 401, and do not wait until their delivery
-/// is stored: deliveries that are being stored when the process ends are lost.
+/// archive keeps a ledger entry of each removed delivery. Senders are answered 401, and do not wait until their
+/// delivery is stored: deliveries that are being stored when the process ends are lost.
 ///
-/// Requests that their head alone rejects are not kept, because their body is not read: a missing or malformed signature,
-/// a timestamp out of tolerance, a wrong token or password. [`reading_all`](Self::reading_all) keeps them, too. Tokens are
-/// redacted as in every archive, so no delivery can be verified by a token later. Signatures are not secrets, and are
-/// stored: [`Inbox::release`](crate::Inbox::release) verifies them again.
+/// Requests that their head alone rejects are not kept, because their body is not read: a missing or malformed
+/// signature, a timestamp out of tolerance, a wrong token or password. [`reading_all`](Self::reading_all) keeps them,
+/// too. Tokens are redacted as in every archive, so no delivery can be verified by a token later. Signatures are not
+/// secrets, and are stored: [`Inbox::release`](crate::Inbox::release) verifies them again.
 ///
 /// ```
 /// use tower_inbox::{Inbox, MemoryArchive, layer::Quarantine};
@@ -77,8 +77,8 @@ impl Quarantine {
     /// Also keeps requests that their head alone rejects, within the same limits, so that a wrong clock or a misnamed
     /// header loses no delivery. Default: the body of such a request is not read.
     ///
-    /// This has a cost. Anybody with the URL can send bodies that use a part of the inbox's bytes in flight. A token in an
-    /// unexpected place, which is a header or parameter that the model does not read and that has no usual name of a
+    /// This has a cost. Anybody with the URL can send bodies that use a part of the inbox's bytes in flight. A token in
+    /// an unexpected place, which is a header or parameter that the model does not read and that has no usual name of a
     /// secret, is stored in plain text. [`Inbox::release`](crate::Inbox::release) redacts it once the model reads it.
     ///
     /// A delivery is verified as of its receipt. After a wrong clock, release with a wider

@@ -94,8 +94,8 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// Limits the rate of admissions: a burst of twice the capacity, then the capacity per hour.
 ///
-/// The archive keeps a ledger entry of each delivery that is removed. Without this limit, a flood of requests would fill
-/// the disk with entries.
+/// The archive keeps a ledger entry of each delivery that is removed. Without this limit, a flood of requests would
+/// fill the disk with entries.
 #[derive(Debug, Default)]
 struct RateLimit {
     /// When the admitted deliveries would all have arrived at the hourly rate.

@@ -117,8 +117,8 @@ impl QuarantineIndex {
         self.bytes -= self.deliveries.remove(&(received_at, id)).unwrap_or(0);
     }
 
-    /// If the capacity is exceeded, removes the oldest deliveries, and returns the time before which all deliveries have
-    /// to be removed from the archive. The newest one stays: alone it fits.
+    /// If the capacity is exceeded, removes the oldest deliveries, and returns the time before which all deliveries
+    /// have to be removed from the archive. The newest one stays: alone it fits.
     fn trim(&mut self, capacity: Capacity) -> Option<SystemTime> {
         if capacity.holds(self.deliveries.len(), self.bytes) {
             return None;

@@ -31,8 +31,8 @@ use crate::{
 
 /// The longest body, in bytes, that is verified on the thread of its request.
 ///
-/// Measured on a processor with SHA instructions: HMAC-SHA256 over 64 KiB takes 0.05 ms, one pass of Ed25519 0.14 ms, and
-/// passing the work to another thread 0.01 ms.
+/// Measured on a processor with SHA instructions: HMAC-SHA256 over 64 KiB takes 0.05 ms, one pass of Ed25519 0.14 ms,
+/// and passing the work to another thread 0.01 ms.
 const LONGEST_INLINE: usize = 64 << 10;
 
 /// Passes on only deliveries that the model's scheme can verify. Others are answered 401.
