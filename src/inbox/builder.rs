@@ -25,7 +25,7 @@ pub struct InboxBuilder {
     background: bool,
     workers: Workers,
     answer_within: Duration,
-    archive_timeout: Duration,
+    archive_timeout: Option<Duration>,
     quarantine: Option<Quarantine>,
     clock: Clock,
     peer_address: PeerAddress,
@@ -97,9 +97,11 @@ impl InboxBuilder {
 
     /// Sets how long a request waits until its delivery is durable in the archive. If a disk, or a database, does not
     /// answer in that time, the sender is answered 503 with `Retry-After`. The delivery may still become durable: then
-    /// it is pending, and a repeat of it is recognised. Default: 20 s.
-    pub fn archive_timeout(mut self, time: Duration) -> Self {
-        self.archive_timeout = time;
+    /// it is pending, and a repeat of it is recognised. `None` waits without a limit. Default: 20 s.
+    ///
+    /// Set `None` in tests that pause tokio's time and archive on a disk: paused time does not wait for the disk.
+    pub fn archive_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.archive_timeout = time.into();
         self
     }
 

@@ -221,10 +221,12 @@ fn identified(
 impl Appending {
     /// Waits until the delivery is durable. A repeat continues under the id of the first.
     async fn archived(self) -> Result<Archived, Response<ResponseBody>> {
-        let limit = self.processor.config().archive_timeout;
-        let appended = timeout(limit, self.append).await;
-        let appended =
-            appended.unwrap_or_else(|_| Err(ArchiveError::Unsure(Box::new(NotInTime { limit }))));
+        let appended = match self.processor.config().archive_timeout {
+            Some(limit) => timeout(limit, self.append)
+                .await
+                .unwrap_or_else(|_| Err(ArchiveError::Unsure(Box::new(NotInTime { limit })))),
+            None => self.append.await,
+        };
         let Raw { context, reservation } = self.raw;
         let Appended { receipt, lease, .. } = match appended {
             Ok(appended) => appended,

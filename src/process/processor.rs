@@ -69,7 +69,7 @@ pub(crate) struct ProcessConfig {
     /// The time after which a request is answered whose delivery is still being processed.
     pub(crate) answer_within: Duration,
     /// The time for which a request waits until its delivery is durable.
-    pub(crate) archive_timeout: Duration,
+    pub(crate) archive_timeout: Option<Duration>,
     /// The time after which a handler is stopped, if workers can retry.
     pub(crate) handler_timeout: Duration,
     pub(crate) clock: Clock,
@@ -88,7 +88,7 @@ impl Default for ProcessConfig {
         Self {
             retries: RetryPolicy::default(),
             answer_within: ANSWER_WITHIN,
-            archive_timeout: ARCHIVE_TIMEOUT,
+            archive_timeout: Some(ARCHIVE_TIMEOUT),
             handler_timeout: HANDLER_TIMEOUT,
             clock: Clock::default(),
         }

@@ -300,7 +300,8 @@ impl<'d> History<'d> {
         });
         let retries = RetryPolicy::default().max_backoff(Duration::from_secs(20));
         let workers = Workers::new(3).handler_timeout(Duration::from_secs(15)).retries(retries);
-        let builder = Inbox::builder(mortal).model(CAPTIONS, captions());
+        // Paused time does not wait for the disk.
+        let builder = Inbox::builder(mortal).model(CAPTIONS, captions()).archive_timeout(None);
         let builder = match mode {
             Mode::Inline => builder.workers(workers),
             Mode::Background => builder.background(workers),

@@ -87,7 +87,7 @@ async fn all_kinds_of_deliveries(directory: &std::path::Path) {
     let builder =
         Inbox::builder(archive).model(CAPTIONS, captions()).workers(workers).quarantine(quarantine);
     // Paused time does not wait for the disk: without this, a slow disk fails appends.
-    let inbox = builder.archive_timeout(Duration::from_secs(1 << 30)).build().unwrap();
+    let inbox = builder.archive_timeout(None).build().unwrap();
     let handler = service_fn(|request: Request<InboxBody<Full<Bytes>>>| {
         let dead = request.uri().query() == Some("dead");
         let response = Response::builder().status(if dead { 404 } else { 200 });
