@@ -5,7 +5,9 @@
 //! cargo bench --features testing --bench growth -- --deliveries 1000000
 //! ```
 //!
-//! Each measurement runs in a process of its own, so that memory can be compared. One in a thousand deliveries is dead.
+//! Each measurement runs in a process of its own, so that memory can be compared. One in a thousand deliveries is dead:
+//! `--dead-every 2` makes it every second one. `--idle-seconds` sets how long the processor time of an idle archive is
+//! measured, with maintenance at its default interval. Default: 5 seconds, with maintenance every 2 seconds.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says so by panicking")]
 
 use std::{
@@ -33,11 +35,18 @@ const TOGETHER: usize = 1000;
 
 fn main() {
     let (mut many, mut child, mut dir) = (FEW * 2, None, None);
+    let mut options = Options { dead_every: 1000, idle: None };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next().unwrap() {
         match argument {
             Long("deliveries") => many = arguments.value().unwrap().parse().unwrap(),
             Long("measure") => child = Some(arguments.value().unwrap().string().unwrap()),
+            Long("dead-every") => {
+                options.dead_every = arguments.value().unwrap().parse().unwrap();
+            }
+            Long("idle-seconds") => {
+                options.idle = Some(arguments.value().unwrap().parse().unwrap());
+            }
             Long("dir") => dir = Some(arguments.value().unwrap()),
             // Cargo's own, such as `--bench`: then it is not run as a test.
             Long("bench") => many = many.max(1_000_000),
@@ -47,22 +56,29 @@ fn main() {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     match (child, dir) {
-        (Some(what), Some(dir)) => runtime.block_on(measure(&what, Path::new(&dir))),
-        _ => compare(&runtime, many),
+        (Some(what), Some(dir)) => runtime.block_on(measure(&what, Path::new(&dir), options)),
+        _ => compare(&runtime, many, options),
     }
 }
 
-fn compare(runtime: &tokio::runtime::Runtime, many: usize) {
+#[derive(Clone, Copy)]
+struct Options {
+    dead_every: usize,
+    /// In seconds.
+    idle: Option<u64>,
+}
+
+fn compare(runtime: &tokio::runtime::Runtime, many: usize, options: Options) {
     let dirs = [FEW, many].map(|deliveries| (deliveries, tempfile::tempdir().unwrap()));
     for (deliveries, dir) in &dirs {
         let start = Instant::now();
-        runtime.block_on(fill(dir.path(), *deliveries));
+        runtime.block_on(fill(dir.path(), *deliveries, options.dead_every));
         println!("filled {deliveries} in {:.1} s", start.elapsed().as_secs_f64());
     }
     println!("{:40} {:>12} {:>12} {:>8}", "", FEW, many, "ratio");
     let mut memory = BTreeMap::new();
     for what in STEPS {
-        let values = dirs.each_ref().map(|(_, dir)| in_process(what, dir.path()));
+        let values = dirs.each_ref().map(|(_, dir)| in_process(what, dir.path(), options));
         let values = values.map(|value| value.parse::<f64>().unwrap());
         let [few, many] = values;
         println!("{what:40} {few:>12.3} {many:>12.3} {:>8.1}", many / few.max(f64::MIN_POSITIVE));
@@ -76,8 +92,11 @@ fn compare(runtime: &tokio::runtime::Runtime, many: usize) {
 }
 
 /// Runs a measurement in a process of its own.
-fn in_process(what: &str, dir: &Path) -> String {
+fn in_process(what: &str, dir: &Path, options: Options) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
+    if let Some(idle) = options.idle {
+        command.args(["--idle-seconds", &idle.to_string()]);
+    }
     let output = command.args(["--measure", what, "--dir"]).arg(dir).output().unwrap();
     assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -88,7 +107,7 @@ fn builder(dir: &Path) -> DiskArchiveBuilder {
 }
 
 /// Archives deliveries and settles them, and has all of them in index files.
-async fn fill(dir: &Path, deliveries: usize) {
+async fn fill(dir: &Path, deliveries: usize, dead_every: usize) {
     let archive = builder(dir).open().await.unwrap();
     let sample = |number: usize| {
         let body = format!("{{\"id\":\"{number}\",\"fill\":\"{}\"}}", "x".repeat(270));
@@ -100,16 +119,17 @@ async fn fill(dir: &Path, deliveries: usize) {
                 let one = sample(number);
                 let key = InferenceKey::new(number.to_string());
                 let inference = Some(InferenceDigest::of(one.model(), &key, one.digest()));
-                let append = Append::new(one).leased_for(Duration::from_mins(1));
+                let append = Append::new(one).leased_for(Duration::from_secs(60));
                 (number, inference, archive.append(append))
             })
             .collect();
         let mut settles = Vec::new();
         for (number, inference, append) in appends {
             let lease = append.await.unwrap().lease.unwrap();
-            let outcome = match number % 1000 {
-                500 => Outcome::dead("the handler answered 422"),
-                _ => Outcome::processed(200).with_inference(inference),
+            let outcome = if number % dead_every == dead_every / 2 {
+                Outcome::dead("the handler answered 422")
+            } else {
+                Outcome::processed(200).with_inference(inference)
             };
             settles.push(archive.settle(lease, outcome, Duration::ZERO));
         }
@@ -136,14 +156,14 @@ const STEPS: [&str; 15] = [
     "append, slowest of 2000, ms",
     "append beside maintenance, slowest, ms",
     "append beside a full listing, slowest, ms",
-    "processor time in 5 idle seconds, ms",
-    "retry all dead, ms",
+    "processor time while idle, ms",
+    "append beside retry of all dead, slowest, ms",
     "erase one, ms",
     "erase 100, ms",
     "purge all: bytes left on disk for each",
 ];
 
-async fn measure(what: &str, dir: &Path) {
+async fn measure(what: &str, dir: &Path, options: Options) {
     let ms = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
     let start = Instant::now();
     let value = match what {
@@ -159,7 +179,7 @@ async fn measure(what: &str, dir: &Path) {
             resident()
         }
         "read one by id in a new process, ms" | "memory of that, MB" => {
-            let id = some_id(dir);
+            let id = some_id(dir, options);
             let start = Instant::now();
             let archive = DiskArchive::read_only(dir).await.unwrap();
             assert!(archive.get(id).await.unwrap().is_some());
@@ -199,12 +219,15 @@ async fn measure(what: &str, dir: &Path) {
             })
             .await
         }
-        "processor time in 5 idle seconds, ms" => {
-            let builder = DiskArchive::builder(dir).least_free(0);
-            let archive = builder.upkeep_every(Duration::from_secs(2)).open().await.unwrap();
+        "processor time while idle, ms" => {
+            let mut builder = DiskArchive::builder(dir).least_free(0);
+            if options.idle.is_none() {
+                builder = builder.upkeep_every(Duration::from_secs(2));
+            }
+            let archive = builder.open().await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
             let before = processor_time();
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            tokio::time::sleep(Duration::from_secs(options.idle.unwrap_or(5))).await;
             let value = processor_time() - before;
             archive.close().await;
             value
@@ -224,11 +247,11 @@ async fn measure(what: &str, dir: &Path) {
 async fn change(what: &str, dir: &Path) -> f64 {
     let ms = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
     match what {
-        "retry all dead, ms" => {
-            let archive = builder(dir).open().await.unwrap();
-            let start = Instant::now();
-            assert!(archive.retry(Query::all().state(StateKind::Dead)).await.unwrap() > 0);
-            ms(start)
+        "append beside retry of all dead, slowest, ms" => {
+            slowest_beside(dir, async |archive| {
+                archive.retry(Query::all().state(StateKind::Dead)).await.unwrap();
+            })
+            .await
         }
         "erase one, ms" | "erase 100, ms" => {
             let archive = builder(dir).open().await.unwrap();
@@ -241,12 +264,24 @@ async fn change(what: &str, dir: &Path) -> f64 {
             ms(start)
         }
         "purge all: bytes left on disk for each" => {
-            let archive = builder(dir).segment_age(Duration::ZERO).open().await.unwrap();
+            let archive = builder(dir)
+                .segment_age(Duration::ZERO)
+                .compress_after(Duration::ZERO)
+                .open()
+                .await
+                .unwrap();
             archive.upkeep_now().await.unwrap();
             archive.remove(Query::all()).await.unwrap();
-            archive.upkeep_now().await.unwrap();
-            let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().metadata().unwrap());
-            let bytes: u64 = files.map(|metadata| metadata.len()).sum();
+            let mut bytes = u64::MAX;
+            // Until maintenance finds nothing more to do.
+            loop {
+                archive.upkeep_now().await.unwrap();
+                let now = bytes_in(dir);
+                if now == bytes {
+                    break;
+                }
+                bytes = now;
+            }
             let removed = archive.stats().await.unwrap().removed;
             archive.close().await;
             u32::try_from(bytes / removed.max(1)).unwrap().into()
@@ -255,9 +290,14 @@ async fn change(what: &str, dir: &Path) -> f64 {
     }
 }
 
+fn bytes_in(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().metadata().unwrap());
+    files.map(|metadata| metadata.len()).sum()
+}
+
 /// The oldest delivery. Found by another process, whose memory does not count.
-fn some_id(dir: &Path) -> DeliveryId {
-    in_process("oldest", dir).parse().unwrap()
+fn some_id(dir: &Path, options: Options) -> DeliveryId {
+    in_process("oldest", dir, options).parse().unwrap()
 }
 
 /// The slowest of appends, one after the other, while something is done in a loop. In milliseconds.

@@ -102,7 +102,7 @@ async fn fill(path: &Path, size: &Size) {
             .map(|number| {
                 let body = format!("{number:0width$}", width = size.body);
                 let delivery = Sample::of("/bench").body(body).delivery();
-                archive.append(Append::new(delivery).leased_for(Duration::from_mins(1)))
+                archive.append(Append::new(delivery).leased_for(Duration::from_secs(60)))
             })
             .collect();
         for work in work {

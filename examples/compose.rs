@@ -39,7 +39,7 @@ async fn on_request(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
-    // On a terminal the default is right, which obeys NO_COLOR.
+    // On a terminal, the default obeys NO_COLOR.
     if stdout().is_terminal() {
         log.init();
     } else {
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(RouteLayer::new(models))
         .layer(BufferLayer::new(Budget::new(64 << 20)))
         .layer(VerifyLayer::new())
-        // Only what was verified is traced from here. Its usual span shows the URI, in which a token may be.
+        // Traces verified deliveries only. The default span shows the URI, which may contain a token.
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(|_: &Request<_>| tracing::info_span!("verified")),

@@ -21,7 +21,7 @@ use tower_inbox::{
     provider::mindee::{self, Extraction},
 };
 
-/// Every request comes here: deliveries with their inference, the others as they are.
+/// Handles every request: deliveries with their inference, other requests unchanged.
 async fn on_request(
     request: Request<InboxBody<Incoming>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -57,9 +57,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let service = TowerToHyperService::new(service.clone());
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
-                // For the head of a request, and for idle connections.
+                // Limits the time for a request head, and for idle connections.
                 .header_read_timeout(Duration::from_secs(30))
-                // Senders may close their side before they have the answer.
+                // Senders may close their side before the response.
                 .half_close(true)
                 .serve_connection(TokioIo::new(socket), service);
             let serving = connections.watch(serving);
@@ -81,7 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .body(Full::<Bytes>::from(body))?;
     let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await?;
     println!("answer {}", answer.status());
-    // A server that does not end by itself waits for SIGTERM here.
+    // A server would wait for SIGTERM here.
     inbox.shutdown(Duration::from_secs(20)).await;
     // Connections that have sent half of a request head are not waited for.
     drop(timeout(Duration::from_secs(2), server).await);

@@ -1,5 +1,5 @@
-//! A provider of your own, whole: who signs, what it posts, and what it makes of answers. It sends itself a delivery
-//! and ends. Run it with `cargo run --example own_provider`.
+//! A provider of your own: its signature scheme, its payload, and how it treats status codes. The program sends itself
+//! a delivery and exits. Run it with `cargo run --example own_provider`.
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
@@ -20,14 +20,14 @@ use tower_inbox::{
 
 // ── The provider ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Acme looks at pictures of cats.
+/// A model that describes pictures of cats.
 struct Acme;
 
 impl Provider for Acme {
     const NAME: &'static str = "acme";
 
-    /// Acme posts again for an hour after anything but a 2xx: the same bytes would come again.
-    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_hours(1));
+    /// Acme repeats a delivery for an hour after any status but 2xx, which does not help if its body is undecodable.
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_secs(60 * 60));
 }
 
 /// HMAC-SHA256 of the body, in hexadecimal.
@@ -39,7 +39,7 @@ impl SignedProvider for Acme {
     }
 }
 
-/// What Acme posts. Members that are not named here are passed over.
+/// The payload. Unknown members are ignored.
 #[derive(Debug, Deserialize)]
 struct Look {
     job: String,

@@ -1,6 +1,5 @@
-//! An inbox that is watched: its metrics are at `/metrics`, as Prometheus reads them, and its health is at `/health/live`
-//! and `/health/ready`. Run it with
-//! `cargo run --example prometheus --features axum,metrics`, post something to it, and look:
+//! An inbox with metrics for Prometheus at `/metrics`, and health probes at `/health/live` and `/health/ready`. Run it
+//! with `cargo run --example prometheus --features axum,metrics`, and post to it:
 //!
 //! ```text
 //! curl -d '{"job": "1"}' 'http://127.0.0.1:3000/hooks/jobs?token=T'
@@ -31,10 +30,10 @@ async fn on_job(job: Inference<runpod::Job<Value>>) -> StatusCode {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Before the inbox is built, which describes its metrics to it.
+    // Install it before the inbox is built, because that describes the metrics.
     let exporter = PrometheusBuilder::new().install_recorder()?;
     let upkeep = exporter.clone();
-    // Otherwise it keeps every value of its histograms until somebody reads them.
+    // Otherwise it keeps every value of its histograms until the next scrape.
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -53,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = hooks
         .layer(inbox.layer())
         .route("/metrics", get(move || std::future::ready(exporter.render())))
-        // In production on a port that strangers do not reach.
+        // In production, use a port that strangers cannot reach.
         .route_service("/health/live", inbox.health().live())
         .route_service("/health/ready", inbox.health().ready());
 

@@ -1,5 +1,5 @@
-//! A receiver that sends itself deliveries over real HTTP, shows what its handlers saw and what lies in the archive,
-//! and ends. Run it with `cargo run --example quickstart --features axum`.
+//! A receiver that sends itself deliveries over HTTP, prints the input of its handlers and the archived deliveries, and
+//! exits. Run it with `cargo run --example quickstart --features axum`.
 
 use std::{error::Error, net::Ipv4Addr, time::Duration};
 
@@ -21,7 +21,7 @@ use tower_inbox::{
     },
 };
 
-/// The fields of our invoice model, as we named them at Mindee.
+/// The fields of the invoice model, as configured at Mindee.
 #[derive(Deserialize)]
 struct Invoice {
     supplier_name: Field<String>,
@@ -104,7 +104,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Posts as a provider would.
+/// Posts like a provider.
 struct Sender {
     to: String,
     client: Client<HttpConnector, Full<Bytes>>,

@@ -1,4 +1,4 @@
-//! Limits how often a log line is written, and counts what was left out.
+//! Limits how often a log line is written, and counts the suppressed lines.
 
 use std::{
     collections::BTreeMap,
@@ -87,6 +87,36 @@ impl Default for LogLimits {
     }
 }
 
+/// Runs `work` and returns what it logs at `INFO` and above, for unit tests.
+#[cfg(test)]
+pub(crate) fn collect_log(work: impl FnOnce()) -> String {
+    use std::{
+        io::{self, Write},
+        sync::Arc,
+    };
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +143,7 @@ mod tests {
 
     #[test]
     fn log_limits_of_two_kinds_are_independent() {
-        let limits = LogLimits::new(1, Duration::from_hours(1));
+        let limits = LogLimits::new(1, Duration::from_secs(60 * 60));
         assert_eq!((limits.admit("a"), limits.admit("a")), (Some(0), None));
         assert_eq!((limits.admit("b"), limits.admit("b")), (Some(0), None));
     }

@@ -1,4 +1,4 @@
-//! Panics of handlers, and of threads and tasks that must live: caught, and described by their location.
+//! Catches panics of handlers, and restarts background tasks after a panic.
 
 use std::{
     cell::RefCell,
@@ -14,12 +14,11 @@ use std::{
 use crate::metrics;
 
 thread_local! {
-    /// Where the last panic of this thread happened.
+    /// The location of the last panic of this thread.
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// A panic that was caught, as the file, line and column where it happened. The message is left out, because it may hold
-/// values of a payload; the panic hook of the process has printed it.
+/// A caught panic, as its file, line and column. The message is left out, because it may contain values of a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Panic {
     location: Option<String>,
@@ -51,7 +50,7 @@ pub(crate) async fn catch_async<F: Future>(future: F) -> Result<F::Output, Panic
     .await
 }
 
-/// Only a panic hook is told where a panic happened. Ours calls the one that was set before.
+/// Installs a panic hook, because only a hook gets the location of a panic. It calls the previous hook.
 fn record_locations() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -63,7 +62,7 @@ fn record_locations() {
     });
 }
 
-/// Logs and counts a panic of a thread or task that must live.
+/// Logs and counts a panic of a background thread or task.
 pub(crate) fn report(task: &'static str, panic: &Panic) {
     tracing::error!(task, %panic, "a background task panicked");
     metrics::task_panicked(task);
@@ -77,7 +76,7 @@ pub(crate) fn catch_and_report<T>(task: &'static str, work: impl FnOnce() -> T) 
     catch(work).inspect_err(|panic| report(task, panic)).ok()
 }
 
-/// Runs a task that must live, and starts it again when it panics. Ends when it ends.
+/// Runs a background task, and restarts it after each panic. Returns when the task returns.
 pub(crate) async fn supervise<F: Future<Output = ()>>(name: &'static str, task: impl Fn() -> F) {
     let mut panics = 0;
     while let Err(panic) = catch_async(task()).await {
@@ -90,7 +89,7 @@ pub(crate) async fn supervise<F: Future<Output = ()>>(name: &'static str, task: 
 /// The wait before a task is started again after this many panics in a row: 100 ms, doubled up to 1 minute.
 pub(crate) fn backoff(panics: u32) -> Duration {
     let doublings = panics.saturating_sub(1).min(10);
-    Duration::from_millis(100 << doublings).min(Duration::from_mins(1))
+    Duration::from_millis(100 << doublings).min(Duration::from_secs(60))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Models of providers without a module in the crate: `Model::json`, its validation, and schemes that are combined.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     convert::Infallible,

@@ -19,7 +19,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const FEW: usize = 10_000;
 const MORE: usize = 15_000;
 
-const LEASE: Duration = Duration::from_mins(1);
+const LEASE: Duration = Duration::from_secs(60);
 
 type OutcomeOf = fn(&Delivery) -> Outcome;
 
@@ -42,7 +42,7 @@ fn dead(_: &Delivery) -> Outcome {
     Outcome::dead("the handler returned 422 Unprocessable Entity")
 }
 
-/// An archive of so many deliveries, which is closed.
+/// Fills an archive with `deliveries` deliveries and closes it.
 async fn filled(deliveries: usize, outcome: OutcomeOf, removed: bool) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::builder(dir.path()).segment_size(1 << 20).least_free(0);
@@ -77,7 +77,7 @@ fn each(region: &Region<'_, System>, deliveries: usize) -> usize {
     (stats.bytes_allocated - stats.bytes_deallocated) / deliveries
 }
 
-/// Bytes for each delivery after opening an archive of so many.
+/// The bytes of memory for each delivery after an archive is opened.
 async fn opened(deliveries: usize, outcome: OutcomeOf, removed: bool) -> usize {
     let dir = filled(deliveries, outcome, removed).await;
     let region = Region::new(ALLOCATOR);

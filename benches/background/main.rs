@@ -1,7 +1,7 @@
 //! How many deliveries an inbox accepts in the background mode while its workers are idle, busy, or failing, beside a
 //! handler that verifies and decodes and keeps nothing.
 //!
-//! `cargo bench --bench background --all-features -- --help` tells what can be chosen.
+//! `cargo bench --bench background --all-features -- --help` lists the options.
 
 #![allow(missing_docs, reason = "a benchmark has no readers of its documentation")]
 #![expect(

@@ -1,4 +1,4 @@
-//! What is measured, on what, and how.
+//! The measured decoders, their payloads, and the measurement.
 
 mod compare;
 pub(crate) mod payloads;

@@ -67,7 +67,7 @@ fn as_split(mut json: Value) -> Value {
     json
 }
 
-/// The payload with what stands at `pointer` several times.
+/// The payload with the value at `pointer` repeated.
 fn more(mut json: Value, pointer: &str, times: usize) -> Value {
     match json.pointer_mut(pointer).unwrap() {
         Value::Array(items) => *items = (0..times).flat_map(|_| items.clone()).collect(),

@@ -1,6 +1,6 @@
 //! What the inbox costs a whole server: over loopback HTTP, beside handlers written by hand.
 //!
-//! `cargo bench --bench receive --all-features -- --help` tells what can be chosen.
+//! `cargo bench --bench receive --all-features -- --help` lists the options.
 
 #![allow(missing_docs, reason = "a benchmark has no readers of its documentation")]
 #![expect(

@@ -1,7 +1,7 @@
 use std::{fs, io};
 
-/// How long the threads of this process that are alive have been at work, in microseconds, those of a runtime with
-/// this thread name left out. On a busy machine it tells more than a clock does. Nothing where the system does not tell.
+/// The processor time of the live threads of this process, in microseconds, without the threads named `without`. Less
+/// affected by other load than a clock. Zero on systems without `/proc`.
 pub(crate) fn micros(without: &str) -> f64 {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
     let nanos = |task: io::Result<fs::DirEntry>| -> Option<f64> {

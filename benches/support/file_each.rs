@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::slow_sync::SlowSync;
 
-/// What is written by hand where there is no archive: a temporary file, synced, renamed, and the directory synced.
+/// The hand-written alternative to an archive: a temporary file, synced, renamed, and the directory synced.
 #[derive(Clone, Debug)]
 pub(crate) struct FileEach {
     pub(crate) dir: PathBuf,

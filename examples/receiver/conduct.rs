@@ -1,4 +1,4 @@
-//! How handlers behave: as they should, or badly, for tests from outside.
+//! Simulates slow, failing and crashing handlers, for tests from outside.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,7 +16,7 @@ use axum::{
 };
 use tower_inbox::{Delivery, layer::Attempt, provider::InferenceKey};
 
-/// What the command line says.
+/// The options of the command line.
 #[derive(Default)]
 pub(crate) struct Conduct {
     pub(crate) log: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub(crate) struct Conduct {
     pub(crate) abort_on: Option<String>,
 }
 
-/// What each run of a handler needs.
+/// The state that the runs of all handlers share.
 #[derive(Clone)]
 pub(crate) struct Conductor {
     log: Option<Arc<Mutex<File>>>,
@@ -42,7 +42,7 @@ impl Conduct {
     }
 }
 
-/// Around every handler: writes down that it runs, and lets it be slow, fail, or take the process down.
+/// Middleware around every handler: logs the run, and delays it, fails it, or aborts the process.
 pub(crate) async fn conduct(
     State(conductor): State<Conductor>,
     request: Request,
@@ -70,12 +70,12 @@ fn line(request: &Request) -> Option<String> {
     let extensions = request.extensions();
     let delivery: &Delivery = extensions.get()?;
     let (key, attempt): (&InferenceKey, &Attempt) = (extensions.get()?, extensions.get()?);
-    // Keys are a sender's text; the columns are ours.
+    // Keys are chosen by the sender; escape the separators of the columns.
     let key = key.to_string().replace(char::is_whitespace, "_");
     Some(format!("{} {key} {} {}\n", delivery.model(), delivery.id(), attempt.number()))
 }
 
-/// One line in one go, so that a crash leaves no half of it between others.
+/// Writes the line at once, so that a crash does not leave a part of it.
 fn append(log: &Mutex<File>, line: &str) -> io::Result<()> {
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
     log.write_all(line.as_bytes())?;

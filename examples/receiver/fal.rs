@@ -1,4 +1,4 @@
-//! fal proves itself with keys, which only feature `ed25519` can check. Without it fal's path is left out.
+//! The keys of fal, which only feature `ed25519` can check. Without it, the path of fal is left out.
 
 #[cfg(feature = "ed25519")]
 pub(crate) use with_keys::{Key, hook};
@@ -23,7 +23,7 @@ mod with_keys {
     #[derive(Clone)]
     pub(crate) struct Key(Ed25519Key);
 
-    /// Without fal's key nobody can be told from fal, and nothing of fal's is received.
+    /// Without a key of fal, requests of fal cannot be verified, and its path is left out.
     pub(crate) fn hook(senders: Option<&Senders>) -> Option<Hook> {
         let key = senders.map(|senders| senders.fal_key.clone());
         let scheme = match key {
@@ -34,7 +34,7 @@ mod with_keys {
         Some(any_hook("/hooks/fal", fal::response::<Value>(), scheme))
     }
 
-    /// A public key in hexadecimal or base64, or in base64 for URLs as it stands in a JWKS.
+    /// A public key in hexadecimal or base64, or in base64url as in a JWKS.
     impl FromStr for Key {
         type Err = Box<dyn Error>;
 

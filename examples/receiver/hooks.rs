@@ -1,4 +1,4 @@
-//! What is received where: a path, a model, and the handler that all of them share.
+//! The paths with their models, and the handler that they share.
 
 use axum::{
     Json,
@@ -26,14 +26,14 @@ pub(crate) struct Hook {
 }
 
 impl Hook {
-    /// One secret is used for all, and not every text is one for those who encode theirs in base64.
+    /// One secret is used for all senders, but not every text is a valid secret for senders that encode it in base64.
     pub(crate) fn cannot_read_its_secret(&self) -> Option<SchemeError> {
         let error = self.model.check().err()?;
         matches!(error, SchemeError::MalformedSecret { .. }).then_some(error)
     }
 }
 
-/// Where there are no `senders` to be proved, whatever is posted is accepted.
+/// Without `senders`, unsigned requests are accepted.
 pub(crate) fn all(senders: Option<&Senders>) -> Vec<Hook> {
     let mindee = || senders.map(Senders::mindee);
     let foxyai = || senders.map(Senders::foxyai);
@@ -68,7 +68,7 @@ pub(crate) fn hook<T>(
 where
     T: Payload + Serialize,
 {
-    // What a provider adds is logged and counted, where the metrics are on.
+    // Schema drift is logged, and counted with feature `metrics`.
     let draft = draft.detect_schema_drift();
     let model = match scheme {
         Some(scheme) => draft.verified_by(scheme),

@@ -1,12 +1,12 @@
-//! A server to play with, and to test against from outside.
+//! A server for experiments, and for tests from outside.
 //!
 //! ```text
 //! cargo run --example receiver --features axum -- --secret S
 //! ```
 //!
-//! Its handlers answer the decoded inference in the provider's own form. SIGTERM or ctrl-c stops it: requests that have
-//! begun are answered, archived and settled first; what takes longer than 20 s is left for the next start. It ends within
-//! 25 s, whatever clients, handlers and the disk do.
+//! Its handlers respond with the decoded inference in the provider's form. On SIGTERM or ctrl-c, it finishes the
+//! started requests within 20 s and leaves the rest for the next start. It exits within 25 s, even if clients, handlers
+//! or the disk hang.
 
 mod conduct;
 mod fal;

@@ -25,7 +25,7 @@ Receives webhooks, archives them, and answers what it decoded.
   --background N         answer at once, and have N workers run the handlers
   --handler-log FILE     each run of a handler appends a line: MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT
   --fail P               handlers answer 500 with this probability, from 0 to 1
-  --slow MS              handlers take so many milliseconds
+  --slow MS              delay of each handler in milliseconds
   --abort-on KEY         handlers end the process, as a crash does, at the inference of this key
 
   POST /hooks/...                 proved by
@@ -48,14 +48,14 @@ What is logged is set by RUST_LOG (info).";
 pub(crate) struct Options {
     pub(crate) listen: String,
     pub(crate) archive: PathBuf,
-    /// `None` accepts whatever is posted.
+    /// None accepts unsigned requests.
     pub(crate) senders: Option<Senders>,
-    /// How many workers, if senders are not to wait for handlers.
+    /// The number of workers in background mode.
     pub(crate) background: Option<usize>,
     pub(crate) conduct: Conduct,
 }
 
-/// What the command line says of senders, before it is known whether it is enough.
+/// The options for senders, before they are checked.
 struct Given {
     secret: Option<OsString>,
     token: Option<OsString>,

@@ -1,4 +1,4 @@
-//! How each sender is proved, with what the command line gives.
+//! The signature scheme of each sender, with the secrets of the command line.
 
 use http::HeaderName;
 use tower_inbox::{
@@ -30,7 +30,7 @@ impl Senders {
         QueryToken::new("token", self.token.clone())
     }
 
-    /// Replicate's, too.
+    /// Also for Replicate.
     pub(crate) fn standard_webhooks(&self) -> StandardWebhooks {
         StandardWebhooks::new(self.secret.clone())
     }

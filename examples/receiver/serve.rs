@@ -1,5 +1,5 @@
-//! The HTTP/1 server. `axum::serve` would do for most senders; this one also receives from senders that close the
-//! connection before they have the answer, and closes idle connections. See `docs/http.md`.
+//! The HTTP/1 server. `axum::serve` is enough for most senders; this one also receives from senders that close the
+//! connection before the response, and closes idle connections. See `docs/http.md`.
 
 use std::{
     io,
@@ -27,8 +27,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait after a connection could not be accepted, for example because too many files are open.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` ends, and then waits for the requests that have begun, also for one with half of a head: limit the
-/// time of that.
+/// Serves until `stop` ends, and then waits for the requests that have begun, also for one with half of a head: limit
+/// the time of that.
 pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
@@ -68,7 +68,7 @@ fn serve_one(socket: TcpStream, peer: SocketAddr, app: Router, connections: &Gra
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        // A sender that has closed its side has sent all it wants to: read that, and answer it.
+        // A sender that has closed its side may have sent a whole request: read and answer it.
         .half_close(true)
         .serve_connection(TokioIo::new(socket), TowerToHyperService::new(app));
     let connection = connections.watch(connection);

@@ -34,7 +34,7 @@ const TOKEN: &str = "bm8gc2VjcmV0IGF0IGFsbA";
 /// `user:` and the token in base64. Its length is a multiple of three bytes, so there is one way to write it.
 const USER_AND_TOKEN: &str = "dXNlcjpibThnYzJWamNtVjBJR0YwSUdGc2JB";
 
-/// A secret that signs nothing: what is accepted with it was forged.
+/// A secret that signs nothing: a request that verifies with it is forged.
 const UNUSED: &str = "YW5vdGhlciBzZWNyZXQgIQ";
 
 fuzz_target!(|input: &[u8]| {
@@ -235,7 +235,7 @@ impl<'i> Case<'i> {
     /// Flags 8 to 128 shift the time of receipt by up to 30 times 20 seconds, or 300 seconds to either side.
     fn received_at(&self) -> SystemTime {
         let shift = Duration::from_secs(20) * u32::from(self.flags >> 3);
-        if shift.is_zero() { signed_at() } else { signed_at() - Duration::from_mins(5) + shift }
+        if shift.is_zero() { signed_at() } else { signed_at() - Duration::from_secs(5 * 60) + shift }
     }
 
     fn may_be_accepted(&self, head: &Parts, received: &[u8], proof: &Proof) -> bool {

@@ -21,7 +21,7 @@ use tower_inbox::{
     signature::Proof,
 };
 
-/// A value that is in no error and in no list of what was tolerated.
+/// A value that occurs in no error and in no list of tolerated members.
 const VALUE: &str = "hunter2";
 
 /// More is not decoded: damages inside of repeated values multiply.
@@ -137,7 +137,7 @@ fn load<T: Payload>(body: &Bytes) -> Result<Inference<T>, tower_inbox::provider:
     ))
 }
 
-/// What is written instead of a value, and what the repairs of the tolerant reading make of it.
+/// A replacement of a value, and the value that the tolerant reading makes of it.
 const REPLACEMENTS: [(&str, &str); 22] = [
     ("null", "null"),
     ("true", "true"),
@@ -163,7 +163,7 @@ const REPLACEMENTS: [(&str, &str); 22] = [
     ("'a'", "'a'"),
 ];
 
-/// What is done to one value.
+/// The damage to one value.
 #[derive(Clone, Copy)]
 enum Damage<'t> {
     Replace(&'static str, &'static str),
@@ -326,7 +326,7 @@ impl Writer<'_> {
         self.out.push(']');
     }
 
-    /// Writes what is in a value, each with its own damage.
+    /// Writes the members of a value, each with its own damage.
     fn inside(&mut self, value: &Value) {
         match value {
             Value::Array(list) => {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::delivery::DeliveryId;
 
 /// How long a lease lasts unless it is renewed. 60 s.
-pub(crate) const LEASE_LENGTH: Duration = Duration::from_mins(1);
+pub(crate) const LEASE_LENGTH: Duration = Duration::from_secs(60);
 
 /// The right to process one delivery, until it is settled, released, or expires.
 ///

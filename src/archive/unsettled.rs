@@ -353,7 +353,7 @@ impl Queue {
 
 /// The moment `wait` after `now`; a moment in 30 years where the clock cannot hold it. A handler may ask for any wait.
 pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
-    const FAR: Duration = Duration::from_hours(30 * 365 * 24);
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     now.checked_add(wait).unwrap_or_else(|| now + FAR)
 }
 

@@ -1,4 +1,4 @@
-//! Bodies that arrive compressed: which encoding they have, and the bytes without it.
+//! Compressed bodies: detects the encoding and decompresses.
 
 use std::{
     borrow::Cow,
@@ -9,10 +9,10 @@ use std::{
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 
-/// The first bytes of gzip (RFC 1952, 2.3.1). Nothing that JSON or a form can begin with.
+/// The first bytes of gzip (RFC 1952, 2.3.1). Neither JSON nor a form can begin with them.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// How a body is encoded, and how that is known.
+/// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContentEncoding {
     Gzip,
@@ -23,7 +23,7 @@ pub(crate) enum ContentEncoding {
     Unsupported,
 }
 
-/// Why a body cannot be decompressed. Shows nothing of the body.
+/// Why a body cannot be decompressed. Contains nothing of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DecompressError {
     #[error("{0}, which Model::decompress() does not support")]
@@ -35,7 +35,7 @@ pub(crate) enum DecompressError {
 }
 
 impl ContentEncoding {
-    /// The encoding of a body with these headers, or `None` for a body that is sent as it is.
+    /// Returns the encoding of a body with these headers; None if it is not encoded.
     pub(crate) fn of(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let values = headers.get_all(CONTENT_ENCODING).iter();
         let names = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -51,7 +51,7 @@ impl ContentEncoding {
     }
 }
 
-/// As the start of a sentence about a body.
+/// A sentence about a body.
 impl fmt::Display for ContentEncoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -63,7 +63,7 @@ impl fmt::Display for ContentEncoding {
     }
 }
 
-/// The body without its encoding, of at most `limit` bytes. A body that is not encoded is not copied.
+/// Decompresses a body to at most `limit` bytes. A body that is not encoded is not copied.
 pub(crate) fn decompress<'b>(
     headers: &HeaderMap,
     body: &'b [u8],
@@ -77,7 +77,7 @@ pub(crate) fn decompress<'b>(
             read(MultiGzDecoder::new(body), limit)
         }
         ContentEncoding::Deflate if is_zlib(body) => read(ZlibDecoder::new(body), limit),
-        // Some senders leave out the zlib header that RFC 9110, 8.4.1.2, requires.
+        // Some senders omit the zlib header that RFC 9110, 8.4.1.2, requires.
         ContentEncoding::Deflate => read(DeflateDecoder::new(body), limit),
         ContentEncoding::Unsupported => return Err(DecompressError::Unsupported(encoding)),
     };
@@ -88,8 +88,8 @@ pub(crate) fn decompress<'b>(
     }
 }
 
-/// The body without gzip, zlib or deflate, whatever its head says: the first that it can be read as, if that is of 1 to
-/// `limit` bytes.
+/// Decompresses a body as gzip, zlib or deflate, in this order, independent of its head. None unless the result has 1
+/// to `limit` bytes.
 pub(crate) fn decompress_as_any(body: &[u8], limit: usize) -> Option<Vec<u8>> {
     let plain = |read: io::Result<Option<Vec<u8>>>| read.ok()?.filter(|plain| !plain.is_empty());
     plain(read(MultiGzDecoder::new(body), limit))
@@ -97,7 +97,7 @@ pub(crate) fn decompress_as_any(body: &[u8], limit: usize) -> Option<Vec<u8>> {
         .or_else(|| plain(read(DeflateDecoder::new(body), limit)))
 }
 
-/// All that `decoder` yields; `None` if that is more than `limit` bytes.
+/// Reads `decoder` to its end; None if that is more than `limit` bytes.
 fn read(decoder: impl Read, limit: usize) -> io::Result<Option<Vec<u8>>> {
     let mut plain = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

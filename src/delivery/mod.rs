@@ -1,39 +1,33 @@
-//! A delivery: one POST as it was received, and what became of it.
+//! A delivery, which is one POST as it was received, and its state. Plain data without I/O.
 //!
-//! Plain data without I/O; every other part of the crate speaks in these words.
+//! ```
+//! use tower_inbox::{Outcome, delivery::{State, StateKind}};
+//!
+//! let state = State::from(Outcome::dead("the handler returned 404"));
+//! assert_eq!(state.kind(), StateKind::Dead);
+//! assert!(state.is_settled());
+//! ```
 
-mod captures;
 mod content_encoding;
-mod digest;
 mod fingerprint;
 mod head;
 mod id;
-mod inference_digest;
-mod inference_key;
-mod model_name;
-mod occurrences;
+mod inference;
 mod outcome;
-mod outcome_text;
-mod receipt;
 mod record;
 mod redaction;
+mod secret_values;
 mod state;
 
-pub use captures::Captures;
 pub(crate) use content_encoding::{
     ContentEncoding, DecompressError, decompress, decompress_as_any,
 };
-pub use digest::{Digest, ParseDigestError};
-pub use fingerprint::{Fingerprint, ParseFingerprintError};
-pub use head::Head;
-pub use id::{DeliveryId, ParseDeliveryIdError};
-pub use inference_digest::{InferenceDigest, InferenceId, ParseInferenceError};
-pub use inference_key::InferenceKey;
-pub use model_name::{ModelName, ModelNameError};
-pub use outcome::Outcome;
-pub(crate) use outcome::one_line;
-pub use outcome_text::ParseOutcomeError;
-pub use receipt::Receipt;
-pub use record::Delivery;
+pub use fingerprint::{Digest, Fingerprint, ParseDigestError, ParseFingerprintError};
+pub use head::{Captures, Head};
+pub use id::{DeliveryId, ModelName, ModelNameError, ParseDeliveryIdError};
+pub use inference::{InferenceDigest, InferenceId, InferenceKey, ParseInferenceError};
+pub use outcome::{Outcome, ParseOutcomeError};
+pub(crate) use outcome::{one_line, prefix};
+pub use record::{Delivery, Receipt};
 pub use redaction::Redaction;
 pub use state::{State, StateKind};

@@ -6,9 +6,9 @@ use http::request;
 use super::{DeliveryId, Digest, Fingerprint, Head, ModelName, Redaction};
 use crate::signature::Proof;
 
-/// One POST as it was received: id, model, head, exact body, digest, time, and what proved its sender.
+/// One POST as received: id, model, head, exact body bytes, digest, time of receipt, and the proof of the sender.
 ///
-/// Cheap to clone. In a request's extensions, and with feature `axum` an extractor.
+/// In the request extensions; with feature `axum` an extractor. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     id: DeliveryId,
@@ -27,8 +27,8 @@ struct Inner {
 }
 
 impl Delivery {
-    /// Makes a delivery of a request that was just received. Stores its head without what `redaction` names, and
-    /// computes its digest and its fingerprint, the latter from the unredacted head.
+    /// Creates a delivery from a request that was just received. Redacts the head by `redaction`, and computes the
+    /// digest of the body and the fingerprint, the latter from the unredacted head.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -61,8 +61,8 @@ impl Delivery {
         Self { id, inner: Arc::new(inner) }
     }
 
-    /// Restores a delivery from what an archive stored of it. Computes the digest of the body, and takes the fingerprint
-    /// as it was stored, since the head is redacted.
+    /// Restores a delivery that an archive stored. Computes the digest of the body. The fingerprint must be the stored
+    /// one, because the head is redacted.
     pub fn from_archive(
         id: DeliveryId,
         model: ModelName,
@@ -77,7 +77,7 @@ impl Delivery {
         Self { id, inner: Arc::new(inner) }
     }
 
-    /// Makes a delivery of a head that had nothing to redact, for tests.
+    /// Creates a delivery from a head without secrets, for tests.
     #[cfg(any(feature = "testing", all(test, feature = "disk")))]
     pub(crate) fn with_head(
         id: DeliveryId,
@@ -92,7 +92,7 @@ impl Delivery {
         Self::from_archive(id, model, head, body, received_at, proof, fingerprint)
     }
 
-    /// The same delivery under the id of the one that came first with the same bytes.
+    /// Returns the delivery with another id: a repeat continues under the id of the first delivery.
     pub fn with_id(self, id: DeliveryId) -> Self {
         Self { id, ..self }
     }
@@ -112,11 +112,11 @@ impl Delivery {
         Self { id: self.id, inner: Arc::new(inner) }
     }
 
-    /// Returns the delivery with another proof, and without what `redaction` names: a parameter that proves the sender
-    /// now may have been stored before.
+    /// Returns the delivery with another proof, redacted by `redaction`: a parameter that proves the sender now may
+    /// have been stored in plain text.
     ///
-    /// The fingerprint becomes that of the same request with this proof. Where it covers a value of the query that was
-    /// redacted, it stays as it is: that of the request as an unproved one.
+    /// The fingerprint becomes that of the same request with this proof, unless that covers a redacted value of the
+    /// query. Then it stays as it is.
     pub(crate) fn proved_by(&self, proof: Proof, redaction: &Redaction) -> Self {
         let Inner { model, head, body, digest, fingerprint, received_at, .. } = &*self.inner;
         let proved = Fingerprint::of_redacted(model, head.uri(), redaction, &proof, *digest);
@@ -132,12 +132,12 @@ impl Delivery {
         Self { id: self.id, inner: Arc::new(inner) }
     }
 
-    /// What names this delivery in the archive, in logs and in the answer's `inbox-delivery-id`.
+    /// The id in the archive, in logs, and in the response header `inbox-delivery-id`.
     pub fn id(&self) -> DeliveryId {
         self.id
     }
 
-    /// The model that it is for.
+    /// The name of its model.
     pub fn model(&self) -> &ModelName {
         &self.inner.model
     }
@@ -157,23 +157,23 @@ impl Delivery {
         self.inner.digest
     }
 
-    /// Identifies the delivery among repeats: see [`Fingerprint`].
+    /// The fingerprint, which repeats share: see [`Fingerprint`].
     pub fn fingerprint(&self) -> Fingerprint {
         self.inner.fingerprint
     }
 
-    /// When the request reached the inbox, by the clock of this machine.
+    /// The time of receipt, by the clock of the inbox.
     pub fn received_at(&self) -> SystemTime {
         self.inner.received_at
     }
 
-    /// What proved the sender: scheme, name of the secret, form of the body.
+    /// The proof of the sender: scheme, name of the secret, form of the body.
     pub fn proof(&self) -> &Proof {
         &self.inner.proof
     }
 }
 
-/// Shows sizes and names, never the body.
+/// Shows the length of the body, never its bytes.
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inner")
@@ -185,6 +185,38 @@ impl std::fmt::Debug for Inner {
             .field("received_at", &self.received_at)
             .field("proof", &self.proof)
             .finish()
+    }
+}
+
+/// Proof that a delivery is durable. No 2xx is sent without one.
+///
+/// Only an archive creates receipts, after the bytes are durable as its documentation defines it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a 2xx requires a receipt"]
+pub struct Receipt {
+    id: DeliveryId,
+    repeat: bool,
+}
+
+impl Receipt {
+    /// Creates the receipt of a delivery that was just made durable. For archives.
+    pub fn fresh(id: DeliveryId) -> Self {
+        Self { id, repeat: false }
+    }
+
+    /// Creates the receipt of a repeat: the same delivery is durable already, as `first`. For archives.
+    pub fn repeat(first: DeliveryId) -> Self {
+        Self { id: first, repeat: true }
+    }
+
+    /// The id under which the bytes are archived: for a repeat, that of the first delivery.
+    pub fn id(&self) -> DeliveryId {
+        self.id
+    }
+
+    /// Returns true if the delivery is a repeat.
+    pub fn is_repeat(&self) -> bool {
+        self.repeat
     }
 }
 
@@ -204,7 +236,7 @@ mod tests {
         Proof::new("hmac-sha256", "main", "raw")
     }
 
-    /// Refused under the redaction of the wrong scheme, then proved under that of the right one.
+    /// Rejected with the redaction of the wrong scheme, then verified with that of the right one.
     fn released(target: &str, proof: Proof, redaction: &Redaction) -> Delivery {
         let refused = Proof::new("refused", "none", "raw");
         received(target, refused, &Redaction::default()).proved_by(proof, redaction)
@@ -215,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_released_delivery_has_the_fingerprint_of_one_that_was_proved_at_once() {
+    fn released_delivery_has_the_fingerprint_of_one_verified_at_once() {
         let joined = proof().with_signed_digest(Digest::of(b"ab"));
         let message = proof().with_message_id("msg_1");
         for (target, proof) in [
@@ -238,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_redacted_still_distinguishes_released_deliveries() {
+    fn redacted_values_distinguish_released_deliveries() {
         let redaction = by_ticket().query("street");
         let released = |target| {
             let refused = received(target, Proof::new("refused", "none", "raw"), &redaction);
@@ -252,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_delivery_keeps_the_fingerprint_that_was_stored() {
+    fn restored_delivery_keeps_its_stored_fingerprint() {
         let one = received("/m?key=document-1", proof(), &by_ticket());
         let restored = Delivery::from_archive(
             one.id(),

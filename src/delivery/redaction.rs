@@ -4,11 +4,11 @@ use base64::Engine;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use zeroize::Zeroizing;
 
-use super::occurrences::{REDACTED, SecretValues, redact};
+use super::secret_values::{REDACTED, SecretValues, redact};
 use crate::signature::BASE64;
 
-/// A header with one of these words in its name is taken for a secret, whatever the model says: no list of names would
-/// be complete. Signatures are no secrets.
+/// A header is always redacted if its name contains one of these words: no list of names would be complete. Signatures
+/// are not secrets.
 const HEADER_WORDS: [&str; 9] = [
     "api-key",
     "apikey",
@@ -21,25 +21,25 @@ const HEADER_WORDS: [&str; 9] = [
     "token",
 ];
 
-/// What ends a URL in a header, or a parameter of it.
+/// The bytes that end a URL in a header, or a parameter of the URL.
 const ENDS_IN_HEADERS: &[u8] = b"&# \"'<>\t";
 
-/// What ends a parameter of the query.
+/// The bytes that end a parameter of the query.
 const ENDS_IN_QUERY: &[u8] = b"&";
 
-/// Which parts of a request's head are secrets, and never reach the archive or a log.
+/// The secret parts of a request head, which never reach the archive or a log.
 ///
 /// Redaction is by name and by value. A model adds the headers and query parameters that its scheme reads, and those of
-/// [`Model::redact`](crate::Model::redact). Their values are replaced where they were read, and wherever else they occur in a
-/// header or in the target of the request: as they are, or percent-encoded. Proxies repeat a URL in `x-original-uri`,
-/// `referer`, `forwarded` and others.
+/// [`Model::redact`](crate::Model::redact). Their values are replaced wherever they occur in a header or in the target
+/// of the request, literally or percent-encoded: proxies repeat a URL in `x-original-uri`, `referer`, `forwarded` and
+/// others.
 ///
 /// Headers with a usual name of a secret, such as `authorization`, `cookie` and `x-api-key`, are always redacted. Query
 /// parameters are not: `?user=7&key=order-9` belongs to the receiver.
 ///
 /// Values of fewer than 8 bytes are only replaced between separators, and those of fewer than 4 only as the value of a
-/// parameter. The path keeps values of fewer than 8 bytes, and those of parameters that do not prove the sender. Where a
-/// request has more than 16 distinct secret values, all values of its query and all headers with a `=` are replaced.
+/// parameter. The path keeps values of fewer than 8 bytes, and those of parameters that do not prove the sender. Where
+/// a request has more than 16 distinct secret values, all values of its query and all headers with a `=` are replaced.
 ///
 /// ```
 /// use tower_inbox::delivery::Redaction;
@@ -53,18 +53,18 @@ const ENDS_IN_QUERY: &[u8] = b"&";
 pub struct Redaction {
     query: Vec<String>,
     headers: Vec<HeaderName>,
-    /// Those of the query that prove the sender.
+    /// The query parameters that prove the sender.
     proving: Vec<String>,
 }
 
 impl Redaction {
-    /// Takes the values of this query parameter, too, for secrets. Its name is compared without regard to case.
+    /// Also redacts the values of this query parameter. The name is case-insensitive.
     pub fn query(mut self, name: impl Into<String>) -> Self {
         self.query.push(name.into());
         self
     }
 
-    /// Takes the values of this header, too, for secrets.
+    /// Also redacts the values of this header.
     pub fn header(mut self, name: HeaderName) -> Self {
         self.headers.push(name);
         self
@@ -78,23 +78,23 @@ impl Redaction {
         self
     }
 
-    /// Marks the query parameters added so far as proof of the sender. They do not count for the
-    /// [fingerprint](super::Fingerprint) of a delivery, since a sender may change them between two attempts.
+    /// Marks the query parameters added so far as proof of the sender. The [fingerprint](super::Fingerprint) of a
+    /// delivery does not cover them, because a sender may change them between two attempts.
     ///
-    /// The inbox does so with the [redaction of a scheme](crate::signature::Scheme::redaction). What a model redacts beside
-    /// its scheme is only kept out of the archive: `?street=Elm` and `?street=Oak` are two deliveries.
+    /// The inbox does so with the [redaction of a scheme](crate::signature::Scheme::redaction). Parameters that a model
+    /// redacts beside its scheme are covered: `?street=Elm` and `?street=Oak` are two deliveries.
     pub fn as_proof(mut self) -> Self {
         self.proving.clone_from(&self.query);
         self
     }
 
-    /// The pairs of the query that identify a delivery, as they were received.
+    /// The pairs of the query that identify a delivery, as received.
     pub(super) fn identifying_pairs<'u>(&self, target: &'u Uri) -> impl Iterator<Item = &'u str> {
         let pairs = target.query().into_iter().flat_map(|query| query.split('&'));
         pairs.filter(|pair| !self.proves(pair))
     }
 
-    /// Whether a part of this text was replaced, or may have been.
+    /// Returns true if a part of this text was, or may have been, redacted.
     pub(super) fn is_redacted(text: &str) -> bool {
         text.contains(REDACTED)
     }
@@ -104,17 +104,17 @@ impl Redaction {
         is_among(&self.proving, &decoded(name.as_bytes()))
     }
 
-    /// The path and query of `uri`, with a placeholder for each secret value. Host and user are left out.
+    /// Returns the path and query of `uri`, with a placeholder for each secret value, without host and user.
     pub fn redact_uri(&self, uri: &Uri) -> Uri {
         self.target_without(&self.secrets_of(uri, &HeaderMap::new()), uri)
     }
 
-    /// `headers` with a placeholder for each secret value. Repeated headers stay repeated.
+    /// Returns `headers` with a placeholder for each secret value. Repeated headers stay repeated.
     pub fn redact_headers(&self, headers: &HeaderMap) -> HeaderMap {
         self.headers_without(&self.secrets_of(&Uri::default(), headers), headers)
     }
 
-    /// Path, query and headers of a request: what is secret in one of them is replaced in all.
+    /// Returns the path, query and headers of a request. A secret of one of them is redacted in all.
     pub(super) fn redact(&self, uri: &Uri, headers: &HeaderMap) -> (Uri, HeaderMap) {
         let secrets = self.secrets_of(uri, headers);
         (self.target_without(&secrets, uri), self.headers_without(&secrets, headers))
@@ -161,7 +161,7 @@ impl Redaction {
         redacted
     }
 
-    /// What stands in the place of a header's value, if it must not stand there itself.
+    /// The redacted value of a header; None if nothing is redacted.
     fn replacement(
         &self,
         secrets: &SecretValues,
@@ -169,7 +169,7 @@ impl Redaction {
         value: &HeaderValue,
     ) -> Option<HeaderValue> {
         let has_secret_name = HEADER_WORDS.iter().any(|word| name.as_str().contains(word));
-        // A host has no user; one that came with it may have brought its password.
+        // A host with a user may contain a password.
         let is_host_with_user = name == header::HOST && value.as_bytes().contains(&b'@');
         let is_unclear = secrets.too_many() && value.as_bytes().contains(&b'=');
         if self.headers.contains(name) || has_secret_name || is_host_with_user || is_unclear {
@@ -192,7 +192,7 @@ impl Redaction {
 /// The secret values of one request.
 #[derive(Default)]
 struct Secrets {
-    /// Those that prove the sender.
+    /// The values that prove the sender.
     proving: SecretValues,
     all: SecretValues,
 }
@@ -201,7 +201,7 @@ fn is_among(names: &[String], name: &str) -> bool {
     names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// The value itself, what follows its first word, such as `Bearer`, and for `Basic` user and password, and the password.
+/// The value itself; the part after its first word, such as `Bearer`; and for `Basic` the credentials and the password.
 fn secrets_of_header(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut secrets = vec![value.to_vec()];
     let mut words = value.splitn(2, |byte| *byte == b' ');
@@ -217,7 +217,7 @@ fn secrets_of_header(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     secrets.into_iter().map(Zeroizing::new).collect()
 }
 
-/// A URI is ASCII, and so is what replaces parts of it.
+/// A URI is ASCII, and so are the placeholders.
 fn redacted_text(text: &str, redacted: Option<Vec<u8>>) -> Cow<'_, str> {
     match redacted {
         None => Cow::Borrowed(text),
@@ -225,7 +225,7 @@ fn redacted_text(text: &str, redacted: Option<Vec<u8>>) -> Cow<'_, str> {
     }
 }
 
-/// The same decoding as where tokens are read: `+` is a space.
+/// Decodes a name in the same way as for reading tokens: `+` is a space.
 fn decoded(encoded_name: &[u8]) -> Cow<'_, str> {
     let mut decoded = form_urlencoded::parse(encoded_name);
     decoded.next().map(|(name, _)| name).unwrap_or_default()
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_the_query_are_replaced_and_the_rest_stays() {
+    fn secrets_in_the_query_are_replaced_and_other_parameters_kept() {
         assert_eq!(redacted("/a?ticket=x&b=c&TICKET=y"), "/a?ticket=REDACTED&b=c&TICKET=REDACTED");
         assert_eq!(redacted("/a?%74icket=x"), "/a?%74icket=REDACTED");
         assert_eq!(redacted("/a?lone&ticket=a=b&"), "/a?lone&ticket=REDACTED&");
@@ -278,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_decoded_as_where_tokens_are_read() {
+    fn parameter_name_is_decoded_as_for_reading_tokens() {
         let redaction = Redaction::default().query("my ticket");
         let uri = "/a?my+ticket=x&my%20ticket=y".parse().unwrap();
         assert_eq!(redaction.redact_uri(&uri), "/a?my+ticket=REDACTED&my%20ticket=REDACTED");
     }
 
     #[test]
-    fn user_and_host_are_left_out() {
+    fn user_and_host_are_left_out_of_the_target() {
         assert_eq!(redacted("http://me:pass@host/a?b=c"), "/a?b=c");
     }
 
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn other_headers_stay() {
+    fn other_headers_are_kept() {
         let mut headers = HeaderMap::new();
         for name in ["x-signature", "webhook-signature", "idempotency-key", "host", "accept"] {
             headers.append(name, HeaderValue::from_static("value"));

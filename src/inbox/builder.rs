@@ -25,7 +25,7 @@ pub struct InboxBuilder {
     background: bool,
     workers: Workers,
     answer_within: Duration,
-    archive_timeout: Duration,
+    archive_timeout: Option<Duration>,
     quarantine: Option<Quarantine>,
     clock: Clock,
     peer_address: PeerAddress,
@@ -78,8 +78,9 @@ impl InboxBuilder {
         self
     }
 
-    /// Inline mode, the default: deliveries are processed while their sender waits. `workers` process what has failed,
-    /// what was left by a crash, and what somebody retries. [`Inbox::start_workers`] starts them. Default: 4 workers.
+    /// Inline mode, the default: deliveries are processed while their sender waits. `workers` process failed
+    /// deliveries, deliveries that a crash left unsettled, and those of [`Inbox::retry`]. [`Inbox::start_workers`]
+    /// starts them. Default: 4 workers.
     pub fn workers(mut self, workers: Workers) -> Self {
         self.background = false;
         self.workers = workers;
@@ -95,15 +96,17 @@ impl InboxBuilder {
     }
 
     /// Sets how long a request waits until its delivery is durable in the archive. If a disk, or a database, does not
-    /// answer in that time, the sender is answered 503 with `Retry-After`. The delivery may still become durable: then it
-    /// is pending, and a repeat of it is recognised. Default: 20 s.
-    pub fn archive_timeout(mut self, time: Duration) -> Self {
-        self.archive_timeout = time;
+    /// answer in that time, the sender is answered 503 with `Retry-After`. The delivery may still become durable: then
+    /// it is pending, and a repeat of it is recognised. `None` waits without a limit. Default: 20 s.
+    ///
+    /// Set `None` in tests that pause tokio's time and archive on a disk: paused time does not wait for the disk.
+    pub fn archive_timeout(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.archive_timeout = time.into();
         self
     }
 
-    /// Keeps deliveries that could not be verified, within the limits of `quarantine`, until [`Inbox::release`] verifies
-    /// them again. Default: they are discarded.
+    /// Keeps deliveries that could not be verified, within the limits of `quarantine`, until [`Inbox::release`]
+    /// verifies them again. Default: they are discarded.
     pub fn quarantine(mut self, quarantine: Quarantine) -> Self {
         self.quarantine = Some(quarantine);
         self
@@ -115,8 +118,8 @@ impl InboxBuilder {
         self
     }
 
-    /// Sets how the address of the client is found in the head of a request. It is in the log line of a rejected request, and
-    /// used for nothing else. Default: it is not known.
+    /// Sets how the address of the client is found in the head of a request. It is in the log line of a rejected
+    /// request, and used for nothing else. Default: it is not known.
     ///
     /// The server around the inbox has to put it into the request extensions. With axum:
     ///
@@ -151,7 +154,8 @@ impl InboxBuilder {
     ///
     /// # Errors
     ///
-    /// If a path or prefix is invalid, a path is given twice, or a model's scheme is invalid, such as for an empty secret.
+    /// If a path or prefix is invalid, a path is given twice, or a model's scheme is invalid, such as for an empty
+    /// secret.
     pub fn build(self) -> Result<Inbox, BuildError> {
         let models = Models::new();
         let budget = Budget::new(self.bytes_in_flight);

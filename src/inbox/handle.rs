@@ -1,12 +1,19 @@
-use std::time::Duration;
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use super::{Health, InboxBuilder, InboxLayer};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Health, InboxBuilder};
 use crate::{
     archive::{Archive, ArchiveError, Counts, Query},
     delivery::ModelName,
     layer::{
-        ArchiveLayer, Budget, BufferLayer, Models, PeerAddress, Quarantine, RouteLayer,
-        VerifyLayer, step::Mode,
+        ArchiveLayer, ArchiveService, Budget, BufferLayer, BufferService, DispatchLayer,
+        DispatchService, Models, PeerAddress, ProcessLayer, ProcessService, Quarantine, RouteLayer,
+        RouteService, VerifyLayer, VerifyService, step::Mode,
     },
     process::{Clock, Processor},
     worker::{BoxedHandler, HandlerService, WorkerPool, WorkersError},
@@ -88,8 +95,8 @@ impl Inbox {
         self.budget.used()
     }
 
-    /// Waits until every delivery that was started is archived, processed and settled, however long that takes. At the end
-    /// of a server use [`shutdown`](Self::shutdown), also without workers.
+    /// Waits until every delivery that was started is archived, processed and settled, however long that takes. At the
+    /// end of a server use [`shutdown`](Self::shutdown), also without workers.
     ///
     /// # Cancel safety
     ///
@@ -101,17 +108,23 @@ impl Inbox {
         }
     }
 
-    /// Starts the workers: from now on everything that is not settled is processed by `service` until it is, including
-    /// what was left when the process ended the last time.
+    /// Starts the workers. `service` processes every delivery that is not settled, including those that a previous
+    /// process left unsettled.
     ///
     /// `service` is what the layer goes around: with axum, the router before `.layer(inbox.layer())`. A router accepts
     /// any body, so there its type has to be named: `inbox.start_workers::<axum::body::Body>(routes.clone())`. The
     /// handler gets the same extensions as while a sender waits. The head is the one from the archive, without secrets,
     /// and [`Attempt`](crate::layer::Attempt) says that it runs in the background.
     ///
+    /// An axum router is probed for a route of each model: with a request of the method `INBOX-PROBE`, to which a
+    /// router responds 405 without running a handler. Extractors of this crate reject it. Handlers for every method
+    /// (`any`, `route_service`) that use none of these extractors see the request, with an empty body, no delivery, and
+    /// a [`RouteProbe`](crate::RouteProbe) in its extensions.
+    ///
     /// # Errors
     ///
-    /// [`WorkersError::AlreadyStarted`] the second time; [`WorkersError::NoRuntime`] outside a tokio runtime.
+    /// [`WorkersError::AlreadyStarted`] the second time; [`WorkersError::NoRuntime`] outside a tokio runtime;
+    /// [`WorkersError::NoRoute`] if the router responds 404 to the path of a model.
     ///
     /// ```
     /// use http::{Request, Response};
@@ -133,20 +146,20 @@ impl Inbox {
         self.pool.start(BoxedHandler::new(service))
     }
 
-    /// Shuts down gracefully, within `timeout`, whatever clients, handlers and the archive do:
+    /// Shuts down gracefully. Ends within `timeout`, even if clients, handlers or the archive hang:
     ///
-    /// 1. [`shutdown_started`](Self::shutdown_started) completes, so that the server accepts no more connections. Workers
-    ///    claim nothing any more.
-    /// 2. Requests whose body is being read, running handlers and outcomes that could not be recorded yet have `timeout`,
-    ///    less a tenth of it (at most 2 s), to end. It returns as soon as they have.
-    /// 3. Handlers that are still running are stopped, and their deliveries become pending again, so that the next start
-    ///    finds them. A deploy never counts as a failed attempt. Senders that wait are answered 503.
+    /// 1. [`shutdown_started`](Self::shutdown_started) completes, so that the server accepts no more connections.
+    ///    Workers claim nothing any more.
+    /// 2. Requests whose body is being read, running handlers and outcomes that could not be recorded yet have
+    ///    `timeout`, less a tenth of it (at most 2 s), to end. It returns as soon as they have.
+    /// 3. Handlers that are still running are stopped, and their deliveries become pending again, so that the next
+    ///    start finds them. A deploy never counts as a failed attempt. Senders that wait are answered 503.
     ///
     /// It does not wait for connections without a delivery: idle ones, and those that have sent half of a request head.
     /// Give the server one or two seconds after it to write the last responses.
     ///
-    /// A handler that blocks its thread cannot be stopped: its delivery becomes pending all the same, but the tokio runtime
-    /// waits for the thread. See `docs/http.md`.
+    /// A handler that blocks its thread cannot be stopped: its delivery becomes pending all the same, but the tokio
+    /// runtime waits for the thread. See `docs/http.md`.
     ///
     /// # Cancel safety
     ///
@@ -155,8 +168,8 @@ impl Inbox {
         self.pool.shutdown(timeout, self.requests_ended()).await;
     }
 
-    /// Completes when [`shutdown`](Self::shutdown) is called. Pass it to the server around the inbox, for example to axum's
-    /// `with_graceful_shutdown`:
+    /// Completes when [`shutdown`](Self::shutdown) is called. Pass it to the server around the inbox, for example to
+    /// axum's `with_graceful_shutdown`:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -245,5 +258,50 @@ impl Inbox {
         let retried = self.archive().retry(query).await;
         self.processor.wake_workers();
         retried
+    }
+}
+
+/// All steps of an inbox as one layer. Made by [`Inbox::layer`](super::Inbox::layer).
+#[derive(Clone, Debug)]
+pub struct InboxLayer {
+    pub(super) route: RouteLayer,
+    pub(super) buffer: BufferLayer,
+    pub(super) verify: VerifyLayer,
+    pub(super) archive: ArchiveLayer,
+}
+
+/// All steps of an inbox around the service `S`. Made by [`InboxLayer`].
+#[derive(Clone, Debug)]
+pub struct InboxService<S> {
+    steps: Steps<S>,
+}
+
+type Steps<S> =
+    RouteService<BufferService<VerifyService<ArchiveService<DispatchService<ProcessService<S>>>>>>;
+
+impl<S> Layer<S> for InboxLayer {
+    type Service = InboxService<S>;
+
+    fn layer(&self, inner: S) -> InboxService<S> {
+        let dispatch = DispatchLayer::new().layer(ProcessLayer::new().layer(inner));
+        let verify = self.verify.layer(self.archive.layer(dispatch));
+        InboxService { steps: self.route.layer(self.buffer.layer(verify)) }
+    }
+}
+
+impl<S, Request> Service<Request> for InboxService<S>
+where
+    Steps<S>: Service<Request>,
+{
+    type Response = <Steps<S> as Service<Request>>::Response;
+    type Error = <Steps<S> as Service<Request>>::Error;
+    type Future = <Steps<S> as Service<Request>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.steps.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.steps.call(request)
     }
 }

@@ -1,17 +1,15 @@
-//! The inbox: the one place that puts the layers, the archive and the workers together.
+//! The inbox: assembles the layers, the archive and the workers.
 
 mod builder;
 mod handle;
 mod health;
-mod layer;
 mod release;
 mod replay;
-mod types;
+mod type_check;
 
 pub use builder::{BuildError, InboxBuilder};
-pub use handle::Inbox;
+pub use handle::{Inbox, InboxLayer, InboxService};
 pub use health::{Health, HealthReason, HealthReport, HealthService};
-pub use layer::{InboxLayer, InboxService};
 pub use release::{NotReleased, Released};
 pub use replay::{NotReplayed, Replay, ReplayError, Replayed, Replaying};
-pub use types::TypeReport;
+pub use type_check::TypeReport;

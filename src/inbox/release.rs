@@ -9,13 +9,13 @@ use crate::{
     signature::{Proof, SignatureError, Unsigned, doctor},
 };
 
-/// What became of a delivery in the quarantine.
+/// The result of releasing one delivery from the quarantine.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Released {
     /// The delivery.
     pub id: DeliveryId,
-    /// Its proof, if it is in the archive now; else why it stays where it is.
+    /// The proof of a delivery that was moved to the archive, or why it stays in the quarantine.
     pub result: Result<Proof, NotReleased>,
 }
 
@@ -24,64 +24,66 @@ pub struct Released {
 #[non_exhaustive]
 pub enum NotReleased {
     /// The inbox has no model of this name any more.
-    #[error("there is no such model any more: add one of the same name")]
+    #[error("no such model; add one of the same name")]
     NoModel,
-    /// It is refused still.
-    #[error("the signature was refused: {}{}", told(doctor), told_others(others))]
+    /// The signature is still rejected.
+    #[error("the signature was rejected: {}{}", findings(doctor), accepting_models(others))]
     Signature {
-        /// Why.
+        /// The cause.
         source: SignatureError,
-        /// What would have matched.
+        /// The changes with which the signature would match.
         doctor: Vec<doctor::Finding>,
-        /// The other models that would accept it as it is: their secrets may be swapped, or the sender has the URL of
-        /// one and the secret of another. None that accepts everything.
+        /// The other models that accept the delivery as it is: two secrets may be swapped, or the sender may use the
+        /// URL of one model with the secret of another. Unsigned models are left out.
         others: Vec<ModelName>,
     },
     /// The scheme panicked.
     #[error("the signature scheme panicked")]
     Panicked,
-    /// It could not be archived, or is archived and could not be let go.
+    /// It could not be archived, or it is archived and could not be removed from the quarantine.
     #[error("the delivery could not be moved to the archive")]
     Archive(#[from] ArchiveError),
 }
 
-fn told(findings: &[doctor::Finding]) -> String {
+fn findings(findings: &[doctor::Finding]) -> String {
     match findings {
-        [] => "nothing that is known to go wrong explains it".to_owned(),
+        [] => "no known mistake explains it".to_owned(),
         findings => findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; or "),
     }
 }
 
-fn told_others(others: &[ModelName]) -> String {
+fn accepting_models(others: &[ModelName]) -> String {
     match others {
         [] => String::new(),
         others => {
             let others: Vec<_> = others.iter().map(ToString::to_string).collect();
-            format!("; the model at {} would accept it", others.join(", or "))
+            format!("; the model at {} accepts it", others.join(", or "))
         }
     }
 }
 
 impl Inbox {
-    /// The [quarantine](super::InboxBuilder::quarantine), if there is one.
+    /// The [quarantine](super::InboxBuilder::quarantine) of the inbox.
     pub fn quarantine(&self) -> Option<&Quarantine> {
         self.quarantine.as_ref()
     }
 
-    /// Verifies again what `query` selects of the quarantine, with the secrets that its model has now, as of the time of
-    /// receipt: to be called after a secret was mended. What passes is moved to the archive, under its id and with its
-    /// head and time, and is pending there: the [workers](Inbox::start_workers) handle it, or a [replay](Inbox::replay). Of what
-    /// does not, a [doctor](crate::signature::doctor) tells what would have matched, and which of the other models would
-    /// accept it. Nothing without a quarantine.
+    /// Verifies the quarantined deliveries that `query` selects again, as of the time of their receipt. Call it after
+    /// you corrected a secret.
+    ///
+    /// Deliveries that pass are moved to the archive with their id, head and time of receipt, and are pending there
+    /// until the [workers](Inbox::start_workers) or a [replay](Inbox::replay) process them. For the others, the result
+    /// has what the [doctor](crate::signature::doctor) found, and the other models that accept them. Returns an empty
+    /// list without a quarantine.
     ///
     /// # Errors
     ///
-    /// If the quarantine cannot be read, or what was moved not be removed from it. What cannot be read of it is logged
-    /// and passed over, where anything can.
+    /// If the quarantine cannot be read, or if released deliveries cannot be removed from it. Single deliveries that
+    /// cannot be read are logged and skipped.
     ///
     /// # Cancel safety
     ///
-    /// What was moved is moved. One may be in both, and is a repeat when it is released once more.
+    /// Deliveries that were moved stay moved. One delivery may be in both; releasing it again makes it a repeat.
     pub async fn release(&self, query: Query) -> Result<Vec<Released>, ArchiveError> {
         let Some(quarantine) = &self.quarantine else { return Ok(Vec::new()) };
         let mut entries = quarantine.archive().scan(query);
@@ -94,10 +96,10 @@ impl Inbox {
                         (delivery.id(), self.release_one(quarantine, delivery).await);
                     released.push(Released { id, result });
                 }
-                Err(error) => unreadable = Some(noted(error)),
+                Err(error) => unreadable = Some(log_unreadable(error)),
             }
         }
-        quarantine.clear().await?;
+        quarantine.remove_released().await?;
         match unreadable {
             Some(error) if released.is_empty() => Err(error),
             _ => Ok(released),
@@ -109,38 +111,35 @@ impl Inbox {
         quarantine: &Quarantine,
         delivery: Delivery,
     ) -> Result<Proof, NotReleased> {
-        let (model, _) = self.models.of(&delivery).ok_or(NotReleased::NoModel)?;
+        let (model, _) = self.models.of_delivery(&delivery).ok_or(NotReleased::NoModel)?;
         let received_at = delivery.received_at();
-        let proof = match verified(&model, &delivery).await {
+        let proof = match verify(&model, &delivery).await {
             Some(Ok(proof)) => proof,
             None => return Err(NotReleased::Panicked),
             Some(Err(source)) => {
                 let others = self.models.others(delivery.model());
-                return Err(diagnosed(source, model, others, delivery).await);
+                return Err(diagnose(source, model, others, delivery).await);
             }
         };
         let proved = delivery.proved_by(proof.clone(), model.redaction());
         let appended = self.archive().append(Append::new(proved)).await?;
         tracing::info!(id = %appended.receipt.id(), state = %appended.state, "released from the quarantine");
         self.processor.wake_workers();
-        quarantine.let_go(received_at, delivery.id()).await?;
+        quarantine.mark_released(received_at, delivery.id()).await?;
         Ok(proof)
     }
 }
 
-fn noted(error: ArchiveError) -> ArchiveError {
+fn log_unreadable(error: ArchiveError) -> ArchiveError {
     tracing::error!(
         error = &error as &dyn std::error::Error,
-        "a part of the quarantine cannot be read"
+        "a delivery in the quarantine cannot be read"
     );
     error
 }
 
-/// Verifies on a thread for blocking work: bodies may be long. `None` if the scheme panics.
-async fn verified(
-    model: &Arc<Model>,
-    delivery: &Delivery,
-) -> Option<Result<Proof, SignatureError>> {
+/// Verifies on a thread for blocking work, because bodies may be long. None if the scheme panics.
+async fn verify(model: &Arc<Model>, delivery: &Delivery) -> Option<Result<Proof, SignatureError>> {
     let (model, delivery) = (Arc::clone(model), delivery.clone());
     let verify = move || {
         let (head, at) = (delivery.head().to_parts(), delivery.received_at());
@@ -149,8 +148,8 @@ async fn verified(
     tokio::task::spawn_blocking(verify).await.ok()
 }
 
-/// On a thread of its own: the doctor tries many things, on bytes that a stranger chose.
-async fn diagnosed(
+/// Examines a rejected delivery on a thread for blocking work, because the doctor tries many changes.
+async fn diagnose(
     source: SignatureError,
     model: Arc<Model>,
     others: Vec<(ModelName, Arc<Model>)>,

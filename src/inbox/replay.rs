@@ -23,7 +23,7 @@ use crate::{
     process::{Job, RequestContext, Trigger},
     provider::Model,
     signature::SignatureError,
-    worker::{BoxedHandler, HandlerService, Ran},
+    worker::{BoxedHandler, HandlerService, RunResult},
 };
 
 /// How many results are buffered.
@@ -53,11 +53,11 @@ pub enum ReplayError {
 }
 
 impl Inbox {
-    /// Runs the deliveries that `query` selects through their handler again, whatever their state. By default one at a
+    /// Runs the deliveries that `query` selects through their handler again, in any state. By default one at a
     /// time, in the order of the archive, through the service of the [workers](Inbox::start_workers).
     ///
     /// The handler gets the head and the time of the original, and [`Attempt`](crate::layer::Attempt) says that it is a
-    /// replay. What is settled does not change, whatever the handler returns. A delivery that is not settled is processed
+    /// replay. The state of settled deliveries does not change. A delivery that is not settled is processed
     /// as one more attempt.
     ///
     /// ```
@@ -103,20 +103,20 @@ impl Replay {
         self
     }
 
-    /// Verifies each delivery with the secrets that its model has now, as of the time of its receipt. Deliveries that were
-    /// authenticated by a token cannot be verified, because tokens are never stored.
+    /// Verifies each delivery with the secrets that its model has now, as of the time of its receipt. Deliveries that
+    /// were authenticated by a token cannot be verified, because tokens are never stored.
     pub fn verified(mut self) -> Self {
         self.verify = true;
         self
     }
 
-    /// Starts the replay. The selection is fixed from now on. [`Inbox::shutdown`] ends it early: running handlers go on,
-    /// the rest is left out.
+    /// Starts the replay. The selection is fixed from now on. [`Inbox::shutdown`] ends it early: running handlers go
+    /// on, the rest is left out.
     ///
     /// # Errors
     ///
-    /// [`ReplayError::NoService`] without workers and [`through`](Self::through); [`ReplayError::Archive`] if the archive
-    /// cannot be read.
+    /// [`ReplayError::NoService`] without workers and [`through`](Self::through); [`ReplayError::Archive`] if the
+    /// archive cannot be read.
     pub async fn start(self) -> Result<Replaying, ReplayError> {
         let handler = self.handler.ok_or(ReplayError::NoService)?;
         let ids = selected(&self.inbox, self.query).await?;
@@ -188,7 +188,7 @@ impl ReplayOne {
         let archived = processor.archive().get(id).await.map_err(NotReplayed::Archive)?;
         let archived = archived.ok_or(NotReplayed::Removed)?;
         let delivery = archived.delivery;
-        let (model, captures) = models.of(&delivery).ok_or(NotReplayed::NoModel)?;
+        let (model, captures) = models.of_delivery(&delivery).ok_or(NotReplayed::NoModel)?;
         if self.verify {
             verify(&model, &delivery)?;
         }
@@ -202,9 +202,9 @@ impl ReplayOne {
         };
         let job = Job { delivery, context, in_flight, trigger: Trigger::Replay };
         match self.handler.run(processor.clone(), job).await {
-            Ran::Responded(status) => Ok(status),
-            Ran::Failed => Err(NotReplayed::Failed),
-            Ran::Requeued => Err(NotReplayed::Busy),
+            RunResult::Responded(status) => Ok(status),
+            RunResult::Failed => Err(NotReplayed::Failed),
+            RunResult::Requeued => Err(NotReplayed::Busy),
         }
     }
 }

@@ -45,12 +45,21 @@ pub struct ArchiveLayer {
 }
 
 impl ArchiveLayer {
-    /// The request that brings a delivery processes it: the delivery is leased from the start.
+    /// Inline mode: the request that brings a delivery processes it, under a lease that the append acquires.
+    ///
+    /// ```
+    /// use tower_inbox::{MemoryArchive, layer::{ArchiveLayer, Processor}};
+    ///
+    /// let processor = Processor::new(MemoryArchive::new());
+    /// let layer = ArchiveLayer::inline(&processor);
+    /// # let _ = layer;
+    /// ```
     pub fn inline(processor: &Processor) -> Self {
         Self { processor: processor.clone(), mode: Mode::Inline }
     }
 
-    /// Workers process the deliveries. It takes running workers, so that nothing is accepted that nobody processes:
+    /// Background mode: workers process the deliveries. It requires running workers, so that every accepted delivery is
+    /// processed:
     ///
     /// ```compile_fail,E0308
     /// use tower_inbox::{MemoryArchive, Workers, layer::ArchiveLayer};
@@ -128,10 +137,10 @@ where
             processor: self.processor.clone(),
             mode: self.mode,
         };
-        let (soft_timeout, early) = SoftTimeout::of(&self.processor, self.mode);
+        let (soft_timeout, early_response) = SoftTimeout::of(&self.processor, self.mode);
         let work = archive_then_call(take_ready(&mut self.inner), parts, appending, soft_timeout);
         let task = self.processor.spawn(work.instrument(span.clone()));
-        ArchiveFuture::working(task, early)
+        ArchiveFuture::working(task, early_response)
     }
 }
 
@@ -212,10 +221,12 @@ fn identified(
 impl Appending {
     /// Waits until the delivery is durable. A repeat continues under the id of the first.
     async fn archived(self) -> Result<Archived, Response<ResponseBody>> {
-        let limit = self.processor.config().archive_timeout;
-        let appended = timeout(limit, self.append).await;
-        let appended =
-            appended.unwrap_or_else(|_| Err(ArchiveError::Unsure(Box::new(NotInTime { limit }))));
+        let appended = match self.processor.config().archive_timeout {
+            Some(limit) => timeout(limit, self.append)
+                .await
+                .unwrap_or_else(|_| Err(ArchiveError::Unsure(Box::new(NotInTime { limit })))),
+            None => self.append.await,
+        };
         let Raw { context, reservation } = self.raw;
         let Appended { receipt, lease, .. } = match appended {
             Ok(appended) => appended,
@@ -247,19 +258,19 @@ struct NotInTime {
 /// Responds to a sender that has waited for long enough, while its delivery is still being processed.
 struct SoftTimeout<O> {
     deadline: tokio::time::Instant,
-    early: oneshot::Sender<O>,
+    early_response: oneshot::Sender<O>,
 }
 
 impl<O> SoftTimeout<O> {
-    /// Only where there are workers: without, nobody would retry what fails after such a response.
+    /// Only if there are workers: without them, a failure after the early response would not be retried.
     fn of(processor: &Processor, mode: Mode) -> (Option<Self>, Option<oneshot::Receiver<O>>) {
         let answer_within = processor.config().answer_within;
         let deadline = tokio::time::Instant::now().checked_add(answer_within);
         match deadline.filter(|_| mode == Mode::Inline && processor.has_workers()) {
             None => (None, None),
             Some(deadline) => {
-                let (early, receiver) = oneshot::channel();
-                (Some(Self { deadline, early }), Some(receiver))
+                let (early_response, receiver) = oneshot::channel();
+                (Some(Self { deadline, early_response }), Some(receiver))
             }
         }
     }
@@ -271,7 +282,7 @@ impl<O> SoftTimeout<O> {
             return output;
         }
         // The client may have hung up.
-        drop(self.early.send(accepted()));
+        drop(self.early_response.send(accepted()));
         calling.await
     }
 }
@@ -290,7 +301,7 @@ pin_project! {
         // Not for the inbox: the inner service has the request.
         Through { #[pin] future: F },
         // A task archives the delivery and calls the inner service. It may respond before its end.
-        Working { #[pin] task: JoinHandle<O>, early: Option<oneshot::Receiver<O>> },
+        Working { #[pin] task: JoinHandle<O>, early_response: Option<oneshot::Receiver<O>> },
     }
 }
 
@@ -299,8 +310,8 @@ impl<F, O> ArchiveFuture<F, O> {
         Self { state: State::Through { future } }
     }
 
-    fn working(task: JoinHandle<O>, early: Option<oneshot::Receiver<O>>) -> Self {
-        Self { state: State::Working { task, early } }
+    fn working(task: JoinHandle<O>, early_response: Option<oneshot::Receiver<O>>) -> Self {
+        Self { state: State::Working { task, early_response } }
     }
 }
 
@@ -317,11 +328,11 @@ where
             StateProjection::Through { future } => {
                 future.poll(context).map_ok(|response| response.map(ResponseBody::new))
             }
-            StateProjection::Working { task, early } => {
-                if let Some(waiting) = early
+            StateProjection::Working { task, early_response } => {
+                if let Some(waiting) = early_response
                     && let Poll::Ready(responded) = Pin::new(waiting).poll(context)
                 {
-                    *early = None;
+                    *early_response = None;
                     if let Ok(response) = responded {
                         return Poll::Ready(response);
                     }

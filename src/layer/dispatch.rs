@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use super::{
     body::{BufferedBody, InboxBody, Split},
-    future::{Ended, StepFuture},
+    future::{StepFuture, StepResult},
     step::{Archived, Dispatched, Mode},
 };
 use crate::process::{BoxError, ResponseBody, accepted};
@@ -46,7 +46,7 @@ pub struct DispatchService<S> {
     inner: S,
 }
 
-type Dispatching<B> = Pin<Box<dyn Future<Output = Ended<InboxBody<B, Dispatched>>> + Send>>;
+type Dispatching<B> = Pin<Box<dyn Future<Output = StepResult<InboxBody<B, Dispatched>>> + Send>>;
 
 impl<S, B, R> Service<Request<InboxBody<B, Archived>>> for DispatchService<S>
 where
@@ -59,8 +59,8 @@ where
     type Error = S::Error;
     type Future = StepFuture<S, InboxBody<B, Dispatched>, Dispatching<B>>;
 
-    /// Always ready, so that deliveries are archived and accepted while every handler is busy. The inner service is polled
-    /// ready for the requests that it gets.
+    /// Always ready, so that deliveries are archived and accepted while every handler is busy. The inner service is
+    /// polled ready for the requests that it gets.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }

@@ -13,13 +13,13 @@ use tower_service::Service;
 use crate::process::{BoxError, ResponseBody};
 
 /// The end of a step: the request for the inner service, or a response.
-pub(super) type Ended<N> = Result<Request<N>, Response<ResponseBody>>;
+pub(super) type StepResult<N> = Result<Request<N>, Response<ResponseBody>>;
 
 pin_project! {
     /// The response future of one step.
     ///
-    /// `P` is what the step waits for before it calls the inner service `S`, with a request whose body is `N`. Most steps
-    /// wait for nothing.
+    /// `P` is what the step waits for before it calls the inner service `S`, with a request whose body is `N`. Most
+    /// steps wait for nothing.
     pub struct StepFuture<S, N, P = Pending<Result<Request<N>, Response<ResponseBody>>>>
     where
         S: Service<Request<N>>,
@@ -71,7 +71,7 @@ where
 impl<S, N, P, R> Future for StepFuture<S, N, P>
 where
     S: Service<Request<N>, Response = Response<R>>,
-    P: Future<Output = Ended<N>>,
+    P: Future<Output = StepResult<N>>,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {

@@ -6,8 +6,8 @@
 //!
 //! [`Inbox`](crate::Inbox) stacks them in this order. To put other middleware between two of them, stack them with
 //! `tower::ServiceBuilder`. All layers have the same response body, [`ResponseBody`], so that layers of tower-http fit
-//! around and between them. The body type of a request encodes how far it has come, and each layer accepts only what the
-//! one before it makes, so that a wrong order does not compile:
+//! around and between them. The body type of a request encodes how far it has come, and each layer accepts only what
+//! the one before it makes, so that a wrong order does not compile:
 //!
 //! ```compile_fail,E0277
 //! use http::{Request, Response};
@@ -80,8 +80,8 @@ pub use verify::{Quarantine, VerifyFuture, VerifyLayer, VerifyService};
 pub use crate::{
     delivery::Captures,
     process::{
-        Attempt, BoxError, Clock, DELIVERY_ID, Failure, Processor, REPEAT, Rejection, Repeat,
-        ResponseBody,
+        Attempt, BoxError, Clock, DELIVERY_ID, Disposition, Failure, PayloadType, Processor,
+        REPEAT, Rejection, Repeat, ResponseBody,
     },
 };
 

@@ -112,7 +112,7 @@ where
         Resolution::Repeat { of, status } => return Ok(as_the_first(of, status)),
         Resolution::Reject(rejection) => return Ok(context.reject(rejection)),
     };
-    // A repeat may differ from what is stored where nothing is signed, such as in line breaks. The stored one is processed.
+    // A repeat may differ from the stored delivery in unsigned parts, such as line breaks. The stored one is processed.
     let delivery = if receipt.is_repeat() {
         match stored(&processor, delivery.id()).await {
             Ok(delivery) => delivery,

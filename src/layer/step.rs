@@ -38,7 +38,7 @@ pub struct Archived {
     pub(super) reservation: Reservation,
     pub(super) delivery: Delivery,
     pub(super) receipt: Receipt,
-    /// The lease, if the request processes the delivery and nobody else does.
+    /// The lease, if this request processes the delivery.
     pub(super) in_flight: Option<InFlight>,
     pub(super) processor: Processor,
     pub(super) mode: Mode,
@@ -56,7 +56,7 @@ pub(crate) enum Mode {
     },
 }
 
-/// The delivery is to be processed now, by this request.
+/// This request processes the delivery.
 #[derive(Debug)]
 pub struct Dispatched {
     pub(super) archived: Archived,

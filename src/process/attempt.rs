@@ -10,6 +10,15 @@ use crate::{archive::Lease, delivery::DeliveryId};
 ///     request.extensions().get::<Attempt>().is_some_and(|attempt| attempt.number() == 1)
 /// }
 /// ```
+///
+/// A unit test of a handler creates the attempt itself:
+///
+/// ```
+/// use tower_inbox::layer::Attempt;
+///
+/// let second = Attempt::new(2).in_background();
+/// assert!(second.is_in_background() && !second.is_replay());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     number: u32,
@@ -30,7 +39,27 @@ pub(crate) enum Trigger {
 }
 
 impl Attempt {
-    pub(super) fn new(trigger: Trigger, lease: Option<Lease>) -> Self {
+    /// Creates an attempt whose sender waits for the response, without a lease, for unit tests of handlers.
+    pub fn new(number: u32) -> Self {
+        Self { number, trigger: Trigger::Request, lease: None, earlier_version: None }
+    }
+
+    /// Makes it an attempt of a worker.
+    pub fn in_background(self) -> Self {
+        Self { trigger: Trigger::Worker, ..self }
+    }
+
+    /// Makes it a replay.
+    pub fn as_replay(self) -> Self {
+        Self { trigger: Trigger::Replay, ..self }
+    }
+
+    /// Sets the delivery in which the same version of the inference was processed before, in other bytes.
+    pub fn as_new_version_of(self, earlier: DeliveryId) -> Self {
+        Self { earlier_version: Some(earlier), ..self }
+    }
+
+    pub(super) fn of(trigger: Trigger, lease: Option<Lease>) -> Self {
         let number = lease.map_or(1, |lease| lease.attempt());
         Self { number, trigger, lease, earlier_version: None }
     }

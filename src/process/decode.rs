@@ -4,11 +4,34 @@ use http::Extensions;
 
 use super::RequestContext;
 use crate::{
-    delivery::{Delivery, InferenceDigest},
+    delivery::{Delivery, InferenceDigest, prefix},
     metrics,
     provider::{Loaded, Model, Tolerated},
     supervise::catch,
 };
+
+/// The name of the Rust type to which the model decodes deliveries. In the request extensions, for the log line of a
+/// handler that expects another type.
+///
+/// ```
+/// use tower_inbox::{Inference, layer::PayloadType, provider::foxyai::ImageGroup};
+///
+/// fn group(extensions: &http::Extensions) -> Result<&Inference<ImageGroup>, String> {
+///     extensions.get().ok_or_else(|| match extensions.get::<PayloadType>() {
+///         Some(found) => format!("expected an image group, found {}", found.name()),
+///         None => "the request is not a delivery".to_owned(),
+///     })
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadType(&'static str);
+
+impl PayloadType {
+    /// The name as [`std::any::type_name`] returns it.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
 
 /// Why a body cannot be decoded: the JSON path, and the reason without a value of the body.
 #[derive(Clone, Debug)]
@@ -44,10 +67,10 @@ pub(crate) fn decode(
     };
     report_tolerated(context, &tolerated);
     let text = key.to_string();
-    let logged = text.get(..text.floor_char_boundary(MAX_LOGGED_KEY)).unwrap_or_default();
-    context.span.record("inference", logged);
+    context.span.record("inference", prefix(&text, MAX_LOGGED_KEY));
     let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
     extensions.insert(key);
+    extensions.insert(PayloadType(context.model.payload_type()));
     Ok(inference)
 }
 
@@ -62,7 +85,7 @@ fn report_tolerated(context: &RequestContext, tolerated: &[Tolerated]) {
             path,
             expected = odd.expected(),
             found = odd.found(),
-            "tolerated: a member does not have the expected form; the raw body has it as it came"
+            "tolerated: a member does not have the expected form; Inference::raw has it unchanged"
         );
     }
 }
@@ -81,13 +104,13 @@ pub(crate) fn load(
     })
 }
 
-/// Logs each place that the type does not know, once per place.
+/// Logs each place that is unknown to the type, once per place.
 pub(super) fn detect_drift(context: &RequestContext, delivery: &Delivery) {
     for path in catch(|| context.model.look(delivery)).unwrap_or_default() {
         metrics::unknown(&context.name);
         tracing::warn!(
             path,
-            "schema drift: the payload type does not know this member or word; the raw body has it"
+            "schema drift: the payload type does not know this member or enum value; Inference::raw has it"
         );
     }
 }

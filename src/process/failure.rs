@@ -27,7 +27,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A reason, of which the first 512 bytes are stored.
+    /// Creates a failure with this reason. At most 512 bytes are stored.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into() }
     }

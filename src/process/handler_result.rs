@@ -1,9 +1,37 @@
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Response, header};
 
 use super::RetryPolicy;
 use crate::delivery::{InferenceDigest, Outcome};
+
+/// Decides whether a delivery is retried, instead of the status of the response. Put it into the response extensions.
+/// The sender gets the status unchanged.
+///
+/// Without it, the status decides: 2xx is processed; 4xx is dead, except for 408, 409, 425 and 429; everything else is
+/// retried. For example, 409 is retried, because most conflicts are temporary. A conflict that is final:
+///
+/// ```
+/// use http::{Response, StatusCode};
+/// use tower_inbox::layer::{Disposition, Failure};
+///
+/// let mut response = Response::new(String::new());
+/// *response.status_mut() = StatusCode::CONFLICT;
+/// response.extensions_mut().insert(Disposition::Dead);
+/// response.extensions_mut().insert(Failure::new("the order was closed"));
+/// ```
+///
+/// With feature `axum` it is a part of a response: `(StatusCode::CONFLICT, Disposition::Dead)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disposition {
+    /// The attempt failed. The delivery is retried as the [`RetryPolicy`](crate::RetryPolicy) says, which needs
+    /// [workers](crate::Inbox::start_workers).
+    Retry,
+    /// The delivery is dead. It runs again only if the sender repeats it, or after
+    /// [`Inbox::retry`](crate::Inbox::retry).
+    Dead,
+}
 
 /// What a run of the handler means for the delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,21 +69,24 @@ impl HandlerResult {
 /// Classifies the response of a handler.
 ///
 /// 2xx: processed. 4xx: dead, because the same bytes would be rejected again, except for 408, 409, 425 and 429, which
-/// are temporary. Everything else: failed.
-pub(super) fn classify_response(
-    status: StatusCode,
-    headers: &HeaderMap,
-    now: SystemTime,
-) -> HandlerResult {
-    if status.is_success() {
-        return HandlerResult::Processed { status: status.as_u16() };
-    }
-    let reason = format!("the handler returned {}", status.as_u16());
+/// are temporary. Everything else: failed. A [`Disposition`] overrides the status.
+pub(super) fn classify_response<R>(response: &Response<R>, now: SystemTime) -> HandlerResult {
+    let status = response.status();
     let is_temporary = matches!(status.as_u16(), 408 | 409 | 425 | 429);
-    if status.is_client_error() && !is_temporary {
-        HandlerResult::Dead { reason }
-    } else {
-        HandlerResult::Failed { reason, retry_after: retry_after(headers, now) }
+    let disposition = match response.extensions().get() {
+        Some(disposition) => *disposition,
+        None if status.is_success() => {
+            return HandlerResult::Processed { status: status.as_u16() };
+        }
+        None if status.is_client_error() && !is_temporary => Disposition::Dead,
+        None => Disposition::Retry,
+    };
+    let reason = format!("the handler returned {}", status.as_u16());
+    match disposition {
+        Disposition::Dead => HandlerResult::Dead { reason },
+        Disposition::Retry => {
+            HandlerResult::Failed { reason, retry_after: retry_after(response.headers(), now) }
+        }
     }
 }
 
@@ -112,8 +143,23 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn classified(status: u16) -> HandlerResult {
-        let status = StatusCode::from_u16(status).unwrap();
-        classify_response(status, &HeaderMap::new(), SystemTime::UNIX_EPOCH)
+        let response = Response::builder().status(status).body(()).unwrap();
+        classify_response(&response, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn disposition_overrides_the_status() {
+        let of = |status, disposition: Disposition| {
+            let response = Response::builder().status(status).extension(disposition);
+            classify_response(&response.body(()).unwrap(), SystemTime::UNIX_EPOCH)
+        };
+        for status in [200, 409, 503] {
+            let reason = format!("the handler returned {status}");
+            let dead = HandlerResult::Dead { reason: reason.clone() };
+            assert_eq!(of(status, Disposition::Dead), dead);
+            let failed = HandlerResult::Failed { reason, retry_after: None };
+            assert_eq!(of(status, Disposition::Retry), failed);
+        }
     }
 
     #[test]
@@ -133,8 +179,8 @@ mod tests {
     fn retry_after_is_read_as_seconds_or_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let read = |value: &str| {
-            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
-            let result = classify_response(StatusCode::SERVICE_UNAVAILABLE, &headers, now);
+            let response = Response::builder().status(503).header(header::RETRY_AFTER, value);
+            let result = classify_response(&response.body(()).unwrap(), now);
             let HandlerResult::Failed { retry_after, .. } = result else { panic!("not failed") };
             retry_after.map(|time| time.as_secs())
         };

@@ -12,16 +12,21 @@ use super::{
     Processor,
     handler_result::{Finished, HandlerResult, next_state},
     logs_details,
-    waiters::WaitKey,
+    repeat::WaitKey,
 };
 use crate::{
     archive::{ArchiveError, Lease, Release, Work},
     delivery::{InferenceDigest, ModelName, Outcome},
+    log_limit::LogLimit,
     metrics,
 };
 
 /// The wait before the next attempt of a delivery whose outcome could not be recorded.
 const NOT_RECORDED: Duration = Duration::from_secs(10);
+
+/// Limits the log lines of outcomes that could not be recorded: an archive that fails would write one for each delivery
+/// and try.
+static NOT_RECORDED_LOG: LogLimit = LogLimit::new(10, Duration::from_secs(10));
 
 /// The wait before the next attempt of a delivery whose processing was dropped.
 const DROPPED: Duration = Duration::from_secs(1);
@@ -48,7 +53,7 @@ impl InFlight {
         model: ModelName,
         received_at: SystemTime,
     ) -> Self {
-        processor.hold(lease);
+        processor.add_lease(lease);
         let open = Open { processor, lease, model, received_at, inference: None };
         Self { open: Some(open) }
     }
@@ -162,7 +167,7 @@ impl Open {
         }
     }
 
-    /// Does the rest in a task. Without a runtime the archive has started the work, and nobody is left to wait for it.
+    /// Runs `work` in a task. Without a runtime, the archive completes the operation that it has started.
     fn spawn<F>(self, work: impl FnOnce(Self) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -213,7 +218,7 @@ impl Open {
 
     fn end(self) {
         let Self { processor, lease, inference, .. } = self;
-        processor.let_go(lease);
+        processor.remove_lease(lease);
         processor.waiters().notify(WaitKey::Delivery(lease.id()));
         if let Some(inference) = inference {
             processor.waiters().notify(WaitKey::Inference(inference.id()));
@@ -226,8 +231,11 @@ fn is_worth_another_try(recorded: &Result<(), ArchiveError>) -> bool {
     match recorded {
         Ok(()) | Err(ArchiveError::LeaseLost { .. } | ArchiveError::Unknown { .. }) => false,
         Err(error) => {
-            let error = error as &dyn std::error::Error;
-            tracing::warn!(error, "outcome could not be recorded");
+            if let Some(suppressed) = NOT_RECORDED_LOG.admit() {
+                let error = error as &dyn std::error::Error;
+                let suppressed = Some(suppressed).filter(|lines| *lines > 0);
+                tracing::warn!(error, suppressed, "outcome could not be recorded");
+            }
             true
         }
     }
@@ -242,7 +250,7 @@ fn log_not_released(error: &ArchiveError) {
     tracing::error!(error = error as &dyn std::error::Error, "lease could not be released");
 }
 
-/// Logs what a person has to look at apart from the rest.
+/// Logs the outcome. Outcomes that require a person are errors.
 fn log(outcome: &Outcome, retry_in: Duration) {
     match outcome {
         Outcome::Processed { status, .. } => tracing::info!(status, "processed"),
@@ -259,5 +267,19 @@ impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.open.as_ref().map(|open| open.lease.id());
         f.debug_struct("InFlight").field("id", &id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log_limit::collect_log;
+
+    #[test]
+    fn log_lines_of_outcomes_that_could_not_be_recorded_are_limited() {
+        let failed = Err(ArchiveError::Overloaded);
+        let log = collect_log(|| assert!((0..1000).all(|_| is_worth_another_try(&failed))));
+        // More only if this takes longer than ten seconds.
+        assert!(log.matches("outcome could not be recorded").count() < 100, "{log}");
     }
 }

@@ -1,15 +1,14 @@
 //! Takes a leased delivery to its next state: decode, single flight of its inference, run the handler, settle.
 //!
-//! [`process`](processor::Processor::process) is one ordinary async function. The layer of a request and the workers call
-//! it alike, and get its result as a value.
+//! [`process`](processor::Processor::process) is one ordinary async function. The layer of a request and the workers
+//! call it alike, and get its result as a value.
 
 mod attempt;
-mod clock;
 mod decode;
 mod failure;
 mod handler_result;
-mod held_leases;
 mod in_flight;
+mod leases;
 mod processor;
 mod rejection;
 mod repeat;
@@ -18,19 +17,21 @@ mod response_body;
 mod retry_policy;
 mod run;
 mod shutdown;
-mod waiters;
+mod single_flight;
 
 pub use attempt::Attempt;
 pub(crate) use attempt::Trigger;
-pub use clock::Clock;
+pub use decode::PayloadType;
 pub(crate) use decode::{Undecodable, load};
 pub use failure::Failure;
+pub use handler_result::Disposition;
 pub(crate) use in_flight::InFlight;
 pub use processor::Processor;
 pub(crate) use processor::{HANDLER_TIMEOUT, Job, ProcessConfig, Processed};
 pub(crate) use rejection::RejectedRequest;
 pub use rejection::Rejection;
 pub(crate) use repeat::Resolution;
+pub use request_context::Clock;
 pub(crate) use request_context::{RequestContext, logs_details};
 pub use response_body::{BoxError, DELIVERY_ID, REPEAT, Repeat, ResponseBody};
 pub(crate) use response_body::{accepted, as_the_first, mark_repeat};

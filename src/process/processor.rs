@@ -1,8 +1,7 @@
 use std::{
-    collections::HashSet,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,33 +11,40 @@ use bytes::Bytes;
 use http::{Response, request};
 use http_body::Body;
 use tokio::{
-    runtime::Handle,
     sync::{Notify, futures::Notified},
     task::JoinHandle,
-    time::{Instant, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
     Attempt, BoxError, Clock, Rejection, RequestContext, ResponseBody, RetryPolicy, Trigger,
     decode::{self, Undecodable, decode},
-    held_leases::{HeldLeases, RENEWAL},
     in_flight::InFlight,
-    response_body::as_the_first,
-    run::{Ended, Interruption, run},
+    leases::{self, HeldLeases},
+    repeat::Waiters,
+    run::{Interruption, RunEnd, run},
     shutdown::Shutdown,
-    waiters::{WaitKey, Waiters},
 };
 use crate::{
-    archive::{Acquire, Archive, ArchiveError, Begun, LEASE_LENGTH, Lease, Release},
-    delivery::{Delivery, DeliveryId, InferenceDigest, InferenceId, Outcome},
+    archive::{Acquire, Archive, Lease, Release},
+    delivery::{Delivery, Outcome},
     metrics,
-    supervise::supervise,
 };
 
-/// An archive, and the deliveries of it that this process is processing.
+/// Processes the deliveries of an archive, for layers that are stacked by hand.
 ///
 /// Create one for each archive and process. Clones share everything.
+///
+/// ```
+/// use tower_inbox::{MemoryArchive, layer::Processor};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let processor = Processor::new(MemoryArchive::new());
+/// assert_eq!(processor.in_progress(), 0);
+/// processor.wait_idle().await;
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Processor(Arc<Inner>);
 
@@ -48,9 +54,9 @@ struct Inner {
     tasks: TaskTracker,
     leases: HeldLeases,
     waiters: Waiters,
-    /// Something may be due for workers.
+    /// Notified when a delivery may be due.
     due: Notify,
-    /// Processing of some delivery has ended.
+    /// Notified when processing of a delivery has ended.
     ended: Notify,
     has_workers: AtomicBool,
     shutdown: Shutdown,
@@ -63,7 +69,7 @@ pub(crate) struct ProcessConfig {
     /// The time after which a request is answered whose delivery is still being processed.
     pub(crate) answer_within: Duration,
     /// The time for which a request waits until its delivery is durable.
-    pub(crate) archive_timeout: Duration,
+    pub(crate) archive_timeout: Option<Duration>,
     /// The time after which a handler is stopped, if workers can retry.
     pub(crate) handler_timeout: Duration,
     pub(crate) clock: Clock,
@@ -75,14 +81,14 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// Longer than a disk takes that recovers by itself, and shorter than the time that a shutdown has.
 const ARCHIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-pub(crate) const HANDLER_TIMEOUT: Duration = Duration::from_mins(5);
+pub(crate) const HANDLER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 impl Default for ProcessConfig {
     fn default() -> Self {
         Self {
             retries: RetryPolicy::default(),
             answer_within: ANSWER_WITHIN,
-            archive_timeout: ARCHIVE_TIMEOUT,
+            archive_timeout: Some(ARCHIVE_TIMEOUT),
             handler_timeout: HANDLER_TIMEOUT,
             clock: Clock::default(),
         }
@@ -140,8 +146,8 @@ impl Processor {
         self.0.tasks.len()
     }
 
-    /// Waits until every delivery that was started is answered, archived and settled. New ones may arrive meanwhile: stop
-    /// the server first.
+    /// Waits until every delivery that was started is answered, archived and settled. New ones may arrive meanwhile:
+    /// stop the server first.
     ///
     /// # Cancel safety
     ///
@@ -152,7 +158,7 @@ impl Processor {
         self.0.tasks.wait().await;
     }
 
-    /// Runs work that goes on when the client hangs up.
+    /// Spawns work that continues when the client hangs up.
     pub(crate) fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -172,17 +178,17 @@ impl Processor {
         &self.0.waiters
     }
 
-    /// Whether workers take up what is due.
+    /// Returns true if workers process due deliveries.
     pub(crate) fn has_workers(&self) -> bool {
         self.0.has_workers.load(Ordering::Relaxed)
     }
 
-    /// From now on there are workers. False if there were before.
+    /// Registers the workers. False if there are some already.
     pub(crate) fn add_workers(&self) -> bool {
         !self.0.has_workers.swap(true, Ordering::Relaxed)
     }
 
-    /// Something may be due.
+    /// Wakes the workers, because a delivery may be due.
     pub(crate) fn wake_workers(&self) {
         self.0.due.notify_one();
         self.0.ended.notify_waiters();
@@ -197,7 +203,7 @@ impl Processor {
         self.0.ended.notified()
     }
 
-    /// Waits until something may be due. For one caller.
+    /// Waits until a delivery may be due. For one caller.
     ///
     /// # Cancel safety
     ///
@@ -206,28 +212,29 @@ impl Processor {
         self.0.due.notified().await;
     }
 
-    /// Takes over a lease: whatever happens to the result, the lease is settled or released.
+    /// Takes over a lease. It is released when the result is dropped without being settled.
     pub(crate) fn in_flight(&self, lease: Lease, context: &RequestContext) -> InFlight {
         InFlight::new(self.clone(), lease, context.name.clone(), context.received_at)
     }
 
-    pub(super) fn hold(&self, lease: Lease) {
-        self.0.leases.hold(lease, || {
+    pub(super) fn add_lease(&self, lease: Lease) {
+        self.0.leases.add(lease, || {
             // The task must not keep the archive open.
             let inner = Arc::downgrade(&self.0);
-            let runtime = Handle::try_current().ok()?;
-            Some(runtime.spawn(async move {
-                supervise("lease renewal", || renew(inner.clone())).await;
-            }))
+            leases::spawn_renewal(move || inner.upgrade().map(Self))
         });
     }
 
-    pub(super) fn let_go(&self, lease: Lease) {
-        self.0.leases.let_go(lease.token());
+    pub(super) fn leases(&self) -> &HeldLeases {
+        &self.0.leases
     }
 
-    /// Makes every delivery pending again that this process still holds, whatever its handler is doing. The attempts do
-    /// not count. For the end of a shutdown: a handler that blocks its thread cannot be stopped.
+    pub(super) fn remove_lease(&self, lease: Lease) {
+        self.0.leases.remove(lease.token());
+    }
+
+    /// Releases all leases of this process, although their handlers may still run. The attempts do not count. For the
+    /// end of a shutdown: a handler that blocks its thread cannot be stopped.
     ///
     /// # Cancel safety
     ///
@@ -247,7 +254,8 @@ impl Processor {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the handler is stopped, and the delivery is pending again without counting the attempt.
+    /// If the future is dropped, the handler is stopped, and the delivery is pending again without counting the
+    /// attempt.
     pub(crate) async fn process<C, F, R, E>(
         &self,
         job: Job,
@@ -262,7 +270,7 @@ impl Processor {
     {
         let Job { delivery, context, mut in_flight, trigger } = job;
         let lease = in_flight.as_ref().and_then(InFlight::lease);
-        let attempt = Attempt::new(trigger, lease);
+        let attempt = Attempt::of(trigger, lease);
         context.span.record("attempt", attempt.number());
         let inference = match decode(&context, &delivery, &mut head.extensions) {
             Ok(inference) => inference,
@@ -287,33 +295,14 @@ impl Processor {
             run(|| call(head), timeout, interrupted, &context, &self.config().clock).await;
         context.record_duration("run_us", started);
         match (in_flight, ended) {
-            (Some(in_flight), Ended::With(result)) => in_flight.finish(result),
-            (Some(in_flight), Ended::By(Interruption::LeaseLost)) => in_flight.abandon(),
-            (Some(in_flight), Ended::By(Interruption::Shutdown)) => {
+            (Some(in_flight), RunEnd::With(result)) => in_flight.finish(result),
+            (Some(in_flight), RunEnd::By(Interruption::LeaseLost)) => in_flight.abandon(),
+            (Some(in_flight), RunEnd::By(Interruption::Shutdown)) => {
                 in_flight.release(Release::After(Duration::ZERO));
             }
             (None, _) => {}
         }
         Processed::Ran(response)
-    }
-
-    /// Enters the single flight of an inference. Returns the delivery in which the same version was processed before, in
-    /// other bytes.
-    async fn enter_flight(
-        &self,
-        in_flight: &mut InFlight,
-        inference: InferenceDigest,
-        trigger: Trigger,
-    ) -> Result<Option<DeliveryId>, Blocked> {
-        let Some(lease) = in_flight.lease() else { return Err(Blocked::LeaseLost) };
-        in_flight.set_inference(inference);
-        match self.begin(lease, inference, trigger).await {
-            Ok(Begun::Started { earlier }) => Ok(earlier),
-            Ok(Begun::Processed { of, status }) => Err(Blocked::Repeat { of, status }),
-            Ok(Begun::Busy) => Err(Blocked::Busy { inference: inference.id(), trigger }),
-            Err(ArchiveError::LeaseLost { .. }) => Err(Blocked::LeaseLost),
-            Err(error) => Err(Blocked::State(error)),
-        }
     }
 
     /// Waits until a handler must not go on, because its lease is lost or the process is shutting down.
@@ -328,34 +317,10 @@ impl Processor {
         lost.map_or(Interruption::Shutdown, |()| Interruption::LeaseLost)
     }
 
-    /// A handler is stopped where somebody retries it, or nobody waits for it.
+    /// The handler timeout applies where the delivery can be retried, or where no sender waits for the response.
     fn handler_timeout(&self, trigger: Trigger) -> Option<Duration> {
         let is_limited = trigger != Trigger::Request || self.has_workers();
         is_limited.then_some(self.config().handler_timeout)
-    }
-
-    /// Enters the single flight of an inference. A request waits for its turn; [`Begun::Busy`] means that too many do. A
-    /// worker does something else meanwhile.
-    async fn begin(
-        &self,
-        lease: Lease,
-        inference: InferenceDigest,
-        trigger: Trigger,
-    ) -> Result<Begun, ArchiveError> {
-        match self.archive().begin(lease, inference).await? {
-            Begun::Busy if trigger != Trigger::Worker => {}
-            begun => return Ok(begun),
-        }
-        let Some(waiter) = self.waiters().enter(WaitKey::Inference(inference.id())) else {
-            return Ok(Begun::Busy);
-        };
-        loop {
-            let seen = waiter.notifications();
-            match self.archive().begin(lease, inference).await? {
-                Begun::Busy => waiter.more_than(seen).await,
-                begun => return Ok(begun),
-            }
-        }
     }
 
     /// Decodes a delivery that is pending before its sender is answered, and settles it if it is undecodable.
@@ -378,51 +343,6 @@ impl Processor {
     }
 }
 
-/// Why a delivery is not passed to its handler after it was decoded.
-#[derive(Debug)]
-enum Blocked {
-    /// The same inference was processed in another delivery.
-    Repeat {
-        of: DeliveryId,
-        status: u16,
-    },
-    /// Another delivery of the inference is being processed.
-    Busy {
-        inference: InferenceId,
-        trigger: Trigger,
-    },
-    LeaseLost,
-    State(ArchiveError),
-}
-
-impl Blocked {
-    /// Settles or releases the delivery, and responds.
-    fn settle<E>(self, context: &RequestContext, in_flight: InFlight) -> Processed<E> {
-        match self {
-            Self::Repeat { of, status } => {
-                metrics::repeated(&context.name);
-                in_flight.settle(Outcome::repeat(of));
-                Processed::NotRun(as_the_first(of, status))
-            }
-            Self::Busy { inference, trigger } => {
-                in_flight.release(Release::WhenFree(inference));
-                match trigger {
-                    Trigger::Request => {
-                        Processed::NotRun(context.reject(Rejection::TooManyWaiting))
-                    }
-                    Trigger::Worker | Trigger::Replay => Processed::Requeued,
-                }
-            }
-            Self::LeaseLost => {
-                in_flight.abandon();
-                Processed::NotRun(context.reject(Rejection::LeaseLost))
-            }
-            // Dropping the delivery releases its lease.
-            Self::State(error) => Processed::NotRun(context.reject(Rejection::State(error.into()))),
-        }
-    }
-}
-
 fn reject_undecodable(
     context: &RequestContext,
     undecodable: Undecodable,
@@ -435,34 +355,6 @@ fn reject_undecodable(
     }
     let status = context.model.status_profile().undecodable;
     context.reject(Rejection::Undecodable { path, reason, status })
-}
-
-/// Renews the leases of this process until there are none.
-async fn renew(inner: Weak<Inner>) {
-    let mut next = Instant::now() + RENEWAL;
-    loop {
-        tokio::time::sleep_until(next).await;
-        let Some(inner) = inner.upgrade() else { return };
-        let Some(leases) = inner.leases.to_renew() else { return };
-        let sent = Instant::now();
-        next = sent + RENEWAL;
-        // An archive that hangs must not keep handlers running under leases that have ended.
-        match timeout_at(next, inner.archive.renew(leases, LEASE_LENGTH)).await {
-            Ok(Ok(lost)) => {
-                let lost: HashSet<DeliveryId> = lost.into_iter().collect();
-                inner.leases.renewed(sent, |lease| lost.contains(&lease.id()));
-            }
-            Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "leases could not be renewed");
-                inner.leases.not_renewed(Instant::now());
-            }
-            Err(_) => {
-                tracing::error!(timeout = ?RENEWAL, "leases were not renewed in time");
-                inner.leases.not_renewed(Instant::now());
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Processor {

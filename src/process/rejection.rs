@@ -20,7 +20,8 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Webhook-Signature");
 
 /// Why the inbox responded instead of the inner service. In the response extensions.
 ///
-/// The response body is `application/problem+json` (RFC 9457), and tells a stranger less than this type.
+/// The response body is `application/problem+json` (RFC 9457). It contains less detail than this type, because anybody
+/// can cause it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -108,13 +109,13 @@ pub enum Rejection {
     LeaseLost,
 }
 
-/// What is known of a request that is rejected.
+/// The known properties of a rejected request, for its log line and metrics.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RejectedRequest<'a> {
     pub(crate) model: Option<&'a ModelName>,
     /// The address of the client.
     pub(crate) peer: Option<IpAddr>,
-    /// What the doctor found in the head. Only the log shows it.
+    /// The finding of the doctor in the head. Only the log contains it.
     pub(crate) finding: Option<&'a HeadFinding>,
     /// None logs every rejection.
     pub(crate) limits: Option<&'a LogLimits>,
@@ -151,7 +152,7 @@ impl Rejection {
         }
     }
 
-    /// The text for the sender. It does not help to guess a secret, and shows nothing of the body or of our internals.
+    /// The text for the sender. It does not help to guess a secret, and contains nothing of the body or of internals.
     fn detail(&self) -> String {
         match self {
             Self::Signature(_) => "the sender could not be verified".to_owned(),
@@ -198,13 +199,13 @@ impl Rejection {
         }
     }
 
-    /// Logs and counts the rejection, and returns the response with `self` in its extensions. Where the request is known,
-    /// use [`reject_request`](Self::reject_request).
+    /// Logs and counts the rejection, and returns the response with `self` in its extensions. Where the request is
+    /// known, use [`reject_request`](Self::reject_request).
     pub(crate) fn reject(self) -> Response<ResponseBody> {
         self.reject_request(&RejectedRequest::default())
     }
 
-    /// The same, with what is known of the request.
+    /// The same, with the known properties of the request.
     pub(crate) fn reject_request(self, request: &RejectedRequest<'_>) -> Response<ResponseBody> {
         if let Some(suppressed) = request.admit(self.label()) {
             self.log(request, suppressed);
@@ -244,7 +245,7 @@ impl Rejection {
         serde_json::to_vec(&problem).unwrap_or_default()
     }
 
-    /// Faults of the server are logged as errors, what looks wrong at the sender as warnings, the rest as information.
+    /// Server errors are logged at `ERROR`, probable mistakes of the sender at `WARN`, the rest at `INFO`.
     ///
     /// `suppressed` lines for the same reason were left out before this one.
     fn log(&self, request: &RejectedRequest<'_>, suppressed: u64) {
@@ -291,39 +292,10 @@ fn allow_value(methods: &[Method]) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::{self, Write},
-        sync::Mutex,
-    };
-
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::signature::Place;
-
-    /// What `log` writes.
-    fn logged(log: impl FnOnce()) -> String {
-        let lines: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let writer = Lines(Arc::clone(&lines));
-        let subscriber = tracing_subscriber::fmt().with_ansi(false);
-        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, log);
-        let lines = lines.lock().unwrap().clone();
-        String::from_utf8(lines).unwrap()
-    }
-
-    #[derive(Clone)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::{log_limit::collect_log, signature::Place};
 
     fn mismatch() -> Rejection {
         Rejection::Signature(SignatureError::Mismatch { place: Place::Query("s".to_owned()) })
@@ -334,12 +306,12 @@ mod tests {
         let peer = Some("2001:db8::7".parse().unwrap());
         let request = RejectedRequest { peer, ..RejectedRequest::default() };
         for rejection in [mismatch(), Rejection::NoModel, Rejection::Overloaded] {
-            let line = logged(|| rejection.log(&request, 12));
+            let line = collect_log(|| rejection.log(&request, 12));
             assert!(
                 line.contains(" peer=2001:db8::7 ") && line.contains(" suppressed=12"),
                 "{line}"
             );
-            let line = logged(|| rejection.log(&RejectedRequest::default(), 0));
+            let line = collect_log(|| rejection.log(&RejectedRequest::default(), 0));
             assert!(!line.contains("peer") && !line.contains("suppressed"), "{line}");
         }
     }
@@ -348,7 +320,7 @@ mod tests {
     fn rejections_of_one_reason_do_not_suppress_those_of_another() {
         let limits = LogLimits::default();
         let request = RejectedRequest { limits: Some(&limits), ..RejectedRequest::default() };
-        let log = logged(|| {
+        let log = collect_log(|| {
             (0..1000).for_each(|_| drop(mismatch().reject_request(&request)));
             drop(Rejection::Overloaded.reject_request(&request));
         });

@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -15,7 +16,54 @@ use crate::{
     signature::doctor::HeadFinding,
 };
 
-/// A delivery on its way: its id, its model, and the tracing span of this run.
+/// The clock of an inbox. Default: the system clock.
+///
+/// The time of receipt, the timestamps of signatures, the age of a delivery and the due time of a retry are all taken
+/// from this clock. Waiting itself, timeouts and leases use the timer of tokio; ids and the retention of an archive use
+/// the system clock.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_inbox::layer::Clock;
+///
+/// let recorded = SystemTime::UNIX_EPOCH + Duration::from_secs(1_614_265_330);
+/// let clock = Clock::new(move || recorded);
+/// assert_eq!(clock.now(), recorded);
+/// ```
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl Clock {
+    /// Creates a clock that returns what `now` returns.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The current time.
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+
+    /// The time since `time`; zero if that is in the future.
+    pub(crate) fn age(&self, time: SystemTime) -> Duration {
+        self.now().duration_since(time).unwrap_or_default()
+    }
+}
+
+/// The system clock.
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// The context of one delivery during a request or a run: its id, its model, and its tracing span.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {
     pub(crate) id: DeliveryId,
@@ -79,7 +127,7 @@ impl RequestContext {
         self.reject_with(rejection, None)
     }
 
-    /// The same, with what the doctor found in the head. Only the log shows it.
+    /// The same, with the finding of the doctor in the head. Only the log contains it.
     pub(crate) fn reject_with(
         &self,
         rejection: Rejection,
@@ -101,8 +149,8 @@ impl RequestContext {
     }
 }
 
-/// Whether the log has the level `DEBUG`. Then spans have every field; otherwise those that every line is to have, so
-/// that a delivery takes little space in the log.
+/// Returns true if the log has the level `DEBUG`. Then spans have every field; otherwise fewer, so that a delivery
+/// takes little space in the log.
 pub(crate) fn logs_details() -> bool {
     tracing::enabled!(Level::DEBUG)
 }

@@ -26,8 +26,8 @@ impl Default for RetryPolicy {
         Self {
             max_attempts: 25,
             initial_backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_hours(1),
-            max_age: Duration::from_hours(7 * 24),
+            max_backoff: Duration::from_secs(60 * 60),
+            max_age: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }
@@ -61,14 +61,14 @@ impl RetryPolicy {
     }
 
     /// Sets the age after which a delivery is not retried, counted from its receipt. Default: 7 days. The first five
-    /// attempts are made at any age, because a delivery may be old because the server was down, or because somebody
-    /// called [`Inbox::retry`](crate::Inbox::retry).
+    /// attempts are made at any age, because a delivery may be old after an outage of the server or after
+    /// [`Inbox::retry`](crate::Inbox::retry).
     pub fn max_age(mut self, time: Duration) -> Self {
         self.max_age = time;
         self
     }
 
-    /// The wait after `attempts` attempts, the last of which failed when the delivery had this age. `requested` is the
+    /// The wait after `attempts` attempts, if the last one failed when the delivery had this age. `requested` is the
     /// wait that the handler asked for; `jitter` is between 0 and 1.
     pub(super) fn wait(
         &self,
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn old_delivery_has_five_attempts() {
         let retries = RetryPolicy::default();
-        let year = Duration::from_hours(365 * 24);
+        let year = Duration::from_secs(24 * 365 * 60 * 60);
         let tried = (1..25).take_while(|n| retries.wait(*n, year, None, 0.5).is_ok()).count();
         assert_eq!(tried + 1, 5);
     }

@@ -22,7 +22,7 @@ pub(super) enum Interruption {
 
 /// How the run of a handler ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum RunEnd {
     With(HandlerResult),
     By(Interruption),
 }
@@ -36,50 +36,48 @@ pub(super) async fn run<F, R, E>(
     interrupted: impl Future<Output = Interruption>,
     context: &RequestContext,
     clock: &Clock,
-) -> (Ended, Result<Response<ResponseBody>, E>)
+) -> (RunEnd, Result<Response<ResponseBody>, E>)
 where
     F: Future<Output = Result<Response<R>, E>>,
     R: Body<Data = Bytes> + Send + 'static,
     R::Error: Into<BoxError>,
 {
     let rejected = |result: HandlerResult, rejection: Rejection| {
-        (Ended::With(result), Ok(context.reject(rejection)))
+        (RunEnd::With(result), Ok(context.reject(rejection)))
     };
     match call_handler(call, timeout, interrupted).await {
-        End::Returned(Ok(response)) => {
-            let (parts, body) = response.into_parts();
-            let result = classify_response(parts.status, &parts.headers, clock.now());
-            let response = Response::from_parts(parts, body);
+        CallEnd::Returned(Ok(response)) => {
+            let result = classify_response(&response, clock.now());
             if matches!(result, HandlerResult::Processed { .. }) {
-                return (Ended::With(result), Ok(response.map(ResponseBody::new)));
+                return (RunEnd::With(result), Ok(response.map(ResponseBody::new)));
             }
             let (stated, response) = stated_reason(response).await;
-            (Ended::With(result.with_stated_reason(stated)), Ok(response))
+            (RunEnd::With(result.with_stated_reason(stated)), Ok(response))
         }
-        End::Returned(Err(error)) => {
+        CallEnd::Returned(Err(error)) => {
             let result = HandlerResult::failed(&"the service of the handler failed");
-            (Ended::With(result), Err(error))
+            (RunEnd::With(result), Err(error))
         }
-        End::Panicked(panic) => {
+        CallEnd::Panicked(panic) => {
             let result = HandlerResult::failed(&format_args!("the handler {panic}"));
             rejected(result, Rejection::Panicked)
         }
-        End::TimedOut => {
+        CallEnd::TimedOut => {
             let rejection = Rejection::HandlerTimeout;
             rejected(HandlerResult::failed(&rejection), rejection)
         }
-        End::Interrupted(by) => {
+        CallEnd::Interrupted(by) => {
             let rejection = match by {
                 Interruption::LeaseLost => Rejection::LeaseLost,
                 Interruption::Shutdown => Rejection::Stopping,
             };
-            (Ended::By(by), Ok(context.reject(rejection)))
+            (RunEnd::By(by), Ok(context.reject(rejection)))
         }
     }
 }
 
 /// How a call of the handler ended.
-enum End<T> {
+enum CallEnd<T> {
     Returned(T),
     Panicked(Panic),
     TimedOut,
@@ -90,32 +88,32 @@ async fn call_handler<F: Future>(
     call: impl FnOnce() -> F,
     timeout: Option<Duration>,
     interrupted: impl Future<Output = Interruption>,
-) -> End<F::Output> {
+) -> CallEnd<F::Output> {
     let mut interrupted = pin!(interrupted);
     let before = poll_fn(|context| Poll::Ready(interrupted.as_mut().poll(context))).await;
     if let Poll::Ready(by) = before {
-        return End::Interrupted(by);
+        return CallEnd::Interrupted(by);
     }
     // A handler may also panic before it returns a future.
     let future = match catch(call) {
         Ok(future) => future,
-        Err(panic) => return End::Panicked(panic),
+        Err(panic) => return CallEnd::Panicked(panic),
     };
     let mut handler = pin!(catch_async(future));
     let mut timeout = pin!(timeout.map(tokio::time::sleep));
     poll_fn(|context| {
         if let Poll::Ready(returned) = handler.as_mut().poll(context) {
             return Poll::Ready(match returned {
-                Ok(output) => End::Returned(output),
-                Err(panic) => End::Panicked(panic),
+                Ok(output) => CallEnd::Returned(output),
+                Err(panic) => CallEnd::Panicked(panic),
             });
         }
         if let Some(timeout) = timeout.as_mut().as_pin_mut()
             && timeout.poll(context).is_ready()
         {
-            return Poll::Ready(End::TimedOut);
+            return Poll::Ready(CallEnd::TimedOut);
         }
-        interrupted.as_mut().poll(context).map(End::Interrupted)
+        interrupted.as_mut().poll(context).map(CallEnd::Interrupted)
     })
     .await
 }

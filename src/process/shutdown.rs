@@ -53,8 +53,8 @@ impl Shutdown {
         self.handlers_stopped.run_until_cancelled(work).await
     }
 
-    /// Waits before an outcome is recorded again that could not be recorded `failures` times. A wait that the start of the
-    /// shutdown finds is cut short. False if it is not to be recorded again.
+    /// Waits before an outcome is recorded again that could not be recorded `failures` times. A wait that the start of
+    /// the shutdown finds is cut short. False if it is not to be recorded again.
     pub(super) async fn wait_to_record_again(&self, failures: usize) -> bool {
         let Some(wait) = self.wait(failures) else { return false };
         let sleep = tokio::time::sleep(wait);

@@ -50,7 +50,7 @@ impl Provider for Deepgram {
     const NAME: &'static str = "deepgram";
 
     /// Up to ten retries, 30 s apart, after any status but 2xx (page on callbacks).
-    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_mins(5));
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_secs(5 * 60));
 }
 
 /// A request with results of type `R`; a failed request, which has `err_code` or `err_msg`; or a message about a live

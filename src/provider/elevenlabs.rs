@@ -54,7 +54,7 @@ use crate::{
 const SIGNATURE: HeaderName = HeaderName::from_static("elevenlabs-signature");
 
 /// The maximum age of a signature. Future timestamps are accepted (`elevenlabs-python`, `webhooks_custom.py`).
-const OLDEST: Duration = Duration::from_mins(30);
+const OLDEST: Duration = Duration::from_secs(30 * 60);
 
 /// ElevenLabs.
 #[derive(Clone, Copy, Debug)]

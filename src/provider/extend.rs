@@ -40,7 +40,7 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-extend-request-signatur
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-extend-request-timestamp");
 
 /// The maximum time by which a signature may be in the future (client libraries).
-const FURTHEST: Duration = Duration::from_mins(1);
+const FURTHEST: Duration = Duration::from_secs(60);
 
 /// Extend.
 #[derive(Clone, Copy, Debug)]

@@ -48,7 +48,7 @@ impl Provider for Fal {
     /// Timeout of the first attempt: 15 s. Ten retries within two hours (page on webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX
         .answered_within(Duration::from_secs(15))
-        .tried_for(Duration::from_hours(2));
+        .tried_for(Duration::from_secs(2 * 60 * 60));
 }
 
 open_enum! {
@@ -145,8 +145,6 @@ pub fn response<P: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<R
     ModelBuilder::new()
 }
 
-#[cfg(feature = "ed25519")]
-
 /// Returns fal's signature scheme: Ed25519 with any key of its set. Tolerance: 300 s in both directions (page on
 /// webhooks).
 ///
@@ -162,6 +160,7 @@ pub fn response<P: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<R
 /// # let _ = model;
 /// # Ok::<(), tower_inbox::signature::Ed25519KeyError>(())
 /// ```
+#[cfg(feature = "ed25519")]
 #[cfg(feature = "ed25519")]
 pub fn signature(keys: impl Into<Ed25519Keys>) -> Ed25519Template {
     const SIGNATURE: HeaderName = HeaderName::from_static("x-fal-webhook-signature");

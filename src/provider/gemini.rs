@@ -43,7 +43,7 @@ impl Provider for Gemini {
     const NAME: &'static str = "gemini";
 
     /// Retries for up to 24 hours unless it gets a 2xx within "a few seconds" (page on webhooks).
-    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_hours(24));
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_secs(24 * 60 * 60));
 }
 
 /// Standard Webhooks with a tolerance of five minutes (page on webhooks). A rotation takes 24 hours, in which both

@@ -146,6 +146,22 @@ impl<T: Send + Sync + 'static> DecodeInto for Decoder<T> {
     }
 }
 
+impl<T: Payload> Inference<T> {
+    /// Creates an inference of a payload that was not decoded from the body of `delivery`, for unit tests of handlers.
+    pub fn from_payload(payload: T, delivery: Delivery) -> Self {
+        let key = payload.key_of(&delivery);
+        Self::with_key(payload, key, delivery)
+    }
+}
+
+impl<T> Inference<T> {
+    /// Like [`from_payload`](Self::from_payload), for types that are not a [`Payload`], such as those of
+    /// [`Model::json`](super::Model::json).
+    pub fn with_key(payload: T, key: InferenceKey, delivery: Delivery) -> Self {
+        Self(Arc::new(Loaded { payload, key, delivery, tolerated: Vec::new() }))
+    }
+}
+
 impl<T> Inference<T> {
     /// Returns the key of the inference: the key of the payload, and the captures of the path. The same key is in the
     /// request extensions.

@@ -363,6 +363,10 @@ impl Model {
         self.provider
     }
 
+    pub(crate) fn payload_type(&self) -> &'static str {
+        self.payload
+    }
+
     pub(crate) fn status_profile(&self) -> Profile {
         self.profile
     }

@@ -39,7 +39,7 @@ impl Provider for OpenAi {
     const NAME: &'static str = "openai";
 
     /// Retries for up to 72 hours unless it gets a 2xx within "a few seconds". Redirects are not followed (guide).
-    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_hours(72));
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_secs(72 * 60 * 60));
 }
 
 /// Standard Webhooks with a tolerance of 300 s in both directions (`openai-python`).

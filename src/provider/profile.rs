@@ -12,7 +12,7 @@ use http::StatusCode;
 ///
 /// const ACME: Profile = Profile::REPEATS_ON_4XX
 ///     .answered_within(Duration::from_secs(10))
-///     .tried_for(Duration::from_hours(2));
+///     .tried_for(Duration::from_secs(2 * 60 * 60));
 /// assert_eq!(ACME.undecodable, 202);
 /// assert_eq!(ACME.on_client_error, OnClientError::Retries);
 /// ```

@@ -44,7 +44,7 @@ impl Provider for Recall {
     /// Timeout: 15 s. Retries for 24 hours. An endpoint that fails for five days is disabled (pages on bot webhooks).
     const PROFILE: Profile = Profile::REPEATS_ON_4XX
         .answered_within(Duration::from_secs(15))
-        .tried_for(Duration::from_hours(24));
+        .tried_for(Duration::from_secs(24 * 60 * 60));
 }
 
 /// Standard Webhooks, with headers with the prefix `webhook-` (page on verification).

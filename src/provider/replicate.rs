@@ -41,7 +41,7 @@ impl Provider for Replicate {
 
     /// Timeout: "a few seconds". Only the final event is retried, after 4xx and 5xx, for about a minute (page on
     /// webhooks).
-    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_mins(1));
+    const PROFILE: Profile = Profile::REPEATS_ON_4XX.tried_for(Duration::from_secs(60));
 }
 
 /// Standard Webhooks, with the secret of the account (page on webhooks).

@@ -19,9 +19,12 @@ const MAX_PATHS: usize = 100;
 /// The maximum length of a path that is logged, in characters.
 const MAX_PATH_LENGTH: usize = 200;
 
+/// Returns the JSON paths of a delivery that its payload type does not contain.
+type Detect = dyn Fn(&Delivery) -> Vec<String> + Send + Sync;
+
 /// Detects members and enum values that the payload type of a model does not know.
 pub(super) struct SchemaDrift {
-    detect: Box<dyn Fn(&Delivery) -> Vec<String> + Send + Sync>,
+    detect: Box<Detect>,
     interval: u64,
     deliveries: AtomicU64,
     paths: SeenPaths,

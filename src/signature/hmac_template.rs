@@ -37,7 +37,7 @@ use crate::{
 ///
 /// let place = Placement::list("elevenlabs-signature", "t", "v0");
 /// let scheme = HmacTemplate::new("{timestamp}.{body}", place, Secret::new("correct horse"))
-///     .tolerance(Tolerance::past(Duration::from_mins(30)));
+///     .tolerance(Tolerance::past(Duration::from_secs(30 * 60)));
 /// let now = SystemTime::now();
 /// let (mut head, ()) = Request::post("/hooks/calls").body(())?.into_parts();
 /// scheme.signature("", b"{}", now)?.add_to(&mut head)?;
@@ -157,7 +157,7 @@ mod tests {
     fn elevenlabs() -> HmacTemplate {
         let place = Placement::list(HeaderName::from_static("elevenlabs-signature"), "t", "v0");
         HmacTemplate::new("{timestamp}.{body}", place, Secret::new("wsec_1"))
-            .tolerance(Tolerance::past(Duration::from_mins(30)))
+            .tolerance(Tolerance::past(Duration::from_secs(30 * 60)))
     }
 
     fn extend() -> HmacTemplate {

@@ -11,8 +11,8 @@ use super::{Place, SignError, SignatureError};
 /// use tower_inbox::signature::Tolerance;
 ///
 /// assert_eq!(Tolerance::default(), Tolerance::both(Duration::from_secs(300)));
-/// let elevenlabs = Tolerance::past(Duration::from_mins(30));
-/// let extend = Tolerance::default().future(Duration::from_mins(1));
+/// let elevenlabs = Tolerance::past(Duration::from_secs(30 * 60));
+/// let extend = Tolerance::default().future(Duration::from_secs(60));
 /// # let _ = (elevenlabs, extend);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Tolerance {
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self::both(Duration::from_mins(5))
+        Self::both(Duration::from_secs(5 * 60))
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn tolerance_can_be_unlimited_on_one_side() {
-        let tolerance = Tolerance::past(Duration::from_mins(30));
+        let tolerance = Tolerance::past(Duration::from_secs(30 * 60));
         assert_eq!(check(tolerance, at(0)), Ok(()));
         assert_eq!(check(tolerance, at(SENT + 1800)), Ok(()));
         assert!(check(tolerance, at(SENT + 1801)).is_err());

@@ -1,4 +1,4 @@
-#![expect(clippy::expect_used, reason = "a sample that cannot be made is a mistake in a test")]
+#![expect(clippy::expect_used, reason = "an invalid sample is a bug in a test, which should fail")]
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::{
     signature::Proof,
 };
 
-/// Makes deliveries for tests.
+/// Builds deliveries for tests.
 ///
 /// ```
 /// use tower_inbox::testing::Sample;
@@ -30,11 +30,11 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A `POST` for this model, received now, with an empty body.
+    /// Starts with a `POST` for this model, received now, with an empty body.
     ///
     /// # Panics
     ///
-    /// If this is no name of a model.
+    /// If the name of the model is invalid.
     pub fn of(model: &str) -> Self {
         Self {
             model: model.parse().expect("the name of a model"),
@@ -47,48 +47,48 @@ impl Sample {
         }
     }
 
-    /// With this body.
+    /// Sets the body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// With one more header.
+    /// Adds a header.
     ///
     /// # Panics
     ///
-    /// If this is no header.
+    /// If the name or the value is invalid.
     pub fn header(mut self, name: &str, value: &[u8]) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("the name of a header");
         self.headers.append(name, HeaderValue::from_bytes(value).expect("the value of a header"));
         self
     }
 
-    /// By this version of HTTP.
+    /// Sets the version of HTTP. Default: 1.1.
     pub fn version(mut self, version: Version) -> Self {
         self.version = version;
         self
     }
 
-    /// For this host, or for none that is known.
+    /// Sets the host, or none.
     pub fn host(mut self, host: Option<&str>) -> Self {
         self.host = host.map(str::to_owned);
         self
     }
 
-    /// For this path and query.
+    /// Sets the path and query.
     pub fn uri(mut self, uri: Uri) -> Self {
         self.uri = uri;
         self
     }
 
-    /// Received this long after the beginning of 1970.
+    /// Sets the time of receipt, from the start of 1970.
     pub fn received_at(mut self, since_epoch: Duration) -> Self {
         self.received_at = SystemTime::UNIX_EPOCH + since_epoch;
         self
     }
 
-    /// The delivery, with an id of its own.
+    /// Creates a delivery with a new id.
     pub fn delivery(&self) -> Delivery {
         let head = Head::from_archive(
             Method::POST,

@@ -12,7 +12,7 @@ use crate::archive::{
     ArchiveError, DiskArchive, DiskArchiveBuilder, FileId, Lock, Medium, MediumFile, RealDisk,
 };
 
-/// The disk of this machine, each sync of which takes longer by a fixed time: for measurements.
+/// The disk of this machine, with a delay added to each sync, for measurements.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub struct SlowDisk {
 }
 
 impl SlowDisk {
-    /// Each sync takes longer by `delay`.
+    /// Creates a disk that adds `delay` to each sync.
     pub fn new(delay: Duration) -> Self {
         Self { delay }
     }
@@ -46,7 +46,7 @@ impl SlowDisk {
     ///
     /// # Errors
     ///
-    /// As those of [`DiskArchive::open`].
+    /// As [`DiskArchive::open`].
     pub async fn open(&self, archive: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
         archive.medium(Arc::new(*self)).open().await
     }

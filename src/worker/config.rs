@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::scheduler::Limits;
 use crate::{
     archive::Archive,
+    delivery::ModelName,
     process::{HANDLER_TIMEOUT, ProcessConfig, Processor, RetryPolicy},
 };
 
@@ -40,9 +41,9 @@ impl Workers {
 
     /// Sets the maximum number of concurrent deliveries of one model. Values below 1 are treated as 1.
     ///
-    /// Default: a model leaves one worker for each other model of which nothing is running, but no more than half of all,
-    /// so that a model whose handler hangs does not starve the others while there are at least as many workers as models.
-    /// A fixed number replaces that: several models that hang can then take all workers together.
+    /// Default: a model leaves one worker for each idle other model, but at most half of all workers, so that a model
+    /// whose handler hangs does not starve the others while there are at least as many workers as models. A fixed
+    /// number replaces this reserve: several models that hang can then occupy all workers.
     pub fn each_model(mut self, workers: usize) -> Self {
         self.limits.each_model = Some(workers.max(1));
         self
@@ -70,8 +71,8 @@ impl Workers {
         self
     }
 
-    /// In background mode, decodes each delivery before its sender is answered, so that an undecodable body gets the 4xx
-    /// of the provider's profile instead of a 202. The worker decodes it again.
+    /// In background mode, decodes each delivery before its sender is answered, so that an undecodable body gets the
+    /// 4xx of the provider's profile instead of a 202. The worker decodes it again.
     pub fn decode_first(mut self) -> Self {
         self.decode_first = true;
         self
@@ -101,7 +102,7 @@ impl Default for Workers {
 }
 
 /// Why workers cannot be started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkersError {
     /// They were started before.
@@ -110,4 +111,17 @@ pub enum WorkersError {
     /// There is no tokio runtime.
     #[error("no tokio runtime; start workers within one")]
     NoRuntime,
+    /// The service is an axum router without a route for a model: it would respond 404 to every delivery, which makes
+    /// them dead.
+    #[error(
+        "no route for the model {model}: the router responds 404 to {path}; pass the router with the paths that the \
+         inbox receives, inside of Router::nest without the prefix"
+    )]
+    #[non_exhaustive]
+    NoRoute {
+        /// The model.
+        model: ModelName,
+        /// The path of the probe, with `probe` in place of each capture.
+        path: String,
+    },
 }

@@ -2,6 +2,7 @@ use std::{
     fmt,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -9,7 +10,7 @@ use tokio::{runtime::Handle, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    BoxedHandler, HandlerService, Workers, WorkersError, backlog,
+    BoxedHandler, HandlerService, Workers, WorkersError, backlog_metrics,
     scheduler::{Next, Scheduler},
 };
 use crate::{
@@ -24,7 +25,10 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 
 /// The wait before the next attempt of a delivery that cannot be read, or has no model any more.
-const NOT_PROCESSABLE: Duration = Duration::from_mins(1);
+const NOT_PROCESSABLE: Duration = Duration::from_secs(60);
+
+/// How long a probe for the route of a model may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The workers of an inbox. Clones share them.
 #[derive(Clone)]
@@ -80,6 +84,12 @@ impl RunningWorkers {
         self.0.shutdown(timeout, async {}).await;
     }
 
+    /// Completes when [`shutdown`](Self::shutdown) is called. Pass it to the server around the layers: see
+    /// [`Inbox::shutdown_started`](crate::Inbox::shutdown_started).
+    pub fn shutdown_started(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.shutdown_state().started()
+    }
+
     pub(crate) fn processor(&self) -> &Processor {
         &self.0.0.processor
     }
@@ -90,13 +100,13 @@ impl RunningWorkers {
 }
 
 impl Workers {
-    /// Starts the workers: everything in the archive of `processor` that is not settled is processed by `service`,
-    /// including what was left when the process ended the last time. For [`Inbox`](crate::Inbox) use
+    /// Starts the workers. `service` processes every delivery in the archive of `processor` that is not settled,
+    /// including those that a previous process left unsettled. For [`Inbox`](crate::Inbox) use
     /// [`Inbox::start_workers`](crate::Inbox::start_workers).
     ///
     /// # Errors
     ///
-    /// If the processor has workers already, or outside a tokio runtime.
+    /// As [`Inbox::start_workers`](crate::Inbox::start_workers).
     ///
     /// ```
     /// use http::{Request, Response};
@@ -146,6 +156,10 @@ impl WorkerPool {
         if Handle::try_current().is_err() {
             return Err(WorkersError::NoRuntime);
         }
+        if self.0.processor.has_workers() {
+            return Err(WorkersError::AlreadyStarted);
+        }
+        self.check_routes(&handler)?;
         if !self.0.processor.add_workers() {
             return Err(WorkersError::AlreadyStarted);
         }
@@ -163,9 +177,31 @@ impl WorkerPool {
         });
         let pool = Arc::clone(&self.0);
         self.0.tasks.spawn(async move {
-            let measuring = supervise("backlog metrics", || backlog::measure(&pool.processor));
+            let measuring =
+                supervise("backlog metrics", || backlog_metrics::measure(&pool.processor));
             pool.shutdown().until_started(measuring).await.unwrap_or_default();
         });
+        Ok(())
+    }
+
+    /// Checks that the service has a route for each model. A router responds at once; behind a layer that waits first,
+    /// a task logs the missing route.
+    fn check_routes(&self, handler: &BoxedHandler) -> Result<(), WorkersError> {
+        for (model, path) in self.0.models.probe_paths() {
+            let Some(mut probing) = path.parse().ok().and_then(|uri| handler.probe(uri)) else {
+                continue;
+            };
+            match probing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Err(WorkersError::NoRoute { model, path }),
+                Poll::Pending => self.spawn(async move {
+                    if let Ok(false) = tokio::time::timeout(PROBE_TIMEOUT, probing).await {
+                        let error = WorkersError::NoRoute { model, path };
+                        tracing::error!("{error}");
+                    }
+                }),
+            }
+        }
         Ok(())
     }
 
@@ -193,7 +229,7 @@ impl WorkerPool {
         self.0.shutdown()
     }
 
-    /// Shuts down within `timeout`, whatever clients, handlers and the archive do. `requests` completes when no request
+    /// Shuts down within `timeout`, even if clients, handlers or the archive hang. `requests` completes when no request
     /// is being read.
     pub(crate) async fn shutdown(&self, timeout: Duration, requests: impl Future<Output = ()>) {
         let last_writes = last_writes(timeout);
@@ -274,7 +310,7 @@ impl Pool {
         }
     }
 
-    /// Claims what is due and processes it, until the pool stops.
+    /// Claims and processes due deliveries until the pool stops.
     async fn drive(self: &Arc<Self>, handler: &BoxedHandler) {
         while !self.shutdown().has_started() {
             let models = self.models.names();
@@ -342,7 +378,7 @@ impl Pool {
                 return in_flight.release(Release::After(NOT_PROCESSABLE));
             }
         };
-        let Some((model, captures)) = self.models.of(&delivery) else {
+        let Some((model, captures)) = self.models.of_delivery(&delivery) else {
             tracing::warn!(%id, model = %slot.model, "there is no such model any more; the delivery stays pending");
             return in_flight.release(Release::After(NOT_PROCESSABLE));
         };

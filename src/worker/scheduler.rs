@@ -20,20 +20,20 @@ pub(super) struct Limits {
     pub(super) each_model_per_second: Option<u32>,
 }
 
-/// What workers are running, as one model sees it.
+/// The running deliveries from the point of view of one model.
 #[derive(Clone, Copy, Debug)]
 struct Load {
     all: usize,
     own: usize,
-    /// Other models of which nothing is running. They may have something to do at any time.
+    /// Other models without running deliveries. A delivery of them may become due at any time.
     idle_models: usize,
 }
 
 impl Limits {
     /// Returns true if one more delivery of the model may run.
     ///
-    /// A model of which nothing runs gets the next free worker. Others leave one for each idle model, but no more than
-    /// half of all: with many models and few workers, a busy model would otherwise be processed one by one.
+    /// An idle model gets the next free worker. Other models leave one worker for each idle model, but at most half of
+    /// all: with many models and few workers, a busy model would otherwise be processed one by one.
     fn allow(&self, load: Load) -> bool {
         let free = self.all.saturating_sub(load.all);
         let reserved = match self.each_model {

@@ -14,7 +14,7 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Short, deliveries_in, delivery, segments};
+use super::{Short, deliveries_in, delivery, long_tests, segments};
 use tower_inbox::{
     archive::{Archive, ArchiveError, Backup, DiskArchive, DiskArchiveBuilder, Query, Restored},
     delivery::{Delivery, DeliveryId, Outcome, StateKind},
@@ -117,7 +117,7 @@ async fn backup_beside_a_server_under_load_has_all_that_was_acknowledged_before_
     archive.finish(first.id(), Outcome::processed(200)).await.unwrap();
     let writing = Writing::default();
     let writers = [1, 2].map(|n| tokio::spawn(write(archive.clone(), writing.clone(), n)));
-    for round in 0..5 {
+    for round in 0..if long_tests() { 5 } else { 2 } {
         let processed = writing.processed.lock().unwrap().clone();
         let removed = writing.removed.lock().unwrap().clone();
         let fresh = dir.path().join(format!("fresh {round}"));

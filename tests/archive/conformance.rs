@@ -5,6 +5,8 @@ use tower_inbox::{
     testing::{FaultyDisk, conformance, conformance_of_pairs},
 };
 
+use super::stride;
+
 #[tokio::test]
 async fn disk_archive_conforms() {
     let dir = tempfile::tempdir().unwrap();
@@ -35,5 +37,5 @@ async fn disk_archive_conforms_while_everything_is_compressed_at_once() {
 async fn disk_archive_conforms_in_every_pair_of_operations() {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
-    conformance_of_pairs(&archive).await;
+    conformance_of_pairs(&archive, stride(17)).await;
 }

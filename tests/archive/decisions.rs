@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{Short, delivery, segments};
+use super::{Short, delivery, segments, stride};
 use tower_inbox::{
     archive::{
         Acquire, Append, Archive, ArchiveError, Claim, DiskArchive, DiskArchiveBuilder, Query,
@@ -43,7 +43,7 @@ async fn repeat_of_dead_delivery_without_a_body_is_stored_anew() {
         let first = settled(&archive, &body, outcome).await;
         assert_eq!(archive.remove(Query::all().settled()).await.unwrap(), 1);
         let again = delivery("/m", body.as_bytes());
-        let append = Append::new(again.clone()).leased_for(Duration::from_mins(1));
+        let append = Append::new(again.clone()).leased_for(Duration::from_secs(60));
         let appended = archive.append(append).await.unwrap();
         assert_eq!((appended.receipt.id(), appended.receipt.is_repeat()), (again.id(), false));
         assert!(has_body(&archive, &again).await, "acknowledged, and its bytes are nowhere");
@@ -63,7 +63,7 @@ async fn with_dead_one(archive: &DiskArchive) -> Delivery {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn removal_never_takes_what_was_made_pending_before() {
-    for wait in [0, 1, 2, 3, 5, 8, 13] {
+    for wait in [0, 1, 2, 3, 5, 8, 13].into_iter().step_by(stride(3)) {
         let dir = tempfile::tempdir().unwrap();
         let archive = SlowDisk::new(SYNC).open(builder(dir.path())).await.unwrap();
         let dead = with_dead_one(&archive).await;
@@ -83,7 +83,7 @@ async fn removal_never_takes_what_was_made_pending_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipt_never_names_what_a_removal_has_given_up() {
-    for wait in [0, 1, 2, 3, 5, 8, 13] {
+    for wait in [0, 1, 2, 3, 5, 8, 13].into_iter().step_by(stride(3)) {
         let dir = tempfile::tempdir().unwrap();
         let archive = SlowDisk::new(SYNC).open(builder(dir.path())).await.unwrap();
         let pending = delivery("/m", b"pending");
@@ -143,7 +143,7 @@ async fn lease_is_a_crash_after_reopening_and_the_third_in_a_row_is_poisoned() {
     let dir = tempfile::tempdir().unwrap();
     let one = delivery("/m", b"it crashes the process");
     let archive = builder(dir.path()).open().await.unwrap();
-    let append = Append::new(one.clone()).leased_for(Duration::from_mins(1));
+    let append = Append::new(one.clone()).leased_for(Duration::from_secs(60));
     let mut lease = archive.append(append).await.unwrap().lease.unwrap();
     archive.close().await;
     for crashes in 1..=3 {
@@ -173,7 +173,7 @@ async fn lease_that_nobody_takes_is_released() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let one = delivery("/m", b"its sender hung up");
-    drop(archive.append(Append::new(one.clone()).leased_for(Duration::from_mins(1))));
+    drop(archive.append(Append::new(one.clone()).leased_for(Duration::from_secs(60))));
     let claim = || Claim::new(vec![("/m".parse().unwrap(), 1)], 1);
     loop {
         let claimed = archive.claim(claim()).await.unwrap();
@@ -280,7 +280,7 @@ async fn lease_of_a_removed_delivery_can_be_settled_or_released() {
     let ones = ["settled", "released"].map(|body| delivery("/m", body.as_bytes()));
     let mut leases = Vec::new();
     for one in &ones {
-        let append = Append::new(one.clone()).leased_for(Duration::from_mins(1));
+        let append = Append::new(one.clone()).leased_for(Duration::from_secs(60));
         leases.push(archive.append(append).await.unwrap().lease.unwrap());
     }
     assert_eq!(archive.remove(Query::all()).await.unwrap(), 2);

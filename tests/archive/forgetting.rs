@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Short, delivery, segments};
+use super::{Short, delivery, long_tests, segments};
 use tower_inbox::{
     archive::{Archive, DiskArchive, DiskArchiveBuilder, Query},
     delivery::{Delivery, DeliveryId, InferenceDigest, InferenceKey, Outcome, Receipt},
@@ -53,7 +53,8 @@ async fn what_was_removed_is_forgotten_once_it_is_old_and_its_segments_are_gone(
     assert_eq!(remembered(&archive, &all).await, [true; 20], "no age was chosen");
     drop(archive);
 
-    let young = builder(dir.path()).remember_for(Duration::from_hours(1)).open().await.unwrap();
+    let young =
+        builder(dir.path()).remember_for(Duration::from_secs(60 * 60)).open().await.unwrap();
     young.upkeep_now().await.unwrap();
     assert_eq!(remembered(&young, &all).await, [true; 20]);
     assert_eq!(
@@ -146,7 +147,7 @@ async fn the_ledger_does_not_grow_for_ever() {
     let builder = builder(dir.path()).keep_for(Duration::ZERO).remember(50);
     let archive = builder.segment_age(Duration::ZERO).open().await.unwrap();
     let (mut most, mut last) = (0, Vec::new());
-    for _ in 0..20 {
+    for _ in 0..if long_tests() { 20 } else { 8 } {
         last = filled(&archive).await;
         archive.upkeep_now().await.unwrap();
         archive.upkeep_now().await.unwrap();

@@ -116,7 +116,7 @@ async fn add(archive: &DiskArchive, some: &[Delivery]) {
     for one in some {
         let append = Append::new(one.clone());
         let leased = [0, 7].map(id).contains(&one.id());
-        let append = if leased { append.leased_for(Duration::from_mins(1)) } else { append };
+        let append = if leased { append.leased_for(Duration::from_secs(60)) } else { append };
         let mut lease = archive.append(append).await.unwrap().lease;
         for outcome in outcomes(one) {
             let lease = match lease.take() {

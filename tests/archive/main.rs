@@ -70,7 +70,7 @@ impl Short for DiskArchive {
 
     async fn processed_as(&self, inference: InferenceDigest) -> Option<DeliveryId> {
         let next = delivery("/next", DeliveryId::new().as_bytes());
-        let leased = Append::new(next.clone()).leased_for(Duration::from_mins(1));
+        let leased = Append::new(next.clone()).leased_for(Duration::from_secs(60));
         let lease = self.append(leased).await.unwrap().lease.unwrap();
         let begun = self.begin(lease, inference).await.unwrap();
         self.settle(lease, Outcome::dead("by the test"), Duration::ZERO).await.unwrap();
@@ -116,6 +116,16 @@ async fn readable_in(path: &Path) -> (Vec<Delivery>, usize) {
 }
 
 /// The segments of an archive, in the order of the log.
+/// Whether exhaustive tests run all their cases: if `INBOX_LONG_TESTS` is set, as in CI.
+fn long_tests() -> bool {
+    std::env::var_os("INBOX_LONG_TESTS").is_some()
+}
+
+/// The step between the cases that an exhaustive test runs: 1 with [`long_tests`], `step` without.
+fn stride(step: usize) -> usize {
+    if long_tests() { 1 } else { step }
+}
+
 fn segments(path: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
     let mut segments: Vec<_> =

@@ -321,14 +321,15 @@ async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
         let query = Query::all().id(all[1].id());
         disk.fail(fault);
         // Far longer than a test may take.
-        let asked = DiskArchive::ask_to_remove(dir.path(), query.clone(), Duration::from_hours(1));
+        let asked =
+            DiskArchive::ask_to_remove(dir.path(), query.clone(), Duration::from_secs(60 * 60));
         let error = asked.await.unwrap_err();
         let reason = std::error::Error::source(&error).unwrap().to_string();
         assert!(reason.contains("the process that has the archive open failed"), "{reason}");
         assert!(reason.contains(expected), "{reason}");
         assert_eq!(requests(dir.path()), [""; 0].map(std::path::PathBuf::from));
         disk.heal();
-        let asked = DiskArchive::ask_to_remove(dir.path(), query, Duration::from_hours(1));
+        let asked = DiskArchive::ask_to_remove(dir.path(), query, Duration::from_secs(60 * 60));
         // The first attempt may have got as far as to give it up.
         assert!(asked.await.unwrap().is_some());
         assert!(archive.get(all[1].id()).await.unwrap().is_none());

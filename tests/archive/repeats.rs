@@ -22,7 +22,7 @@ async fn repeats_of_leased_processed_and_poisoned_deliveries_write_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::open(dir.path()).await.unwrap();
     let all = ["leased", "processed", "poisoned"].map(|body| delivery("/m", body.as_bytes()));
-    let leased = Append::new(all[0].clone()).leased_for(Duration::from_mins(1));
+    let leased = Append::new(all[0].clone()).leased_for(Duration::from_secs(60));
     assert!(archive.append(leased).await.unwrap().lease.is_some());
     for (one, outcome) in all[1..].iter().zip([Outcome::processed(200), Outcome::poisoned("x")]) {
         let _ = archive.put(one.clone()).await.unwrap();
@@ -32,7 +32,7 @@ async fn repeats_of_leased_processed_and_poisoned_deliveries_write_nothing() {
     for number in 0..300 {
         let append = Append::new(repeat_of(&all[number % 3]));
         let append =
-            if number % 2 == 0 { append } else { append.leased_for(Duration::from_mins(1)) };
+            if number % 2 == 0 { append } else { append.leased_for(Duration::from_secs(60)) };
         let appended = archive.append(append).await.unwrap();
         assert!(appended.receipt.is_repeat() && appended.lease.is_none());
     }
@@ -54,7 +54,7 @@ async fn states_written_by_repeats_of_a_dead_delivery_are_dropped_by_maintenance
         archive.finish(dead.id(), Outcome::undecodable("$.a")).await.unwrap();
         let before = bytes_in(dir.path());
         for _ in 0..1000 {
-            let append = Append::new(repeat_of(&dead)).leased_for(Duration::from_mins(1));
+            let append = Append::new(repeat_of(&dead)).leased_for(Duration::from_secs(60));
             let lease = archive.append(append).await.unwrap().lease.unwrap();
             archive.settle(lease, Outcome::undecodable("$.a"), Duration::ZERO).await.unwrap();
         }
@@ -88,7 +88,7 @@ async fn below_the_watermark_repeats_that_write_states_are_refused() {
     disk.fail(Fault::Free { bytes: 1 << 20 });
     let archive = disk.open(builder()).await.unwrap();
     let before = bytes_in(dir.path());
-    let lease = Duration::from_mins(1);
+    let lease = Duration::from_secs(60);
     for append in [
         Append::new(repeat_of(&dead)),
         Append::new(repeat_of(&dead)).leased_for(lease),

@@ -1,18 +1,27 @@
 //! Runs the command `inbox` as a process.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod again;
 mod backup;
+#[cfg(feature = "axum")]
+mod beside_server;
+mod command_line;
+mod doctor;
+mod export;
 #[expect(unreachable_pub, reason = "the command writes it for a module of a library")]
 mod generated;
-#[cfg(feature = "axum")]
-mod live;
-mod looking;
-mod modelling;
+mod list;
+mod model;
 mod permissions;
-mod removing;
-mod senders;
-mod sending;
+mod providers;
+mod quarantine;
+mod remove;
+mod replay;
+mod retry;
+mod send;
+mod show;
+#[cfg(feature = "cli-tls")]
+mod tls;
+mod verify;
 mod warcio;
 
 use std::{
@@ -21,6 +30,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tower_inbox::{
     Archive, Delivery, DeliveryId, DiskArchive, Outcome,
     archive::{Acquire, Append, DiskArchiveBuilder},
@@ -28,9 +38,16 @@ use tower_inbox::{
     testing::Sample,
 };
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 fn inbox(dir: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_inbox"));
-    command.env("INBOX_ARCHIVE", dir).args(arguments).output().unwrap()
+    command.env("INBOX_ARCHIVE", dir).env_remove("INBOX_SECRET").args(arguments).output().unwrap()
+}
+
+/// What a command wrote to standard error.
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The standard output of a command that succeeds.
@@ -51,7 +68,7 @@ async fn append(archive: &DiskArchive, delivery: &Delivery) {
 
 async fn settle(archive: &DiskArchive, id: DeliveryId, outcome: Outcome) {
     let lease = archive.acquire(Acquire::new(id)).await.unwrap().lease.unwrap();
-    archive.settle(lease, outcome, Duration::from_hours(1)).await.unwrap();
+    archive.settle(lease, outcome, HOUR).await.unwrap();
 }
 
 /// Appends a delivery of `model` and settles it.
@@ -69,17 +86,43 @@ fn as_inference(outcome: Outcome, model: &str, key: &InferenceKey) -> Outcome {
     outcome.with_inference(Some(InferenceDigest::of(&model.parse().unwrap(), key, digest)))
 }
 
-/// Ten deliveries, of which one is pending; received an hour apart, from the beginning of 1970 on.
+/// Ten deliveries, received an hour apart since the beginning of 1970. The fourth is pending, the others are processed.
 async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
     let mut all = Vec::new();
-    for number in 0_u64..10 {
+    for number in 0_u32..10 {
         let sample = Sample::of("/m").body(format!("<{number}>\u{0}\r\n").repeat(100));
-        let one = sample.received_at(Duration::from_hours(number)).delivery();
+        let one = sample.received_at(HOUR * number).delivery();
         append(archive, &one).await;
         if number != 3 {
             settle(archive, one.id(), Outcome::processed(200)).await;
         }
         all.push(one);
     }
+    all
+}
+
+/// The JSON objects of a listing, one per line.
+fn objects(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn ids(text: &str) -> Vec<String> {
+    objects(text).iter().map(|object| object["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Two versions of the inference `inv_1` of `/m`, `inv_1` of `/other`, `inv_2` of `/m`, and an undecodable delivery.
+async fn inferences(archive: &DiskArchive) -> Vec<Delivery> {
+    let version = |version| InferenceKey::versioned("inv_1", version);
+    let mut all = Vec::new();
+    for (model, key, outcome) in [
+        ("/m", version("1"), Outcome::processed(200)),
+        ("/m", version("2"), Outcome::failed("503")),
+        ("/other", InferenceKey::new("inv_1"), Outcome::dead("404")),
+        ("/m", InferenceKey::new("inv_2"), Outcome::processed(200)),
+    ] {
+        let (body, outcome) = (format!("{model} {key}"), as_inference(outcome, model, &key));
+        all.push(settled(archive, model, &body, outcome).await);
+    }
+    all.push(settled(archive, "/m", "undecodable", Outcome::undecodable("$.a")).await);
     all
 }

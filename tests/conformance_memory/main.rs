@@ -16,7 +16,7 @@ use tower_inbox::{
 
 async fn whole_suite(archive: &dyn Archive) {
     conformance(archive).await;
-    conformance_of_pairs(archive).await;
+    conformance_of_pairs(archive, 1).await;
 }
 
 #[tokio::test]

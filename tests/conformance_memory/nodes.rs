@@ -15,7 +15,7 @@ use tower_inbox::{
 };
 
 const NODES: usize = 3;
-const LEASE: Duration = Duration::from_mins(1);
+const LEASE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]
 enum Step {

@@ -1,4 +1,4 @@
-//! Senders that close the connection before they have the answer, as PHP scripts do that do not wait for it.
+//! Senders that close the connection before the response, as some PHP scripts do.
 
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 

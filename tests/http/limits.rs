@@ -1,5 +1,5 @@
-//! What the servers answer for heads and bodies that are too long, too slow, or framed in unusual ways. The table in
-//! `docs/http.md` is made of these tests.
+//! Heads and bodies that are too long, too slow, or framed in unusual ways. The table in `docs/http.md` lists these
+//! tests.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::server::{HEAD_TIMEOUT, Kind, PATH, Server, delivery, read_all};
 
 const BODY: &str = r#"{"type": "t", "timestamp": "1", "data": {}}"#;
 
-/// After which a connection counts as one that the server leaves open. The clock is paused, so nobody waits for it.
-const OPEN: Duration = Duration::from_mins(10);
+/// The time after which a connection counts as left open by the server. The clock is paused.
+const OPEN: Duration = Duration::from_secs(10 * 60);
 
 /// What the server sends until it closes the connection, and after how long it does; `None` if it does not.
 async fn exchange(kind: Kind, request: &str) -> (String, Option<Duration>) {

@@ -1,4 +1,4 @@
-//! An inbox behind the HTTP/1 servers of axum and hyper: what senders get that behave oddly, and what is archived.
+//! An inbox behind the HTTP/1 servers of axum and hyper, with unusual senders.
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 

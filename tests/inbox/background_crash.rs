@@ -16,7 +16,7 @@ use tower_inbox::{
     delivery::StateKind,
 };
 
-use crate::process::Receiver;
+use crate::support::receiver_process::Receiver;
 
 const ROUNDS: usize = 50;
 const CLIENTS: usize = 6;
@@ -107,8 +107,8 @@ async fn processed(archive: &Path) -> HashSet<String> {
     keys
 }
 
-/// Starts the process a last time, and waits until everything is settled. Failed deliveries are retried at once, because
-/// their backoff may be longer than the test; pending ones have to be processed without help.
+/// Starts the process a last time, and waits until everything is settled. Failed deliveries are retried at once,
+/// because their backoff may be longer than the test; pending ones have to be processed without help.
 async fn drain(archive: &Path, log: &Path) {
     let receiver = start(archive, log);
     let failed = || Query::all().state(StateKind::Failed);

@@ -60,7 +60,7 @@ async fn service_polled_ready_is_the_one_that_is_called() {
     assert_eq!(service.ready().await.unwrap().call(through).await.unwrap().status(), 200);
 }
 
-/// Every layer over a limit of one: a permit that is taken twice, or kept, would be waited for in vain.
+/// Each layer is above a limit of one: a permit that is taken twice, or not returned, would block the next request.
 #[tokio::test]
 async fn each_layer_works_over_a_concurrency_limit() {
     let models = Models::new();
@@ -234,7 +234,8 @@ async fn extractor_without_the_layer_or_of_another_type_is_500() {
         Router::new().route(CAPTIONS, post(async |_: Inference<Other>| "x")).layer(inbox.layer());
     let (status, log) = logged(wrong.oneshot(signed(caption("1")).map(Body::new))).await;
     assert_eq!(status, 500);
-    assert!(log.contains("Other") && log.contains("is of another type"), "{log}");
+    assert!(log.contains("Inference<inbox::composition::") && log.contains("Other>"), "{log}");
+    assert!(log.contains("but the model decodes to inbox::support::acme::Caption"), "{log}");
 }
 
 async fn logged(

@@ -1,4 +1,4 @@
-//! Bodies that arrive gzip-encoded: decoded where the model says so, and otherwise undecodable with a reason.
+//! Gzip-encoded bodies: decoded if the model decompresses, otherwise undecodable with a reason.
 
 use std::io::Write;
 
@@ -88,7 +88,7 @@ async fn decompress_decodes_gzip_and_the_archive_keeps_the_bytes_as_sent() {
     let plain = post(&inbox, signed(caption("2"))).await;
     assert_eq!(plain.1, ["2"], "a body without an encoding");
     drop(inbox);
-    // Also after a restart, from what is stored.
+    // Also after a restart, from the stored delivery.
     let inbox = open().await;
     assert_eq!(bodies(&inbox).await, [Bytes::from(gzipped_caption()), caption("2").into()]);
     inbox.check_types(Query::all()).await.assert_all_load();

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use tower_inbox::DiskArchive;
 
-use crate::{process::Receiver, support::archived};
+use crate::support::{archived, receiver_process::Receiver};
 
 /// How often the process is killed on one directory. Each start recovers what the last one left.
 const ROUNDS: usize = 10;

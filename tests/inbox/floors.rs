@@ -108,7 +108,7 @@ fn no_module_imports_from_a_floor_above() {
 }
 
 #[test]
-fn every_form_of_import_is_seen() {
+fn every_form_of_import_is_found() {
     let code = "use crate::{a::B, c::{d::E, f}, g,};\nlet x = crate::h::I::new();\nuse crate::j;";
     assert_eq!(imports(code), ["a/B/", "c/", "g/", "h/I/new/", "j/"]);
 }

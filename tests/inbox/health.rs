@@ -25,9 +25,9 @@ use tower_inbox::{
     testing::{Fault, FaultyDisk},
 };
 
-use crate::{
-    support::*,
-    wrapper::{Overridden, Overrides},
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
+    *,
 };
 
 /// The status and the JSON that a probe gets.
@@ -74,7 +74,7 @@ async fn wait_until(mut is_so: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_mins(1), waiting).await.expect("it does not become so");
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it does not become so");
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
-//! Random histories of an inbox over the archives in memory and on disk, checked against what it promises.
+//! Random histories of an inbox over the archives in memory and on disk, checked against its promise.
 //!
-//! Deliveries, repeats and new versions arrive; handlers accept, refuse, fail, panic, hang and are slow; clients hang up;
-//! deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes, and
-//! starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
+//! Deliveries, repeats and new versions arrive; handlers accept, refuse, fail, panic, hang and are slow; clients hang
+//! up; deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes,
+//! and starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
 //!
 //! Seen to fail: with a retry that does not compare; with a repeat acknowledged although the bytes of the first were
-//! removed; with a repeat of a dead delivery that does not revive it (`transition::repeat`); with a dropped `InFlight` that keeps its lease; and, in the long form,
-//! with a removal in memory that leaves the delivery in the queue.
+//! removed; with a repeat of a dead delivery that does not revive it (`transition::repeat`); with a dropped `InFlight`
+//! that keeps its lease; and, in the long form, with a removal in memory that leaves the delivery in the queue.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,9 +32,9 @@ use tower_inbox::{
     layer::{DELIVERY_ID, InboxBody},
 };
 
-use crate::{
-    support::*,
-    wrapper::{Overridden, Overrides},
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
+    *,
 };
 
 type Body = Full<Bytes>;
@@ -151,7 +151,7 @@ fn is_final(state: &State) -> bool {
     poisoned || matches!(state.kind(), StateKind::Processed | StateKind::Repeat)
 }
 
-/// What is known from outside.
+/// The state as seen from outside.
 #[derive(Debug, Default)]
 struct World {
     /// The body of each delivery that was acknowledged with 2xx.
@@ -300,7 +300,8 @@ impl<'d> History<'d> {
         });
         let retries = RetryPolicy::default().max_backoff(Duration::from_secs(20));
         let workers = Workers::new(3).handler_timeout(Duration::from_secs(15)).retries(retries);
-        let builder = Inbox::builder(mortal).model(CAPTIONS, captions());
+        // Paused time does not wait for the disk.
+        let builder = Inbox::builder(mortal).model(CAPTIONS, captions()).archive_timeout(None);
         let builder = match mode {
             Mode::Inline => builder.workers(workers),
             Mode::Background => builder.background(workers),
@@ -457,9 +458,9 @@ impl<'d> History<'d> {
             Self::run(self.mode, self.dir.is_some(), &self.archive, &self.world, &self.conduct);
     }
 
-    /// What was acknowledged is stored, or a step removed it that may, or its state is final.
+    /// Each acknowledged delivery is stored, or was removed by a step that may remove it, or its state is final.
     async fn check(&mut self, after: &str, removal: Removal) {
-        // Handlers may go on during the check: what is known is read before the states are.
+        // Handlers may run during the check: read the expected states before the actual ones.
         let (acknowledged, recent, processed) = {
             let mut world = lock(&self.world);
             let recent = std::mem::take(&mut world.recent);

@@ -1,4 +1,4 @@
-//! The inbox from outside: through its layers, over sockets, and across processes.
+//! Tests of the inbox through its layers, over sockets, and across processes.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,20 +8,20 @@
     reason = "a test says what it expects by panicking"
 )]
 
+mod archive_failures;
 mod background;
 mod background_crash;
-mod bounded_work;
 mod clock;
 mod composition;
 mod compressed;
 mod crash;
-mod fairness;
+mod delivery_identity;
 mod floors;
+mod handler_tests;
 mod health;
 mod histories;
-mod hooks;
-mod identity;
-mod leases;
+mod inference_versions;
+mod lost_leases;
 #[path = "../provider_support/meaning.rs"]
 mod meaning;
 #[cfg(feature = "metrics")]
@@ -32,24 +32,21 @@ mod metrics_page;
 mod numbers;
 mod panics;
 mod poison;
-mod process;
 mod quarantine;
 mod receiver;
 mod redaction;
 mod rejections;
-mod removal;
+mod removal_races;
 mod repeats;
 mod replay;
-mod script;
-mod second_process;
+mod retries;
 mod security_page;
 mod shutdown;
-mod snapshots;
-mod stuck;
+mod start_workers;
 mod support;
-mod tolerant;
+mod tolerant_decoding;
 mod tower_http_layers;
-mod unrecorded;
 mod unverified;
 mod verification;
-mod wrapper;
+mod worker_fairness;
+mod worker_reads;

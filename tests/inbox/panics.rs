@@ -1,4 +1,4 @@
-//! Panics outside of handlers: workers and their pool go on. Time is paused.
+//! Panics outside of handlers: workers and their pool continue. Time is paused.
 
 use std::{
     convert::Infallible,
@@ -22,10 +22,10 @@ use tower_inbox::{
     layer::InboxBody,
 };
 
-use crate::{
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
     script::{Reply, Script},
-    support::*,
-    wrapper::{Overridden, Overrides},
+    *,
 };
 
 type HandlerRequest = Request<InboxBody<Full<Bytes>>>;
@@ -68,7 +68,7 @@ async fn panic_in_poll_ready_ends_no_worker_and_its_delivery_is_processed() {
         let layered = inbox.layer().layer(Script::new(|_| Reply::Status(200)).service());
         assert_eq!(send(layered, signed(caption(&job.to_string()))).await.status, 202);
     }
-    tokio::time::timeout(Duration::from_mins(1), inbox.wait_idle()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), inbox.wait_idle()).await.unwrap();
     drop(logging);
     assert_eq!(service.runs.load(Ordering::SeqCst), 10);
     assert_eq!(inbox.counts().await.unwrap().of_all(StateKind::Processed), 10);
@@ -107,7 +107,7 @@ async fn worker_pool_restarts_after_a_panic_of_the_archive() {
         let service = inbox.layer().layer(script.service());
         assert_eq!(send(service, signed(caption(job))).await.status, 202);
     }
-    tokio::time::timeout(Duration::from_mins(1), inbox.wait_idle()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), inbox.wait_idle()).await.unwrap();
     drop(logging);
     assert_eq!(script.jobs(), ["1", "2"]);
     assert!(log.text().contains("task=\"worker pool\" panic=panicked at"), "{}", log.text());

@@ -1,4 +1,4 @@
-//! Deliveries whose processing crashes the process while their sender waits: after the third crash they are poisoned.
+//! Poisoned deliveries: those whose processing crashed the process three times, inline and in the background.
 
 use std::{convert::Infallible, future::pending, path::Path, time::Duration};
 
@@ -6,22 +6,22 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, service_fn};
 use tower_inbox::{
-    Archive, DiskArchive, MemoryArchive, Outcome,
-    archive::{Append, Query},
+    Archive, DiskArchive, MemoryArchive, Outcome, Workers,
+    archive::{Acquire, Append, Query},
     delivery::State,
     layer::{InboxBody, Rejection},
 };
 
-use crate::{
-    process::Receiver,
-    script::{Reply, Script},
-    support::*,
+use crate::support::{
+    receiver_process::Receiver,
+    script::{Reply, SECOND, Script, inbox_with, post},
+    *,
 };
 
 type Body = Full<bytes::Bytes>;
 
 /// How long the archive in memory keeps the lease of a process that is gone.
-const LEASE: Duration = Duration::from_mins(1);
+const LEASE: Duration = Duration::from_secs(60);
 
 /// Posts a delivery to a process that crashes during processing: its lease ends without an outcome.
 async fn crash_during(archive: &MemoryArchive, job: &str) {
@@ -144,4 +144,91 @@ async fn process_crashes_at_most_three_times_because_of_one_delivery() {
     assert_eq!(last.post_signed(extraction("other")).await.unwrap().status(), 200);
     let runs = std::fs::read_to_string(&log).unwrap();
     assert_eq!(runs.lines().filter(|line| line.contains(" poison ")).count(), 3, "{runs}");
+}
+
+/// The process crashes while the handler of the oldest delivery runs: its lease ends without an outcome.
+async fn crash(archive: &MemoryArchive) {
+    let id = archived(archive).await[0].delivery.id();
+    let millisecond = Duration::from_millis(1);
+    let acquired = archive.acquire(Acquire::new(id).leased_for(millisecond)).await.unwrap();
+    assert!(acquired.lease.is_some(), "{}", acquired.state);
+    tokio::time::sleep(2 * millisecond).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_is_poisoned_after_its_third_crash() {
+    for (crashes, runs) in [(1, 1), (2, 1), (3, 0)] {
+        let (archive, script) = (memory(), Script::new(|_| Reply::Status(200)));
+        post(&inbox_with(archive.clone(), Workers::new(1)), &script, "1").await;
+        for _ in 0..crashes {
+            crash(&archive).await;
+        }
+        let inbox = inbox_with(archive.clone(), Workers::new(1));
+        inbox.start_workers(script.service()).unwrap();
+        inbox.wait_idle().await;
+        assert_eq!(script.runs().len(), runs, "after {crashes} crashes");
+        let state = only_state(&archive).await;
+        if runs == 0 {
+            let poisoned = "the process crashed 3 times in a row during processing";
+            assert_eq!(state, Outcome::poisoned(poisoned).into());
+        } else {
+            assert_eq!(script.runs()[0].attempt, crashes + 1, "a crash is an attempt");
+            assert_eq!(processed(&state), Some(200));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_that_crashed_runs_after_those_that_were_due_before() {
+    let (archive, script) = (memory(), Script::new(|_| Reply::Status(200)));
+    let before = inbox_with(archive.clone(), Workers::new(1));
+    for job in ["suspect", "2", "3"] {
+        post(&before, &script, job).await;
+    }
+    crash(&archive).await;
+    let inbox = inbox_with(archive, Workers::new(1));
+    inbox.start_workers(script.service()).unwrap();
+    inbox.wait_idle().await;
+    assert_eq!(script.jobs(), ["2", "3", "suspect"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deliveries_that_crashed_run_one_at_a_time() {
+    let (archive, script) = (memory(), Script::new(|_| Reply::After(SECOND, 200)));
+    let before = inbox_with(archive.clone(), Workers::new(1));
+    for job in ["suspect-1", "suspect-2", "suspect-3"] {
+        post(&before, &script, job).await;
+    }
+    for archived in archived(&archive).await {
+        let acquire = Acquire::new(archived.delivery.id()).leased_for(SECOND);
+        assert!(archive.acquire(acquire).await.unwrap().lease.is_some());
+    }
+    tokio::time::sleep(2 * SECOND).await;
+    for job in ["1", "2"] {
+        post(&before, &script, job).await;
+    }
+    let inbox = inbox_with(archive, Workers::new(5));
+    inbox.start_workers(script.service()).unwrap();
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!(script.jobs(), ["suspect-1", "1", "2"]);
+    inbox.wait_idle().await;
+    assert_eq!(script.jobs(), ["suspect-1", "1", "2", "suspect-2", "suspect-3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeat_of_poisoned_delivery_is_not_run_again() {
+    let (archive, script) = (memory(), Script::new(|_| Reply::Status(200)));
+    let inbox = inbox_with(archive.clone(), Workers::new(2));
+    post(&inbox, &script, "1").await;
+    for _ in 0..3 {
+        crash(&archive).await;
+    }
+    inbox.start_workers(script.service()).unwrap();
+    inbox.wait_idle().await;
+    assert_eq!(post(&inbox, &script, "1").await.status, 202);
+    inbox.wait_idle().await;
+    assert!(script.runs().is_empty());
+    assert_eq!(inbox.retry(Query::all()).await.unwrap(), 1);
+    inbox.wait_idle().await;
+    assert_eq!(script.jobs(), ["1"]);
 }

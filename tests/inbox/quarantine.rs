@@ -1,4 +1,4 @@
-//! What nobody proves can be kept apart, and proved later.
+//! The quarantine: what it keeps of rejected deliveries, its limits, and their release.
 
 use std::time::Duration;
 
@@ -8,14 +8,37 @@ use http_body_util::Full;
 use tower::Layer;
 use tower_inbox::{
     Archive, DiskArchive, Inbox, MemoryArchive, NotReleased, Released, Secret, Workers,
-    archive::{Append, Query},
+    archive::{Append, Appended, Query, Work},
     delivery::Redaction,
     layer::Quarantine,
     provider::ModelBuilder,
     signature::{HmacBody, SecretSet},
 };
 
-use crate::{stuck::StuckAppends, support::*};
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
+    *,
+};
+
+/// Appends never complete.
+#[derive(Debug, Default)]
+struct StuckAppends(MemoryArchive);
+
+impl StuckAppends {
+    fn archive() -> Overridden<Self> {
+        Overridden(Self::default())
+    }
+}
+
+impl Overrides for StuckAppends {
+    fn inner(&self) -> &dyn Archive {
+        &self.0
+    }
+
+    fn append(&self, _: Append) -> Work<Appended> {
+        Box::pin(std::future::pending())
+    }
+}
 
 fn with_secret(
     secrets: impl Into<SecretSet>,
@@ -55,7 +78,7 @@ async fn kept(quarantine: &Quarantine) -> Vec<Bytes> {
 }
 
 #[tokio::test]
-async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handled() {
+async fn quarantined_delivery_is_released_and_processed_after_the_secret_is_corrected() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()));
     let wrong = with_secret(Secret::new("mistyped"), &archive, &quarantine);
     refused(&wrong, [1, 1, 2]).await;
@@ -67,7 +90,7 @@ async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handle
     let Err(error @ NotReleased::Signature { .. }) = &still[0].result else {
         panic!("{still:?}");
     };
-    assert!(error.to_string().contains("nothing that is known"), "{error}");
+    assert!(error.to_string().contains("no known mistake"), "{error}");
     assert_eq!(kept(&quarantine).await.len(), 2);
 
     let (mended, seen) = (with_secret(Secret::new(SECRET), &archive, &quarantine), Seen::default());
@@ -84,7 +107,7 @@ async fn what_was_refused_is_verified_again_once_the_secret_is_mended_and_handle
 }
 
 #[tokio::test]
-async fn a_quarantine_on_a_disk_is_released_by_another_process() {
+async fn quarantine_on_disk_is_released_by_another_process() {
     let directory = tempfile::tempdir().unwrap();
     let quarantine = Quarantine::new(DiskArchive::open(directory.path()).await.unwrap());
     refused(&wrong(&quarantine), 0..20).await;
@@ -100,9 +123,9 @@ async fn a_quarantine_on_a_disk_is_released_by_another_process() {
 }
 
 #[tokio::test]
-async fn the_doctor_says_why_a_delivery_stays() {
+async fn delivery_that_stays_in_the_quarantine_has_findings_of_the_doctor() {
     let quarantine = Quarantine::new(memory());
-    // What is looked up is not checked when the inbox is built.
+    // Secrets that are looked up are not checked when the inbox is built.
     let padded = SecretSet::resolved_by(|_| vec![Secret::new(format!(" {SECRET}\n"))]);
     let mistyped = with_secret(padded, &memory(), &quarantine);
     refused(&mistyped, [1]).await;
@@ -130,7 +153,7 @@ fn refused_by_their_heads() -> [Request<Full<Bytes>>; 3] {
 }
 
 #[tokio::test]
-async fn what_the_head_alone_refuses_is_kept_only_if_that_was_asked_for() {
+async fn request_rejected_by_its_head_is_quarantined_only_with_reading_all() {
     for (asked, expected) in [(false, 0), (true, 3)] {
         let quarantine = Quarantine::new(memory());
         let quarantine = if asked { quarantine.reading_all() } else { quarantine };
@@ -144,8 +167,8 @@ async fn what_the_head_alone_refuses_is_kept_only_if_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_read_of_all_is_capped_the_same() {
-    let quarantine = Quarantine::new(memory()).reading_all().most(2);
+async fn reading_all_respects_the_capacity() {
+    let quarantine = Quarantine::new(memory()).reading_all().max_deliveries(2);
     let inbox = with_secret(Secret::new(SECRET), &memory(), &quarantine);
     for request in refused_by_their_heads() {
         status(&inbox, request).await;
@@ -159,7 +182,7 @@ async fn what_is_read_of_all_is_capped_the_same() {
 }
 
 #[tokio::test]
-async fn a_header_that_was_mistaken_loses_no_delivery() {
+async fn delivery_with_misnamed_signature_header_is_quarantined_and_released() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()).reading_all());
     let mistaken = with_secret(Secret::new(SECRET), &archive, &quarantine);
     for request in refused_by_their_heads() {
@@ -181,7 +204,7 @@ async fn a_header_that_was_mistaken_loses_no_delivery() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_expected_elsewhere_proves_its_delivery_and_is_not_archived() {
+async fn token_in_an_unexpected_place_is_released_and_not_archived() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()).reading_all());
     let with_token_in = |parameter: &str| {
         let model =
@@ -203,7 +226,7 @@ async fn a_token_that_was_expected_elsewhere_proves_its_delivery_and_is_not_arch
 }
 
 #[tokio::test]
-async fn what_another_model_would_accept_is_told_with_its_name() {
+async fn release_names_the_other_model_that_accepts_a_delivery() {
     let quarantine = Quarantine::new(memory());
     let model = |secret: &str| ModelBuilder::<Caption>::new().signed_with(Secret::new(secret));
     let swapped = Inbox::builder(memory())
@@ -220,20 +243,20 @@ async fn what_another_model_would_accept_is_told_with_its_name() {
         panic!("{stays:?}");
     };
     assert_eq!(others, &["/hooks/other".parse().unwrap()]);
-    assert!(error.to_string().ends_with("the model at /hooks/other would accept it"), "{error}");
+    assert!(error.to_string().ends_with("the model at /hooks/other accepts it"), "{error}");
 }
 
 #[tokio::test]
-async fn a_quarantine_is_capped_and_the_oldest_go_first_also_after_a_start() {
+async fn full_quarantine_removes_the_oldest_deliveries_also_after_a_restart() {
     let store = memory();
-    let quarantine = Quarantine::new(store.clone()).most(8);
+    let quarantine = Quarantine::new(store.clone()).max_deliveries(8);
     refused(&wrong(&quarantine), 0..8).await;
     assert_eq!(kept(&quarantine).await.len(), 8);
     refused(&wrong(&quarantine), [8]).await;
     let bodies = kept(&quarantine).await;
     assert_eq!((bodies.len(), &bodies[0]), (7, &caption("2").into()));
-    // Another process counts what is there.
-    let again = Quarantine::new(store.clone()).most(8);
+    // Another process builds the index from the archive.
+    let again = Quarantine::new(store.clone()).max_deliveries(8);
     refused(&wrong(&again), [9]).await;
     assert_eq!(kept(&again).await.len(), 8);
     refused(&wrong(&again), [10]).await;
@@ -241,9 +264,9 @@ async fn a_quarantine_is_capped_and_the_oldest_go_first_also_after_a_start() {
 }
 
 #[tokio::test]
-async fn bodies_that_take_nearly_all_bytes_push_each_other_out() {
+async fn body_of_nearly_the_whole_capacity_replaces_the_one_before() {
     let most = caption("0").len();
-    let quarantine = Quarantine::new(memory()).most_bytes(most);
+    let quarantine = Quarantine::new(memory()).max_bytes(most);
     for job in 0..4 {
         refused(&wrong(&quarantine), [job]).await;
         assert_eq!(kept(&quarantine).await, [caption(&job.to_string())]);
@@ -251,8 +274,8 @@ async fn bodies_that_take_nearly_all_bytes_push_each_other_out() {
 }
 
 #[tokio::test]
-async fn what_was_released_makes_room() {
-    let quarantine = Quarantine::new(memory()).most(8);
+async fn released_deliveries_free_capacity() {
+    let quarantine = Quarantine::new(memory()).max_deliveries(8);
     refused(&wrong(&quarantine), 0..6).await;
     let mended = with_secret(Secret::new(SECRET), &memory(), &quarantine);
     let third = archived(quarantine.archive()).await[2].delivery.received_at();
@@ -262,19 +285,19 @@ async fn what_was_released_makes_room() {
 }
 
 #[tokio::test]
-async fn a_flood_is_turned_away_and_told_seldom() {
+async fn flood_over_the_rate_limit_is_discarded_and_logged_at_powers_of_two() {
     let log = Log::default();
     let _logging = log.here();
-    let quarantine = Quarantine::new(memory()).most(8);
+    let quarantine = Quarantine::new(memory()).max_deliveries(8);
     refused(&wrong(&quarantine), 0..32).await;
-    assert_eq!(quarantine.turned_away(), 16, "twice as many as it holds were taken");
+    assert_eq!(quarantine.discarded(), 16, "twice as many as it holds were taken");
     let told = log.text().matches("not kept in the quarantine").count();
     assert_eq!(told, 5, "the 1st, 2nd, 4th, 8th and 16th");
 }
 
 #[tokio::test]
-async fn what_is_refused_by_its_head_or_is_longer_than_the_cap_is_not_kept() {
-    let quarantine = Quarantine::new(memory()).most_bytes(20);
+async fn request_rejected_by_its_head_or_over_the_capacity_is_not_quarantined() {
+    let quarantine = Quarantine::new(memory()).max_bytes(20);
     let inbox = wrong(&quarantine);
     let unsigned = Request::post(CAPTIONS).body(Full::from("{}")).unwrap();
     for request in [unsigned, signed(caption("1")), signed("short")] {
@@ -285,7 +308,7 @@ async fn what_is_refused_by_its_head_or_is_longer_than_the_cap_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_not_kept_and_a_token_beside_a_signature_is_not_written_down() {
+async fn wrong_token_is_not_quarantined_and_token_beside_a_signature_is_redacted() {
     let quarantine = Quarantine::new(memory());
     let model = ModelBuilder::<Caption>::new().token_in_query("ticket", Secret::new("hunter2"));
     let inbox = Inbox::builder(memory())
@@ -307,7 +330,7 @@ async fn a_wrong_token_is_not_kept_and_a_token_beside_a_signature_is_not_written
 }
 
 #[tokio::test]
-async fn what_was_moved_before_a_crash_is_a_repeat_when_it_is_released_again() {
+async fn delivery_released_before_a_crash_is_a_repeat_when_released_again() {
     let (archive, quarantine) = (memory(), Quarantine::new(memory()));
     refused(&wrong(&quarantine), [1]).await;
     let delivery = archived(quarantine.archive()).await.remove(0).delivery;
@@ -318,14 +341,14 @@ async fn what_was_moved_before_a_crash_is_a_repeat_when_it_is_released_again() {
     assert_eq!(archived(&archive).await.len(), 1);
 }
 
-/// So that a slow disk of the quarantine is nobody's concern.
+/// A slow disk of the quarantine does not delay senders.
 #[tokio::test]
-async fn a_sender_is_answered_before_its_delivery_is_kept() {
+async fn sender_is_answered_before_its_delivery_is_quarantined() {
     let quarantine = Quarantine::new(StuckAppends::archive());
     let inbox = wrong(&quarantine);
     for job in 0..70 {
         let sent = status(&inbox, signed(caption(&job.to_string())));
         assert_eq!(tokio::time::timeout(Duration::from_secs(10), sent).await.unwrap(), 401);
     }
-    assert_eq!(quarantine.turned_away(), 6, "64 are on their way");
+    assert_eq!(quarantine.discarded(), 6, "64 are on their way");
 }

@@ -1,4 +1,5 @@
-//! The example `receiver` from outside: real payloads, graceful stop, and another reader of its archive.
+//! The example `receiver` as a process: real payloads, graceful shutdown, the lock of its directory, and another reader
+//! of its archive.
 
 use std::{
     collections::HashMap,
@@ -14,14 +15,17 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tower_inbox::DiskArchive;
+use tower_inbox::{DiskArchive, archive::ArchiveError};
 
 use crate::{
-    hooks::{ALL, FAL_KEY, Hook, hooks},
     meaning::by_meaning,
     numbers::numbers,
-    process::{EXTRACTION, IMAGE_GROUP, Receiver, command, signature},
-    support::{answer, archived, processed},
+    support::{
+        answer, archived,
+        hooks::{ALL, FAL_KEY, Hook, hooks},
+        processed,
+        receiver_process::{EXTRACTION, IMAGE_GROUP, Receiver, command, signature},
+    },
 };
 
 async fn assert_comes_back(receiver: &Receiver, hook: &Hook, file: &Path) -> Vec<u8> {
@@ -62,7 +66,7 @@ fn read_by_warcio(directory: &Path) -> HashMap<String, String> {
 }
 
 #[tokio::test]
-async fn payloads_come_back_equal_and_another_reader_finds_their_bytes() {
+async fn real_payloads_are_decoded_losslessly_and_found_in_the_archive_by_another_reader() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(directory.path(), &ALL);
     let mut sent = Vec::new();
@@ -87,9 +91,9 @@ async fn payloads_come_back_equal_and_another_reader_finds_their_bytes() {
     }
 }
 
-/// An image has no fixture of its own: it is taken to be what stands in a group.
+/// There is no fixture of a single image: one is taken from a group.
 #[tokio::test]
-async fn an_image_of_a_group_comes_back_alone() {
+async fn foxyai_image_is_posted_without_its_group() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(directory.path(), &ALL);
     let hooks = hooks();
@@ -103,7 +107,7 @@ async fn an_image_of_a_group_comes_back_alone() {
 }
 
 #[tokio::test]
-async fn nothing_is_accepted_without_its_signature() {
+async fn unsigned_payloads_are_answered_401() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(directory.path(), &ALL);
     let hooks = hooks();
@@ -130,7 +134,7 @@ async fn nothing_is_accepted_without_its_signature() {
 }
 
 #[tokio::test]
-async fn anything_is_accepted_everywhere_when_it_is_told_so() {
+async fn unsigned_payloads_are_accepted_with_the_option_unsigned() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(directory.path(), &["--unsigned"]);
     for hook in hooks() {
@@ -145,7 +149,7 @@ async fn anything_is_accepted_everywhere_when_it_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_path_without_a_secret_of_its_form_is_left_out_and_named() {
+async fn path_without_a_valid_secret_is_left_out_and_logged() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = command(directory.path(), &["--secret", "not base64!"]);
     let receiver = Receiver::of(command.stderr(Stdio::piped()));
@@ -161,7 +165,7 @@ async fn a_path_without_a_secret_of_its_form_is_left_out_and_named() {
 }
 
 #[tokio::test]
-async fn the_key_of_fal_may_be_in_hexadecimal_or_base64() {
+async fn fal_key_is_read_as_hexadecimal_or_base64() {
     let hooks = hooks();
     let fal = hooks.iter().find(|hook| hook.path == "/hooks/fal").unwrap();
     let base64 = FAL_KEY.replace('_', "/") + "=";
@@ -177,7 +181,7 @@ async fn the_key_of_fal_may_be_in_hexadecimal_or_base64() {
 }
 
 #[tokio::test]
-async fn a_group_of_images_needs_its_token() {
+async fn foxyai_group_requires_its_token() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(directory.path(), &["--token", "t&t"]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/foxyai");
@@ -208,7 +212,7 @@ async fn a_group_of_images_needs_its_token() {
 }
 
 #[tokio::test]
-async fn without_a_secret_it_refuses_to_start() {
+async fn receiver_without_a_secret_does_not_start() {
     let directory = tempfile::tempdir().unwrap();
     let program = command(directory.path(), &[]).get_program().to_owned();
     let output = Command::new(program).env_remove("INBOX_SECRET").output().unwrap();
@@ -234,7 +238,7 @@ pub(crate) fn raw_post(body: &str, connection: &str) -> String {
 pub(crate) const EXTRACTED: &str = r#"{"inference": {"id": "i", "model": {"id": "m"}, "result": {"fields": {}}, "file": {"name": "f", "page_count": 1, "mime_type": "x"}}}"#;
 
 #[tokio::test]
-async fn what_was_begun_is_answered_archived_and_settled_when_it_is_stopped() {
+async fn started_deliveries_are_answered_archived_and_settled_at_shutdown() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(directory.path(), &[]);
     let request = raw_post(EXTRACTED, "close");
@@ -288,7 +292,7 @@ async fn log_has_less_than_300_bytes_for_a_delivery_at_info_and_no_colours() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_mid_body_leaves_nothing() {
+async fn incomplete_body_of_a_client_that_hangs_up_is_not_archived() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(directory.path(), &[]);
     let request = raw_post(EXTRACTED, "close");
@@ -304,7 +308,7 @@ async fn a_client_that_hangs_up_mid_body_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_recognised_across_a_restart() {
+async fn repeat_is_recognized_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let mut ids = Vec::new();
     for _ in 0..2 {
@@ -319,4 +323,25 @@ async fn a_repeat_is_recognised_across_a_restart() {
     assert_eq!(ids[0], ids[1]);
     let archive = DiskArchive::open(directory.path()).await.unwrap();
     assert_eq!(archived(&archive).await.len(), 1);
+}
+
+#[tokio::test]
+async fn second_process_is_refused_with_the_locked_directory_and_the_first_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Receiver::start(directory.path(), &[]);
+    let here = DiskArchive::open(directory.path()).await.unwrap_err();
+    assert!(
+        matches!(&here, ArchiveError::Locked { path, .. } if path == directory.path()),
+        "{here}"
+    );
+    let second = command(directory.path(), &[]).stderr(Stdio::piped()).output().unwrap();
+    assert!(!second.status.success());
+    let error = String::from_utf8(second.stderr).unwrap();
+    let directory_name = directory.path().file_name().unwrap().to_str().unwrap();
+    assert!(error.contains("Locked") && error.contains(directory_name), "{error}");
+    let answer = first.post_signed("{}").await.unwrap();
+    assert_ne!(answer.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+    drop(first);
+    // The lock ends with its process.
+    DiskArchive::open(directory.path()).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! What proves a request never reaches an archive, in whatever header it is repeated, and what belongs to the receiver does.
+//! Redaction: values that prove a request never reach an archive, in any header; other values do.
 
 use bytes::Bytes;
 use http::Request;
@@ -135,14 +135,14 @@ async fn receive_and_replay(archive: impl Archive, case: &Case) -> Inbox {
 }
 
 #[tokio::test]
-async fn what_proves_a_request_is_redacted_by_value_and_the_rest_survives_in_memory() {
+async fn proving_values_are_redacted_everywhere_and_other_values_kept_in_memory() {
     for case in cases() {
         receive_and_replay(memory(), &case).await;
     }
 }
 
 #[tokio::test]
-async fn what_proves_a_request_is_redacted_by_value_and_the_rest_survives_on_disk() {
+async fn proving_values_are_redacted_everywhere_and_other_values_kept_on_disk() {
     for case in cases() {
         let directory = tempfile::tempdir().unwrap();
         let archive = DiskArchive::open(directory.path()).await.unwrap();
@@ -160,7 +160,7 @@ async fn what_proves_a_request_is_redacted_by_value_and_the_rest_survives_on_dis
 }
 
 #[tokio::test]
-async fn deliveries_that_differ_only_in_what_is_redacted_are_distinct() {
+async fn deliveries_that_differ_only_in_redacted_values_are_distinct() {
     let model = captions().redact(Redaction::default().query("pin"));
     let inbox = Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap();
     for pin in ["hunter2-1", "hunter2-2", "hunter2-1"] {

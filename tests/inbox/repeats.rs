@@ -202,7 +202,7 @@ async fn other_bytes_of_the_same_inference_are_a_new_version_and_run() {
     assert_eq!(seen.all(), ["1", "1"]);
 }
 
-/// A handler that says when it has begun, and waits to be let go on.
+/// A handler that signals its start, and waits for permission to return.
 #[derive(Clone)]
 struct Gate {
     begun: Arc<Semaphore>,

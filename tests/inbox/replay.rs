@@ -221,7 +221,7 @@ async fn check_types_of_nothing_fails_and_says_what_was_left_out() {
         std::panic::catch_unwind(AssertUnwindSafe(|| report.assert_all_load())).unwrap_err();
     let said = closed.downcast_ref::<String>().unwrap();
     assert!(
-        said.contains("nothing was checked") && said.contains("3 of /hooks/captions"),
+        said.contains("no delivery was checked") && said.contains("3 of /hooks/captions"),
         "{said}"
     );
 }
@@ -233,7 +233,7 @@ async fn shutdown_ends_a_replay_and_left_counts_the_rest() {
     inbox.start_workers(recorder.service()).unwrap();
     let mut replaying = inbox.replay(Query::all()).rate(1).start().await.unwrap();
     assert!(replaying.next().await.unwrap().is_processed());
-    inbox.shutdown(Duration::from_mins(1)).await;
+    inbox.shutdown(Duration::from_secs(60)).await;
     while replaying.next().await.is_some() {}
     assert_eq!(recorder.runs.lock().unwrap().len(), 3 + 1);
     assert_eq!(replaying.left(), 2);

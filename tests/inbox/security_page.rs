@@ -1,4 +1,4 @@
-//! `docs/security.md` names tests. They exist.
+//! The tests that `docs/security.md` names exist.
 
 use std::{fs, path::Path};
 

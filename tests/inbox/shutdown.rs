@@ -1,4 +1,4 @@
-//! Graceful shutdown: it ends within its deadline whatever clients, handlers and the archive do, and requeues the rest.
+//! Graceful shutdown: it ends within its deadline even if clients, handlers or the archive hang, and requeues the rest.
 
 use std::{
     convert::Infallible,
@@ -29,18 +29,20 @@ use tower_inbox::{
 };
 
 use crate::{
-    process::Receiver,
     receiver::{EXTRACTED, raw_post},
     rejections::parts,
-    script::{Reply, Script},
-    support::*,
-    wrapper::{Overridden, Overrides},
+    support::{
+        archive_wrapper::{Overridden, Overrides},
+        receiver_process::Receiver,
+        script::{Reply, Script},
+        *,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// After which a test fails instead of hanging.
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The time after which Kubernetes kills a process is 30 s by default.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);

@@ -18,9 +18,9 @@ use tower_http::{
 };
 use tower_inbox::{Secret, Workers, delivery::State, layer::*, provider::ModelBuilder};
 
-use crate::{
+use crate::support::{
     script::{Reply, Script},
-    support::*,
+    *,
 };
 
 const MARK: HeaderName = HeaderName::from_static("x-mark");

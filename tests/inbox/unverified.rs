@@ -1,4 +1,4 @@
-//! What senders can do whose signature was not checked yet: the memory that they share, and the rate of their bodies.
+//! Limits for unverified bodies: their share of the memory, and their minimum rate.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -13,7 +13,7 @@ use tower_inbox::{
 };
 
 use crate::{
-    rejections::{Parts, assert_problem, parts, unproved},
+    rejections::{Parts, parts, unproved},
     support::*,
 };
 
@@ -27,7 +27,7 @@ fn two_models() -> Inbox {
     inbox.bytes_in_flight(BUDGET).build().unwrap()
 }
 
-/// A caption of at least so many bytes.
+/// A caption of at least `bytes` bytes.
 fn long_caption(job: &str, bytes: usize) -> String {
     format!("{}{}", caption(job), " ".repeat(bytes))
 }
@@ -89,7 +89,7 @@ fn limited(rate: usize) -> Inbox {
     Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
 }
 
-/// The seconds until a body is rejected of which a part of `bytes` arrives every second.
+/// The seconds until a body is rejected that arrives with `bytes` per second.
 async fn rejected_after(inbox: &Inbox, part: &'static [u8]) -> (u64, Answer) {
     let (sender, body) = parts();
     let request = unproved().body(body.boxed_unsync()).unwrap();

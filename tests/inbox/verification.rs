@@ -1,5 +1,4 @@
-//! Where signatures are verified: short bodies on the thread of the request, long ones on another; and what becomes of a
-//! scheme that panics.
+//! Threads of verification: short bodies on the thread of the request, long ones on another; and schemes that panic.
 
 use std::{
     sync::{
@@ -73,7 +72,7 @@ const SHORT: usize = 64 << 10;
 const LONG: usize = SHORT + 1;
 
 #[tokio::test]
-async fn long_body_is_verified_off_the_runtime_thread_and_a_short_one_on_it() {
+async fn long_body_is_verified_off_the_runtime_thread() {
     let threads = Arc::new(Mutex::new(Vec::<ThreadId>::new()));
     let recorded = Arc::clone(&threads);
     let inbox = inbox_checking(move |_, _| recorded.lock().unwrap().push(thread::current().id()));

@@ -1,4 +1,4 @@
-//! Gauges of what is not known are NaN, and have values again when it is known.
+//! Gauges of unknown values are NaN, and recover when the values are known again.
 
 use std::{
     future::{pending, ready},

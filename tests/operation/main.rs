@@ -1,4 +1,4 @@
-//! What an operator relies on: the alerts fire, and the pages say what is so.
+//! Alerts fire when their condition is provoked, and the documentation matches the metrics.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,12 +8,13 @@
 )]
 
 mod alerts;
+mod copies;
 mod gauges;
 mod page;
 mod promtool;
 mod runs;
-#[path = "../inbox/support.rs"]
+#[path = "../inbox/support/acme.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod support;
-#[path = "../inbox/wrapper.rs"]
+#[path = "../inbox/support/archive_wrapper.rs"]
 mod wrapper;

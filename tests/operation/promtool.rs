@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::runs::Run;
 
-/// For how many minutes what was shown before is shown, and what after.
+/// The minutes before and after the change.
 const BEFORE: usize = 420;
 const AFTER: usize = 25;
 
@@ -69,7 +69,7 @@ fn input_series(run: &Run) -> Vec<Value> {
     samples(&run.after).into_iter().map(series).collect()
 }
 
-/// The same value, or none, so many times.
+/// The same value, or none, repeated.
 fn constant(value: &str, times: usize) -> String {
     vec![value; times].join(" ")
 }

@@ -89,7 +89,7 @@ async fn wait_for(exporter: &PrometheusHandle, line: &str) -> String {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let shown = tokio::time::timeout(Duration::from_mins(1), waiting).await;
+    let shown = tokio::time::timeout(Duration::from_secs(60), waiting).await;
     shown.unwrap_or_else(|_| panic!("{line} is not shown: {}", exporter.render()))
 }
 
@@ -131,7 +131,8 @@ pub(crate) async fn undecodable(exporter: &PrometheusHandle) -> Run {
 pub(crate) async fn oldest_unsettled(exporter: &PrometheusHandle) -> Run {
     let hours = Arc::new(AtomicU64::new(0));
     let offset = Arc::clone(&hours);
-    let now = move || SystemTime::now() + Duration::from_hours(offset.load(Ordering::Relaxed));
+    let now =
+        move || SystemTime::now() + Duration::from_secs(offset.load(Ordering::Relaxed) * 60 * 60);
     let builder = builder(memory()).clock(Clock::new(now)).background(Workers::new(1));
     let inbox = builder.build().unwrap();
     inbox.pause(&CAPTIONS.parse().unwrap());

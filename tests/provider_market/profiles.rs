@@ -86,7 +86,7 @@ fn reaction_to_4xx_is_set_for_every_provider() {
 fn published_timeouts_and_retry_periods_are_set() {
     assert_eq!(Baseten::PROFILE.answered_within, Some(Duration::from_secs(10)));
     assert_eq!(Baseten::PROFILE.tried_for, Some(Duration::from_secs(2)));
-    assert_eq!(OpenAi::PROFILE.tried_for, Some(Duration::from_hours(72)));
+    assert_eq!(OpenAi::PROFILE.tried_for, Some(Duration::from_secs(72 * 60 * 60)));
     assert_eq!(Gladia::PROFILE.tried_for, None);
 }
 

@@ -45,8 +45,8 @@ pub(crate) async fn open(
     }
 }
 
-/// Empties the files, which gives back their blocks. They themselves stay: a file system may search long among inodes
-/// that were given back, and that would be measured.
+/// Truncates the files, which frees their blocks, and keeps their names. Deleting them would distort the measurement: a
+/// file system may search long among freed inodes.
 pub(crate) fn empty(name: &str, dir: &Path) {
     // Too many to open them all.
     if name == "file-each" {

@@ -29,7 +29,7 @@ pub(crate) struct Measured {
 
 /// A closed group of clients: each waits for its receipt, then appends the next.
 ///
-/// Counts what was acknowledged until the first client found nothing more to do.
+/// Counts acknowledged appends until the first client runs out of work.
 pub(crate) async fn measure(
     engine: Box<dyn Engine>,
     load: &Arc<Load>,

@@ -24,7 +24,7 @@ pub(crate) struct Run {
     pub(crate) cpu: f64,
 }
 
-/// Sends each request once, over so many connections, each of which waits for an answer before it sends the next.
+/// Sends each request once over `connections` connections. Each connection waits for a response before its next request.
 pub(crate) async fn send_all(
     to: SocketAddr,
     requests: &Arc<Vec<Vec<u8>>>,

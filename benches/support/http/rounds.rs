@@ -21,7 +21,7 @@ pub(crate) fn scheme() -> HmacBody {
     mindee::signature(Secret::new("the signing secret of the endpoint"))
 }
 
-/// A server, and what it has to be told when it ends.
+/// A server, and the channel that stops it.
 pub(crate) struct Server {
     pub(crate) app: Router,
     pub(crate) end: Option<DiskArchive>,
@@ -30,9 +30,9 @@ pub(crate) struct Server {
 
 type Starting<'a> = Pin<Box<dyn Future<Output = Server> + 'a>>;
 
-/// What is compared.
+/// The compared servers.
 pub(crate) struct Bench {
-    /// The names of the servers, the first of which is the bare one, and what each does with a delivery.
+    /// The name of each server, and its handling of a delivery. The first is the server without an archive.
     pub(crate) servers: &'static [(&'static str, &'static str)],
     pub(crate) server: for<'a> fn(&'a str, &'a Path, Duration) -> Starting<'a>,
 }

@@ -59,7 +59,7 @@ use crate::{
 /// # }
 /// ```
 ///
-#[doc = include_str!("../../../docs/archive.md")]
+/// What it promises, for how long it keeps deliveries, and how to back it up: [`guide::archive`](crate::guide::archive).
 #[derive(Clone)]
 pub struct DiskArchive(Arc<Handle>);
 

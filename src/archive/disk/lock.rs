@@ -127,7 +127,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lock = acquire(&RealDisk, dir.path(), Duration::ZERO).unwrap();
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| acquire(&RealDisk, dir.path(), Duration::from_mins(1)));
+            let waiting = scope.spawn(|| acquire(&RealDisk, dir.path(), Duration::from_secs(60)));
             thread::sleep(2 * RETRY_AFTER);
             drop(lock);
             assert!(waiting.join().unwrap().is_ok());
@@ -139,7 +139,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = lock_path(dir.path());
         fs::write(&path, "").unwrap();
-        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_hours(400_000);
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(400_000 * 60 * 60);
         File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
         let _lock = acquire(&RealDisk, dir.path(), Duration::ZERO).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), long_ago);
@@ -152,7 +152,7 @@ mod tests {
         let told = || logged(|| tell(&RealDisk, dir.path(), 7));
         fs::write(&path, "").unwrap();
         assert_eq!(told(), "", "it was made just now");
-        let long_ago = SystemTime::now() - Duration::from_hours(1);
+        let long_ago = SystemTime::now() - Duration::from_secs(60 * 60);
         File::open(&path).unwrap().set_modified(long_ago).unwrap();
         let text = told();
         let from = humantime::format_rfc3339_seconds(long_ago).to_string();
@@ -164,7 +164,7 @@ mod tests {
     fn lock_file_dated_before_1970_or_after_9999_is_no_obstacle() {
         let dir = tempfile::tempdir().unwrap();
         let path = lock_path(dir.path());
-        let year = Duration::from_hours(365 * 24);
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
         for (time, is_told) in [
             (SystemTime::UNIX_EPOCH - Duration::from_secs(1), true),
             (SystemTime::UNIX_EPOCH - 60 * year, true),

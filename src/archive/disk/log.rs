@@ -265,7 +265,7 @@ mod tests {
         std::fs::create_dir(&dir).unwrap();
         let lock = lock::acquire(&RealDisk, &dir, Duration::ZERO).unwrap();
         let mut log = Log::new(Arc::new(RealDisk), dir.clone(), 1 << 20);
-        log.failures = LogLimit::new(1, Duration::from_hours(1));
+        log.failures = LogLimit::new(1, Duration::from_secs(60 * 60));
         std::fs::remove_dir_all(&dir).unwrap();
         let text = logged(|| {
             for _ in 0..5 {

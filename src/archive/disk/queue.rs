@@ -242,8 +242,12 @@ mod tests {
     #[test]
     fn half_of_those_who_come_back_are_taken_to_be_prepared_while_the_others_are_on_their_way() {
         let queue = Queue::new(64);
-        let pace =
-            Pace::after(64, 0, Duration::from_secs(1), Instant::now() + Duration::from_hours(1));
+        let pace = Pace::after(
+            64,
+            0,
+            Duration::from_secs(1),
+            Instant::now() + Duration::from_secs(60 * 60),
+        );
         let take = |came: usize, taken: usize| {
             (0..came).for_each(|_| queue.push(command()).unwrap());
             let part = queue.take(pace, taken);

@@ -1,7 +1,7 @@
 use std::{
     any::Any,
     ffi::OsString,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, IoSlice, Write},
     path::Path,
     time::SystemTime,
@@ -29,8 +29,40 @@ impl Drop for Locked {
         // From now on no process holds it.
         drop(self.0.set_len(0));
         // Closing it unlocks it in the end.
-        drop(self.0.unlock());
+        drop(unlock(&self.0));
     }
+}
+
+/// Locks a file for this process, and returns whether no other process has it locked.
+#[cfg(unix)]
+fn try_lock(file: &File) -> io::Result<bool> {
+    match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(unix)]
+fn unlock(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock)?)
+}
+
+/// Locks a file for this process, and returns whether no other process has it locked.
+#[cfg(not(unix))]
+#[clippy::msrv = "1.89"]
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(fs::TryLockError::WouldBlock) => Ok(false),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+#[clippy::msrv = "1.89"]
+fn unlock(file: &File) -> io::Result<()> {
+    file.unlock()
 }
 
 impl Medium for RealDisk {
@@ -44,16 +76,13 @@ impl Medium for RealDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let file = open_lock(path)?;
-        match file.try_lock() {
-            Ok(()) => {
-                if let Err(error) = write_pid(&file) {
-                    tracing::debug!(path = %path.display(), %error, "cannot write the process id to the lock file");
-                }
-                Ok(Some(Box::new(Locked(file))))
-            }
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        if !try_lock(&file)? {
+            return Ok(None);
         }
+        if let Err(error) = write_pid(&file) {
+            tracing::debug!(path = %path.display(), %error, "cannot write the process id to the lock file");
+        }
+        Ok(Some(Box::new(Locked(file))))
     }
 
     #[cfg(unix)]

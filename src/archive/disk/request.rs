@@ -123,17 +123,25 @@ pub(super) fn ask(
     medium.check_user(dir).map_err(Failure::to("write to", dir))?;
     let leave = |request: &Request| {
         let path = dir.join(format!("{}{REQUEST}", DeliveryId::new()));
-        replace(medium, dir, &path, request.print().as_bytes()).map(|()| path)
+        let text = request.print();
+        // Not the length of the file: the archive may have appended an error before it is read.
+        replace(medium, dir, &path, text.as_bytes()).map(|()| (path, text.len() as u64))
     };
     let mut requests = wanted.split(MAX_IDS).iter().map(leave).collect::<Result<Vec<_>, _>>()?;
     let mut done = 0;
-    while let Some(request) = requests.first() {
-        match wait_for_answer(medium, dir, request, patience.saturating_sub(start.elapsed()))? {
+    while let Some((request, length)) = requests.first() {
+        match wait_for_answer(
+            medium,
+            dir,
+            request,
+            *length,
+            patience.saturating_sub(start.elapsed()),
+        )? {
             Some(Answer::Done(deliveries)) => done += deliveries,
             Some(Answer::NotUnderstood) => return Err(not_understood(request)),
             Some(Answer::Failed(error)) => {
                 let failure = failed(request, &error);
-                for request in &requests {
+                for (request, _) in &requests {
                     remove(medium, dir, request)?;
                 }
                 return Err(failure);
@@ -145,15 +153,15 @@ pub(super) fn ask(
     Ok(Some(done))
 }
 
-/// Waits for the answer to a request, and takes it.
+/// Waits for the answer to a request that was left with this length, and takes it.
 fn wait_for_answer(
     medium: &dyn Medium,
     dir: &Path,
     request: &Path,
+    length: u64,
     patience: Duration,
 ) -> Result<Option<Answer>, Failure> {
     let (answer, start) = (answer_path(request), Instant::now());
-    let length = medium.open_read(request).and_then(|file| file.len()).unwrap_or(0);
     loop {
         if let Some(found) = read(medium, &answer)?.and_then(|text| Answer::parse(&text)) {
             remove(medium, dir, &answer)?;
@@ -224,7 +232,7 @@ fn not_understood(request: &Path) -> Failure {
 }
 
 /// For how long after its request an answer may be taken.
-const KEPT: Duration = Duration::from_hours(24);
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What other processes have left in a directory.
 #[derive(Debug, Default)]
@@ -313,7 +321,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let query = Request::Remove(Query::all().settled());
         let error = thread::scope(|scope| {
-            let asked = scope.spawn(|| ask(&RealDisk, dir.path(), query, Duration::from_mins(1)));
+            let asked = scope.spawn(|| ask(&RealDisk, dir.path(), query, Duration::from_secs(60)));
             let request = loop {
                 let mail = mail(&RealDisk, dir.path(), SystemTime::now()).unwrap();
                 if let Some(request) = mail.requests.into_iter().next() {
@@ -326,6 +334,19 @@ mod tests {
         });
         assert!(error.to_string().starts_with("cannot do what is asked in "), "{error}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn error_that_is_appended_before_the_first_look_is_the_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("request");
+        let text = Request::Retry(Query::all()).print();
+        std::fs::write(&path, &text).unwrap();
+        let error = Failure::to("write", Path::new("a"))(io::ErrorKind::StorageFull.into());
+        report_failure(&RealDisk, &path, &error.error()).unwrap();
+        let length = text.len() as u64;
+        let answer = wait_for_answer(&RealDisk, dir.path(), &path, length, Duration::ZERO).unwrap();
+        assert!(matches!(answer, Some(Answer::Failed(_))));
     }
 
     #[test]

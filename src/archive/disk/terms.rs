@@ -22,14 +22,14 @@ pub(super) struct Terms {
 impl Default for Terms {
     fn default() -> Self {
         Self {
-            segment_age: Duration::from_hours(24),
-            compress_after: Some(Duration::from_hours(7 * 24)),
+            segment_age: Duration::from_secs(24 * 60 * 60),
+            compress_after: Some(Duration::from_secs(7 * 24 * 60 * 60)),
             keep_for: None,
             keep_dead_for: None,
             keep_bytes: None,
-            remember_for: Some(Duration::from_hours(30 * 24)),
+            remember_for: Some(Duration::from_secs(30 * 24 * 60 * 60)),
             remember: 2_000_000,
-            every: Some(Duration::from_mins(1)),
+            every: Some(Duration::from_secs(60)),
         }
     }
 }
@@ -82,7 +82,7 @@ fn age(time: SystemTime, now: SystemTime) -> Duration {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_hours(1);
+    const HOUR: Duration = Duration::from_secs(60 * 60);
 
     fn hour(number: u32) -> SystemTime {
         SystemTime::UNIX_EPOCH + HOUR * number

@@ -1,36 +1,59 @@
 //! `inbox backup` and `inbox restore`.
 
 use std::{
-    io::{self, Write},
-    path::Path,
-    process::ExitCode,
+    io::Write,
+    path::{Path, PathBuf},
 };
 
+use clap::Args;
 use tower_inbox::archive::{Backup, DiskArchive, Restored};
 
 use crate::{
     CommandResult,
-    console::{self, ProgressBar, deliveries},
+    cli::after_help,
+    console::{self, Progress, code, deliveries},
     escape::escape,
-    options::Options,
     verify::print_damages,
 };
 
-pub(crate) async fn backup(options: Options) -> CommandResult {
-    let to = Path::new(options.operand(0, "directory of the backup")?);
-    let done = DiskArchive::backup(&options.archive, to, progress()).await?;
-    let mut out = io::stdout().lock();
+/// Copy the archive to a directory, also while a server writes
+///
+/// The directory must be new, empty, or an earlier backup of the same archive. The copy is verified. It has every
+/// delivery that was acknowledged before the backup began. Repeat an interrupted backup.
+///
+/// Only segments that changed since the last backup are copied. Deliveries that were removed from the archive disappear
+/// from the backup: run `inbox backup` again after `inbox erase`, to each directory that holds a backup. A damaged
+/// segment does not replace an earlier copy that is sound.
+///
+/// A plain copy (`cp -a`, rsync) while a server writes can miss a segment, because segments are renamed.
+///
+/// All other commands can read a backup: `inbox list --archive TO`. Do not start a server with it: use `inbox restore`.
+/// The exit status is 1 if a part of the archive or of the backup is damaged.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox backup /mnt/backup/inbox
+  inbox verify --archive /mnt/backup/inbox
+
+"))]
+pub(crate) struct BackupArgs {
+    /// The directory of the backup
+    to: PathBuf,
+}
+
+pub(crate) async fn backup(args: BackupArgs, path: &Path) -> CommandResult {
+    let done = DiskArchive::backup(path, &args.to, progress()).await?;
+    let mut out = console::stdout();
     print_damages(&mut out, &done.verification)?;
     for path in &done.kept {
-        console::report(&format!(
-            "{} is damaged, and the backup keeps its earlier copy; what was removed from it since then is still in \
-             the backup",
+        console::warn(&format!(
+            "{} is damaged, and the backup keeps its earlier copy, with the deliveries that were removed since then",
             path.display()
         ));
     }
-    writeln!(out, "{}", escape(&summary(&done, to)))?;
+    writeln!(out, "{}", escape(&summary(&done, &args.to)))?;
     out.flush()?;
-    Ok(if done.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(done.is_sound()))
 }
 
 fn summary(done: &Backup, to: &Path) -> String {
@@ -44,15 +67,31 @@ fn summary(done: &Backup, to: &Path) -> String {
     )
 }
 
-pub(crate) async fn restore(options: Options) -> CommandResult {
-    let from = Path::new(options.operand(0, "directory of the backup")?);
-    let to = &options.archive;
+/// Copy a backup to the new directory of an archive
+///
+/// The directory of the archive must be new or empty. The copy is verified, and the backup is not changed. Run the
+/// command as the user of the server. Repeat an interrupted restore.
+///
+/// Deliveries that were erased after the backup are in the archive again: erase them again. The exit status is 1 if a
+/// part of the archive is damaged, or if the last backup was interrupted.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox restore /mnt/backup/inbox --archive /var/lib/inbox-new
+
+"))]
+pub(crate) struct RestoreArgs {
+    /// The directory of the backup
+    from: PathBuf,
+}
+
+pub(crate) async fn restore(args: RestoreArgs, path: &Path) -> CommandResult {
     let Restored { segments, bytes, is_interrupted, verification, .. } =
-        DiskArchive::restore(from, to, progress()).await?;
-    let mut out = io::stdout().lock();
+        DiskArchive::restore(&args.from, path, progress()).await?;
+    let mut out = console::stdout();
     print_damages(&mut out, &verification)?;
     let state = if verification.is_sound() { "sound" } else { "damaged" };
-    let (deliveries, path) = (deliveries(verification.deliveries), to.display().to_string());
+    let (deliveries, path) = (deliveries(verification.deliveries), path.display().to_string());
     writeln!(
         out,
         "restored {deliveries} into {}: {state}, {segments} segments, {bytes} bytes",
@@ -61,23 +100,22 @@ pub(crate) async fn restore(options: Options) -> CommandResult {
     writeln!(out, "{NEXT}")?;
     out.flush()?;
     if is_interrupted {
-        console::report(
+        console::warn(
             "the last backup was interrupted: the restored archive is the backup before, with some more recent \
              segments, or incomplete if there was none before",
         );
     }
-    let is_whole = verification.is_sound() && !is_interrupted;
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(verification.is_sound() && !is_interrupted))
 }
 
 const NEXT: &str = "\
 Next:
-- Erase again what was erased after the backup: its bytes are back.
+- Repeat each erasure since the backup: the erased deliveries are in the archive again.
 - Check that the directory belongs to the user of the server, then start the server with it. Pending
   deliveries are processed, also those that were processed after the backup.
-- Have the providers send again what was received after the backup.";
+- Have the providers resend the deliveries that were received after the backup.";
 
 fn progress() -> impl FnMut(u64, u64) + Send + 'static {
-    let mut bar = ProgressBar::of("bytes");
+    let bar = Progress::of_bytes();
     move |done, of| bar.show(done, of)
 }

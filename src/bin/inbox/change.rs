@@ -5,8 +5,13 @@ use std::{error::Error, path::Path, time::Duration};
 use tokio::task::JoinSet;
 use tower_inbox::archive::{Archive, ArchiveError, DiskArchive, Query};
 
+use crate::{
+    console::{self, deliveries},
+    select::open,
+};
+
 /// The timeout of a request to the process that has the archive open for writing.
-const TIMEOUT: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A change of the deliveries that a query selects.
 #[derive(Clone, Copy)]
@@ -17,7 +22,7 @@ pub(crate) enum Change {
     Retry,
 }
 
-/// Who made a change, and of how many deliveries.
+/// Which process made a change, and the number of deliveries that it changed.
 pub(crate) enum Changed {
     Here(u64),
     ByServer(u64),
@@ -29,8 +34,8 @@ pub(crate) async fn apply(
     change: Change,
     queries: Vec<Query>,
 ) -> Result<Changed, Box<dyn Error>> {
-    // Opening for writing creates an archive, and a mistyped path should not.
-    drop(DiskArchive::read_only(path).await?);
+    // Opening for writing creates an archive, which a mistyped path should not do.
+    drop(open(path).await?);
     match DiskArchive::builder(path).upkeep_every(None).open().await {
         Ok(archive) => {
             let mut changed = 0;
@@ -44,14 +49,14 @@ pub(crate) async fn apply(
             Ok(Changed::Here(changed))
         }
         Err(ArchiveError::Locked { .. }) => {
-            eprintln!("archive is open in another process; sending it a request");
+            console::note("archive is open in another process; sending it a request");
             Ok(Changed::ByServer(ask(path, change, queries).await?))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Sends all requests at once: the other process looks for requests once a second.
+/// Sends all requests at once, because the other process reads requests once a second.
 async fn ask(path: &Path, change: Change, queries: Vec<Query>) -> Result<u64, Box<dyn Error>> {
     let mut requests = JoinSet::new();
     for query in queries {
@@ -74,4 +79,24 @@ async fn ask(path: &Path, change: Change, queries: Vec<Query>) -> Result<u64, Bo
         })?;
     }
     Ok(changed)
+}
+
+/// Prints the number and the size of the deliveries that a command would process, for `--dry-run`.
+pub(crate) async fn print_selected(
+    path: &Path,
+    verb: &str,
+    queries: Vec<Query>,
+) -> Result<(), Box<dyn Error>> {
+    let archive = open(path).await?;
+    let (mut count, mut bytes) = (0, 0);
+    for query in queries {
+        let mut found = archive.scan(query);
+        while let Some(archived) = found.next().await {
+            count += 1;
+            // A damaged delivery counts, and its length is unknown.
+            bytes += archived.map_or(0, |archived| archived.delivery.body().len());
+        }
+    }
+    console::result(&format!("would {verb} {} of {bytes} bytes", deliveries(count)));
+    Ok(())
 }

@@ -1,17 +1,104 @@
-//! Standard input, output and error.
+//! Standard input, output and error; failures; progress bars.
 
 use std::{
     error::Error,
     ffi::OsStr,
-    fs,
-    io::{self, ErrorKind, IsTerminal, Read, Write},
+    fmt, fs,
+    io::{self, BufWriter, ErrorKind, Read, Write},
     path::Path,
     process::ExitCode,
 };
 
+use anstyle::{AnsiColor, Style};
 use bytes::Bytes;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
-use crate::{CommandResult, escape::escape};
+use crate::escape::{escape, json_text};
+
+pub(crate) const RED: Style = AnsiColor::Red.on_default();
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub(crate) const BOLD: Style = Style::new().bold();
+
+/// The exit code of a command that failed.
+const FAILED: u8 = 2;
+
+/// A failure with an exit code of its own, or with details on separate lines.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    details: Vec<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// A failure because an argument is missing or invalid.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), details: Vec::new(), code: FAILED }
+    }
+
+    /// A failure because a delivery was not found. Exit status 1.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self { code: 1, ..Self::usage(message) }
+    }
+
+    /// Prints these lines after the message.
+    pub(crate) fn details(self, details: Vec<String>) -> Self {
+        Self { details, ..self }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {}
+
+/// Prints an error with its sources and details to standard error. Returns the exit code.
+pub(crate) fn report(error: &(dyn Error + 'static)) -> ExitCode {
+    labelled(RED, "error", &with_sources(error));
+    let failure = error.downcast_ref::<Failure>();
+    for detail in failure.into_iter().flat_map(|failure| &failure.details) {
+        anstream::eprintln!("  {}", escape(detail));
+    }
+    ExitCode::from(failure.map_or(FAILED, |failure| failure.code))
+}
+
+/// Prints an error that does not end the command.
+pub(crate) fn error(text: &str) {
+    labelled(RED, "error", text);
+}
+
+/// Prints a warning to standard error.
+pub(crate) fn warn(text: &str) {
+    labelled(YELLOW, "warning", text);
+}
+
+/// Prints a remark to standard error.
+pub(crate) fn note(text: &str) {
+    labelled(BOLD, "note", text);
+}
+
+/// Prints the result of a command that changed or copied something to standard error.
+pub(crate) fn result(text: &str) {
+    anstream::eprintln!("{}", escape(text));
+}
+
+fn labelled(style: Style, label: &str, text: &str) {
+    anstream::eprintln!("{style}{label}:{style:#} {}", escape(text));
+}
+
+/// Buffered standard output. Styles are removed unless it is a terminal.
+pub(crate) fn stdout() -> BufWriter<anstream::Stdout> {
+    BufWriter::new(anstream::stdout())
+}
+
+/// Writes one JSON value on a line.
+pub(crate) fn json_line(out: &mut impl Write, value: &Value) -> io::Result<()> {
+    writeln!(out, "{}", json_text(value))
+}
 
 /// Reads a file, or standard input if it is named `-`.
 pub(crate) fn read(file: &OsStr) -> Result<Bytes, String> {
@@ -25,15 +112,9 @@ pub(crate) fn read(file: &OsStr) -> Result<Bytes, String> {
     bytes.map(Bytes::from).map_err(unreadable)
 }
 
-/// Writes one line.
-pub(crate) fn line(text: &str) -> CommandResult {
-    writeln!(io::stdout(), "{text}")?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Writes one line to standard error, with what is unsafe on a terminal escaped.
-pub(crate) fn report(text: &str) {
-    eprintln!("inbox: {}", escape(text));
+/// Exit status 0 if `success`, else 1.
+pub(crate) fn code(success: bool) -> ExitCode {
+    if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Returns true if the reader of the output closed it, as `head` does.
@@ -51,12 +132,7 @@ pub(crate) fn with_sources(error: &(dyn Error + 'static)) -> String {
 fn sources<'e>(
     error: &'e (dyn Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// `1 delivery`, `2 deliveries`.
@@ -64,29 +140,39 @@ pub(crate) fn deliveries(count: u64) -> String {
     if count == 1 { "1 delivery".to_owned() } else { format!("{count} deliveries") }
 }
 
-/// A progress bar, shown only on a terminal.
-pub(crate) struct ProgressBar {
-    unit: &'static str,
-    is_shown: bool,
-    percent: Option<u64>,
-}
+/// The templates of progress bars.
+const BYTES: &str = "[{bar:40}] {percent:>3} % of {total_bytes}, {eta} left";
+const DELIVERIES: &str = "[{bar:40}] {pos} of {len} deliveries, {eta} left";
 
-impl ProgressBar {
-    /// A bar that counts `unit`, such as `bytes`.
-    pub(crate) fn of(unit: &'static str) -> Self {
-        Self { unit, is_shown: io::stderr().is_terminal(), percent: None }
+/// The progress of a command, on standard error. Hidden unless that is a terminal.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Counts bytes.
+    pub(crate) fn of_bytes() -> Self {
+        Self::with_template(BYTES)
     }
 
-    pub(crate) fn show(&mut self, done: u64, of: u64) {
-        let percent = done.saturating_mul(100).checked_div(of).unwrap_or(100);
-        if self.is_shown && self.percent != Some(percent) {
-            self.percent = Some(percent);
-            let end = if percent == 100 { "\n" } else { "" };
-            let filled = "#".repeat(usize::try_from(percent / 2).unwrap_or(0));
-            let unit = self.unit;
-            // A terminal that cannot be written to does not stop the command.
-            let _ = write!(io::stderr(), "\r[{filled:50}] {percent:3} % of {of} {unit}{end}");
-        }
+    /// Counts deliveries.
+    pub(crate) fn of_deliveries() -> Self {
+        Self::with_template(DELIVERIES)
+    }
+
+    fn with_template(template: &str) -> Self {
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(ProgressBar::new(0).with_style(style.progress_chars("=> ")))
+    }
+
+    pub(crate) fn show(&self, done: u64, of: u64) {
+        self.0.set_length(of);
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 
@@ -97,5 +183,12 @@ mod tests {
     #[test]
     fn count_of_one_is_singular() {
         assert_eq!([0, 1, 2].map(deliveries), ["0 deliveries", "1 delivery", "2 deliveries"]);
+    }
+
+    #[test]
+    fn progress_templates_are_valid() {
+        for template in [BYTES, DELIVERIES] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
     }
 }

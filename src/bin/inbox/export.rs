@@ -1,31 +1,58 @@
+//! `inbox export`: writes deliveries to one WARC file.
+
 use std::{
     error::Error,
     fs::{self, File},
     io::{self, BufWriter},
-    process::ExitCode,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use clap::Args;
 use tower_inbox::archive::{ArchiveError, DiskArchive, Query};
 
 use crate::{
     CommandResult,
-    console::{self, deliveries},
-    options::Options,
-    remove::print_selected,
+    change::print_selected,
+    cli::after_help,
+    console::{self, code, deliveries},
+    select::{Selection, narrow, open},
 };
 
-pub(crate) async fn run(options: Options) -> CommandResult {
-    let query = options.selection.query();
-    if options.has("dry-run") {
-        return print_selected(&options.archive, "export", vec![query]).await;
+/// Write deliveries and their states to one WARC file
+///
+/// Deliveries that cannot be read are reported and left out, and the exit status is 1.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox export --since 2026-01-01 --before 2026-02-01 --into january.warc
+  inbox export --state dead | gzip > dead.warc.gz
+
+"))]
+pub(crate) struct ExportArgs {
+    /// The file to create, which must not exist; default: standard output
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
+    /// Print the number of deliveries, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+pub(crate) async fn run(args: ExportArgs, path: &Path) -> CommandResult {
+    let archive = open(path).await?;
+    let inference = args.selection.scope.inference.as_deref();
+    let query = narrow(&archive, args.selection.query(), None, inference).await?;
+    if args.dry_run {
+        print_selected(path, "export", vec![query]).await?;
+        return Ok(code(true));
     }
-    let archive = DiskArchive::read_only(&options.archive).await?;
     let skipped = Arc::new(AtomicBool::new(false));
-    let written = match &options.into {
+    let written = match &args.into {
         None => archive.export(query, io::stdout(), report(&skipped)).await?,
         Some(path) => {
             let file = File::create_new(path)
@@ -35,9 +62,8 @@ pub(crate) async fn run(options: Options) -> CommandResult {
             written.inspect_err(|_| drop(fs::remove_file(path)))?
         }
     };
-    eprintln!("exported {}", deliveries(written));
-    let all = !skipped.load(Ordering::Relaxed);
-    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    console::result(&format!("exported {}", deliveries(written)));
+    Ok(code(!skipped.load(Ordering::Relaxed)))
 }
 
 async fn into_file(
@@ -55,7 +81,7 @@ async fn into_file(
 fn report(skipped: &Arc<AtomicBool>) -> impl FnMut(ArchiveError) + Send + 'static {
     let skipped = Arc::clone(skipped);
     move |error| {
-        console::report(&error.to_string());
+        console::error(&error.to_string());
         skipped.store(true, Ordering::Relaxed);
     }
 }

@@ -1,154 +1,263 @@
 //! `inbox list` and `inbox dead`: one line for each delivery.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     error::Error,
+    ffi::OsString,
+    fs,
     io::{self, BufWriter, Write},
+    path::Path,
     process::ExitCode,
+    time::{Duration, SystemTime},
 };
 
-use serde_json::{Value, json};
+use clap::Args;
 use tower_inbox::{
-    archive::{Archive, ArchiveError, Archived, DiskArchive, LedgerEntry},
+    DeliveryId,
+    archive::{Archive, ArchiveError, Archived, DiskArchive, LedgerEntry, Query},
     delivery::StateKind,
 };
 
 use crate::{
-    CommandResult, console,
-    escape::{escape, json_text},
-    lookup,
-    options::Options,
-    state_text::{inference, text, with_state},
-    time,
+    CommandResult,
+    cli::after_help,
+    console::{self, code},
+    format::{self, json_help},
+    select::{Scope, Selection, entries, narrow, open, state_parser},
+    table::Table,
 };
 
-/// How many deliveries are listed unless `--limit` is given.
+/// The time between two looks at the archive with `--follow`.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The longest time from the receipt of a delivery until it is archived, as far as `--follow` is concerned.
+const ARCHIVED_WITHIN: Duration = Duration::from_secs(60);
+
+/// List the latest deliveries, oldest first
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!(json_help!(), "\
+Examples:
+  inbox list --last 10
+  inbox list --since 2h --model /hooks/invoices --state failed
+  inbox list --inference inv_1
+  inbox list --follow --json | jq .id
+
+"))]
+pub(crate) struct ListArgs {
+    /// List at most the latest N deliveries; 0 lists all (default: 50)
+    #[arg(short = 'n', long, visible_alias = "last", value_name = "N")]
+    limit: Option<usize>,
+    /// Keep running, and list deliveries as they are archived
+    ///
+    /// With --state, --pending or --settled, a delivery is listed when it first has the state.
+    #[arg(short, long, conflicts_with_all = ["before", "inference"])]
+    follow: bool,
+    /// Print one JSON object per line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// The number of deliveries that are listed without `--limit`.
 const LIMIT: usize = 50;
 
-pub(crate) async fn list(options: Options) -> CommandResult {
-    let archive = DiskArchive::read_only(&options.archive).await?;
-    let query = options.selection.query();
-    let mut list = List::new(BufWriter::new(io::stdout()), options.has("json"))?;
-    if let Some(key) = options.value("inference") {
-        for entry in lookup::find(&archive, &query, key).await? {
-            if let Some(archived) = archive.get(entry.id).await.transpose() {
-                list.write(archived)?;
-            }
-        }
-    } else if let Some(most) = limit(&options)? {
-        let mut latest = archive.latest(query, most + 1).await?;
-        if latest.len() > most {
-            latest.truncate(most);
-            console::report(&format!("these are the latest {most}; '--limit 0' lists all"));
-        }
-        for entry in latest.into_iter().rev() {
-            if let Some(archived) = archive.get(entry.id).await.transpose() {
-                list.write(archived)?;
-            }
-        }
-    } else {
+pub(crate) async fn run(args: ListArgs, path: &Path) -> CommandResult {
+    let start = SystemTime::now();
+    let archive = open(path).await?;
+    let mut list = List::new(args.json);
+    let query = args.selection.query();
+    if args.follow {
+        let recent = start.checked_sub(ARCHIVED_WITHIN).unwrap_or(SystemTime::UNIX_EPOCH);
+        let recent = recent.max(query.received_since().unwrap_or(SystemTime::UNIX_EPOCH));
+        let recent = query.clone().since(recent);
+        let seen = entries(&archive, recent.clone()).await?;
+        let seen = seen.into_iter().map(|entry| entry.id).collect();
+        list_latest(&archive, query, &args, &mut list).await?;
+        return follow(path, &recent, seen, &mut list).await;
+    }
+    let query = narrow(&archive, query, None, args.selection.scope.inference.as_deref()).await?;
+    list_latest(&archive, query, &args, &mut list).await?;
+    list.finish()
+}
+
+async fn list_latest(
+    archive: &DiskArchive,
+    query: Query,
+    args: &ListArgs,
+    list: &mut List,
+) -> Result<(), Box<dyn Error>> {
+    let limit = args.limit.unwrap_or(LIMIT);
+    if limit == 0 {
         let mut found = archive.scan(query);
         while let Some(archived) = found.next().await {
             list.write(archived)?;
         }
+        return Ok(());
     }
-    list.finish()
+    let mut latest = archive.latest(query, limit.saturating_add(1)).await?;
+    if latest.len() > limit {
+        latest.truncate(limit);
+        if !args.follow && args.limit.is_none() {
+            console::note(&format!("these are the latest {limit}; '--limit 0' lists all"));
+        }
+    }
+    for entry in latest.into_iter().rev() {
+        list.write_entry(archive, &entry).await?;
+    }
+    Ok(())
 }
 
-/// How many deliveries are listed at most; None for all.
-fn limit(options: &Options) -> Result<Option<usize>, Box<dyn Error>> {
-    let limit = match options.value("limit") {
-        Some(number) => number.parse().map_err(|_| format!("'{number}' is not a number"))?,
-        None => LIMIT,
-    };
-    Ok(Some(limit).filter(|limit| *limit > 0))
+/// Lists what `recent` selects and is not in `seen`, again and again, until the command is interrupted.
+async fn follow(
+    path: &Path,
+    recent: &Query,
+    mut seen: HashSet<DeliveryId>,
+    list: &mut List,
+) -> CommandResult {
+    let mut before = None;
+    loop {
+        list.flush()?;
+        tokio::time::sleep(POLL).await;
+        let now = lengths(path)?;
+        if before.replace(now.clone()) == Some(now) {
+            continue;
+        }
+        // A read-only archive is as of its opening.
+        let archive = open(path).await?;
+        for entry in entries(&archive, recent.clone()).await? {
+            if seen.insert(entry.id) {
+                list.write_entry(&archive, &entry).await?;
+            }
+        }
+    }
 }
 
-/// Writes deliveries as a table, or as one JSON object a line.
-pub(crate) struct List<W> {
-    out: W,
-    is_json: bool,
+/// The lengths of the files in a directory, which change with every write to the archive.
+fn lengths(path: &Path) -> io::Result<BTreeMap<OsString, u64>> {
+    let mut lengths = BTreeMap::new();
+    for file in fs::read_dir(path)? {
+        let file = file?;
+        // A file that was removed or renamed meanwhile is found under its new name the next time.
+        let Ok(metadata) = file.metadata() else { continue };
+        lengths.insert(file.file_name(), metadata.len());
+    }
+    Ok(lengths)
+}
+
+/// Writes deliveries as a table, or as one JSON object per line.
+pub(crate) struct List {
+    out: BufWriter<anstream::Stdout>,
+    table: Option<Table<5>>,
     code: ExitCode,
 }
 
-impl<W: Write> List<W> {
-    pub(crate) fn new(mut out: W, is_json: bool) -> io::Result<Self> {
-        if !is_json {
-            writeln!(out, "{:36}  {:24}  {:>10}  MODEL  STATE", "ID", "RECEIVED", "BYTES")?;
-        }
-        Ok(Self { out, is_json, code: ExitCode::SUCCESS })
+impl List {
+    pub(crate) fn new(json: bool) -> Self {
+        let table = (!json).then(|| Table::new(["ID", "RECEIVED", "BYTES", "MODEL", "STATE"]));
+        Self { out: console::stdout(), table, code: ExitCode::SUCCESS }
     }
 
     /// Writes a delivery, or reports to standard error that it cannot be read.
-    pub(crate) fn write(&mut self, archived: Result<Archived, ArchiveError>) -> io::Result<()> {
-        match archived {
-            Ok(archived) if self.is_json => writeln!(self.out, "{}", json_text(&object(&archived))),
-            Ok(archived) => writeln!(self.out, "{}", escape(&row(&archived))),
+    fn write(&mut self, archived: Result<Archived, ArchiveError>) -> io::Result<()> {
+        let archived = match archived {
+            Ok(archived) => archived,
             Err(error) => {
-                console::report(&error.to_string());
+                console::error(&error.to_string());
                 self.code = ExitCode::FAILURE;
-                Ok(())
+                return Ok(());
             }
+        };
+        let Archived { delivery, state, .. } = &archived;
+        match &mut self.table {
+            None => console::json_line(&mut self.out, &format::archived_object(&archived)),
+            Some(table) => {
+                let cells = [
+                    delivery.id().to_string(),
+                    format::time(delivery.received_at()),
+                    delivery.body().len().to_string(),
+                    delivery.model().to_string(),
+                    format::state(state),
+                ];
+                table.row(&mut self.out, cells, format::style(state))
+            }
+        }
+    }
+
+    /// The same for an entry. Nothing is written if the delivery was removed meanwhile.
+    async fn write_entry(&mut self, archive: &DiskArchive, entry: &LedgerEntry) -> io::Result<()> {
+        match archive.get(entry.id).await.transpose() {
+            Some(archived) => self.write(archived),
+            None => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.table {
+            Some(table) => table.flush(&mut self.out),
+            None => self.out.flush(),
         }
     }
 
     /// Fails if any delivery could not be read.
-    pub(crate) fn finish(mut self) -> CommandResult {
-        self.out.flush()?;
+    fn finish(mut self) -> CommandResult {
+        self.flush()?;
         Ok(self.code)
     }
 }
 
-/// A delivery without its body.
-pub(crate) fn object(archived: &Archived) -> Value {
-    let Archived { delivery, state, .. } = archived;
-    let object = json!({
-        "id": delivery.id().to_string(),
-        "received_at": time::print(delivery.received_at()),
-        "bytes": delivery.body().len(),
-        "sha256": delivery.digest().to_string(),
-        "model": delivery.model().as_str(),
-    });
-    with_state(object, state)
+/// List dead and undecodable deliveries with the reason
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!(json_help!(), "\
+Examples:
+  inbox dead --since 1d
+  inbox dead --state undecodable --json | jq .reason
+
+"))]
+pub(crate) struct DeadArgs {
+    /// Print one JSON object per line
+    #[arg(long)]
+    json: bool,
+    /// Only deliveries in this state
+    #[arg(long, value_name = "STATE", help_heading = "Selection", value_parser = state_parser(&DEAD))]
+    state: Option<StateKind>,
+    #[command(flatten)]
+    scope: Scope,
 }
 
-fn row(archived: &Archived) -> String {
-    let Archived { delivery, state, .. } = archived;
-    let received_at = time::print(delivery.received_at());
-    let (bytes, state) = (delivery.body().len(), text(state));
-    format!("{}  {received_at}  {bytes:>10}  {}  {state}", delivery.id(), delivery.model())
-}
+/// The states that `inbox dead` lists.
+const DEAD: [StateKind; 2] = [StateKind::Dead, StateKind::Undecodable];
 
-pub(crate) async fn dead(options: Options) -> CommandResult {
-    let archive = DiskArchive::read_only(&options.archive).await?;
-    let mut out = BufWriter::new(io::stdout());
-    let mut entries = archive.ledger(options.selection.query());
+pub(crate) async fn dead(args: DeadArgs, path: &Path) -> CommandResult {
+    let archive = open(path).await?;
+    let query = args.scope.query();
+    let query = args.state.into_iter().fold(query, Query::state);
+    let query = narrow(&archive, query, None, args.scope.inference.as_deref()).await?;
+    let mut out = console::stdout();
+    let mut table = Table::new(["ID", "RECEIVED", "MODEL", "INFERENCE", "STATE"]);
+    let mut entries = archive.ledger(query);
     while let Some(entry) = entries.next().await {
         let entry = entry?;
-        match entry.state.kind() {
-            StateKind::Dead | StateKind::Undecodable if options.has("json") => {
-                writeln!(out, "{}", json_text(&dead_object(&entry)))?;
-            }
-            StateKind::Dead | StateKind::Undecodable => {
-                writeln!(out, "{}", escape(&dead_row(&entry)))?;
-            }
-            _ => {}
+        if !DEAD.contains(&entry.state.kind()) {
+            continue;
         }
+        if args.json {
+            console::json_line(&mut out, &format::ledger_object(&entry))?;
+            continue;
+        }
+        let LedgerEntry { id, model, received_at, state, .. } = &entry;
+        let cells = [
+            id.to_string(),
+            format::time(*received_at),
+            model.to_string(),
+            format::inference(state).unwrap_or_else(|| "-".to_owned()),
+            format::state(state),
+        ];
+        table.row(&mut out, cells, format::style(state))?;
+    }
+    if !args.json {
+        table.flush(&mut out)?;
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn dead_row(entry: &LedgerEntry) -> String {
-    let LedgerEntry { id, model, received_at, state, .. } = entry;
-    let inference = inference(state).unwrap_or_else(|| "-".to_owned());
-    format!("{id}  {}  {model}  {inference:24}  {}", time::print(*received_at), text(state))
-}
-
-fn dead_object(entry: &LedgerEntry) -> Value {
-    let object = json!({
-        "id": entry.id.to_string(),
-        "received_at": time::print(entry.received_at),
-        "model": entry.model.as_str(),
-    });
-    with_state(object, &entry.state)
+    Ok(code(true))
 }

@@ -1,69 +1,85 @@
-//! The command `inbox`: inspects, verifies, backs up, exports and purges a disk archive, retries and replays its deliveries,
-//! sends signed test payloads, and generates structs for models.
+//! The command `inbox`: inspects, maintains and backs up a disk archive, retries and replays its deliveries, sends
+//! signed test payloads, explains rejected signatures, and generates structs for models.
 //!
-//! Exit status: 0 on success; 1 if something was not found, is damaged or was rejected; 2 if the command failed.
+//! Each command is one module with its arguments and its `run`. Exit status: see [`cli`].
 
 mod backup;
 mod change;
+mod cli;
+mod client;
 mod console;
+mod doctor;
 mod escape;
 mod export;
-mod help;
+mod format;
+mod ids;
 mod list;
-mod lookup;
 mod model;
-mod options;
-mod post;
+mod quarantine;
 mod remove;
 mod replay;
 mod retry;
+mod select;
 mod send;
 mod show;
-mod state_text;
 mod stats;
-mod time;
+mod table;
 mod verify;
 
 use std::{error::Error, process::ExitCode};
 
-use options::Options;
+use clap::Parser;
 
-/// The exit status of a command, or why it failed.
+use self::{
+    cli::{Cli, Command},
+    console::Failure,
+};
+
+/// The exit status of a command, or the reason why it failed.
 type CommandResult = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    match run() {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are errors of the parser with exit code 0.
+        Err(error) => {
+            // There is no place left to report that standard error is closed.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    match run(cli) {
         Ok(code) => code,
         // The reader of a pipe, such as `head`, closed it.
         Err(error) if console::is_broken_pipe(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            console::report(&console::with_sources(&*error));
-            ExitCode::from(2)
-        }
+        Err(error) => console::report(&*error),
     }
 }
 
-fn run() -> CommandResult {
-    let options = Options::parse(lexopt::Parser::from_env())?;
+fn run(cli: Cli) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let path = &*cli.archive;
     runtime.block_on(async {
-        match options.command.as_str() {
-            "list" => list::list(options).await,
-            "show" => show::run(options).await,
-            "verify" => verify::run(options).await,
-            "stats" => stats::run(options).await,
-            "purge" => remove::purge(options).await,
-            "erase" => remove::erase(options).await,
-            "backup" => backup::backup(options).await,
-            "restore" => backup::restore(options).await,
-            "export" => export::run(options).await,
-            "dead" => list::dead(options).await,
-            "retry" => retry::run(options).await,
-            "replay" => replay::run(options).await,
-            "send" => send::run(options).await,
-            "model" => model::run(&options),
-            "version" => console::line(&format!("inbox {}", env!("CARGO_PKG_VERSION"))),
-            _ => console::line(&help::of(&options.about)),
+        match cli.command {
+            None => cli::print_help(),
+            Some(Command::List(args)) => list::run(args, path).await,
+            Some(Command::Show(args)) => show::run(args, path).await,
+            Some(Command::Dead(args)) => list::dead(args, path).await,
+            Some(Command::Stats(args)) => stats::run(args, path).await,
+            Some(Command::Verify(args)) => verify::run(args, path).await,
+            Some(Command::Retry(args)) => retry::run(args, path).await,
+            Some(Command::Replay(args)) => replay::run(args, path).await,
+            Some(Command::Purge(args)) => remove::purge(args, path).await,
+            Some(Command::Erase(args)) => remove::erase(args, path).await,
+            Some(Command::Backup(args)) => backup::backup(args, path).await,
+            Some(Command::Restore(args)) => backup::restore(args, path).await,
+            Some(Command::Export(args)) => export::run(args, path).await,
+            Some(Command::Doctor(args)) => doctor::run(args, path).await,
+            Some(Command::Quarantine(args)) => quarantine::run(args).await,
+            Some(Command::Send(args)) => send::run(args).await,
+            Some(Command::Model(args)) => model::run(&args),
+            Some(Command::Completions(args)) => cli::completions(&args),
+            Some(Command::Man(args)) => cli::man(args),
         }
     })
 }

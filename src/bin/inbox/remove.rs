@@ -1,29 +1,62 @@
-//! `inbox purge` and `inbox erase`.
+//! `inbox purge` and `inbox erase`: remove heads and bodies.
 
-use std::{collections::HashSet, error::Error, path::Path, process::ExitCode};
+use std::{error::Error, ffi::OsString, path::Path, time::SystemTime};
 
+use clap::Args;
 use tower_inbox::{
-    DeliveryId,
-    archive::{Archive, DiskArchive, Query, StateFilter},
+    DeliveryId, ModelName,
+    archive::{DiskArchive, Query, StateFilter},
     delivery::StateKind,
 };
 
 use crate::{
-    CommandResult,
-    change::{Change, Changed, apply},
-    console::{self, deliveries},
-    lookup,
-    options::Options,
+    CommandResult, Failure,
+    change::{Change, Changed, apply, print_selected},
+    cli::after_help,
+    console::{self, code, deliveries},
+    ids::{missing, resolve_ids},
+    select::{Selection, entries, narrow, open, parse_age, parse_time},
 };
 
-pub(crate) async fn purge(options: Options) -> CommandResult {
-    if !options.selection.has_end {
-        return Err("missing age; use --keep 30d or --before 2026-01-31".into());
-    }
-    let query = options.selection.query();
-    let states = purged_states(options.has("dead"), options.has("unsettled"));
+/// Remove finished deliveries that are older than an age
+///
+/// Removes heads and bodies of deliveries that are processed, or a repeat. Ids, digests and states stay, so that
+/// repeats are still recognized. When the command ends, the bytes are deleted from the disk.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox purge --keep 30d --dry-run
+  inbox purge --before 2026-01-31 --model /hooks/invoices --dead
+
+"))]
+pub(crate) struct PurgeArgs {
+    /// Remove deliveries older than AGE, such as 12h or 30d
+    #[arg(long, value_name = "AGE", value_parser = parse_age, required_unless_present = "before")]
+    keep: Option<SystemTime>,
+    /// Remove deliveries received before TIME
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "keep")]
+    before: Option<SystemTime>,
+    /// Print the number of deliveries, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Only deliveries of this model, by its path
+    #[arg(long, value_name = "NAME", help_heading = "Selection")]
+    model: Option<ModelName>,
+    /// Also remove deliveries that are dead or undecodable
+    #[arg(long, help_heading = "Selection")]
+    dead: bool,
+    /// Also remove deliveries that are pending, leased or failed; they are not processed again
+    #[arg(long, help_heading = "Selection")]
+    unsettled: bool,
+}
+
+pub(crate) async fn purge(args: PurgeArgs, path: &Path) -> CommandResult {
+    let query = args.keep.or(args.before).into_iter().fold(Query::all(), Query::before);
+    let query = args.model.into_iter().fold(query, Query::model);
+    let states = purged_states(args.dead, args.unsettled);
     let queries = states.into_iter().map(|states| query.clone().states(states)).collect();
-    remove(&options, queries).await
+    remove(path, queries, args.dry_run).await?;
+    Ok(code(true))
 }
 
 /// The states that a purge removes: finished ones, and those that the options name.
@@ -39,42 +72,71 @@ fn purged_states(dead: bool, unsettled: bool) -> Vec<StateFilter> {
     states
 }
 
-pub(crate) async fn erase(options: Options) -> CommandResult {
-    let archive = DiskArchive::read_only(&options.archive).await?;
-    let wanted = selected_by(&options)?;
-    let found = found_ids(&archive, &options, wanted.clone()).await?;
-    let mut missing = wanted.selected_ids().unwrap_or_default().to_vec();
-    missing.retain(|id| !found.contains(id));
-    for id in &missing {
-        console::report(&format!("no delivery {id} in {archive}, or it was removed before"));
-    }
-    let code = if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    // An inference is searched in all models, which no query does.
-    let query = if options.value("inference").is_some() {
-        Query::all().ids(found.iter().copied())
-    } else {
-        wanted
-    };
-    if missing.is_empty() || !found.is_empty() {
-        remove(&options, vec![query]).await?;
-    }
-    Ok(code)
+/// Remove deliveries in any state
+///
+/// Removes heads and bodies. Ids, digests and states stay. When the command ends, the bytes are deleted from the disk,
+/// but copies of the archive keep them: see `inbox help backup`.
+///
+/// One command for many deliveries is much faster than one command for each: it rewrites each segment once. If ids and
+/// conditions are given, only deliveries that match all of them are removed. The exit status is 1 if an ID is not
+/// found; the others are removed.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox erase 01890a5d-ac96
+  inbox erase --inference inv_1
+  inbox list --json --limit 0 --model /old | jq -r .id | inbox erase --ids -
+
+"))]
+pub(crate) struct EraseArgs {
+    /// The ids of the deliveries, or unique prefixes of them
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// A file with whole ids, one per line; `-` is standard input
+    #[arg(long = "ids", value_name = "FILE")]
+    ids_file: Option<OsString>,
+    /// Print the number of deliveries, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
-/// What the ids, the file with ids and the selection select together, but for the inference.
-fn selected_by(options: &Options) -> Result<Query, Box<dyn Error>> {
-    let query = options.selection.query();
-    let has_ids = !options.ids.is_empty() || options.ids_file.is_some();
-    if !has_ids && !options.selection.is_given() && options.value("inference").is_none() {
-        return Err("missing selection; use an ID, --ids FILE, --inference, --model, --state, \
-                    --pending, --settled, --since or --before"
-            .into());
+pub(crate) async fn erase(args: EraseArgs, path: &Path) -> CommandResult {
+    let archive = open(path).await?;
+    let ids = given_ids(&archive, &args).await?;
+    let inference = args.selection.scope.inference.as_deref();
+    let query = narrow(&archive, args.selection.query(), ids.clone(), inference).await?;
+    // A damaged delivery is found, and can be removed.
+    let found = entries(&archive, query.clone()).await?;
+    let missing = missing(&ids.unwrap_or_default(), &found);
+    for id in &missing {
+        console::error(&format!(
+            "no delivery {id} in {archive} that the options select, or it was removed before"
+        ));
     }
-    let mut ids = options.ids.clone();
-    if let Some(file) = &options.ids_file {
-        ids.extend(ids_in(&Path::new(file).display().to_string(), &console::read(file)?)?);
+    if missing.is_empty() || !found.is_empty() {
+        remove(path, vec![query], args.dry_run).await?;
     }
-    Ok(if has_ids { query.ids(ids) } else { query })
+    Ok(code(missing.is_empty()))
+}
+
+/// The ids on the command line and in the file; None without any.
+async fn given_ids(
+    archive: &DiskArchive,
+    args: &EraseArgs,
+) -> Result<Option<Vec<DeliveryId>>, Box<dyn Error>> {
+    let mut ids = resolve_ids(archive, &args.ids).await?;
+    let Some(file) = &args.ids_file else {
+        if ids.is_empty() && !args.selection.is_given() {
+            let message = "missing selection; use an ID, --ids FILE, --inference, --model, --state, --pending, \
+                           --settled, --since or --before";
+            return Err(Failure::usage(message).into());
+        }
+        return Ok((!ids.is_empty()).then_some(ids));
+    };
+    ids.extend(ids_in(&Path::new(file).display().to_string(), &console::read(file)?)?);
+    Ok(Some(ids))
 }
 
 /// The ids in a file, one on each line. Empty lines are ignored.
@@ -87,53 +149,19 @@ fn ids_in(file: &str, text: &[u8]) -> Result<Vec<DeliveryId>, Box<dyn Error>> {
     lines.map(id).collect()
 }
 
-/// The deliveries with a body that are selected. A damaged one is among them, and can be removed.
-async fn found_ids(
-    archive: &DiskArchive,
-    options: &Options,
-    wanted: Query,
-) -> Result<HashSet<DeliveryId>, Box<dyn Error>> {
-    if let Some(key) = options.value("inference") {
-        let found = lookup::find(archive, &wanted, key).await?;
-        return Ok(found.into_iter().map(|entry| entry.id).collect());
-    }
-    let (mut entries, mut found) = (archive.ledger(wanted), HashSet::new());
-    while let Some(entry) = entries.next().await {
-        found.insert(entry?.id);
-    }
-    Ok(found)
-}
-
-async fn remove(options: &Options, queries: Vec<Query>) -> CommandResult {
-    if options.has("dry-run") {
-        return print_selected(&options.archive, "remove", queries).await;
-    }
-    match apply(&options.archive, Change::Remove, queries).await? {
-        Changed::Here(removed) | Changed::ByServer(removed) => {
-            eprintln!("removed {}", deliveries(removed));
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Prints how many deliveries a command would process, for `--dry-run`.
-pub(crate) async fn print_selected(
+/// Removes what the queries select, or prints it.
+pub(crate) async fn remove(
     path: &Path,
-    verb: &str,
     queries: Vec<Query>,
-) -> Result<ExitCode, Box<dyn Error>> {
-    let archive = DiskArchive::read_only(path).await?;
-    let (mut count, mut bytes) = (0, 0);
-    for query in queries {
-        let mut found = archive.scan(query);
-        while let Some(archived) = found.next().await {
-            count += 1;
-            // A damaged delivery counts, and its length is unknown.
-            bytes += archived.map_or(0, |archived| archived.delivery.body().len());
-        }
+    dry_run: bool,
+) -> Result<(), Box<dyn Error>> {
+    if dry_run {
+        return print_selected(path, "remove", queries).await;
     }
-    eprintln!("would {verb} {} of {bytes} bytes", deliveries(count));
-    Ok(ExitCode::SUCCESS)
+    let (Changed::Here(removed) | Changed::ByServer(removed)) =
+        apply(path, Change::Remove, queries).await?;
+    console::result(&format!("removed {}", deliveries(removed)));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,77 +1,109 @@
-use std::{collections::HashSet, error::Error, io::Write, process::ExitCode};
+//! `inbox retry`: requeues dead, undecodable and failed deliveries.
 
+use std::{error::Error, path::Path};
+
+use clap::Args;
 use tower_inbox::{
-    archive::{Archive, ArchiveError, DiskArchive, LedgerEntry, Query},
+    archive::{ArchiveError, DiskArchive, LedgerEntry, Query},
     delivery::StateKind,
 };
 
 use crate::{
-    CommandResult,
+    CommandResult, Failure,
     change::{Change, Changed, apply},
-    console::deliveries,
-    escape::escape,
-    options::Options,
-    state_text::text,
-    time,
+    cli::after_help,
+    console::{self, code, deliveries},
+    format,
+    ids::{missing, resolve_ids},
+    select::{Scope, entries, narrow, open, state_parser},
+    table::Table,
 };
 
-/// Makes dead, undecodable and failed deliveries pending.
-pub(crate) async fn run(options: Options) -> CommandResult {
-    let query = query(&options)?;
-    let archive = DiskArchive::read_only(&options.archive).await?;
-    let selected = retryable(&archive, query.clone()).await?;
-    let found: HashSet<_> = selected.iter().map(|entry| entry.id).collect();
-    let mut code = ExitCode::SUCCESS;
-    for id in query.selected_ids().unwrap_or_default().iter().filter(|id| !found.contains(id)) {
-        eprintln!("inbox: delivery {id} is not dead, undecodable or failed");
-        code = ExitCode::FAILURE;
-    }
-    if options.has("dry-run") {
-        let mut out = std::io::stdout().lock();
-        selected.iter().try_for_each(|entry| writeln!(out, "{}", escape(&row(entry))))?;
-        eprintln!("would retry {}", deliveries(selected.len() as u64));
-    } else if !selected.is_empty() || options.ids.is_empty() {
-        retry(&options, query).await?;
-    }
-    Ok(code)
+/// Process dead, undecodable or failed deliveries again
+///
+/// Requeues them, and resets their attempts. A running server processes them within seconds; otherwise they are
+/// processed when it starts. The exit status is 1 if one of the IDs is in another state.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox retry 01890a5d-ac96
+  inbox retry --state undecodable --model /hooks/invoices
+  inbox retry --all --dry-run
+
+"))]
+pub(crate) struct RetryArgs {
+    /// The ids of the deliveries, or unique prefixes of them
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// Print the deliveries, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Requeue all dead, undecodable and failed deliveries
+    #[arg(long, help_heading = "Selection", conflicts_with = "ids")]
+    all: bool,
+    /// Only deliveries in this state
+    #[arg(long, value_name = "STATE", help_heading = "Selection", value_parser = state_parser(&RETRYABLE))]
+    state: Option<StateKind>,
+    #[command(flatten)]
+    scope: Scope,
 }
 
-fn query(options: &Options) -> Result<Query, Box<dyn Error>> {
-    let query = options.selection.query();
-    if !options.ids.is_empty() {
-        return Ok(query.ids(options.ids.iter().copied()));
+/// The states from which a delivery can be requeued.
+const RETRYABLE: [StateKind; 3] = [StateKind::Dead, StateKind::Undecodable, StateKind::Failed];
+
+pub(crate) async fn run(args: RetryArgs, path: &Path) -> CommandResult {
+    let has_ids = !args.ids.is_empty();
+    if !has_ids && !args.all && args.state.is_none() && !args.scope.is_given() {
+        let message = "missing selection; use an ID, --all, --model, --state, --since, --before or --inference";
+        return Err(Failure::usage(message).into());
     }
-    if options.selection.is_given() || options.has("all") {
-        return Ok(query);
+    let archive = open(path).await?;
+    let ids = resolve_ids(&archive, &args.ids).await?;
+    let query = args.state.into_iter().fold(args.scope.query(), Query::state);
+    let inference = args.scope.inference.as_deref();
+    let query = narrow(&archive, query, has_ids.then(|| ids.clone()), inference).await?;
+    let selected = retryable(&archive, query.clone()).await?;
+    let missing = missing(&ids, &selected);
+    for id in &missing {
+        console::error(&format!("delivery {id} is not dead, undecodable or failed"));
     }
-    Err("missing selection; use an ID, --model, --state, --since, --before or --all".into())
+    if args.dry_run {
+        print(&selected)?;
+    } else if !selected.is_empty() || !has_ids {
+        retry(path, query).await?;
+    }
+    Ok(code(missing.is_empty()))
 }
 
 async fn retryable(archive: &DiskArchive, query: Query) -> Result<Vec<LedgerEntry>, ArchiveError> {
-    let (mut entries, mut found) = (archive.ledger(query), Vec::new());
-    while let Some(entry) = entries.next().await {
-        let entry = entry?;
-        let kind = entry.state.kind();
-        if matches!(kind, StateKind::Dead | StateKind::Undecodable | StateKind::Failed) {
-            found.push(entry);
-        }
-    }
+    let mut found = entries(archive, query).await?;
+    found.retain(|entry| RETRYABLE.contains(&entry.state.kind()));
     Ok(found)
 }
 
-async fn retry(options: &Options, query: Query) -> Result<(), Box<dyn Error>> {
-    match apply(&options.archive, Change::Retry, vec![query]).await? {
+async fn retry(path: &Path, query: Query) -> Result<(), Box<dyn Error>> {
+    let result = match apply(path, Change::Retry, vec![query]).await? {
         Changed::Here(retried) => {
-            eprintln!("requeued {}; processed when the server starts", deliveries(retried));
+            format!("requeued {}; processed when the server starts", deliveries(retried))
         }
         Changed::ByServer(retried) => {
-            eprintln!("requeued {}; processed within seconds", deliveries(retried));
+            format!("requeued {}; processed within seconds", deliveries(retried))
         }
-    }
+    };
+    console::result(&result);
     Ok(())
 }
 
-fn row(entry: &LedgerEntry) -> String {
-    let LedgerEntry { id, model, received_at, state, .. } = entry;
-    format!("{id}  {}  {model}  {}", time::print(*received_at), text(state))
+fn print(selected: &[LedgerEntry]) -> std::io::Result<()> {
+    let (mut out, mut table) =
+        (console::stdout(), Table::new(["ID", "RECEIVED", "MODEL", "STATE"]));
+    for entry in selected {
+        let LedgerEntry { id, model, received_at, state, .. } = entry;
+        let time = format::time(*received_at);
+        let cells = [id.to_string(), time, model.to_string(), format::state(state)];
+        table.row(&mut out, cells, format::style(state))?;
+    }
+    table.flush(&mut out)?;
+    console::result(&format!("would retry {}", deliveries(selected.len() as u64)));
+    Ok(())
 }

@@ -1,117 +1,190 @@
+//! `inbox show`: a delivery with its head, or its body.
+
 use std::{
     error::Error,
     io::{self, Write},
-    process::ExitCode,
+    path::Path,
 };
 
+use clap::Args;
 use tower_inbox::{
     DeliveryId,
-    archive::{Archive, Archived, DiskArchive, LedgerEntry},
+    archive::{Archive, Archived, DiskArchive, LedgerEntry, Query},
 };
 
 use crate::{
-    CommandResult, console,
-    escape::{escape, escape_bytes, json_text, write_body},
-    list::{List, object},
-    lookup,
-    options::Options,
-    state_text::{inference, text},
-    time,
+    CommandResult, Failure,
+    cli::after_help,
+    console::{self, code},
+    escape::{escape, escape_bytes, write_body},
+    format::{self, json_help},
+    ids::{is_prefix, resolve_ids, whole_id},
+    select::{Selection, find_inference, narrow, open},
 };
 
-/// Shows the delivery with this id, or else those of the inference with this key.
-pub(crate) async fn run(options: Options) -> CommandResult {
-    let wanted = options.operand(0, "delivery id or inference key")?.to_string_lossy();
-    let archive = DiskArchive::read_only(&options.archive).await?;
-    // The ids of some providers are UUIDs, too.
-    if let Ok(id) = wanted.parse::<DeliveryId>()
-        && let Some(code) = by_id(&archive, id, &options).await?
-    {
-        return Ok(code);
+/// Show deliveries: state, head, or exact body
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!(json_help!(), "\
+Further members:
+  peer          string, the address and port of the client, or null
+  proof         object: scheme, secret (its name), form, message_id (or null)
+  method        string
+  path          string
+  query         string, without the values that prove the sender, or null
+  version       string, such as HTTP/1.1
+  headers       list of objects: name, and value, or value_hex if it is not UTF-8
+
+Examples:
+  inbox show 01890a5d-ac96
+  inbox show inv_1 --body | jq .
+  inbox show --last 1
+  inbox show --state dead --since 1h --json
+
+"))]
+pub(crate) struct ShowArgs {
+    /// The ids of the deliveries, unique prefixes of them, or provider's ids of inferences
+    #[arg(value_name = "ID|KEY")]
+    ids: Vec<String>,
+    /// Show at most the latest N deliveries of those selected; 0 shows all
+    ///
+    /// Default: 50 with other conditions; required without.
+    #[arg(short = 'n', long = "last", visible_alias = "limit", value_name = "N")]
+    last: Option<usize>,
+    /// Write the exact bytes of the body of one delivery, and nothing else
+    #[arg(long, conflicts_with = "json")]
+    body: bool,
+    /// Print one JSON object per line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// The number of deliveries that are shown without `--last`.
+const LIMIT: usize = 50;
+
+pub(crate) async fn run(args: ShowArgs, path: &Path) -> CommandResult {
+    if args.ids.is_empty() && args.last.is_none() && !args.selection.is_given() {
+        let message =
+            "missing delivery; use an ID, --last N, or a condition such as --inference KEY";
+        return Err(Failure::usage(message).into());
     }
-    let found = lookup::find(&archive, &options.selection.query(), &wanted).await?;
-    match found.as_slice() {
-        [] => {
-            console::report(&format!(
-                "no delivery with the id or inference key '{wanted}' in {archive}"
-            ));
-            Ok(ExitCode::FAILURE)
+    let archive = open(path).await?;
+    let ids = selected(&archive, &args).await?;
+    if args.body && ids.len() > 1 {
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let message = format!("--body writes one body, and {} deliveries match", ids.len());
+        return Err(Failure::not_found(message).details(ids).into());
+    }
+    let (mut out, mut success) = (console::stdout(), true);
+    for (place, id) in ids.into_iter().enumerate() {
+        let Some(archived) = archive.get(id).await? else {
+            success = false;
+            report_missing(&archive, id).await?;
+            continue;
+        };
+        if place > 0 && !args.json {
+            writeln!(out)?;
         }
-        [only] => Ok(by_id(&archive, only.id, &options).await?.unwrap_or(ExitCode::FAILURE)),
-        several => show_several(&archive, several, &options).await,
-    }
-}
-
-/// Returns None if the archive has no such delivery.
-async fn by_id(
-    archive: &DiskArchive,
-    id: DeliveryId,
-    options: &Options,
-) -> Result<Option<ExitCode>, Box<dyn Error>> {
-    if let Some(archived) = archive.get(id).await? {
-        return show(&archived, options).map(Some);
-    }
-    Ok(archive.state(id).await?.map(|state| {
-        console::report(&format!("delivery {id} was removed; its state is {}", text(&state)));
-        ExitCode::FAILURE
-    }))
-}
-
-fn show(archived: &Archived, options: &Options) -> CommandResult {
-    if options.has("json") {
-        return console::line(&json_text(&object(archived)));
-    }
-    let mut out = io::stdout().lock();
-    if options.has("body") {
-        write_body(&mut out, archived.delivery.body())?;
-    } else {
-        out.write_all(&page(archived)?)?;
+        show(&mut out, &archived, &args)?;
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code(success))
 }
 
-/// Lists the deliveries. Of several, no body is written.
-async fn show_several(
+/// The ids of the deliveries to show: those of each word, or the latest that the conditions select.
+async fn selected(
     archive: &DiskArchive,
-    entries: &[LedgerEntry],
-    options: &Options,
-) -> CommandResult {
-    let wants_body = options.has("body");
-    let out: Box<dyn Write> =
-        if wants_body { Box::new(io::stderr()) } else { Box::new(io::stdout().lock()) };
-    eprintln!("{} deliveries have this inference key; use 'inbox show ID'", entries.len());
-    let mut list = List::new(out, options.has("json"))?;
-    for entry in entries {
-        if let Some(archived) = archive.get(entry.id).await.transpose() {
-            list.write(archived)?;
-        }
+    args: &ShowArgs,
+) -> Result<Vec<DeliveryId>, Box<dyn Error>> {
+    let query = args.selection.query();
+    let inference = args.selection.scope.inference.as_deref();
+    let mut named = Vec::new();
+    for word in &args.ids {
+        named.extend(named_by(archive, &query, word).await?);
     }
-    let code = list.finish()?;
-    Ok(if wants_body { ExitCode::FAILURE } else { code })
+    if !args.ids.is_empty() && args.last.is_none() && !args.selection.is_given() {
+        return Ok(named);
+    }
+    let ids = (!args.ids.is_empty()).then_some(named);
+    let query = narrow(archive, query, ids, inference).await?;
+    let entries = match args.last.unwrap_or(LIMIT) {
+        0 => archive.latest(query, usize::MAX).await?,
+        last => archive.latest(query, last).await?,
+    };
+    if entries.is_empty() {
+        let message = format!("no delivery in {archive} matches");
+        return Err(Failure::not_found(message).into());
+    }
+    Ok(entries.into_iter().rev().map(|entry| entry.id).collect())
 }
 
-fn page(archived: &Archived) -> io::Result<Vec<u8>> {
+/// The deliveries that a word names: an id, a key, or a unique prefix of an id, tried in this order.
+async fn named_by(
+    archive: &DiskArchive,
+    query: &Query,
+    word: &str,
+) -> Result<Vec<DeliveryId>, Box<dyn Error>> {
+    let id = whole_id(word);
+    // The ids of some providers are UUIDs, too.
+    if let Some(id) = id
+        && archive.state(id).await?.is_some()
+    {
+        return Ok(vec![id]);
+    }
+    let found = find_inference(archive, query, word).await?;
+    if !found.is_empty() {
+        return Ok(found.iter().map(|entry: &LedgerEntry| entry.id).collect());
+    }
+    if id.is_none() && is_prefix(word) {
+        return resolve_ids(archive, &[word.to_owned()]).await;
+    }
+    let message = format!("no delivery with the id or inference key '{word}' in {archive}");
+    Err(Failure::not_found(message).into())
+}
+
+async fn report_missing(archive: &DiskArchive, id: DeliveryId) -> Result<(), Box<dyn Error>> {
+    let state = archive.state(id).await?;
+    let state = state.map(|state| format!("; its state is {}", format::state(&state)));
+    console::error(&format!("delivery {id} was removed{}", state.unwrap_or_default()));
+    Ok(())
+}
+
+fn show(out: &mut impl Write, archived: &Archived, args: &ShowArgs) -> io::Result<()> {
+    if args.json {
+        let object =
+            format::merged(format::archived_object(archived), format::head_object(archived));
+        console::json_line(out, &object)
+    } else if args.body {
+        out.flush()?;
+        // Unfiltered: a body may contain escape sequences.
+        write_body(&mut io::stdout().lock(), archived.delivery.body())
+    } else {
+        write_page(out, archived)
+    }
+}
+
+fn write_page(out: &mut impl Write, archived: &Archived) -> io::Result<()> {
     let Archived { delivery, state, .. } = archived;
     let head = delivery.head();
-    let mut page = Vec::new();
-    writeln!(page, "id         {}", delivery.id())?;
-    writeln!(page, "model      {}", escape(delivery.model().as_str()))?;
-    writeln!(page, "received   {}", time::print(delivery.received_at()))?;
+    writeln!(out, "id         {}", delivery.id())?;
+    writeln!(out, "model      {}", escape(delivery.model().as_str()))?;
+    writeln!(out, "received   {}", format::time(delivery.received_at()))?;
     if let Some(peer) = head.peer() {
-        writeln!(page, "peer       {peer}")?;
+        writeln!(out, "peer       {peer}")?;
     }
-    writeln!(page, "proof      {}", escape(&delivery.proof().to_string()))?;
-    writeln!(page, "state      {}", escape(&text(state)))?;
-    if let Some(inference) = inference(state) {
-        writeln!(page, "inference  {inference}")?;
+    writeln!(out, "proof      {}", escape(&delivery.proof().to_string()))?;
+    let style = format::style(state);
+    writeln!(out, "state      {style}{}{style:#}", escape(&format::state(state)))?;
+    if let Some(inference) = format::inference(state) {
+        writeln!(out, "inference  {inference}")?;
     }
-    writeln!(page, "sha256     {}", delivery.digest())?;
-    writeln!(page, "bytes      {}\n", delivery.body().len())?;
+    writeln!(out, "sha256     {}", delivery.digest())?;
+    writeln!(out, "bytes      {}\n", delivery.body().len())?;
     let uri = escape(&head.uri().to_string());
-    writeln!(page, "{} {uri} {:?}", head.method(), head.version())?;
+    writeln!(out, "{} {uri} {:?}", head.method(), head.version())?;
     for (name, value) in head.headers() {
-        writeln!(page, "{name}: {}", escape_bytes(value.as_bytes()))?;
+        writeln!(out, "{name}: {}", escape_bytes(value.as_bytes()))?;
     }
-    Ok(page)
+    Ok(())
 }

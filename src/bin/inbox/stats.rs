@@ -1,42 +1,65 @@
+//! `inbox stats`: numbers of deliveries, segments and bytes.
+
 use std::{
     io::{self, Write},
-    process::ExitCode,
+    path::Path,
 };
 
+use clap::Args;
 use serde_json::{Map, Value, json};
-use tower_inbox::archive::{DiskArchive, Stats};
+use tower_inbox::archive::Stats;
 
 use crate::{
-    CommandResult, console,
-    escape::{escape, json_text},
-    options::Options,
-    time,
+    CommandResult,
+    cli::after_help,
+    console::{self, code},
+    escape::escape,
+    format,
+    select::open,
 };
 
 /// The states of segments, in the order of [`Stats::segments`].
 const SEGMENT_STATES: [&str; 3] = ["active", "sealed", "compressed"];
 
-pub(crate) async fn run(options: Options) -> CommandResult {
-    let stats = DiskArchive::read_only(&options.archive).await?.stats().await?;
-    if options.has("json") {
-        return console::line(&json_text(&object(&stats)));
+/// Count deliveries by state and model, segments, and bytes
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+JSON members:
+  deliveries    number of deliveries with a body
+  removed       number of removed deliveries that are still recognized as repeats
+  received      object: first and last, the times of receipt; or null
+  states        object: number of deliveries by state; only those that occur, and pending
+  models        object: number of deliveries by model
+  segments      object: active, sealed and compressed, each with segments and bytes
+
+Examples:
+  inbox stats
+  inbox stats --json | jq .states.dead
+
+"))]
+pub(crate) struct StatsArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(args: StatsArgs, path: &Path) -> CommandResult {
+    let stats = open(path).await?.stats().await?;
+    let mut out = console::stdout();
+    if args.json {
+        console::json_line(&mut out, &object(&stats))?;
+    } else {
+        write_page(&mut out, &stats)?;
     }
-    let mut page = Vec::new();
-    write_page(&mut page, &stats)?;
-    io::stdout().write_all(&page)?;
-    Ok(ExitCode::SUCCESS)
+    out.flush()?;
+    Ok(code(true))
 }
 
 fn write_page(page: &mut impl Write, stats: &Stats) -> io::Result<()> {
     writeln!(page, "{:>12}  deliveries", stats.deliveries)?;
     if let Some((first, last)) = stats.received {
-        writeln!(
-            page,
-            "{:>12}  received from {} to {}",
-            "",
-            time::print(first),
-            time::print(last)
-        )?;
+        let (first, last) = (format::time(first), format::time(last));
+        writeln!(page, "{:>12}  received from {first} to {last}", "")?;
     }
     writeln!(page, "{:>12}  pending", stats.pending)?;
     for (state, count) in &stats.outcomes {
@@ -61,9 +84,12 @@ fn object(stats: &Stats) -> Value {
     let segments = segments.map(|((state, segments), bytes)| {
         ((*state).to_owned(), json!({ "segments": segments, "bytes": bytes }))
     });
+    let received = stats
+        .received
+        .map(|(first, last)| json!({ "first": format::time(first), "last": format::time(last) }));
     json!({
         "deliveries": stats.deliveries,
-        "received": stats.received.map(|(first, last)| [time::print(first), time::print(last)]),
+        "received": received,
         "states": by_state.collect::<Map<_, _>>(),
         "removed": stats.removed,
         "models": models.collect::<Map<_, _>>(),

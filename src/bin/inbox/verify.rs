@@ -1,29 +1,56 @@
+//! `inbox verify`: reads the whole archive and checks it.
+
 use std::{
     io::{self, Write},
-    process::ExitCode,
+    path::Path,
 };
 
-use serde_json::json;
+use clap::Args;
+use serde_json::{Value, json};
 use tower_inbox::archive::{DiskArchive, Verification};
 
 use crate::{
     CommandResult,
-    console::{self, ProgressBar},
-    escape::{escape, json_text},
-    options::Options,
+    cli::after_help,
+    console::{self, Progress, code},
+    escape::escape,
 };
 
-pub(crate) async fn run(options: Options) -> CommandResult {
-    let found = DiskArchive::verify(&options.archive, show(ProgressBar::of("bytes"))).await?;
-    let mut out = io::stdout().lock();
-    if options.has("json") {
-        writeln!(out, "{}", json_text(&object(&found)))?;
+/// Read the whole archive, and check every checksum and digest
+///
+/// Prints each damaged place. The exit status is 1 if there is one, and 2 if the directory is not an archive.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+JSON members:
+  sound         boolean, true without damage
+  segments, records, deliveries, bytes
+                numbers of segments, records, deliveries and bytes read
+  torn          number of incomplete bytes at the end: being written, or truncated at the next start
+  damages       list of objects: path, offset, length (0 if it concerns the whole file), reason
+
+Examples:
+  inbox verify
+  inbox verify --archive /mnt/backup/inbox --json | jq .sound
+
+"))]
+pub(crate) struct VerifyArgs {
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(args: VerifyArgs, path: &Path) -> CommandResult {
+    let bar = Progress::of_bytes();
+    let found = DiskArchive::verify(path, move |read, of| bar.show(read, of)).await?;
+    let mut out = console::stdout();
+    if args.json {
+        console::json_line(&mut out, &object(&found))?;
     } else {
         print_damages(&mut out, &found)?;
         writeln!(out, "{}", summary(&found))?;
     }
     out.flush()?;
-    Ok(if found.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(found.is_sound()))
 }
 
 /// Prints each damaged place.
@@ -57,7 +84,7 @@ fn summary(found: &Verification) -> String {
     format!("{verdict}: {deliveries}, {records} records, {segments} segments, {bytes} bytes{torn}")
 }
 
-fn object(found: &Verification) -> serde_json::Value {
+fn object(found: &Verification) -> Value {
     let damages: Vec<_> = found
         .damages
         .iter()
@@ -79,8 +106,4 @@ fn object(found: &Verification) -> serde_json::Value {
         "torn": found.torn,
         "damages": damages,
     })
-}
-
-fn show(mut bar: ProgressBar) -> impl FnMut(u64, u64) + Send + 'static {
-    move |read, of| bar.show(read, of)
 }

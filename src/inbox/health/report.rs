@@ -43,14 +43,15 @@ pub enum HealthReason {
     ArchiveUnknown,
     /// Too little space is free for new deliveries.
     NoSpace,
-    /// The inbox accepts deliveries in the background, and [`Inbox::start_workers`](crate::Inbox::start_workers) was not
-    /// called yet.
+    /// The inbox accepts deliveries in the background, and [`Inbox::start_workers`](crate::Inbox::start_workers) was
+    /// not called yet.
     WorkersNotStarted,
     /// [`Inbox::shutdown`](crate::Inbox::shutdown) was called.
     ShuttingDown,
     /// The worker pool panicked, and restarts after a pause.
     WorkersRestarting,
-    /// The oldest unsettled delivery is older than [`Health::oldest_unsettled`](super::Health::oldest_unsettled) allows.
+    /// The oldest unsettled delivery is older than [`Health::oldest_unsettled`](super::Health::oldest_unsettled)
+    /// allows.
     OldestUnsettled,
     /// The archive did not report its unsettled deliveries, or not in time.
     BacklogUnknown,
@@ -110,7 +111,7 @@ pub struct HealthReport {
     reasons: Vec<HealthReason>,
 }
 
-/// What a report is made of.
+/// The data of a report.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     /// None if the archive did not answer.
@@ -147,7 +148,7 @@ impl HealthReport {
         !self.reasons.iter().any(|reason| reason.prevents_receiving())
     }
 
-    /// Why the inbox is not live, not ready, or degraded; empty if all is well.
+    /// Why the inbox is not live, not ready, or degraded. Empty if it is healthy.
     pub fn reasons(&self) -> &[HealthReason] {
         &self.reasons
     }
@@ -267,7 +268,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: Option<Duration> = Some(Duration::from_mins(1));
+    const LIMIT: Option<Duration> = Some(Duration::from_secs(60));
 
     fn well() -> Facts {
         let archive = ArchiveHealth {
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn inbox_is_well_without_what_is_not_known_and_without_workers_inline() {
+    fn unknown_facts_and_missing_workers_inline_are_no_reasons() {
         assert_eq!(HealthReport::new(well(), LIMIT).reasons(), []);
         let archive = Some(ArchiveHealth::default());
         let workers = PoolState::NotStarted;
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_a_probe_has_its_status_the_reasons_and_what_is_known() {
+    fn json_of_a_probe_has_status_reasons_and_known_facts() {
         let mut facts = with_archive(|archive| archive.missing = None);
         facts.archive.as_mut().unwrap().has_space = Some(false);
         let report = HealthReport::new(facts, None);

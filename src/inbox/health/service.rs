@@ -28,11 +28,11 @@ use crate::{
 /// The maximum time for a report. Kubernetes gives a probe 1 s by default.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// For how long a report is used again, whoever asks how often.
+/// How long a report is cached.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The default of [`Health::oldest_unsettled`].
-const OLDEST_UNSETTLED: Duration = Duration::from_hours(1);
+const OLDEST_UNSETTLED: Duration = Duration::from_secs(60 * 60);
 
 /// The health of an inbox, as services for probes and as a [report](Self::report). Made by
 /// [`Inbox::health`](crate::Inbox::health).
@@ -42,8 +42,8 @@ const OLDEST_UNSETTLED: Duration = Duration::from_hours(1);
 /// | [`live`](Self::live) | nothing but a restart of the process helps | the liveness probe of Kubernetes |
 /// | [`ready`](Self::ready) | deliveries are rejected | the readiness probe, or the health check of a load balancer |
 ///
-/// [`HealthReason`](super::HealthReason) lists the reasons for either. The response body is JSON, with a `status` of `ok`,
-/// `degraded` or `unavailable`:
+/// [`HealthReason`](super::HealthReason) lists the reasons for either. The response body is JSON, with a `status` of
+/// `ok`, `degraded` or `unavailable`:
 ///
 /// ```json
 /// {"status":"degraded","reasons":["oldest_unsettled"],"archive":{"writes":"working","has_space":true,"damaged":0,
@@ -51,9 +51,9 @@ const OLDEST_UNSETTLED: Duration = Duration::from_hours(1);
 /// "oldest_unsettled_seconds":4210}
 /// ```
 ///
-/// What is not known is `null`. There are no paths, names of models, secrets or error messages in it, but how much there
-/// is to do: serve it on a port or a path that strangers do not reach. A report takes at most 500 ms, and is used again
-/// for 1 s, so that frequent requests cost nothing. Other methods than GET and HEAD are answered 405.
+/// Unknown values are `null`. The body has no paths, model names, secrets or error messages, but the size of the
+/// backlog: serve it on a port or path that strangers cannot reach. A report takes at most 500 ms and is cached for 1
+/// s, so that frequent requests are cheap. Other methods than GET and HEAD are answered 405.
 ///
 /// ```
 /// use http::{Request, StatusCode};
@@ -110,8 +110,8 @@ impl Health {
 
     /// Sets the age above which the oldest unsettled delivery is reported; `None` never reports it. Default: 1 hour.
     ///
-    /// It makes the inbox degraded, neither not live nor not ready: deliveries are received all the same, and a failed one
-    /// may be retried for days. For an alert use the metric `inbox_oldest_unsettled_age_seconds`.
+    /// It makes the inbox degraded, neither not live nor not ready: deliveries are received all the same, and a failed
+    /// one may be retried for days. For an alert use the metric `inbox_oldest_unsettled_age_seconds`.
     pub fn oldest_unsettled(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.oldest_unsettled = age.into();
         self.last = Arc::default();
@@ -128,7 +128,8 @@ impl Health {
         HealthService { health: self.clone(), probe: Probe::Ready }
     }
 
-    /// The condition of the inbox, at most 1 s ago. Takes at most 500 ms: what is not known by then is reported as unknown.
+    /// The condition of the inbox, at most 1 s ago. Takes at most 500 ms: values that are missing by then are reported
+    /// as unknown.
     ///
     /// # Cancel safety
     ///

@@ -12,31 +12,30 @@ use crate::{delivery::ModelName, metrics};
 /// The default limit of bytes in flight of one inbox: 256 MiB.
 pub const DEFAULT_BYTES_IN_FLIGHT: usize = 256 << 20;
 
-/// Bounds the memory of all requests that are being read, archived and handled. Clones share the bound.
+/// Limits the memory of all requests that are being read, archived and processed. Clones share the limit.
 ///
-/// A request counts with the memory allocated for its body, twice its headers, 200 bytes for each header, and 4 KiB for
-/// the rest. The buffer of a body doubles while the body arrives, up to the announced length, and is cut to the length of
-/// the body at its end.
+/// A request counts as the memory allocated for its body, twice its headers, 200 bytes for each header, and 4 KiB of
+/// overhead. The buffer of a body doubles while the body arrives, up to the announced length, and is cut to the length
+/// of the body at its end.
 ///
-/// Bytes count from when they arrive, not from when they are announced: who only announces a long body takes nothing
-/// from the others.
+/// Bytes count when they arrive, not when they are announced: a sender that only announces a long body uses nothing.
 ///
-/// A body counts as unverified until its signature was checked, and anybody who can reach the server can send it. So
-/// that senders of unverified bodies cannot stop deliveries:
+/// A body counts as unverified until its signature was checked. Anybody who can reach the server can send unverified
+/// bodies. These limits keep them from stopping deliveries:
 ///
 /// - Unverified requests use at most three quarters of the limit: 192 MiB of the default. The rest is for verified
-///   deliveries that are being archived and handled, which do not count as unverified any more.
-/// - Unverified requests of one model use at most as much as they leave free of these three quarters. The requests of
-///   one model alone get a half of it (96 MiB of the default); of two models, a third each; of n models, one of n + 1
-///   parts each. There is always a part left for one more model.
+///   deliveries that are being archived and processed.
+/// - Unverified requests of one model use at most as much of these three quarters as they leave free: for one model,
+///   half of it (96 MiB of the default); for n models, one of n + 1 equal shares each. A share is always left for
+///   another model.
 ///
-/// A body that is longer than three eighths of the limit can never be received: set the limit to at least three times the
-/// longest [body limit](crate::Model::body_limit) of a model.
+/// A body longer than three eighths of the limit can never be received. Set the limit to at least three times the
+/// largest [body limit](crate::Model::body_limit) of a model.
 #[derive(Clone, Debug)]
 pub struct Budget {
     limit: usize,
     usage: Arc<Mutex<Usage>>,
-    /// Nothing is in flight any more.
+    /// Notified when nothing is in flight.
     emptied: Arc<Notify>,
 }
 
@@ -82,12 +81,12 @@ impl Budget {
         }
     }
 
-    /// The most that unverified requests of one model can use, if there are none of other models.
+    /// The maximum share of one model: that of its unverified requests if no other model has any.
     pub(crate) fn largest_share(&self) -> usize {
         unverified_limit(self.limit) / 2
     }
 
-    /// Starts with nothing reserved, for an unverified request of this model.
+    /// Creates an empty reservation for an unverified request of this model.
     pub(super) fn reserve(&self, model: &ModelName) -> Reservation {
         Reservation { budget: self.clone(), unverified: Some(model.clone()), bytes: 0 }
     }
@@ -138,7 +137,7 @@ impl Usage {
     }
 }
 
-/// A part of the budget, given back when dropped.
+/// A part of the budget. Dropping it returns the bytes.
 #[derive(Debug)]
 pub(in crate::layer) struct Reservation {
     budget: Budget,
@@ -148,7 +147,7 @@ pub(in crate::layer) struct Reservation {
 }
 
 impl Reservation {
-    /// Whether [`grow`](Self::grow) would reserve as many more bytes now. Verified requests do not grow.
+    /// Returns true if [`grow`](Self::grow) can reserve `bytes` more now. Verified requests do not grow.
     pub(super) fn can_grow(&self, bytes: usize) -> bool {
         let admits = |model| self.budget.usage().admits(model, bytes, self.budget.limit);
         self.unverified.as_ref().is_some_and(admits)
@@ -168,7 +167,7 @@ impl Reservation {
         true
     }
 
-    /// Gives a part back.
+    /// Returns bytes to the budget.
     pub(super) fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         let mut usage = self.budget.usage();
@@ -183,7 +182,7 @@ impl Reservation {
         self.bytes -= bytes;
     }
 
-    /// The signature was checked: what is reserved leaves the share of the model. The total stays the same, so this
+    /// The signature was checked: the reserved bytes leave the share of the model. The total stays the same, so this
     /// cannot fail.
     pub(in crate::layer) fn mark_verified(&mut self) {
         if let Some(model) = mem::take(&mut self.unverified) {
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_reservation_is_given_back() {
+    fn dropped_reservation_is_returned_to_the_budget() {
         let budget = Budget::new(100);
         let mut one = budget.reserve(&model("/a"));
         assert!(one.grow(10) && one.can_grow(27) && !one.can_grow(28) && !one.grow(usize::MAX));
@@ -234,7 +233,7 @@ mod tests {
         let budget = Budget::new(128);
         let shares: Vec<_> = ["/a", "/b", "/c"].map(|name| fill(&budget, name)).into();
         let bytes: Vec<_> = shares.iter().map(|share| share.bytes).collect();
-        // Of 96, always a half of what is left.
+        // Of 96, each gets half of the rest.
         assert_eq!(bytes, [48, 24, 12]);
         assert_eq!(budget.largest_share(), 48);
     }

@@ -38,7 +38,7 @@ impl Collected {
         }
     }
 
-    /// Appends a part of a body that has at most `longest` bytes. Reserves what is allocated for it.
+    /// Appends a part of a body that has at most `longest` bytes. Reserves the allocated bytes.
     pub(super) fn push(
         &mut self,
         part: Bytes,
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_come_together_and_one_part_that_owns_its_allocation_is_not_copied() {
+    fn parts_are_joined_and_a_single_part_that_owns_its_allocation_is_not_copied() {
         let mut reservation = Budget::default().reserve(&model());
         let one = Bytes::from(b"one".to_vec());
         let address = one.as_ptr();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allocated_is_reserved_and_the_rest_is_released_at_the_end() {
+    fn allocated_bytes_are_reserved_and_spare_capacity_is_released_at_the_end() {
         let budget = Budget::new(24_000);
         let mut reservation = budget.reserve(&model());
         let mut collected = Collected::default();

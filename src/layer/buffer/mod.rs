@@ -2,12 +2,9 @@
 
 mod budget;
 mod collect;
-mod future;
 mod read;
 mod service;
-mod timeout;
 
 pub(super) use budget::Reservation;
 pub use budget::{Budget, DEFAULT_BYTES_IN_FLIGHT};
-pub use future::BufferFuture;
-pub use service::{BufferLayer, BufferService};
+pub use service::{BufferFuture, BufferLayer, BufferService};

@@ -5,15 +5,13 @@ use std::{
 
 use http::Method;
 
-use super::{
-    ModelError,
-    table::{RouteMatch, Table},
-};
+use super::table::{RouteMatch, Table};
 use crate::{
-    delivery::{Captures, Delivery, ModelName},
+    delivery::{Captures, Delivery, ModelName, ModelNameError},
     log_limit::LogLimits,
     metrics,
     provider::Model,
+    signature::SchemeError,
 };
 
 /// The models of an inbox, by path. Clones share them. Models can be added, replaced and removed while the server runs.
@@ -56,11 +54,12 @@ impl Models {
     }
 
     /// Replaces the model at a path, for example to rotate a secret. Every request is routed to the old or to the new
-    /// model: at no instant is the path without one. The new model keeps the name of the old one unless it has its own.
+    /// model, without a gap. The new model keeps the name of the old one unless it has its own.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Missing`] if there is no model at the path; otherwise like [`add`](Self::add). Then nothing changes.
+    /// [`ModelError::Missing`] if there is no model at the path; otherwise like [`add`](Self::add). Then nothing
+    /// changes.
     ///
     /// ```
     /// use tower_inbox::{Secret, layer::Models, provider::foxyai};
@@ -91,9 +90,8 @@ impl Models {
         self.change(|table| table.reserve_prefix(prefix))
     }
 
-    /// What the types of [watched](crate::provider::ModelBuilder::detect_schema_drift) models do not know: the model, the JSON path
-    /// with `[*]` for the items of lists, and in how many of the deliveries that were looked at. At most 100 paths of
-    /// each model.
+    /// The schema drift of models that [detect it](crate::provider::ModelBuilder::detect_schema_drift): the model, the JSON path with
+    /// `[*]` for list items, and the number of sampled deliveries that have it. At most 100 paths of each model.
     pub fn unknown(&self) -> Vec<(ModelName, String, u64)> {
         self.table().unknown()
     }
@@ -102,9 +100,9 @@ impl Models {
         self.table().find(method, path)
     }
 
-    /// The model that a delivery is for, also where its endpoint was removed, with what its path captures.
-    pub(crate) fn of(&self, delivery: &Delivery) -> Option<(Arc<Model>, Captures)> {
-        self.table().of(delivery.model(), delivery.head().uri().path())
+    /// Returns the model of a delivery, also if its endpoint was removed, with the captures of its path.
+    pub(crate) fn of_delivery(&self, delivery: &Delivery) -> Option<(Arc<Model>, Captures)> {
+        self.table().named(delivery.model(), delivery.head().uri().path())
     }
 
     /// The models of other names, each once.
@@ -115,6 +113,11 @@ impl Models {
     /// The names of all models, including those of removed endpoints, each once.
     pub(crate) fn names(&self) -> Vec<ModelName> {
         self.table().names()
+    }
+
+    /// For each model that receives deliveries, its name and a path that matches its pattern.
+    pub(crate) fn probe_paths(&self) -> Vec<(ModelName, String)> {
+        self.table().probe_paths()
     }
 
     pub(super) fn rejection_log(&self) -> &LogLimits {
@@ -145,4 +148,51 @@ impl fmt::Debug for Models {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.table(), f)
     }
+}
+
+/// Why a model cannot be added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The path is invalid, or conflicts with another one.
+    #[error("invalid model path {path}: {reason}")]
+    #[non_exhaustive]
+    Path {
+        /// The path.
+        path: String,
+        /// The cause.
+        reason: String,
+    },
+    /// A model is mounted at this path.
+    #[error("a model is mounted at {path} already; use Models::replace, or remove it first")]
+    #[non_exhaustive]
+    Taken {
+        /// The path.
+        path: String,
+    },
+    /// No model is mounted at this path, so that it cannot be replaced.
+    #[error("no model at {path}; add it with Models::add")]
+    #[non_exhaustive]
+    Missing {
+        /// The path.
+        path: String,
+    },
+    /// The path is not a valid name of a model.
+    #[error("path {path} cannot be the name of its model; set one with Model::named")]
+    #[non_exhaustive]
+    Name {
+        /// The path.
+        path: String,
+        /// The cause.
+        source: ModelNameError,
+    },
+    /// The scheme of the model is invalid.
+    #[error("invalid signature scheme of the model at {path}")]
+    #[non_exhaustive]
+    Scheme {
+        /// The path.
+        path: String,
+        /// The cause.
+        source: SchemeError,
+    },
 }

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::{
     Models,
-    table::{Named, RouteMatch},
+    table::{NamedModel, RouteMatch},
 };
 use crate::{
     delivery::Delivery,
@@ -22,6 +22,16 @@ use crate::{
 };
 
 /// Finds the model for the path of each request. Other requests pass through.
+///
+/// ```
+/// use tower_inbox::{Secret, layer::{Models, RouteLayer}, provider::foxyai};
+///
+/// let models = Models::new();
+/// models.add("/hooks/group", foxyai::image_group().token_in_query("ticket", Secret::new("correct horse")))?;
+/// let layer = RouteLayer::new(models);
+/// # let _ = layer;
+/// # Ok::<(), tower_inbox::layer::ModelError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RouteLayer {
     models: Models,
@@ -41,8 +51,8 @@ impl RouteLayer {
         self
     }
 
-    /// Sets how the address of the client is found in the head of a request, to log it with rejected requests. Default: it
-    /// is not known. See [`InboxBuilder::peer_address`](crate::InboxBuilder::peer_address).
+    /// Sets how the address of the client is found in the head of a request, to log it with rejected requests. Default:
+    /// it is not known. See [`InboxBuilder::peer_address`](crate::InboxBuilder::peer_address).
     pub fn peer_address(
         self,
         find: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
@@ -118,7 +128,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // Nested twice, the inner inbox would wait for the outer one for ever.
+        // The inner of two nested inboxes would wait for the outer one, which waits for the inner one.
         if request.extensions().get::<Delivery>().is_some() {
             tracing::warn!("an inbox is nested in an inbox; the inner one does nothing");
             let routed = request.map(|body| RoutedBody { body, context: None });
@@ -144,7 +154,7 @@ where
 
 fn reject(
     rejection: Rejection,
-    named: Option<&Named>,
+    named: Option<&NamedModel>,
     peer: Option<IpAddr>,
     models: &Models,
 ) -> Response<ResponseBody> {

@@ -14,7 +14,7 @@ use crate::{
     provider::Model,
 };
 
-/// Which path is for which model. Without I/O and locks.
+/// Maps paths to models. Without I/O and locks.
 #[derive(Default)]
 pub(super) struct Table {
     endpoints: BTreeMap<String, Endpoint>,
@@ -24,18 +24,18 @@ pub(super) struct Table {
 
 #[derive(Clone, Debug)]
 enum Endpoint {
-    Live(Named),
-    /// Nothing is received any more; what was is still handled.
-    Removed(Named),
+    Live(NamedModel),
+    /// Requests are rejected. Deliveries that were archived before are still processed.
+    Removed(NamedModel),
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Named {
+pub(super) struct NamedModel {
     pub(super) name: ModelName,
     pub(super) model: Arc<Model>,
 }
 
-/// What a request is for.
+/// The result of routing a request.
 #[derive(Debug)]
 pub(super) enum RouteMatch {
     Model {
@@ -44,8 +44,8 @@ pub(super) enum RouteMatch {
         captures: Captures,
     },
     Through,
-    /// With the model, if there is or was one at the path.
-    Rejected(Rejection, Option<Named>),
+    /// With the model, if the path has, or had, one.
+    Rejected(Rejection, Option<NamedModel>),
 }
 
 impl Table {
@@ -79,7 +79,7 @@ impl Table {
         model: Model,
     ) -> Result<ModelName, ModelError> {
         model.check().map_err(|source| ModelError::Scheme { path: path.to_owned(), source })?;
-        let named = Named { name: name.clone(), model: Arc::new(model) };
+        let named = NamedModel { name: name.clone(), model: Arc::new(model) };
         self.put(path, Endpoint::Live(named)).map(|()| name)
     }
 
@@ -112,7 +112,7 @@ impl Table {
             Endpoint::Live(named) if !named.model.allowed_methods().contains(method) => {
                 pass_or_reject(named, method)
             }
-            Endpoint::Live(Named { name, model }) => {
+            Endpoint::Live(NamedModel { name, model }) => {
                 match Captures::decode(matched.params.iter()) {
                     Some(captures) => {
                         RouteMatch::Model { name: name.clone(), model: Arc::clone(model), captures }
@@ -131,15 +131,15 @@ impl Table {
 
     pub(super) fn unknown(&self) -> Vec<(ModelName, String, u64)> {
         let named = self.endpoints.values().map(Endpoint::named);
-        let of_one = |named: &Named| {
+        let of_one = |named: &NamedModel| {
             let (name, paths) = (named.name.clone(), named.model.unknown_so_far());
             paths.into_iter().map(move |(path, times)| (name.clone(), path, times))
         };
         named.flat_map(of_one).collect()
     }
 
-    /// The model of this name, and what its path captures of this one. Without captures, if the path has changed since.
-    pub(super) fn of(&self, name: &ModelName, path: &str) -> Option<(Arc<Model>, Captures)> {
+    /// Returns the model of this name, with the captures of `path`. Without captures if the model has another path now.
+    pub(super) fn named(&self, name: &ModelName, path: &str) -> Option<(Arc<Model>, Captures)> {
         if let Ok(matched) = self.router.at(path)
             && matched.value.named().name == *name
         {
@@ -157,6 +157,18 @@ impl Table {
         others.map(|named| (named.name.clone(), Arc::clone(&named.model))).collect()
     }
 
+    pub(super) fn probe_paths(&self) -> Vec<(ModelName, String)> {
+        let live = self.endpoints.iter().filter_map(|(pattern, endpoint)| match endpoint {
+            Endpoint::Live(named) => {
+                let path = path_matching(pattern);
+                // Not if the pattern has escaped braces.
+                self.router.at(&path).is_ok().then(|| (named.name.clone(), path))
+            }
+            Endpoint::Removed(_) => None,
+        });
+        live.collect()
+    }
+
     fn unmatched(&self, path: &str) -> RouteMatch {
         if self.prefixes.iter().any(|prefix| is_below(path, prefix)) {
             RouteMatch::Rejected(Rejection::NoModel, None)
@@ -165,7 +177,7 @@ impl Table {
         }
     }
 
-    /// Nothing changes unless the path fits to the others.
+    /// Adds or replaces an endpoint. Nothing changes if its path conflicts with another one.
     fn put(&mut self, path: &str, endpoint: Endpoint) -> Result<(), ModelError> {
         let mut endpoints = self.endpoints.clone();
         endpoints.insert(path.to_owned(), endpoint);
@@ -176,7 +188,7 @@ impl Table {
 }
 
 impl Endpoint {
-    fn named(&self) -> &Named {
+    fn named(&self) -> &NamedModel {
         match self {
             Self::Live(named) | Self::Removed(named) => named,
         }
@@ -196,8 +208,8 @@ fn router(endpoints: &BTreeMap<String, Endpoint>) -> Result<Router<Endpoint>, Mo
     Ok(router)
 }
 
-/// What becomes of a method that the model does not receive.
-fn pass_or_reject(named: &Named, method: &Method) -> RouteMatch {
+/// Passes a request through, or rejects it, whose method the model does not accept.
+fn pass_or_reject(named: &NamedModel, method: &Method) -> RouteMatch {
     let model = &named.model;
     if model.passed_methods().contains(method) {
         return RouteMatch::Through;
@@ -209,8 +221,20 @@ fn pass_or_reject(named: &Named, method: &Method) -> RouteMatch {
     RouteMatch::Rejected(Rejection::Method { allow }, Some(named.clone()))
 }
 
+/// A path that matches a pattern: with `probe` in place of each capture.
+fn path_matching(pattern: &str) -> String {
+    let (mut path, mut rest) = (String::new(), pattern);
+    while let Some((before, after)) = rest.split_once('{') {
+        path.push_str(before);
+        let (_, behind) = after.split_once('}').unwrap_or_default();
+        path.push_str("probe");
+        rest = behind;
+    }
+    path + rest
+}
+
 fn no_slash(path: &str) -> ModelError {
-    ModelError::Path { path: path.to_owned(), reason: "it does not begin with /".to_owned() }
+    ModelError::Path { path: path.to_owned(), reason: "it does not start with /".to_owned() }
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {
@@ -249,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_found_with_its_captures() {
+    fn model_is_found_with_its_captures() {
         let table = table(&["/a", "/p/{reference}"]);
         let RouteMatch::Model { name, captures, .. } = table.find(&Method::POST, "/p/7%2F8") else {
             panic!("not found");
@@ -259,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_path_passes_through_unless_it_is_claimed() {
+    fn other_paths_pass_through_unless_below_a_reserved_prefix() {
         let mut table = table(&["/hooks/a"]);
         assert_eq!(status(&table, &Method::POST, "/hooks/b"), 0);
         assert!(matches!(table.reserve_prefix("hooks"), Err(ModelError::Path { .. })));
@@ -277,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn pass_methods_let_get_and_options_through_and_nothing_else() {
+    fn pass_methods_pass_get_and_options_through_and_nothing_else() {
         let mut table = Table::default();
         let model = model().pass_methods([Method::GET, Method::OPTIONS, Method::POST]);
         table.add("/a", model).unwrap();
@@ -285,7 +309,7 @@ mod tests {
             (Method::GET, 0),
             (Method::OPTIONS, 0),
             (Method::PUT, 405),
-            // It receives POST: a delivery is never passed on unverified.
+            // It accepts POST: a delivery never passes through unverified.
             (Method::POST, 200),
         ] {
             assert_eq!(status(&table, &method, "/a"), expected, "{method}");
@@ -301,12 +325,23 @@ mod tests {
     }
 
     #[test]
-    fn another_method_is_refused() {
+    fn probe_path_matches_the_pattern_of_its_model() {
+        let mut table = table(&["/a", "/p/{reference}/x", "/q/{*rest}", "/removed"]);
+        table.remove("/removed");
+        let paths: Vec<_> = table.probe_paths().into_iter().map(|(_, path)| path).collect();
+        assert_eq!(paths, ["/a", "/p/probe/x", "/q/probe"]);
+        for path in &paths {
+            assert_eq!(status(&table, &Method::POST, path), 200, "{path}");
+        }
+    }
+
+    #[test]
+    fn method_that_is_not_allowed_is_answered_405() {
         assert_eq!(status(&table(&["/a"]), &Method::GET, "/a"), 405);
     }
 
     #[test]
-    fn a_removed_endpoint_is_gone_until_it_is_added_again() {
+    fn removed_endpoint_is_answered_410_until_it_is_added_again() {
         let mut table = table(&["/a"]);
         assert!(table.remove("/a") && !table.remove("/a") && !table.remove("/b"));
         assert_eq!(status(&table, &Method::POST, "/a"), 410);
@@ -315,18 +350,21 @@ mod tests {
     }
 
     #[test]
-    fn an_archived_delivery_finds_its_model_by_name_also_once_it_was_removed() {
+    fn archived_delivery_finds_its_model_by_name_also_after_removal() {
         let mut table = table(&["/a", "/p/{reference}"]);
-        let (_, captures) = table.of(&"/p/{reference}".parse().unwrap(), "/p/7").unwrap();
+        let (_, captures) = table.named(&"/p/{reference}".parse().unwrap(), "/p/7").unwrap();
         assert_eq!(captures.get("reference"), Some("7"));
-        assert!(table.of(&"/a".parse().unwrap(), "/elsewhere").is_some(), "its path has changed");
-        assert!(table.of(&"/b".parse().unwrap(), "/a").is_none(), "it is of another model");
+        assert!(
+            table.named(&"/a".parse().unwrap(), "/elsewhere").is_some(),
+            "its path has changed"
+        );
+        assert!(table.named(&"/b".parse().unwrap(), "/a").is_none(), "it is of another model");
         assert!(table.remove("/a"));
-        assert!(table.of(&"/a".parse().unwrap(), "/a").is_some());
+        assert!(table.named(&"/a".parse().unwrap(), "/a").is_some());
     }
 
     #[test]
-    fn an_unusable_model_changes_nothing() {
+    fn invalid_model_changes_nothing() {
         let mut table = table(&["/p/{reference}"]);
         let unsafe_model = foxyai::image_group().token_in_query("ticket", Secret::new(""));
         assert!(matches!(table.add("/b", unsafe_model), Err(ModelError::Scheme { .. })));

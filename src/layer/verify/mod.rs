@@ -1,14 +1,10 @@
-//! Checks the signature over the exact bytes.
+//! Checks the signature over the exact bytes, and keeps rejected deliveries in a quarantine.
 
-mod cap;
-mod check;
-mod gate;
-mod kept;
-mod pace;
 mod quarantine;
+mod quarantine_limits;
+mod quarantine_store;
 mod service;
-mod store;
 
-pub(super) use check::rejected_by_head;
 pub use quarantine::Quarantine;
+pub(super) use service::rejected_by_head;
 pub use service::{VerifyFuture, VerifyLayer, VerifyService};

@@ -9,9 +9,8 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
-    cap::Cap,
-    gate::{Gate, Pass},
-    store::Store,
+    quarantine_limits::{Admission, Capacity, Permit},
+    quarantine_store::QuarantineStore,
 };
 use crate::{
     archive::{Archive, ArchiveError},
@@ -19,72 +18,71 @@ use crate::{
     metrics,
 };
 
-/// Where deliveries are kept whose sender could not be proved, for a time at which it may be: after a secret was mended.
+/// Keeps deliveries whose signature was rejected, to verify them again after a secret was corrected.
 ///
-/// An archive of its own, which no stranger can fill: it is capped by number and by bytes, and the oldest go first. The
-/// same bytes are kept once. It takes twice as many at once as it holds, and then as many an hour as it holds, since an
-/// archive remembers a line of each that goes again. Senders are answered 401 all the same, and do not wait for it: what
-/// is on its way there when the process ends is lost.
+/// The quarantine is a separate archive. Its size is limited in number and in bytes; the oldest deliveries are removed
+/// first. Repeats are stored once. It accepts a burst of twice its capacity, and then its capacity per hour, because an
+/// archive keeps a ledger entry of each removed delivery. Senders are answered 401, and do not wait until their
+/// delivery is stored: deliveries that are being stored when the process ends are lost.
 ///
-/// What the head alone decides is refused before the body is read, and is not kept unless it is [asked
-/// for](Self::reading_all): a signature that is missing or malformed, a timestamp out of tolerance, a token or password
-/// that is wrong. Tokens are replaced here as in every archive, so that no delivery could be proved by one again.
-/// Signatures are no secrets, and stay: [`Inbox::release`](crate::Inbox::release) verifies again.
+/// Requests that their head alone rejects are not kept, because their body is not read: a missing or malformed
+/// signature, a timestamp out of tolerance, a wrong token or password. [`reading_all`](Self::reading_all) keeps them,
+/// too. Tokens are redacted as in every archive, so no delivery can be verified by a token later. Signatures are not
+/// secrets, and are stored: [`Inbox::release`](crate::Inbox::release) verifies them again.
 ///
 /// ```
 /// use tower_inbox::{Inbox, MemoryArchive, layer::Quarantine};
 ///
-/// let quarantine = Quarantine::new(MemoryArchive::new()).most(1000).most_bytes(16 << 20);
+/// let quarantine = Quarantine::new(MemoryArchive::new()).max_deliveries(1000).max_bytes(16 << 20);
 /// let inbox = Inbox::builder(MemoryArchive::new()).quarantine(quarantine).build()?;
 /// # let _ = inbox;
 /// # Ok::<(), tower_inbox::BuildError>(())
 /// ```
 #[derive(Clone)]
 pub struct Quarantine {
-    cap: Cap,
+    capacity: Capacity,
     reads_all: bool,
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    store: Store,
-    gate: Gate,
+    store: QuarantineStore,
+    admission: Admission,
     tasks: TaskTracker,
 }
 
 impl Quarantine {
-    /// In this archive, which should hold nothing else: at most 1000 deliveries of 64 MiB together.
+    /// Creates a quarantine in this archive, which should hold nothing else. Default capacity: 1000 deliveries, 64 MiB.
     pub fn new(archive: impl Archive) -> Self {
         let inner = Inner {
-            store: Store::new(Box::new(archive)),
-            gate: Gate::default(),
+            store: QuarantineStore::new(Box::new(archive)),
+            admission: Admission::default(),
             tasks: TaskTracker::new(),
         };
-        Self { cap: Cap::default(), reads_all: false, inner: Arc::new(inner) }
+        Self { capacity: Capacity::default(), reads_all: false, inner: Arc::new(inner) }
     }
 
-    /// At most so many deliveries. By default 1000.
-    pub fn most(mut self, deliveries: usize) -> Self {
-        self.cap.deliveries = deliveries;
+    /// Sets the maximum number of deliveries. Default: 1000.
+    pub fn max_deliveries(mut self, deliveries: usize) -> Self {
+        self.capacity.deliveries = deliveries;
         self
     }
 
-    /// At most so many bytes of bodies together. By default 64 MiB.
-    pub fn most_bytes(mut self, bytes: usize) -> Self {
-        self.cap.bytes = bytes;
+    /// Sets the maximum number of bytes of all bodies. Default: 64 MiB.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.capacity.bytes = bytes;
         self
     }
 
-    /// Reads and keeps, within the same limits, also what the head alone refuses, so that a clock that is wrong or a
-    /// header that was mistaken loses no delivery. By default the body of such a request is not read.
+    /// Also keeps requests that their head alone rejects, within the same limits, so that a wrong clock or a misnamed
+    /// header loses no delivery. Default: the body of such a request is not read.
     ///
-    /// It has a price: bodies of strangers who know nothing but the URL take a share of the inbox's bytes in flight. And
-    /// what came in a header or parameter whose name is not that of a secret, and that the model does not read, is kept as it
-    /// came: where a token was expected elsewhere, the token. [`Inbox::release`](crate::Inbox::release) leaves it out of what it moves to the
-    /// archive, once the model reads it from there.
+    /// This has a cost. Anybody with the URL can send bodies that use a part of the inbox's bytes in flight. A token in
+    /// an unexpected place, which is a header or parameter that the model does not read and that has no usual name of a
+    /// secret, is stored in plain text. [`Inbox::release`](crate::Inbox::release) redacts it once the model reads it.
     ///
-    /// A delivery is judged as of its receipt: where the clock was wrong, verify with a wider
-    /// [`Tolerance`](crate::signature::Tolerance) for the release.
+    /// A delivery is verified as of its receipt. After a wrong clock, release with a wider
+    /// [`Tolerance`](crate::signature::Tolerance).
     ///
     /// ```
     /// use tower_inbox::{MemoryArchive, layer::Quarantine};
@@ -97,77 +95,80 @@ impl Quarantine {
         self
     }
 
-    /// Whether bodies are read of what the head alone refuses.
     pub(crate) fn reads_all(&self) -> bool {
         self.reads_all
     }
 
-    /// The archive, to look into.
+    /// The archive of the quarantine.
     pub fn archive(&self) -> &dyn Archive {
         self.inner.store.archive()
     }
 
-    /// How many deliveries were not kept since the process began: more than it holds were on their way, or came too fast.
-    pub fn turned_away(&self) -> u64 {
-        self.inner.gate.turned_away()
+    /// The number of deliveries that were discarded since the process started, because too many were being stored, or
+    /// because they arrived too fast.
+    pub fn discarded(&self) -> u64 {
+        self.inner.admission.discarded()
     }
 
-    /// Waits until all is there that was on its way.
+    /// Waits until all admitted deliveries are stored.
     pub(crate) async fn settled(&self) {
-        // A closed tracker takes new work all the same; it only lets us wait.
+        // A closed tracker accepts new tasks all the same; closing only allows to wait.
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
     }
 
-    /// Keeps a delivery that was refused, whose body is so long. Does not wait for it.
+    /// Stores a rejected delivery with a body of this length in a task.
     pub(super) fn keep(&self, bytes: usize, delivery: impl FnOnce() -> Delivery + Send + 'static) {
-        let pass = self.inner.gate.pass(bytes, self.cap, Instant::now());
-        metrics::quarantined(pass.is_some());
-        match (pass, Handle::try_current()) {
-            (Some(pass), Ok(_)) => {
-                let work = self.clone().work(delivery, pass).in_current_span();
-                drop(self.inner.tasks.spawn(work));
+        let permit = self.inner.admission.admit(bytes, self.capacity, Instant::now());
+        metrics::quarantined(permit.is_some());
+        match (permit, Handle::try_current()) {
+            (Some(permit), Ok(_)) => {
+                let storing = self.clone().store(delivery, permit).in_current_span();
+                drop(self.inner.tasks.spawn(storing));
             }
-            _ => self.tell_turned_away(),
+            _ => self.log_discarded(),
         }
     }
 
-    async fn work(self, delivery: impl FnOnce() -> Delivery, pass: Pass) {
-        // The digest is computed here, and not while the sender waits.
-        if let Err(error) = self.inner.store.keep(delivery(), self.cap).await {
+    async fn store(self, delivery: impl FnOnce() -> Delivery, permit: Permit) {
+        // The digest is computed here, not while the sender waits.
+        if let Err(error) = self.inner.store.store(delivery(), self.capacity).await {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "cannot keep a refused delivery in the quarantine");
+            tracing::warn!(error, "a rejected delivery could not be stored in the quarantine");
         }
-        drop(pass);
+        drop(permit);
     }
 
-    /// Seldom enough for a flood.
-    fn tell_turned_away(&self) {
-        let turned_away = self.turned_away();
-        if turned_away.is_power_of_two() {
-            tracing::warn!(turned_away, "not kept in the quarantine: too many, or too fast");
+    /// Logs at powers of two only, so that a flood writes few lines.
+    fn log_discarded(&self) {
+        let discarded = self.discarded();
+        if discarded.is_power_of_two() {
+            tracing::warn!(
+                discarded,
+                "rejected deliveries are not kept in the quarantine: too many, or too fast"
+            );
         }
     }
 
-    /// Notes that a delivery belongs here no longer. It goes with the next [`clear`](Self::clear).
-    pub(crate) async fn let_go(
+    /// Marks a released delivery for removal by [`remove_released`](Self::remove_released).
+    pub(crate) async fn mark_released(
         &self,
         received_at: SystemTime,
         id: DeliveryId,
     ) -> Result<(), ArchiveError> {
-        self.inner.store.let_go(received_at, id).await
+        self.inner.store.settle(received_at, id).await
     }
 
-    /// Removes what belongs here no longer, in one go: each removal writes anew what it leaves.
-    pub(crate) async fn clear(&self) -> Result<(), ArchiveError> {
-        self.inner.store.clear().await
+    /// Removes all released deliveries at once, because each removal rewrites a segment.
+    pub(crate) async fn remove_released(&self) -> Result<(), ArchiveError> {
+        self.inner.store.remove_settled().await
     }
 }
 
 impl fmt::Debug for Quarantine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Quarantine")
-            .field("cap", &self.cap)
+            .field("capacity", &self.capacity)
             .field("reads_all", &self.reads_all)
             .field("archive", &self.archive())
             .finish_non_exhaustive()

@@ -95,46 +95,6 @@ fn number(members: &Map<String, Value>) -> Option<Value> {
     digits.parse().ok().map(Value::Number)
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn read(levels: u8, text: &str) -> serde_json::Result<Value> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let read = Shallow { levels }.deserialize(&mut json)?;
-        json.end().map(|()| read)
-    }
-
-    #[test]
-    fn shallow_json_is_decoded_unchanged() {
-        let text =
-            r#"{"a": [1, -2, 0.5, "x\n", true, null, 18446744073709551615, {}], "b": {"c": []}}"#;
-        assert_eq!(read(3, text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
-        assert_eq!(read(2, text).unwrap()["a"][7], Value::Null);
-        assert_eq!(read(1, text).unwrap(), json!({"a": null, "b": null}));
-        assert_eq!(read(0, "7").unwrap(), json!(7));
-    }
-
-    #[test]
-    fn deeply_nested_json_is_skipped() {
-        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
-            let text = format!("{}1{}", open.repeat(200_000), close.repeat(200_000));
-            assert!(read(64, &text).is_ok());
-            assert!(read(64, &text[..300_000]).is_err(), "it has to be JSON all the same");
-        }
-    }
-
-    #[test]
-    fn arbitrary_precision_number_is_decoded_and_its_member_name_alone_is_an_error() {
-        let read = |json: Value| Shallow { levels: 0 }.deserialize(json).unwrap();
-        assert_eq!(read(json!({ARBITRARY_NUMBER: "12.5"})), json!(12.5));
-        assert_eq!(read(json!({ARBITRARY_NUMBER: {"a": [1]}})), Value::Null);
-        assert_eq!(read(json!({ARBITRARY_NUMBER: "twelve", "a": 1})), Value::Null);
-    }
-}
-
 /// A type that can be decoded from any JSON.
 pub(in crate::provider) trait AnyJson: Sized {
     /// The members of an object.
@@ -197,5 +157,45 @@ impl<'de, T: AnyJson<Members: Deserialize<'de>>> Visitor<'de> for AnyJsonVisitor
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
         Shallow { levels: LEVELS }.visit_seq(list).map(T::of_other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(levels: u8, text: &str) -> serde_json::Result<Value> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = Shallow { levels }.deserialize(&mut json)?;
+        json.end().map(|()| read)
+    }
+
+    #[test]
+    fn shallow_json_is_decoded_unchanged() {
+        let text =
+            r#"{"a": [1, -2, 0.5, "x\n", true, null, 18446744073709551615, {}], "b": {"c": []}}"#;
+        assert_eq!(read(3, text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+        assert_eq!(read(2, text).unwrap()["a"][7], Value::Null);
+        assert_eq!(read(1, text).unwrap(), json!({"a": null, "b": null}));
+        assert_eq!(read(0, "7").unwrap(), json!(7));
+    }
+
+    #[test]
+    fn deeply_nested_json_is_skipped() {
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            let text = format!("{}1{}", open.repeat(200_000), close.repeat(200_000));
+            assert!(read(64, &text).is_ok());
+            assert!(read(64, &text[..300_000]).is_err(), "it has to be JSON all the same");
+        }
+    }
+
+    #[test]
+    fn arbitrary_precision_number_is_decoded_and_its_member_name_alone_is_an_error() {
+        let read = |json: Value| Shallow { levels: 0 }.deserialize(json).unwrap();
+        assert_eq!(read(json!({ARBITRARY_NUMBER: "12.5"})), json!(12.5));
+        assert_eq!(read(json!({ARBITRARY_NUMBER: {"a": [1]}})), Value::Null);
+        assert_eq!(read(json!({ARBITRARY_NUMBER: "twelve", "a": 1})), Value::Null);
     }
 }

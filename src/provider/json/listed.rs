@@ -13,7 +13,7 @@ use super::tolerant;
 /// `#[serde(default, skip_serializing_if = "Listed::is_absent")]`.
 ///
 /// In the provider's own types, an invalid element does not fail the list: the tolerant reading skips it and reports it
-/// in [`Inference::tolerated`](super::Inference::tolerated).
+/// in [`Inference::tolerated`](crate::Inference::tolerated).
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Listed<T>(Option<Vec<T>>);

@@ -190,7 +190,7 @@ impl Fields {
     fn is_repeating(&self) -> bool {
         let mut names: Vec<_> = self.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
-        names.array_windows().any(|[a, b]| a == b)
+        names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
     }
 }
 

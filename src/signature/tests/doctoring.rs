@@ -165,7 +165,7 @@ fn stale_timestamp_is_found() {
     let webhooks = StandardWebhooks::new(Secret::new(SECRET));
     let schemes: [&dyn Scheme; 2] = [&webhooks, &template(TimeUnit::Seconds)];
     for scheme in schemes {
-        let head = signed_by(scheme, b"{}", at() - Duration::from_hours(1));
+        let head = signed_by(scheme, b"{}", at() - Duration::from_secs(60 * 60));
         let findings = examine(scheme, &head, b"{}", at());
         assert_eq!(findings[0].differences(), [Difference::Time]);
     }

@@ -32,7 +32,9 @@ pub(super) async fn every_operation_in_every_state(archive: &dyn Archive) {
     run_all(archive, scenarios.collect()).await;
 }
 
-pub(super) async fn every_pair_of_operations(archive: &dyn Archive) {
+/// Runs every pair of operations, or of these each `step`-th.
+pub(super) async fn every_pair_of_operations(archive: &dyn Archive, step: usize) {
+    let pairs = |mode| pairs(mode).into_iter().step_by(step.max(1)).collect();
     run_all(archive, pairs(Mode::Serial)).await;
     run_all(archive, pairs(Mode::Joined)).await;
     for _ in 0..RACES {

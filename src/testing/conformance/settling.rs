@@ -11,7 +11,7 @@ use crate::{
 
 fn outcomes(fixture: &Fixture<'_>) -> [Outcome; 9] {
     let inference = Some(fixture.inference("job", "1", "bytes"));
-    let due = SystemTime::now() + Duration::from_mins(1);
+    let due = SystemTime::now() + Duration::from_secs(60);
     [
         Outcome::processed(204),
         Outcome::processed(200).with_inference(inference),

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// Longer than any check takes.
-pub(super) const LEASE: Duration = Duration::from_mins(10);
+pub(super) const LEASE: Duration = Duration::from_secs(10 * 60);
 /// Not due while the suite runs.
-pub(super) const LATER: Duration = Duration::from_hours(1);
+pub(super) const LATER: Duration = Duration::from_secs(60 * 60);
 pub(super) const NOW: Duration = Duration::ZERO;
 
 /// An archive under test, and a model that no other check uses: the suite may run more than once on one archive.

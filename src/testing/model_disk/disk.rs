@@ -10,7 +10,7 @@ use std::{
 use super::{call::Call, crash::Crash, gate::Gate, image::Image};
 use crate::{
     archive::{ArchiveError, DiskArchive, DiskArchiveBuilder},
-    testing::{Fault, fault::Faults},
+    testing::{Fault, faulty_disk::Faults},
 };
 
 /// A disk in memory that can crash: it keeps apart what was written and what was synced, block by block and name by

@@ -173,7 +173,7 @@ impl Driver {
     }
 }
 
-const LENGTH: Duration = Duration::from_mins(1);
+const LENGTH: Duration = Duration::from_secs(60);
 
 fn answered<T: Send + 'static>(
     work: Work<T>,

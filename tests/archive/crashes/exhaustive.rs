@@ -8,6 +8,7 @@ use super::{
     promises::{Promises, What},
     verify::Verifier,
 };
+use crate::stride;
 
 pub(super) fn sample(body: &str) -> Delivery {
     Sample::of("/m").body(body.to_owned()).delivery()
@@ -51,8 +52,8 @@ fn whatever_a_crash_leaves_of_a_small_history_what_was_answered_holds() {
         let driver = a_history(&ModelDisk::new(block), &verifier);
         verifier.crash_everywhere(&driver, &Promises::default(), 1);
         println!("blocks of {block}, segments of {segment_size}: {:?}", verifier.tally);
-        assert!(verifier.tally.crash_points > 15, "{:?}", verifier.tally);
-        assert!(verifier.tally.disks > 100, "{:?}", verifier.tally);
+        assert!(verifier.tally.crash_points > 15 / stride(4), "{:?}", verifier.tally);
+        assert!(verifier.tally.disks > 100 / stride(4), "{:?}", verifier.tally);
     }
 }
 
@@ -70,6 +71,6 @@ fn a_crash_while_a_crash_is_repaired_loses_nothing_either() {
         drop(archive);
         verifier.crash_everywhere(&driver, &Promises::default(), 2);
         println!("blocks of {block}, segments of {segment_size}: {:?}", verifier.tally);
-        assert!(verifier.tally.disks > 1000, "{:?}", verifier.tally);
+        assert!(verifier.tally.disks > 1000 / stride(16), "{:?}", verifier.tally);
     }
 }

@@ -10,6 +10,7 @@ use super::{
     promises::{Answer, Promises, What},
     verify::Verifier,
 };
+use crate::stride;
 
 /// `EINTR`, `EIO` and `ENOSPC` on Linux.
 const ERRORS: [i32; 3] = [4, 5, 28];
@@ -41,14 +42,14 @@ fn work_through(verifier: &Verifier, disk: &ModelDisk) -> Driver {
 #[test]
 fn whatever_call_fails_what_was_answered_survives_a_power_failure_at_every_later_moment() {
     let mut verifier = Verifier::new(1500);
-    for after in 0.. {
+    for after in (0..).step_by(stride(7)) {
         let mut happened = false;
         for fault in faults(after) {
             let disk = ModelDisk::new(512);
             disk.fail(Some(fault));
             let driver = work_through(&verifier, &disk);
             happened |= disk.fault_now().is_none();
-            for calls in 0..=disk.calls() {
+            for calls in (0..=disk.calls()).step_by(stride(3)) {
                 verifier.tally.crash_points += 1;
                 let promises = Promises::default().until(calls, &driver.asked);
                 verifier.check(&disk.crash_after(calls).barest(), promises);
@@ -69,7 +70,7 @@ fn whatever_call_fails_while_a_kill_is_repaired_no_repeat_rests_on_what_is_lost(
     let mut verifier = Verifier::new(1500);
     let disk = ModelDisk::new(512);
     let driver = a_history(&disk, &verifier);
-    for calls in 0..=disk.calls() {
+    for calls in (0..=disk.calls()).step_by(stride(3)) {
         let owed = Promises::default().until(calls, &driver.asked);
         for after in 0.. {
             let left = disk.crash_after(calls).of_the_program();
@@ -130,13 +131,14 @@ fn live_through(verifier: &Verifier, disk: &ModelDisk, fault: Fault) -> Lived {
 fn fail_everywhere(segment_size: u64, forgets: bool, fault: impl Fn(usize) -> Fault) -> usize {
     let mut verifier = Verifier::new(segment_size);
     verifier.forgets = forgets;
-    for after in 0.. {
+    for after in (0..).step_by(stride(13)) {
         let disk = ModelDisk::new(4096);
         let Lived { driver, begun, failed } = live_through(&verifier, &disk, fault(after));
         let promises = |calls| Promises::default().until(calls, &driver.asked);
         Verifier::check_erased(&disk, &promises(usize::MAX));
         // Before the failure all is as it is without. Not every call that can fail changes the disk.
-        for calls in begun + after.saturating_sub(20)..=disk.calls() {
+        let moments = begun + after.saturating_sub(20)..=disk.calls();
+        for calls in moments.step_by(stride(5)) {
             verifier.tally.crash_points += 1;
             verifier.check(&disk.crash_after(calls).barest(), promises(calls));
         }

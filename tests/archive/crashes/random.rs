@@ -11,9 +11,10 @@ use super::{
     tally::Tally,
     verify::Verifier,
 };
+use crate::long_tests;
 
 const HISTORIES: u64 = 150;
-/// Fewer say too little.
+/// The number without `INBOX_LONG_TESTS`. Fewer do not try all kinds of crashes.
 const LEAST: u64 = 30;
 const CRASHES: usize = 5;
 
@@ -25,8 +26,9 @@ fn whatever_crashes_leave_of_long_histories_what_was_answered_holds() {
         return;
     }
     let (begun, mut tally, mut histories) = (Instant::now(), Tally::default(), 0);
-    // A machine under load tries fewer; CI has seen that all are done in a part of this time.
-    while histories < HISTORIES && begun.elapsed() < Duration::from_mins(1) {
+    let wanted = if long_tests() { HISTORIES } else { LEAST };
+    // A machine under load runs fewer.
+    while histories < wanted && begun.elapsed() < Duration::from_secs(60) {
         let history = || one_history(histories, tally);
         let failed = |_| panic!("repeat with INBOX_SEED={histories}");
         tally = std::panic::catch_unwind(history).unwrap_or_else(failed);

@@ -41,7 +41,7 @@ async fn make() -> Whole {
     let mut deliveries = Vec::new();
     for body in ["a", "", &forged.repeat(20), "x: WARC/1.1\r\n", &"z".repeat(2000), "last"] {
         let one = Sample::of("/m").header("x-name", b"caf\xe9").body(body.to_owned()).delivery();
-        let append = Append::new(one.clone()).leased_for(Duration::from_mins(1));
+        let append = Append::new(one.clone()).leased_for(Duration::from_secs(60));
         let lease = archive.append(append).await.unwrap().lease.unwrap();
         archive.settle(lease, Outcome::failed("as a test"), Duration::ZERO).await.unwrap();
         deliveries.push(one);

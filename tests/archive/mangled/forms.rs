@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
-use crate::Short;
+use crate::{Short, stride};
 use tower_inbox::{
     Delivery, DiskArchive, Outcome,
     archive::{Archive, ArchiveError, DiskArchiveBuilder, Query},
@@ -90,7 +90,7 @@ impl Sealed {
     /// What becomes of each byte of the segment, with one of its bits flipped. The tests of the reader alone take each bit.
     fn flip(&self, index: Option<&[u8]>, keeps_up: bool, mut check: impl FnMut(usize, &Found)) {
         let (_, whole) = &self.segment;
-        for at in 0..whole.len() {
+        for at in (0..whole.len()).step_by(stride(17)) {
             check(at, &self.read(&flipped(whole, at), index, keeps_up));
         }
     }
@@ -152,7 +152,7 @@ fn a_flipped_bit_of_an_index_file_changes_nothing_that_is_read() {
     for packs in [false, true] {
         let sealed = Sealed::make(packs);
         let ((_, segment), (_, index)) = (&sealed.segment, &sealed.index);
-        for at in 0..index.len() {
+        for at in (0..index.len()).step_by(stride(17)) {
             let found = sealed.read(segment, Some(&flipped(index, at)), false);
             assert!(found.deliveries == 3 && found.damages.is_empty(), "byte {at}: {found:?}");
         }

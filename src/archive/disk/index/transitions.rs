@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The longest time for which the due time of a failed delivery is trusted at open, in case a clock is wrong.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Index {
     /// A delivery was stored, leased under a token or pending and due.

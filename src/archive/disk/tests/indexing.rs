@@ -103,7 +103,7 @@ async fn settled_deliveries_leave_memory_for_index_files_and_are_found_there() {
 async fn opening_has_nothing_in_memory_but_what_is_not_settled() {
     for seals in [true, false] {
         let dir = tempfile::tempdir().unwrap();
-        let age = if seals { Duration::ZERO } else { Duration::from_hours(9999 * 24) };
+        let age = if seals { Duration::ZERO } else { Duration::from_secs(9999 * 24 * 60 * 60) };
         let archive = builder(dir.path()).segment_age(age).open().await.unwrap();
         let all = filled(&archive).await;
         archive.upkeep_now().await.unwrap();

@@ -19,7 +19,7 @@ fn plan(commands: Vec<Command>, index: &Index) -> Plan {
 fn append(delivery: &Delivery, leased: bool) -> (Command, Receiver<Appended>) {
     let (reply, answer) = oneshot::channel();
     let append = Append::new(delivery.clone());
-    let append = if leased { append.leased_for(Duration::from_mins(1)) } else { append };
+    let append = if leased { append.leased_for(Duration::from_secs(60)) } else { append };
     (Command::Append { append, now: Instant::now(), reply }, answer)
 }
 

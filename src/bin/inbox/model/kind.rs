@@ -1,6 +1,8 @@
+//! The types of the fields of a sample.
+
 use tower_inbox::provider::mindee::{AnyField, Fields, Value};
 
-/// What is known of the type of a field.
+/// The type of a field, as far as the sample shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     /// Every value is null.

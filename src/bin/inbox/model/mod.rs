@@ -1,26 +1,47 @@
-//! `inbox model`: writes structs for the fields of a sample.
+//! `inbox model`: generates structs for the fields of a custom Mindee model.
 
 mod kind;
 mod name;
 mod structs;
 
 use std::{
+    ffi::OsString,
     io::{self, Write},
-    process::ExitCode,
 };
 
+use clap::Args;
 use tower_inbox::provider::{Payload, mindee::Extraction};
 
-use crate::{CommandResult, console, options::Options};
+use crate::{
+    CommandResult,
+    cli::after_help,
+    console::{self, code},
+};
 
-pub(crate) fn run(options: &Options) -> CommandResult {
-    let sample = console::read(options.operand(0, "FILE")?)?;
-    let sample: Extraction = Extraction::decode(&sample)?;
+/// Generate a Rust struct from a sample of a custom Mindee model
+///
+/// The type of a field that is null, or of an empty list, is a guess, marked with a comment.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox model sample.json --name Invoice > src/invoice.rs
+  inbox show inv_1 --body | inbox model -
+
+"))]
+pub(crate) struct ModelArgs {
+    /// A complete payload as Mindee posts it; `-` is standard input
+    file: OsString,
+    /// The name of the struct
+    #[arg(long, value_name = "NAME", default_value = "Extracted")]
+    name: String,
+}
+
+pub(crate) fn run(args: &ModelArgs) -> CommandResult {
+    let sample: Extraction = Extraction::decode(&console::read(&args.file)?)?;
     let fields = sample.fields().map_err(|failed| {
         format!("sample has no fields: {failed}; use a payload of a completed extraction")
     })?;
-    let structs =
-        structs::all(options.value("name").unwrap_or("Extracted"), &kind::members(fields));
+    let structs = structs::all(&args.name, &kind::members(fields));
     io::stdout().write_all(structs::file(&structs)?.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code(true))
 }

@@ -1,3 +1,5 @@
+//! Names of Rust fields and structs for names in JSON.
+
 /// The keywords of all editions that can be names after `r#`.
 const KEYWORDS: [&str; 48] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",

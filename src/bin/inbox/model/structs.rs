@@ -1,3 +1,5 @@
+//! The structs, and their source text.
+
 use std::fmt::{self, Write};
 
 use super::{

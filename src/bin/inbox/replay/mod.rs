@@ -4,15 +4,16 @@ mod request;
 
 use std::{
     error::Error,
-    io::{self, BufWriter, Write},
+    io::{self, Write},
     num::NonZeroU32,
+    path::Path,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use http::{Request, StatusCode, Uri};
-use http_body_util::Full;
+use clap::Args;
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use tokio::{
     task::{JoinError, JoinSet},
     time::sleep_until,
@@ -22,91 +23,130 @@ use tower_inbox::{
     archive::{Archive, DiskArchive, Query},
 };
 
-use self::request::{Replacements, header, parameter, request};
+pub(crate) use self::request::{Replacements, replayed};
+use self::request::{original, parse_parameter};
 use crate::{
-    CommandResult,
-    console::{self, ProgressBar, deliveries},
-    escape::escape,
-    options::Options,
-    post::{self, PostError, Poster, ResponseCounts},
-    send,
+    CommandResult, Failure,
+    cli::after_help,
+    client::{self, PostError, Poster, ResponseCounts},
+    console::{self, Progress, code, deliveries},
+    format,
+    ids::{missing, resolve_ids},
+    select::{Selection, entries, narrow, open},
+    send::{SigningArgs, parse_header},
+    table::Table,
 };
 
-pub(crate) async fn run(options: Options) -> CommandResult {
-    let to = options.value("to").ok_or("missing --to URL, such as --to http://127.0.0.1:3000")?;
-    let to = post::url(to)?;
-    let query = query(&options);
-    let replacements = replacements(&options).map_err(|error| -> Box<dyn Error> { error })?;
-    let concurrency = send::count(&options, "concurrency")?.unwrap_or(NonZeroU32::MIN);
-    let rate = send::count(&options, "rate")?;
-    let archive = DiskArchive::read_only(&options.archive).await?;
-    if let Some(id) = options.ids.first()
-        && count(&archive, query.clone()).await? == 0
-    {
-        return Err(format!("no delivery {id} in {archive} that the options select").into());
+/// Post archived deliveries to another server, such as a developer's
+///
+/// Posts them in the order in which they were archived, with their method, path, query, headers and exact bytes. The
+/// archive is not changed. Each request has the headers inbox-replay, with the id, and inbox-received-at, with the time
+/// of receipt. Prints the number of responses by status. The exit status is 1 if one is not 2xx.
+///
+/// Tokens and passwords are never archived: the placeholder REDACTED replaces them. Signatures are archived, but those
+/// with a timestamp have expired. Either the other server accepts unsigned requests, or --as, --set-header and
+/// --set-query replace what it checks.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox replay --to http://127.0.0.1:3000 --last 1
+  inbox replay --to http://127.0.0.1:3000 01890a5d-ac96
+  inbox replay --to http://127.0.0.1:3000 --since 1d --as mindee --secret S
+  inbox replay --to http://127.0.0.1:3000/staging --state dead --dry-run
+
+"))]
+pub(crate) struct ReplayArgs {
+    /// The ids of the deliveries, or unique prefixes of them; default: all
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// Only the latest N of the deliveries selected
+    #[arg(
+        short = 'n',
+        long,
+        visible_alias = "limit",
+        value_name = "N",
+        conflicts_with = "ids",
+        help_heading = "Selection"
+    )]
+    last: Option<usize>,
+    /// The server, optionally with a path prefix
+    #[arg(long, value_name = "URL")]
+    to: String,
+    /// Print the requests, and post nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Set this header; may be repeated
+    #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header)]
+    set_header: Vec<(HeaderName, HeaderValue)>,
+    /// Set this query parameter; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_parameter)]
+    set_query: Vec<(String, String)>,
+    #[command(flatten)]
+    signing: SigningArgs,
+    /// The maximum number of concurrent requests; 1 keeps the order
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Load")]
+    concurrency: NonZeroU32,
+    /// The maximum number of requests per second (default: unlimited)
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    rate: Option<NonZeroU32>,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+pub(crate) async fn run(args: ReplayArgs, path: &Path) -> CommandResult {
+    let to = client::url(&args.to)?;
+    let scheme = args.signing.scheme()?;
+    let replacements =
+        Replacements { headers: args.set_header, parameters: args.set_query, scheme };
+    let archive = open(path).await?;
+    let ids = resolve_ids(&archive, &args.ids).await?;
+    let has_ids = !ids.is_empty();
+    let inference = args.selection.scope.inference.as_deref();
+    let query = args.selection.query();
+    let query = narrow(&archive, query, has_ids.then(|| ids.clone()), inference).await?;
+    if has_ids && let Some(id) = missing(&ids, &entries(&archive, query.clone()).await?).first() {
+        let message = format!("no delivery {id} in {archive} that the options select");
+        return Err(Failure::not_found(message).into());
     }
-    if options.has("dry-run") {
+    let query = match args.last {
+        Some(last) => {
+            let latest = archive.latest(query.clone(), last).await?;
+            query.ids(latest.into_iter().map(|entry| entry.id))
+        }
+        None => query,
+    };
+    if args.dry_run {
         return print_requests(&archive, query, &to).await;
     }
-    let replayer = Arc::new(Replayer { to, replacements, poster: Poster::new() });
+    let poster = Poster::new(&to).map_err(|error| -> Box<dyn Error> { error })?;
+    let replayer = Arc::new(Replayer { to, replacements, poster });
     let start = Instant::now();
-    let counts = replay(&archive, query, &replayer, concurrency, rate).await?;
+    let counts = replay(&archive, query, &replayer, args.concurrency, args.rate).await?;
     io::stdout().write_all(counts.page(start.elapsed()).as_bytes())?;
-    Ok(if counts.all_succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(counts.all_succeeded()))
 }
 
-fn query(options: &Options) -> Query {
-    let query = options.selection.query();
-    match options.ids.first() {
-        Some(id) => query.id(*id),
-        None => query,
-    }
-}
-
-fn replacements(options: &Options) -> Result<Replacements, PostError> {
-    let signs = options.secret.is_some() || options.value("token-name").is_some();
-    if signs && options.value("as").is_none() {
-        return Err("missing --as NAME beside --secret, such as --as mindee".into());
-    }
-    let scheme = options.value("as").map(|provider| send::scheme(provider, options)).transpose();
-    Ok(Replacements {
-        headers: options.values("header").map(header).collect::<Result<_, _>>()?,
-        parameters: options.values("query").map(parameter).collect::<Result<_, _>>()?,
-        scheme: scheme.map_err(|error| error.to_string())?,
-    })
-}
-
-async fn count(archive: &DiskArchive, query: Query) -> Result<u64, Box<dyn Error>> {
-    let mut entries = archive.ledger(query);
-    let mut count = 0;
-    while let Some(entry) = entries.next().await {
-        entry?;
-        count += 1;
-    }
-    Ok(count)
-}
-
-/// Prints ids, lengths, methods and URLs for `--dry-run`. Replacements are left out, because they may be secret.
+/// Prints ids, lengths, methods and URLs. Replacements are left out, because they may be secret.
 async fn print_requests(archive: &DiskArchive, query: Query, to: &Uri) -> CommandResult {
-    let mut out = BufWriter::new(io::stdout());
+    let (mut out, mut table) = (console::stdout(), Table::new(["ID", "BYTES", "REQUEST"]));
     let (mut count, mut code, mut found) = (0, ExitCode::SUCCESS, archive.scan(query));
     while let Some(archived) = found.next().await {
         let delivery = match archived {
             Ok(archived) => archived.delivery,
             Err(error) => {
-                console::report(&error.to_string());
+                console::error(&error.to_string());
                 code = ExitCode::FAILURE;
                 continue;
             }
         };
-        let request = request(to, &delivery).map_err(|error: PostError| error.to_string())?;
-        let (id, bytes) = (delivery.id(), delivery.body().len());
-        let uri = escape(&request.uri().to_string());
-        writeln!(out, "{id}  {bytes:>10}  {} {uri}", request.method())?;
+        let request = original(to, &delivery).map_err(|error: PostError| error.to_string())?;
+        let (id, bytes) = (delivery.id().to_string(), delivery.body().len().to_string());
+        let line = format!("{} {}", request.method(), request.uri());
+        table.row(&mut out, [id, bytes, line], format::PLAIN)?;
         count += 1;
     }
-    out.flush()?;
-    eprintln!("would post {}", deliveries(count));
+    table.flush(&mut out)?;
+    console::result(&format!("would post {}", deliveries(count)));
     Ok(code)
 }
 
@@ -117,8 +157,8 @@ async fn replay(
     concurrency: NonZeroU32,
     rate: Option<NonZeroU32>,
 ) -> Result<ResponseCounts, Box<dyn Error>> {
-    let all = count(archive, query.clone()).await?;
-    let (mut bar, mut counts) = (ProgressBar::of("deliveries"), ResponseCounts::default());
+    let all = entries(archive, query.clone()).await?.len() as u64;
+    let (bar, mut counts) = (Progress::of_deliveries(), ResponseCounts::default());
     let (mut posting, mut found) = (JoinSet::new(), archive.scan(query));
     let (start, mut number, mut done) = (tokio::time::Instant::now(), 0_u32, 0_u64);
     while let Some(archived) = found.next().await {
@@ -166,9 +206,7 @@ struct Replayer {
 
 impl Replayer {
     async fn post(&self, delivery: &Delivery) -> Result<StatusCode, PostError> {
-        let (mut head, ()) = request(&self.to, delivery)?.into_parts();
-        self.replacements.apply(&mut head, delivery.body())?;
-        let request = Request::from_parts(head, Full::new(delivery.body().clone()));
-        Ok(self.poster.post(request).await?.0)
+        let request = replayed(&self.to, delivery, &self.replacements, None)?;
+        Ok(self.poster.post(request).await?.status())
     }
 }

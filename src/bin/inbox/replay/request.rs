@@ -1,14 +1,17 @@
+//! The request that replays a delivery.
+
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Request, Uri, header,
     request::Parts,
     uri::{self, PathAndQuery},
 };
+use http_body_util::Full;
 use tower_inbox::{Delivery, signature::Scheme};
-use uuid::Uuid;
 
-use crate::{post::PostError, time};
+use crate::{client::PostError, format, send::message_id};
 
 /// The header with the id of the replayed delivery.
 const REPLAY: HeaderName = HeaderName::from_static("inbox-replay");
@@ -29,8 +32,21 @@ const CONNECTION_HEADERS: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// The request of an archived delivery to the server at `to`, marked as a replay.
-pub(super) fn request(to: &Uri, delivery: &Delivery) -> Result<Request<()>, PostError> {
+/// The request of an archived delivery to the server at `to`, marked as a replay, with redacted and expired values
+/// replaced. A signature covers `message`, or else a new message id.
+pub(crate) fn replayed(
+    to: &Uri,
+    delivery: &Delivery,
+    replacements: &Replacements,
+    message: Option<&str>,
+) -> Result<Request<Full<Bytes>>, PostError> {
+    let (mut head, ()) = original(to, delivery)?.into_parts();
+    replacements.apply(&mut head, delivery.body(), message)?;
+    Ok(Request::from_parts(head, Full::new(delivery.body().clone())))
+}
+
+/// The head of an archived delivery for the server at `to`, marked as a replay.
+pub(super) fn original(to: &Uri, delivery: &Delivery) -> Result<Request<()>, PostError> {
     let head = delivery.head();
     let mut request = Request::new(());
     *request.method_mut() = head.method().clone();
@@ -41,7 +57,7 @@ pub(super) fn request(to: &Uri, delivery: &Delivery) -> Result<Request<()>, Post
     }
     let headers = request.headers_mut();
     headers.insert(REPLAY, HeaderValue::try_from(delivery.id().to_string())?);
-    headers.insert(RECEIVED_AT, HeaderValue::try_from(time::print(delivery.received_at()))?);
+    headers.insert(RECEIVED_AT, HeaderValue::try_from(format::time(delivery.received_at()))?);
     Ok(request)
 }
 
@@ -56,16 +72,16 @@ fn joined(to: &Uri, original: &Uri) -> Result<Uri, PostError> {
     Ok(Uri::from_parts(parts)?)
 }
 
-/// What replaces redacted and expired parts of each request.
+/// The values that replace redacted and expired parts of each request.
 #[derive(Default)]
-pub(super) struct Replacements {
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(super) parameters: Vec<(String, String)>,
-    pub(super) scheme: Option<Box<dyn Scheme>>,
+pub(crate) struct Replacements {
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) scheme: Option<Box<dyn Scheme>>,
 }
 
 impl Replacements {
-    pub(super) fn apply(&self, head: &mut Parts, body: &[u8]) -> Result<(), PostError> {
+    fn apply(&self, head: &mut Parts, body: &[u8], message: Option<&str>) -> Result<(), PostError> {
         for (name, value) in &self.headers {
             head.headers.insert(name, value.clone());
         }
@@ -73,7 +89,7 @@ impl Replacements {
             set_parameter(head, name, value)?;
         }
         let Some(scheme) = &self.scheme else { return Ok(()) };
-        let id = format!("msg_{}", Uuid::now_v7().simple());
+        let id = message.map_or_else(message_id, str::to_owned);
         let signature = scheme.signature(&id, body, SystemTime::now())?;
         for (name, value) in signature.headers() {
             head.headers.insert(name, value.clone());
@@ -102,15 +118,9 @@ fn set_parameter(head: &mut Parts, name: &str, value: &str) -> Result<(), PostEr
     Ok(())
 }
 
-/// Parses `name: value`.
-pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), PostError> {
-    let (name, value) = text.split_once(':').ok_or("invalid --header; use 'NAME: VALUE'")?;
-    Ok((name.trim().parse()?, value.trim().parse()?))
-}
-
 /// Parses `name=value`.
-pub(super) fn parameter(text: &str) -> Result<(String, String), PostError> {
-    let (name, value) = text.split_once('=').ok_or("invalid --query; use NAME=VALUE")?;
+pub(super) fn parse_parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("use NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -120,20 +130,21 @@ mod tests {
     use tower_inbox::{Secret, signature::QueryToken};
 
     use super::*;
+    use crate::send::parse_header;
 
     #[test]
     fn replacements_replace_headers_and_parameters_and_keep_the_rest() {
         let request = Request::post("/p?token=redacted&a=%2F").header("x-a", "old").body(());
         let (mut head, ()) = request.unwrap().into_parts();
         let replacements = Replacements {
-            headers: vec![header("X-A:  new").unwrap()],
-            parameters: vec![parameter("b=c d").unwrap()],
+            headers: vec![parse_header("X-A:  new").unwrap()],
+            parameters: vec![parse_parameter("b=c d").unwrap()],
             scheme: Some(Box::new(QueryToken::new("token", Secret::new("hunter2")))),
         };
-        replacements.apply(&mut head, b"{}").unwrap();
+        replacements.apply(&mut head, b"{}", None).unwrap();
         assert_eq!(head.uri, "/p?a=%2F&b=c+d&token=hunter2");
         assert_eq!(head.headers["x-a"], "new");
-        assert!(header("no").is_err() && parameter("no").is_err());
+        assert!(parse_parameter("no").is_err());
     }
 
     #[test]

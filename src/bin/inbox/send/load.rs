@@ -1,3 +1,5 @@
+//! Posts many requests, concurrently and within a rate.
+
 use std::{
     num::NonZeroU32,
     sync::{
@@ -12,10 +14,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Client;
-use crate::{console, post::ResponseCounts};
+use super::Sender;
+use crate::{client::ResponseCounts, console};
 
-/// The number of posts, how many run concurrently, and the maximum rate per second.
+/// The number of requests, the maximum number of concurrent ones, and the maximum rate per second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) repeat: NonZeroU32,
@@ -24,7 +26,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// When a post is due, from the start on.
+    /// The time from the start until the request with this number is due.
     fn due(self, number: u32) -> Duration {
         self.rate.map_or(Duration::ZERO, |rate| {
             Duration::from_secs_f64(f64::from(number) / f64::from(rate.get()))
@@ -32,15 +34,15 @@ impl Load {
     }
 }
 
-/// Posts `load.repeat` times.
+/// Posts `load.repeat` requests.
 pub(super) async fn post_all(
-    client: Client,
+    sender: Sender,
     load: Load,
 ) -> Result<ResponseCounts, tokio::task::JoinError> {
-    let (client, next, start) = (Arc::new(client), Arc::new(AtomicU32::new(0)), Instant::now());
+    let (sender, next, start) = (Arc::new(sender), Arc::new(AtomicU32::new(0)), Instant::now());
     let mut posters = JoinSet::new();
     for _ in 0..load.concurrency.min(load.repeat).get() {
-        posters.spawn(post_some(Arc::clone(&client), Arc::clone(&next), start, load));
+        posters.spawn(post_some(Arc::clone(&sender), Arc::clone(&next), start, load));
     }
     let mut counts = ResponseCounts::default();
     while let Some(counted) = posters.join_next().await {
@@ -50,7 +52,7 @@ pub(super) async fn post_all(
 }
 
 async fn post_some(
-    client: Arc<Client>,
+    sender: Arc<Sender>,
     next: Arc<AtomicU32>,
     start: Instant,
     load: Load,
@@ -59,10 +61,8 @@ async fn post_some(
     let more = |number: u32| (number < load.repeat.get()).then_some(number + 1);
     while let Ok(number) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
         sleep_until(start + load.due(number)).await;
-        let response = client.post().await;
-        counts.count(
-            response.map(|(status, _)| status).map_err(|error| console::with_sources(&*error)),
-        );
+        let response = sender.post(number).await.map(|response| response.status());
+        counts.count(response.map_err(|error| console::with_sources(&*error)));
     }
     counts
 }

@@ -1,11 +1,13 @@
 //! `inbox send`: signs a payload as a provider does, and posts it.
 
 mod load;
-mod sender;
+mod provider;
+mod signing;
+mod vary;
 
 use std::{
-    env,
     error::Error,
+    ffi::OsString,
     io::{self, Write},
     num::NonZeroU32,
     process::ExitCode,
@@ -13,115 +15,169 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
+use clap::Args;
+use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body_util::Full;
 use tower_inbox::signature::Scheme;
 use uuid::Uuid;
 
-use self::load::Load;
+pub(crate) use self::signing::SigningArgs;
+use self::{load::Load, vary::Variations};
 use crate::{
-    CommandResult, console,
-    escape::write_body,
-    options::{Options, SecretArgument},
-    post::{self, PostError, Poster},
+    CommandResult,
+    cli::after_help,
+    client::{self, PostError, Poster},
+    console::{self, code},
+    escape::{escape_bytes, write_body},
 };
 
-pub(crate) async fn run(options: Options) -> CommandResult {
-    let url = options.operand(0, "URL")?.to_string_lossy();
-    let url = post::url(&url)?;
-    let file = options.operand(1, "FILE")?;
-    let provider = options.value("as").ok_or("missing --as NAME, such as --as mindee")?;
-    let scheme = scheme(provider, &options)?;
-    let load = load(&options)?;
-    let body = console::read(file)?;
-    let client = Client { url, scheme, body, poster: Poster::new() };
-    match load {
-        None => post_once(&client).await,
-        Some(load) => post_load(client, load).await,
-    }
+/// Sign a payload as a provider does, and post it
+///
+/// Posts the exact bytes of FILE, and prints status, headers and body of the response; with --repeat, the number of
+/// responses by status, and the duration. Redirects are not followed. Response timeout: 30 s. The exit status is 1 if a
+/// response is not 2xx.
+///
+/// https:// URLs require a build with the feature cli-tls.
+#[derive(Args, Debug)]
+#[command(after_long_help = after_help!("\
+Examples:
+  inbox send http://127.0.0.1:3000/hooks/invoices payload.json --as mindee --secret S
+  inbox send http://127.0.0.1:3000/hooks/in-house payload.json \\
+      --as hmac --header X-My-Signature --prefix sha256= --secret S
+  inbox send http://127.0.0.1:3000/hooks/invoices payload.json --as mindee \\
+      --repeat 1000 --concurrency 16 --vary /inference/id
+
+"))]
+pub(crate) struct SendArgs {
+    /// The URL of the endpoint
+    url: String,
+    /// The file with the body; `-` is standard input
+    file: OsString,
+    /// Set this header of the request; may be repeated
+    #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header)]
+    set_header: Vec<(HeaderName, HeaderValue)>,
+    #[command(flatten)]
+    signing: SigningArgs,
+    /// Post N times, each with a new signature
+    ///
+    /// Without --vary, all bodies are the same: an inbox processes one, and answers the others as repeats.
+    #[arg(long, value_name = "N", help_heading = "Load")]
+    repeat: Option<NonZeroU32>,
+    /// Make each body a different one, by changing the string or number at this JSON pointer (RFC 6901)
+    ///
+    /// The number of the request is appended to a string, and added to a number. The body is serialized anew.
+    #[arg(long, value_name = "POINTER", requires = "repeat", help_heading = "Load")]
+    vary: Option<String>,
+    /// The maximum number of concurrent requests (default: 1)
+    #[arg(long, value_name = "N", requires = "repeat", help_heading = "Load")]
+    concurrency: Option<NonZeroU32>,
+    /// The maximum number of requests per second (default: unlimited)
+    #[arg(long, value_name = "N", requires = "repeat", help_heading = "Load")]
+    rate: Option<NonZeroU32>,
 }
 
-/// The signature scheme of this provider, with the given secret.
-pub(crate) fn scheme(provider: &str, options: &Options) -> Result<Box<dyn Scheme>, Box<dyn Error>> {
-    sender::named(provider, options.value("token-name"), &secret(options)?)
-}
-
-fn secret(options: &Options) -> Result<SecretArgument, &'static str> {
-    let from_environment =
-        || env::var_os("INBOX_SECRET").map(|secret| SecretArgument::new(&secret));
-    let secret = options.secret.clone().or_else(from_environment);
-    secret.ok_or("missing secret; use --secret or INBOX_SECRET")
-}
-
-/// None without `--repeat`.
-fn load(options: &Options) -> Result<Option<Load>, String> {
-    let repeat = count(options, "repeat")?;
-    let (concurrency, rate) = (count(options, "concurrency")?, count(options, "rate")?);
-    match repeat {
+pub(crate) async fn run(args: SendArgs) -> CommandResult {
+    let url = client::url(&args.url)?;
+    let scheme = args.signing.required_scheme()?;
+    let body = console::read(&args.file)?;
+    let variations = args.vary.as_deref().map(|pointer| Variations::new(&body, pointer));
+    let variations = variations.transpose()?;
+    let poster = Poster::new(&url).map_err(|error| -> Box<dyn Error> { error })?;
+    let sender = Sender { url, scheme, headers: args.set_header, body, variations, poster };
+    match args.repeat {
+        None => post_once(&sender).await,
         Some(repeat) => {
-            let concurrency = concurrency.unwrap_or(NonZeroU32::MIN);
-            Ok(Some(Load { repeat, concurrency, rate }))
+            let concurrency = args.concurrency.unwrap_or(NonZeroU32::MIN);
+            post_load(sender, Load { repeat, concurrency, rate: args.rate }).await
         }
-        None if concurrency.is_some() || rate.is_some() => {
-            Err("--concurrency and --rate require --repeat".to_owned())
-        }
-        None => Ok(None),
     }
 }
 
-/// The value of an option that is a number of at least 1.
-pub(crate) fn count(options: &Options, name: &str) -> Result<Option<NonZeroU32>, String> {
-    options.value(name).map(|text| number(name, text)).transpose()
+/// Parses `name: value`.
+pub(crate) fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("use 'NAME: VALUE'")?;
+    let name = name.trim().parse().map_err(|_| "invalid header name")?;
+    Ok((name, value.trim().parse().map_err(|_| "invalid header value")?))
 }
 
-fn number(name: &str, text: &str) -> Result<NonZeroU32, String> {
-    text.parse().map_err(|_| format!("invalid --{name} '{text}'; use a number of at least 1"))
+/// A new message id.
+pub(crate) fn message_id() -> String {
+    format!("msg_{}", Uuid::now_v7().simple())
 }
 
-async fn post_once(client: &Client) -> CommandResult {
-    let (status, body) = client.post().await.map_err(|error| -> Box<dyn Error> { error })?;
-    write_response(&mut io::stdout().lock(), status, &body)?;
-    Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+async fn post_once(sender: &Sender) -> CommandResult {
+    let response = sender.post(0).await.map_err(|error| -> Box<dyn Error> { error })?;
+    write_response(&mut io::stdout().lock(), &response)?;
+    Ok(code(response.status().is_success()))
 }
 
-fn write_response(out: &mut impl Write, status: StatusCode, body: &Bytes) -> io::Result<()> {
-    writeln!(out, "{status}")?;
-    write_body(out, body)?;
+/// Writes a response as it is sent, with the name of the status and without the version.
+fn write_response(out: &mut impl Write, response: &Response<Bytes>) -> io::Result<()> {
+    writeln!(out, "{}", response.status())?;
+    for (name, value) in response.headers() {
+        writeln!(out, "{name}: {}", escape_bytes(value.as_bytes()))?;
+    }
+    let body = response.body();
+    if !body.is_empty() {
+        writeln!(out)?;
+        write_body(out, body)?;
+    }
     if !body.is_empty() && !body.ends_with(b"\n") {
         writeln!(out)?;
     }
     out.flush()
 }
 
-async fn post_load(client: Client, load: Load) -> CommandResult {
+async fn post_load(sender: Sender, load: Load) -> Result<ExitCode, Box<dyn Error>> {
     let start = Instant::now();
-    let counts = load::post_all(client, load).await?;
+    let counts = load::post_all(sender, load).await?;
     io::stdout().write_all(counts.page(start.elapsed()).as_bytes())?;
-    Ok(if counts.all_succeeded() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(counts.all_succeeded()))
 }
 
-/// Posts the same bytes to the same URL, each time with a new signature.
-struct Client {
+/// Posts a payload to one URL, each time with a new signature.
+struct Sender {
     url: Uri,
     scheme: Box<dyn Scheme>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
+    /// None if all bodies are the same.
+    variations: Option<Variations>,
     poster: Poster,
 }
 
-impl Client {
-    /// Posts once, and reads the response.
-    async fn post(&self) -> Result<(StatusCode, Bytes), PostError> {
-        self.poster.post(self.request()?).await
+impl Sender {
+    /// Posts the request with this number, and reads the response.
+    async fn post(&self, number: u32) -> Result<Response<Bytes>, PostError> {
+        self.poster.post(self.request(number)?).await
     }
 
-    fn request(&self) -> Result<Request<Full<Bytes>>, PostError> {
+    fn request(&self, number: u32) -> Result<Request<Full<Bytes>>, PostError> {
+        let body = match &self.variations {
+            Some(variations) => variations.body(number)?,
+            None => self.body.clone(),
+        };
         let request = Request::post(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, concat!("inbox/", env!("CARGO_PKG_VERSION")))
-            .body(Full::new(self.body.clone()))?;
-        let (mut head, body) = request.into_parts();
-        let id = format!("msg_{}", Uuid::now_v7().simple());
-        self.scheme.signature(&id, &self.body, SystemTime::now())?.add_to(&mut head)?;
-        Ok(Request::from_parts(head, body))
+            .body(())?;
+        let (mut head, ()) = request.into_parts();
+        for (name, value) in &self.headers {
+            head.headers.insert(name, value.clone());
+        }
+        self.scheme.signature(&message_id(), &body, SystemTime::now())?.add_to(&mut head)?;
+        Ok(Request::from_parts(head, Full::new(body)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_parsed_at_the_first_colon() {
+        let (name, value) = parse_header("X-A:  b:c").unwrap();
+        assert_eq!((name.as_str(), value.as_bytes()), ("x-a", &b"b:c"[..]));
+        assert!(parse_header("no").is_err() && parse_header("a b: c").is_err());
     }
 }

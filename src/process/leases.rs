@@ -1,0 +1,184 @@
+//! The leases that this process holds, and the task that renews them.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use super::Processor;
+use crate::{
+    archive::{LEASE_LENGTH, Lease, LeaseToken},
+    delivery::DeliveryId,
+    supervise::supervise,
+};
+
+/// How often the leases of this process are renewed: three times in the length of one.
+const RENEWAL: Duration = Duration::from_secs(20);
+
+/// The leases that this process holds, to renew them and to stop the handlers of those that were lost.
+#[derive(Debug, Default)]
+pub(super) struct HeldLeases {
+    held: Mutex<Held>,
+    /// Some lease was lost.
+    lost: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    leases: HashMap<LeaseToken, HeldLease>,
+    renewal: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct HeldLease {
+    lease: Lease,
+    /// When the lease ends unless it is renewed, by this process's clock.
+    until: Instant,
+    lost: bool,
+}
+
+impl HeldLeases {
+    /// Adds a lease. `renewal` starts the task that renews, if none is running.
+    pub(super) fn add(&self, lease: Lease, renewal: impl FnOnce() -> Option<JoinHandle<()>>) {
+        let mut held = self.lock();
+        let until = Instant::now() + LEASE_LENGTH;
+        held.leases.insert(lease.token(), HeldLease { lease, until, lost: false });
+        if held.renewal.as_ref().is_none_or(JoinHandle::is_finished) {
+            held.renewal = renewal();
+        }
+    }
+
+    pub(super) fn remove(&self, token: LeaseToken) {
+        let mut held = self.lock();
+        held.leases.remove(&token);
+    }
+
+    /// The leases to renew; None, and the renewing task may end, if there are none.
+    pub(super) fn to_renew(&self) -> Option<Vec<Lease>> {
+        let mut held = self.lock();
+        if held.leases.is_empty() {
+            held.renewal = None;
+            return None;
+        }
+        let live = held.leases.values().filter(|holding| !holding.lost);
+        Some(live.map(|holding| holding.lease).collect())
+    }
+
+    /// All leases that are held.
+    pub(super) fn held(&self) -> Vec<Lease> {
+        self.lock().leases.values().map(|holding| holding.lease).collect()
+    }
+
+    /// The leases were renewed by a call that was sent at `sent`, apart from those that are `lost`.
+    pub(super) fn renewed(&self, sent: Instant, lost: impl Fn(&Lease) -> bool) {
+        let mut held = self.lock();
+        for holding in held.leases.values_mut() {
+            if lost(&holding.lease) {
+                holding.lost = true;
+            } else {
+                holding.until = sent + LEASE_LENGTH;
+            }
+        }
+        drop(held);
+        self.lost.notify_waiters();
+    }
+
+    /// The leases could not be renewed: those that have ended by this process's clock are lost.
+    pub(super) fn not_renewed(&self, now: Instant) {
+        let mut held = self.lock();
+        held.leases.values_mut().for_each(|holding| holding.lost |= holding.until <= now);
+        drop(held);
+        self.lost.notify_waiters();
+    }
+
+    /// Waits until this lease is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing changes when the future is dropped.
+    pub(super) async fn lost(&self, token: LeaseToken) {
+        loop {
+            let mut notified = std::pin::pin!(self.lost.notified());
+            notified.as_mut().enable();
+            if self.lock().leases.get(&token).is_none_or(|holding| holding.lost) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Spawns the task that renews the leases of a processor while it exists. None without a runtime.
+pub(super) fn spawn_renewal(
+    processor: impl Fn() -> Option<Processor> + Clone + Send + Sync + 'static,
+) -> Option<JoinHandle<()>> {
+    let runtime = Handle::try_current().ok()?;
+    Some(runtime.spawn(async move {
+        supervise("lease renewal", || renew(processor.clone())).await;
+    }))
+}
+
+/// Renews the leases of this process until there are none.
+async fn renew(processor: impl Fn() -> Option<Processor>) {
+    let mut next = Instant::now() + RENEWAL;
+    loop {
+        tokio::time::sleep_until(next).await;
+        let Some(processor) = processor() else { return };
+        let Some(leases) = processor.leases().to_renew() else { return };
+        let sent = Instant::now();
+        next = sent + RENEWAL;
+        // An archive that hangs must not keep handlers running under leases that have ended.
+        match timeout_at(next, processor.archive().renew(leases, LEASE_LENGTH)).await {
+            Ok(Ok(lost)) => {
+                let lost: HashSet<DeliveryId> = lost.into_iter().collect();
+                processor.leases().renewed(sent, |lease| lost.contains(&lease.id()));
+            }
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "leases could not be renewed");
+                processor.leases().not_renewed(Instant::now());
+            }
+            Err(_) => {
+                tracing::error!(timeout = ?RENEWAL, "leases were not renewed in time");
+                processor.leases().not_renewed(Instant::now());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lease_is_lost_when_the_archive_says_so_or_when_it_was_not_renewed_in_time() {
+        let held = HeldLeases::default();
+        let [kept, lost] = [(); 2].map(|()| Lease::new(DeliveryId::new(), LeaseToken::new(), 1, 0));
+        for lease in [kept, lost] {
+            held.add(lease, || None);
+        }
+        held.renewed(Instant::now(), |lease| *lease == lost);
+        held.lost(lost.token()).await;
+        assert_eq!(held.to_renew(), Some(vec![kept]));
+        held.not_renewed(Instant::now());
+        assert_eq!(held.to_renew(), Some(vec![kept]));
+        held.not_renewed(Instant::now() + LEASE_LENGTH);
+        held.lost(kept.token()).await;
+        for lease in [kept, lost] {
+            held.remove(lease.token());
+        }
+        assert_eq!(held.to_renew(), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! Lost leases: two nodes over one archive, and a handler whose lease is taken over. Time is paused.
+
+use std::{
+    convert::Infallible,
+    future::{pending, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tokio::time::Instant;
+use tower::{Layer, Service, service_fn};
+use tower_inbox::{
+    Archive, DeliveryId, Inbox, MemoryArchive, Workers,
+    archive::{ArchiveError, Lease, Work},
+    delivery::State,
+    layer::{Attempt, InboxBody, Rejection},
+};
+
+use crate::support::{
+    archive_wrapper::{Overridden, Overrides},
+    *,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How renewals of leases go wrong.
+#[derive(Clone, Copy, Debug)]
+enum Renewals {
+    Fail,
+    Hang,
+    /// They are reported as successful, and have no effect.
+    Vanish,
+}
+
+/// The archive as a node sees it whose renewals do not arrive.
+#[derive(Clone, Debug)]
+struct WithoutRenewals(MemoryArchive, Renewals);
+
+impl Overrides for WithoutRenewals {
+    fn inner(&self) -> &dyn Archive {
+        &self.0
+    }
+
+    fn renew(&self, _: Vec<Lease>, _: Duration) -> Work<Vec<DeliveryId>> {
+        match self.1 {
+            Renewals::Fail => Box::pin(ready(Err(ArchiveError::Closed))),
+            Renewals::Hang => Box::pin(pending()),
+            Renewals::Vanish => Box::pin(ready(Ok(Vec::new()))),
+        }
+    }
+}
+
+/// What handlers did, each with the time in seconds since the start of the test.
+#[derive(Clone)]
+struct Events {
+    seen: Seen,
+    start: Instant,
+}
+
+impl Events {
+    fn new() -> Self {
+        Self { seen: Seen::default(), start: Instant::now() }
+    }
+
+    fn push(&self, event: &str) {
+        self.seen.push(format!("{event} at {}", self.start.elapsed().as_secs()));
+    }
+
+    /// A handler that takes `time` and returns `status`.
+    fn handler(
+        &self,
+        node: &'static str,
+        time: Duration,
+        status: u16,
+    ) -> impl Service<
+        Request<InboxBody<Full<Bytes>>>,
+        Response = Response<Full<Bytes>>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static {
+        let events = self.clone();
+        service_fn(move |request: Request<InboxBody<Full<Bytes>>>| {
+            let running = Running { events: events.clone(), node, ended: "stopped" };
+            async move {
+                let attempt: &Attempt = request.extensions().get().unwrap();
+                running.events.push(&format!("{node}: attempt {}", attempt.number()));
+                tokio::time::sleep(time).await;
+                running.returned();
+                Ok(Response::builder().status(status).body(Full::default()).unwrap())
+            }
+        })
+    }
+}
+
+struct Running {
+    events: Events,
+    node: &'static str,
+    ended: &'static str,
+}
+
+impl Running {
+    fn returned(mut self) {
+        self.ended = "returned";
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.events.push(&format!("{}: {}", self.node, self.ended));
+    }
+}
+
+fn node(archive: impl Archive) -> Inbox {
+    let builder = Inbox::builder(archive).model(CAPTIONS, captions());
+    builder.background(Workers::new(1).handler_timeout(3600 * SECOND)).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn handler_is_stopped_when_its_lease_could_not_be_renewed_and_another_node_takes_over() {
+    for renewals in [Renewals::Fail, Renewals::Hang] {
+        let (archive, events) = (memory(), Events::new());
+        let first = node(Overridden(WithoutRenewals(archive.clone(), renewals)));
+        let handler = events.handler("first", 600 * SECOND, 503);
+        first.start_workers(handler.clone()).unwrap();
+        assert_eq!(send(first.layer().layer(handler), signed(caption("1"))).await.status, 202);
+        tokio::time::sleep(10 * SECOND).await;
+        let second = node(archive.clone());
+        second.start_workers(events.handler("second", 100 * SECOND, 200)).unwrap();
+        tokio::time::sleep(90 * SECOND).await;
+        // It has nothing to record any more.
+        first.shutdown(SECOND).await;
+        second.wait_idle().await;
+        assert_eq!(processed(&only_state(&archive).await), Some(200));
+        let mut all = events.seen.all();
+        all[1..3].sort_unstable();
+        let expected = ["first: attempt 1 at 0", "first: stopped at 60", "second: attempt 2 at 60"];
+        assert_eq!(all[..3], expected, "{renewals:?}");
+        assert_eq!(all[3..], ["second: returned at 160"], "{renewals:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_failure_is_not_recorded_after_another_node_took_over() {
+    let (archive, events) = (memory(), Events::new());
+    let first = node(Overridden(WithoutRenewals(archive.clone(), Renewals::Vanish)));
+    let handler = events.handler("first", 90 * SECOND, 404);
+    first.start_workers(handler.clone()).unwrap();
+    assert_eq!(send(first.layer().layer(handler), signed(caption("1"))).await.status, 202);
+    tokio::time::sleep(10 * SECOND).await;
+    let second = node(archive.clone());
+    second.start_workers(events.handler("second", 100 * SECOND, 200)).unwrap();
+    tokio::time::sleep(100 * SECOND).await;
+    assert_eq!(events.seen.all().len(), 3, "{:?}", events.seen.all());
+    assert!(events.seen.all().contains(&"first: returned at 90".to_owned()));
+    assert_eq!(only_state(&archive).await, State::Leased { attempts: 2, crashes: 1 });
+    second.wait_idle().await;
+    assert_eq!(processed(&only_state(&archive).await), Some(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_success_is_recorded_and_stops_the_handler_of_the_other_node() {
+    let (archive, events) = (memory(), Events::new());
+    let first = node(Overridden(WithoutRenewals(archive.clone(), Renewals::Vanish)));
+    let handler = events.handler("first", 90 * SECOND, 200);
+    first.start_workers(handler.clone()).unwrap();
+    assert_eq!(send(first.layer().layer(handler), signed(caption("1"))).await.status, 202);
+    let second = node(archive.clone());
+    second.start_workers(events.handler("second", 600 * SECOND, 404)).unwrap();
+    tokio::time::sleep(95 * SECOND).await;
+    assert_eq!(processed(&only_state(&archive).await), Some(200));
+    tokio::time::sleep(20 * SECOND).await;
+    assert!(events.seen.all().iter().any(|event| event.starts_with("second: stopped")));
+    second.wait_idle().await;
+    assert_eq!(processed(&only_state(&archive).await), Some(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sender_gets_503_when_the_lease_of_its_delivery_is_lost() {
+    let archive = memory();
+    let events = Events::new();
+    let inbox = inbox(Overridden(WithoutRenewals(archive.clone(), Renewals::Fail)));
+    let service = inbox.layer().layer(events.handler("first", 600 * SECOND, 200));
+    let answer = send(service, signed(caption("1"))).await;
+    assert_eq!(answer.status, 503);
+    assert!(matches!(answer.rejection, Some(Rejection::LeaseLost)), "{answer:?}");
+    assert_eq!(events.seen.all().last().unwrap(), "first: stopped at 60");
+    assert_eq!(only_state(&archive).await, State::Pending { attempts: 1, crashes: 1 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewed_lease_is_not_taken_over() {
+    let (archive, events) = (memory(), Events::new());
+    let (first, second) = (node(archive.clone()), node(archive.clone()));
+    let handler = events.handler("first", 600 * SECOND, 200);
+    first.start_workers(handler.clone()).unwrap();
+    assert_eq!(send(first.layer().layer(handler), signed(caption("1"))).await.status, 202);
+    tokio::time::sleep(SECOND).await;
+    second.start_workers(events.handler("second", SECOND, 404)).unwrap();
+    second.wait_idle().await;
+    assert_eq!(events.seen.all(), ["first: attempt 1 at 0", "first: returned at 600"]);
+    assert_eq!(processed(&only_state(&archive).await), Some(200));
+}
