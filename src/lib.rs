@@ -39,7 +39,7 @@
 //! | answer health probes | [`Inbox::health`] |
 //! | read the archive | [`Archive`], [`archive::Query`] |
 //! | stack single layers | [`layer`] |
-//! | receive from a provider of your own | [`provider::Payload`], [`signature::Scheme`] |
+//! | receive from a provider of your own | [`Model::json`], [`provider::Payload`], [`signature::Scheme`] |
 //!
 //! # Features
 //!
@@ -49,7 +49,7 @@
 //! | `axum` | extractors for handlers; depends on `axum-core` only |
 //! | `ed25519` | Ed25519 signatures: fal, and version `v1a` of Standard Webhooks |
 //! | `metrics` | metrics through the `metrics` facade |
-//! | `testing` | conformance suite for archives, and disks that fail on demand |
+//! | `testing` | signed posts in process, samples, and the conformance suite for archives |
 //! | `cli`, `cli-tls` | the command `inbox`; `https://` URLs for it (not in `full`) |
 //! | `full` | all of the above but `cli-tls` |
 //!
