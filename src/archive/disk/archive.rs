@@ -32,19 +32,20 @@ use crate::{
     delivery::{DeliveryId, InferenceDigest, Outcome, State},
 };
 
-/// Keeps deliveries in a directory of WARC files, readable with `less` and with every tool for web archives.
+/// Stores deliveries in a directory of WARC files, which `less` and every web archive tool can read.
 ///
-/// A receipt is given once the operating system has said that the bytes are on stable storage (`fdatasync`). All that
-/// waits is written in one go and synced once, so that many deliveries at a time cost little more than one.
+/// An append is acknowledged after the operating system has reported that the bytes are on stable storage
+/// (`fdatasync`). All queued commands are written together and synced once, so that many concurrent deliveries cost
+/// little more than one.
 ///
-/// Cheap to clone. When the last clone is dropped, what waits is written, and the directory is free to be opened again.
-/// That blocks for as long as the disk takes; see [`DiskArchive::close`].
+/// Cheap to clone. Dropping the last clone writes the queued commands and releases the directory, so that it can be
+/// opened again. This blocks until the disk has finished; see [`DiskArchive::close`].
 ///
-/// It looks after itself on a thread of its own: segments are sealed, get index files, are compressed, and what is too
-/// old is removed; see [`DiskArchiveBuilder`].
+/// Maintenance runs on a background thread: it seals segments, writes index files, compresses, and removes expired
+/// deliveries; see [`DiskArchiveBuilder`].
 ///
-/// Memory: at most 40 bytes for each settled delivery that is in the directory or is remembered, up to 920 for each that is
-/// not settled or was received in the last seconds, and what waits to be written.
+/// Memory: at most 40 bytes for each settled delivery that is stored or remembered, up to 920 bytes for each delivery
+/// that is unsettled or was received in the last seconds, plus the queued commands.
 ///
 /// ```
 /// use tower_inbox::archive::{Archive, DiskArchive, Query};
@@ -59,25 +60,25 @@ use crate::{
 /// # }
 /// ```
 ///
-/// What it promises, for how long it keeps deliveries, and how to back it up: [`guide::archive`](crate::guide::archive).
+/// For the guarantees, retention, and backups, see [`guide::archive`](crate::guide::archive).
 #[derive(Clone)]
 pub struct DiskArchive(Arc<Handle>);
 
 impl DiskArchive {
-    /// Opens the archive in this directory, or makes one.
+    /// Opens the archive in this directory, or creates one.
     ///
-    /// What a crash left half written is cut, damaged records are skipped and logged. Reads every segment once that has
-    /// no index file.
+    /// Truncates records that a crash left incomplete, and skips and logs damaged records. Reads each segment that has
+    /// no index file in full.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Locked`] if another process, or another archive of this one, has the directory open;
-    /// [`ArchiveError::Io`] if it cannot be read or repaired.
+    /// [`ArchiveError::Locked`] if another process, or another archive in this process, has the directory open;
+    /// [`ArchiveError::Io`] if the directory cannot be read or repaired.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, ArchiveError> {
         Self::builder(path).open().await
     }
 
-    /// For other choices than the defaults.
+    /// Returns a builder for opening an archive with options other than the defaults.
     ///
     /// ```
     /// # use tower_inbox::archive::DiskArchive;
@@ -88,14 +89,14 @@ impl DiskArchive {
         DiskArchiveBuilder::new(path.as_ref().to_owned())
     }
 
-    /// Opens the archive in this directory to be read only, also while another process writes to it. Takes no lock and
+    /// Opens the archive in this directory read-only, even while another process writes to it. Takes no lock and
     /// changes no file.
     ///
-    /// It shows what was there when it was opened. What is removed later is not found any more.
+    /// Shows the contents at the time of opening. Deliveries that are removed later are no longer found.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Io`] if the directory cannot be read, or is not there.
+    /// [`ArchiveError::Io`] if the directory cannot be read or does not exist.
     ///
     /// ```
     /// use tower_inbox::archive::{Archive, DiskArchive, Query};
@@ -114,24 +115,24 @@ impl DiskArchive {
         Self::builder(path).read_only().await
     }
 
-    /// Does at once what the archive does by itself from time to time: seals segments that are old enough, writes index
-    /// files, compresses, removes what is too old or too much, and what other processes have asked for.
+    /// Runs the periodic maintenance immediately: seals segments that are old enough, writes index files, compresses,
+    /// removes deliveries that exceed the age or size limit, and executes requests from other processes.
     ///
     /// # Errors
     ///
-    /// If something could not be done. The rest was; what was not is tried again the next time.
+    /// If a step failed. The other steps have still run; the failed step is retried in the next round.
     ///
     /// # Cancel safety
     ///
-    /// It goes on if the future is dropped.
+    /// Maintenance continues if the future is dropped.
     pub async fn upkeep_now(&self) -> Result<(), ArchiveError> {
         let keeper = self.keeper()?;
         background::run(move || keeper.upkeep()).await
     }
 
-    /// Has the process that writes to this directory remove what `query` selects, and waits for as long as `patience`.
-    /// Gives how many deliveries were removed, durably; `None` if nobody did it in that time. Then the request stays, and
-    /// is done by who has the directory open, or opens it next.
+    /// Asks the process that writes to this directory to remove the deliveries that `query` selects, and waits up to
+    /// `patience`. Returns the number of deliveries that were durably removed, or `None` on timeout. After a timeout
+    /// the request stays, and is executed by the process that has the directory open, or by the next one to open it.
     ///
     /// # Errors
     ///
@@ -144,10 +145,10 @@ impl DiskArchive {
         Self::ask(path.as_ref().to_owned(), Request::Remove(query), patience).await
     }
 
-    /// Has the process that writes to this directory make pending again what `query` selects of the dead, the
-    /// undecodable and the failed, and waits for as long as `patience`. Gives of how many deliveries that was done;
-    /// `None` if nobody did it in that time. Then the request stays, and is done by who has the directory open, or opens
-    /// it next.
+    /// Asks the process that writes to this directory to reset the dead, undecodable and failed deliveries that `query`
+    /// selects to pending, and waits up to `patience`. Returns the number of deliveries that were reset, or `None` on
+    /// timeout. After a timeout the request stays, and is executed by the process that has the directory open, or by
+    /// the next one to open it.
     ///
     /// # Errors
     ///
@@ -168,8 +169,8 @@ impl DiskArchive {
         background::run(move || Ok(ask(&RealDisk, &path, wanted, patience)?)).await
     }
 
-    /// Writes what waits and lets go of the directory. From now on, whatever is to be written is refused as
-    /// [`ArchiveError::Closed`], by every clone. Reading goes on.
+    /// Writes the queued commands and releases the directory. From then on, every clone rejects writes with
+    /// [`ArchiveError::Closed`]. Reads still work.
     ///
     /// # Cancel safety
     ///
@@ -180,7 +181,7 @@ impl DiskArchive {
             handle.stop();
             Ok(())
         });
-        // It fails only when the runtime ends, and then dropping the handle stops the writer.
+        // Fails only on runtime shutdown; dropping the handle then stops the writer.
         drop(closing.await);
     }
 
@@ -196,8 +197,9 @@ impl DiskArchive {
         self.0.keeper.clone().ok_or_else(|| ArchiveError::ReadOnly { path: self.0.path.clone() })
     }
 
-    /// Checks the free space. A repeat that changes nothing writes nothing, and its sender can be acknowledged; one that
-    /// revives or leases the first delivery writes states, which a sender can have written without end.
+    /// Checks the free space. A repeat that changes nothing writes nothing, so it is admitted even when the disk is
+    /// full. A repeat that revives or leases the first delivery writes states, which a sender could trigger without
+    /// limit.
     fn admit(&self, append: &Append) -> Result<(), ArchiveError> {
         self.keeper()?;
         let delivery = append.delivery();
@@ -211,7 +213,7 @@ impl DiskArchive {
         })
     }
 
-    /// Has the writer execute a command.
+    /// Queues a command for the writer.
     fn submit<T: Leases>(
         &self,
         now: Instant,
@@ -227,7 +229,7 @@ impl DiskArchive {
     }
 }
 
-/// The answer to a command. Leases in an answer that its caller does not take are released.
+/// The pending result of a command. Leases in a result that the caller does not take are released.
 struct Pending<T: Leases> {
     receiver: oneshot::Receiver<Result<T, ArchiveError>>,
     now: Instant,
@@ -252,7 +254,7 @@ impl<T: Leases> Drop for Pending<T> {
     }
 }
 
-/// The error of a command that the writer was executing when it panicked.
+/// Returns the error for a command that the writer was executing when it panicked.
 pub(super) fn writer_stopped() -> ArchiveError {
     ArchiveError::Unsure(Box::new(WriterStopped))
 }
@@ -275,8 +277,8 @@ impl Archive for DiskArchive {
     }
 
     fn claim(&self, claim: Claim) -> Work<Claimed> {
-        // Nothing is written, and nobody waits for the writer, while nothing is due. The time is taken under the lock: what
-        // the index has made due by then is due.
+        // If nothing is due, returns without writing and without waiting for the writer. The time is read under the
+        // lock, so that everything that the index has made due by then is included.
         let (due, now) = self.0.reader.ask(|index| {
             let now = Instant::now();
             (index.select(&claim, now, |_| false), now)

@@ -1,4 +1,4 @@
-//! Work that blocks, off the threads that serve requests.
+//! Runs blocking work off the threads that serve requests.
 
 use std::thread;
 
@@ -9,7 +9,7 @@ use crate::{
     supervise::catch_and_report,
 };
 
-/// Starts `work` now, on a thread where it may block, and returns its result; an error if it panics.
+/// Runs `work` immediately on a thread that may block, and returns its result; an error if it panics.
 pub(super) fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
 ) -> Work<T> {
@@ -21,12 +21,12 @@ pub(super) fn run<T: Send + 'static>(
     Box::pin(async move { result.await.unwrap_or(Err(ArchiveError::Closed)) })
 }
 
-/// Starts `work` now, on a thread where it may block. A panic is logged.
+/// Starts `work` immediately on a thread that may block. A panic is logged.
 pub(super) fn start(work: impl FnOnce() + Send + 'static) {
     let work = move || catch_and_report("archive", work).unwrap_or_default();
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(work)),
-        // If no thread can be started, the work is dropped, and its result is an error.
+        // If no thread can be started, the work is dropped and its result is an error.
         Err(_) => drop(thread::Builder::new().spawn(work)),
     }
 }

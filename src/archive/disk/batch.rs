@@ -3,12 +3,12 @@ use super::{
     warc::{Encoded, Salt, encode},
 };
 
-/// What is written and synced together, encoded as far as there was time for that.
+/// Entries that are written and synced together. Some are already encoded.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     entries: Vec<Entry>,
     records: Vec<Encoded>,
-    /// Of the segment that the records are for.
+    /// The salt of the segment that `records` is encoded for.
     salt: Option<Salt>,
 }
 
@@ -25,7 +25,7 @@ impl Batch {
         self.entries
     }
 
-    /// The records of all entries for a segment with this salt. Those that are encoded for it are not encoded again.
+    /// Returns the records of all entries for a segment with this salt. Reuses records that are already encoded for it.
     pub(super) fn records(&mut self, salt: Salt) -> &[Encoded] {
         if self.salt.replace(salt) != Some(salt) {
             self.records.clear();

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::{DiskArchive, background, medium::Medium, open, real_disk::RealDisk, terms::Terms};
 use crate::archive::ArchiveError;
 
-/// How to open a [`DiskArchive`], where the defaults do not fit.
+/// Options for opening a [`DiskArchive`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened before `open` is awaited"]
 pub struct DiskArchiveBuilder {
@@ -33,101 +33,103 @@ impl DiskArchiveBuilder {
         }
     }
 
-    /// Starts a new segment once one is as long as this, in bytes. 128 MiB without another choice.
+    /// Sets the segment size in bytes: once a segment reaches it, a new one is started. Default: 128 MiB.
     pub fn segment_size(mut self, bytes: u64) -> Self {
         self.segment_size = bytes;
         self
     }
 
-    /// How many commands may wait for the disk; one more is refused as [`ArchiveError::Overloaded`]. 4096 without
-    /// another choice. As many again may be on their way to the disk.
+    /// Sets the maximum number of queued commands; further commands are rejected with [`ArchiveError::Overloaded`]. Up
+    /// to the same number may also be in the process of being written. Default: 4096.
     pub fn waiting(mut self, commands: usize) -> Self {
         self.waiting = commands;
         self
     }
 
-    /// Whether opening tries if the disk keeps what is synced, and warns where it seems not to: on a file system in
-    /// memory, or where a sync takes less than 10 µs. That takes eight syncs of a small file. Done without another
-    /// choice.
+    /// Sets whether opening checks that the disk keeps synced data, and logs a warning if it seems not to: on an
+    /// in-memory file system, or where a sync takes less than 10 µs. The check syncs a small file eight times. Default:
+    /// enabled.
     pub fn probe(mut self, probe: bool) -> Self {
         self.probe = probe;
         self
     }
 
-    /// Starts a new segment once the first delivery in one is as old as this, also if it is short. 24 hours without
-    /// another choice.
+    /// Sets the segment age: once the first delivery in a segment reaches it, a new segment is started even if the
+    /// current one is short. Default: 24 hours.
     pub fn segment_age(mut self, age: Duration) -> Self {
         self.terms.segment_age = age;
         self
     }
 
-    /// Compresses a sealed segment once its last delivery is as old as this; never with `None`. 7 days without another
-    /// choice.
+    /// Compresses a sealed segment once its last delivery reaches this age; `None` disables compression. Default: 7
+    /// days.
     ///
-    /// Each record is a gzip member of its own, as the standard says (`.warc.gz`): what reads the one form reads the
-    /// other.
+    /// Each record is a separate gzip member, as the standard requires (`.warc.gz`): tools that read one format also
+    /// read the other.
     pub fn compress_after(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.terms.compress_after = age.into();
         self
     }
 
-    /// Removes the processed deliveries and the repeats of a segment once its last delivery is as old as this. Default:
+    /// Removes the processed deliveries and the repeats of a segment once its last delivery reaches this age. Default:
     /// never.
     ///
-    /// Deliveries that are not settled are kept until they are, and dead and undecodable ones as
-    /// [`keep_dead_for`](Self::keep_dead_for) says. The ledger entries of removed deliveries stay for
+    /// Unsettled deliveries are kept until they are settled, and dead and undecodable ones according to
+    /// [`keep_dead_for`](Self::keep_dead_for). The ledger entries of removed deliveries are kept according to
     /// [`remember_for`](Self::remember_for).
     pub fn keep_for(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.terms.keep_for = age.into();
         self
     }
 
-    /// Removes the dead and undecodable deliveries of a segment once its last delivery is as old as this. Default: never.
+    /// Removes the dead and undecodable deliveries of a segment once its last delivery reaches this age. Default:
+    /// never.
     pub fn keep_dead_for(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.terms.keep_dead_for = age.into();
         self
     }
 
-    /// Removes the processed deliveries and the repeats of the oldest segments while all segments together have more bytes
-    /// than this. Default: no limit.
+    /// Removes the processed deliveries and the repeats of the oldest segments while the total size of all segments
+    /// exceeds this many bytes. Default: no limit.
     ///
-    /// The lines of the ledger count, too, some 400 bytes for each delivery that was removed, and only
-    /// [`remember_for`](Self::remember_for) removes them: leave room for them.
+    /// Ledger entries count towards the limit (about 400 bytes per removed delivery) and are removed only by
+    /// [`remember_for`](Self::remember_for), so leave room for them.
     pub fn keep_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.terms.keep_bytes = bytes.into();
         self
     }
 
-    /// For how long after its receipt a delivery is remembered whose body was removed, so that a repeat of it is
-    /// recognised: 30 days without another choice; with `None` as long as there is room, see
-    /// [`remember`](Self::remember). Choose no less than the time for which your providers repeat a delivery.
+    /// Sets how long after receipt a removed delivery is remembered for deduplication. With `None` it is remembered
+    /// until the limit of [`remember`](Self::remember) is reached. Choose at least the time for which your providers
+    /// repeat a delivery. Default: 30 days.
     ///
-    /// A delivery whose body is there is remembered in any case. What is remembered is forgotten by whole segments, once
-    /// the last delivery of one is as old as this, so it may take longer.
+    /// A delivery whose body is stored is always remembered. Ledger entries are dropped by whole segments, once the
+    /// last delivery of a segment reaches this age, so it may take longer.
     pub fn remember_for(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.terms.remember_for = age.into();
         self
     }
 
-    /// How many deliveries are remembered whose bodies were removed: above this the segments of the oldest are forgotten,
-    /// however young. 2 million without another choice, which takes at most some 80 MB of memory.
+    /// Sets the maximum number of removed deliveries that are remembered: above it, the oldest segments are forgotten
+    /// regardless of age. Default: 2 million, which uses at most about 80 MB of memory.
     pub fn remember(mut self, deliveries: usize) -> Self {
         self.terms.remember = deliveries as u64;
         self
     }
 
-    /// Refuses new deliveries as [`ArchiveError::NoSpace`] while fewer bytes than this are free on the disk, so that
-    /// there is room for outcomes, for recovery, and for removing, which writes a segment anew. 256 MiB without another
-    /// choice; 0 fills the disk to the last byte. The free space is read every second; while reading it hangs, the last
-    /// value counts, less what was accepted since. On other systems than Unix the free space is not known, and nothing is
-    /// refused.
+    /// Rejects new deliveries with [`ArchiveError::NoSpace`] while fewer bytes than this are free on the disk. This
+    /// reserves space for outcomes, for recovery, and for removals, which rewrite a segment. 0 allows the disk to fill
+    /// completely. Default: 256 MiB.
+    ///
+    /// The free space is read every second; while a reading hangs, the last value counts, less the deliveries accepted
+    /// since. On systems other than Unix the free space is unknown, and nothing is rejected.
     pub fn least_free(mut self, bytes: u64) -> Self {
         self.least_free = bytes;
         self
     }
 
-    /// Sets how long opening waits for another process, or another archive of this process, to release the directory
-    /// before it fails as [`ArchiveError::Locked`]. Default: not at all.
+    /// Sets how long opening waits for another process, or another archive in this process, to release the directory
+    /// before it fails with [`ArchiveError::Locked`]. Default: no wait.
     ///
     /// For rolling deploys: the new process waits until the old one has shut down.
     pub fn wait_for_lock(mut self, patience: Duration) -> Self {
@@ -135,15 +137,15 @@ impl DiskArchiveBuilder {
         self
     }
 
-    /// How often the archive looks after itself: seals, compresses, removes what is too old, and does what other
-    /// processes ask for (that once a second, or as often). On a thread of its own. Every minute without another choice;
-    /// with `None` only when [`DiskArchive::upkeep_now`] is called.
+    /// Sets the maintenance interval: how often a background thread seals, compresses, removes expired deliveries, and
+    /// executes requests from other processes (requests are checked once a second, or at this interval if it is
+    /// shorter). With `None`, maintenance runs only when [`DiskArchive::upkeep_now`] is called. Default: 1 minute.
     pub fn upkeep_every(mut self, pause: impl Into<Option<Duration>>) -> Self {
         self.terms.every = pause.into();
         self
     }
 
-    /// Puts another disk behind the archive, which is not probed.
+    /// Uses another disk, which is not probed.
     #[cfg(feature = "testing")]
     pub(crate) fn medium(mut self, medium: Arc<dyn Medium>) -> Self {
         self.probe = false;
@@ -151,21 +153,21 @@ impl DiskArchiveBuilder {
         self
     }
 
-    /// Opens the archive, as [`DiskArchive::open`] does.
+    /// Opens the archive; see [`DiskArchive::open`].
     ///
     /// # Errors
     ///
-    /// As those of [`DiskArchive::open`].
+    /// The same as [`DiskArchive::open`].
     pub async fn open(self) -> Result<DiskArchive, ArchiveError> {
         let now = Instant::now();
         background::run(move || open::open(self, now)).await
     }
 
-    /// Opens the archive to be read only, as [`DiskArchive::read_only`] does.
+    /// Opens the archive read-only; see [`DiskArchive::read_only`].
     ///
     /// # Errors
     ///
-    /// As those of [`DiskArchive::read_only`].
+    /// The same as [`DiskArchive::read_only`].
     pub async fn read_only(self) -> Result<DiskArchive, ArchiveError> {
         background::run(move || open::read_only(self)).await
     }

@@ -1,5 +1,6 @@
-//! What the keeper does by itself, in its order: requests of other processes, removals that were interrupted, comparing the
-//! segments with the manifest, sealing for age, removing for age, dropping superseded states, compressing, index files, removing for size, forgetting.
+//! The maintenance steps, in order: requests from other processes, interrupted removals, comparison of the segments
+//! with the manifest, sealing by age, removal by age, dropping superseded states, compression, index files, removal by
+//! size, forgetting.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +23,7 @@ use crate::archive::{ArchiveError, Query};
 type Chore = Result<(), ArchiveError>;
 
 impl Keeper {
-    /// Does all that is due. What fails keeps nothing else from being done; the first error is given.
+    /// Runs all steps that are due. A failed step does not prevent the others; the first error is returned.
     pub(super) fn upkeep(&self) -> Chore {
         let done = self.do_chores();
         self.condition.note_maintenance(done.is_err());
@@ -47,10 +48,10 @@ impl Keeper {
         results.into_iter().collect()
     }
 
-    /// Does what other processes have asked for, and notes that the archive is open.
+    /// Executes the requests from other processes, and records that the archive is open.
     pub(super) fn do_requests(&self) -> Chore {
         const WHAT: &str = "do what another process asked for";
-        // A directory that is not ours any more is not touched. The writer logs that.
+        // A directory that no longer belongs to this archive is not touched. The writer logs the loss.
         drop(self.turn()?);
         let _before = self.medium.note_time(&lock_path(&self.dir));
         let mail = mail(&*self.medium, &self.dir, SystemTime::now());
@@ -59,13 +60,13 @@ impl Keeper {
             Err(failure) => return self.noted(WHAT, Err(failure.into())),
         };
         for path in untaken {
-            // What cannot be removed now is when it is seen again.
+            // If removal fails, it is retried the next time the file is seen.
             drop(self.medium.remove(&path));
         }
         if let Ok(mut state) = self.turn() {
             state.failed_requests.retain(|path| requests.contains(path));
         }
-        // One that cannot be done keeps no other from being done.
+        // A request that fails does not prevent the others.
         let done = requests.iter().map(|path| self.noted_once(path, self.request(path)));
         done.fold(Ok(()), Result::and)
     }
@@ -76,7 +77,7 @@ impl Keeper {
             Some(Ok(request)) => match self.execute(&request, &mut state) {
                 Ok(done) => Answer::Done(done),
                 Err(error) => {
-                    // It is tried again, unless the other process, which reads the error, withdraws it.
+                    // The request is retried unless the other process, which reads the error, withdraws it.
                     if !state.failed_requests.contains(path) {
                         report_failure(&*self.medium, path, &error)?;
                     }
@@ -103,7 +104,7 @@ impl Keeper {
         }
     }
 
-    /// Logs that a request failed the first time that it does: it is tried again every second.
+    /// Logs the first failure of a request only, because it is retried every second.
     fn noted_once(&self, path: &Path, done: Chore) -> Chore {
         let Err(error) = &done else { return done };
         let is_known =
@@ -128,7 +129,7 @@ impl Keeper {
 
     fn seal_old(&self) -> Chore {
         let now = SystemTime::now();
-        // One that was given up is sealed at the next start.
+        // An abandoned segment is sealed at the next start.
         let last = self.segments()?.into_iter().next_back();
         let due = last.is_some_and(|(name, form)| {
             form == Form::Open && self.terms.seals(self.received(name), now)
@@ -146,7 +147,7 @@ impl Keeper {
         self.finish_removals(state)
     }
 
-    /// Gives up what `query` selects in a segment. Returns how many deliveries.
+    /// Removes the deliveries that `query` selects in a segment. Returns their number.
     fn remove_in(&self, name: SegmentName, query: &Query) -> Result<u64, ArchiveError> {
         let removed = self.give_up_in(name, query)?;
         if removed > 0 {
@@ -166,19 +167,20 @@ impl Keeper {
         Ok(())
     }
 
-    /// When the deliveries with a body in a segment were received.
+    /// Returns the receipt times of the first and last delivery with a body in a segment.
     fn received(&self, name: SegmentName) -> Option<(SystemTime, SystemTime)> {
         self.read(|index| index.received(name))
     }
 
-    /// Whether a part of a segment is known to be damaged.
+    /// Returns whether a part of a segment is known to be damaged.
     pub(super) fn is_damaged(&self, name: SegmentName, state: &State) -> bool {
         state.damaged.contains(&name) || self.read(|index| index.is_damaged(name))
     }
 
-    /// Moves entries of the index from memory to index files as soon as there are enough of them.
+    /// Moves index entries from memory to index files once there are enough of them.
     pub(super) fn index_sealed(&self) -> Chore {
-        // Nothing is listed, because this is done every second: the last segment may be sealed.
+        // The directory is not listed, because this runs every second. The last segment is therefore treated as active,
+        // although it may be sealed.
         if self.read(|index| index.to_fold(index.last_segment())).is_empty() {
             return Ok(());
         }
@@ -205,7 +207,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// How many bytes all segments have.
+    /// Returns the total size of all segments in bytes.
     fn total(&self) -> Result<u64, Failure> {
         let length = |(name, form): (SegmentName, Form)| {
             let path = name.path(&self.dir, form);
@@ -215,8 +217,8 @@ impl Keeper {
         self.segments()?.into_iter().map(length).sum()
     }
 
-    /// The segments to which nothing is written, oldest first. One that was put into the directory since the archive was
-    /// opened is left alone until it is opened again: the index does not know what is in it.
+    /// Returns the segments that are no longer written, oldest first. A segment that was added to the directory after
+    /// the archive was opened is excluded until the next open, because the index does not cover it.
     pub(super) fn sealed(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
         let mut segments = self.segments()?;
         self.read(|index| {

@@ -1,4 +1,4 @@
-//! What the writer is asked to do, and the answers.
+//! Commands to the writer, and their results.
 
 use tokio::{sync::oneshot, time::Instant};
 
@@ -10,10 +10,10 @@ use crate::{
     delivery::{DeliveryId, Outcome, State},
 };
 
-/// Where the answer to a command goes. Its caller may not be waiting for it any more.
+/// The channel for the result of a command. The caller may no longer be waiting for it.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, ArchiveError>>;
 
-/// A transition, or another change that has to be ordered with transitions.
+/// A transition, or another change that must be ordered with transitions.
 #[derive(Debug)]
 pub(super) enum Command {
     Append {
@@ -43,36 +43,36 @@ pub(super) enum Command {
         now: Instant,
         reply: Reply<()>,
     },
-    /// Makes those of these deliveries pending that `query` selects and that can be retried. Answers how many.
+    /// Resets the listed deliveries that `query` selects and that can be retried to pending. Returns their number.
     Retry {
         ids: Vec<DeliveryId>,
         query: Query,
         now: Instant,
         reply: Reply<u64>,
     },
-    /// Gives up those of these deliveries that `query` selects. Answers which.
+    /// Removes the listed deliveries that `query` selects. Returns their ids.
     Remove {
         ids: Vec<DeliveryId>,
         query: Query,
         reply: Reply<Vec<DeliveryId>>,
     },
-    /// The record of a delivery was found damaged.
+    /// Reports that the record of a delivery is damaged.
     Unreadable {
         id: DeliveryId,
         place: Place,
     },
-    /// Records a state that the index has already.
+    /// Records a state that the index already has.
     Record {
         id: DeliveryId,
         state: State,
         now: Instant,
     },
-    /// Seals the segment that is being written, so that it can be rewritten.
+    /// Seals the active segment, so that it can be rewritten.
     Seal(Reply<()>),
 }
 
 impl Command {
-    /// When it was given, if that matters.
+    /// Returns the time at which the command was issued, if it matters.
     pub(super) fn now(&self) -> Option<Instant> {
         match self {
             Self::Append { now, .. }
@@ -88,7 +88,7 @@ impl Command {
     }
 }
 
-/// The leases in an answer. If nobody takes the answer, they have to be released.
+/// The leases in a result. They must be released if the caller does not take the result.
 pub(super) trait Leases: Send + 'static {
     fn leases(&self) -> Vec<Lease> {
         Vec::new()
@@ -119,7 +119,7 @@ impl Leases for Claimed {
     }
 }
 
-/// The commands that release what nobody has taken.
+/// Returns the commands that release leases that were not taken.
 pub(super) fn releases(answer: &impl Leases, now: Instant) -> impl Iterator<Item = Command> {
     answer.leases().into_iter().map(move |lease| Command::Release {
         lease,
@@ -129,11 +129,11 @@ pub(super) fn releases(answer: &impl Leases, now: Instant) -> impl Iterator<Item
     })
 }
 
-/// Answers a command.
+/// Completes a command by sending its result.
 pub(super) struct Answer(Box<dyn FnOnce(Result<(), ArchiveError>) -> Vec<Command> + Send>);
 
 impl Answer {
-    /// Answers with `value`, if nothing fails.
+    /// Sends `value` unless the batch fails.
     pub(super) fn new<T: Leases>(reply: Reply<T>, value: T, now: Instant) -> Self {
         Self(Box::new(move |result| match reply.send(result.map(|()| value)) {
             Err(Ok(untaken)) => releases(&untaken, now).collect(),
@@ -141,7 +141,7 @@ impl Answer {
         }))
     }
 
-    /// The same for answers without leases.
+    /// Like [`new`](Self::new), for results without leases.
     pub(super) fn without_lease<T: Send + 'static>(reply: Reply<T>, value: T) -> Self {
         Self(Box::new(move |result| {
             drop(reply.send(result.map(|()| value)));
@@ -149,7 +149,7 @@ impl Answer {
         }))
     }
 
-    /// Answers with an error, whatever happens.
+    /// Always sends an error.
     pub(super) fn refusal<T: Send + 'static>(reply: Reply<T>, error: ArchiveError) -> Self {
         Self(Box::new(move |result| {
             drop(reply.send(Err(result.err().unwrap_or(error))));
@@ -157,13 +157,13 @@ impl Answer {
         }))
     }
 
-    /// Answers. Returns the commands that release what nobody takes.
+    /// Sends the result. Returns the commands that release leases that were not taken.
     pub(super) fn done(self) -> Vec<Command> {
         (self.0)(Ok(()))
     }
 
     pub(super) fn failed(self, error: ArchiveError) {
-        // A failure leases nothing.
+        // An error holds no leases.
         drop((self.0)(Err(error)));
     }
 }

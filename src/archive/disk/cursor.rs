@@ -2,14 +2,14 @@ use std::io::{self, BufRead, Read};
 
 use super::medium::MediumFile;
 
-/// How much is read at once.
+/// The size of one read, in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// Reads a file from a place on. A failure of the disk is told from damage in what was read by [`Cursor::finish`].
+/// Reads a file from an offset. [`Cursor::finish`] distinguishes a disk failure from damage in the data.
 #[derive(Debug)]
 pub(super) struct Cursor<'f> {
     file: &'f dyn MediumFile,
-    /// Where `buffer` begins in the file.
+    /// The file offset at which `buffer` begins.
     start: u64,
     buffer: Vec<u8>,
     used: usize,
@@ -21,7 +21,7 @@ impl<'f> Cursor<'f> {
         Self { file, start: offset, buffer: Vec::new(), used: 0, failed: None }
     }
 
-    /// Where the next byte would be read; the error, if the disk failed.
+    /// Returns the offset of the next byte, or the error if the disk failed.
     pub(super) fn finish(self) -> io::Result<u64> {
         self.failed.map_or(Ok(self.start + self.used as u64), Err)
     }

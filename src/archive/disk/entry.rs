@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use super::name::SegmentName;
 use crate::delivery::{Delivery, DeliveryId, Fingerprint, ModelName, State};
 
-/// What is known of a delivery without its head and body.
+/// The metadata of a delivery, without its head and body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeliveryMeta {
     pub(super) id: DeliveryId,
@@ -23,14 +23,14 @@ impl DeliveryMeta {
     }
 }
 
-/// How much of a fingerprint is kept: of 96 bits no two are the same by chance.
+/// The stored prefix of a fingerprint: 96 bits, which makes accidental collisions negligible.
 pub(super) type ShortFingerprint = [u8; 12];
 
 pub(super) fn short(fingerprint: Fingerprint) -> ShortFingerprint {
     fingerprint.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
-/// What stays of a delivery that was removed: its ledger entry.
+/// The ledger entry of a removed delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tombstone {
     pub(super) meta: DeliveryMeta,
@@ -38,33 +38,33 @@ pub(super) struct Tombstone {
     pub(super) removed_at: SystemTime,
 }
 
-/// The most deliveries that one record of a removal names.
+/// The maximum number of deliveries named by one removal record.
 pub(super) const MAX_REMOVED: usize = 1024;
 
-/// What is written to the log.
+/// An entry that is written to the log.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     /// A delivery that is stored, pending or leased.
     Delivery { delivery: Delivery, leased: bool },
-    /// The state of a delivery from now on.
+    /// The new state of a delivery.
     State { of: DeliveryId, state: State },
-    /// These deliveries are removed from now on: at most [`MAX_REMOVED`]. Their bytes are still in their segments.
+    /// The removal of these deliveries: at most [`MAX_REMOVED`]. Their bytes are still in their segments.
     Removal(Vec<DeliveryId>),
-    /// The ledger entries of deliveries whose bytes are gone, in the place of their records: at most
+    /// The ledger entries of deliveries whose bytes are gone, in place of their records: at most
     /// [`MAX_LEDGER_ENTRIES`](super::warc::MAX_LEDGER_ENTRIES).
     Removed(Vec<Tombstone>),
 }
 
-/// The state of a delivery when its record was written.
+/// Returns the state of a delivery at the time its record was written.
 pub(super) fn first_state(leased: bool) -> State {
     if leased { State::NEW.leased() } else { State::NEW }
 }
 
-/// Where a record lies.
+/// The location of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) segment: SegmentName,
     pub(super) offset: u64,
-    /// From the first byte of the header to the last of the trailer.
+    /// The length from the first byte of the header to the last byte of the trailer.
     pub(super) length: u64,
 }

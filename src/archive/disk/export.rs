@@ -15,17 +15,18 @@ use crate::{
 };
 
 impl DiskArchive {
-    /// Writes what `query` selects, with the latest outcome of each, as one WARC file, and says how many deliveries that
-    /// were. `into` is flushed at the end, and not synced. What cannot be read is left out, and `unreadable` is told why;
-    /// also of what was damaged already when the archive was opened, whether or not it would have been selected.
+    /// Writes the deliveries that `query` selects, with the latest outcome of each, as one WARC file, and returns their
+    /// number. `into` is flushed at the end, but not synced. Records that cannot be read are skipped, and `unreadable`
+    /// is called with the error. It is also called for damage that was found when the archive was opened, whether or
+    /// not `query` would have selected the record.
     ///
     /// # Errors
     ///
-    /// If `into` cannot be written. What was written until then is a WARC file as well.
+    /// If writing to `into` fails. The output up to that point is also a valid WARC file.
     ///
     /// # Cancel safety
     ///
-    /// It goes on if the future is dropped.
+    /// The export continues if the future is dropped.
     ///
     /// ```
     /// use tower_inbox::archive::{DiskArchive, Query};

@@ -5,7 +5,8 @@ use std::{
 
 use crate::archive::ArchiveError;
 
-/// What the operating system refused, and to what. One failure can be the error of many that wait.
+/// A failed operation, its path, and the error of the operating system. One failure can be the error of many waiting
+/// callers.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
 pub(super) struct Failure {
@@ -15,17 +16,17 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// For `map_err`.
+    /// Builds a closure for `map_err`.
     pub(super) fn to(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, path: path.to_owned(), source }
     }
 
-    /// Whether a file was not there.
+    /// Returns whether the error is that a file does not exist.
     pub(super) fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
 
-    /// A copy for one of those that wait: an [`io::Error`] cannot be cloned.
+    /// Returns a copy of the error for one waiting caller, because [`io::Error`] cannot be cloned.
     pub(super) fn error(&self) -> ArchiveError {
         let source = match self.source.raw_os_error() {
             Some(code) => io::Error::from_raw_os_error(code),

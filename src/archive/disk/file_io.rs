@@ -1,15 +1,15 @@
-//! Whole reads and writes on top of a medium that may do less than it is asked.
+//! Complete reads and writes on top of a medium that may read or write fewer bytes than requested.
 
 use std::io::{self, IoSlice};
 
 use super::medium::MediumFile;
 
-/// As many slices as Linux takes in one call (`IOV_MAX`).
+/// The maximum number of slices in one call on Linux (`IOV_MAX`).
 const MOST_SLICES: usize = 1024;
 
 /// Appends every byte of `slices`.
 pub(super) fn write_all(file: &dyn MediumFile, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
-    // Empty slices would look like a medium that takes nothing.
+    // A write of empty slices would be indistinguishable from a medium that accepts no bytes.
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
         let group = slices.get(..MOST_SLICES).unwrap_or(slices);
@@ -23,7 +23,8 @@ pub(super) fn write_all(file: &dyn MediumFile, mut slices: &mut [IoSlice<'_>]) -
     Ok(())
 }
 
-/// Fills `buffer` from `offset` on, and says how far: less than the whole only at the end of the file.
+/// Fills `buffer` from `offset`, and returns the number of bytes read: fewer than requested only at the end of the
+/// file.
 pub(super) fn read_full(
     file: &dyn MediumFile,
     buffer: &mut [u8],
@@ -47,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes three bytes at a time and is interrupted every other time.
+    /// Accepts three bytes at a time, and is interrupted on every other call.
     #[derive(Debug, Default)]
     struct Reluctant {
         bytes: Mutex<Vec<u8>>,

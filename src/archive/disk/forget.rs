@@ -1,4 +1,4 @@
-//! Forgetting: the ledger outlives bodies, but not for ever.
+//! Forgetting: ledger entries outlive bodies, but expire too.
 
 use std::{collections::HashSet, time::SystemTime};
 
@@ -15,22 +15,22 @@ use super::{
 };
 use crate::{archive::ArchiveError, delivery::DeliveryId};
 
-/// How many deliveries are forgotten before others get at the index.
+/// How many deliveries are forgotten before the lock on the index is released.
 const FORGOTTEN_AT_A_TIME: usize = 128;
 
-/// What is known of a segment in which nothing lies but lines of the ledger and outcomes.
+/// Facts about a segment that contains only ledger entries and outcomes.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    /// When the last of its deliveries was received; `None` where it holds none.
+    /// The receipt time of its last delivery; `None` if it contains none.
     last: Option<SystemTime>,
-    /// A delivery that is remembered by another segment, and of which this one tells the outcome.
+    /// A delivery that another segment remembers, and whose outcome is in this segment.
     needed_for: Option<DeliveryId>,
 }
 
 impl Keeper {
-    /// Drops the oldest segments in which nothing lies but the ledger of deliveries that need not be remembered any more.
+    /// Drops the oldest segments that contain only ledger entries of deliveries that no longer need to be remembered.
     pub(super) fn forget_old(&self, state: &mut State) -> Result<(), ArchiveError> {
-        // The power could bring back what this makes nobody remember.
+        // Otherwise a power failure could bring back the bytes of a delivery that is no longer remembered.
         self.finish(state)?;
         let now = SystemTime::now();
         let mut remembered = self.read(Index::removed);
@@ -50,7 +50,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Whether the segment may be due, as far as can be told without reading it.
+    /// Returns whether the segment may be due, as far as can be determined without reading it.
     fn is_due(
         &self,
         name: SegmentName,
@@ -64,7 +64,7 @@ impl Keeper {
         Ok(needed.is_none() && is_old)
     }
 
-    /// Drops a segment if it is due, and says how many deliveries are forgotten with it.
+    /// Drops a segment if it is due, and returns the number of deliveries that are forgotten with it.
     fn forget_segment(
         &self,
         name: SegmentName,
@@ -91,7 +91,7 @@ impl Keeper {
             Ok::<_, Failure>(None)
         })?;
         state.ledgers.insert(name, Ledger { last: contents.last, needed_for });
-        // Without this segment, a copy that is left over somewhere would come back to life.
+        // Without this segment, a leftover copy of a delivery would reappear.
         let mut gone = contents.removed.iter().chain(&contents.removes);
         let left_over = self.read(|index| gone.any(|id| index.has_copies(*id)));
         if left_over || !self.is_due(name, remembered, SystemTime::now(), state)? {
@@ -104,7 +104,7 @@ impl Keeper {
         replace::remove(medium, dir, &path)?;
         Self::removal_done(name, state);
         state.ledgers.remove(&name);
-        // One that lies in two segments may be forgotten already.
+        // A delivery that is in two segments may already be forgotten.
         let removed: Vec<_> = contents.removed.into_iter().collect();
         let mut forgotten = 0;
         for some in removed.chunks(FORGOTTEN_AT_A_TIME) {
@@ -116,16 +116,16 @@ impl Keeper {
     }
 }
 
-/// Of what a segment without bodies tells.
+/// The contents of a segment without bodies.
 #[derive(Default)]
 struct Contents {
     removed: HashSet<DeliveryId>,
     last: Option<SystemTime>,
-    /// The deliveries that it removes: needed while their bytes are in other segments.
+    /// The deliveries that it removes. The removals are needed while the bytes are in other segments.
     removes: HashSet<DeliveryId>,
-    /// Whether there is a delivery in it. No maintenance may drop that, whatever the index knows.
+    /// Whether it contains a delivery. Maintenance must never drop such a segment, regardless of the index.
     has_bodies: bool,
-    /// The other deliveries of which it records something.
+    /// The other deliveries for which it contains records.
     others: HashSet<DeliveryId>,
 }
 

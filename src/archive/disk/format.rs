@@ -10,10 +10,10 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// More than the record has that a segment begins with.
+/// The number of bytes read from the start of a segment: longer than its first record.
 const START: usize = 4096;
 
-/// Refuses segments of a later version, before anything in the directory is changed or believed.
+/// Rejects segments of a later format version, before anything in the directory is changed or trusted.
 pub(super) fn check_formats(
     medium: &dyn Medium,
     dir: &Path,
@@ -27,7 +27,7 @@ pub(super) fn check_formats(
     Ok(())
 }
 
-/// Refuses a segment of a later version.
+/// Rejects a segment of a later format version.
 pub(super) fn check_format(
     file: &dyn MediumFile,
     path: &Path,
@@ -41,7 +41,7 @@ pub(super) fn check_format(
     }
 }
 
-/// The format of a segment; `None` where it does not say, as a damaged one.
+/// Returns the format version of a segment; `None` if it is unreadable, as in a damaged segment.
 fn format_of(file: &dyn MediumFile, name: SegmentName) -> io::Result<Option<u32>> {
     let mut start = vec![0; START];
     let read = read_full(file, &mut start, 0)?;

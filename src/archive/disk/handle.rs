@@ -13,20 +13,20 @@ use super::{
     space::Space, upkeep::Upkeep,
 };
 
-/// How long dropping an archive waits for its threads. With the times of a graceful shutdown it must stay below the 30 s
-/// after which Kubernetes kills a process.
+/// The maximum time that dropping an archive waits for its threads. Together with the timeouts of a graceful shutdown
+/// it must stay below the 30 s after which Kubernetes kills a process.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the clones of an archive share. Dropping it waits for the writer.
+/// The state shared by the clones of an archive. Dropping it waits for the writer.
 pub(super) struct Handle {
     pub(super) path: PathBuf,
     pub(super) reader: Arc<Reader>,
-    /// Of a read-only archive, the one that was read first.
+    /// The shared index. For a read-only archive, the index that was read first.
     pub(super) index: Arc<SharedIndex>,
     pub(super) queue: Arc<Queue>,
     pub(super) space: Space,
     pub(super) condition: Arc<Condition>,
-    /// `None` where it is read only.
+    /// `None` if the archive is read-only.
     pub(super) keeper: Option<Arc<Keeper>>,
     pub(super) upkeep: Mutex<Option<Upkeep>>,
     pub(super) writer: Mutex<Option<JoinHandle<()>>>,
@@ -37,12 +37,12 @@ impl Handle {
         *self.upkeep.lock().unwrap_or_else(PoisonError::into_inner) = Some(upkeep);
     }
 
-    /// Waits until all is written and the lock is given back.
+    /// Waits until everything is written and the lock is released.
     pub(super) fn stop(&self) {
         self.threads().stop();
     }
 
-    /// What is left of the threads. Whoever takes them stops them.
+    /// Takes the remaining threads. The caller must stop them.
     fn threads(&self) -> Threads {
         self.space.stop();
         Threads {
@@ -54,8 +54,8 @@ impl Handle {
     }
 }
 
-/// Stops the archive, but does not wait longer than [`CLOSE_TIMEOUT`] for a disk that hangs: the process is to end. What
-/// is not written by then was not acknowledged, and the lock lasts as long as the writer or the process.
+/// Stops the archive, but waits at most [`CLOSE_TIMEOUT`] for a disk that hangs, so that the process can exit.
+/// Unwritten commands were not acknowledged, and the lock is held until the writer or the process ends.
 impl Drop for Handle {
     fn drop(&mut self) {
         let threads = self.threads();
@@ -69,7 +69,7 @@ impl Drop for Handle {
     }
 }
 
-/// Does the work on a thread of its own, and returns whether it is done in time. Otherwise the work goes on.
+/// Runs the work on a separate thread, and returns whether it completes in time. Otherwise the work continues.
 fn completes_within(timeout: Duration, work: impl FnOnce() + Send + 'static) -> bool {
     let (done, waiting) = mpsc::channel::<()>();
     let work = move || {
@@ -77,11 +77,12 @@ fn completes_within(timeout: Duration, work: impl FnOnce() + Send + 'static) -> 
         drop(done);
     };
     let started = thread::Builder::new().name("inbox-close".to_owned()).spawn(work);
-    // Dropping the sender disconnects. If no thread could be started, that happened without the work.
+    // Dropping the sender disconnects the channel. If no thread could be started, this happens without the work being
+    // run.
     started.is_ok() && waiting.recv_timeout(timeout) == Err(RecvTimeoutError::Disconnected)
 }
 
-/// The threads of an archive that is open.
+/// The threads of an open archive.
 struct Threads {
     upkeep: Option<Upkeep>,
     keeper: Option<Arc<Keeper>>,
@@ -97,7 +98,7 @@ impl Threads {
     /// Panics of the threads were logged where they were caught.
     fn stop(self) {
         drop(self.upkeep.map(Upkeep::stop));
-        // Before the writer gives the lock back.
+        // This must happen before the writer releases the lock.
         self.keeper.iter().for_each(|keeper| keeper.close());
         self.queue.close();
         drop(self.writer.map(JoinHandle::join));

@@ -1,5 +1,6 @@
-//! The condition of the archive, as its writer, its maintenance and its readers found it. Answering asks no disk, which
-//! may hang; only after a failed write, a small file is written in the background to find out whether writing works again.
+//! The health of the archive, as reported by its writer, its maintenance and its readers. A health check does not
+//! access the disk, which may hang. Only after a failed write, a small file is written in the background to check
+//! whether writing works again.
 
 use std::{
     collections::BTreeSet,
@@ -16,16 +17,16 @@ const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// The pause between two attempts to write after a failure.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The maximum number of damaged places that are told apart, which bounds the memory.
+/// The maximum number of damaged places that are distinguished, to limit memory use.
 const MAX_DAMAGES: usize = 10_000;
 
-/// What the parts of an open archive note about it.
+/// The conditions recorded by the parts of an open archive.
 #[derive(Debug, Default)]
 pub(super) struct Condition(Mutex<Noted>);
 
 #[derive(Debug, Default)]
 struct Noted {
-    /// Since when a batch is being written.
+    /// When the current batch write started.
     writing_since: Option<Instant>,
     last_write: LastWrite,
     /// When the last probe was started.
@@ -46,7 +47,7 @@ enum LastWrite {
 }
 
 impl Condition {
-    /// Since when the writer has been working on a batch.
+    /// Records that the writer started a batch at this time.
     pub(super) fn writing_since(&self) -> Option<Instant> {
         self.noted().writing_since
     }
@@ -55,7 +56,7 @@ impl Condition {
         self.noted().writing_since = since;
     }
 
-    /// A batch was written, or not. With `lost_lock` no later one will be.
+    /// Records whether a batch was written. With `lost_lock`, no later batch will be.
     pub(super) fn write_ended(&self, succeeded: bool, lost_lock: bool) {
         self.noted().last_write = match (succeeded, lost_lock) {
             (true, _) => LastWrite::Succeeded,
@@ -64,7 +65,7 @@ impl Condition {
         };
     }
 
-    /// Something at this place could not be read as it was written.
+    /// Records that the data at this offset is damaged.
     pub(super) fn note_damage(&self, segment: SegmentName, offset: u64) {
         let damages = &mut self.noted().damages;
         if damages.len() < MAX_DAMAGES {
@@ -72,7 +73,7 @@ impl Condition {
         }
     }
 
-    /// Something in this segment could not be read as it was written. Not counted if damage in it is known.
+    /// Records that this segment is damaged. Not counted if damage in it is already known.
     pub(super) fn note_damaged_segment(&self, segment: SegmentName) {
         let is_known = self.noted().damages.range((segment, 0)..=(segment, u64::MAX)).count() > 0;
         if !is_known {
@@ -80,7 +81,7 @@ impl Condition {
         }
     }
 
-    /// How many segments are missing.
+    /// Records the number of missing segments.
     pub(super) fn note_missing(&self, segments: u64) {
         self.noted().missing = Some(segments);
     }
@@ -89,7 +90,7 @@ impl Condition {
         self.noted().maintenance = Some(Maintenance::new(SystemTime::now(), failed));
     }
 
-    /// The right to try a write, if that is of use now.
+    /// Returns a guard for a write probe, if a probe is useful now.
     fn start_probe(self: &Arc<Self>, now: Instant) -> Option<Probing> {
         let mut noted = self.noted();
         if !noted.probe_is_due(now) {
@@ -124,11 +125,11 @@ impl Noted {
     }
 }
 
-/// A probe that is running. There is at most one: on a disk that hangs, it never ends.
+/// A running probe. At most one runs at a time, because on a disk that hangs it never ends.
 struct Probing(Arc<Condition>);
 
 impl Probing {
-    /// After this, a failed write says nothing any more.
+    /// Clears an earlier write failure.
     fn succeeded(&self) {
         let mut noted = self.0.noted();
         if noted.last_write == LastWrite::Failed {
@@ -144,14 +145,14 @@ impl Drop for Probing {
 }
 
 impl Handle {
-    /// The condition of the archive now. Never blocks.
+    /// Returns the current health of the archive. Never blocks.
     ///
-    /// If the last write failed and nothing is received any more, because a load balancer was told so, no write would ever
-    /// succeed again. So a small file is written, in the background.
+    /// After a failed write, a load balancer may stop sending requests, and then no write would ever succeed again.
+    /// Therefore a small file is written in the background.
     pub(super) fn health(&self) -> ArchiveHealth {
         let now = Instant::now();
         let is_stopped = self.keeper.is_none() || self.queue.is_closed();
-        // The directory of a closed archive may be another's.
+        // The directory of a closed archive may belong to another archive.
         let probing = (!is_stopped).then(|| self.condition.start_probe(now)).flatten();
         if let Some(probing) = probing {
             let (medium, dir) = (Arc::clone(&self.reader.medium), self.path.clone());

@@ -1,4 +1,4 @@
-//! Writing index files: beside a segment that was sealed, or has grown, and in the place of one that tells too little.
+//! Writing index files: for a segment that was sealed or has grown, and as a replacement for one that is incomplete.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -16,19 +16,19 @@ use super::{
 };
 use crate::delivery::DeliveryId;
 
-/// Where the records of a segment lie in the file that is about to take its place.
+/// The locations of the records of a segment in the file that is about to replace it.
 #[derive(Debug)]
 pub(super) struct Moved {
     pub(super) form: Form,
     pub(super) length: u64,
     pub(super) spans: HashMap<DeliveryId, Span>,
     pub(super) damages: Vec<(u64, u32)>,
-    /// The deliveries of which only the ledger entries are left in it.
+    /// The deliveries that are reduced to their ledger entries in the segment.
     pub(super) erased: HashSet<DeliveryId>,
 }
 
 impl Moved {
-    /// The entry as it is once the segment has been replaced.
+    /// Updates the entry for the replaced segment.
     fn apply(&self, entry: &mut IndexEntry) {
         if self.erased.contains(&entry.id) {
             entry.body = match entry.body {
@@ -77,7 +77,7 @@ impl Keeper {
         let length = self.medium.open_read(&segment).and_then(|file| file.len());
         let length = length.map_err(Failure::to("read", &segment))?;
         let file = match IndexFile::open(&self.medium, path.clone(), (name, form), length) {
-            // Something has cut the segment. The index file tells how long it was, and what was in it stays in memory.
+            // The segment was truncated. The index file records its former length, and its entries stay in memory.
             Err(Unfit::Longer(_)) => {
                 self.change(|index| {
                     index.note_cut(name, length);
@@ -93,7 +93,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// What an index file told of leaves memory, a part at a time.
+    /// Evicts the entries that an index file covers from memory, in steps.
     pub(super) fn finish_fold(&self, name: SegmentName, foreign: &[Position]) {
         self.change(|index| index.folded_foreign(name, foreign));
         let mut from = Some(0);
@@ -102,7 +102,7 @@ impl Keeper {
         }
     }
 
-    /// The bytes of an index file, as the entries are now, and the entries of other segments that it tells of.
+    /// Returns the bytes of an index file for the current entries, and the entries of other segments that it covers.
     pub(super) fn build_index(
         &self,
         name: SegmentName,
@@ -172,7 +172,7 @@ impl Keeper {
         Ok(foreign)
     }
 
-    /// Writes the index file of a segment that is about to be replaced, under a name of its own, and opens it.
+    /// Writes the index file of a segment that is about to be replaced, under a temporary name, and opens it.
     pub(super) fn prepare_index(
         &self,
         name: SegmentName,
@@ -193,7 +193,7 @@ impl Keeper {
         Ok(Prepared { unfinished, path, file, foreign })
     }
 
-    /// Changes the index, and then lets others get at it.
+    /// Changes the index, and then yields to other users of it.
     pub(super) fn change<T>(&self, what: impl FnOnce(&mut Index) -> T) -> T {
         let changed = self.index.write(what);
         thread::yield_now();
@@ -201,7 +201,7 @@ impl Keeper {
     }
 }
 
-/// An index file that does not have its name yet.
+/// An index file that does not have its final name yet.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) unfinished: std::path::PathBuf,

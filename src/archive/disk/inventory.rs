@@ -1,4 +1,4 @@
-//! The segments in the directory, compared with the manifest: at open, by maintenance, and by `verify`.
+//! Compares the segments in the directory with the manifest: at open, during maintenance, and in `verify`.
 
 use std::{collections::BTreeSet, io, path::Path};
 
@@ -17,20 +17,20 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// How many faults are logged one by one.
+/// The maximum number of faults that are logged individually.
 const LOGGED: usize = 10;
 
-/// What an archive that is open for writing knows of its segments.
+/// The segments of an archive that is open for writing.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     manifest: Manifest,
-    /// Whether that is what the file says.
+    /// Whether the manifest file matches `manifest`.
     is_written: bool,
-    /// What was wrong at the last look.
+    /// The faults found by the last check.
     faults: Vec<SegmentFault>,
 }
 
-/// The file of the manifest.
+/// The state of the manifest file.
 enum File {
     None,
     Whole(Manifest),
@@ -49,12 +49,12 @@ fn read(medium: &dyn Medium, dir: &Path) -> io::Result<File> {
     Ok(Manifest::parse(&text).map_or(File::Damaged, File::Whole))
 }
 
-/// Whether an archive was ever opened in this directory for a minute or more.
+/// Returns whether an archive was ever open in this directory for a minute or more.
 pub(super) fn manifest_exists(medium: &dyn Medium, dir: &Path) -> bool {
     medium.open_read(&manifest_path(dir)).is_ok()
 }
 
-/// What is wrong in a directory to which another process may write, and whether the manifest is damaged.
+/// Returns the faults in a directory to which another process may write, and whether the manifest is damaged.
 pub(super) fn inspect(
     medium: &dyn Medium,
     dir: &Path,
@@ -70,15 +70,15 @@ pub(super) fn inspect(
     };
     let (mut faults, is_damaged) = look()?;
     if !faults.is_empty() {
-        // Segments are renamed and removed between the two looks at the directory: what is missing stays missing.
+        // A writer may rename and remove segments during a check; only faults that a second check confirms are
+        // returned.
         let (again, _) = look()?;
         faults.retain(|fault| again.contains(fault));
     }
     Ok((faults, is_damaged))
 }
 
-/// Gives a copy of an archive, which has these segments, a manifest that fits them. `leaving` are about to be removed from
-/// the copy.
+/// Writes a manifest for a copy of an archive with these segments. `leaving` are about to be removed from the copy.
 pub(super) fn copy_manifest(
     medium: &dyn Medium,
     (from, to): (&Path, &Path),
@@ -94,8 +94,8 @@ pub(super) fn copy_manifest(
 }
 
 impl Inventory {
-    /// Reads the manifest of an archive that is opened for writing, and logs what is wrong. An archive without a manifest
-    /// gets one: what is there is all there is to be. One that is damaged is put aside.
+    /// Reads the manifest of an archive that is opened for writing, and logs the faults. An archive without a manifest
+    /// gets one that lists the segments in the directory. A damaged manifest is set aside.
     pub(super) fn open(medium: &dyn Medium, dir: &Path, listing: &Listing) -> Self {
         let path = manifest_path(dir);
         let manifest = match read(medium, dir) {
@@ -122,18 +122,18 @@ impl Inventory {
         Self { manifest: Manifest::adopting(listing), ..Self::default() }
     }
 
-    /// The highest number that a segment had.
+    /// Returns the highest segment number so far.
     pub(super) fn highest(&self) -> u64 {
         let missing = self.faults.iter().filter_map(SegmentFault::missing);
         missing.map(|name| name.sequence).max().max(Some(self.manifest.highest())).unwrap_or(0)
     }
 
-    /// How many segments are missing.
+    /// Returns the number of missing segments.
     pub(super) fn missing(&self) -> u64 {
         self.faults.iter().map(SegmentFault::missing_segments).sum()
     }
 
-    /// Reports what is missing as damage.
+    /// Reports the missing segments as damage.
     pub(super) fn report(&self, index: &mut Index) {
         report(&self.faults, index);
     }
@@ -153,13 +153,13 @@ impl Inventory {
     }
 }
 
-/// The segments that are missing, in an index that is complete: nothing is known of what was in them.
+/// Reports the missing segments to a complete index. Their contents are unknown.
 pub(super) fn report(faults: &[SegmentFault], index: &mut Index) {
     let missing = faults.iter().filter_map(SegmentFault::missing);
     missing.for_each(|name| index.note_cut(name, 0));
 }
 
-/// Logs what is wrong.
+/// Logs the faults.
 pub(super) fn warn(dir: &Path, faults: &[SegmentFault]) {
     for fault in faults.iter().take(LOGGED) {
         tracing::warn!(path = %fault.path(dir).display(), "{}; see 'inbox verify'", fault.reason());
@@ -171,14 +171,14 @@ pub(super) fn warn(dir: &Path, faults: &[SegmentFault]) {
 }
 
 impl Keeper {
-    /// Compares the segments with the manifest, logs what is newly wrong, and notes new segments in the manifest.
+    /// Compares the segments with the manifest, logs new faults, and adds new segments to the manifest.
     pub(super) fn check_segments(&self, state: &mut State) -> Result<(), ArchiveError> {
         let (medium, dir) = (&*self.medium, &*self.dir);
         let listing = Listing::of_dir(medium, dir)?;
         let Inventory { manifest, faults: known, .. } = &mut state.inventory;
         let mut faults = manifest.faults(&listing);
         if !faults.is_empty() {
-            // The writer may have renamed one while the directory was read.
+            // The writer may have renamed a segment while the directory was read.
             let again = manifest.faults(&Listing::of_dir(medium, dir)?);
             faults.retain(|fault| again.contains(fault));
         }
@@ -191,7 +191,7 @@ impl Keeper {
         Ok(state.inventory.write(medium, dir, manifest)?)
     }
 
-    /// Has the manifest record durably that a segment is about to be removed.
+    /// Records durably in the manifest that a segment is about to be removed.
     pub(super) fn announce_removal(
         &self,
         name: SegmentName,
@@ -201,14 +201,14 @@ impl Keeper {
         state.inventory.write(&*self.medium, &self.dir, manifest)
     }
 
-    /// A segment was removed durably.
+    /// Records that a segment was durably removed.
     pub(super) fn removal_done(name: SegmentName, state: &mut State) {
         state.inventory.manifest.finish_removal(name);
         state.inventory.is_written = false;
     }
 
-    /// Whether a sealed segment is empty, or shorter than its index file says: then something was lost, and what shows that
-    /// is left as it is.
+    /// Returns whether a sealed segment is empty, or shorter than its index file records. In that case data was lost,
+    /// and the evidence is left as it is.
     pub(super) fn is_cut(
         &self,
         name: SegmentName,
@@ -226,7 +226,7 @@ impl Keeper {
     }
 }
 
-/// Logs and notes that a sealed segment has no byte. Each begins with a record about itself.
+/// Logs and records that a sealed segment is empty. Every segment begins with a record about itself.
 pub(super) fn note_if_empty(path: &Path, length: u64, name: SegmentName, index: &mut Index) {
     if length == 0 {
         index.note_cut(name, 0);

@@ -31,14 +31,14 @@ use crate::{
     delivery::{DeliveryId, StateKind},
 };
 
-/// How many deliveries one command of the writer is about: each that is retried takes a record of some 350 bytes.
+/// The number of deliveries per command to the writer: each retried delivery takes a record of about 350 bytes.
 const AT_A_TIME: usize = 512;
 
-/// How many entries are read from index files while others wait for the index.
+/// The number of entries read from index files before the lock on the index is released.
 const PINNED_AT_A_TIME: usize = 128;
 
-/// Looks after the segments to which nothing is written any more. Does one thing at a time, and never waits for the
-/// writer but to have a segment sealed.
+/// Maintains the segments that are no longer written. Runs one task at a time, and waits for the writer only to have a
+/// segment sealed or a command executed.
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) medium: Arc<dyn Medium>,
@@ -50,20 +50,20 @@ pub(super) struct Keeper {
     pub(super) state: Mutex<State>,
 }
 
-/// What came of writing a segment anew.
+/// The result of rewriting a segment.
 #[derive(Debug, Default)]
 pub(super) struct Done {
-    /// The removed deliveries of which it holds the line in the ledger.
+    /// The removed deliveries whose ledger entries it contains.
     pub(super) told: HashSet<DeliveryId>,
 }
 
 impl Keeper {
-    /// Changes nothing from now on: the directory may soon be another's.
+    /// Stops all further changes: the directory may soon belong to another archive.
     pub(super) fn close(&self) {
         self.lock().lock = None;
     }
 
-    /// The right to change segments; an error once the archive is closed, or its lock file was deleted.
+    /// Returns the right to change segments; an error once the archive is closed, or its lock file was deleted.
     pub(super) fn turn(&self) -> Result<MutexGuard<'_, State>, ArchiveError> {
         let state = self.lock();
         let lock = state.lock.as_ref().ok_or(ArchiveError::Closed)?;
@@ -75,7 +75,7 @@ impl Keeper {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes what `query` selects. Returns how many deliveries. Removals at the same time are erased together.
+    /// Removes the deliveries that `query` selects. Returns their number. Concurrent removals are erased together.
     pub(super) fn remove(&self, query: &Query) -> Result<u64, ArchiveError> {
         let removed = self.give_up_all(query)?;
         self.finish_removals(&mut *self.turn()?)?;
@@ -94,7 +94,7 @@ impl Keeper {
         Ok(removed)
     }
 
-    /// Has the writer decide which of these deliveries `query` selects, and give them up. Returns how many.
+    /// Has the writer mark as removed those of these deliveries that `query` selects. Returns their number.
     pub(super) fn give_up(
         &self,
         entries: &[DeliveryEntry],
@@ -110,7 +110,7 @@ impl Keeper {
         Ok(removed)
     }
 
-    /// Makes pending what `query` selects of the dead, undecodable and failed deliveries. Returns how many.
+    /// Resets the dead, undecodable and failed deliveries that `query` selects to pending. Returns their number.
     pub(super) fn retry(&self, query: &Query, now: Instant) -> Result<u64, ArchiveError> {
         let mut retried = 0;
         for kind in [StateKind::Failed, StateKind::Dead, StateKind::Undecodable] {
@@ -122,7 +122,7 @@ impl Keeper {
                 let is_due = |entry: &&DeliveryEntry| transition::retries(&entry.known());
                 let due: Vec<_> = entries.iter().filter(is_due).cloned().collect();
                 let query = of_kind.clone();
-                // Waits for each batch, so that what was appended in the meantime goes to the next one.
+                // Waits for each batch, so that commands appended in the meantime go to the next one.
                 let retry = |ids, reply| Command::Retry { ids, query, now, reply };
                 retried += self.command_about(&due, retry)?;
                 Ok(())
@@ -131,8 +131,8 @@ impl Keeper {
         Ok(retried)
     }
 
-    /// Has the writer execute a command about deliveries whose entries are in memory meanwhile, so that it need not wait
-    /// for the disk.
+    /// Runs a command about deliveries whose entries are kept in memory meanwhile, so that the writer need not wait for
+    /// the disk.
     fn command_about<T>(
         &self,
         entries: &[DeliveryEntry],
@@ -148,20 +148,21 @@ impl Keeper {
         answer
     }
 
-    /// Has the writer execute a command, and waits for it.
+    /// Queues a command for the writer, and waits for its result.
     fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ArchiveError> {
         let (reply, answer) = oneshot::channel();
         self.queue.push(command(reply))?;
         answer.blocking_recv().unwrap_or_else(|_| Err(writer_stopped()))
     }
 
-    /// Erases the bytes of deliveries that were removed, also where that was interrupted, or came back with a power failure.
+    /// Erases the bytes of removed deliveries, including those of interrupted removals and those that reappeared after
+    /// a power failure.
     pub(super) fn finish_removals(&self, state: &mut State) -> Result<(), ArchiveError> {
         self.finish(state)?;
         self.erase(self.read(Index::left_over)?, state)
     }
 
-    /// Makes durable what was renamed, and removes what may not stay beside it.
+    /// Makes renamed files durable, and removes the files that they supersede.
     pub(super) fn finish(&self, state: &mut State) -> Result<(), Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
         if state.unsynced {
@@ -175,7 +176,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Leaves nothing of these deliveries but their ledger entries.
+    /// Erases these deliveries, leaving only their ledger entries.
     fn erase(
         &self,
         deliveries: HashMap<DeliveryId, Vec<Place>>,
@@ -208,8 +209,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// The ledger entry of a delivery whose record was damaged may not be known. The next start will know nothing of it,
-    /// and so nothing is known of it from now on.
+    /// Drops deliveries without a ledger entry from the index. If the record of a delivery was damaged, its ledger
+    /// entry may be unknown, and the next start could not restore it.
     fn forget_untold<'i>(
         &self,
         ids: impl Iterator<Item = &'i DeliveryId>,
@@ -222,7 +223,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Nothing of these deliveries is left in this segment but their ledger entries.
+    /// Records that only the ledger entries of these deliveries are left in this segment.
     fn dropped(
         &self,
         ids: impl Iterator<Item = DeliveryId>,
@@ -235,7 +236,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Has the writer seal what it is writing.
+    /// Has the writer seal the active segment.
     pub(super) fn seal(&self) -> Result<(), ArchiveError> {
         self.command(Command::Seal)
     }
@@ -248,7 +249,7 @@ impl Keeper {
         self.index.read(what)
     }
 
-    /// The deliveries with a body that `query` selects, some at a time.
+    /// Calls `each` with batches of the deliveries with a body that `query` selects.
     fn for_each_part(
         &self,
         query: &Query,
@@ -267,7 +268,7 @@ impl Keeper {
         if entries.is_empty() { Ok(()) } else { each(&entries) }
     }
 
-    /// Gives up what `query` selects in a segment. Returns how many deliveries.
+    /// Marks the deliveries that `query` selects in a segment as removed. Returns their number.
     pub(super) fn give_up_in(&self, name: SegmentName, query: &Query) -> Result<u64, ArchiveError> {
         let (mut removed, mut next) = (0, Some(0));
         while let Some(from) = next {
@@ -278,10 +279,9 @@ impl Keeper {
         Ok(removed)
     }
 
-    /// Writes a segment anew, without these deliveries.
+    /// Rewrites a segment without these deliveries.
     ///
-    /// The new file is whole and durable before it takes the place of the old one. Readers wait for no more than the
-    /// renaming.
+    /// The new file is complete and durable before it replaces the old one. Readers wait only for the rename.
     pub(super) fn rewrite(
         &self,
         name: SegmentName,
@@ -293,7 +293,7 @@ impl Keeper {
         self.rewrite_or_give_up(name, (from, to), (erased, &HashSet::new()), state)
     }
 
-    /// Writes a segment anew, without the records that begin at these offsets.
+    /// Rewrites a segment without the records that begin at these offsets.
     pub(super) fn rewrite_without(
         &self,
         name: SegmentName,
@@ -333,7 +333,7 @@ impl Keeper {
         let new = Rewrite { medium, dir, name, from, to, drop: &drop, skip }.run()?;
         let is_damaged = !new.damages.is_empty();
         if is_damaged && from != to && to == Form::Packed {
-            // Other tools can read neither damaged bytes among compressed records nor behind them.
+            // Other tools can read neither damaged bytes between compressed records nor the records after them.
             self.note_damaged(name, from, state);
             replace::remove(medium, dir, &new.unfinished)?;
             return Ok(Done::default());
@@ -341,7 +341,7 @@ impl Keeper {
         let done = Done { told: new.removed() };
         let moved = new.moved(erased.keys().copied().collect());
         let prepared = self.prepare_index(name, &moved)?;
-        // An index file of the old form must not be there with the new one.
+        // An index file for the old form must not exist next to the new segment.
         self.change(|index| index.pin_file(name))?;
         replace::remove(medium, dir, &name.index_path(dir))?;
         let Prepared { unfinished, path, file, foreign } = prepared;
@@ -363,7 +363,7 @@ impl Keeper {
         } else {
             state.damaged.remove(&name);
         }
-        // Not before the segment that it tells of is durable under its name.
+        // Only after the segment that it describes is durable under its name.
         medium.rename(&unfinished, &path).map_err(Failure::to("rename", &unfinished))?;
         self.change(|index| index.file_renamed(name, &path));
         medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
@@ -371,8 +371,8 @@ impl Keeper {
         Ok(done)
     }
 
-    /// A part of the segment is damaged. Those bytes are kept, whatever is removed around them, and the segment is neither
-    /// compressed nor dropped. Logged once for each segment.
+    /// Records that a part of the segment is damaged. The damaged bytes are kept during every removal, and the segment
+    /// is neither compressed nor dropped. Logged once per segment.
     pub(super) fn note_damaged(&self, name: SegmentName, form: Form, state: &mut State) {
         if state.damaged.insert(name) {
             self.condition.note_damaged_segment(name);

@@ -4,11 +4,11 @@ use super::{
 };
 use crate::archive::{ArchiveError, EntrySender, LedgerEntry, Query};
 
-/// How many entries wait to be taken.
+/// The maximum number of entries buffered for the consumer.
 pub(super) const AHEAD: usize = 256;
 
-/// Sends the ledger entry of each delivery that `query` selects, until all is sent or nobody listens. Blocks, and reads no
-/// segment.
+/// Sends the ledger entry of each delivery that `query` selects, until all are sent or the receiver is dropped. Blocks,
+/// but reads no segment.
 pub(super) fn ledger(reader: &Reader, query: &Query, found: EntrySender<LedgerEntry>) {
     for one in reader.find(query) {
         let goes_on = match one {
@@ -26,7 +26,7 @@ pub(super) fn ledger(reader: &Reader, query: &Query, found: EntrySender<LedgerEn
     found.finish();
 }
 
-/// The latest of them, the latest first. Looks at no more of the log than it has to.
+/// Returns the latest matching entries, latest first. Reads no more of the log than necessary.
 pub(super) fn latest(
     reader: &Reader,
     query: &Query,

@@ -10,20 +10,20 @@ use super::{
     name::{Form, SegmentName},
 };
 
-/// How the name of a file ends that is not whole yet.
+/// The file extension of unfinished files.
 pub(super) const UNFINISHED: &str = ".tmp";
 
-/// What lies in the directory of an archive.
+/// The contents of the directory of an archive.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
-    /// The segments in the order of the log, each in the form that counts.
+    /// The segments in log order, each in its effective form.
     pub(super) segments: BTreeMap<SegmentName, Form>,
     /// The segments that have an index file.
     pub(super) indexed: Vec<SegmentName>,
-    /// The segments that have an index file, and are not there in any form. Maintenance removes the index file of a segment
+    /// The segments that have an index file, but exist in no form. Maintenance removes the index file of a segment
     /// first.
     pub(super) orphaned: Vec<SegmentName>,
-    /// What a crash left: files that are not whole, forms that another has taken the place of, indexes of what is being
+    /// Files that a crash left behind: unfinished files, superseded forms, and index files of segments that are being
     /// written.
     pub(super) leftovers: Vec<OsString>,
 }
@@ -55,13 +55,13 @@ impl Listing {
         listing
     }
 
-    /// The files of the leftovers.
+    /// The paths of the leftovers.
     pub(super) fn leftover_paths(&self, dir: &Path) -> impl Iterator<Item = PathBuf> {
         self.leftovers.iter().map(move |name| dir.join(name))
     }
 }
 
-/// Whether a segment or an index file was to become of it. Other processes make files of other names.
+/// Returns whether the file is an unfinished segment or index file. Other processes use other file names.
 fn is_unfinished(name: &OsStr) -> bool {
     let whole = name.to_str().and_then(|name| name.strip_suffix(UNFINISHED)).map(OsStr::new);
     whole.is_some_and(|whole| {

@@ -13,25 +13,25 @@ use super::{
     warc::Meaning,
 };
 
-/// How segments are taken into an index.
+/// How segments are loaded into an index.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Loading {
     /// Whether index files are used. Without them every segment is read.
     pub(super) index_files: bool,
-    /// Whether fingerprints will be asked for.
+    /// Whether fingerprints will be looked up.
     pub(super) filters: bool,
 }
 
-/// A segment that was taken in.
+/// A loaded segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Loaded {
-    /// Where its last record ends.
+    /// The offset at which its last record ends.
     pub(super) end: u64,
-    /// Whether an index file told of it.
+    /// Whether its index file was used.
     pub(super) indexed: bool,
 }
 
-/// Takes what a segment holds into the index: from its index file as far as that goes, else from the segment.
+/// Loads the contents of a segment into the index: from its index file as far as that goes, otherwise from the segment.
 pub(super) fn load(
     medium: &Arc<dyn Medium>,
     dir: &Path,
@@ -92,7 +92,7 @@ fn note_missing_end(
     tracing::warn!(path = %path.display(), offset = length, missing, "the end of a segment is missing");
 }
 
-/// What a segment holds, if no part of it is damaged.
+/// Returns the records of a segment; `None` if a part of it is damaged.
 pub(super) fn records(
     file: &dyn MediumFile,
     name: SegmentName,
@@ -109,7 +109,8 @@ pub(super) fn records(
     Ok(Some(records))
 }
 
-/// Takes what is whole in a segment, from this offset on, into the index, and says where it ends.
+/// Adds the intact records of a segment, starting at this offset, to the index, and returns the offset at which they
+/// end.
 fn walk(
     file: &dyn MediumFile,
     path: &Path,

@@ -1,5 +1,5 @@
-//! The lock file of an archive. It keeps other writers out, holds the id of the process that has the archive open, and its
-//! modification time is when the archive was last seen open.
+//! The lock file of an archive. It excludes other writers, and stores the id of the process that has the archive open.
+//! Its modification time is the last time at which the archive was known to be open.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// The path of the lock file.
+/// Returns the path of the lock file.
 pub(super) fn lock_path(dir: &Path) -> PathBuf {
     dir.join("inbox.lock")
 }
@@ -44,7 +44,7 @@ pub(super) fn acquire(
     }
 }
 
-/// The process that wrote its id to the lock file; `None` if the file is empty, unreadable or holds something else.
+/// Returns the process id in the lock file; `None` if the file is empty, unreadable, or contains something else.
 fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
     let file = medium.open_read(path).ok()?;
     let mut text = [0; 16];
@@ -52,9 +52,9 @@ fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
     std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
 }
 
-/// An error if the directory is not at its path any more, or the lock file in it was deleted or replaced since it was locked:
-/// what is written then is lost, or another process may have the archive open, and two writers would damage it. Once the
-/// directory is back at its path, with the lock file in it, there is no error.
+/// Returns an error if the directory is no longer at its path, or the lock file in it was deleted or replaced since it
+/// was locked. Data written then would be lost, or another process may have the archive open, and two writers would
+/// damage it. There is no error once the directory is back at its path with the lock file in it.
 pub(super) fn check(medium: &dyn Medium, dir: &Path, lock: &Lock) -> Result<(), Failure> {
     let path = lock_path(dir);
     if medium.is_locked_by(&path, lock) {
@@ -71,10 +71,10 @@ pub(super) fn check(medium: &dyn Medium, dir: &Path, lock: &Lock) -> Result<(), 
     Err(Failure::to("keep the lock", &path)(io::Error::other(reason)))
 }
 
-/// Below this nothing was down: it was closed and opened again.
+/// The minimum reported downtime. Shorter gaps are an archive that was closed and reopened.
 const SHORTEST: Duration = Duration::from_secs(2);
 
-/// Notes that the archive is open, and tells the log from when to when it was not.
+/// Records that the archive is open, and logs the period during which it was not.
 pub(super) fn tell(medium: &dyn Medium, dir: &Path, unsettled: u64) {
     let (last, now) = (medium.note_time(&lock_path(dir)), SystemTime::now());
     let Some((from, down)) = last.and_then(|last| Some((last, now.duration_since(last).ok()?)))

@@ -13,37 +13,37 @@ use super::{
 };
 use crate::{archive::ArchiveError, log_limit::LogLimit};
 
-/// Of failed batches, one in this time is logged.
+/// Failed batches are logged at most once in this period.
 const LOG_PERIOD: Duration = Duration::from_secs(10);
 
-/// The row of segments, of which the last is written.
+/// The sequence of segments; the last is written.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) medium: Arc<dyn Medium>,
     pub(super) dir: PathBuf,
-    /// A segment is sealed once it is longer than this.
+    /// A segment is sealed once it reaches this length, in bytes.
     pub(super) segment_size: u64,
     pub(super) next_sequence: u64,
-    /// A name that was used in vain: no file has it, and nothing durable was ever in one.
+    /// An unused name: no file has it, and no file with that name ever held durable data.
     spare: Option<SegmentName>,
     pub(super) open: Option<Segment>,
-    /// A full segment that is to be sealed.
+    /// A full segment that must be sealed.
     pub(super) full: Option<SegmentName>,
     failures: LogLimit,
-    /// For what could not be tidied up after a failure.
+    /// The limit for logging failed cleanups.
     leftovers: LogLimit,
 }
 
-/// Why a batch was not archived.
+/// The error of a batch that was not archived.
 #[derive(Debug)]
 pub(super) struct NotArchived {
     failure: Failure,
-    /// Whether a part of it may come back with a power failure.
+    /// Whether a part of the batch may reappear after a power failure.
     unsure: bool,
 }
 
 impl NotArchived {
-    /// The error for one of the callers.
+    /// Returns the error for one of the callers.
     pub(super) fn error(&self) -> ArchiveError {
         let error = self.failure.error();
         if self.unsure { ArchiveError::Unsure(Box::new(error)) } else { error }
@@ -65,10 +65,12 @@ impl Log {
         }
     }
 
-    /// Makes a batch durable and says where each entry lies. After a failure the next batch starts afresh.
+    /// Makes a batch durable, and returns the location of each entry. After a failure, the next batch starts in a clean
+    /// state.
     ///
-    /// A batch whose sync failed goes to a new segment at once, and a segment that was removed is written anew; a batch that
-    /// could not be written is not written again. While the directory is not at its path, or the lock file is not ours, nothing is archived.
+    /// A batch whose sync failed is written to a new segment immediately, and a removed segment is rewritten. A batch
+    /// that could not be written is not retried. If the directory is not at its path, or the lock file is no longer the
+    /// one this process locked, nothing is archived.
     pub(super) fn append(
         &mut self,
         batch: &mut Batch,
@@ -92,7 +94,8 @@ impl Log {
         })
     }
 
-    /// An error while the directory is not at its path, or the lock file is not ours. `entries` is for the log.
+    /// Returns an error if the directory is not at its path, or the lock file is no longer the one this process locked.
+    /// `entries` is logged.
     pub(super) fn check_place(&self, lock: &Lock, entries: usize) -> Result<(), NotArchived> {
         let checked = lock::check(&*self.medium, &self.dir, lock);
         checked.map_err(|failure| self.failed(NotArchived { failure, unsure: false }, entries))
@@ -107,7 +110,7 @@ impl Log {
         error
     }
 
-    /// A batch is durable in a second file, after the first has failed.
+    /// Logs that a batch became durable in a second file after the first failed.
     fn continued(&self, failure: &Failure) {
         if let Some(suppressed) = self.failures.admit() {
             let source = std::error::Error::source(failure);
@@ -115,7 +118,7 @@ impl Log {
         }
     }
 
-    /// Encodes what is in the batch so far, if it is known which segment it goes to.
+    /// Encodes the current entries of the batch, if their target segment is known.
     pub(super) fn encode_ahead(&self, batch: &mut Batch) {
         if let Some(segment) = &self.open {
             segment.encode_ahead(batch);
@@ -150,8 +153,8 @@ impl Log {
         }
     }
 
-    /// Creates the next segment. While that fails, each attempt has the same name: a number that no segment has would look
-    /// like a segment that is missing.
+    /// Creates the next segment. Failed attempts reuse the name, because a skipped number would look like a missing
+    /// segment.
     fn create(&mut self) -> Result<Segment, Failure> {
         let name = self.spare.take().unwrap_or_else(|| {
             let name = SegmentName { sequence: self.next_sequence, salt: Salt::random() };
@@ -165,21 +168,21 @@ impl Log {
         created
     }
 
-    /// Keeps a name for the next segment, unless a file has it that could not be removed.
+    /// Keeps a name for the next segment, unless a file with that name could not be removed.
     fn keep_name(&mut self, name: SegmentName) {
         if self.is_free(name) {
             self.spare = Some(name);
         }
     }
 
-    /// Whether no file has this name.
+    /// Returns whether no file has this name.
     fn is_free(&self, name: SegmentName) -> bool {
         let open = self.medium.open_read(&name.open_path(&self.dir));
         open.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Seals the segment that the last batch has filled. Not before the index knows that batch: maintenance takes what is
-    /// sealed for known, and would drop what it knows nothing of.
+    /// Seals the segment that the last batch has filled. Must run after the index has recorded that batch: maintenance
+    /// assumes that sealed segments are fully indexed, and drops records that are not in the index.
     pub(super) fn seal_full(&mut self) {
         let Some(name) = self.full.take() else { return };
         if let Err(failure) = seal(&*self.medium, &self.dir, name) {
@@ -188,16 +191,16 @@ impl Log {
         }
     }
 
-    /// Seals the segment that is being written, however short it is.
+    /// Seals the active segment, however short it is.
     pub(super) fn seal_now(&mut self) -> Result<(), Failure> {
         let Some(segment) = self.open.take_if(|segment| segment.durable_length() > 0) else {
             return Ok(());
         };
-        // Should its new name not be durable: it is written no more, under either.
+        // Even if the new name does not become durable, the segment is no longer written under either name.
         seal(&*self.medium, &self.dir, segment.name())
     }
 
-    /// Writes a segment anew whose file was removed, unless another file has its name now.
+    /// Rewrites a segment whose file was removed, unless another file has its name now.
     fn restore(&mut self, segment: &Segment) -> Option<Segment> {
         if !self.is_free(segment.name()) {
             return None;
@@ -216,8 +219,8 @@ impl Log {
         restored.ok()
     }
 
-    /// A segment that must not be written any more. It is sealed when the archive is opened next; an empty one would
-    /// be left behind at each attempt while the disk fails.
+    /// Abandons a segment that must no longer be written. It is sealed at the next open. An empty one is removed,
+    /// because otherwise each attempt would leave one behind while the disk fails.
     fn abandon(&mut self, segment: &Segment) {
         if segment.durable_length() > 0 {
             if segment.shows_more_than_durable() {
@@ -235,7 +238,7 @@ impl Log {
     }
 }
 
-/// Gives a segment the name of one to which nothing is written any more.
+/// Renames a segment to its sealed name.
 pub(super) fn seal(
     medium: &dyn Medium,
     dir: &std::path::Path,

@@ -1,21 +1,22 @@
-//! What is to be dropped out of damaged bytes: no record tells any more where a delivery lies in them.
+//! Determines which damaged bytes belong to removed deliveries and must be dropped. The records there no longer give
+//! the location of a delivery.
 
 use std::{collections::HashMap, ops::Range};
 
 use super::rewrite::Removal;
 use crate::delivery::DeliveryId;
 
-/// A part of damaged bytes.
+/// A part of a damaged range.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Bytes of nobody who is removed.
+    /// Bytes that belong to no removed delivery.
     Rest(Range<u64>),
-    /// Here lay one that is removed.
+    /// Bytes of a removed delivery.
     Of(DeliveryId),
 }
 
-/// The parts of damaged bytes, in their order. `spoilt` is the delivery whose bytes all of them are, if that is known;
-/// of the others that are removed the index told where they lay.
+/// Splits a damaged range into parts, in order. `spoilt` is the delivery that owns the whole range, if known. For other
+/// removed deliveries, the index provides the location.
 pub(super) fn parts(
     damage: Range<u64>,
     spoilt: Option<DeliveryId>,

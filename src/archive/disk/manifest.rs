@@ -1,8 +1,8 @@
-//! The manifest of an archive: which segments there are to be. A segment that is missing, or that is not of this archive, is
-//! told from one that maintenance has removed.
+//! The manifest of an archive: the list of segments that should exist. It distinguishes segments that are missing or
+//! that belong to another archive from those that maintenance has removed.
 //!
-//! Each segment has the next number, from 1 on. So every number up to the highest belongs to a segment that is there, or to
-//! one that was removed; the manifest records the removed ones before they are removed.
+//! Segments are numbered consecutively from 1. Every number up to the highest therefore belongs to an existing segment
+//! or to a removed one; the manifest records removals before they happen.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,21 +18,21 @@ use super::{
     name::{Form, SegmentName},
 };
 
-/// The path of the manifest.
+/// Returns the path of the manifest.
 pub(super) fn manifest_path(dir: &Path) -> PathBuf {
     dir.join("inbox.manifest")
 }
 
 const FIRST_LINE: &str = "inbox-manifest 1";
 
-/// Something wrong with the segments of an archive that their names tell.
+/// A fault in the segments of an archive that is visible in their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SegmentFault {
-    /// It is in the manifest, or its index file is there.
+    /// The segment is in the manifest, or its index file exists.
     Missing(SegmentName),
-    /// No segment has a number from the first of these to the second, and none was removed.
+    /// No segment has a number in this inclusive range, and none was removed.
     Gap(u64, u64),
-    /// Its number is that of another segment, or of one that was removed.
+    /// The number belongs to another segment, or to a removed one.
     Foreign(SegmentName, Form),
 }
 
@@ -47,7 +47,7 @@ impl SegmentFault {
         }
     }
 
-    /// The file that is concerned. Where only its number is known, a pattern for its name.
+    /// Returns the affected file. If only the number is known, returns a pattern for its name.
     pub(super) fn path(&self, dir: &Path) -> PathBuf {
         match self {
             Self::Missing(name) => name.sealed_path(dir),
@@ -57,7 +57,7 @@ impl SegmentFault {
         }
     }
 
-    /// How many segments are not there.
+    /// Returns the number of missing segments.
     pub(super) fn missing_segments(&self) -> u64 {
         match self {
             Self::Missing(_) => 1,
@@ -66,7 +66,7 @@ impl SegmentFault {
         }
     }
 
-    /// The segment that is not there.
+    /// Returns the missing segment.
     pub(super) fn missing(&self) -> Option<SegmentName> {
         match self {
             Self::Missing(name) => Some(*name),
@@ -76,18 +76,18 @@ impl SegmentFault {
     }
 }
 
-/// Which segments there are to be.
+/// The list of segments that should exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
     segments: BTreeSet<SegmentName>,
-    /// Numbers of segments that maintenance removed: the first and the last of each range, none next to another.
+    /// Numbers of removed segments: the first and last of each range. Ranges are not adjacent.
     removed: BTreeMap<u64, u64>,
-    /// Segments that are about to be removed: they may be there or not.
+    /// Segments that are about to be removed. They may or may not exist.
     removing: BTreeSet<SegmentName>,
 }
 
 impl Manifest {
-    /// For an archive without a manifest: what is there is all there is to be.
+    /// Returns a manifest for an archive without one: it lists the existing segments.
     pub(super) fn adopting(listing: &Listing) -> Self {
         let mut manifest = Self::default();
         for fault in manifest.faults(listing) {
@@ -102,7 +102,7 @@ impl Manifest {
         manifest.with(listing)
     }
 
-    /// What is wrong with the segments that are listed.
+    /// Returns the faults in the listed segments.
     pub(super) fn faults(&self, listing: &Listing) -> Vec<SegmentFault> {
         let orphans = listing.orphaned.iter().copied().filter(|name| !self.may_be_gone(*name));
         let expected: BTreeSet<_> = self.segments.iter().copied().chain(orphans).collect();
@@ -140,8 +140,8 @@ impl Manifest {
             || listing.segments.range(same_number).nth(1).is_some()
     }
 
-    /// Adds the segments that are listed. The last one is left out while it is being written: if nothing becomes durable in
-    /// it, it is removed. Those that are not of this archive are left out, too, and those that are missing stay.
+    /// Adds the listed segments. The last one is excluded while it is being written, because it is removed if no data
+    /// becomes durable in it. Segments that are not of this archive are excluded, and missing segments stay.
     pub(super) fn with(&self, listing: &Listing) -> Self {
         let mut manifest = self.clone();
         let last = listing.segments.last_key_value();
@@ -158,7 +158,7 @@ impl Manifest {
         manifest
     }
 
-    /// The same, with a segment that is about to be removed.
+    /// Returns a copy with a segment marked as about to be removed.
     pub(super) fn with_removal_of(&self, name: SegmentName) -> Self {
         let mut manifest = self.clone();
         manifest.segments.remove(&name);
@@ -166,14 +166,14 @@ impl Manifest {
         manifest
     }
 
-    /// A segment was removed durably. This is written with the next change.
+    /// Records that a segment was durably removed. The change is written with the next update.
     pub(super) fn finish_removal(&mut self, name: SegmentName) {
         self.removing.remove(&name);
         self.add_removed(name.sequence, name.sequence);
     }
 
-    /// The manifest of a copy with these segments, from which `leaving` are about to be removed. What was removed from the
-    /// archive is not missing in the copy, and what is missing in the archive is missing in the copy.
+    /// Returns the manifest of a copy with these segments, from which `leaving` are about to be removed. Segments
+    /// removed from the archive are not missing in the copy; segments missing in the archive are missing in the copy.
     pub(super) fn of_copy(
         &self,
         copied: &BTreeSet<SegmentName>,
@@ -201,7 +201,7 @@ impl Manifest {
         copy
     }
 
-    /// The highest number that a segment had; 0 without any.
+    /// Returns the highest segment number so far; 0 if there was none.
     pub(super) fn highest(&self) -> u64 {
         let last = |names: &BTreeSet<SegmentName>| names.last().map(|name| name.sequence);
         let removed = self.removed.last_key_value().map(|(_, last)| *last);
@@ -216,7 +216,7 @@ impl Manifest {
         self.removed.range(..=number).next_back().is_some_and(|(_, last)| *last >= number)
     }
 
-    /// Adds a range of numbers, and joins it with those that it touches.
+    /// Adds a range of numbers, and merges it with adjacent ranges.
     fn add_removed(&mut self, mut first: u64, mut last: u64) {
         while let Some((from, to)) = self.touching(first, last) {
             self.removed.remove(&from);
@@ -230,7 +230,7 @@ impl Manifest {
         before.map(|(from, to)| (*from, *to)).filter(|(_, to)| to.saturating_add(1) >= first)
     }
 
-    /// The text of the file: a line for each segment and each range; the last line is a checksum over the others.
+    /// Serializes the manifest: one line per segment and range; the last line is a checksum of the others.
     pub(super) fn print(&self) -> String {
         let mut text = format!("{FIRST_LINE}\n");
         // Writing to a string cannot fail.
@@ -248,7 +248,7 @@ impl Manifest {
         text
     }
 
-    /// Reads the text of a file; `None` if it is damaged.
+    /// Parses the file contents; `None` if the file is damaged.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (covered, last) = text.strip_suffix('\n')?.rsplit_once('\n')?;
         let checksum = hash(format!("{covered}\n").as_bytes());
@@ -293,7 +293,7 @@ mod tests {
             manifest.finish_removal(*removed);
         }
         manifest = manifest.with_removal_of(names[2]);
-        // The second was copied before it was removed. The fifth is missing. The sixth came later.
+        // The second segment was copied before its removal, the fifth is missing, and the sixth was added later.
         let (copied, leaving) = ([names[1], names[3]].into(), [names[0]].into());
         let copy = manifest.of_copy(&copied, &leaving);
         let there = |names: &[SegmentName]| sealed(names.iter().copied());

@@ -8,26 +8,26 @@ use std::{
     time::SystemTime,
 };
 
-/// What keeps other writers out for as long as one of its clones lives.
+/// A lock that excludes other writers while any clone of it exists.
 pub(crate) type Lock = Arc<dyn Any + Send + Sync>;
 
-/// Identifies a file or a directory whatever its name is: its device and inode on Unix.
+/// Identifies a file or directory independently of its name: device and inode on Unix.
 pub(crate) type FileId = (u64, u64);
 
-/// All that the archive asks of a file system. Nothing else in this folder touches a file, so that tests can put a disk
-/// behind it that fails or crashes at any call.
+/// The file system operations of the archive. No other code in this folder accesses files, so that tests can substitute
+/// a disk that fails or crashes at any call.
 pub(crate) trait Medium: Debug + Send + Sync + 'static {
-    /// Makes a directory, and those above it, durably. It may be there already.
+    /// Creates a directory and its parents, durably. It may already exist.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// The names in a directory, in any order.
+    /// Returns the names in a directory, in any order.
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>>;
 
-    /// Takes a lock that is given back when the result is dropped; `None` while another holds it.
+    /// Takes a lock that is released when the result is dropped; `None` while another holder has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 
-    /// Whether `path` is still the file that was locked. False once the file is deleted or replaced: then another
-    /// process can lock the new one.
+    /// Returns whether `path` is still the file that was locked. False once the file is deleted or replaced, because
+    /// another process can then lock the new one.
     fn is_locked_by(&self, path: &Path, lock: &Lock) -> bool {
         let _ = (path, lock);
         true
@@ -39,7 +39,7 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Makes a file for appending that was not there before. Its name is durable after [`Medium::sync_dir`].
+    /// Creates a new file for appending; fails if it exists. Its name is durable after [`Medium::sync_dir`].
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;
 
     /// Opens a file for appending and reading.
@@ -57,26 +57,26 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Notes at a file that it is now, and gives the time that was noted there before; nothing where that cannot be done.
+    /// Sets the timestamp of a file to the current time, and returns the previous timestamp; `None` if unsupported.
     fn note_time(&self, path: &Path) -> Option<SystemTime> {
         let _ = path;
         None
     }
 
-    /// An error if the files that this process creates in the directory of an archive could not be read by the process that
-    /// owns the archive.
+    /// Returns an error if files that this process creates in the directory of an archive would not be readable by the
+    /// process that owns the archive.
     fn check_user(&self, dir: &Path) -> io::Result<()> {
         let _ = dir;
         Ok(())
     }
 
-    /// The permission bits of a file or directory; none where that is not known.
+    /// Returns the permission bits of a file or directory; `None` if unknown.
     fn mode(&self, path: &Path) -> Option<u32> {
         let _ = path;
         None
     }
 
-    /// How many bytes can still be written below a directory; as many as there are numbers where that is not known.
+    /// Returns the number of bytes available below a directory; `u64::MAX` if unknown.
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
         let _ = dir;
         Ok(u64::MAX)
@@ -85,22 +85,22 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
 
 /// An open file of a [`Medium`].
 pub(crate) trait MediumFile: Debug + Send + Sync {
-    /// How many bytes the file has.
+    /// Returns the length of the file in bytes.
     fn len(&self) -> io::Result<u64>;
 
-    /// Reads at `offset` without moving anything; may read fewer bytes than fit.
+    /// Reads at `offset` without moving a file position; may read fewer bytes than fit in the buffer.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Appends; may write fewer bytes than there are.
+    /// Appends; may write fewer bytes than given.
     fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Cuts the file.
+    /// Truncates the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Makes what was written durable.
+    /// Makes the written data durable.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// A word that changes when the file is written to, or another takes its name; none where that is not known.
+    /// Returns a value that changes when the file is written or replaced; `None` if unknown.
     fn version(&self) -> Option<String> {
         None
     }
@@ -111,8 +111,8 @@ pub(crate) trait MediumFile: Debug + Send + Sync {
     }
 }
 
-/// Whether `path` still names this open file. False once the file, or a directory above it, was removed, renamed or
-/// replaced: then nobody finds what is written to it. An error of another kind says nothing of that, and counts as true.
+/// Returns whether `path` still names this open file. False once the file, or a directory above it, was removed,
+/// renamed or replaced: data written to it is then unreachable. Other errors are inconclusive and count as true.
 pub(super) fn is_reachable(medium: &dyn Medium, path: &Path, file: &dyn MediumFile) -> bool {
     let Some(open) = file.identity() else { return true };
     match medium.identity(path) {

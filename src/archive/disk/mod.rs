@@ -1,14 +1,14 @@
 //! The archive on a disk: an append-only log of WARC 1.1 segments (ISO 28500).
 //!
-//! A directory holds `NUMBER-SALT.warc` files, and one more that ends in `.open` while it is written; `.warc.gz` is a
-//! segment that was compressed. A delivery is a `request` record; an outcome, a repeat, or what stays of a delivery that
-//! was removed is a small `metadata` record that refers to it. Each record carries two checksums: one of the header, so
-//! that its length can be trusted, and one of all of it. A `.idx` file tells what a segment holds, in sorted rows that are
-//! searched where they lie, and may be deleted at any time. `inbox.manifest` lists the segments that there are to be, and
-//! `inventory` compares.
+//! A directory holds `NUMBER-SALT.warc` files, and one that ends in `.open` while it is being written; `.warc.gz` is a
+//! compressed segment. A delivery is a `request` record. An outcome, a repeat, or the ledger entry of a removed
+//! delivery is a small `metadata` record that refers to it. Each record carries two checksums: one of the header, so
+//! that its length can be trusted, and one of the whole record. A `.idx` file describes the contents of a segment in
+//! sorted rows that are searched in place; it may be deleted at any time. `inbox.manifest` lists the segments that
+//! should exist, and `inventory` compares it with the directory.
 //!
-//! `queue` → `writer` (`pace`, `plan`, `log`, `segment`) is the way in, `reader` and `scan` the way out, `recovery` (`load`,
-//! `walk`) what happens at the start, `keeper` (`rewrite`) what happens to sealed segments. Every file is reached through
+//! Write path: `queue` → `writer` (`pace`, `plan`, `log`, `segment`). Read path: `reader` and `scan`. Startup:
+//! `recovery` (`load`, `walk`). Maintenance of sealed segments: `keeper` (`rewrite`). All files are accessed through
 //! `medium`.
 
 mod archive;

@@ -1,17 +1,17 @@
-/// What the text of `/proc/self/mountinfo` (Linux, `proc(5)`) says of the file system at this path: its type.
+/// Returns the type of the file system at this path, from the text of `/proc/self/mountinfo` (Linux, `proc(5)`).
 pub(super) fn type_of<'t>(mountinfo: &'t str, path: &str) -> Option<&'t str> {
     let lines = mountinfo.lines().filter_map(mount);
     let above = lines.filter(|(point, _)| is_below(path, &unescaped(point)));
-    // Of two at the same place the later one lies on top.
+    // If two are mounted at the same place, the later one hides the earlier.
     above.max_by_key(|(point, _)| unescaped(point).len()).map(|(_, kind)| kind)
 }
 
-/// Whether files of this type are gone once the machine is switched off.
+/// Returns whether files on this type of file system are lost when the machine is switched off.
 pub(super) fn is_in_memory(kind: &str) -> bool {
     ["tmpfs", "ramfs", "devtmpfs"].contains(&kind)
 }
 
-/// Mount point and type: the fifth word, and the first behind the dash.
+/// Parses the mount point and the type: the fifth field, and the first field after the dash.
 fn mount(line: &str) -> Option<(&str, &str)> {
     let (place, what) = line.split_once(" - ")?;
     Some((place.split(' ').nth(4)?, what.split(' ').next()?))
@@ -22,7 +22,7 @@ fn is_below(path: &str, point: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Blanks and the like are written in octal.
+/// Decodes octal escapes, which are used for blanks and similar characters.
 fn unescaped(point: &str) -> String {
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     escapes.iter().fold(point.to_owned(), |text, (from, to)| text.replace(from, to))

@@ -6,21 +6,22 @@ use std::{
 
 use super::warc::Salt;
 
-/// Names a segment: its place in the log, and the salt of its checksums. Sorts in the order of the log.
+/// The name of a segment: its sequence number in the log, and the salt of its checksums. Sorts in log order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct SegmentName {
     pub(super) sequence: u64,
     pub(super) salt: Salt,
 }
 
-/// What a file of a segment is. Of two files of one segment the later form counts: it was whole when it got its name.
+/// The form of a segment file. If a segment exists in two forms, the later one is effective, because it was complete
+/// when it was renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Form {
-    /// It is being written, or was given up.
+    /// The segment is being written, or was abandoned.
     Open,
-    /// Nothing more is appended to it.
+    /// The segment is no longer appended to.
     Sealed,
-    /// Sealed, and each record is compressed.
+    /// Sealed, with each record compressed.
     Packed,
 }
 
@@ -37,37 +38,37 @@ impl Form {
 }
 
 impl SegmentName {
-    /// Stands for a segment of which only the number is known.
+    /// Returns a placeholder for a segment whose salt is unknown.
     pub(super) fn of_number(sequence: u64) -> Self {
         Self { sequence, salt: Salt::LEAST }
     }
 
-    /// The names of all segments with this number.
+    /// Returns the range of all names with this number.
     pub(super) fn all_of_number(sequence: u64) -> RangeInclusive<Self> {
         Self { sequence, salt: Salt::LEAST }..=Self { sequence, salt: Salt::GREATEST }
     }
 
-    /// The file of this form.
+    /// Returns the path of the file in this form.
     pub(super) fn path(self, dir: &Path, form: Form) -> PathBuf {
         dir.join(format!("{self}{}", form.suffix()))
     }
 
-    /// The file that it is written to.
+    /// Returns the path of the file while it is being written.
     pub(super) fn open_path(self, dir: &Path) -> PathBuf {
         self.path(dir, Form::Open)
     }
 
-    /// The file that it is once nothing more will be written to it.
+    /// Returns the path of the file once it is no longer written.
     pub(super) fn sealed_path(self, dir: &Path) -> PathBuf {
         self.path(dir, Form::Sealed)
     }
 
-    /// The file that tells what the segment holds.
+    /// Returns the path of the index file.
     pub(super) fn index_path(self, dir: &Path) -> PathBuf {
         dir.join(format!("{self}.idx"))
     }
 
-    /// Reads a file name, and says what form the segment has there. Other files are no segments.
+    /// Parses a file name into a segment name and form; `None` for other files.
     pub(super) fn parse(file_name: &OsStr) -> Option<(Self, Form)> {
         let text = file_name.to_str()?;
         let (stem, form) = Form::ALL
@@ -76,12 +77,12 @@ impl SegmentName {
         Some((Self::of_text(stem)?, form))
     }
 
-    /// Reads the name of an index file.
+    /// Parses the name of an index file.
     pub(super) fn parse_index(file_name: &OsStr) -> Option<Self> {
         Self::of_text(file_name.to_str()?.strip_suffix(".idx")?)
     }
 
-    /// Reads what [`Display`](std::fmt::Display) prints.
+    /// Parses the output of [`Display`](std::fmt::Display).
     pub(super) fn of_text(stem: &str) -> Option<Self> {
         let (sequence, salt) = stem.split_once('-')?;
         let name = Self { sequence: sequence.parse().ok()?, salt: salt.parse().ok()? };

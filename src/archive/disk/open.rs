@@ -102,7 +102,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
     Ok(DiskArchive::from_handle(handle))
 }
 
-/// Opens an archive to be read only. Blocks.
+/// Opens an archive read-only. Blocks.
 pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
     let DiskArchiveBuilder { path, medium, .. } = options;
     let index = Arc::new(SharedIndex::new(look(&medium, &path)?));

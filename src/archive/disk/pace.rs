@@ -1,54 +1,55 @@
 use std::time::{Duration, Instant};
 
-/// How long outcomes wait for a delivery whose sync they can share. Nobody's answer waits for them.
+/// How long outcomes wait for a delivery whose sync they can share. No response depends on them.
 const OUTCOMES_WAIT: Duration = Duration::from_millis(1);
 
-/// Shorter waits than this are not worth to fall asleep for.
+/// Waits shorter than this are not worth parking the thread for.
 const SHORTEST: Duration = Duration::from_micros(50);
 
-/// To take fewer deliveries than this is not worth to wake up for while others are on their way.
+/// Taking fewer deliveries than this is not worth waking up for while others are on their way.
 const SMALLEST_PART: usize = 16;
 
-/// Who has not come back after this long is busy with something else.
+/// A sender that has not sent again after this time is assumed to be busy.
 const LONGEST: Duration = Duration::from_millis(1);
 
-/// What the last batch says about the next: how many deliveries to expect, and for how long.
+/// The batching window derived from the last batch: how many deliveries to expect, and until when.
 ///
-/// Those that were just told that theirs is durable often come back at once with the next. A group of senders would
-/// otherwise fall into two halves, each of which waits for the sync of the other; and each sync, however short, costs the
-/// processor the interrupts and the waking that larger batches share. So nobody waits longer for the others than the last
-/// batch took, and who is alone waits for nobody. What has come is prepared in the meantime.
+/// Senders whose deliveries were just acknowledged often send the next one immediately. A group of senders would
+/// otherwise split into two halves, each waiting for the sync of the other, and each sync, however short, costs
+/// interrupts and wake-ups that a larger batch shares. The wait for others is therefore limited to the duration of the
+/// last batch, and a single sender does not wait at all. Commands that have arrived are prepared in the meantime.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     expected: usize,
     until: Instant,
 }
 
-/// What waits to be written.
+/// The commands waiting to be written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    /// How many deliveries were taken, and are prepared.
+    /// The number of deliveries already taken and prepared.
     pub(super) taken: usize,
-    /// How many came since.
+    /// The number of deliveries that have arrived since.
     pub(super) deliveries: usize,
-    /// When the first of all came.
+    /// When the first of them arrived.
     pub(super) since: Instant,
 }
 
 impl Pace {
-    /// Nothing was written yet.
+    /// Returns the window before the first batch.
     pub(super) fn new() -> Self {
         Self { expected: 0, until: Instant::now() }
     }
 
-    /// After a batch that took `took`, of which `told` deliveries are answered `now` while others wait already.
+    /// Returns the window after a batch that took `took`: `told` deliveries are answered `now` while `waiting` others
+    /// are queued.
     pub(super) fn after(told: usize, waiting: usize, took: Duration, now: Instant) -> Self {
         let patience = took.min(LONGEST);
         let patience = if patience < SHORTEST { Duration::ZERO } else { patience };
         Self { expected: told + waiting, until: now + patience }
     }
 
-    /// How long to wait for more to be written with what waits; nothing, if it is to be written now.
+    /// Returns how long to wait for more commands to join the batch; `None` if it should be written now.
     pub(super) fn patience(&self, waiting: Waiting, now: Instant) -> Option<Duration> {
         let until = match waiting.taken + waiting.deliveries {
             0 => waiting.since + OUTCOMES_WAIT,
@@ -58,8 +59,8 @@ impl Pace {
         Some(until.saturating_duration_since(now)).filter(|patience| !patience.is_zero())
     }
 
-    /// How many deliveries are enough to be taken before that: one, if only outcomes wait, and else half of those that
-    /// are still to come, so that few are left to be prepared once the last has come.
+    /// Returns how many queued deliveries end the wait early: one, if only outcomes are queued; otherwise half of the
+    /// deliveries that are still expected, so that few remain to be prepared when the last arrives.
     pub(super) fn enough(&self, waiting: Waiting) -> usize {
         if waiting.taken + waiting.deliveries == 0 {
             return 1;

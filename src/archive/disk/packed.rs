@@ -1,5 +1,5 @@
-//! Records that are compressed, each as a gzip member of its own (Annex D of the standard), so that one can be read
-//! without those before it.
+//! Compressed records, each a separate gzip member (Annex D of the standard), so that a record can be read without
+//! those before it.
 
 use std::io::{self, Read, Write};
 
@@ -13,37 +13,37 @@ use super::{
     window::{WINDOW, Window},
 };
 
-/// How every member begins: the magic bytes, and deflate as the method.
+/// The start of every member: the magic bytes, and deflate as the method.
 const MEMBER: &[u8] = &[0x1f, 0x8b, 8];
 
-/// The member of a record.
+/// Compresses a record into a member.
 pub(super) fn pack(record: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(record)?;
     encoder.finish()
 }
 
-/// Whether these bytes begin a member, and not a record as it is.
+/// Returns whether these bytes begin a member, and not an uncompressed record.
 pub(super) fn is_packed(bytes: &[u8]) -> bool {
     bytes.starts_with(MEMBER)
 }
 
-/// The record of a member.
+/// Decompresses a member into a record.
 pub(super) fn unpack(member: &[u8]) -> io::Result<Vec<u8>> {
     let mut record = Vec::with_capacity(member.len().saturating_mul(4));
     GzDecoder::new(member).read_to_end(&mut record)?;
     Ok(record)
 }
 
-/// The first bytes of a record, so many at most, of a member that may be cut or damaged.
+/// Decompresses at most `most` bytes of the record in a member that may be truncated or damaged.
 pub(super) fn unpack_start(member: &[u8], most: usize) -> Vec<u8> {
     let mut start = Vec::new();
-    // What comes before a flaw counts: the record has a checksum of its own.
+    // Bytes before the damage are used, because the record has its own checksum.
     let _ = GzDecoder::new(member).take(most as u64).read_to_end(&mut start);
     start
 }
 
-/// Goes through a compressed segment record by record, and over what is damaged.
+/// Reads a compressed segment record by record, and skips damaged bytes.
 #[derive(Debug)]
 pub(super) struct PackedWalk<'f> {
     file: &'f dyn MediumFile,
@@ -57,8 +57,8 @@ impl<'f> PackedWalk<'f> {
         Ok(Self { file, salt, length: file.len()?, at: 0 })
     }
 
-    /// The next step; `None` at the end. The end of a compressed segment is never torn: it was whole when it got its
-    /// name.
+    /// Returns the next step; `None` at the end. The end of a compressed segment is never torn, because the segment was
+    /// complete when it was renamed.
     pub(super) fn step(&mut self) -> io::Result<Option<Step>> {
         let offset = self.at;
         if offset >= self.length {
@@ -72,7 +72,7 @@ impl<'f> PackedWalk<'f> {
         Ok(Some(Step::Damage { offset, length: self.at - offset, meta: None }))
     }
 
-    /// The length of the member at `offset` and what its record means, if its checksums hold.
+    /// Returns the length of the member at `offset` and the meaning of its record, if its checksums match.
     fn member(&self, offset: u64) -> io::Result<Option<(u64, Meaning)>> {
         let mut decoder = GzDecoder::new(Cursor::new(self.file, offset));
         let record = read_record(&mut decoder, self.salt);
@@ -102,13 +102,13 @@ impl<'f> PackedWalk<'f> {
     }
 }
 
-/// Bytes in a body may look like a member that never ends: no more is unpacked than a true header says.
+/// Bytes in a body may look like an endless member, so no more is decompressed than a valid header specifies.
 fn read_record(decoder: &mut impl Read, salt: Salt) -> Option<Vec<u8>> {
     let mut record = Vec::new();
     decoder.take(WINDOW as u64).read_to_end(&mut record).ok()?;
     let length = Header::parse(&record, salt).ok()?.record_length()?;
     let rest = length.saturating_sub(record.len() as u64);
-    // One more than there should be, so that the end of the member is read, and its checksum with it.
+    // One byte more than the expected length, so that the end of the member, which holds its checksum, is read.
     decoder.take(rest.saturating_add(1)).read_to_end(&mut record).ok()?;
     (record.len() as u64 == length).then_some(record)
 }

@@ -1,5 +1,5 @@
-//! Who can access the files of an archive: new ones are accessible by their owner only, and belong to the owner of the
-//! directory. Existing permissions are never changed: an operator may have chosen them.
+//! Permissions of the files of an archive. New files are accessible only to their owner, and belong to the owner of the
+//! directory. Existing permissions are never changed, because an operator may have chosen them.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,8 +9,8 @@ use std::{
 
 use super::{lock::lock_path, medium::Medium};
 
-/// Options for a new file that only its owner can read and write. Whoever can open the lock file can hold the lock, also
-/// if it can only be read.
+/// Options for a new file that only its owner can read and write. Any process that can open the lock file, even
+/// read-only, can hold the lock.
 pub(super) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -18,8 +18,8 @@ pub(super) fn private_file() -> OpenOptions {
     options
 }
 
-/// Options for an existing file of the archive. Symbolic links are refused: the owner of the directory could have a command
-/// that runs as root cut or write any other file.
+/// Options for an existing file of the archive. Symbolic links are rejected: otherwise the owner of the directory could
+/// make a command that runs as root truncate or write any other file.
 pub(super) fn existing_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
@@ -29,7 +29,7 @@ pub(super) fn existing_file() -> OpenOptions {
     options
 }
 
-/// A builder of directories that only their owner can access.
+/// Returns a builder for directories that only their owner can access.
 pub(super) fn private_dir() -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -37,8 +37,8 @@ pub(super) fn private_dir() -> fs::DirBuilder {
     builder
 }
 
-/// Gives a file that root has just created to the owner of the archive. Otherwise a command that runs as root leaves files
-/// that the server cannot open.
+/// Changes the owner of a file that root has just created to the owner of the archive. Otherwise a command that runs as
+/// root leaves files that the server cannot open.
 pub(super) fn give_to_owner_of_archive(file: &File, path: &Path) {
     #[cfg(unix)]
     if let Err(error) = change_owner(file, path) {
@@ -65,8 +65,9 @@ fn change_owner(file: &File, path: &Path) -> io::Result<()> {
     }
 }
 
-/// The user and group that an archive belongs to: those of its lock file, which the server created; of its directory, if there
-/// is none, or root owns it. A directory may belong to root, and the server write to it by its group.
+/// Returns the user and group that own the archive: those of its lock file, which the server created; those of its
+/// directory if there is no lock file, or if root owns it. A directory may belong to root while the server writes to it
+/// through its group.
 #[cfg(unix)]
 fn owner(dir: &Path) -> io::Result<(u32, u32)> {
     use std::os::unix::fs::MetadataExt;
@@ -79,21 +80,21 @@ fn owner(dir: &Path) -> io::Result<(u32, u32)> {
     }
 }
 
-/// The user and group that a new file is given to, if it is to be.
+/// Returns the new user and group of a new file, if they must change.
 #[cfg(unix)]
 fn new_owner(file: (u32, u32), archive: (u32, u32)) -> Option<(u32, u32)> {
     (file.0 == ROOT && archive.0 != ROOT).then_some(archive)
 }
 
-/// An error if the archive belongs to another user, who could not open the files that this process would create: new files are
-/// accessible by their owner only. Root gives them away.
+/// Returns an error if the archive belongs to another user, who could not open the files that this process would
+/// create: new files are accessible only to their owner. Root changes their owner instead.
 pub(super) fn check_user(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
 
         let user = rustix::process::geteuid().as_raw();
-        // Without a lock file, no server has opened it.
+        // Without a lock file, no server has opened the archive.
         let lock = fs::symlink_metadata(lock_path(dir)).ok();
         if let Some(other) = lock.map(|lock| lock.uid()).filter(|owner| is_foreign(user, *owner)) {
             let reason = format!("it belongs to user {other}; run this as that user, or as root");
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn files_that_root_creates_belong_to_the_owner_of_the_directory() {
         let dir = tempfile::tempdir().unwrap();
-        // Only root can give a directory away.
+        // Only root can change the owner of a directory.
         if chown(dir.path(), Some(1234), Some(1235)).is_err() {
             eprintln!("skipped: only root can give a directory away");
             return;
@@ -215,12 +216,12 @@ mod tests {
             eprintln!("skipped: only root can give a file away");
             return;
         }
-        // As a volume of Kubernetes with `fsGroup`: the directory belongs to root.
+        // Like a Kubernetes volume with `fsGroup`: the directory belongs to root.
         let file = dir.path().join("file");
         drop(RealDisk.create(&file).unwrap());
         let metadata = fs::metadata(&file).unwrap();
         assert_eq!((metadata.uid(), metadata.gid()), (1234, 1235));
-        // A lock file that root left does not take the directory from its owner.
+        // A lock file left by root does not change the owner of the archive.
         chown(&lock, Some(0), Some(0)).unwrap();
         chown(dir.path(), Some(1236), Some(1237)).unwrap();
         assert_eq!(owner(dir.path()).unwrap(), (1236, 1237));

@@ -1,4 +1,4 @@
-//! What a batch of commands comes to, decided after the index and the commands before. No I/O.
+//! Plans the effect of a batch of commands, based on the index and the preceding commands. No I/O.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,19 +21,19 @@ use crate::{
     delivery::{DeliveryId, Fingerprint, InferenceId, Outcome, State},
 };
 
-/// What is done to the index for an entry once it is durable, besides what the entry says.
+/// The change to the index for an entry once it is durable, in addition to the entry itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Change {
     Store {
         token: Option<LeaseToken>,
         now: Instant,
     },
-    /// The lease ends. With `released` it ends even if the entry cannot be made durable: its holder is gone.
+    /// The lease ends. With `released`, it ends even if the entry cannot be made durable, because its holder is gone.
     PutBack {
         due: Instant,
         released: bool,
     },
-    /// The lease ends in any case.
+    /// The lease always ends.
     Block {
         on: InferenceId,
         now: Instant,
@@ -44,44 +44,44 @@ pub(super) enum Change {
     GiveUp,
 }
 
-/// What is written for commands, and what is answered.
+/// The entries to write for a batch of commands, and the answers to send.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) batch: Batch,
-    /// One for each entry of the batch.
+    /// One change for each entry of the batch.
     pub(super) changes: Vec<Change>,
-    /// What is answered once so many changes are durable.
+    /// Answers to send once this number of changes is durable.
     pub(super) answers: Vec<(usize, Answer)>,
-    /// What is answered whatever the disk does.
+    /// Answers that do not depend on the disk.
     pub(super) immediate: Vec<Answer>,
-    /// Callers that wait until the segment is sealed behind the entries.
+    /// Callers that wait until the segment is sealed after the entries.
     pub(super) seals: Vec<Reply<()>>,
     /// Deliveries that were found damaged.
     pub(super) unreadable: HashMap<DeliveryId, Place>,
-    /// Commands about deliveries that this batch changes already: for the next batch, in this order.
+    /// Commands about deliveries that this batch already changes: deferred to the next batch, in this order.
     pub(super) waiting: Vec<Command>,
     appends: usize,
-    /// The latest time at which a command was given, of this and earlier batches. What one command made due, a command
-    /// that is executed after it finds due, also if it was given before.
+    /// The latest time at which a command was issued, in this and earlier batches. A delivery that one command made due
+    /// is also due for commands executed after it, even if they were issued before it.
     pub(super) latest: Option<Instant>,
-    /// The deliveries that this batch changes, as they will be; None if a waiting command is about them.
+    /// The deliveries that this batch changes, in their new state; `None` if a deferred command is about them.
     touched: HashMap<DeliveryId, Option<Known>>,
     /// The deliveries that this batch stores.
     stored: HashMap<Fingerprint, DeliveryId>,
 }
 
 impl Plan {
-    /// A plan for the commands that follow those given until this time.
+    /// Returns an empty plan for commands that follow those issued until this time.
     pub(super) fn after(latest: Option<Instant>) -> Self {
         Self { latest, ..Self::default() }
     }
 
-    /// How many appends were added.
+    /// Returns the number of appends added.
     pub(super) fn appends(&self) -> usize {
         self.appends
     }
 
-    /// Decides what each command comes to.
+    /// Plans the effect of each command.
     pub(super) fn add(&mut self, commands: Vec<Command>, index: &Index) {
         for command in commands {
             if let Command::Append { .. } = command {
@@ -94,7 +94,7 @@ impl Plan {
         }
     }
 
-    /// Returns a command that has to wait for the next batch.
+    /// Plans a command. Returns it if it must wait for the next batch.
     fn add_one(&mut self, command: Command, index: &Index) -> Option<Command> {
         if ids_of(&command).iter().any(|id| self.touched.contains_key(id)) {
             return Some(command);
@@ -201,7 +201,7 @@ impl Plan {
                 }
                 return None;
             }
-            // A delivery makes one transition in a batch.
+            // A delivery makes at most one transition per batch.
             Repeat::Revive | Repeat::Lease(_) if is_touched => {
                 self.touched.insert(first, None);
                 return wait(append, reply);
@@ -253,7 +253,7 @@ impl Plan {
         let Selection { ids, next_due } =
             index.select(&claim, latest, |id| self.touched.contains_key(&id));
         if ids.is_empty() && !self.touched.is_empty() {
-            // One of those that this batch changes may be due after it.
+            // A delivery that this batch changes may become due after it.
             return Some(Command::Claim { claim, now, reply });
         }
         let mut leases = Vec::new();
@@ -379,14 +379,14 @@ impl Plan {
         self.answer(Answer::without_lease(reply, selected));
     }
 
-    /// Leases a delivery from the end of this batch on.
+    /// Leases a delivery, effective at the end of this batch.
     fn lease(&mut self, id: DeliveryId, known: &Known, state: &State) -> Lease {
         let token = LeaseToken::new();
         self.change(id, known, state.clone(), Change::Lease { token });
         lease_of(id, state, token)
     }
 
-    /// Gives a delivery, of which this is known, another state.
+    /// Changes the state of a known delivery.
     fn change(&mut self, of: DeliveryId, known: &Known, state: State, change: Change) {
         let known = Known { state: state.clone(), has_body: known.has_body };
         self.touched.insert(of, Some(known));
@@ -394,7 +394,7 @@ impl Plan {
         self.changes.push(change);
     }
 
-    /// A delivery that this batch has not changed.
+    /// Looks up a delivery that this batch has not changed.
     fn known(&self, id: DeliveryId, index: &Index) -> Result<Option<Known>, Failure> {
         Ok(index.get(id)?.map(|entry| self.known_of(&entry)))
     }
@@ -406,7 +406,7 @@ impl Plan {
         known
     }
 
-    /// Answers once all that was planned so far is durable.
+    /// Sends the answer once everything planned so far is durable.
     fn answer(&mut self, answer: Answer) {
         if self.changes.is_empty() {
             self.immediate.push(answer);
@@ -422,7 +422,7 @@ impl Plan {
 
 const NOT_THERE: Known = Known { state: State::NEW, has_body: false };
 
-/// Those of these deliveries that `query` selects, each once.
+/// Returns the listed deliveries that `query` selects, without duplicates.
 fn selected(
     ids: &[DeliveryId],
     query: &Query,
@@ -438,7 +438,7 @@ fn lease_of(id: DeliveryId, state: &State, token: LeaseToken) -> Lease {
     Lease::new(id, token, state.attempts(), state.crashes())
 }
 
-/// The deliveries that a command names.
+/// Returns the deliveries that a command names.
 fn ids_of(command: &Command) -> Vec<DeliveryId> {
     match command {
         Command::Acquire { acquire, .. } => vec![acquire.id],
@@ -452,7 +452,7 @@ fn ids_of(command: &Command) -> Vec<DeliveryId> {
     }
 }
 
-/// Two deliveries with one id would be one after the next start.
+/// Two deliveries with the same id would be merged at the next start.
 #[derive(Debug, thiserror::Error)]
 #[error("another delivery has the id {id}; give each delivery an id of its own")]
 struct IdTaken {

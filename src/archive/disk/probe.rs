@@ -1,4 +1,4 @@
-//! Whether the disk keeps what is synced, as far as that can be seen from here.
+//! Checks whether the disk keeps synced data, as far as this can be observed.
 
 use std::{
     fs,
@@ -12,14 +12,14 @@ use super::{
     mounts::{is_in_memory, type_of},
 };
 
-/// How many small writes are synced. On a disk that takes 5 ms for each that is 40 ms.
+/// The number of small synced writes. On a disk that takes 5 ms per sync, that is 40 ms.
 const SYNCS: u32 = 8;
 
-/// The fastest drives take some 20 µs for a sync, which is 50 000 a second: they have capacitors, and still have to be
-/// told. Who takes less than this for each did not tell any drive.
+/// The shortest plausible duration of a sync. The fastest drives take about 20 µs, which is 50,000 syncs a second: they
+/// have capacitors, but the command must still reach them. A shorter sync did not reach a drive.
 const IMPLAUSIBLE: Duration = Duration::from_micros(10);
 
-/// Warns where a receipt would not outlive the power.
+/// Logs a warning if acknowledged deliveries would not survive a power failure.
 pub(super) fn warn_if_not_durable(medium: &dyn Medium, dir: &Path) {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let path = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
@@ -42,7 +42,7 @@ fn is_implausible(fastest: Duration) -> bool {
     fastest < IMPLAUSIBLE
 }
 
-/// Writes a file about as long as a delivery, syncs and removes it.
+/// Writes a file about as long as a delivery, then syncs and removes it.
 pub(super) fn try_write(medium: &dyn Medium, dir: &Path) -> io::Result<()> {
     let path = dir.join("inbox.probe");
     drop(medium.remove(&path));
@@ -62,7 +62,7 @@ fn write_synced(file: &dyn MediumFile, mut bytes: &[u8]) -> io::Result<()> {
 
 fn fastest_sync(medium: &dyn Medium, dir: &Path) -> io::Result<Duration> {
     let path = dir.join("inbox.probe");
-    // One that was killed may have left it.
+    // A process that was killed may have left it.
     drop(medium.remove(&path));
     let file = medium.create(&path)?;
     let sync = || {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn memory_is_known_for_what_it_is() {
-        // A directory of which every Linux has one in memory.
+        // A directory that is in memory on every Linux system.
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         if Path::new("/dev/shm").is_dir() && !mountinfo.is_empty() {
             assert!(type_of(&mountinfo, "/dev/shm/inbox").is_some_and(is_in_memory));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_directory_in_memory_is_named() {
-        // Every Linux has one.
+        // Exists on every Linux system.
         if Path::new("/dev/shm").is_dir() {
             let dir = tempfile::tempdir_in("/dev/shm").unwrap();
             let text = logged(|| warn_if_not_durable(&RealDisk, dir.path()));

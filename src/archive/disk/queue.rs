@@ -10,7 +10,7 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// What waits for the writer.
+/// The queue of commands for the writer.
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -21,17 +21,17 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<Command>,
-    /// How many of these are deliveries.
+    /// The number of deliveries in `waiting`.
     deliveries: usize,
-    /// When the first of them came.
+    /// When the first of them arrived.
     since: Option<Instant>,
-    /// Whether one of them is not to wait for deliveries to share a sync with.
+    /// Whether one of them must not wait for deliveries to share a sync with.
     urgent: bool,
     sleep: Sleep,
     closed: bool,
 }
 
-/// What wakes the writer. To wake it is a call of the system, even where nobody sleeps.
+/// What wakes the writer. A wake-up is a system call, even if no thread is parked.
 #[derive(Clone, Copy, Debug, Default)]
 enum Sleep {
     #[default]
@@ -40,29 +40,29 @@ enum Sleep {
     UntilDeliveries(usize),
 }
 
-/// What the writer takes at a time.
+/// The commands that the writer takes at a time.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) commands: Vec<Command>,
-    /// Whether all that was taken is to be written now. If that is nothing, the queue is closed; a part that is not the
-    /// last has deliveries.
+    /// Whether everything taken so far must be written now. If nothing was taken, the queue is closed. A part that is
+    /// not the last contains deliveries.
     pub(super) last: bool,
 }
 
-/// What the writer does next.
+/// The next step of the writer.
 enum Next {
     Take { last: bool },
     Sleep(Sleep, Option<Duration>),
 }
 
 impl Queue {
-    /// A queue in which at most `limit` deliveries wait. An outcome is always let in: the sender was told already, and
-    /// there are no more of them than there were deliveries.
+    /// Creates a queue for at most `limit` waiting deliveries. Outcomes are always admitted: their senders were already
+    /// answered, and there are no more outcomes than deliveries.
     pub(super) fn new(limit: usize) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), limit }
     }
 
-    /// Adds a command, or says at once why not.
+    /// Adds a command, or immediately returns the reason for the rejection.
     pub(super) fn push(&self, command: Command) -> Result<(), ArchiveError> {
         let mut state = self.state();
         if state.closed {
@@ -79,12 +79,12 @@ impl Queue {
         Ok(())
     }
 
-    /// How many deliveries wait.
+    /// Returns the number of waiting deliveries.
     pub(super) fn deliveries(&self) -> usize {
         self.state().deliveries
     }
 
-    /// What waits, as soon as it is worth to be prepared with the deliveries that were `taken` before.
+    /// Takes the waiting commands, once enough have arrived to be prepared along with the `taken` earlier deliveries.
     pub(super) fn take(&self, pace: Pace, taken: usize) -> Part {
         let mut state = self.state();
         let last = loop {
@@ -103,7 +103,7 @@ impl Queue {
         Part { commands: mem::take(&mut state.waiting), last }
     }
 
-    /// What waits now, without waiting for more.
+    /// Takes the commands that are waiting now, without waiting for more.
     pub(super) fn take_now(&self) -> Vec<Command> {
         let mut state = self.state();
         state.deliveries = 0;
@@ -112,12 +112,12 @@ impl Queue {
         mem::take(&mut state.waiting)
     }
 
-    /// Whether no more commands are taken: the archive was closed, or its writer has stopped.
+    /// Returns whether the queue rejects commands: the archive was closed, or its writer has stopped.
     pub(super) fn is_closed(&self) -> bool {
         self.state().closed
     }
 
-    /// Takes no more commands. What waits may still be taken.
+    /// Rejects further commands. Waiting commands can still be taken.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.changed.notify_all();
@@ -143,7 +143,7 @@ impl Queue {
 }
 
 impl State {
-    /// Adds a command; says whether it wakes the writer.
+    /// Adds a command, and returns whether the writer must be woken.
     fn push(&mut self, command: Command) -> bool {
         self.deliveries += usize::from(is_delivery(&command));
         self.since.get_or_insert_with(Instant::now);
@@ -183,7 +183,7 @@ fn is_delivery(command: &Command) -> bool {
     matches!(command, Command::Append { .. })
 }
 
-/// Work starts with the answer to these; the others are about work that has ended.
+/// Returns whether work starts with the answer to this command. The other commands are about work that has ended.
 fn is_urgent(command: &Command) -> bool {
     matches!(
         command,

@@ -16,20 +16,20 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// For how long a directory is looked at again, while a writer renames what is read.
+/// How long a directory is reread while a writer renames files during the read.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reads a directory that another process may write to: changes nothing, and takes what is whole.
+/// Reads a directory that another process may write to: changes nothing, and loads the intact records.
 pub(super) fn look(medium: &Arc<dyn Medium>, dir: &Path) -> Result<Index, ArchiveError> {
     let start = Instant::now();
     loop {
         match look_once(medium, dir, true) {
-            // Between the listing and the reading a segment got another name.
+            // A segment was renamed between the listing and the read.
             Err(error) if is_missing(&error) && start.elapsed() < PATIENCE => {
-                // Where the directory itself is missing, waiting helps nothing.
+                // If the directory itself is missing, waiting does not help.
                 medium.list(dir).map_err(Failure::to("list", dir))?;
             }
-            // A damaged index file must not cost more than the time to read the segments.
+            // A damaged index file must cost no more than the time to read the segments.
             Err(ArchiveError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidData => {
                 return look_once(medium, dir, false);
             }

@@ -27,37 +27,36 @@ use crate::{
     delivery::{Delivery, DeliveryId},
 };
 
-/// Reads deliveries back. Needs nothing of the writer.
+/// Reads deliveries. Independent of the writer.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) medium: Arc<dyn Medium>,
     pub(super) dir: PathBuf,
-    /// The index as it was read last. It is another one after each look at what a writer elsewhere has done.
+    /// The most recently read index. Replaced after each refresh from the files of a writer in another process.
     pub(super) latest: RwLock<Arc<SharedIndex>>,
-    /// To the writer; None if the archive is open read-only, and another process may be writing.
+    /// The queue of the writer; `None` if the archive is open read-only, and another process may be writing.
     pub(super) queue: Option<Arc<Queue>>,
     pub(super) condition: Arc<Condition>,
 }
 
 impl Reader {
-    /// Asks the index, and holds others up for no longer.
+    /// Queries the index, holding the lock only for the query.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&Index) -> T) -> T {
         self.index().read(question)
     }
 
-    /// The index as it was read last.
+    /// Returns the most recently read index.
     pub(super) fn index(&self) -> Arc<SharedIndex> {
         Arc::clone(&self.latest.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The deliveries with a body that `query` selects, and the damage, in the order of the log. Others get at the index
-    /// in between. An error is the last item.
+    /// Returns the deliveries with a body that `query` selects, and the damage, in log order. The lock on the index is
+    /// released in between. After an error, the iteration ends.
     pub(super) fn find(&self, query: &Query) -> impl Iterator<Item = Result<Found, ArchiveError>> {
         each_found(move |from| self.retried(|index| index.part(query, from)))
     }
 
-    /// Asks the index. Where another process writes, its index files may be replaced meanwhile: then the index is read
-    /// again.
+    /// Queries the index. If another process replaces its index files during the query, the index is read again.
     pub(super) fn retried<T>(
         &self,
         question: impl Fn(&Index) -> Result<T, Failure>,
@@ -77,11 +76,11 @@ impl Reader {
         }
     }
 
-    /// Reads one delivery; `None` if there is none, or it was removed. The segment that was read last is kept open in
+    /// Reads one delivery; `None` if it does not exist or was removed. The most recently read segment is kept open in
     /// `last`.
     ///
-    /// A segment may be written anew between a look at the index and at the file. What is not where the index said is
-    /// looked up once more.
+    /// A segment may be rewritten between the index lookup and the read. If the record is not at the indexed location,
+    /// the lookup is repeated.
     pub(super) fn get(
         &self,
         id: DeliveryId,
@@ -91,8 +90,8 @@ impl Reader {
         loop {
             let known = self.retried(|index| {
                 let Some(entry) = index.get(id)? else { return Ok(None) };
-                // A segment takes its place under the lock of the index. Opened under that lock, the file is the one
-                // that the index describes.
+                // A segment is replaced under the lock on the index. If it is opened under that lock, the file is the
+                // one that the index describes.
                 let file = entry
                     .place
                     .filter(|_| tried.is_some())
@@ -118,8 +117,8 @@ impl Reader {
         }
     }
 
-    /// What is damaged must not be a reason to call a delivery a repeat. The writer hears of it before any append that
-    /// follows.
+    /// Reports damage, so that no delivery is treated as a repeat of a damaged one. The writer receives the report
+    /// before any later append.
     fn report(&self, error: &ArchiveError, id: DeliveryId, place: Place) {
         if !matches!(error, ArchiveError::Damaged { .. }) {
             return;
@@ -131,7 +130,7 @@ impl Reader {
         }
     }
 
-    /// The error for damage that was found when the archive was opened.
+    /// Returns the error for damage that was found when the archive was opened.
     pub(super) fn damage(&self, damage: Damage) -> ArchiveError {
         ArchiveError::Damaged {
             path: self.path_now(damage.segment),
@@ -140,7 +139,7 @@ impl Reader {
         }
     }
 
-    /// Reads a delivery that was found; None if it was removed in the meantime.
+    /// Reads a delivery that was found; `None` if it was removed in the meantime.
     pub(super) fn get_found(
         &self,
         entry: &DeliveryEntry,
@@ -159,7 +158,7 @@ impl Reader {
         }
     }
 
-    /// Where another process writes, only the files tell what it did.
+    /// Rereads the index. If another process writes, its changes are visible only in the files.
     fn refresh(&self) -> Result<(), ArchiveError> {
         if self.queue.is_none() {
             let index = Arc::new(SharedIndex::new(look(&self.medium, &self.dir)?));
@@ -206,8 +205,9 @@ impl Reader {
         Ok(record.into())
     }
 
-    /// A segment may be sealed, and so renamed, at any moment. Of two forms the later counts: the other is about to be
-    /// removed. One that got another name behind the search is found by the next.
+    /// Opens a segment. It may be sealed, and therefore renamed, at any moment. If it exists in two forms, the later
+    /// one is effective, and the other is about to be removed. If it is renamed during the search, the next search
+    /// finds it.
     fn open(&self, name: SegmentName) -> io::Result<Box<dyn MediumFile>> {
         let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         let mut result = Err(io::ErrorKind::NotFound.into());
@@ -219,7 +219,7 @@ impl Reader {
         result
     }
 
-    /// The name that the file of a segment has at the moment, for those who will look at it.
+    /// Returns the current path of the segment file, for error messages.
     fn path_now(&self, name: SegmentName) -> PathBuf {
         let paths = Form::ALL.map(|form| name.path(&self.dir, form));
         let there = paths.into_iter().find(|path| self.medium.open_read(path).is_ok());
@@ -227,5 +227,5 @@ impl Reader {
     }
 }
 
-/// The segment that was read last.
+/// The most recently read segment.
 pub(super) type LastFile = Option<(SegmentName, Box<dyn MediumFile>)>;

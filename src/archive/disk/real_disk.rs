@@ -18,17 +18,18 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RealDisk;
 
-/// A file that is locked.
+/// A locked file.
 ///
-/// To close it would not be enough: a process that is being started has all our files, too, until it begins to run.
+/// It is unlocked explicitly, because closing it would not be enough: a child process shares all our file descriptors
+/// until it executes its program.
 #[derive(Debug)]
 struct Locked(File);
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        // From now on no process holds it.
+        // An empty lock file names no holder.
         drop(self.0.set_len(0));
-        // Closing it unlocks it in the end.
+        // If unlocking fails, closing the file unlocks it eventually.
         drop(unlock(&self.0));
     }
 }
@@ -93,7 +94,7 @@ impl Medium for RealDisk {
             (_, Err(error)) => {
                 !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
             }
-            // What cannot be looked at says nothing.
+            // A file that cannot be inspected is inconclusive.
             _ => true,
         }
     }
@@ -151,7 +152,7 @@ impl Medium for RealDisk {
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
-    /// Only Unix lets a program sync a directory.
+    /// Only Unix supports syncing a directory.
     #[cfg(not(unix))]
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
         Ok(())
@@ -165,7 +166,8 @@ fn file_id(metadata: &fs::Metadata) -> FileId {
     (metadata.dev(), metadata.ino())
 }
 
-/// Opens the lock file for writing, so that who may not write to it cannot hold the lock; creates it if it is not there.
+/// Opens the lock file for writing, so that a process without write permission cannot hold the lock. Creates it if it
+/// does not exist.
 fn open_lock(path: &Path) -> io::Result<File> {
     match private_file().write(true).create_new(true).open(path) {
         Ok(file) => {
@@ -179,8 +181,8 @@ fn open_lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Writes the id of this process to a lock file. The modification time of the file stays: it says when the archive was last
-/// seen open.
+/// Writes the id of this process to a lock file. Preserves the modification time of the file, which is the last time at
+/// which the archive was known to be open.
 fn write_pid(file: &File) -> io::Result<()> {
     let before = file.metadata()?.modified();
     file.set_len(0)?;
@@ -189,8 +191,8 @@ fn write_pid(file: &File) -> io::Result<()> {
     file.set_modified(before?)
 }
 
-/// Makes a directory, and those above it, and has the names of all that it makes synced. Also that of one which is
-/// there already: whoever made it may have died before that.
+/// Creates a directory and its parents, and syncs the name of each directory it creates. Also syncs the name of an
+/// existing directory, because the process that created it may have died before the sync.
 fn create_dir(dir: &Path, sync: &mut impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     let parent = match dir.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -204,7 +206,7 @@ fn create_dir(dir: &Path, sync: &mut impl FnMut(&Path) -> io::Result<()>) -> io:
         }
     }
     match sync(parent) {
-        // Who may not read it cannot sync it, and has not made the directory in it either.
+        // A process that may not read the parent cannot sync it, and did not create the directory in it either.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         result => result,
     }
@@ -240,7 +242,7 @@ impl MediumFile for RealFile {
         self.0.sync_data()
     }
 
-    /// Not the number of the device: it may change when the machine restarts.
+    /// The device number is not used, because it may change when the machine restarts.
     #[cfg(unix)]
     fn version(&self) -> Option<String> {
         use std::os::unix::fs::MetadataExt;

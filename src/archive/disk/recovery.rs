@@ -15,24 +15,24 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// Reads a directory of segments into an index, repairs what a crash left, and goes on where the log ends.
+/// Reads a directory of segments into an index, repairs the effects of a crash, and resumes at the end of the log.
 #[derive(Debug)]
 pub(super) struct Recovery {
     index: Index,
     log: Log,
     loading: Loading,
     bytes_cut: u64,
-    /// Of how many segments the index file was enough.
+    /// The number of segments loaded from their index file alone.
     indexed: usize,
 }
 
-/// The sealed segments are read, or their index files; those that were being written are repaired as well.
+/// Reads the sealed segments, or their index files. Segments that were being written are also repaired.
 pub(super) fn recover(
     medium: &Arc<dyn Medium>,
     dir: &Path,
     segment_size: u64,
 ) -> Result<(Index, Log, Inventory), ArchiveError> {
-    // The process may have died between making a file and making its name durable.
+    // The process may have died between creating a file and making its name durable.
     medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
     let listing = Listing::of_dir(&**medium, dir)?;
     check_formats(&**medium, dir, &listing.segments)?;
@@ -41,14 +41,14 @@ pub(super) fn recover(
     let loading = Loading { index_files: true, filters: true };
     let recovery = Recovery::all(medium, dir, segment_size, &listing, loading);
     let mut recovery = recovery.or_else(|failure| {
-        // A damaged index file must not cost more than the time to read the segments.
+        // A damaged index file must cost no more than the time to read the segments.
         let source = std::error::Error::source(&failure);
         tracing::warn!(error = %failure, source, "reading every segment, without the index files");
         let listing = Listing::of_dir(&**medium, dir)?;
         let loading = Loading { index_files: false, ..loading };
         Recovery::all(medium, dir, segment_size, &listing, loading)
     })?;
-    // The number of one that is missing is not given to another: that would hide it.
+    // The number of a missing segment is not reused, because that would hide the loss.
     let highest = inventory.highest();
     recovery.log.next_sequence = recovery.log.next_sequence.max(highest.saturating_add(1));
     inventory.report(&mut recovery.index);
@@ -64,7 +64,7 @@ pub(super) fn recover(
     Ok((recovery.index, recovery.log, inventory))
 }
 
-/// They are in the way of nothing: what cannot be removed now is tried again at the next start.
+/// Removes leftover files. They do no harm, so failures are retried at the next start.
 fn remove_leftovers(medium: &dyn Medium, dir: &Path, listing: &Listing) {
     for path in listing.leftover_paths(dir) {
         match medium.remove(&path) {
@@ -95,7 +95,7 @@ impl Recovery {
 
     fn segment(&mut self, name: SegmentName, form: Form) -> Result<(), Failure> {
         self.log.next_sequence = name.sequence.saturating_add(1);
-        // Of two segments that were being written the first was given up.
+        // If two segments were being written, the first was abandoned.
         self.seal_open()?;
         if form == Form::Open {
             return self.open_segment(name);
@@ -124,14 +124,14 @@ impl Recovery {
 
     fn seal_open(&mut self) -> Result<(), Failure> {
         match self.log.open.take() {
-            // An empty one is no segment yet: a sealed one that is empty has lost what was in it.
+            // An empty open segment is not yet a segment. A sealed segment that is empty has lost its contents.
             Some(segment) if segment.durable_length() == 0 => Ok(()),
             Some(segment) => seal(&*self.log.medium, &self.log.dir, segment.name()),
             None => Ok(()),
         }
     }
 
-    /// Leaves no torn end to append to.
+    /// Truncates a torn end, so that nothing is appended to it.
     fn cut(&mut self, file: &dyn MediumFile, path: &Path, end: u64) -> Result<(), Failure> {
         let length = file.len().map_err(Failure::to("read", path))?;
         if length > end {

@@ -1,4 +1,4 @@
-//! Files that are whole or not there: written under another name, synced, renamed.
+//! Files that are either complete or absent: written under a temporary name, synced, then renamed.
 
 use std::{
     io::IoSlice,
@@ -12,10 +12,10 @@ use super::{
     medium::{Medium, MediumFile},
 };
 
-/// How much is collected before it is written.
+/// The size of the write buffer, in bytes.
 const BUFFER: usize = 1 << 20;
 
-/// A file that is being written and does not have its name yet.
+/// A file that is being written and does not have its final name yet.
 #[derive(Debug)]
 pub(super) struct Replacement {
     path: PathBuf,
@@ -25,16 +25,16 @@ pub(super) struct Replacement {
 }
 
 impl Replacement {
-    /// Begins the file that will be `path`.
+    /// Starts the file that will become `path`.
     pub(super) fn begin(medium: &dyn Medium, path: &Path) -> Result<Self, Failure> {
         let path = unfinished(path);
-        // An attempt before may have failed half-way. If this is the reason, creating it says so.
+        // An earlier attempt may have failed halfway. If this removal fails too, the creation reports the error.
         drop(medium.remove(&path));
         let file = medium.create(&path).map_err(Failure::to("create", &path))?;
         Ok(Self { path, file, buffer: Vec::with_capacity(BUFFER), length: 0 })
     }
 
-    /// How many bytes it has so far.
+    /// Returns the number of bytes written so far.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
@@ -51,7 +51,7 @@ impl Replacement {
         written.map_err(Failure::to("write", &self.path))
     }
 
-    /// Makes the bytes durable. The file can be given its name now.
+    /// Makes the bytes durable, and returns the path. The file can then be renamed.
     pub(super) fn finish(mut self) -> Result<PathBuf, Failure> {
         self.flush()?;
         self.file.sync_data().map_err(Failure::to("sync", &self.path))?;
@@ -59,14 +59,14 @@ impl Replacement {
     }
 }
 
-/// Where a file lies until it is whole.
+/// Returns the path of a file until it is complete.
 pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED);
     name.into()
 }
 
-/// Takes away what is left of a file that did not become whole: there may be bodies in it. Gives its path if it stays.
+/// Removes an unfinished file, because it may contain bodies. Returns its path if it cannot be removed.
 pub(super) fn give_up(medium: &dyn Medium, path: &Path) -> Option<PathBuf> {
     let path = unfinished(path);
     match medium.remove(&path) {
@@ -78,7 +78,7 @@ pub(super) fn give_up(medium: &dyn Medium, path: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Writes a whole file, in the place of the one that was there.
+/// Writes a complete file, replacing any existing one.
 pub(super) fn replace(
     medium: &dyn Medium,
     dir: &Path,
@@ -92,7 +92,7 @@ pub(super) fn replace(
     medium.sync_dir(dir).map_err(Failure::to("sync", dir))
 }
 
-/// Removes a file durably; it may be gone already.
+/// Removes a file durably; it may already be gone.
 pub(super) fn remove(medium: &dyn Medium, dir: &Path, path: &Path) -> Result<(), Failure> {
     match medium.remove(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

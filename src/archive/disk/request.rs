@@ -1,5 +1,6 @@
-//! How another process has something done to an archive that is open for writing: it leaves a file, and the archive
-//! does what it says and leaves the answer. Whoever may write to the directory could delete the files as well.
+//! Requests from other processes to an archive that is open for writing: the other process leaves a file, and the
+//! archive executes the request and leaves the answer. This grants no extra rights: a process that can write to the
+//! directory could also delete the files.
 
 use std::{
     io,
@@ -22,21 +23,21 @@ use crate::{
 const REQUEST: &str = ".request";
 const ANSWER: &str = ".answer";
 
-/// The most ids in one request. A longer list is split.
+/// The maximum number of ids in one request. A longer list is split.
 const MAX_IDS: usize = 100_000;
 
-/// The most bytes that are read of a request or an answer: more than a request with [`MAX_IDS`] ids has.
+/// The maximum number of bytes read of a request or an answer: more than a request with [`MAX_IDS`] ids contains.
 const MAX_LENGTH: usize = 4 << 20;
 
-/// The first line of a request to retry. One to remove has none: it is older.
+/// The first line of a retry request. A removal request has none, because its format is older.
 const RETRY: &str = "retry\n";
 
-/// What another process wants to have done.
+/// A request from another process.
 #[derive(Debug)]
 pub(super) enum Request {
-    /// What is selected loses head and body.
+    /// Remove the head and body of the selected deliveries.
     Remove(Query),
-    /// What is selected of what was not taken is handled again.
+    /// Process the selected deliveries again that are dead, undecodable or failed.
     Retry(Query),
 }
 
@@ -48,7 +49,7 @@ impl Request {
         }
     }
 
-    /// Requests with at most `max` ids each, which together ask for the same.
+    /// Splits the request into equivalent requests with at most `max` ids each.
     fn split(self, max: usize) -> Vec<Self> {
         let (Self::Remove(query) | Self::Retry(query)) = &self;
         let ids = query.selected_ids().unwrap_or_default();
@@ -70,14 +71,14 @@ impl Request {
     }
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It was not done, or not completely, and is tried again while the request stays. Never in a file of its own.
+    /// The request failed, at least in part, and is retried as long as it exists. Never in a file of its own.
     Failed(String),
-    /// It was done, of so many deliveries.
+    /// The request was executed for this number of deliveries.
     Done(u64),
-    /// Another version may have written it.
+    /// The request may have been written by another version.
     NotUnderstood,
 }
 
@@ -100,19 +101,19 @@ impl Answer {
     }
 }
 
-/// How often the answer is looked for.
+/// The polling interval for the answer.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How the line begins that the archive appends to a request that it could not execute. It needs no new file, and no room on
-/// a full disk but what is left of the last block.
+/// The start of the line that the archive appends to a request that failed. It requires no new file, and on a full disk
+/// only the rest of the last block.
 const FAILED: &str = "failed ";
 
-/// The most characters of an error in a request.
+/// The maximum number of characters of an error in a request.
 const LONGEST_ERROR: usize = 1000;
 
-/// Leaves a request, and waits up to `patience` for the answer: of how many deliveries it was done; `None` if there is no
-/// answer. Then the request stays, and is executed later. One that failed is withdrawn. A request with very many ids is left
-/// as several.
+/// Leaves a request, and waits up to `patience` for the answer. Returns the number of affected deliveries, or `None` on
+/// timeout; the request then stays, and is executed later. A failed request is withdrawn. A request with more than
+/// [`MAX_IDS`] ids is split into several.
 pub(super) fn ask(
     medium: &dyn Medium,
     dir: &Path,
@@ -124,7 +125,7 @@ pub(super) fn ask(
     let leave = |request: &Request| {
         let path = dir.join(format!("{}{REQUEST}", DeliveryId::new()));
         let text = request.print();
-        // Not the length of the file: the archive may have appended an error before it is read.
+        // The length of the text, not of the file: the archive may have appended an error before the length is read.
         replace(medium, dir, &path, text.as_bytes()).map(|()| (path, text.len() as u64))
     };
     let mut requests = wanted.split(MAX_IDS).iter().map(leave).collect::<Result<Vec<_>, _>>()?;
@@ -153,7 +154,7 @@ pub(super) fn ask(
     Ok(Some(done))
 }
 
-/// Waits for the answer to a request that was left with this length, and takes it.
+/// Waits for the answer to a request of this length, and removes the answer file.
 fn wait_for_answer(
     medium: &dyn Medium,
     dir: &Path,
@@ -177,7 +178,7 @@ fn wait_for_answer(
     }
 }
 
-/// What the archive has appended to a request of this length.
+/// Returns the error that the archive has appended to a request of this length.
 fn failure_behind(medium: &dyn Medium, request: &Path, length: u64) -> Option<String> {
     let file = medium.open_read(request).ok()?;
     let behind = usize::try_from(file.len().ok()?.checked_sub(length)?).ok()?;
@@ -186,12 +187,12 @@ fn failure_behind(medium: &dyn Medium, request: &Path, length: u64) -> Option<St
     text.truncate(read);
     match String::from_utf8_lossy(&text).strip_prefix(FAILED) {
         Some(error) => error.strip_suffix('\n').map(str::to_owned),
-        // There was no room for the error.
+        // There was no room for the error text.
         None => text.contains(&0).then(|| "the log of that process says why".to_owned()),
     }
 }
 
-/// Appends to a request why it could not be executed. The request stays, and is tried again.
+/// Appends the reason for a failure to a request. The request stays, and is retried.
 pub(super) fn report_failure(
     medium: &dyn Medium,
     request: &Path,
@@ -201,12 +202,12 @@ pub(super) fn report_failure(
     let length = file.len().map_err(Failure::to("read", request))?;
     let line = format!("{FAILED}{}\n", on_one_line(error));
     let written = write_all(&*file, &mut [io::IoSlice::new(line.as_bytes())]);
-    // A hole takes no room.
+    // A hole in the file takes no disk space.
     let written = written.or_else(|_| file.set_len(length).and(file.set_len(length + 1)));
     written.map_err(Failure::to("write", request))
 }
 
-/// An error with its sources.
+/// Formats an error and its sources on one line.
 fn on_one_line(error: &ArchiveError) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
@@ -231,19 +232,19 @@ fn not_understood(request: &Path) -> Failure {
     Failure::to("do what is asked in", request)(io::Error::new(io::ErrorKind::Unsupported, reason))
 }
 
-/// For how long after its request an answer may be taken.
+/// How long after its request an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What other processes have left in a directory.
+/// The request files in a directory.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     /// The requests, in the order in which they were made.
     pub(super) requests: Vec<PathBuf>,
-    /// Answers that nobody took, and what was never whole.
+    /// Answers that were not collected, and unfinished files.
     pub(super) untaken: Vec<PathBuf>,
 }
 
-/// What other processes have left in a directory until now.
+/// Lists the request files in a directory.
 pub(super) fn mail(medium: &dyn Medium, dir: &Path, now: SystemTime) -> Result<Mail, Failure> {
     let names = medium.list(dir).map_err(Failure::to("list", dir))?;
     let mut mail = Mail::default();
@@ -269,7 +270,7 @@ fn is_old(request: DeliveryId, now: SystemTime) -> bool {
     age.is_some_and(|age| age >= KEPT)
 }
 
-/// What is wanted; an answer where it is not understood, and nothing where the request is gone.
+/// Reads a request; the answer if it is not understood, `None` if the request no longer exists.
 pub(super) fn wanted_in(
     medium: &dyn Medium,
     request: &Path,
@@ -278,13 +279,13 @@ pub(super) fn wanted_in(
     Ok(text.map(|text| Request::parse(without_failures(&text)).ok_or(Answer::NotUnderstood)))
 }
 
-/// A request without what was appended to it.
+/// Returns the text of a request without appended errors.
 fn without_failures(text: &str) -> &str {
     let end = text.find(&format!("\n{FAILED}")).map_or(text.len(), |end| end + 1);
     text.get(..end).unwrap_or(text).trim_end_matches('\0')
 }
 
-/// Answers a request, and takes it away.
+/// Answers a request, and removes it.
 pub(super) fn answer(
     medium: &dyn Medium,
     dir: &Path,
@@ -305,7 +306,7 @@ fn read(medium: &dyn Medium, path: &Path) -> Result<Option<String>, Failure> {
         other => other.map_err(Failure::to("open", path))?,
     };
     let length = file.len().map_err(Failure::to("read", path))?;
-    // A longer text is cut, and then it is not understood.
+    // A longer text is truncated, and then not understood.
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(MAX_LENGTH).min(MAX_LENGTH)];
     let read = read_full(&*file, &mut bytes, 0).map_err(Failure::to("read", path))?;
     bytes.truncate(read);

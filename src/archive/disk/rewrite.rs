@@ -22,21 +22,21 @@ use super::{
 };
 use crate::delivery::{DeliveryId, State};
 
-/// A segment written anew, durable under a name of its own. Nothing has changed for readers yet.
+/// A rewritten segment, durable under a temporary name. Not yet visible to readers.
 #[derive(Debug)]
 pub(super) struct Rewritten {
     pub(super) unfinished: PathBuf,
     pub(super) form: Form,
-    /// How long it is.
+    /// The length of the file, in bytes.
     pub(super) length: u64,
-    /// What it holds now. Empty of meaning where a record says nothing to the index.
+    /// Its records. The meaning is `Meaning::Nothing` for records that do not affect the index.
     pub(super) records: Vec<(Place, Meaning)>,
-    /// Bytes that are no record: where they begin, and how many deliveries and ledger entries come before.
+    /// Damaged ranges: the offset of each, and the number of deliveries and ledger entries before it.
     pub(super) damages: Vec<(u64, u32)>,
 }
 
 impl Rewritten {
-    /// Where its deliveries lie.
+    /// Returns the new locations of its deliveries.
     pub(super) fn moved(&self, erased: HashSet<DeliveryId>) -> Moved {
         let spans = self.records.iter().filter_map(|(place, meaning)| match meaning {
             Meaning::Delivery { meta, .. } => Some((meta.id, Span::of(*place))),
@@ -51,7 +51,7 @@ impl Rewritten {
         }
     }
 
-    /// The deliveries of which it holds the line in the ledger.
+    /// Returns the deliveries whose ledger entries it contains.
     pub(super) fn removed(&self) -> HashSet<DeliveryId> {
         let removed = self.records.iter().flat_map(|(_, meaning)| match meaning {
             Meaning::Removed(tombstones) => tombstones.as_slice(),
@@ -61,18 +61,18 @@ impl Rewritten {
     }
 }
 
-/// What is written in the place of a delivery that was removed, besides its metadata.
+/// The content of the ledger entry that replaces a removed delivery, and the location of the delivery.
 #[derive(Clone, Debug)]
 pub(super) struct Removal {
-    /// As the index knows it.
+    /// The metadata from the index.
     pub(super) meta: DeliveryMeta,
     pub(super) state: State,
     pub(super) removed_at: SystemTime,
-    /// Where it lies in the segment.
+    /// The location in the segment.
     pub(super) place: Place,
 }
 
-/// What is done to a segment.
+/// A rewrite of a segment.
 #[derive(Debug)]
 pub(super) struct Rewrite<'a> {
     pub(super) medium: &'a dyn Medium,
@@ -80,14 +80,14 @@ pub(super) struct Rewrite<'a> {
     pub(super) name: SegmentName,
     pub(super) from: Form,
     pub(super) to: Form,
-    /// The deliveries of which only this is to stay.
+    /// The deliveries to replace with these ledger entries.
     pub(super) drop: &'a HashMap<DeliveryId, Removal>,
-    /// Where the records begin that are left out, besides those of `drop`.
+    /// The offsets of further records to leave out, in addition to those of `drop`.
     pub(super) skip: &'a HashSet<u64>,
 }
 
 impl Rewrite<'_> {
-    /// Writes the segment anew.
+    /// Rewrites the segment.
     pub(super) fn run(&self) -> Result<Rewritten, Failure> {
         let path = self.name.path(self.dir, self.from);
         let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
@@ -110,7 +110,7 @@ impl Rewrite<'_> {
                 Step::Damage { offset, length, meta } => {
                     self.damage(meta.as_ref(), &old, (offset, length), &mut out)?;
                 }
-                // Nobody was told that it is there.
+                // Torn bytes were never acknowledged.
                 Step::Torn { .. } => {}
             }
         }
@@ -143,7 +143,8 @@ impl Rewrite<'_> {
                 tombstones.into_iter().try_for_each(|tombstone| out.remember(tombstone))
             }
             (None, meaning) => {
-                // Neither a delivery, which has a number, nor a state of the same one may come before a ledger entry.
+                // Queued ledger entries must precede the next delivery, which has a number, and states of their
+                // deliveries.
                 if out.must_come_first(&meaning) {
                     out.write_ledger()?;
                 }
@@ -152,8 +153,9 @@ impl Rewrite<'_> {
         }
     }
 
-    /// Keeps damaged bytes, except those of deliveries that are removed: others may be saved out of them. The metadata of
-    /// those that are removed is in their headers or in the index file; if neither can be read, no ledger entry is written.
+    /// Keeps damaged bytes, because deliveries may be recovered from them, but drops those of removed deliveries. The
+    /// metadata of the removed deliveries is in their headers or in the index file; if neither can be read, no ledger
+    /// entry is written.
     fn damage(
         &self,
         meta: Option<&DeliveryMeta>,
@@ -182,7 +184,7 @@ impl Rewrite<'_> {
         Ok(())
     }
 
-    /// What is known of those that are removed, without their records.
+    /// Returns the metadata of removed deliveries that is available without their records.
     fn known(&self, meta: Option<DeliveryMeta>) -> HashMap<DeliveryId, DeliveryMeta> {
         let of_header = meta.map(|meta| (meta.id, meta));
         let of_index = self.drop.iter().map(|(id, removal)| (*id, removal.meta.clone()));
@@ -190,7 +192,7 @@ impl Rewrite<'_> {
     }
 }
 
-/// The segment as it was.
+/// The original segment.
 struct Old<'a> {
     path: &'a Path,
     file: &'a dyn MediumFile,
@@ -213,7 +215,7 @@ fn bury(meta: DeliveryMeta, removal: &Removal, out: &mut Out) -> Result<(), Fail
 
 struct Out {
     file: Replacement,
-    /// Ledger entries that are still to be written, as one record.
+    /// Ledger entries that will be written as one record.
     ledger: Vec<Tombstone>,
     segment: SegmentName,
     pack: bool,
@@ -223,13 +225,13 @@ struct Out {
 }
 
 impl Out {
-    /// Writes a ledger entry, or later with others.
+    /// Queues a ledger entry, and writes the queued entries once there are enough.
     fn remember(&mut self, tombstone: Tombstone) -> Result<(), Failure> {
         self.ledger.push(tombstone);
         if self.ledger.len() < MAX_LEDGER_ENTRIES { Ok(()) } else { self.write_ledger() }
     }
 
-    /// Whether the ledger entries have to be written before a record.
+    /// Returns whether the queued ledger entries must be written before a record.
     fn must_come_first(&self, meaning: &Meaning) -> bool {
         match meaning {
             Meaning::Delivery { .. } => true,

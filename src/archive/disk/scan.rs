@@ -3,10 +3,10 @@ use std::sync::Arc;
 use super::{index::Found, reader::Reader};
 use crate::archive::{EntrySender, Query};
 
-/// How many deliveries wait to be taken from a scan. Their bodies are in memory.
+/// The maximum number of deliveries buffered for the consumer of a scan. Their bodies are in memory.
 pub(super) const AHEAD: usize = 4;
 
-/// Sends what `query` selects, and the damage, until all is sent or nobody listens. Blocks.
+/// Sends the deliveries that `query` selects, and the damage, until all are sent or the receiver is dropped. Blocks.
 pub(super) fn scan(reader: &Arc<Reader>, query: &Query, found: EntrySender) {
     let mut last = None;
     for one in reader.find(query) {

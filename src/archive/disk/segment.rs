@@ -21,39 +21,39 @@ pub(super) struct Segment {
     name: SegmentName,
     path: PathBuf,
     file: Box<dyn MediumFile>,
-    /// Where the last durable batch ends.
+    /// The end of the last durable batch.
     good: u64,
 }
 
-/// Why a batch was not made durable.
+/// The reason why a batch was not made durable.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
-    /// Nothing of it is left: the segment can be written on.
+    /// The batch was removed completely: the segment can still be written.
     #[error("{0}")]
     Undone(#[source] Failure),
-    /// A part of it may be left: nothing may be written behind it.
+    /// A part of the batch may be left: nothing may be written after it.
     #[error("{0}")]
     Broken(#[source] Failure),
-    /// It was written but not synced. Another sync of the same file would succeed, and mean nothing: the system has
-    /// forgotten what it could not write.
+    /// The batch was written but not synced. Another sync of the same file would succeed without effect, because the
+    /// operating system has discarded the data that it could not write.
     #[error("{0}")]
     Unsynced(#[source] Failure),
-    /// It was synced, but the directory of the archive is not at its path. The batch was cut off again: the segment can be
-    /// written on once the directory is back.
+    /// The batch was synced, but the directory of the archive is not at its path. The batch was truncated: the segment
+    /// can be written once the directory is back.
     #[error("{0}")]
     Detached(#[source] Failure),
-    /// It was synced, but to a file that has lost its name: somebody removed the segment.
+    /// The batch was synced, but its file has lost its name: the segment was removed.
     #[error("{0}")]
     Removed(#[source] Failure),
 }
 
 impl WriteError {
-    /// Whether the batch can be written to another file at once.
+    /// Returns whether the batch can be written to another file immediately.
     pub(super) fn is_of_segment(&self) -> bool {
         matches!(self, Self::Unsynced(_) | Self::Removed(_))
     }
 
-    /// Whether the segment can be written on.
+    /// Returns whether the segment can still be written.
     pub(super) fn spares_segment(&self) -> bool {
         matches!(self, Self::Undone(_) | Self::Detached(_))
     }
@@ -69,7 +69,7 @@ impl WriteError {
     }
 }
 
-/// Where an archive is, and what shows that it is still there.
+/// The location of an archive, and the lock that shows that it is still there.
 #[derive(Clone, Copy)]
 pub(super) struct Location<'a> {
     pub(super) medium: &'a dyn Medium,
@@ -78,7 +78,7 @@ pub(super) struct Location<'a> {
 }
 
 impl Segment {
-    /// Makes the file of a new segment, with a durable name.
+    /// Creates the file of a new segment, with a durable name.
     pub(super) fn create(
         medium: &dyn Medium,
         dir: &Path,
@@ -87,14 +87,14 @@ impl Segment {
         let path = name.open_path(dir);
         let file = medium.create(&path).map_err(Failure::to("create", &path))?;
         if let Err(error) = medium.sync_dir(dir) {
-            // Whether this works or not: the next segment has another name.
+            // A failure is ignored, because the next segment then has another name.
             drop(medium.remove(&path));
             return Err(Failure::to("sync", dir)(error));
         }
         Ok(Self::resume(name, path, file, 0))
     }
 
-    /// Goes on with a segment that is durable up to `good`, where it ends.
+    /// Resumes a segment that is durable up to `good`, its end.
     pub(super) fn resume(
         name: SegmentName,
         path: PathBuf,
@@ -104,8 +104,8 @@ impl Segment {
         Self { name, path, file, good }
     }
 
-    /// Writes the whole batch in one go, makes it durable, and verifies that it can still be found by its name. Returns where
-    /// each entry lies.
+    /// Writes the whole batch at once, makes it durable, and verifies that the file is still reachable by its name.
+    /// Returns the location of each entry.
     pub(super) fn append(
         &mut self,
         batch: &mut Batch,
@@ -122,14 +122,13 @@ impl Segment {
         Ok(places.split_off(records.len() - rest.len()))
     }
 
-    /// Writes what is durable to another file under the same name. The bytes of a file that was removed can be read for as
-    /// long as it is open.
+    /// Writes the durable data to another file under the same name. A removed file can be read as long as it is open.
     pub(super) fn restore(&self, medium: &dyn Medium, dir: &Path) -> Result<Self, Failure> {
         let file = unsynced::rewrite(medium, dir, self.name, &*self.file, self.good)?;
         Ok(Self::resume(self.name, self.path.clone(), file, self.good))
     }
 
-    /// Encodes what will be written, while there is time.
+    /// Encodes entries ahead of the write.
     pub(super) fn encode_ahead(&self, batch: &mut Batch) {
         batch.records(self.name.salt);
     }
@@ -142,12 +141,12 @@ impl Segment {
         &self.path
     }
 
-    /// How many bytes of it are durable.
+    /// Returns the number of durable bytes.
     pub(super) fn durable_length(&self) -> u64 {
         self.good
     }
 
-    /// Whether a batch that failed could not be cut off.
+    /// Returns whether a failed batch could not be truncated.
     pub(super) fn shows_more_than_durable(&self) -> bool {
         self.file.len().is_ok_and(|length| length > self.good)
     }
@@ -176,14 +175,14 @@ impl Segment {
         let Err(error) = self.file.sync_data() else {
             return Ok(());
         };
-        // What the cache still shows of the batch must not be taken for durable by whoever opens the archive next. If
-        // the machine dies before this cut is durable, so does the cache.
+        // Otherwise the process that opens the archive next would take the cached part of the batch for durable. If the
+        // machine crashes before this truncation is durable, the cache is lost too.
         drop(self.file.set_len(self.good));
         Err(WriteError::Unsynced(self.failure("sync", error)))
     }
 
-    /// The sync of a file succeeds also after it was removed, or its directory was removed, renamed or replaced. What was
-    /// written is gone then, or nobody finds it.
+    /// Checks that the file is still at its path. A sync succeeds even after the file was removed, or its directory was
+    /// removed, renamed or replaced; the written data is then lost or unreachable.
     fn check_reachable(&self, location: Location<'_>) -> Result<(), WriteError> {
         let Location { medium, dir, lock } = location;
         if is_reachable(medium, &self.path, &*self.file) {
@@ -196,7 +195,7 @@ impl Segment {
         Err(WriteError::Removed(self.failure("find", io::Error::other(reason))))
     }
 
-    /// Cuts off a batch that does not count.
+    /// Truncates a failed batch.
     fn cut(&self, failure: Failure, undone: impl FnOnce(Failure) -> WriteError) -> WriteError {
         match self.file.set_len(self.good) {
             Ok(()) => undone(failure),

@@ -2,10 +2,11 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::index::Index;
 
-/// The index, which many read and one writes.
+/// The index, shared by many readers and one writer.
 ///
-/// Who asks it in many parts takes the lock again as soon as it has given it back, and would keep out the writer, which
-/// is woken too late each time. So all wait at a gate, which the writer holds until it has the lock.
+/// A reader with many queries takes the lock again immediately after releasing it, which would starve the writer,
+/// because it is woken too late each time. Therefore all threads wait at a gate, which the writer holds until it has
+/// the lock.
 #[derive(Debug, Default)]
 pub(super) struct SharedIndex {
     index: RwLock<Index>,
@@ -17,7 +18,7 @@ impl SharedIndex {
         Self { index: RwLock::new(index), gate: Mutex::default() }
     }
 
-    /// Asks the index, and holds others up for no longer.
+    /// Queries the index, holding the lock only for the query.
     pub(super) fn read<T>(&self, question: impl FnOnce(&Index) -> T) -> T {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
 //! The free-space watermark. Reading the free space can hang with the disk (`statvfs` on a network file system), so a
-//! thread of its own reads it, and appends compare with the last reading without waiting.
+//! separate thread reads it, and appends are compared with the last reading without waiting.
 
 use std::{
     io,
@@ -15,14 +15,13 @@ use std::{
 use super::medium::Medium;
 use crate::{archive::ArchiveError, supervise::catch_and_report};
 
-/// How often the free space is read. Others write to the disk as well.
+/// The interval between two readings. Other processes write to the disk as well.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Approximate size of a record without its body, in bytes.
 const FRAMING: u64 = 2048;
 
-/// Refuses new deliveries while the disk is nearly full, so that there is room for outcomes, for recovery and for
-/// removing.
+/// Rejects new deliveries while the disk is nearly full, to reserve space for outcomes, recovery and removals.
 pub(super) struct Space {
     reading: Arc<LastReading>,
     /// `None` without a watermark.
@@ -33,7 +32,7 @@ struct LastReading {
     medium: Arc<dyn Medium>,
     dir: PathBuf,
     least: u64,
-    /// What was free at the last reading, less what was admitted since.
+    /// The free bytes at the last reading, less those admitted since.
     free: AtomicU64,
     is_stopped: AtomicBool,
 }
@@ -54,17 +53,17 @@ impl Space {
         let is_readable = reading.read(true);
         let repeated = Arc::clone(&reading);
         let builder = thread::Builder::new().name("inbox-space".to_owned());
-        // Nobody joins it: closing an archive does not wait for a reading that hangs.
+        // The thread is not joined, because closing an archive does not wait for a reading that hangs.
         let thread = builder.spawn(move || repeated.read_until_stopped(is_readable))?;
         Ok(Self { reading, thread: Some(thread.thread().clone()) })
     }
 
-    /// Whether there is room for a body of this length. Never blocks. While a reading hangs, the previous one counts, less
-    /// what was admitted since.
+    /// Checks that there is room for a body of this length. Never blocks. While a reading hangs, the previous one
+    /// counts, less the bytes admitted since.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::NoSpace`] if there is none. The free space is then read again at once.
+    /// [`ArchiveError::NoSpace`] if there is not enough room. The free space is then read again immediately.
     pub(super) fn admit(&self, length: usize) -> Result<(), ArchiveError> {
         let LastReading { dir, least, free, .. } = &*self.reading;
         let wanted = FRAMING.saturating_add(length as u64);
@@ -76,7 +75,8 @@ impl Space {
         })
     }
 
-    /// Whether there is room for a short body; None without a watermark, or if the free space is not known. Never blocks.
+    /// Returns whether there is room for a short body; `None` without a watermark, or if the free space is unknown.
+    /// Never blocks.
     pub(super) fn is_sufficient(&self) -> Option<bool> {
         let LastReading { least, free, .. } = &*self.reading;
         let free = free.load(Ordering::Relaxed);
@@ -84,7 +84,7 @@ impl Space {
         is_known.then(|| rest(free, FRAMING, *least).is_some())
     }
 
-    /// Ends the thread, without waiting for it.
+    /// Stops the thread, without waiting for it.
     pub(super) fn stop(&self) {
         self.reading.is_stopped.store(true, Ordering::Release);
         self.wake();
@@ -113,8 +113,8 @@ impl LastReading {
         }
     }
 
-    /// Reads the free space, and returns whether that succeeded. A disk that does not say what is free is not taken for
-    /// full: writing to it will show. Logs a failure only if the reading before succeeded.
+    /// Reads the free space, and returns whether that succeeded. A disk that does not report its free space is not
+    /// considered full, because a write will show it. Logs a failure only if the previous reading succeeded.
     fn read(&self, was_readable: bool) -> bool {
         let read = self.medium.free_space(&self.dir);
         if let (Err(error), true) = (&read, was_readable) {
@@ -125,7 +125,7 @@ impl LastReading {
     }
 }
 
-/// What is left after `wanted` bytes, unless it is less than `least`.
+/// Returns the free bytes after `wanted` are used, unless fewer than `least` would be left.
 fn rest(free: u64, wanted: u64, least: u64) -> Option<u64> {
     let rest = free.saturating_sub(wanted);
     (rest >= least).then_some(rest)

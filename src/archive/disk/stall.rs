@@ -1,4 +1,4 @@
-//! Reports that the disk does not answer. The writer is blocked in a call then, so another thread watches it.
+//! Reports a disk that does not respond. The writer is then blocked in a system call, so another thread watches it.
 
 use std::{
     io,
@@ -17,13 +17,13 @@ use crate::supervise::catch_and_report;
 /// A write that takes longer than this is reported.
 const LONG: Duration = Duration::from_secs(1);
 
-/// How often it is reported again while it goes on.
+/// The interval between two reports of the same write.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// How often the thread looks.
+/// The polling interval of the thread.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Logs a warning while a write of the writer takes long.
+/// Logs a warning while a write takes too long.
 #[derive(Debug)]
 pub(super) struct StallWatch {
     watched: Arc<Watched>,
@@ -33,26 +33,26 @@ pub(super) struct StallWatch {
 #[derive(Debug)]
 struct Watched {
     dir: PathBuf,
-    /// Knows since when a write goes on.
+    /// Stores when the current write started.
     condition: Arc<Condition>,
-    /// When that write was reported last.
+    /// When that write was last reported.
     reported: Mutex<Option<Instant>>,
     is_stopped: AtomicBool,
 }
 
-/// How long a write has taken that began at `began`, if that is to be reported now.
+/// Returns how long the write that began at `began` has taken, if it must be reported now.
 fn to_report(began: Instant, reported: Option<Instant>, now: Instant) -> Option<Duration> {
     let took = now.saturating_duration_since(began);
     let is_due = |reported| now.saturating_duration_since(reported) >= AGAIN;
     (took >= LONG && reported.is_none_or(is_due)).then_some(took)
 }
 
-/// The write goes on as long as this lives.
+/// A guard for a running write: the write ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Writing(Arc<Watched>);
 
 impl StallWatch {
-    /// Starts the thread. It ends when this is dropped; nobody waits for it.
+    /// Starts the thread. It ends when the [`StallWatch`] is dropped, and is not joined.
     ///
     /// # Errors
     ///
@@ -62,14 +62,14 @@ impl StallWatch {
         let watched = Arc::new(Watched { dir, condition, reported, is_stopped });
         let watching = Arc::clone(&watched);
         let builder = thread::Builder::new().name("inbox-stall".to_owned());
-        // It logs where the one logs who opens the archive.
+        // The thread logs to the same subscriber as the caller that opens the archive.
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let watch = move || tracing::dispatcher::with_default(&dispatch, || watching.watch());
         let thread = builder.spawn(watch)?.thread().clone();
         Ok(Self { watched, thread })
     }
 
-    /// A write begins.
+    /// Marks the start of a write.
     pub(super) fn begin(&self) -> Writing {
         self.watched.condition.set_writing_since(Some(Instant::now()));
         Writing(Arc::clone(&self.watched))

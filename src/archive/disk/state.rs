@@ -5,22 +5,23 @@ use std::{
 
 use super::{forget::Ledger, inventory::Inventory, medium::Lock, name::SegmentName};
 
-/// Held by who changes a segment.
+/// The state of maintenance. Locked while a segment is changed.
 #[derive(Debug)]
 pub(super) struct State {
-    /// Keeps others out while segments are changed, also where the writer has died. `None` once the archive is closed.
+    /// Excludes other writers while segments are changed, even if the writer has died. `None` once the archive is
+    /// closed.
     pub(super) lock: Option<Lock>,
-    /// Segments of which a part is damaged. They are left as they are until their deliveries are removed.
+    /// Segments that are partly damaged. They are left as they are until their deliveries are removed.
     pub(super) damaged: HashSet<SegmentName>,
-    /// What is known of segments in which nothing lies but the ledger.
+    /// Facts about segments that contain only ledger entries.
     pub(super) ledgers: HashMap<SegmentName, Ledger>,
-    /// Whether the power could bring back what a segment was before it was written anew.
+    /// Whether a power failure could bring back the old file of a rewritten segment.
     pub(super) unsynced: bool,
-    /// Files that may hold what was removed, and could not be removed themselves.
+    /// Files that may contain removed deliveries, and could not be deleted.
     pub(super) leftovers: BTreeSet<PathBuf>,
-    /// Requests of other processes that could not be read, executed or answered. Each is logged once.
+    /// Requests from other processes that could not be read, executed or answered. Each is logged once.
     pub(super) failed_requests: BTreeSet<PathBuf>,
-    /// The segments that there are to be.
+    /// The segments that should exist.
     pub(super) inventory: Inventory,
 }
 

@@ -13,31 +13,31 @@ use crate::{
     delivery::{ModelName, StateKind},
 };
 
-/// What a [`DiskArchive`] holds, in numbers.
+/// Statistics of a [`DiskArchive`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// How many deliveries can be read.
+    /// The number of deliveries that can be read.
     pub deliveries: u64,
-    /// Of how many removed ones the ledger knows.
+    /// The number of removed deliveries in the ledger.
     pub removed: u64,
-    /// When the first and the last that can be read were received; where deliveries were removed, a time before the
-    /// first or after the last.
+    /// When the first and the last readable delivery were received. If deliveries were removed, the range may begin
+    /// earlier or end later.
     pub received: Option<(SystemTime, SystemTime)>,
-    /// How many deliveries each model has.
+    /// The number of deliveries per model.
     pub models: BTreeMap<ModelName, u64>,
-    /// How many deliveries are pending.
+    /// The number of pending deliveries.
     pub pending: u64,
-    /// How many deliveries are in each other state, by its name.
+    /// The number of deliveries in each other state, by the name of the state.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// How many segments are being written, are sealed, and are compressed.
+    /// The number of active, sealed, and compressed segments.
     pub segments: [u64; 3],
-    /// How many bytes they have.
+    /// The size of the active, sealed, and compressed segments, in bytes.
     pub bytes: [u64; 3],
 }
 
 impl DiskArchive {
-    /// Counts what the archive holds. Reads no delivery.
+    /// Counts the contents of the archive. Reads no deliveries.
     ///
     /// # Errors
     ///
@@ -56,11 +56,11 @@ fn stats(reader: &Reader) -> Result<Stats, Failure> {
     Ok(stats)
 }
 
-/// How long each segment is.
+/// Returns the length of each segment.
 fn lengths(reader: &Reader) -> Result<Vec<(Form, u64)>, Failure> {
     let segments = Listing::of_dir(&*reader.medium, &reader.dir)?.segments;
     let length = |(name, form): (SegmentName, Form)| {
-        // One that has got another name in the meantime is counted as empty.
+        // A segment that was renamed in the meantime counts as empty.
         let file = reader.medium.open_read(&name.path(&reader.dir, form));
         (form, file.and_then(|file| file.len()).unwrap_or(0))
     };
@@ -93,7 +93,7 @@ impl Stats {
     }
 }
 
-/// What the segments take, and what is free for them.
+/// Returns the disk space used by the segments, and the free space.
 pub(super) fn usage(reader: &Reader) -> Result<StorageUsage, Failure> {
     let (medium, dir) = (&reader.medium, &reader.dir);
     let free = medium.free_space(dir).map_err(Failure::to("ask how much is free at", dir))?;

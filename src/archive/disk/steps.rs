@@ -7,10 +7,10 @@ use super::{
     walk::{Step, Walk},
 };
 
-/// Goes through a segment of any form.
+/// Reads a segment in any form.
 ///
-/// Only the end of one that was being written can be torn. A sealed one was whole when it got its name, so that what is
-/// no record at its end is damage as it is anywhere else.
+/// Only the end of a segment that was being written can be torn. A sealed segment was complete when it was renamed, so
+/// that invalid bytes at its end are damage, as anywhere else.
 #[derive(Debug)]
 pub(super) enum Steps<'f> {
     Open(Walk<'f>),
@@ -23,7 +23,7 @@ impl<'f> Steps<'f> {
         Self::starting_at(file, name, form, 0)
     }
 
-    /// Begins at the end of a record. A compressed segment is always read whole.
+    /// Starts at the end of a record. A compressed segment is always read from its beginning.
     pub(super) fn starting_at(
         file: &'f dyn MediumFile,
         name: SegmentName,

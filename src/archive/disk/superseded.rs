@@ -1,5 +1,5 @@
-//! Dropping states that a later record of the same segment replaces. A sender that repeats a dead delivery has it processed
-//! again and again, and each time writes two or three records that nothing else would ever remove.
+//! Drops states that a later record of the same segment replaces. A sender that repeats a dead delivery causes it to be
+//! processed again and again, and each time writes two or three records that no other step would remove.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,22 +16,23 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// A segment is rewritten for at least this many bytes of superseded records, if they are half of it.
+/// A segment is rewritten if at least this many bytes, and at least half of it, are superseded records.
 const WORTH_REWRITING: u64 = 64 * 1024;
 
 /// Records of states that are not the last state of their delivery in the segment.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Superseded {
-    /// Where each begins.
+    /// The offset of each record.
     offsets: HashSet<u64>,
-    /// The length of all.
+    /// The total length.
     bytes: u64,
 }
 
 impl Keeper {
-    /// Rewrites each segment that was sealed since the last round without its superseded states, if it is worth it.
+    /// Rewrites each segment that was sealed since the last round without its superseded states, if enough of it is
+    /// superseded.
     ///
-    /// A segment gets its index file afterwards, so that one with an index file was looked at before.
+    /// A segment gets its index file afterwards, so a segment with an index file was already checked.
     pub(super) fn drop_superseded(&self, state: &mut State) -> Result<(), ArchiveError> {
         for (name, form) in self.sealed()? {
             let is_indexed = |index: &Index| index.file_of(name).is_some_and(IndexFile::is_sealed);

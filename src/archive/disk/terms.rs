@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use super::name::Form;
 use crate::{archive::StateFilter, delivery::StateKind};
 
-/// For how long what is kept, and how.
+/// The retention policy, and the thresholds for sealing and compressing.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
     pub(super) segment_age: Duration,
@@ -12,10 +12,10 @@ pub(super) struct Terms {
     /// The same for dead and undecodable deliveries.
     pub(super) keep_dead_for: Option<Duration>,
     pub(super) keep_bytes: Option<u64>,
-    /// For how long after its receipt a delivery is remembered that was removed, and how many such at most.
+    /// How long after its receipt a removed delivery is remembered, and the maximum number of such deliveries.
     pub(super) remember_for: Option<Duration>,
     pub(super) remember: u64,
-    /// How often the archive looks after itself; never by itself without.
+    /// The maintenance interval; with `None`, maintenance runs only on request.
     pub(super) every: Option<Duration>,
 }
 
@@ -34,22 +34,22 @@ impl Default for Terms {
     }
 }
 
-/// When the first and the last delivery of a segment were received; `None` where it holds none, or none any more.
+/// When the first and the last delivery of a segment were received; `None` if it contains none, or none any more.
 pub(super) type Times = Option<(SystemTime, SystemTime)>;
 
 impl Terms {
-    /// Whether a segment is to be sealed, though it is not full.
+    /// Returns whether a segment must be sealed although it is not full.
     pub(super) fn seals(&self, times: Times, now: SystemTime) -> bool {
         times.is_some_and(|(first, _)| age(first, now) >= self.segment_age)
     }
 
-    /// Whether a sealed segment is to be compressed.
+    /// Returns whether a sealed segment must be compressed.
     pub(super) fn compresses(&self, form: Form, times: Times, now: SystemTime) -> bool {
         let due = |after| times.is_none_or(|(_, last)| age(last, now) >= after);
         form == Form::Sealed && self.compress_after.is_some_and(due)
     }
 
-    /// What is to be removed in a segment for its age: deliveries in these states.
+    /// Returns the states of the deliveries in a segment that must be removed because of their age.
     pub(super) fn removes(
         &self,
         times: Times,
@@ -65,15 +65,15 @@ impl Terms {
         finished.into_iter().chain(dead.into_iter().flatten())
     }
 
-    /// Whether removed deliveries are to be forgotten, of which the last was received then, while `remembered` of all
-    /// removed ones are remembered.
+    /// Returns whether removed deliveries must be forgotten, given when the last of them was received and how many
+    /// removed deliveries are remembered in total.
     pub(super) fn forgets(&self, last: SystemTime, remembered: u64, now: SystemTime) -> bool {
         let old = self.remember_for.is_some_and(|window| age(last, now) >= window);
         old || remembered > self.remember
     }
 }
 
-/// A clock that went back makes nothing old.
+/// A clock that was set back makes nothing old.
 fn age(time: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(time).unwrap_or_default()
 }

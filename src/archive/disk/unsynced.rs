@@ -1,8 +1,8 @@
-//! Segments of which a sync has failed.
+//! Segments with a failed sync.
 //!
-//! After that the system shows bytes that are not on the disk, and a second sync succeeds without writing them. So the
-//! segment is marked, and whoever opens the archive next writes it afresh, to another file. The mark need not be
-//! durable: if the machine dies, so does what the system shows.
+//! After a failed sync, the operating system shows bytes that are not on the disk, and a second sync succeeds without
+//! writing them. The segment is therefore marked, and the next process that opens the archive rewrites it to another
+//! file. The mark need not be durable: if the machine crashes, the cached bytes are lost too.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use super::{
     name::SegmentName,
 };
 
-/// How much is copied at once.
+/// The number of bytes copied at a time.
 const PIECE: usize = 512 * 1024;
 
-/// Remembers that a segment shows what is not on the disk.
+/// Marks a segment that shows bytes that are not on the disk.
 pub(super) fn mark(medium: &dyn Medium, dir: &Path, name: SegmentName) {
     let path = mark_path(dir, name);
     match medium.create(&path) {
@@ -28,7 +28,7 @@ pub(super) fn mark(medium: &dyn Medium, dir: &Path, name: SegmentName) {
     }
 }
 
-/// Makes an open segment, which is whole up to `end`, durable up to there; gives the file to go on with.
+/// Makes an open segment, which is intact up to `end`, durable up to there. Returns the file to continue with.
 pub(super) fn settle(
     medium: &dyn Medium,
     dir: &Path,
@@ -47,7 +47,7 @@ pub(super) fn settle(
     rewrite(medium, dir, name, &*file, end)
 }
 
-/// Writes an open segment to another file, which takes its name; gives that file.
+/// Writes an open segment to another file, which takes its name. Returns that file.
 pub(super) fn rewrite(
     medium: &dyn Medium,
     dir: &Path,
@@ -57,7 +57,7 @@ pub(super) fn rewrite(
 ) -> Result<Box<dyn MediumFile>, Failure> {
     let open = name.open_path(dir);
     let new = dir.join(format!("{name}.warc.open{UNFINISHED}"));
-    // An attempt before this one may have left it.
+    // An earlier attempt may have left it.
     drop(medium.remove(&new));
     let file = medium.create(&new).map_err(Failure::to("create", &new))?;
     copy(old, &*file, end).map_err(Failure::to("write", &new))?;

@@ -11,10 +11,10 @@ use std::{
 use super::keeper::Keeper;
 use crate::supervise::{backoff, catch_and_report};
 
-/// How often requests of other processes are looked for.
+/// The polling interval for requests from other processes.
 const REQUESTS: Duration = Duration::from_secs(1);
 
-/// The thread that looks after the archive, away from the writer.
+/// The maintenance thread, separate from the writer.
 #[derive(Debug)]
 pub(super) struct Upkeep {
     stop: SyncSender<()>,
@@ -22,7 +22,8 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Starts it. It does all that is due at once, and then as often as this.
+    /// Starts the thread. It executes requests and writes large index files every second, or at the interval `every` if
+    /// that is shorter, and runs full maintenance at the interval `every`.
     pub(super) fn start(keeper: Arc<Keeper>, every: Duration) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
         let builder = thread::Builder::new().name("inbox-upkeep".to_owned());
@@ -30,20 +31,20 @@ impl Upkeep {
         Ok(Self { stop, thread })
     }
 
-    /// Waits until it has ended. What it is doing is finished first.
+    /// Waits until the thread has ended. The current task is completed first.
     pub(super) fn stop(self) -> thread::Result<()> {
         drop(self.stop);
         self.thread.join()
     }
 }
 
-/// Goes on after a panic, with a pause: what a round left half done is finished by the next, as after a failure.
+/// Continues after a panic, with a pause: the next round completes the work of an interrupted one, as after a failure.
 fn supervise(keeper: &Keeper, every: Duration, stopped: &Receiver<()>) {
     let (mut last, mut panics) = (Instant::now(), 0);
     let mut pause = every.min(REQUESTS);
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
         let is_due = panics > 0 || last.elapsed() >= every;
-        // What fails is logged where it fails, and tried again the next time.
+        // Failures are logged where they occur, and retried in the next round.
         let round = || {
             drop(if is_due {
                 keeper.upkeep()

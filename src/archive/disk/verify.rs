@@ -21,59 +21,60 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// What [`DiskArchive::verify`] found.
+/// The result of [`DiskArchive::verify`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verification {
-    /// How many segments were read.
+    /// The number of segments read.
     pub segments: u64,
-    /// How many records in them are whole.
+    /// The number of intact records.
     pub records: u64,
-    /// How many of those are deliveries whose bodies have the digests that they were received with.
+    /// The number of those records that are deliveries whose bodies match the digests they were received with.
     pub deliveries: u64,
-    /// How many bytes were read.
+    /// The number of bytes read.
     pub bytes: u64,
-    /// What is not what was written.
+    /// The parts that differ from the data that was written.
     pub damages: Vec<Damage>,
-    /// How many bytes at the end of a segment that is being written are no whole record. A writer may be about to
-    /// complete it; what a crash left there is cut at the next start, and was never acknowledged.
+    /// The number of bytes at the end of an active segment that do not form a complete record. A writer may be about to
+    /// complete it. Bytes that a crash left there are truncated at the next start, and were never acknowledged.
     pub torn: u64,
 }
 
 impl Verification {
-    /// Whether nothing is damaged.
+    /// Returns whether nothing is damaged.
     pub fn is_sound(&self) -> bool {
         self.damages.is_empty()
     }
 }
 
-/// A part of an archive that is not what was written.
+/// A part of an archive that differs from the data that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// The file.
+    /// The affected file.
     pub path: PathBuf,
-    /// Where in the file.
+    /// The offset in the file.
     pub offset: u64,
-    /// How many bytes are concerned; 0 if the file itself is missing, empty, or not of this archive.
+    /// The number of affected bytes; 0 if the file itself is missing, empty, or not of this archive.
     pub length: u64,
-    /// What is wrong there.
+    /// The kind of damage.
     pub reason: &'static str,
 }
 
 impl DiskArchive {
-    /// Reads every byte of the archive in this directory, and checks every checksum and every digest, and that no segment is
-    /// missing, or of another archive. Changes nothing, takes no lock, and believes index files only in that a segment was
-    /// there, or was longer. `progress` is told how many bytes were read, and of how many.
+    /// Reads every byte of the archive in this directory. Verifies every checksum and every digest, and that no segment
+    /// is missing or belongs to another archive. Changes nothing, and takes no lock. Index files are used only to
+    /// detect that a segment existed, or was longer. `progress` is called with the number of bytes read and the total.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::NotAnArchive`] if the directory has no file of an archive; [`ArchiveError::Newer`] if a later version wrote a segment; [`ArchiveError::Io`] if a file cannot be read. Damage is
-    /// no error, but a part of the result.
+    /// [`ArchiveError::NotAnArchive`] if the directory has no file of an archive; [`ArchiveError::Newer`] if a later
+    /// version wrote a segment; [`ArchiveError::Io`] if a file cannot be read. Damage is not an error, but part of the
+    /// result.
     ///
     /// # Cancel safety
     ///
-    /// It goes on reading if the future is dropped, and nothing comes of it.
+    /// If the future is dropped, reading continues, and the result is discarded.
     ///
     /// ```
     /// use tower_inbox::archive::DiskArchive;
@@ -137,7 +138,7 @@ pub(super) fn verify(
     Ok(found)
 }
 
-/// The segments that are missing, or that are not of this archive.
+/// Returns the segments that are missing, or that are not of this archive.
 fn faults(medium: &dyn Medium, dir: &Path) -> Result<Vec<Damage>, Failure> {
     let damage = |path, reason| Damage { path, offset: 0, length: 0, reason };
     let (faults, is_damaged) = inspect(medium, dir)?;
@@ -146,8 +147,8 @@ fn faults(medium: &dyn Medium, dir: &Path) -> Result<Vec<Damage>, Failure> {
     Ok(manifest.into_iter().chain(faults).collect())
 }
 
-/// The end that a segment of this length is without, if its index file tells of one. A file that has another length by now
-/// has been written anew, and so has the index file.
+/// Returns the missing end of a segment of this length, if its index file shows that it was longer. A file whose length
+/// has changed since was rewritten, and so was its index file.
 fn end_missing(
     medium: &dyn Medium,
     dir: &Path,
@@ -174,7 +175,7 @@ fn lengths<'s>(
 
 type Opened = (SegmentName, Form, PathBuf, Box<dyn MediumFile>);
 
-/// A writer may have sealed or compressed it in the meantime.
+/// Opens a segment. A writer may have sealed or compressed it in the meantime.
 fn open(
     medium: &dyn Medium,
     dir: &Path,
@@ -224,7 +225,7 @@ impl Verification {
     }
 }
 
-/// The walk has checked the checksums; this checks the digest of the body.
+/// Checks the digest of the body. The walk has already checked the checksums.
 fn check(
     file: &dyn MediumFile,
     offset: u64,

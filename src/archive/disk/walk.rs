@@ -10,10 +10,10 @@ use super::{
     window::{WINDOW, Window},
 };
 
-/// Enough for nearly every header.
+/// The read size that covers nearly every header, in bytes.
 const MOST_HEADERS: usize = 4 * 1024;
 
-/// Goes through a segment record by record, and over what is damaged.
+/// Reads a segment record by record, and skips damaged bytes.
 #[derive(Debug)]
 pub(super) struct Walk<'f> {
     window: Window<'f>,
@@ -22,14 +22,14 @@ pub(super) struct Walk<'f> {
     at: u64,
 }
 
-/// What comes next in a segment.
+/// The next item in a segment.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A record whose checksums hold.
+    /// A record whose checksums match.
     Record { offset: u64, length: u64, meaning: Meaning },
-    /// Bytes that are no record, and stand where one was. Where the header of a delivery is sound, what it says.
+    /// Invalid bytes in the place of a record, and the metadata if the header of a delivery is intact.
     Damage { offset: u64, length: u64, meta: Option<DeliveryMeta> },
-    /// Bytes that are no record, up to the end: what was being written when the process or the machine died.
+    /// Invalid bytes up to the end: an incomplete write when the process or the machine crashed.
     Torn { offset: u64 },
 }
 
@@ -38,7 +38,7 @@ enum Probe {
         length: u64,
         meaning: Meaning,
     },
-    /// The header and the end of the record are there, what lies between them is not what was written.
+    /// The header and the end of the record are intact, but the data between them is damaged.
     Spoilt {
         length: u64,
         meta: Option<DeliveryMeta>,
@@ -46,7 +46,7 @@ enum Probe {
     NoRecord,
 }
 
-/// What is kept of a header while the block is read through the same window.
+/// The header fields that are kept while the block is read through the same window.
 struct Head {
     length: u64,
     record_length: u64,
@@ -57,7 +57,7 @@ struct Head {
 }
 
 impl<'f> Walk<'f> {
-    /// Begins at the end of a record, or at 0.
+    /// Starts at the end of a record, or at 0.
     pub(super) fn starting_at(
         file: &'f dyn MediumFile,
         salt: Salt,
@@ -67,12 +67,12 @@ impl<'f> Walk<'f> {
         Ok(Self { window: Window::new(file, length), salt, length, at: offset })
     }
 
-    /// How long the segment is.
+    /// Returns the length of the segment.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// The next step; `None` at the end.
+    /// Returns the next step; `None` at the end.
     pub(super) fn step(&mut self) -> io::Result<Option<Step>> {
         let offset = self.at;
         if offset >= self.length {
@@ -107,7 +107,7 @@ impl<'f> Walk<'f> {
         self.read_block(offset + head.length, head)
     }
 
-    /// The header at `offset`, if its checksum holds.
+    /// Returns the header at `offset`, if its checksum matches.
     fn head(&mut self, offset: u64) -> io::Result<Option<Head>> {
         match self.head_within(offset, MOST_HEADERS)? {
             Err(Flaw::Cut) => Ok(self.head_within(offset, WINDOW)?.unwrap_or_default()),
@@ -151,8 +151,8 @@ impl<'f> Walk<'f> {
         Ok(meaning_of(kind, block))
     }
 
-    /// The next place, from `from` on, with a header whose checksum holds. A body cannot hold one: nobody outside knows
-    /// the salt.
+    /// Returns the next offset, starting at `from`, of a header whose checksum matches. A body cannot contain one,
+    /// because the salt is secret.
     fn next_header(&mut self, from: u64) -> io::Result<Option<u64>> {
         let mut at = from;
         while at < self.length {
@@ -165,15 +165,16 @@ impl<'f> Walk<'f> {
                     }
                     at += 1;
                 }
-                // The last bytes may be the start of what goes on behind the window.
+                // The last bytes may be the start of a header that continues beyond the window.
                 None => at += (window.len().saturating_sub(MAGIC.len() - 1)).max(1) as u64,
             }
         }
         Ok(None)
     }
 
-    /// Bodies can be full of what looks like the start of a header. Behind a trailer, where a record is expected, its
-    /// end is looked for far away, elsewhere only nearby: else a hostile body would make this take for ever.
+    /// Returns whether a valid header begins at `offset`. Bodies can be full of bytes that look like the start of a
+    /// header. The end of a header is searched for at any distance only after a trailer, where a record is expected,
+    /// and otherwise only nearby, so that a hostile body cannot make the scan excessively slow.
     fn is_header(&mut self, offset: u64) -> io::Result<bool> {
         let trailer = offset.saturating_sub(TRAILER.len() as u64);
         if self.window.at(trailer, TRAILER.len())?.starts_with(TRAILER) {

@@ -2,10 +2,10 @@ use std::io;
 
 use super::{file_io::read_full, medium::MediumFile};
 
-/// How much is read at once, and the longest header that is looked for.
+/// The size of one read, and the maximum length of a header, in bytes.
 pub(super) const WINDOW: usize = 512 * 1024;
 
-/// The part of a file that was read last. Going forward in small steps, nearly every step is in memory already.
+/// The most recently read part of a file. When moving forward in small steps, nearly every step is already in memory.
 #[derive(Debug)]
 pub(super) struct Window<'f> {
     file: &'f dyn MediumFile,
@@ -15,13 +15,13 @@ pub(super) struct Window<'f> {
 }
 
 impl<'f> Window<'f> {
-    /// A window on a file of this length.
+    /// Creates a window on a file of this length.
     pub(super) fn new(file: &'f dyn MediumFile, length: u64) -> Self {
         Self { file, length, start: 0, bytes: Vec::new() }
     }
 
-    /// At least `wanted` bytes from `offset` on (no more than [`WINDOW`]), as many as are at hand; fewer only at the end
-    /// of the file.
+    /// Returns at least `wanted` bytes starting at `offset` (at most [`WINDOW`]), and all further buffered bytes; fewer
+    /// only at the end of the file.
     pub(super) fn at(&mut self, offset: u64, wanted: usize) -> io::Result<&[u8]> {
         let end = self.length.min(offset.saturating_add(wanted as u64));
         if offset < self.start || end > self.start + self.bytes.len() as u64 {
@@ -32,7 +32,8 @@ impl<'f> Window<'f> {
     }
 
     fn fill(&mut self, offset: u64) -> io::Result<()> {
-        // No more than there is: a length in a damaged header must not decide how much memory is taken.
+        // Bounded by the file length, so that a length in a damaged header does not determine how much memory is
+        // allocated.
         let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(WINDOW);
         self.bytes.resize(left.min(WINDOW), 0);
         self.start = offset;

@@ -23,11 +23,11 @@ use super::{
 };
 use crate::{archive::ArchiveError, supervise::catch_and_report};
 
-/// How many changes are applied, and answered, at a time.
+/// The number of changes that are applied and answered at a time.
 const TOGETHER: usize = 16;
 
-/// The one thread that writes: takes all that waits, decides what it comes to, writes that in one go, syncs once, applies it
-/// to the index, and answers.
+/// The single writer thread: takes all queued commands, plans their effect, writes the entries at once, syncs once,
+/// applies the changes to the index, and answers.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) log: Log,
@@ -35,17 +35,17 @@ pub(super) struct Writer {
     pub(super) queue: Arc<Queue>,
     pub(super) condition: Arc<Condition>,
     pub(super) stall: StallWatch,
-    /// Keeps other writers out for as long as this one lives.
+    /// Excludes other writers for the lifetime of this one.
     pub(super) lock: Lock,
-    /// Commands that wait for this batch, because the one before changed their deliveries.
+    /// Commands deferred to this batch, because the previous batch changed their deliveries.
     pub(super) carried: Vec<Command>,
-    /// The latest time at which a command was given.
+    /// The latest time at which a command was issued.
     pub(super) latest: Option<Instant>,
 }
 
 impl Writer {
     /// Starts the thread. It ends when the queue is closed and empty, or when it panics: then the queue is closed, and
-    /// callers that wait get an error.
+    /// waiting callers get an error.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
         let run = move || catch_and_report("archive-writer", || self.run()).unwrap_or_default();
         thread::Builder::new().name("inbox-archive".to_owned()).spawn(run)
@@ -59,7 +59,7 @@ impl Writer {
         }
     }
 
-    /// Takes what waits, and plans it while the rest is on its way. None once the queue is closed and empty.
+    /// Takes queued commands, and plans them while further commands arrive. `None` once the queue is closed and empty.
     fn gather(&mut self, pace: Pace) -> Option<Plan> {
         let mut plan = Plan::after(self.latest);
         if !self.carried.is_empty() {
@@ -107,8 +107,8 @@ impl Writer {
         pace
     }
 
-    /// Answers what needs no writing, such as a repeat. Its sender is told that the first delivery is durable: nobody
-    /// finds that one while the directory is not at its path.
+    /// Answers commands that need no write, such as a repeat. The answer to a repeat states that the first delivery is
+    /// durable, which does not hold while the directory is not at its path.
     fn answer_unwritten(&mut self, answers: Vec<Answer>) {
         if answers.is_empty() {
             return;
@@ -136,15 +136,15 @@ impl Writer {
         }
     }
 
-    /// Whether the lock file was deleted or replaced. If the whole directory is gone, it may come back.
+    /// Returns whether the lock file was deleted or replaced. If the whole directory is gone, it may come back.
     fn lost_lock(&self) -> bool {
         let Log { medium, dir, .. } = &self.log;
         lock::check(&**medium, dir, &self.lock).is_err() && medium.list(dir).is_ok()
     }
 
-    /// Applies what is durable to the index, and answers: a few at a time, so that the first callers come back while the
-    /// others are answered. A segment that the batch has filled is sealed before the last are answered, so that the files
-    /// do not change behind a caller that writes one delivery at a time.
+    /// Applies durable changes to the index, and answers in small groups, so that the first callers can send again
+    /// while the others are answered. A segment that the batch has filled is sealed before the last group is answered,
+    /// so that the files do not change after the answer to a caller that writes one delivery at a time.
     fn apply(&mut self, plan: Plan, places: Vec<Place>) {
         let entries = plan.batch.into_entries().into_iter();
         let mut durable = entries.zip(places).zip(plan.changes);
@@ -170,7 +170,7 @@ impl Writer {
         }
     }
 
-    /// Nothing of the batch counts, but that leases end whose holders are gone.
+    /// Discards the batch, but ends leases whose holders are gone.
     fn give_up(&self, plan: Plan, error: &NotArchived) {
         self.index.write(|index| {
             for (entry, change) in plan.batch.into_entries().into_iter().zip(plan.changes) {
@@ -204,12 +204,13 @@ fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
         (Entry::Removal(ids), Change::GiveUp) => {
             ids.into_iter().try_for_each(|id| index.give_up(id))
         }
-        // No plan pairs others, and the compactor writes ledger entries.
+        // A plan contains no other pairs; ledger entries are written by the compactor.
         _ => Ok(()),
     });
 }
 
-/// What is durable cannot be refused any more. The entry was read when its change was planned, so that this is rare.
+/// Logs a change that could not be applied. A durable change cannot be rejected any more. This is rare, because the
+/// entry was read when its change was planned.
 fn noted(applied: Result<(), Failure>) {
     if let Err(failure) = applied {
         let source = std::error::Error::source(&failure);
@@ -217,7 +218,7 @@ fn noted(applied: Result<(), Failure>) {
     }
 }
 
-/// If the writer panics, nobody may wait for it.
+/// Closes the queue if the writer panics, so that no caller waits for it.
 struct CloseOnDrop(Arc<Queue>);
 
 impl Drop for CloseOnDrop {
