@@ -128,8 +128,8 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Damaged`] if the stored delivery cannot be read as it was written. If the same bytes are
-    /// received again after that, they are stored again.
+    /// [`ArchiveError::Damaged`] if the stored delivery is damaged. If the same bytes are received again after that,
+    /// they are stored again.
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>>;
 
     /// Returns all deliveries with a body that `query` selects, in append order. Deliveries appended during the scan

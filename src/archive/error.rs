@@ -70,7 +70,7 @@ pub enum ArchiveError {
     /// The archive did not confirm the operation, which may or may not have taken effect.
     #[error("archive did not confirm the operation; it may or may not have taken effect")]
     Unsure(#[source] Source),
-    /// A part of the archive cannot be read as it was written.
+    /// A part of the archive is damaged.
     #[error("{} is damaged at byte {offset}: {reason}", path.display())]
     #[non_exhaustive]
     Damaged {
