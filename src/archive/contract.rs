@@ -8,10 +8,10 @@ use crate::delivery::{
     Delivery, DeliveryId, InferenceDigest, InferenceId, ModelName, Outcome, Receipt, State,
 };
 
-/// The future of an operation of an archive.
+/// The future returned by an archive operation.
 pub type Work<T> = Pin<Box<dyn Future<Output = Result<T, ArchiveError>> + Send>>;
 
-/// The durable store of deliveries and of their states.
+/// The durable store of deliveries and their states.
 ///
 /// An archive owns the state machine of each delivery. Every operation is one atomic transition: its precondition is
 /// evaluated where the state is stored, never read first and written later.
@@ -33,116 +33,117 @@ pub type Work<T> = Pin<Box<dyn Future<Output = Result<T, ArchiveError>> + Send>>
 ///
 /// # Cancel safety
 ///
-/// An operation may start when its method is called or when its future is first polled. Poll it to its end: if the
-/// future is dropped before that, the operation may or may not take effect.
+/// An operation may start when its method is called or when its future is first polled. Poll the future to completion:
+/// if it is dropped earlier, the operation may or may not take effect.
 ///
 /// # Errors
 ///
-/// Every operation can fail with [`ArchiveError::Unavailable`] or [`ArchiveError::Io`], and then has had no effect; or
-/// with [`ArchiveError::Unsure`], and then may have.
+/// Every operation can fail with [`ArchiveError::Unavailable`] or [`ArchiveError::Io`], in which case it had no effect,
+/// or with [`ArchiveError::Unsure`], in which case it may have taken effect.
 pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Stores a delivery, or recognizes it as a repeat of a stored one. Durable on return.
     ///
-    /// A delivery is a repeat if an earlier one has its [fingerprint](Delivery::fingerprint), and the bytes of that one
-    /// are stored and readable as far as known, or its state is final in a way no repeat revives: processed, repeat, or
-    /// poisoned. In one transition with that decision:
+    /// A delivery is a repeat if an earlier one has the same [fingerprint](Delivery::fingerprint) and either its bytes
+    /// are stored and not known to be unreadable, or its state is final and not revived by a repeat: processed, repeat,
+    /// or poisoned. The same transition updates the earlier delivery:
     ///
-    /// | the first is | with a lease | without |
+    /// | earlier delivery is | lease requested | no lease requested |
     /// |---|---|---|
-    /// | pending, failed | is leased, whenever it is due | stays as it is |
-    /// | dead (not poisoned), undecodable | is leased, as attempt 1 | becomes pending, with no attempts |
-    /// | leased | stays as it is, no lease | stays as it is |
-    /// | processed, repeat, poisoned | stays as it is, no lease | stays as it is |
+    /// | pending, failed | leased, even if not yet due | unchanged |
+    /// | dead (not poisoned), undecodable | leased, as attempt 1 | becomes pending, with no attempts |
+    /// | leased | unchanged, no lease | unchanged |
+    /// | processed, repeat, poisoned | unchanged, no lease | unchanged |
     fn append(&self, append: Append) -> Work<Appended>;
 
-    /// Leases deliveries that are due. Each delivery is leased by one caller at a time.
+    /// Leases due deliveries. Each delivery is leased by one caller at a time.
     ///
-    /// Takes the models in the order of [`Claim::wants`], one delivery each, round after round; of each model the
-    /// delivery that has been due longest. Deliveries without a body are never leased. A lease that has expired without
-    /// a settle counts as one crash; after the third in a row the delivery becomes dead and poisoned instead. That a
-    /// delivery was leased is durable on return, unless the archive's leases survive the process.
+    /// Visits the models round-robin in the order of [`Claim::wants`] and takes one delivery per visit: the one that
+    /// has been due longest. Deliveries without a body are never leased. A lease that expires without a settle counts
+    /// as one crash; after the third in a row, the delivery becomes dead and poisoned instead. The leased state is
+    /// durable on return, unless the archive's leases survive the process.
     fn claim(&self, claim: Claim) -> Work<Claimed>;
 
-    /// Leases one delivery by its id, whether or not it is due. Returns its state, and no lease if the delivery is
-    /// leased already, settled, or has no body. With [`Acquire::reviving`], a delivery that is undecodable, or dead and
-    /// not poisoned, is leased as attempt 1.
+    /// Leases one delivery by id, whether or not it is due. Returns its state, without a lease if the delivery is
+    /// already leased, is settled, or has no body. With [`Acquire::reviving`], a delivery that is undecodable, or dead
+    /// and not poisoned, is leased as attempt 1.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Unknown`] if there is no such delivery.
+    /// [`ArchiveError::Unknown`] if the delivery does not exist.
     fn acquire(&self, acquire: Acquire) -> Work<Acquired>;
 
-    /// Extends leases to `length` from now. Returns the deliveries of which the lease was lost.
+    /// Extends leases to `length` from now. Returns the deliveries whose lease was lost.
     fn renew(&self, leases: Vec<Lease>, length: Duration) -> Work<Vec<DeliveryId>>;
 
-    /// Records the outcome of an attempt and ends its lease. Durable on return. A failed delivery is due again after
-    /// `retry_in`, which is ignored for other outcomes.
+    /// Records the outcome of an attempt and ends its lease. Durable on return. A failed delivery becomes due again
+    /// after `retry_in`, which is ignored for other outcomes.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::LeaseLost`] if the lease has ended. A late [`Outcome::Processed`] is accepted all the same while
-    /// the delivery is not settled, and ends the lease of whoever holds it. [`ArchiveError::Unknown`] if there is no
-    /// such delivery.
+    /// [`ArchiveError::LeaseLost`] if the lease has ended. A late [`Outcome::Processed`] is still accepted while the
+    /// delivery is not settled, and ends the current lease, if any. [`ArchiveError::Unknown`] if the delivery does not
+    /// exist.
     fn settle(&self, lease: Lease, outcome: Outcome, retry_in: Duration) -> Work<()>;
 
-    /// Ends a lease without an outcome. The delivery is pending, and the attempt does not count. Durable on return,
-    /// unless the archive's leases survive the process.
+    /// Ends a lease without an outcome. The delivery becomes pending, and the attempt is not counted. Durable on
+    /// return, unless the archive's leases survive the process.
     ///
     /// # Errors
     ///
     /// [`ArchiveError::LeaseLost`] if the lease has ended.
     fn release(&self, lease: Lease, release: Release) -> Work<()>;
 
-    /// Enters the single flight of an inference: at most one lease processes the inferences of one
-    /// [`InferenceId`] at a time. It ends with the lease. Entering again under the same lease has no effect.
+    /// Enters the single flight of an inference: at most one lease at a time processes inferences with the same
+    /// [`InferenceId`]. The flight ends with the lease. Entering again under the same lease has no effect.
     ///
     /// # Errors
     ///
     /// [`ArchiveError::LeaseLost`] if the lease has ended.
     fn begin(&self, lease: Lease, inference: InferenceDigest) -> Work<Begun>;
 
-    /// Makes dead, undecodable and failed deliveries that `query` selects pending, without attempts and due at once.
-    /// Returns how many. Each is one compare-and-set: never touches a delivery that is pending, leased, processed or a
-    /// repeat at that moment, or that has no body. Durable on return.
+    /// Requeues the dead, undecodable and failed deliveries that `query` selects: they become pending, without attempts
+    /// and due immediately. Returns their number. Each update is a compare-and-set: a delivery that is pending, leased,
+    /// processed or a repeat at that moment, or that has no body, is not changed. Durable on return.
     fn retry(&self, query: Query) -> Work<u64>;
 
-    /// Removes the heads and bodies of all deliveries that `query` selects, whatever their state. Returns how many.
+    /// Removes the heads and bodies of all deliveries that `query` selects, in any state. Returns their number.
     ///
-    /// Selecting and giving up are one decision, ordered with appends and settles. From that decision on, a delivery is
-    /// not found by [`get`](Self::get) and [`scan`](Self::scan), is not leased any more, and cannot be revived. The
-    /// bytes are gone for good on return.
+    /// Selection and removal are one decision, ordered with appends and settles. From that decision on, a delivery is
+    /// not returned by [`get`](Self::get) and [`scan`](Self::scan), is not leased, and cannot be revived. Its bytes are
+    /// permanently erased on return.
     ///
-    /// Its ledger entry stays for the time that the archive documents, so that a repeat of what was processed is still
-    /// recognized. A lease that is held goes on, and can be settled.
+    /// The ledger entry is retained for the period that the archive documents, so that a repeat of a processed delivery
+    /// is still recognized. A held lease remains valid and can be settled.
     ///
     /// # Errors
     ///
-    /// If the bytes of some deliveries could not be removed. They are not found any more all the same, and the archive
-    /// finishes the removal later.
+    /// If the bytes of some deliveries could not be erased. Those deliveries are still no longer returned, and the
+    /// archive completes the removal later.
     fn remove(&self, query: Query) -> Work<u64>;
 
-    /// The state of a delivery, also of one without a body; None if there is no such delivery.
+    /// Returns the state of a delivery, including one without a body, or `None` if the delivery does not exist.
     fn state(&self, id: DeliveryId) -> Work<Option<State>>;
 
-    /// A delivery with its exact body and its state; None if there is no such delivery, or it was removed.
+    /// Returns a delivery with its exact body and its state, or `None` if it does not exist or was removed.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Damaged`] if it cannot be read as it was written. From then on the same bytes are archived anew
-    /// when they are received again.
+    /// [`ArchiveError::Damaged`] if the stored delivery is damaged. If the same bytes are received again after that,
+    /// they are stored again.
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>>;
 
-    /// All deliveries with a body that `query` selects, in the order in which they were appended. Deliveries appended
-    /// during the scan may be missing.
+    /// Returns all deliveries with a body that `query` selects, in append order. Deliveries appended during the scan
+    /// may be missing.
     fn scan(&self, query: Query) -> Entries;
 
-    /// The ledger entries of all deliveries with a body that `query` selects, in the order in which they were appended,
-    /// without reading heads and bodies.
+    /// Returns the ledger entries of all deliveries with a body that `query` selects, in append order, without reading
+    /// heads and bodies.
     fn ledger(&self, query: Query) -> Entries<LedgerEntry>;
 
-    /// The ledger entries of the latest deliveries with a body that `query` selects, at most `most`, the latest first.
+    /// Returns the ledger entries of the latest deliveries with a body that `query` selects, at most `most`, latest
+    /// first.
     ///
-    /// The default reads the whole ledger.
+    /// The default implementation reads the whole ledger.
     fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
         let mut entries = self.ledger(query);
         Box::pin(async move {
@@ -155,22 +156,23 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
         })
     }
 
-    /// How many deliveries with a body there are, by model and state. The cost does not depend on how many are settled.
+    /// Returns the number of deliveries with a body, by model and state. The cost does not depend on the number of
+    /// settled deliveries.
     fn counts(&self) -> Work<Counts>;
 
-    /// The disk space that the archive uses and that is free; None, the default, if unknown.
+    /// Returns the disk space used by the archive and the free disk space, or `None` if unknown. Default: `None`.
     fn usage(&self) -> Work<Option<StorageUsage>> {
         Box::pin(ready(Ok(None)))
     }
 
-    /// The condition of the archive, for [health probes](crate::Inbox::health) and metrics. Default: nothing is known.
-    /// Must be cheap: probes call it about once a second.
+    /// Returns the condition of the archive, for [health probes](crate::Inbox::health) and metrics. Default: every
+    /// field is unknown. Must be cheap: probes call it about once per second.
     fn health(&self) -> Work<ArchiveHealth> {
         Box::pin(ready(Ok(ArchiveHealth::default())))
     }
 }
 
-/// An archive behind an `Arc` is an archive.
+/// Forwards every operation to the archive in the `Arc`.
 impl<T: Archive + ?Sized> Archive for Arc<T> {
     fn append(&self, append: Append) -> Work<Appended> {
         (**self).append(append)
@@ -241,7 +243,7 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
     }
 }
 
-/// A request to store a delivery. Only with one can an [`Appended`], and so a [`Receipt`], be made.
+/// A request to store a delivery. An [`Appended`], and therefore a [`Receipt`], can only be created from an `Append`.
 #[derive(Clone, Debug)]
 pub struct Append {
     delivery: Delivery,
@@ -265,18 +267,18 @@ impl Append {
         &self.delivery
     }
 
-    /// The length of the lease that the caller asks for, if any.
+    /// The length of the requested lease, if any.
     pub fn lease_length(&self) -> Option<Duration> {
         self.lease
     }
 
-    /// For archives: the delivery is durable, was not stored before, and is pending, or leased under `lease`.
+    /// For archives: the result for a new, durable delivery that is pending, or leased under `lease`.
     pub fn stored(&self, lease: Option<Lease>) -> Appended {
         let state = if lease.is_some() { State::NEW.leased() } else { State::NEW };
         Appended { receipt: Receipt::fresh(self.delivery.id()), state, lease }
     }
 
-    /// For archives: the same delivery is durable as `first`, which is now in this state.
+    /// For archives: the result for a repeat of the durable delivery `first`, which is now in `state`.
     pub fn repeats(&self, first: DeliveryId, state: State, lease: Option<Lease>) -> Appended {
         Appended { receipt: Receipt::repeat(first), state, lease }
     }
@@ -287,22 +289,22 @@ impl Append {
 #[non_exhaustive]
 #[must_use = "the receipt allows a 2xx, and a lease has to be settled or released"]
 pub struct Appended {
-    /// Proof that the bytes are durable, as this delivery or as the first one that it repeats.
+    /// Proof that the bytes are durable, as this delivery or as the earlier one that it repeats.
     pub receipt: Receipt,
     /// The state of that delivery after the append.
     pub state: State,
-    /// The lease, if one was asked for and the delivery could be leased.
+    /// The lease, if one was requested and the delivery could be leased.
     pub lease: Option<Lease>,
 }
 
-/// Which deliveries a caller of [`Archive::claim`] can process.
+/// The deliveries that a caller of [`Archive::claim`] can process.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Claim {
-    /// The models in order of preference, each with the maximum number of deliveries. Models that are not listed are
+    /// The models in order of preference, each with its maximum number of deliveries. Deliveries of other models are
     /// not claimed.
     pub wants: Vec<(ModelName, usize)>,
-    /// The maximum number of deliveries of all models.
+    /// The maximum number of deliveries across all models.
     pub limit: usize,
     /// The maximum number of deliveries whose last attempt crashed.
     pub suspects: usize,
@@ -311,7 +313,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims at most `limit` deliveries of the models in `wants`, at most one of them a suspect, for 60 s.
+    /// Claims at most `limit` deliveries of the models in `wants` for 60 s, including at most one whose last attempt
+    /// crashed.
     pub fn new(wants: Vec<(ModelName, usize)>, limit: usize) -> Self {
         Self { wants, limit, suspects: 1, lease_length: LEASE_LENGTH }
     }
@@ -336,24 +339,24 @@ impl Claim {
 pub struct Claimed {
     /// The leases, with the model of each delivery.
     pub leases: Vec<(ModelName, Lease)>,
-    /// How long until the next delivery of a wanted model is due, as far as known. None: nothing is waiting.
+    /// The time until the next delivery of a requested model is due, as far as known. `None` if no delivery is waiting.
     pub next_due: Option<Duration>,
 }
 
 impl Claimed {
-    /// For archives: what was leased, and when the next delivery is due.
+    /// For archives: the leases, and the time until the next delivery is due.
     pub fn new(leases: Vec<(ModelName, Lease)>, next_due: Option<Duration>) -> Self {
         Self { leases, next_due }
     }
 }
 
-/// Which delivery a caller of [`Archive::acquire`] wants.
+/// The delivery that a caller of [`Archive::acquire`] requests.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Acquire {
     /// The delivery.
     pub id: DeliveryId,
-    /// Whether a dead delivery that is not poisoned, or an undecodable one, is leased, too.
+    /// Whether to also lease a delivery that is undecodable, or dead and not poisoned.
     pub revive: bool,
     /// The length of the lease unless renewed.
     pub lease_length: Duration,
@@ -365,7 +368,7 @@ impl Acquire {
         Self { id, revive: false, lease_length: LEASE_LENGTH }
     }
 
-    /// Also if it is dead and not poisoned, or undecodable.
+    /// Also leases the delivery if it is undecodable, or dead and not poisoned.
     pub fn reviving(mut self) -> Self {
         self.revive = true;
         self
@@ -400,9 +403,9 @@ impl Acquired {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Release {
-    /// After this time.
+    /// After this duration.
     After(Duration),
-    /// When no other lease processes this inference any more. An archive that cannot know that waits a moment.
+    /// When no other lease is processing this inference. An archive that cannot detect this uses a short delay.
     WhenFree(InferenceId),
 }
 
@@ -412,12 +415,12 @@ pub enum Release {
 pub enum Begun {
     /// The lease may process the inference.
     Started {
-        /// Another delivery that was processed as the same version of the inference, in other bytes.
+        /// Another delivery that was processed as the same version of the inference, with different bytes.
         earlier: Option<DeliveryId>,
     },
-    /// Another lease processes an inference of the same id.
+    /// Another lease is processing an inference with the same id.
     Busy,
-    /// The same version of the inference was processed before, in the same bytes.
+    /// The same version of the inference was already processed, with the same bytes.
     Processed {
         /// The delivery that was processed.
         of: DeliveryId,

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use crate::delivery::{ModelName, StateKind};
 
-/// How many deliveries an archive holds, by model and state.
+/// The number of deliveries in an archive, by model and state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     counts: BTreeMap<ModelName, [u64; StateKind::ALL.len()]>,
@@ -27,7 +27,7 @@ impl Counts {
         }
     }
 
-    /// For archives: the time at which the oldest delivery was received that is not settled.
+    /// For archives: sets the time at which the oldest unsettled delivery was received.
     pub fn set_oldest_unsettled(&mut self, received_at: Option<SystemTime>) {
         self.oldest_unsettled = received_at;
     }
@@ -46,18 +46,18 @@ impl Counts {
         self.iter().filter(|(_, other, _)| *other == kind).map(|(_, _, count)| count).sum()
     }
 
-    /// The number of deliveries of one model that are not settled: pending, leased or failed.
+    /// The number of unsettled deliveries of one model: pending, leased or failed.
     pub fn unsettled(&self, model: &ModelName) -> u64 {
         let unsettled = StateKind::ALL.into_iter().filter(|kind| !kind.is_settled());
         unsettled.map(|kind| self.of(model, kind)).sum()
     }
 
-    /// The models, in the order of their names, including those without deliveries now.
+    /// The models in name order, including those that currently have no deliveries.
     pub fn models(&self) -> impl Iterator<Item = &ModelName> {
         self.counts.keys()
     }
 
-    /// Model, state and number, in the order of the models' names. Numbers of 0 are left out.
+    /// Model, state and number of deliveries, in the order of model names. Skips counts of 0.
     pub fn iter(&self) -> impl Iterator<Item = (&ModelName, StateKind, u64)> {
         let of_model = |(model, counts): (_, &[u64; StateKind::ALL.len()])| {
             let counts = *counts;
@@ -66,7 +66,7 @@ impl Counts {
         self.counts.iter().flat_map(of_model).filter(|(_, _, count)| *count > 0)
     }
 
-    /// When the oldest delivery was received that is not settled; None if all are.
+    /// The time at which the oldest unsettled delivery was received; `None` if all are settled.
     pub fn oldest_unsettled(&self) -> Option<SystemTime> {
         self.oldest_unsettled
     }

@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 
 use super::{ArchiveError, Archived};
 
-/// The deliveries that a scan finds, in order; for a ledger, [`LedgerEntry`](super::LedgerEntry)s. A [`Stream`]; dropping it ends
-/// the scan.
+/// The deliveries found by a scan, in order; for a ledger, [`LedgerEntry`](super::LedgerEntry)s. A [`Stream`]; dropping
+/// it ends the scan.
 ///
-/// A damaged record is an error in its place, and the scan goes on behind it. If what produces the entries fails, the last
-/// one is [`ArchiveError::Incomplete`].
+/// A damaged record yields an error at its position, and the scan continues after it. If the producer of the entries
+/// fails, the last item is [`ArchiveError::Incomplete`].
 ///
 /// ```
 /// use tower_inbox::archive::{ArchiveError, Entries};
@@ -45,9 +45,10 @@ enum Source<T> {
 }
 
 impl<T> Entries<T> {
-    /// For archives: entries that are sent one by one, with room for this many that nobody has taken yet.
+    /// For archives: creates a stream of entries that are sent one by one. At most `capacity` sent entries are
+    /// buffered.
     ///
-    /// The entries end without an error only if the sender is [finished](EntrySender::finish).
+    /// The stream ends without an error only if the sender is [finished](EntrySender::finish).
     ///
     /// # Panics
     ///
@@ -59,20 +60,20 @@ impl<T> Entries<T> {
         (EntrySender { sender, finished }, entries)
     }
 
-    /// For archives: entries that are all there.
+    /// For archives: creates a stream of entries that are already available.
     pub fn ready(entries: impl IntoIterator<Item = Result<T, ArchiveError>>) -> Self {
         Self(Source::Ready(entries.into_iter().collect()))
     }
 
-    /// The next one; `None` at the end.
+    /// Returns the next entry, or `None` at the end.
     ///
     /// # Errors
     ///
-    /// If a record cannot be read. The scan may be continued.
+    /// If a record cannot be read. The scan can be continued.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped.
+    /// No entry is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<T, ArchiveError>> {
         poll_fn(|context| self.poll(context)).await
     }
@@ -83,7 +84,7 @@ impl<T> Entries<T> {
             Source::Channel { found, finished } => (found, finished),
         };
         let next = ready!(found.poll_recv(context));
-        // Said once; then it is the end.
+        // The error is returned once; then the stream ends.
         let interrupted = next.is_none() && !finished.swap(true, Ordering::AcqRel);
         Poll::Ready(if interrupted { Some(Err(ArchiveError::Incomplete)) } else { next })
     }
@@ -98,21 +99,21 @@ pub struct EntrySender<T = Archived> {
 }
 
 impl<T> EntrySender<T> {
-    /// Sends one entry, and waits for room; `false` if nobody takes it any more.
+    /// Sends one entry, waiting for free capacity. Returns `false` if the stream was dropped.
     pub async fn send(&self, entry: Result<T, ArchiveError>) -> bool {
         self.sender.send(entry).await.is_ok()
     }
 
-    /// The same, blocking the thread.
+    /// Sends one entry like [`send`](Self::send), but blocks the thread.
     ///
     /// # Panics
     ///
-    /// If called where an asynchronous task runs.
+    /// If called within an asynchronous execution context.
     pub fn blocking_send(&self, entry: Result<T, ArchiveError>) -> bool {
         self.sender.blocking_send(entry).is_ok()
     }
 
-    /// All entries were sent. A sender that is dropped without this has failed.
+    /// Marks the stream as complete. A sender that is dropped without this call counts as failed.
     pub fn finish(self) {
         self.finished.store(true, Ordering::Release);
     }

@@ -4,7 +4,7 @@ use crate::delivery::DeliveryId;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why an archive failed.
+/// The reason why an archive operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
@@ -28,8 +28,8 @@ pub enum ArchiveError {
         /// The directory of the archive.
         path: PathBuf,
     },
-    /// The disk is nearly full. The rest is reserved for outcomes, recovery and removal. New deliveries are accepted
-    /// again as soon as there is more free space.
+    /// The disk is nearly full. The remaining space is reserved for outcomes, recovery and removal. New deliveries are
+    /// accepted again as soon as more space is free.
     #[error(
         "disk of archive {} has {free} bytes free, and new deliveries are rejected below {least}; remove old \
          deliveries, or enlarge the disk",
@@ -50,14 +50,14 @@ pub enum ArchiveError {
     /// The archive was closed.
     #[error("archive is closed")]
     Closed,
-    /// There is no such delivery.
+    /// The delivery does not exist.
     #[error("archive has no delivery {id}")]
     #[non_exhaustive]
     Unknown {
         /// The delivery.
         id: DeliveryId,
     },
-    /// The lease has ended: it expired, was settled or released, or the delivery was settled by a late worker.
+    /// The lease has ended: it expired, was settled or released, or a late worker settled the delivery.
     #[error("lease of delivery {id} was lost; its outcome is not recorded")]
     #[non_exhaustive]
     LeaseLost {
@@ -67,10 +67,10 @@ pub enum ArchiveError {
     /// The archive could not be reached. The operation had no effect.
     #[error("archive is unavailable; try again")]
     Unavailable(#[source] Source),
-    /// The archive cannot tell whether the operation took effect.
+    /// The archive did not confirm the operation, which may or may not have taken effect.
     #[error("archive did not confirm the operation; it may or may not have taken effect")]
     Unsure(#[source] Source),
-    /// A part of the archive cannot be read as it was written.
+    /// A part of the archive is damaged.
     #[error("{} is damaged at byte {offset}: {reason}", path.display())]
     #[non_exhaustive]
     Damaged {
@@ -78,10 +78,10 @@ pub enum ArchiveError {
         path: PathBuf,
         /// The offset in the file.
         offset: u64,
-        /// What is wrong there.
+        /// The kind of damage.
         reason: &'static str,
     },
-    /// The directory has no file of an archive.
+    /// The directory contains no archive files.
     #[error(
         "{} is not an archive: it has no segment, no lock file and no manifest; check the path",
         path.display()
@@ -111,7 +111,7 @@ pub enum ArchiveError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The task that reads the archive ended before it was done.
+    /// The task that reads the archive ended before it was complete.
     #[error("reading the archive ended before all was read; what is missing is not known")]
     Incomplete,
     /// Any other failure of an archive.
@@ -120,13 +120,13 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
-    /// For archives: the lease of this delivery has ended.
+    /// For archives: the error for a lease of this delivery that has ended.
     pub fn lease_lost(id: DeliveryId) -> Self {
         Self::LeaseLost { id }
     }
 
-    /// Whether the archive has logged why an append failed. The disk archive logs failed batches, not the deliveries in
-    /// them.
+    /// Returns true if the archive has already logged why an append failed. The disk archive logs failed batches, not
+    /// the deliveries in them.
     pub(crate) fn is_logged(&self) -> bool {
         match self {
             Self::Io { .. } => true,
@@ -135,7 +135,7 @@ impl ArchiveError {
         }
     }
 
-    /// For archives: there is no such delivery.
+    /// For archives: the error for a delivery that does not exist.
     pub fn unknown(id: DeliveryId) -> Self {
         Self::Unknown { id }
     }

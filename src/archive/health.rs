@@ -1,4 +1,4 @@
-//! What an archive reports of its own condition, for health probes and metrics.
+//! The condition of an archive, for health probes and metrics.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 pub struct StorageUsage {
     /// The bytes that the archive uses.
     pub used: u64,
-    /// The bytes that are free where the archive is stored.
+    /// The free bytes on the storage of the archive.
     pub free: u64,
 }
 
@@ -19,7 +19,7 @@ impl StorageUsage {
     }
 }
 
-/// The condition of an archive. A field is `None` if the archive does not know it.
+/// The condition of an archive. A field is `None` if its value is unknown.
 ///
 /// ```
 /// use tower_inbox::archive::{ArchiveHealth, WriteState};
@@ -33,14 +33,14 @@ impl StorageUsage {
 pub struct ArchiveHealth {
     /// Whether deliveries can be written.
     pub writes: Option<WriteState>,
-    /// Whether enough space is free for new deliveries.
+    /// Whether there is enough free space for new deliveries.
     pub has_space: Option<bool>,
-    /// The number of damaged places that were found since the archive was opened. An archive may stop counting at a
-    /// limit that it documents.
+    /// The number of damaged places found since the archive was opened. An archive may document a limit at which it
+    /// stops counting.
     pub damaged: Option<u64>,
     /// The number of segments, or other parts, that are missing.
     pub missing: Option<u64>,
-    /// The last round of maintenance; `None` also if none has finished yet.
+    /// The last round of maintenance; `None` if unknown, or if no round has finished yet.
     pub maintenance: Option<Maintenance>,
 }
 
@@ -48,13 +48,13 @@ pub struct ArchiveHealth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteState {
-    /// The last write succeeded, or none was tried yet.
+    /// The last write succeeded, or no write has been attempted yet.
     Working,
-    /// A write has not ended for so long that the storage seems to hang.
+    /// A write has been running for so long that the storage seems to hang.
     Stalled,
     /// The last write failed. Later ones may succeed.
     Failing,
-    /// Nothing is written until the archive is opened again.
+    /// Writes are disabled until the archive is reopened.
     Stopped,
 }
 
@@ -62,14 +62,14 @@ pub enum WriteState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Maintenance {
-    /// When it ended.
+    /// The time at which the round ended.
     pub finished_at: SystemTime,
-    /// Whether a part of it failed.
+    /// Whether any part of the round failed.
     pub failed: bool,
 }
 
 impl Maintenance {
-    /// For archives: when a round ended, and whether a part of it failed.
+    /// For archives: the time at which a round ended, and whether any part of it failed.
     pub fn new(finished_at: SystemTime, failed: bool) -> Self {
         Self { finished_at, failed }
     }

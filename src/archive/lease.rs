@@ -4,13 +4,13 @@ use uuid::Uuid;
 
 use crate::delivery::DeliveryId;
 
-/// How long a lease lasts unless it is renewed. 60 s.
+/// The length of a lease unless it is renewed: 60 s.
 pub(crate) const LEASE_LENGTH: Duration = Duration::from_secs(60);
 
 /// The right to process one delivery, until it is settled, released, or expires.
 ///
 /// Only archives create leases. Every write under a lease is fenced by its token: once another process holds the
-/// delivery, the archive answers [`ArchiveError::LeaseLost`](super::ArchiveError::LeaseLost).
+/// delivery, the archive returns [`ArchiveError::LeaseLost`](super::ArchiveError::LeaseLost).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     id: DeliveryId,
@@ -19,18 +19,18 @@ pub struct Lease {
     crashes: u32,
 }
 
-/// Identifies a lease. Random, so that no later lease of the same delivery has the same one.
+/// Identifies a lease. Random, so that every lease of a delivery has a different token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseToken(Uuid);
 
 impl LeaseToken {
-    /// A random token.
+    /// Creates a random token.
     #[expect(clippy::new_without_default, reason = "two defaults would differ")]
     pub fn new() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The token with these bytes, for archives that store it.
+    /// Creates a token from its bytes, for archives that store tokens.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
@@ -68,7 +68,7 @@ impl Lease {
         self.attempt
     }
 
-    /// How many attempts before this one, in a row, ended because the process crashed.
+    /// The number of consecutive attempts directly before this one that ended because the process crashed.
     pub fn crashes(&self) -> u32 {
         self.crashes
     }

@@ -2,7 +2,7 @@ use std::time::SystemTime;
 
 use crate::delivery::{DeliveryId, ModelName, State};
 
-/// What is known of a delivery without reading its head and body.
+/// The metadata of a delivery, available without reading its head and body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LedgerEntry {
@@ -17,7 +17,7 @@ pub struct LedgerEntry {
 }
 
 impl LedgerEntry {
-    /// For archives: what they know of a delivery.
+    /// For archives: creates the ledger entry of a delivery.
     pub fn new(id: DeliveryId, model: ModelName, received_at: SystemTime, state: State) -> Self {
         Self { id, model, received_at, state }
     }

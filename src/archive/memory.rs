@@ -20,11 +20,12 @@ use crate::delivery::{
     Delivery, DeliveryId, Fingerprint, InferenceDigest, InferenceId, ModelName, Outcome, State,
 };
 
-/// Stores deliveries in memory: **nothing survives the process**. For tests, and for measuring what a disk costs.
+/// Stores deliveries in memory: **nothing survives the process**. For tests, and as a baseline for the cost of disk
+/// I/O.
 ///
 /// Several inboxes over clones of one archive behave like several nodes over a shared archive: leases expire 60 s after
-/// the last renewal. Memory is not bounded: the archive keeps everything that was appended until it is removed, and
-/// ledger entries for ever.
+/// the last renewal. Memory use is unbounded: the archive keeps every delivery until it is removed, and ledger entries
+/// indefinitely.
 ///
 /// ```
 /// use tower_inbox::archive::{Archive, MemoryArchive};
@@ -41,7 +42,7 @@ struct Store {
     positions: HashMap<DeliveryId, usize>,
     /// The delivery that repeats are compared with, by fingerprint.
     firsts: HashMap<Fingerprint, DeliveryId>,
-    /// What was processed as each inference, in the order in which it was appended.
+    /// The deliveries that were processed as each inference, in append order.
     processed: HashMap<InferenceId, Vec<usize>>,
     unsettled: Unsettled,
     counts: Counts,
@@ -51,7 +52,7 @@ struct Entry {
     id: DeliveryId,
     model: ModelName,
     received_at: std::time::SystemTime,
-    /// None once it was removed.
+    /// `None` after removal.
     delivery: Option<Delivery>,
     state: State,
 }
@@ -82,7 +83,7 @@ impl MemoryArchive {
         Self::default()
     }
 
-    /// The store, with expired leases taken back.
+    /// Locks the store and reclaims expired leases.
     fn store(&self) -> MutexGuard<'_, Store> {
         let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         store.expire(Instant::now());
@@ -99,7 +100,7 @@ impl Store {
         self.entry(id).map(Entry::known).ok_or(ArchiveError::Unknown { id })
     }
 
-    /// Sets the state of a delivery, and counts it.
+    /// Sets the state of a delivery and updates the counts.
     fn set(&mut self, id: DeliveryId, state: State) {
         let Some(position) = self.positions.get(&id).copied() else { return };
         let Some(entry) = self.entries.get_mut(position) else { return };
@@ -116,7 +117,7 @@ impl Store {
         entry.state = state;
     }
 
-    /// Sets a state that is not leased, and queues the delivery if it is to be processed.
+    /// Sets a state other than leased, and queues the delivery if it still has to be processed.
     fn put_back(&mut self, id: DeliveryId, state: State, due: Instant) {
         let suspect = state.crashes() > 0;
         let is_due = !state.is_settled();
@@ -312,7 +313,7 @@ impl Store {
     }
 }
 
-/// Compares an inference with those of its id that were processed before, the latest delivery first.
+/// Compares an inference with the processed inferences of the same id, latest delivery first.
 pub(super) fn begun<'s>(
     inference: InferenceDigest,
     earlier: impl Iterator<Item = (DeliveryId, &'s State)>,

@@ -1,6 +1,7 @@
-//! The durable store of deliveries and of their states.
+//! The durable store of deliveries and their states.
 //!
-//! [`Archive`] is the contract. [`DiskArchive`] stores on a disk, [`MemoryArchive`] for the life of the process.
+//! [`Archive`] is the trait. [`DiskArchive`] stores deliveries on disk, [`MemoryArchive`] for the lifetime of the
+//! process.
 
 mod contract;
 mod counts;

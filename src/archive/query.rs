@@ -3,7 +3,7 @@ use std::{fmt, num::NonZeroU64, sync::Arc, time::SystemTime};
 use super::Archived;
 use crate::delivery::{DeliveryId, InferenceId, ModelName, State, StateKind};
 
-/// Selects deliveries of an archive by id, model, time of receipt, state, and inference. All conditions have to hold.
+/// Selects deliveries of an archive by id, model, time of receipt, state, and inference. All conditions must match.
 ///
 /// ```
 /// use tower_inbox::{archive::Query, delivery::StateKind};
@@ -23,8 +23,8 @@ pub struct Query {
     inference: Option<InferenceId>,
 }
 
-/// A sorted list without duplicates, shared by the clones of a query: the archives clone queries, and a list of ids may be
-/// long.
+/// A sorted list of ids without duplicates. Shared by the clones of a query, because archives clone queries and the
+/// list may be long.
 #[derive(Clone, PartialEq, Eq)]
 struct IdSet(Arc<[DeliveryId]>);
 
@@ -41,7 +41,7 @@ impl IdSet {
     }
 }
 
-/// Prints the number of ids if there are many, because queries are logged.
+/// Prints only the number of ids if there are many, because queries are logged.
 impl fmt::Debug for IdSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const PRINTED: usize = 4;
@@ -65,7 +65,7 @@ pub enum StateFilter {
     Unsettled,
     /// Processed, repeat, dead or undecodable.
     Settled,
-    /// Processed or repeat: settled, with nothing left for a person to look at.
+    /// Processed or repeat: settled, with nothing left for an operator to investigate.
     Finished,
     /// One state.
     Only(StateKind),
@@ -91,12 +91,12 @@ impl Query {
         Self::default()
     }
 
-    /// Selects only this delivery. Replaces the ids set before.
+    /// Selects only this delivery. Replaces previously set ids.
     pub fn id(self, id: DeliveryId) -> Self {
         self.ids([id])
     }
 
-    /// Selects only these deliveries; none, if there are no ids. Replaces the ids set before.
+    /// Selects only these deliveries; an empty list selects none. Replaces previously set ids.
     ///
     /// ```
     /// use tower_inbox::{DeliveryId, archive::Query};
@@ -117,7 +117,7 @@ impl Query {
         self
     }
 
-    /// Selects only deliveries received at this time or later.
+    /// Selects only deliveries received at or after this time.
     pub fn since(mut self, time: SystemTime) -> Self {
         self.since = Some(time);
         self
@@ -155,18 +155,18 @@ impl Query {
         self.states(StateFilter::Settled)
     }
 
-    /// Selects only deliveries that are processed or a repeat: those that retention removes by default.
+    /// Selects only deliveries that are processed or a repeat: the states that retention removes by default.
     pub fn finished(self) -> Self {
         self.states(StateFilter::Finished)
     }
 
-    /// Selects only deliveries that were decoded and processed, dead or failed as this inference, in any version.
+    /// Selects only deliveries decoded as this inference, in any version, that are processed, dead or failed.
     pub fn inference(mut self, inference: InferenceId) -> Self {
         self.inference = Some(inference);
         self
     }
 
-    /// Selects a sample of about one in `number`, the same deliveries each time. 0 and 1 select all.
+    /// Selects a sample of about one in `number`, always the same deliveries. 0 and 1 select all.
     ///
     /// ```
     /// use tower_inbox::archive::Query;
@@ -200,7 +200,7 @@ impl Query {
         self.before
     }
 
-    /// The states selected.
+    /// The selected states.
     pub fn selected_states(&self) -> StateFilter {
         self.states
     }
@@ -222,17 +222,17 @@ impl Query {
             && self.selects_state(state)
     }
 
-    /// Returns true if the query selects deliveries in this state, as far as the state decides.
+    /// Returns true if `state` matches the conditions on state and inference. Other conditions are not checked.
     pub fn selects_state(&self, state: &State) -> bool {
         self.selects_kind(state.kind(), state.inference().map(|inference| inference.id()))
     }
 
-    /// Returns true if the query selects deliveries in a state of this kind, with this inference.
+    /// Returns true if a state of this kind, with this inference, matches the conditions on state and inference.
     pub(crate) fn selects_kind(&self, kind: StateKind, inference: Option<InferenceId>) -> bool {
         self.states.selects(kind) && self.inference.is_none_or(|wanted| inference == Some(wanted))
     }
 
-    /// Returns true if the query selects a delivery with this id, model and time of receipt, as far as these decide.
+    /// Returns true if the id, model and time of receipt match. Conditions on state and inference are not checked.
     pub fn selects_meta(&self, id: DeliveryId, model: &ModelName, received_at: SystemTime) -> bool {
         self.ids.as_ref().is_none_or(|wanted| wanted.contains(id))
             && self.model.as_ref().is_none_or(|wanted| wanted == model)
@@ -263,7 +263,7 @@ mod tests {
             ids.iter().filter(selects).collect()
         };
         assert_eq!((sample(0).len(), sample(1).len()), (4000, 4000));
-        // A tenth of 4000 is 400, with a standard deviation of 19.
+        // One tenth of 4000 is 400, with a standard deviation of 19.
         assert!((250..550).contains(&sample(10).len()), "{}", sample(10).len());
         assert_eq!(sample(10), sample(10));
     }

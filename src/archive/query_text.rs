@@ -1,4 +1,4 @@
-//! A query as lines of text, for archives that pass one to another process.
+//! Queries as lines of text, for archives that send a query to another process.
 
 use std::{
     fmt::Write,
@@ -8,10 +8,10 @@ use std::{
 use super::{Query, StateFilter};
 use crate::delivery::DeliveryId;
 
-/// The last line. A text without it was cut off, and would select too much.
+/// The last line. A text without it was truncated, and would select too much.
 const END: &str = "end";
 
-/// Prints one line for each condition.
+/// Prints one line per condition.
 pub(super) fn print(query: &Query) -> String {
     let mut text = String::new();
     let states = match query.selected_states() {
@@ -40,7 +40,7 @@ pub(super) fn print(query: &Query) -> String {
     text + END + "\n"
 }
 
-/// The query; None if a line cannot be parsed, because the query would select too much without it.
+/// Parses a query. Returns `None` if a line cannot be parsed, because the query would select too much without it.
 pub(super) fn parse(text: &str) -> Option<Query> {
     let lines = text.strip_suffix('\n')?.strip_suffix(END)?;
     lines.lines().try_fold(Query::all(), |query, line| {
@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str) -> Option<Query> {
     })
 }
 
-/// All ids on one line. An empty list is an empty value, and selects nothing.
+/// Prints all ids on one line. An empty list becomes an empty value, and selects nothing.
 fn join(ids: &[DeliveryId]) -> String {
     let mut text = String::with_capacity(37 * ids.len());
     for id in ids {

@@ -1,30 +1,30 @@
-//! What an operation makes of the state of one delivery: pure decisions, shared by the archives that keep leases in
+//! The effect of an operation on the state of one delivery: pure decisions, shared by the archives that keep leases in
 //! memory.
 
 use crate::delivery::{Outcome, State};
 
-/// What an archive stores of a delivery, as far as it decides about a repeat or a lease.
+/// The stored properties of a delivery that determine how a repeat or a lease request is handled.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) state: State,
-    /// Whether its bytes are stored and readable as far as known.
+    /// Whether its bytes are stored and not known to be unreadable.
     pub(crate) has_body: bool,
 }
 
-/// What [`Archive::append`](super::Archive::append) does about the first delivery with the same fingerprint.
+/// The effect of [`Archive::append`](super::Archive::append) on the first delivery with the same fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// The first does not count: the delivery is stored as a new one.
+    /// The first is ignored, and the delivery is stored as a new one.
     Store,
-    /// The first stays as it is.
+    /// The first is unchanged.
     Unchanged,
-    /// The first is pending from now on, due at once.
+    /// The first becomes pending, due immediately.
     Revive,
-    /// The first is leased from now on, in this state.
+    /// The first is leased, in this state.
     Lease(State),
 }
 
-/// Decides about a repeat, whose sender's process wants a lease or not.
+/// Decides how to handle a repeat. `wants_lease` is true if the append requests a lease.
 pub(crate) fn repeat(first: &Known, wants_lease: bool) -> Repeat {
     match &first.state {
         state if state.is_final() => Repeat::Unchanged,
@@ -37,7 +37,7 @@ pub(crate) fn repeat(first: &Known, wants_lease: bool) -> Repeat {
     }
 }
 
-/// The state during a lease by [`Archive::acquire`](super::Archive::acquire); None if it cannot be leased.
+/// Returns the state during a lease by [`Archive::acquire`](super::Archive::acquire); `None` if it cannot be leased.
 pub(crate) fn acquire(known: &Known, revive: bool) -> Option<State> {
     match &known.state {
         _ if !known.has_body => None,
@@ -48,13 +48,13 @@ pub(crate) fn acquire(known: &Known, revive: bool) -> Option<State> {
     }
 }
 
-/// Whether an outcome is recorded. `holds_lease` is whether the caller's token is that of the current lease.
+/// Returns true if an outcome is recorded. `holds_lease` is true if the caller's token matches the current lease.
 pub(crate) fn settles(state: &State, holds_lease: bool, outcome: &Outcome) -> bool {
     let is_late_success = matches!(outcome, Outcome::Processed { .. }) && !state.is_settled();
     holds_lease || is_late_success
 }
 
-/// Whether [`Archive::retry`](super::Archive::retry) makes the delivery pending.
+/// Returns true if [`Archive::retry`](super::Archive::retry) makes the delivery pending.
 pub(crate) fn retries(known: &Known) -> bool {
     known.has_body && known.state.is_retryable()
 }

@@ -1,5 +1,5 @@
-//! The deliveries that are not settled, of an archive that keeps leases in memory: which is due when, who holds which
-//! lease, and which inference is in flight. Without I/O, locks or clocks.
+//! The unsettled deliveries of an archive that keeps leases in memory: due times, lease holders, and inferences in
+//! flight. Without I/O, locks or clocks.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
@@ -17,7 +17,7 @@ pub(crate) struct Unsettled {
     items: BTreeMap<DeliveryId, Item>,
     queues: HashMap<ModelName, Queue>,
     flights: HashMap<InferenceId, Flight>,
-    /// The leases that expire, by their end.
+    /// The leases that expire, ordered by expiry.
     expiring: BTreeSet<(Instant, DeliveryId)>,
     inserted: u64,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Unsettled {
 struct Item {
     model: ModelName,
     place: Place,
-    /// The flight that this delivery is the next to enter.
+    /// The flight that this delivery is next to enter.
     next_in: Option<InferenceId>,
 }
 
@@ -37,7 +37,7 @@ enum Place {
         ticket: Ticket,
         suspect: bool,
     },
-    /// Waits for the end of a flight.
+    /// Waiting for the end of a flight.
     Blocked {
         on: InferenceId,
         suspect: bool,
@@ -49,7 +49,7 @@ enum Place {
     },
 }
 
-/// The position in a queue: by due time, then in the order of insertion.
+/// The position in a queue: ordered by due time, then by insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Ticket {
     due: Instant,
@@ -61,13 +61,13 @@ struct Ticket {
 #[derive(Debug, Default)]
 struct Queue {
     ready: BTreeSet<Ticket>,
-    /// Those whose last attempt crashed. Apart, because callers claim them one at a time.
+    /// Deliveries whose last attempt crashed. Stored separately, because callers claim them one at a time.
     suspects: BTreeSet<Ticket>,
 }
 
-/// An inference that is being processed, or that a delivery is queued for. When the holder has ended, one blocked
-/// delivery is queued, and the others stay blocked until that one has ended or entered another flight: otherwise each of
-/// them would be leased and read only to find out that another one was faster.
+/// An inference that is being processed, or that a delivery is queued for. When the holder ends, one blocked delivery
+/// is queued, and the others stay blocked until that one ends or enters another flight. Otherwise each of them would be
+/// leased and read only to find that another delivery was faster.
 #[derive(Debug, Default)]
 struct Flight {
     holder: Option<DeliveryId>,
@@ -84,22 +84,22 @@ pub(crate) enum FlightEntry {
     Lost,
 }
 
-/// What [`Unsettled::select`] found.
+/// The result of [`Unsettled::select`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
     pub(crate) ids: Vec<DeliveryId>,
-    /// How long until the next delivery of a wanted model is due.
+    /// The time until the next delivery of a requested model is due.
     pub(crate) next_due: Option<Duration>,
 }
 
 impl Unsettled {
-    /// Queues a delivery, or queues it again: any lease of it ends. `suspect` is true if its last attempt crashed.
+    /// Queues or requeues a delivery, ending any lease of it. `suspect` is true if its last attempt crashed.
     pub(crate) fn queue(&mut self, id: DeliveryId, model: &ModelName, due: Instant, suspect: bool) {
         self.remove(id);
         self.insert(id, model.clone(), due, suspect);
     }
 
-    /// Marks a delivery as leased, and ends any other lease of it. A lease without an end never expires.
+    /// Marks a delivery as leased, and ends any other lease of it. A lease without an expiry never expires.
     pub(crate) fn lease(
         &mut self,
         id: DeliveryId,
@@ -114,7 +114,7 @@ impl Unsettled {
         self.items.insert(id, Item { model: model.clone(), place, next_in });
     }
 
-    /// Takes a delivery out: it is settled, or was removed while nobody held a lease.
+    /// Removes a delivery that was settled, or that was removed from the archive while it was not leased.
     pub(crate) fn remove(&mut self, id: DeliveryId) {
         let Some(Item { model, place, next_in }) = self.items.remove(&id) else { return };
         match place {
@@ -149,7 +149,7 @@ impl Unsettled {
         self.items.insert(id, Item { model, place, next_in: None });
     }
 
-    /// The holder of a flight has ended.
+    /// Clears the holder of a flight after its lease has ended.
     fn leave_flight(&mut self, flight: Option<InferenceId>) {
         let Some(inference) = flight else { return };
         if let Some(flight) = self.flights.get_mut(&inference) {
@@ -158,7 +158,7 @@ impl Unsettled {
         self.advance(inference);
     }
 
-    /// The delivery that was next in a flight has entered one, or will not enter it soon.
+    /// Clears the next delivery of a flight, because it has entered a flight or will not enter this one soon.
     fn is_not_next_in(&mut self, flight: Option<InferenceId>) {
         let Some(inference) = flight else { return };
         if let Some(flight) = self.flights.get_mut(&inference) {
@@ -167,7 +167,7 @@ impl Unsettled {
         self.advance(inference);
     }
 
-    /// Queues the oldest delivery that is blocked on a flight, due now, if nothing else is about to enter the flight.
+    /// Queues the oldest delivery blocked on a flight, due now, if no other delivery is about to enter the flight.
     fn advance(&mut self, inference: InferenceId) {
         let Entry::Occupied(mut entry) = self.flights.entry(inference) else { return };
         let flight = entry.get_mut();
@@ -189,7 +189,7 @@ impl Unsettled {
         }
     }
 
-    /// Queues a delivery for when nobody processes this inference any more. At once, if nobody does now.
+    /// Queues a delivery once no lease is processing this inference; immediately, if none is now.
     pub(crate) fn block(
         &mut self,
         id: DeliveryId,
@@ -236,7 +236,7 @@ impl Unsettled {
         FlightEntry::Entered
     }
 
-    /// The token of the lease that is held, if any.
+    /// Returns the token of the current lease, if any.
     pub(crate) fn token(&self, id: DeliveryId) -> Option<LeaseToken> {
         match self.items.get(&id)?.place {
             Place::Leased { token, .. } => Some(token),
@@ -244,7 +244,7 @@ impl Unsettled {
         }
     }
 
-    /// Sets the end of a lease. False if it was lost.
+    /// Sets the expiry of a lease. Returns false if the lease was lost.
     pub(crate) fn renew(&mut self, id: DeliveryId, token: LeaseToken, until: Instant) -> bool {
         let Some(Item { place: Place::Leased { token: held, until: end, .. }, .. }) =
             self.items.get_mut(&id)
@@ -262,13 +262,13 @@ impl Unsettled {
         true
     }
 
-    /// The deliveries whose leases have expired.
+    /// Returns the deliveries whose leases have expired.
     pub(crate) fn expired(&self, now: Instant) -> Vec<DeliveryId> {
         let expired = self.expiring.iter().take_while(|(until, _)| *until <= now);
         expired.map(|(_, id)| *id).collect()
     }
 
-    /// Selects deliveries that are due, model by model in rounds. Leaves out those that `skip` names.
+    /// Selects due deliveries, round-robin over the models. Excludes those for which `skip` returns true.
     pub(crate) fn select(
         &self,
         claim: &Claim,
@@ -315,7 +315,7 @@ impl Unsettled {
         selection
     }
 
-    /// The delivery with the oldest id.
+    /// Returns the delivery with the oldest id.
     pub(crate) fn oldest(&self) -> Option<DeliveryId> {
         self.items.first_key_value().map(|(id, _)| *id)
     }
@@ -332,7 +332,7 @@ impl Queue {
         if suspect { &mut self.suspects } else { &mut self.ready }
     }
 
-    /// All tickets by their order, and whether each is a suspect.
+    /// Returns all tickets in order, each with whether it is a suspect.
     fn in_order(&self) -> impl Iterator<Item = (Ticket, bool)> {
         let mut ready = self.ready.iter().peekable();
         let mut suspects = self.suspects.iter().peekable();
@@ -351,7 +351,8 @@ impl Queue {
     }
 }
 
-/// The moment `wait` after `now`; a moment in 30 years where the clock cannot hold it. A handler may ask for any wait.
+/// Returns the instant `wait` after `now`, or 30 years from now if the clock cannot represent it. Handlers may request
+/// any delay.
 pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     now.checked_add(wait).unwrap_or_else(|| now + FAR)
@@ -445,7 +446,7 @@ mod tests {
         assert!(unsettled.flights.is_empty());
     }
 
-    /// A flight with a holder and `blocked` others that wait for its end. The holder is the first.
+    /// A flight with a holder and `blocked` other deliveries that wait for its end. The holder comes first.
     fn flight(blocked: usize) -> (Unsettled, InferenceId, Vec<(DeliveryId, LeaseToken)>) {
         let (mut unsettled, now) = (Unsettled::default(), Instant::now());
         let inference = InferenceId::of(&model("/a"), "key");
@@ -489,11 +490,11 @@ mod tests {
         // Removed.
         unsettled.remove(ids[1]);
         assert_eq!(due(&unsettled), [ids[2]]);
-        // Leased, and due again later.
+        // Leased, then due again later.
         unsettled.lease(ids[2], &model("/a"), all[2].1, None);
         unsettled.queue(ids[2], &model("/a"), Instant::now() + 9 * SECOND, false);
         assert_eq!(due(&unsettled), [ids[3]]);
-        // It turns out to be of another inference.
+        // The delivery turns out to belong to another inference.
         unsettled.lease(ids[3], &model("/a"), all[3].1, None);
         let other = InferenceId::of(&model("/a"), "other");
         assert_eq!(unsettled.begin(ids[3], all[3].1, other), FlightEntry::Entered);

@@ -1,4 +1,4 @@
-//! Copies one segment out of a directory that another process may write to.
+//! Copies one segment from a directory that another process may write to.
 
 use std::{
     io,
@@ -21,15 +21,15 @@ use crate::archive::{
     },
 };
 
-/// How much is read at once.
+/// The number of bytes per read.
 const PIECE: usize = 512 * 1024;
 
-/// How often a segment that is being written is copied before what is read counts as damage. A failed batch is cut off, and
-/// the next one takes its place: a copy made at that moment holds parts of both.
+/// The number of attempts to copy a segment that is being written before invalid data counts as damage. A failed batch
+/// is truncated and overwritten by the next one: a copy made at that moment contains parts of both.
 const ATTEMPTS: usize = 3;
 
-/// One segment of an archive, opened. A file is never changed once it is sealed: what is read is one version of the segment,
-/// also if the file is renamed, replaced or removed in the meantime.
+/// One open segment of an archive. A file is never changed after it is sealed: all reads see one version of the
+/// segment, even if the file is renamed, replaced or removed in the meantime.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) name: SegmentName,
@@ -39,7 +39,7 @@ pub(super) struct Source {
     identity: Option<String>,
 }
 
-/// A copy that is durable and does not have its name yet.
+/// A durable copy, not yet renamed to its final name.
 #[derive(Debug)]
 pub(super) struct Copy {
     pub(super) unfinished: PathBuf,
@@ -47,7 +47,7 @@ pub(super) struct Copy {
     pub(super) is_damaged: bool,
 }
 
-/// What a segment holds.
+/// The extent of the records in a segment.
 struct Extent {
     /// The end of the last record.
     end: u64,
@@ -55,7 +55,7 @@ struct Extent {
 }
 
 impl Source {
-    /// Opens a segment in the form that counts; `None` if it is gone, or was renamed at this moment.
+    /// Opens a segment in its most recent form; `None` if it was removed, or renamed at this moment.
     pub(super) fn open(
         medium: &dyn Medium,
         dir: &Path,
@@ -78,7 +78,7 @@ impl Source {
         self.file.len().unwrap_or(0)
     }
 
-    /// Whether this is the file that was copied before. One that is being written counts as changed.
+    /// Returns true if this is the file that was copied before. A segment that is being written counts as changed.
     pub(super) fn is(&self, copied: &Copied) -> bool {
         self.form != Form::Open
             && self.form == copied.form
@@ -86,8 +86,8 @@ impl Source {
             && self.identity == copied.identity
     }
 
-    /// Copies the segment from its directory to another one, durably, under the name of an unfinished file. Of a segment that is being
-    /// written, whole records only. `progress` is called with the number of bytes of each piece.
+    /// Copies the segment durably to another directory, under the name of an unfinished file. Of a segment that is
+    /// being written, only whole records are copied. `progress` is called with the number of bytes of each piece.
     pub(super) fn copy_to(
         &self,
         medium: &dyn Medium,
@@ -97,8 +97,8 @@ impl Source {
         let path = self.name.path(to, self.form);
         let copy = self.try_copy_to(medium, &path, progress);
         let mut copy = copy.inspect_err(|_| drop(replace::give_up(medium, &path)))?;
-        // An index file that is there now does not belong to an earlier version, which may have been longer: it is removed
-        // before a new version takes the name of the segment.
+        // An index file that exists now does not belong to an earlier version, which may have been longer: it is
+        // removed before a new version takes the name of the segment.
         let length = copy.copied.length;
         copy.is_damaged |=
             self.form != Form::Open && missing(medium, from, self.name, length).is_some();
@@ -123,7 +123,7 @@ impl Source {
         }
     }
 
-    /// Where the copy has to end.
+    /// Returns the offset at which the copy must end.
     fn end(&self) -> io::Result<u64> {
         match self.form {
             Form::Open => Ok(extent(&*self.file, self.name, self.form)?.end),
@@ -144,7 +144,7 @@ impl Source {
             let read = read_full(&*self.file, &mut piece, at);
             let read = read.map_err(Failure::to("read", &self.path))?;
             let left = usize::try_from(end - at).unwrap_or(usize::MAX);
-            // A batch that failed may have been cut off in the meantime.
+            // A failed batch may have been truncated in the meantime.
             let Some(bytes) = piece.get(..read.min(left)).filter(|bytes| !bytes.is_empty()) else {
                 break;
             };
@@ -161,7 +161,7 @@ impl Source {
     }
 }
 
-/// Whether a file of a segment holds anything but whole records.
+/// Returns true if a segment file contains anything other than whole records.
 pub(super) fn is_damaged(
     medium: &dyn Medium,
     path: &Path,
@@ -171,7 +171,7 @@ pub(super) fn is_damaged(
     let file = medium.open_read(path).map_err(Failure::to("open", path))?;
     let extent = extent(&*file, name, form).map_err(Failure::to("read", path))?;
     let length = file.len().map_err(Failure::to("read", path))?;
-    // No segment is sealed before something was written to it.
+    // A segment is never sealed while it is empty.
     let is_empty = length == 0 && form != Form::Open;
     Ok(extent.is_damaged || extent.end < length || is_empty)
 }

@@ -1,5 +1,5 @@
-//! The list of the segments of a backup, in the file `inbox.backup`. It marks a directory as a backup, and holds the identity
-//! of each file that was copied, so that the next backup does not copy it again.
+//! The list of the segments of a backup, in the file `inbox.backup`. It marks a directory as a backup, and contains the
+//! identity of each copied file, so that the next backup does not copy it again.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ const FILE_NAME: &str = "inbox.backup";
 const FIRST_LINE: &str = "inbox-backup 1";
 const LAST_LINE: &str = "complete";
 
-/// More bytes than the manifest of 100,000 segments has.
+/// The maximum length of a manifest, in bytes. The manifest of 100,000 segments is shorter.
 const MAX_LENGTH: usize = 32 << 20;
 
 /// A segment of a backup.
@@ -30,7 +30,7 @@ pub(super) struct Copied {
     pub(super) form: Form,
     /// The length of the copy, in bytes.
     pub(super) length: u64,
-    /// The identity of the file that was copied, if it is known.
+    /// The identity of the copied file, if known.
     pub(super) identity: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Copied {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub(super) segments: BTreeMap<SegmentName, Copied>,
-    /// Whether the backup was made to its end.
+    /// Whether the backup was completed.
     pub(super) is_complete: bool,
 }
 
@@ -46,14 +46,14 @@ pub(super) fn manifest_path(dir: &Path) -> PathBuf {
     dir.join(FILE_NAME)
 }
 
-/// Returns true for the file names that a backup has besides those of segments.
+/// Returns true for the names of backup files other than segments.
 pub(super) fn is_of_backup(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(FILE_NAME))
 }
 
 impl Manifest {
-    /// Reads the manifest of a backup; `None` if the directory has none, and is no backup. A line that cannot be parsed is
-    /// skipped: its segment is copied again.
+    /// Reads the manifest of a backup; `None` if the directory has no manifest, and thus is not a backup. A line that
+    /// cannot be parsed is skipped: its segment is copied again.
     pub(super) fn read(medium: &dyn Medium, dir: &Path) -> Result<Option<Self>, Failure> {
         let path = manifest_path(dir);
         let file = match medium.open_read(&path) {

@@ -1,17 +1,17 @@
 //! Backups: consistent copies of an archive that another process may have open.
 //!
-//! Index files are not copied: they tell of states in later segments than their own, up to a place in the log that the backup
-//! may not have. Whoever opens the copy for writing writes them.
+//! Index files are not copied: they include states recorded in later segments than their own, up to a log position that
+//! the backup may not contain. They are rebuilt when the copy is opened for writing.
 //!
-//! A backup takes no lock of the archive. It depends on how the archive changes its files:
+//! A backup does not lock the archive. It relies on how the archive changes its files:
 //!
-//! - A sealed segment is never changed in place: a new version takes its name.
-//! - A segment that is being written only grows. What is below the end of the last acknowledged batch stays.
-//! - A record about a delivery is in the same segment as the delivery, or in a later one. Segments are copied oldest first, and
-//!   those that the archive has no more are removed oldest first, so that a backup that was interrupted never has a delivery
-//!   without what an earlier backup recorded about it.
-//! - A segment disappears only when nothing in it is needed any more, but together with others: if one disappears while the
-//!   others are copied, all is looked at again.
+//! - A sealed segment is never changed in place: a new version replaces it under the same name.
+//! - A segment that is being written only grows. Everything before the end of the last acknowledged batch is final.
+//! - A record about a delivery is in the same segment as the delivery, or in a later one. Segments are copied oldest
+//!   first, and segments that the archive no longer has are removed oldest first, so that an interrupted backup never
+//!   contains a delivery without the records about it from an earlier backup.
+//! - A segment is removed only when nothing in it is needed, but possibly together with others: if one is removed
+//!   during the copy, all segments are checked again.
 
 mod copy;
 mod manifest;
@@ -43,55 +43,56 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// What [`DiskArchive::backup`] did.
+/// The result of [`DiskArchive::backup`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backup {
-    /// The number of segments that were copied.
+    /// The number of copied segments.
     pub copied: u64,
-    /// The number of bytes that were copied.
+    /// The number of copied bytes.
     pub bytes: u64,
-    /// The number of segments that the backup had already.
+    /// The number of segments that were already in the backup.
     pub unchanged: u64,
-    /// The number of segments that were removed from the backup, because the archive does not have them any more.
+    /// The number of segments that were removed from the backup because the archive no longer has them.
     pub removed: u64,
-    /// Segments that are damaged in the archive. The backup keeps its earlier, sound copies of them, which still contain what was
-    /// removed since.
+    /// Segments that are damaged in the archive. The backup keeps its earlier, undamaged copies of them, which still
+    /// contain deliveries removed since.
     pub kept: Vec<PathBuf>,
     /// The result of verifying the backup.
     pub verification: Verification,
 }
 
 impl Backup {
-    /// Returns true if nothing in the backup is damaged, and nothing in the archive that was to be copied.
+    /// Returns true if no damage was found in the backup or in the copied segments of the archive.
     pub fn is_sound(&self) -> bool {
         self.verification.is_sound() && self.kept.is_empty()
     }
 }
 
 impl DiskArchive {
-    /// Copies the archive in the directory `from` to the directory `to`, also while another process writes to it, and verifies
-    /// the copy.
+    /// Copies the archive in the directory `from` to the directory `to`, even while another process writes to it, and
+    /// verifies the copy.
     ///
-    /// The copy has every delivery that was acknowledged before the backup began and not removed since, with a state that is
-    /// at least as recent. It is an archive itself, which can be read like any other. Deliveries that were removed before the
-    /// backup began are not in it, also if an earlier backup in the same directory had them.
+    /// The copy contains every delivery that was acknowledged before the backup began and not removed since, with the
+    /// same state or a later one. It is itself an archive, and can be read like any other. Deliveries removed before
+    /// the backup began are not in it, even if an earlier backup in the same directory contained them.
     ///
-    /// `to` must be new, empty, or hold an earlier backup. Segments that were sealed and have not changed since the earlier
-    /// backup are not copied again. After an interruption, call it again. Do not open a backup for writing: use
-    /// [`restore`](Self::restore).
+    /// `to` must be new, empty, or contain an earlier backup. Segments that were sealed and have not changed since the
+    /// earlier backup are not copied again. After an interruption, call this function again. Do not open a backup for
+    /// writing: use [`restore`](Self::restore).
     ///
-    /// `progress` is called with the number of bytes done and of all bytes: first while copying, then while verifying.
+    /// `progress` is called with the number of completed bytes and the total number of bytes, first while copying, then
+    /// while verifying.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Locked`] if another backup to this directory is running; [`ArchiveError::Newer`] if a later version
-    /// wrote a segment; [`ArchiveError::Io`] if a file cannot be read or written, if `from` is not an archive, or if `to` is not
-    /// empty and not a backup of it. Damage is no error: see [`Backup::is_sound`].
+    /// [`ArchiveError::Locked`] if another backup to this directory is running; [`ArchiveError::Newer`] if a later
+    /// version wrote a segment; [`ArchiveError::Io`] if a file cannot be read or written, if `from` is not an archive,
+    /// or if `to` is neither empty nor a backup of it. Damage is not an error: see [`Backup::is_sound`].
     ///
     /// # Cancel safety
     ///
-    /// The backup goes on if the future is dropped.
+    /// The backup continues if the future is dropped.
     ///
     /// ```
     /// use tower_inbox::archive::DiskArchive;
@@ -124,7 +125,7 @@ impl DiskArchive {
     }
 }
 
-/// Makes a backup. Blocks.
+/// Makes a backup. Blocks the thread.
 pub(super) fn backup(
     medium: &dyn Medium,
     from: &Path,
@@ -136,18 +137,18 @@ pub(super) fn backup(
     let mut run = Run { medium, from, to, manifest, done: Backup::default(), progress };
     run.all()?;
     if run.forget_damaged() {
-        // A copy that was sound once is not any more, and the archive may have it sound.
+        // A copy that was undamaged before is now damaged, and the archive may have an undamaged version.
         run.all()?;
     }
     Ok(run.done)
 }
 
-/// Whether a directory holds a backup, also of an archive without segments.
+/// Returns true if a directory contains a backup, including one of an archive without segments.
 pub(super) fn is_backup(medium: &dyn Medium, dir: &Path) -> bool {
     medium.open_read(&manifest_path(dir)).is_ok()
 }
 
-/// Refuses a directory that is not an archive: a backup of an empty directory would empty the backup.
+/// Rejects a directory that is not an archive: a backup of an empty directory would empty the backup.
 fn check_source(medium: &dyn Medium, from: &Path) -> Result<(), Failure> {
     let names = medium.list(from).map_err(Failure::to("list", from))?;
     let lock = lock_path(Path::new(""));
@@ -164,7 +165,7 @@ fn check_source(medium: &dyn Medium, from: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// Creates the directory of a backup, or checks that it is one, and keeps other backups out.
+/// Creates the directory of a backup, or checks that it is a backup, and locks it against other backups.
 fn open_target(medium: &dyn Medium, to: &Path) -> Result<(Lock, Manifest), ArchiveError> {
     medium.create_dir(to).map_err(Failure::to("create", to))?;
     read_target(medium, to)?;
@@ -174,7 +175,7 @@ fn open_target(medium: &dyn Medium, to: &Path) -> Result<(Lock, Manifest), Archi
     Ok((lock, read_target(medium, to)?))
 }
 
-/// The manifest of a backup; an error if the directory is neither a backup nor empty.
+/// Returns the manifest of a backup; an error if the directory is neither a backup nor empty.
 fn read_target(medium: &dyn Medium, to: &Path) -> Result<Manifest, Failure> {
     if medium.open_read(&lock_path(to)).is_ok() {
         let reason = "it is an archive that was opened for writing, and what was received there would be lost; use a new \
@@ -191,8 +192,8 @@ fn read_target(medium: &dyn Medium, to: &Path) -> Result<Manifest, Failure> {
     Err(refusal("back up to", to, "it is neither empty nor a backup; use a new directory"))
 }
 
-/// The lock that keeps two backups apart. It is not the lock of an archive: a directory with that has been opened for
-/// writing.
+/// Acquires the lock that prevents concurrent backups. It is not the lock of an archive, which would mark the directory
+/// as opened for writing.
 fn lock_backup(medium: &dyn Medium, dir: &Path) -> Result<Option<Lock>, Failure> {
     let mut path = manifest_path(dir).into_os_string();
     path.push(".lock");
@@ -205,12 +206,12 @@ fn refusal(action: &'static str, path: &Path, reason: &'static str) -> Failure {
     Failure::to(action, path)(io::Error::new(io::ErrorKind::InvalidInput, reason))
 }
 
-/// The number of times that a directory is listed, and all that was found in any of them counts. A listing can miss a file that
-/// is renamed in the meantime. A segment is renamed when it is sealed, and when it is compressed, so that one of three
-/// listings has it.
+/// The number of times that a directory is listed; the union of the listings is used. A listing can miss a file that is
+/// renamed in the meantime. A segment is renamed when it is sealed and when it is compressed, so that at least one of
+/// three listings contains it.
 const LISTINGS: usize = 3;
 
-/// All segments in a directory that another process may write to.
+/// Returns all segments in a directory that another process may write to.
 fn segments(medium: &dyn Medium, dir: &Path) -> Result<BTreeSet<SegmentName>, Failure> {
     let mut segments = BTreeSet::new();
     for _ in 0..LISTINGS {
@@ -219,14 +220,14 @@ fn segments(medium: &dyn Medium, dir: &Path) -> Result<BTreeSet<SegmentName>, Fa
     Ok(segments)
 }
 
-/// Whether the segments that were copied are all that there were at one time: none of them is gone, and none was overlooked.
-/// Later ones may have been added.
+/// Returns true if the copied segments are the complete set at one point in time: none was removed or missed. Later
+/// segments may have been added.
 fn is_consistent(copied: &BTreeSet<SegmentName>, now: &BTreeSet<SegmentName>) -> bool {
     let is_added = |name: &SegmentName| copied.last().is_some_and(|last| name > last);
     copied.is_subset(now) && now.difference(copied).all(is_added)
 }
 
-/// How often the segments are looked at again because one has disappeared.
+/// The maximum number of times that the segments are checked again because one was removed.
 const ROUNDS: usize = 100;
 
 /// One backup.
@@ -244,7 +245,7 @@ impl Run<'_> {
         let copied = self.copy_all()?;
         let there = Listing::of_dir(self.medium, self.to)?.segments.into_keys();
         let leaving = there.filter(|name| !copied.contains(name)).collect();
-        // Before anything is removed, so that nothing is missing in an interrupted backup.
+        // Before any removal, so that an interrupted backup is not missing anything.
         copy_manifest(self.medium, (self.from, self.to), &copied, &leaving)?;
         self.remove_others(&copied)?;
         self.manifest.is_complete = true;
@@ -253,7 +254,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Copies each segment that has changed. Returns the segments that the backup consists of.
+    /// Copies each changed segment. Returns the segments of the backup.
     fn copy_all(&mut self) -> Result<BTreeSet<SegmentName>, ArchiveError> {
         let mut wanted = segments(self.medium, self.from)?;
         self.check_related(&wanted)?;
@@ -272,7 +273,8 @@ impl Run<'_> {
         Err(refusal("back up", self.from, reason).into())
     }
 
-    /// A backup is not replaced by another archive, such as one that a server has just created in an empty directory.
+    /// Prevents a backup from being replaced by another archive, such as one newly created by a server in an empty
+    /// directory.
     fn check_related(&self, wanted: &BTreeSet<SegmentName>) -> Result<(), Failure> {
         let there = Listing::of_dir(self.medium, self.to)?.segments;
         if there.is_empty() || there.keys().any(|name| wanted.contains(name)) {
@@ -282,7 +284,7 @@ impl Run<'_> {
         Err(refusal("back up to", self.to, reason))
     }
 
-    /// Copies the segments, oldest first. Returns false if one of them is gone.
+    /// Copies the segments, oldest first. Returns false if one of them was removed.
     fn copy_each(&mut self, wanted: &BTreeSet<SegmentName>) -> Result<bool, ArchiveError> {
         let (mut is_whole, mut passed) = (true, 0);
         let total = total(self.medium, self.from, wanted);
@@ -325,7 +327,7 @@ impl Run<'_> {
         Ok(self.manifest.write(self.medium, self.to)?)
     }
 
-    /// Whether the backup has a copy of this file.
+    /// Returns true if the backup has a copy of this file.
     fn has(&self, source: &Source) -> bool {
         let copied = self.manifest.segments.get(&source.name);
         copied.filter(|copied| source.is(copied)).is_some_and(|copied| {
@@ -335,14 +337,14 @@ impl Run<'_> {
         })
     }
 
-    /// Whether the backup has another version of this segment, sealed and sound.
+    /// Returns true if the backup has another version of this segment, sealed and undamaged.
     fn has_sound(&self, name: SegmentName) -> Result<bool, Failure> {
         let form = Listing::of_dir(self.medium, self.to)?.segments.get(&name).copied();
         let Some(form) = form.filter(|form| *form != Form::Open) else { return Ok(false) };
         Ok(!is_damaged(self.medium, &name.path(self.to, form), name, form)?)
     }
 
-    /// Removes what the archive has no more, oldest first.
+    /// Removes segments that the archive no longer has, oldest first.
     fn remove_others(&mut self, copied: &BTreeSet<SegmentName>) -> Result<(), Failure> {
         let listing = Listing::of_dir(self.medium, self.to)?;
         for path in listing.leftover_paths(self.to) {
@@ -359,7 +361,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Forgets that the damaged segments of the backup were copied. Returns false if there are none.
+    /// Removes the damaged segments of the backup from the manifest. Returns false if there are none.
     fn forget_damaged(&mut self) -> bool {
         let damaged = self.done.verification.damages.iter();
         let damaged = damaged.filter_map(|damage| SegmentName::parse(damage.path.file_name()?));
@@ -369,7 +371,7 @@ impl Run<'_> {
     }
 }
 
-/// The bytes of all these segments, as far as they are known.
+/// Returns the total number of bytes of these segments, as far as known.
 fn total(medium: &dyn Medium, dir: &Path, segments: &BTreeSet<SegmentName>) -> u64 {
     let length = |name: &SegmentName| {
         let forms = Form::ALL.iter().rev();
@@ -381,8 +383,8 @@ fn total(medium: &dyn Medium, dir: &Path, segments: &BTreeSet<SegmentName>) -> u
     segments.iter().map(length).sum()
 }
 
-/// Gives a copy its name. An index file, which would not fit, goes before; another form of the segment, which does not count
-/// any more, goes after.
+/// Renames a copy to its final name. An index file, which would not match, is removed before; another form of the
+/// segment, which is obsolete, is removed after.
 fn commit(medium: &dyn Medium, dir: &Path, name: SegmentName, copy: &Copy) -> Result<(), Failure> {
     let path = name.path(dir, copy.copied.form);
     remove_existing(medium, dir, &name.index_path(dir))?;
@@ -394,7 +396,7 @@ fn commit(medium: &dyn Medium, dir: &Path, name: SegmentName, copy: &Copy) -> Re
     Ok(())
 }
 
-/// Removes a file durably, if it is there.
+/// Removes a file durably, if it exists.
 fn remove_existing(medium: &dyn Medium, dir: &Path, path: &Path) -> Result<(), Failure> {
     if medium.open_read(path).is_ok() { remove(medium, dir, path) } else { Ok(()) }
 }

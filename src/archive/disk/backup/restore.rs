@@ -1,4 +1,4 @@
-//! Puts a backup into a new directory.
+//! Restores a backup into a new directory.
 
 use std::{collections::BTreeSet, ffi::OsString, path::Path, time::Duration};
 
@@ -22,39 +22,40 @@ use crate::archive::{
     },
 };
 
-/// What [`DiskArchive::restore`] did.
+/// The result of [`DiskArchive::restore`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Restored {
-    /// The number of segments that were copied.
+    /// The number of copied segments.
     pub segments: u64,
-    /// The number of bytes that were copied.
+    /// The number of copied bytes.
     pub bytes: u64,
-    /// True if the last backup was interrupted. The archive is then restored from the backup before it, with some newer segments;
-    /// without an earlier backup it is incomplete.
+    /// Whether the last backup was interrupted. If so, the archive is restored from the backup before it, with some
+    /// newer segments; without an earlier backup it is incomplete.
     pub is_interrupted: bool,
     /// The result of verifying the new archive.
     pub verification: Verification,
 }
 
 impl DiskArchive {
-    /// Copies the backup in the directory `from` to the directory `to`, which must be new or empty, and verifies the copy. It
-    /// can be opened for writing then. The backup is not changed.
+    /// Copies the backup in the directory `from` to the directory `to`, which must be new or empty, and verifies the
+    /// copy, which can then be opened for writing. The backup is not changed.
     ///
-    /// Deliveries that were removed from the archive after the backup are in the copy again: remove them again.
+    /// Deliveries removed from the archive after the backup are in the copy again: repeat their removal.
     ///
-    /// `progress` is called with the number of bytes done and of all bytes: first while copying, then while verifying.
+    /// `progress` is called with the number of completed bytes and the total number of bytes, first while copying, then
+    /// while verifying.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Locked`] if a backup to `from` is running, or another process has `to` open; [`ArchiveError::Newer`] if a
-    /// later version wrote a segment; [`ArchiveError::Io`] if a file cannot be read or written, if `from` has no segments, or if
-    /// `to` is not empty. What an interrupted call left in `to` is replaced. Damage is no error: see
-    /// [`Restored::verification`].
+    /// [`ArchiveError::Locked`] if a backup to `from` is running, or another process has `to` open;
+    /// [`ArchiveError::Newer`] if a later version wrote a segment; [`ArchiveError::Io`] if a file cannot be read or
+    /// written, if `from` has no segments, or if `to` is not empty. Files left in `to` by an interrupted call are
+    /// replaced. Damage is not an error: see [`Restored::verification`].
     ///
     /// # Cancel safety
     ///
-    /// It goes on if the future is dropped.
+    /// The restore continues if the future is dropped.
     ///
     /// ```no_run
     /// use tower_inbox::archive::DiskArchive;
@@ -76,7 +77,7 @@ impl DiskArchive {
     }
 }
 
-/// Restores a backup. Blocks.
+/// Restores a backup. Blocks the thread.
 pub(in crate::archive::disk) fn restore(
     medium: &dyn Medium,
     from: &Path,
@@ -89,7 +90,7 @@ pub(in crate::archive::disk) fn restore(
         Ok(None) if manifest.is_some() => {
             return Err(ArchiveError::Locked { path: from.to_owned(), pid: None });
         }
-        // A backup may be on a disk that cannot be written to.
+        // A backup may be on a read-only disk.
         lock => lock.ok().flatten(),
     };
     let wanted = segments(medium, from)?;
@@ -106,7 +107,7 @@ pub(in crate::archive::disk) fn restore(
     Ok(restored)
 }
 
-/// Copies all segments before the first of them gets its name, so that nobody opens a part of an archive.
+/// Copies all segments before renaming the first of them, so that a partial archive is never opened.
 fn copy_all(
     medium: &dyn Medium,
     (from, to): (&Path, &Path),
@@ -135,7 +136,7 @@ fn copy_all(
     Ok(copy_manifest(medium, (from, to), wanted, &BTreeSet::new())?)
 }
 
-/// Refuses a directory with anything in it but what an interrupted attempt left.
+/// Rejects a directory that contains anything other than leftovers of an interrupted attempt.
 fn check_empty(medium: &dyn Medium, to: &Path) -> Result<(), Failure> {
     let names = match medium.list(to) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

@@ -14,21 +14,21 @@ use crate::{
     delivery::{DeliveryId, InferenceDigest, ModelName, State, StateKind},
 };
 
-/// Names an entry: its segment, and its number there. Neither changes. Sorts in the order of the log.
+/// Identifies an entry by its segment and its number in that segment. Both are stable. Ordered as in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::archive::disk) struct Position {
     pub(in crate::archive::disk) segment: SegmentName,
     pub(in crate::archive::disk) number: u32,
 }
 
-/// A place between two records of the log.
+/// A position between two records of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in crate::archive::disk) struct LogPosition {
     pub(in crate::archive::disk) sequence: u64,
     pub(in crate::archive::disk) offset: u64,
 }
 
-/// Where in its segment a record lies, in bytes.
+/// The position of a record in its segment, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::archive::disk) struct Span {
     pub(in crate::archive::disk) offset: u64,
@@ -45,21 +45,21 @@ impl Span {
     }
 }
 
-/// What there is of a delivery in the segment of its entry.
+/// The part of a delivery that is stored in the segment of its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::archive::disk) enum Body {
     Stored(Span),
-    /// It was removed, and its bytes are still to be erased.
+    /// Removed; its bytes are not erased yet.
     GivenUp(Span),
-    /// It was removed, and its ledger entry is left.
+    /// Removed and erased; only its ledger entry remains.
     Gone,
     /// Bytes of a delivery whose entry is in another segment, because its batch was written twice.
     Copy(Span),
-    /// Nothing: the delivery is not remembered, or its entry is in another segment.
+    /// Nothing: the delivery was forgotten, or its entry is in another segment.
     Forgotten,
 }
 
-/// What the index keeps of a record of a delivery, or of its ledger entry.
+/// The indexed fields of a delivery record, or of its ledger entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::archive::disk) struct IndexEntry {
     pub(in crate::archive::disk) id: DeliveryId,
@@ -82,29 +82,29 @@ impl IndexEntry {
         }
     }
 
-    /// Returns false for a copy of a delivery, and for an entry of which nothing is left.
+    /// Returns false for a copy of a delivery, and for a forgotten entry.
     pub(in crate::archive::disk) fn is_delivery(&self) -> bool {
         !matches!(self.body, Body::Copy(_) | Body::Forgotten)
     }
 
-    /// Whether it has to be in memory: there is still something to do about it.
+    /// Returns true if the entry must be in memory, because it still requires work.
     pub(in crate::archive::disk) fn needs_attention(&self) -> bool {
         match self.body {
             Body::Stored(_) => !self.state.is_settled(),
             Body::GivenUp(_) | Body::Copy(_) => true,
-            // A lease goes on after a removal.
+            // A lease remains valid after a removal.
             Body::Gone => matches!(self.state, State::Leased { .. }),
             Body::Forgotten => false,
         }
     }
 
-    /// The inference that it was processed as, if any.
+    /// The inference that the delivery was processed as, if any.
     pub(in crate::archive::disk) fn processed_as(&self) -> Option<InferenceDigest> {
         let is_processed = self.state.kind() == StateKind::Processed && self.is_delivery();
         self.state.inference().filter(|_| is_processed)
     }
 
-    /// Where the delivery lies, unless it was removed.
+    /// The place of the delivery's record, unless the delivery was removed.
     pub(super) fn place(&self, segment: SegmentName) -> Option<Place> {
         match self.body {
             Body::Stored(span) => Some(span.in_segment(segment)),
@@ -113,14 +113,14 @@ impl IndexEntry {
     }
 }
 
-/// One delivery, as it was when the index was asked.
+/// One delivery, as of the time of the query.
 #[derive(Clone, Debug)]
 pub(in crate::archive::disk) struct DeliveryEntry {
     pub(in crate::archive::disk) position: Position,
     pub(in crate::archive::disk) id: DeliveryId,
     pub(in crate::archive::disk) model: ModelName,
     pub(in crate::archive::disk) received_at: SystemTime,
-    /// None once it was removed.
+    /// `None` after removal.
     pub(in crate::archive::disk) place: Option<Place>,
     /// Whether a read has found its record damaged.
     pub(in crate::archive::disk) unreadable: bool,
@@ -128,7 +128,7 @@ pub(in crate::archive::disk) struct DeliveryEntry {
 }
 
 impl DeliveryEntry {
-    /// What a transition depends on.
+    /// The properties that a transition depends on.
     pub(in crate::archive::disk) fn known(&self) -> Known {
         Known { state: self.state.clone(), has_body: self.place.is_some() && !self.unreadable }
     }
@@ -137,7 +137,7 @@ impl DeliveryEntry {
         LedgerEntry::new(self.id, self.model.clone(), self.received_at, self.state.clone())
     }
 
-    /// Whether it has a body and `query` selects it.
+    /// Returns true if the delivery has a body and `query` selects it.
     pub(in crate::archive::disk) fn is_selected(&self, query: &Query) -> bool {
         self.place.is_some()
             && query.selects_meta(self.id, &self.model, self.received_at)
@@ -145,7 +145,7 @@ impl DeliveryEntry {
     }
 }
 
-/// Bytes of a segment that are no record.
+/// Bytes of a segment that are not a record.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::archive::disk) struct Damage {
     pub(in crate::archive::disk) segment: SegmentName,

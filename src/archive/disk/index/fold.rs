@@ -1,7 +1,7 @@
-//! Moving entries from memory to index files.
+//! Moves entries from memory to index files.
 //!
-//! An index file is built from a copy of the entries, taken a part at a time, and then takes the place of the one before.
-//! What changed in the meantime stays in memory, and so does what needs attention.
+//! An index file is built from a copy of the entries, which is made in parts, and then replaces the previous index
+//! file. Entries that changed in the meantime stay in memory, as do entries that need attention.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,19 +17,19 @@ use crate::{
     delivery::DeliveryId,
 };
 
-/// How many entries are copied, or leave memory, before others get at the index.
+/// The number of entries that are copied or evicted before other users of the index get access.
 pub(in crate::archive::disk) const AT_A_TIME: usize = 1024;
 
-/// An index file is replaced once this many of its entries have changed, and at least an eighth of all.
+/// An index file is replaced once at least this many of its entries, and at least an eighth of all, have changed.
 const WORTH_FOLDING: usize = 1024;
 
 /// The index file of the newest segment is replaced once the segment has grown by this many bytes.
 const WORTH_A_FILE: u64 = 8 * 1024 * 1024;
 
-/// What an index file is built from, besides the entries.
+/// The inputs of an index file besides the entries in memory.
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Basis {
-    /// How many bytes of the segment the entries tell of.
+    /// The number of bytes of the segment that the entries cover.
     pub(in crate::archive::disk) length: u64,
     pub(in crate::archive::disk) folded: LogPosition,
     pub(in crate::archive::disk) entries: u32,
@@ -39,8 +39,8 @@ pub(in crate::archive::disk) struct Basis {
 }
 
 impl Index {
-    /// The sealed segments whose index file is missing or tells too little, and that which is being written if it has
-    /// grown enough. `open` is the last segment, if it is being written.
+    /// Returns the sealed segments whose index file is missing or out of date, and the open segment if it has grown
+    /// enough. `open` is the last segment, if it is being written.
     pub(in crate::archive::disk) fn to_fold(&self, open: Option<SegmentName>) -> Vec<SegmentName> {
         let is_due = |name: SegmentName, segment: &Segment| match &segment.file {
             _ if segment.is_cut => false,
@@ -71,7 +71,7 @@ impl Index {
         self.segments.get(&name).is_some_and(|segment| !segment.damages.is_empty())
     }
 
-    /// What an index file of a segment is to be built from now.
+    /// Returns the current inputs for an index file of a segment.
     pub(in crate::archive::disk) fn basis(&self, name: SegmentName) -> Option<Basis> {
         let segment = self.segments.get(&name)?;
         let (last, end) = self.segments.last_key_value()?;
@@ -85,7 +85,7 @@ impl Index {
         })
     }
 
-    /// The entries in memory from this number on, so many numbers, for an index file.
+    /// Copies the entries in memory with these numbers for an index file.
     pub(in crate::archive::disk) fn copy(
         &mut self,
         name: SegmentName,
@@ -101,13 +101,13 @@ impl Index {
         copied.collect()
     }
 
-    /// An index file takes the place of the one before.
+    /// Replaces the index file of a segment.
     pub(in crate::archive::disk) fn install(&mut self, name: SegmentName, file: IndexFile) {
         let Some(segment) = self.segments.get_mut(&name) else { return };
         segment.file = Some(file);
     }
 
-    /// The index file of a segment tells of these entries of other segments, which are sorted.
+    /// Records that the index file of a segment contains these entries of other segments. `told` must be sorted.
     pub(in crate::archive::disk) fn folded_foreign(
         &mut self,
         name: SegmentName,
@@ -124,8 +124,8 @@ impl Index {
         }
     }
 
-    /// Takes entries out of memory that the index file of their segment tells of, and that need no attention: of those
-    /// from this number on. Returns the number to go on from.
+    /// Evicts entries, starting at this number, that the index file of their segment contains and that need no
+    /// attention. Returns the number to continue from.
     pub(in crate::archive::disk) fn evict(&mut self, name: SegmentName, from: u32) -> Option<u32> {
         let segment = self.segments.get_mut(&name)?;
         let mut some = segment.entries.range(from..).map(|(number, _)| *number);
@@ -144,7 +144,7 @@ impl Index {
         next
     }
 
-    /// Takes an entry out of memory, if it can be read from the index file.
+    /// Evicts an entry from memory, if it can be read from the index file.
     pub(super) fn evict_one(&mut self, position: Position) {
         let segment = self.segment_mut(position.segment);
         let Some(slot) = segment.entries.get(&position.number) else { return };
@@ -156,7 +156,7 @@ impl Index {
         }
     }
 
-    /// An index file could not be written: what was copied for it is in memory alone.
+    /// Handles a failed write of an index file: the entries copied for it exist only in memory.
     pub(in crate::archive::disk) fn not_folded(&mut self, name: SegmentName) {
         for slot in self.segment_mut(name).entries.values_mut() {
             if slot.saved == Saved::Copied {
@@ -165,19 +165,19 @@ impl Index {
         }
     }
 
-    /// Has entries in memory, so that a command about them need not wait for the disk.
+    /// Loads entries into memory, so that a command about them does not wait for the disk.
     pub(in crate::archive::disk) fn pin(&mut self, entries: &[Position]) -> Result<(), Failure> {
         entries.iter().try_for_each(|position| self.load(*position))
     }
 
-    /// Takes entries out of memory that a command did not change.
+    /// Evicts entries that a command did not change.
     pub(in crate::archive::disk) fn unpin(&mut self, entries: &[Position]) {
         for position in entries {
             self.evict_one(*position);
         }
     }
 
-    /// The segment was written anew: its records lie here now.
+    /// Updates the positions of records after their segment was rewritten.
     pub(in crate::archive::disk) fn moved(
         &mut self,
         name: SegmentName,
@@ -193,13 +193,13 @@ impl Index {
         }
     }
 
-    /// Keeps the index file of a segment open until another takes its place.
+    /// Keeps the index file of a segment open until another one replaces it.
     pub(in crate::archive::disk) fn pin_file(&mut self, name: SegmentName) -> Result<(), Failure> {
         let segment = self.segments.get_mut(&name);
         segment.and_then(|segment| segment.file.as_mut()).map_or(Ok(()), IndexFile::pin)
     }
 
-    /// The index file of a segment has its name now.
+    /// Updates the path of the index file of a segment after it was renamed.
     pub(in crate::archive::disk) fn file_renamed(&mut self, name: SegmentName, path: &Path) {
         let segment = self.segments.get_mut(&name);
         if let Some(file) = segment.and_then(|segment| segment.file.as_mut()) {
@@ -207,7 +207,7 @@ impl Index {
         }
     }
 
-    /// The entry at this position, also if it stands for no delivery.
+    /// Returns the entry at this position, even if it does not represent a delivery.
     pub(in crate::archive::disk) fn raw(
         &self,
         position: Position,
@@ -221,7 +221,7 @@ fn positions((segment, numbers): (&SegmentName, &BTreeSet<u32>)) -> impl Iterato
     numbers.iter().map(|number| Position { segment: *segment, number: *number })
 }
 
-/// The entry lies where its segment, which was written anew, has it now.
+/// Updates the position of an entry after its segment was rewritten.
 pub(in crate::archive::disk) fn move_to(entry: &mut IndexEntry, spans: &HashMap<DeliveryId, Span>) {
     if let Some(new) = spans.get(&entry.id)
         && let Body::Stored(span) | Body::GivenUp(span) | Body::Copy(span) = &mut entry.body

@@ -17,34 +17,35 @@ use crate::{
     delivery::{DeliveryId, Fingerprint, InferenceId, State},
 };
 
-/// The position and the state of each delivery, in the order of the log, also of those that were removed; and the queues,
-/// leases and counts that follow from the states.
+/// The position and state of each delivery, in the order of the log, including removed deliveries; and the queues,
+/// leases and counts derived from the states.
 ///
-/// In memory are the entries of deliveries that are not settled, and those that no index file has yet. An entry in memory
-/// takes precedence over the index file.
+/// The entries of unsettled deliveries, and entries that are not in an index file yet, are held in memory. An entry in
+/// memory takes precedence over the index file.
 #[derive(Debug, Default)]
 pub(in crate::archive::disk) struct Index {
     pub(super) segments: BTreeMap<SegmentName, Segment>,
-    /// Of the entries in memory that stand for deliveries. Ordered maps, which never stop to grow all at once.
+    /// The positions of the entries in memory that represent deliveries. Ordered maps, which never pause to grow all at
+    /// once.
     pub(super) by_id: BTreeMap<DeliveryId, Position>,
-    /// The latest of each fingerprint, of the entries in memory.
+    /// The latest entry in memory of each fingerprint.
     pub(super) firsts: BTreeMap<ShortFingerprint, Position>,
-    /// Of the entries in memory, those that were processed as an inference.
+    /// The entries in memory of deliveries that were processed as an inference.
     pub(super) by_inference: BTreeMap<InferenceId, BTreeSet<Position>>,
-    /// Where else a delivery lies whose batch was written twice.
+    /// Additional positions of deliveries whose batch was written twice.
     pub(super) copies: HashMap<DeliveryId, Vec<Position>>,
-    /// Deliveries that were removed and of which bytes are left.
+    /// Removed deliveries that still have bytes to erase.
     pub(super) given_up: BTreeSet<DeliveryId>,
-    /// Deliveries whose records a read has found damaged.
+    /// Deliveries whose records were found damaged by a read.
     unreadable: HashSet<DeliveryId>,
-    /// The sum of the segments.
+    /// The sum over all segments.
     pub(super) tally: Tally,
-    /// Empty where the archive is open read-only.
+    /// Empty if the archive is open read-only.
     pub(super) unsettled: Unsettled,
 }
 
 impl Index {
-    /// Notes that a record was written about these deliveries.
+    /// Updates the segment after a record about these deliveries was written.
     pub(in crate::archive::disk) fn wrote(&mut self, about: &[DeliveryId], place: Place) {
         for id in about {
             if let Some(position) = self.by_id.get(id).copied()
@@ -65,8 +66,8 @@ impl Index {
         self.segments.entry(name).or_default()
     }
 
-    /// Adds a delivery. One that is there already, because its batch was written twice, lies at the new place from now
-    /// on: of the two that is the one whose sync succeeded. One that was removed stays so.
+    /// Adds a delivery. If it already exists because its batch was written twice, its record is from now on the new
+    /// one, whose sync succeeded. A removed delivery stays removed.
     pub(in crate::archive::disk) fn insert(
         &mut self,
         meta: &DeliveryMeta,
@@ -102,7 +103,7 @@ impl Index {
         Ok(())
     }
 
-    /// Adds an entry behind those of its segment.
+    /// Adds an entry at the end of its segment.
     pub(super) fn push(&mut self, name: SegmentName, entry: IndexEntry) {
         let segment = self.segment_mut(name);
         let number = segment.len;
@@ -113,7 +114,7 @@ impl Index {
         self.remember(Position { segment: name, number }, entry, Saved::No);
     }
 
-    /// Has an entry in memory.
+    /// Stores an entry in memory.
     pub(super) fn remember(&mut self, position: Position, entry: IndexEntry, saved: Saved) {
         if entry.is_delivery() {
             self.by_id.insert(entry.id, position);
@@ -125,7 +126,7 @@ impl Index {
         segment.entries.insert(position.number, Slot { entry, saved });
     }
 
-    /// What follows from the body and the state of an entry in memory.
+    /// Updates the maps derived from the body and the state of an entry in memory.
     fn link(&mut self, position: Position, entry: &IndexEntry) {
         if let Some(inference) = entry.processed_as() {
             self.by_inference.entry(inference.id()).or_default().insert(position);
@@ -155,7 +156,7 @@ impl Index {
         }
     }
 
-    /// Changes an entry, which is in memory from then on.
+    /// Changes an entry, loading it into memory if necessary.
     pub(super) fn modify(
         &mut self,
         position: Position,
@@ -185,7 +186,7 @@ impl Index {
         Ok(())
     }
 
-    /// An entry as it is in memory, or in the index file.
+    /// Returns an entry from memory, or else from the index file.
     pub(super) fn slot(&self, position: Position) -> Result<Option<Slot>, Failure> {
         let Some(segment) = self.segments.get(&position.segment) else { return Ok(None) };
         if let Some(slot) = segment.entries.get(&position.number) {
@@ -195,7 +196,7 @@ impl Index {
         Ok(entry.map(|entry| Slot { entry, saved: Saved::Yes }))
     }
 
-    /// Has an entry in memory.
+    /// Loads an entry into memory.
     pub(super) fn load(&mut self, position: Position) -> Result<(), Failure> {
         let segment = self.segments.get(&position.segment);
         let is_there = segment.is_none_or(|it| it.entries.contains_key(&position.number));
@@ -223,7 +224,7 @@ impl Index {
         self.modify(position, |entry| entry.state = state.clone())
     }
 
-    /// The deliveries that were processed as an inference of this id, the latest first, and their states.
+    /// Returns the deliveries processed as an inference with this id and their states, latest first.
     pub(in crate::archive::disk) fn processed_as(
         &self,
         inference: InferenceId,
@@ -248,7 +249,7 @@ impl Index {
         files.filter_map(|(name, segment)| Some((*name, segment, segment.file.as_ref()?)))
     }
 
-    /// Sets the state of a delivery; false if there is no such delivery.
+    /// Sets the state of a delivery. Returns false if the delivery does not exist.
     pub(in crate::archive::disk) fn set_state(
         &mut self,
         id: DeliveryId,
@@ -258,14 +259,14 @@ impl Index {
         position.map_or(Ok(false), |position| self.note(position, state).map(|()| true))
     }
 
-    /// Its record was found damaged, if it still lies there.
+    /// Marks a delivery as damaged, if its record is still at this place.
     pub(in crate::archive::disk) fn note_unreadable(&mut self, id: DeliveryId, place: Place) {
         if self.get(id).is_ok_and(|entry| entry.is_some_and(|entry| entry.place == Some(place))) {
             self.unreadable.insert(id);
         }
     }
 
-    /// The delivery with which a repeat of these bytes is compared: the latest one with this fingerprint.
+    /// Returns the delivery that a repeat with this fingerprint is compared with: the latest one.
     pub(in crate::archive::disk) fn first(
         &self,
         fingerprint: Fingerprint,
@@ -278,7 +279,7 @@ impl Index {
             }
             if file.may_hold_fingerprint(&fingerprint) {
                 let numbers = file.of_fingerprint(&fingerprint)?.into_iter();
-                // What is in memory and stands for a delivery is known by its fingerprint.
+                // Entries in memory that represent deliveries are in `firsts`.
                 let older = numbers.filter(|number| !segment.entries.contains_key(number));
                 let latest = older.max().map(|number| Position { segment: name, number });
                 first = first.max(latest);
@@ -294,7 +295,7 @@ impl Index {
         self.locate(id)?.map_or(Ok(None), |position| self.at(position))
     }
 
-    /// The entry of a delivery.
+    /// Returns the position of a delivery.
     pub(in crate::archive::disk) fn locate(
         &self,
         id: DeliveryId,
@@ -305,7 +306,7 @@ impl Index {
         for (name, segment, file) in self.files() {
             if file.may_hold_id(id) {
                 let mut numbers = file.of_id(id)?.into_iter();
-                // What is in memory under this number does not stand for a delivery any more.
+                // An entry in memory with this number no longer represents a delivery.
                 if let Some(number) = numbers.find(|number| !segment.entries.contains_key(number)) {
                     return Ok(Some(Position { segment: name, number }));
                 }
@@ -314,7 +315,7 @@ impl Index {
         Ok(None)
     }
 
-    /// The delivery at this position, if it is remembered.
+    /// Returns the delivery at this position, unless it was forgotten.
     pub(in crate::archive::disk) fn at(
         &self,
         position: Position,
@@ -337,7 +338,7 @@ impl Index {
         })
     }
 
-    /// All damages.
+    /// Returns all damage.
     pub(in crate::archive::disk) fn damages(&self) -> impl Iterator<Item = Damage> {
         let damages = |(segment, it): (&SegmentName, &Segment)| {
             let segment = *segment;

@@ -1,4 +1,4 @@
-//! Taking segments into the index: what their index files and records tell.
+//! Loads the contents of index files and records into the index.
 
 use super::{
     Body, Index, IndexEntry, LogPosition, Position,
@@ -13,7 +13,7 @@ use crate::archive::disk::{
 };
 use crate::delivery::DeliveryId;
 
-/// What a record is about.
+/// The subject of a record.
 enum About {
     At(Position),
     Folded,
@@ -21,7 +21,7 @@ enum About {
 }
 
 impl Index {
-    /// Adds a segment of which the index file tells, and has in memory what needs attention.
+    /// Adds a segment that has an index file, and loads the entries that need attention.
     pub(in crate::archive::disk) fn add_file(
         &mut self,
         name: SegmentName,
@@ -37,7 +37,7 @@ impl Index {
         self.take_foreign(name)
     }
 
-    /// Takes in what a segment records of deliveries in the segments before it.
+    /// Applies the states that a segment records for deliveries in earlier segments.
     fn take_foreign(&mut self, name: SegmentName) -> Result<(), Failure> {
         let Some(file) = self.segments.get(&name).and_then(|segment| segment.file.as_ref()) else {
             return Ok(());
@@ -62,13 +62,13 @@ impl Index {
         Ok(())
     }
 
-    /// Whether the index file of a segment takes into account what the log records before this position.
+    /// Returns true if the index file of a segment includes everything that the log records before this position.
     pub(super) fn is_folded(&self, segment: SegmentName, before: LogPosition) -> bool {
         let file = self.segments.get(&segment).and_then(|segment| segment.file.as_ref());
         file.is_some_and(|file| file.folded() >= before)
     }
 
-    /// Takes in what a record means that was read from a segment; `false` if it is about a delivery that is not there.
+    /// Applies a record read from a segment. Returns `false` if the record is about a delivery that does not exist.
     pub(in crate::archive::disk) fn take(
         &mut self,
         meaning: Meaning,
@@ -100,7 +100,7 @@ impl Index {
         Ok(found)
     }
 
-    /// The entry that a record at this place is about, unless the index file tells already what it says.
+    /// Finds the entry that a record at this place is about, unless the index file already includes the record.
     fn position_at(&mut self, id: DeliveryId, place: Place) -> Result<About, Failure> {
         let Some(position) = self.locate(id)? else { return Ok(About::Unknown) };
         let sequence = place.segment.sequence;
@@ -119,7 +119,7 @@ impl Index {
         self.segment_mut(name);
     }
 
-    /// Takes in what stayed of a delivery that was removed.
+    /// Adds the ledger entry of a removed delivery.
     fn bury(&mut self, tombstone: &Tombstone, place: Place) -> Result<(), Failure> {
         let Tombstone { meta, state, .. } = tombstone;
         let known = self.locate(meta.id)?;
@@ -132,13 +132,13 @@ impl Index {
         Ok(())
     }
 
-    /// Adds bytes that are no record, behind all that was added to the segment before.
+    /// Adds bytes that are not a record, after all entries added to the segment so far.
     pub(in crate::archive::disk) fn note_damage(&mut self, name: SegmentName, offset: u64) {
         let segment = self.segment_mut(name);
         segment.damages.push((offset, segment.len));
     }
 
-    /// The end of a segment is missing, behind this offset.
+    /// Records that the end of a segment is missing, after this offset.
     pub(in crate::archive::disk) fn note_cut(&mut self, name: SegmentName, offset: u64) {
         self.note_damage(name, offset);
         self.segment_mut(name).is_cut = true;

@@ -1,8 +1,8 @@
-//! What the archive knows of its deliveries without reading them: the position and state of each, and the queues, leases
-//! and counts that follow from the states.
+//! The index of deliveries, which avoids reading their records: the position and state of each, and the queues, leases
+//! and counts derived from the states.
 //!
-//! Of what is settled, only index files know; see [`index_file`](super::index_file). In memory is what is not settled, and
-//! what index files do not tell yet.
+//! Unsettled deliveries, and entries that are not in an index file yet, are held in memory. All other settled
+//! deliveries are only in index files; see [`index_file`](super::index_file).
 
 mod entry;
 mod fold;

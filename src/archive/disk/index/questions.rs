@@ -1,4 +1,4 @@
-//! What is asked of the index as a whole.
+//! Queries over the whole index.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,26 +20,26 @@ use crate::{
     delivery::{DeliveryId, State, StateKind},
 };
 
-/// How many entries are looked at before others get at the index.
+/// The number of entries that are examined before other users of the index get access.
 const AT_A_TIME: u32 = 1024;
 
-/// How many deliveries are looked up by their ids before others get at the index.
+/// The number of deliveries that are looked up by id before other users of the index get access.
 const IDS_AT_A_TIME: usize = 256;
 
-/// The same where an index file lists the entries that are wanted.
+/// Like [`AT_A_TIME`], if an index file lists the matching entries.
 const LISTED_AT_A_TIME: u32 = 8 * AT_A_TIME;
 
-/// Where a question that is asked in parts goes on: at the entry of this number, or at the end of the log.
+/// The position at which a query in parts continues: at this entry, or at the end of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::archive::disk) enum Cursor {
     Start,
     At(Position),
-    /// Behind this one of the ids that are asked for.
+    /// After this one of the requested ids.
     Behind(DeliveryId),
     End,
 }
 
-/// What was found in a part of the log, and where the next begins.
+/// The results in a part of the log, and the start of the next part.
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Part {
     pub(in crate::archive::disk) found: Vec<Found>,
@@ -49,12 +49,12 @@ pub(in crate::archive::disk) struct Part {
 #[derive(Debug)]
 pub(in crate::archive::disk) enum Found {
     Entry(DeliveryEntry),
-    /// Bytes that are no record, where one was.
+    /// Bytes that are not a record, at their position in the log.
     Damage(Damage),
 }
 
-/// What is found in the parts of the log, of which `ask` gives the one that begins at a cursor. An error is the last item:
-/// what is behind it cannot be found.
+/// Iterates over the results in all parts of the log. `ask` returns the part that starts at a cursor. An error is the
+/// last item, because the results after it cannot be found.
 pub(in crate::archive::disk) fn each_found<E>(
     mut ask: impl FnMut(Cursor) -> Result<Part, E>,
 ) -> impl Iterator<Item = Result<Found, E>> {
@@ -79,8 +79,8 @@ pub(in crate::archive::disk) fn each_found<E>(
 }
 
 impl Index {
-    /// The deliveries with a body that `query` selects, and the damage, in a part of the log. Others get at the index
-    /// between two parts.
+    /// Returns the deliveries with a body that `query` selects, and the damage, in a part of the log. Other users of
+    /// the index get access between two parts.
     pub(in crate::archive::disk) fn part(
         &self,
         query: &Query,
@@ -98,7 +98,7 @@ impl Index {
         let Some((name, segment)) = segments.next() else {
             return Ok(Part { found: Vec::new(), next: Cursor::End });
         };
-        // A segment may have gone, and with it the number.
+        // The segment may have been removed, which invalidates the number.
         let number =
             if matches!(from, Bound::Included(from) if from == *name) { number } else { 0 };
         let range = part_of(segment, query, number);
@@ -112,7 +112,7 @@ impl Index {
         Ok(Part { found, next })
     }
 
-    /// Some of these deliveries, in the order of the log, and the next ones by their ids.
+    /// Returns the next of these deliveries by id, sorted in the order of the log.
     fn part_of_ids(
         &self,
         ids: &[DeliveryId],
@@ -149,7 +149,7 @@ impl Index {
         let damage =
             |(offset, _): &(u64, u32)| Found::Damage(Damage { segment: name, offset: *offset });
         let is_last = range.end >= segment.len;
-        // Those before the range were found with the part before.
+        // Damage before the range was returned with the previous part.
         while damages.next_if(|(_, before)| *before < range.start).is_some() {}
         for (number, entry) in self.selected_in(name, segment, range.clone(), query)? {
             while let Some(at) = damages.next_if(|(_, before)| *before <= number) {
@@ -180,8 +180,8 @@ impl Index {
         Ok(entries.filter_map(entry).collect())
     }
 
-    /// The latest deliveries with a body that `query` selects, at most so many, in the order of the log. Goes on from
-    /// `before` backwards, and gives where to go on.
+    /// Returns the latest deliveries with a body that `query` selects in one part of the log, in the order of the log.
+    /// Searches backwards from `before`, and returns the cursor to continue from.
     pub(in crate::archive::disk) fn part_before(
         &self,
         query: &Query,
@@ -217,7 +217,8 @@ impl Index {
         Ok(Part { found, next })
     }
 
-    /// The deliveries with a body in a part of this segment that `query` selects, and the next part.
+    /// Returns the deliveries with a body that `query` selects in a part of this segment, and the start of the next
+    /// part.
     pub(in crate::archive::disk) fn part_of_segment(
         &self,
         name: SegmentName,
@@ -231,14 +232,14 @@ impl Index {
         Ok((entries, (range.end < segment.len).then_some(range.end)))
     }
 
-    /// The deliveries that were removed and whose bytes are not erased, with their places.
+    /// Returns the removed deliveries whose bytes are not erased yet, with their places.
     pub(in crate::archive::disk) fn left_over(
         &self,
     ) -> Result<HashMap<DeliveryId, Vec<Place>>, Failure> {
         self.given_up.iter().map(|id| Ok((*id, self.places_left(*id)?))).collect()
     }
 
-    /// What a ledger entry of a delivery says.
+    /// Returns the contents of a ledger entry of a delivery.
     pub(in crate::archive::disk) fn meta(
         &self,
         id: DeliveryId,
@@ -250,12 +251,12 @@ impl Index {
         }))
     }
 
-    /// Whether bytes of it are left elsewhere too, or still.
+    /// Returns true if the delivery has additional bytes, or bytes still to be erased.
     pub(in crate::archive::disk) fn has_copies(&self, id: DeliveryId) -> bool {
         self.given_up.contains(&id) || self.copies.contains_key(&id)
     }
 
-    /// The segments in which a delivery lies once more, or still.
+    /// Returns the segments that contain additional copies of deliveries, or bytes still to be erased.
     pub(in crate::archive::disk) fn with_copies(&self) -> Result<HashSet<SegmentName>, Failure> {
         let copies = self.copies.values().flatten().map(|copy| copy.segment);
         let mut segments: HashSet<_> = copies.collect();
@@ -265,8 +266,8 @@ impl Index {
         Ok(segments)
     }
 
-    /// When the deliveries with a body in a segment were received: not before the first time, not after the last. None if
-    /// it has none.
+    /// Returns bounds for the times of receipt of the deliveries with a body in a segment: the earliest and the latest.
+    /// `None` if it has no such delivery.
     pub(in crate::archive::disk) fn received(
         &self,
         name: SegmentName,
@@ -274,40 +275,40 @@ impl Index {
         self.segments.get(&name)?.received()
     }
 
-    /// The same of all segments.
+    /// Returns these bounds for all segments.
     pub(in crate::archive::disk) fn all_received(&self) -> Option<(SystemTime, SystemTime)> {
         let all = self.segments.values().filter_map(Segment::received);
         all.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
     }
 
-    /// How many deliveries are remembered of which nothing is left but their ledger entries.
+    /// Returns the number of deliveries that have only a ledger entry.
     pub(in crate::archive::disk) fn removed(&self) -> u64 {
         self.tally.removed
     }
 
-    /// How many entries are in memory.
+    /// Returns the number of entries in memory.
     #[cfg(test)]
     pub(in crate::archive::disk) fn entries_in_memory(&self) -> usize {
         self.segments.values().map(|segment| segment.entries.len()).sum()
     }
 
-    /// How many deliveries are remembered.
+    /// Returns the number of deliveries, including those that have only a ledger entry.
     pub(in crate::archive::disk) fn len(&self) -> u64 {
         self.tally.removed + self.tally.counts.iter().map(|(_, _, count)| count).sum::<u64>()
     }
 
-    /// How many deliveries with a body are not settled.
+    /// Returns the number of unsettled deliveries with a body.
     pub(in crate::archive::disk) fn unsettled(&self) -> u64 {
         let counts = self.tally.counts.iter();
         counts.filter(|(_, kind, _)| !kind.is_settled()).map(|(_, _, count)| count).sum()
     }
 
-    /// How many deliveries with a body there are, by model and state.
+    /// Returns the number of deliveries with a body, by model and state.
     pub(in crate::archive::disk) fn counts(&self) -> Counts {
         let mut counts = self.tally.counts.clone();
         let oldest = match self.unsettled.oldest() {
             Some(id) => self.in_memory(id).map(|entry| entry.received_at),
-            // Where nothing is queued, because the archive is read-only, the deliveries in memory are looked at.
+            // If nothing is queued because the archive is read-only, search the deliveries in memory.
             None if self.unsettled() > 0 => {
                 let in_memory = self.by_id.keys().filter_map(|id| self.in_memory(*id));
                 let unsettled =
@@ -320,7 +321,7 @@ impl Index {
         counts
     }
 
-    /// A delivery whose entry is in memory, as that of each is that is not settled.
+    /// Returns a delivery whose entry is in memory, as is the entry of every unsettled delivery.
     pub(in crate::archive::disk) fn in_memory(&self, id: DeliveryId) -> Option<DeliveryEntry> {
         let position = *self.by_id.get(&id)?;
         let slot = self.segments.get(&position.segment)?.entries.get(&position.number)?;
@@ -328,7 +329,7 @@ impl Index {
     }
 }
 
-/// The next entries of a segment to look at; all of them where none can be selected.
+/// Returns the next entries of a segment to examine; all of them if the query cannot select any.
 fn part_of(segment: &Segment, query: &Query, from: u32) -> Range<u32> {
     let end =
         if segment.may_hold(query) { from.saturating_add(at_a_time(query)) } else { u32::MAX };

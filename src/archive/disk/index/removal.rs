@@ -1,4 +1,4 @@
-//! Removing deliveries, erasing their bytes, and forgetting them.
+//! Removes deliveries, erases their bytes, and forgets them.
 
 use super::{Body, Index, Position, segment::Saved};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Index {
-    /// The delivery is removed from now on. Its bytes are still to be erased.
+    /// Marks a delivery as removed. Its bytes are still to be erased.
     pub(in crate::archive::disk) fn give_up(&mut self, id: DeliveryId) -> Result<(), Failure> {
         match self.locate(id)? {
             Some(position) => self.give_up_at(position),
@@ -34,7 +34,7 @@ impl Index {
         Ok(())
     }
 
-    /// Nothing of these deliveries is left in this segment but their ledger entries.
+    /// Records that only the ledger entries of these deliveries remain in this segment.
     pub(in crate::archive::disk) fn dropped(
         &mut self,
         ids: impl IntoIterator<Item = DeliveryId>,
@@ -58,7 +58,7 @@ impl Index {
         Ok(())
     }
 
-    /// The bytes of an entry are gone, as the index file says already that was written with the segment.
+    /// Records that the bytes of an entry were erased, which the index file written with the segment already includes.
     fn drop_bytes(&mut self, position: Position, body: Body) -> Result<(), Failure> {
         let saved = self.slot(position)?.map(|slot| slot.saved);
         self.modify(position, |entry| entry.body = body)?;
@@ -71,7 +71,7 @@ impl Index {
         Ok(())
     }
 
-    /// Where bytes are left of a delivery that was removed.
+    /// Returns the places of the remaining bytes of a removed delivery.
     pub(super) fn places_left(&self, id: DeliveryId) -> Result<Vec<Place>, Failure> {
         let copies = self.copies.get(&id).into_iter().flatten().copied();
         let mut places = Vec::new();
@@ -85,7 +85,7 @@ impl Index {
         Ok(places)
     }
 
-    /// Forgets those of these deliveries of which nothing is left but their ledger entries, and says how many.
+    /// Forgets those of these deliveries that have only a ledger entry left, and returns their number.
     pub(in crate::archive::disk) fn forget(
         &mut self,
         ids: impl IntoIterator<Item = DeliveryId>,
@@ -101,7 +101,7 @@ impl Index {
         Ok(before.saturating_sub(self.tally.removed))
     }
 
-    /// Forgets a segment that was removed, and says how many deliveries with it.
+    /// Forgets a removed segment, and returns the number of deliveries forgotten with it.
     pub(in crate::archive::disk) fn drop_segment(&mut self, name: SegmentName) -> u64 {
         let Some(segment) = self.segments.remove(&name) else { return 0 };
         self.tally.subtract_all(&segment.tally);

@@ -13,35 +13,35 @@ use crate::{
     delivery::{ModelName, StateKind},
 };
 
-/// The entries of one segment: in its index file, and in memory what is newer than that or needs attention.
+/// The entries of one segment: those in its index file, and in memory those that are newer or need attention.
 #[derive(Debug, Default)]
 pub(super) struct Segment {
     pub(super) file: Option<IndexFile>,
-    /// Take precedence over the file.
+    /// Entries in memory, which take precedence over the file.
     pub(super) entries: BTreeMap<u32, Slot>,
-    /// How many entries there are, in the file and in memory.
+    /// The number of entries in the file and in memory.
     pub(super) len: u32,
-    /// Deliveries of other segments of which this one records something that is not in its index file.
+    /// Deliveries of other segments for which this one has records that are not in its index file.
     pub(super) foreign: BTreeMap<SegmentName, BTreeSet<u32>>,
-    /// Bytes that are no record: where they begin, and the number of the next entry.
+    /// Bytes that are not a record: their offset, and the number of the next entry.
     pub(super) damages: Vec<(u64, u32)>,
-    /// Whether its end is missing, as its index file tells, which is kept as it is.
+    /// Whether the end of the segment is missing according to its index file, which is kept unchanged.
     pub(super) is_cut: bool,
-    /// Where the last record ends that the index knows of.
+    /// The end of the last record in the index.
     pub(super) end: u64,
     pub(super) tally: Tally,
-    /// When deliveries with a body were received: not before the first, not after the last.
+    /// Bounds for the times of receipt of deliveries with a body: the earliest and the latest.
     received: Option<(SystemTime, SystemTime)>,
-    /// How many entries in memory are not as in the file.
+    /// The number of entries in memory that differ from the file.
     pub(super) unsaved: usize,
 }
 
-/// The numbers of deliveries.
+/// Delivery counts.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Those with a body, by model and state. The time of the oldest is not set.
+    /// Deliveries with a body, by model and state. The time of the oldest is not set.
     pub(super) counts: Counts,
-    /// Those without a body that are remembered.
+    /// Deliveries without a body that are not forgotten.
     pub(super) removed: u64,
 }
 
@@ -82,22 +82,22 @@ pub(super) struct Slot {
     pub(super) saved: Saved,
 }
 
-/// Whether the index file has an entry as it is in memory.
+/// Whether the index file contains the current version of an entry in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Saved {
     No,
-    /// It was copied for an index file that is being written, and has not changed since.
+    /// Copied for an index file that is being written, and unchanged since.
     Copied,
     Yes,
 }
 
 impl Segment {
-    /// Notes that it records something of a delivery in another segment.
+    /// Notes that this segment has a record about a delivery in another segment.
     pub(super) fn note_foreign(&mut self, position: Position) {
         self.foreign.entry(position.segment).or_default().insert(position.number);
     }
 
-    /// A segment with an index file, of which no entry is in memory.
+    /// Creates a segment from an index file, without entries in memory.
     pub(super) fn of_file(file: IndexFile) -> Self {
         Self {
             len: file.len(),
@@ -110,7 +110,7 @@ impl Segment {
         }
     }
 
-    /// When its deliveries with a body were received; None if it has none.
+    /// Returns bounds for the times of receipt of its deliveries with a body; `None` if it has none.
     pub(super) fn received(&self) -> Option<(SystemTime, SystemTime)> {
         self.received.filter(|_| self.has_bodies())
     }
@@ -129,7 +129,7 @@ impl Segment {
         }
     }
 
-    /// Whether there can be a delivery with a body that `query` selects.
+    /// Returns true if the segment may contain a delivery with a body that `query` selects.
     pub(super) fn may_hold(&self, query: &Query) -> bool {
         let of_kind = |(model, kind): (&ModelName, StateKind)| {
             query.selected_model().is_none_or(|wanted| wanted == model)
@@ -141,7 +141,7 @@ impl Segment {
             && self.tally.counts.iter().any(|(model, kind, _)| of_kind((model, kind)))
     }
 
-    /// The entry with this number.
+    /// Returns the entry with this number.
     pub(super) fn get(&self, number: u32) -> Result<Option<IndexEntry>, Failure> {
         if let Some(slot) = self.entries.get(&number) {
             return Ok(Some(slot.entry.clone()));
@@ -152,7 +152,7 @@ impl Segment {
         }
     }
 
-    /// The entries with these numbers that can have the states that `query` selects, in their order.
+    /// Returns, in order, the entries with these numbers whose states `query` may select.
     pub(super) fn some(
         &self,
         range: Range<u32>,

@@ -1,4 +1,4 @@
-//! Changes of state, with the queues and leases that follow from them.
+//! State changes, with the resulting changes of queues and leases.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,11 +18,11 @@ use crate::{
     delivery::{DeliveryId, InferenceDigest, InferenceId, ModelName, Outcome, State},
 };
 
-/// The longest time for which the due time of a failed delivery is trusted at open, in case a clock is wrong.
+/// The maximum delay that is applied to a failed delivery at open, in case the clock is wrong.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Index {
-    /// A delivery was stored, leased under a token or pending and due.
+    /// Adds a new delivery, either leased under a token, or pending and due.
     pub(in crate::archive::disk) fn store(
         &mut self,
         meta: &DeliveryMeta,
@@ -38,7 +38,7 @@ impl Index {
         Ok(())
     }
 
-    /// Sets a state that is not leased, and queues the delivery if it is to be processed.
+    /// Sets a state other than leased, and queues the delivery if it still has to be processed.
     pub(in crate::archive::disk) fn put_back(
         &mut self,
         id: DeliveryId,
@@ -53,7 +53,7 @@ impl Index {
         Ok(())
     }
 
-    /// The same, queued for when nobody processes this inference.
+    /// Sets a state other than leased, and queues the delivery for when no lease is processing this inference.
     pub(in crate::archive::disk) fn block(
         &mut self,
         id: DeliveryId,
@@ -82,7 +82,7 @@ impl Index {
         Ok(())
     }
 
-    /// Selects deliveries that are due; see [`Unsettled::select`](crate::archive::unsettled::Unsettled::select).
+    /// Selects due deliveries; see [`Unsettled::select`](crate::archive::unsettled::Unsettled::select).
     pub(in crate::archive::disk) fn select(
         &self,
         claim: &Claim,
@@ -92,7 +92,7 @@ impl Index {
         self.unsettled.select(claim, now, skip)
     }
 
-    /// Whether this is the lease under which the delivery is processed now.
+    /// Returns true if this is the current lease of the delivery.
     pub(in crate::archive::disk) fn holds(&self, lease: &Lease) -> bool {
         self.unsettled.token(lease.id()) == Some(lease.token())
     }
@@ -119,8 +119,8 @@ impl Index {
         Some(self.in_memory(id).filter(is_unsettled)?.model)
     }
 
-    /// Queues what is not settled after opening. What is leased was being processed when the process ended: that counts as
-    /// a crash. Returns those that became poisoned by that, which is to be recorded.
+    /// Queues the unsettled deliveries after opening. A leased delivery was being processed when the process ended,
+    /// which counts as a crash. Returns the deliveries that became poisoned by this, to be recorded.
     pub(in crate::archive::disk) fn queue_all(
         &mut self,
         now: Instant,
@@ -131,7 +131,7 @@ impl Index {
             Some((entry.position, entry.id, entry.state))
         };
         let mut all: Vec<_> = self.by_id.keys().filter_map(unsettled).collect();
-        // In the order of the log, in which those that are due at the same time are processed.
+        // In the order of the log, in which deliveries that are due at the same time are processed.
         all.sort_unstable_by_key(|(position, ..)| *position);
         let mut poisoned = Vec::new();
         for (_, id, found) in all {
@@ -145,7 +145,7 @@ impl Index {
     }
 }
 
-/// How long a delivery waits for its next attempt after opening.
+/// Returns the delay until the next attempt of a delivery after opening.
 fn wait(state: &State, time: SystemTime) -> Duration {
     match state {
         State::Pending { crashes: crashes @ 1.., .. } => {

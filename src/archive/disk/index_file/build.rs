@@ -17,7 +17,7 @@ use crate::{
     delivery::{ModelName, StateKind},
 };
 
-/// Collects what goes into an index file.
+/// Collects the contents of an index file.
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Builder {
     name: SegmentName,
@@ -36,13 +36,13 @@ pub(in crate::archive::disk) struct Builder {
     counts: Counts,
 }
 
-/// What the file says of its segment as a whole.
+/// The properties of an index file that apply to its segment as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::archive::disk) struct Coverage {
-    /// How many bytes of the segment the file tells of.
+    /// The number of bytes of the segment that the file covers.
     pub(in crate::archive::disk) length: u64,
     pub(in crate::archive::disk) form: Form,
-    /// All records before this position of the log are taken into account.
+    /// All records before this position of the log are included.
     pub(in crate::archive::disk) folded: LogPosition,
 }
 
@@ -76,7 +76,7 @@ impl Builder {
         }
     }
 
-    /// Adds the entry of the next number.
+    /// Adds the entry with the next number.
     pub(in crate::archive::disk) fn entry(&mut self, entry: &IndexEntry) {
         let number = self.header.entries;
         self.header.entries += 1;
@@ -116,7 +116,7 @@ impl Builder {
         number
     }
 
-    /// Adds what the segment records of a delivery in another segment.
+    /// Adds the state that the segment records for a delivery in another segment.
     pub(in crate::archive::disk) fn foreign(&mut self, at: Position, entry: &IndexEntry) {
         let next = u32::try_from(self.header.homes.len()).unwrap_or(u32::MAX);
         let home = *self.homes.entry(at.segment).or_insert(next);
@@ -130,12 +130,12 @@ impl Builder {
         put_state(&entry.state, &mut self.texts, &mut self.foreign);
     }
 
-    /// Adds bytes that are no record, before the next entry.
+    /// Adds bytes that are not a record, before the next entry.
     pub(in crate::archive::disk) fn damage(&mut self, offset: u64, before: u32) {
         self.header.damages.push((offset, before));
     }
 
-    /// The bytes of the file.
+    /// Returns the bytes of the file.
     pub(in crate::archive::disk) fn finish(mut self) -> Vec<u8> {
         self.header.counts =
             self.header.models.iter().map(|model| counts_of(&self.counts, model)).collect();
@@ -174,12 +174,12 @@ fn counts_of(counts: &Counts, model: &str) -> Vec<u64> {
     StateKind::ALL.into_iter().map(count).collect()
 }
 
-/// Rows of the beginning of each key, and its number.
+/// Returns a row for each key, with its prefix and its number.
 fn rows<const N: usize>(keys: &[([u8; N], u32)], prefix: usize) -> Vec<u8> {
     let mut rows = Vec::with_capacity(keys.len() * (prefix + NUMBER));
     for (key, number) in keys {
         rows.extend_from_slice(key.get(..prefix).unwrap_or_default());
-        // In the order of their numbers where the keys are equal.
+        // Rows with equal keys are in the order of their numbers.
         rows.extend_from_slice(&number.to_be_bytes());
     }
     rows

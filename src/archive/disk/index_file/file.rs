@@ -29,49 +29,49 @@ use crate::{
 
 const MAGIC: &[u8; 16] = b"inbox-index   2\n";
 
-/// The bytes of the first page: the magic bytes, the generation, and where the header is.
+/// The length of the first page, in bytes: magic bytes, generation, and position of the header.
 pub(super) const FIRST: usize = MAGIC.len() + 8 + 8 + 4;
 
-/// The width of a row with the beginning of an id, and a number.
+/// The width of a row with the prefix of an id, and a number.
 pub(super) const ID_ROW: usize = ID_PREFIX + NUMBER;
 
-/// Of a UUID version 7, these bytes are its time and twelve random bits.
+/// In a UUID version 7, these bytes are the time and twelve random bits.
 pub(super) const ID_PREFIX: usize = 8;
 
-/// The width of a row with the beginning of a fingerprint, or of the id of an inference, and a number.
+/// The width of a row with the prefix of a fingerprint or of an inference id, and a number.
 pub(super) const KEY_ROW: usize = KEY_PREFIX + NUMBER;
 
 pub(super) const KEY_PREFIX: usize = 6;
 
 pub(super) const NUMBER: usize = size_of::<u32>();
 
-/// What is kept of an index file in memory.
+/// The part of an index file that is held in memory.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) segment: String,
-    /// Random: an index file of the same name that was written later has another one.
+    /// Random: an index file written later under the same name has a different generation.
     pub(super) generation: u64,
-    /// How many bytes of the segment it tells of.
+    /// The number of bytes of the segment that the file covers.
     pub(super) length: u64,
     /// Whether the segment is compressed.
     pub(super) packed: bool,
     /// Whether the segment was sealed.
     pub(super) sealed: bool,
-    /// All records of the log before this position are taken into account.
+    /// All records of the log before this position are included.
     pub(super) folded: LogPosition,
     pub(super) entries: u32,
     pub(super) models: Vec<String>,
-    /// How many deliveries with a body each model has, by state.
+    /// The number of deliveries with a body of each model, by state.
     pub(super) counts: Vec<Vec<u64>>,
-    /// How many deliveries are without a body.
+    /// The number of deliveries without a body.
     pub(super) removed: u64,
-    /// When the first and the last delivery with a body were received.
+    /// The times of receipt of the first and the last delivery with a body.
     pub(super) received: Option<(SystemTime, SystemTime)>,
-    /// The least and the greatest id.
+    /// The lowest and the highest id.
     pub(super) ids: Option<([u8; 16], [u8; 16])>,
-    /// The other segments of whose deliveries this one records states.
+    /// The other segments that contain deliveries for which this one records states.
     pub(super) homes: Vec<String>,
-    /// Bytes that are no record: where they begin, and the number of the next entry.
+    /// Bytes that are not a record: their offset, and the number of the next entry.
     pub(super) damages: Vec<(u64, u32)>,
     pub(super) sections: Sections,
 }
@@ -82,7 +82,7 @@ pub(super) struct Sections {
     pub(super) by_id: Section,
     pub(super) by_fingerprint: Section,
     pub(super) by_inference: Section,
-    /// The numbers of deliveries that are not settled, or not removed to the end.
+    /// The numbers of deliveries that are unsettled, or whose removal is incomplete.
     pub(super) attention: Section,
     pub(super) dead: Section,
     pub(super) undecodable: Section,
@@ -99,9 +99,9 @@ impl Header {
     }
 }
 
-/// Adds the header behind the sections, and the first page, which says where the header is.
+/// Adds the header after the sections, and the first page, which contains the position of the header.
 pub(super) fn finish(mut pages: PageWriter, header: &Header) -> Vec<u8> {
-    // What is serialized has no map with keys that are no text, which is all that can fail.
+    // Serialization fails only for maps with keys that are not strings, and the header has none.
     let text = serde_json::to_vec(header).unwrap_or_default();
     let section = pages.section(1, &text);
     let mut first = MAGIC.to_vec();
@@ -111,7 +111,7 @@ pub(super) fn finish(mut pages: PageWriter, header: &Header) -> Vec<u8> {
     pages.finish(&first)
 }
 
-/// The generation in the first page of a file, and where its header is.
+/// Returns the generation of a file and the position of its header, both from the first page.
 fn first_page(pages: &mut Pages<'_>) -> io::Result<(u64, Section)> {
     let first = pages.page(0, FIRST)?.strip_prefix(MAGIC).unwrap_or_default();
     let parts = first.split_first_chunk().and_then(|(generation, rest)| {
@@ -126,7 +126,7 @@ fn first_page(pages: &mut Pages<'_>) -> io::Result<(u64, Section)> {
 fn read_header(file: &dyn MediumFile, name: SegmentName) -> io::Result<Header> {
     let mut pages = Pages::new(file, name.salt);
     let (generation, section) = first_page(&mut pages)?;
-    // A damaged length must not decide how much memory is taken.
+    // A damaged length must not determine how much memory is allocated.
     if u64::from(section.rows) > file.len()? {
         return Err(damaged("its header is longer than the file"));
     }
@@ -138,7 +138,7 @@ fn read_header(file: &dyn MediumFile, name: SegmentName) -> io::Result<Header> {
     Ok(header)
 }
 
-/// An index file that fits its segment. Its rows are read when they are asked for.
+/// An index file that matches its segment. Rows are read on demand.
 #[derive(Clone, Debug)]
 pub(in crate::archive::disk) struct IndexFile {
     medium: Arc<dyn Medium>,
@@ -146,22 +146,22 @@ pub(in crate::archive::disk) struct IndexFile {
     salt: Salt,
     header: Arc<Header>,
     models: Arc<[ModelName]>,
-    /// Read only where appends ask for them.
+    /// Loaded only if appends use them.
     filters: Option<Arc<(Filter, Filter)>>,
-    /// Kept open while its name may be taken away.
+    /// Kept open while the file may be renamed or removed.
     pinned: Option<Arc<dyn MediumFile>>,
 }
 
-/// Why an index file does not count.
+/// The reason why an index file is not used.
 #[derive(Debug)]
 pub(in crate::archive::disk) enum Unfit {
     Missing,
-    /// It tells of more bytes than the segment has: so many are missing.
+    /// The file covers more bytes than the segment has: this many are missing.
     Longer(NonZeroU64),
     Other(io::Error),
 }
 
-/// What a segment records of a delivery in another one.
+/// The state that a segment records for a delivery in another segment.
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Foreign {
     pub(in crate::archive::disk) position: Position,
@@ -170,7 +170,7 @@ pub(in crate::archive::disk) struct Foreign {
     pub(in crate::archive::disk) state: State,
 }
 
-/// How many bytes are missing at the end of a segment of this length, as far as its index file can tell.
+/// Returns the number of bytes missing at the end of a segment of this length, according to its index file.
 pub(in crate::archive::disk) fn missing(
     medium: &dyn Medium,
     dir: &Path,
@@ -183,8 +183,8 @@ pub(in crate::archive::disk) fn missing(
 }
 
 impl IndexFile {
-    /// The index file of a segment, if one fits a segment of this form and length. The segment may be longer: the rest is
-    /// to be read.
+    /// Opens the index file of a segment, if it matches a segment of this form and length. The segment may be longer:
+    /// the rest still has to be read.
     pub(in crate::archive::disk) fn open(
         medium: &Arc<dyn Medium>,
         path: PathBuf,
@@ -210,7 +210,7 @@ impl IndexFile {
         Ok(Self { medium, path, salt: name.salt, header, models, filters: None, pinned: None })
     }
 
-    /// Has the filters in memory.
+    /// Loads the filters into memory.
     pub(in crate::archive::disk) fn with_filters(mut self) -> Result<Self, Failure> {
         let Sections { fingerprint_filter, inference_filter, .. } = self.header.sections;
         let filters = self.read(|pages| {
@@ -222,13 +222,13 @@ impl IndexFile {
         Ok(self)
     }
 
-    /// Keeps the file open from now on, so that it can be read after its name is gone.
+    /// Keeps the file open, so that it can be read after its name is removed.
     pub(in crate::archive::disk) fn pin(&mut self) -> Result<(), Failure> {
         self.pinned = Some(self.file().map_err(Failure::to("open", &self.path))?);
         Ok(())
     }
 
-    /// It has this name from now on.
+    /// Sets the new path of the file after a rename.
     pub(in crate::archive::disk) fn renamed(&mut self, path: PathBuf) {
         self.path = path;
         self.pinned = None;
@@ -246,7 +246,7 @@ impl IndexFile {
         self.header.folded
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(in crate::archive::disk) fn len(&self) -> u32 {
         self.header.entries
     }
@@ -273,7 +273,7 @@ impl IndexFile {
         counts
     }
 
-    /// Whether an entry has this id, as far as the least and the greatest id tell.
+    /// Returns true if this id is between the lowest and the highest id of the file.
     pub(in crate::archive::disk) fn may_hold_id(&self, id: DeliveryId) -> bool {
         self.header.ids.is_some_and(|(first, last)| (first..=last).contains(id.as_bytes()))
     }
@@ -293,7 +293,7 @@ impl IndexFile {
         }
     }
 
-    /// Reads pages of the file that was opened, not of one that has taken its place.
+    /// Reads pages of the file that was opened, not of a file that has replaced it.
     fn read<T>(&self, read: impl FnOnce(&mut Pages<'_>) -> io::Result<T>) -> Result<T, Failure> {
         let read = || {
             let file = self.file()?;
@@ -307,7 +307,7 @@ impl IndexFile {
     }
 
     fn entry_in(&self, pages: &mut Pages<'_>, number: u32) -> io::Result<IndexEntry> {
-        // Copied, because its text is on another page.
+        // Copied, because the text of the row is on another page.
         let mut row = [0; ENTRY];
         row.copy_from_slice(pages.row(self.header.sections.entries, ENTRY, number)?);
         let mut text = |start, length| self.text(pages, start, length);
@@ -320,12 +320,12 @@ impl IndexFile {
         String::from_utf8(text).map_err(io::Error::other)
     }
 
-    /// The entry with this number.
+    /// Returns the entry with this number.
     pub(in crate::archive::disk) fn entry(&self, number: u32) -> Result<IndexEntry, Failure> {
         self.read(|pages| self.entry_in(pages, number))
     }
 
-    /// The entries with these numbers.
+    /// Returns the entries with these numbers.
     pub(in crate::archive::disk) fn entries(
         &self,
         numbers: impl IntoIterator<Item = u32>,
@@ -335,13 +335,13 @@ impl IndexFile {
         })
     }
 
-    /// The numbers of the entries with this id.
+    /// Returns the numbers of the entries with this id.
     pub(in crate::archive::disk) fn of_id(&self, id: DeliveryId) -> Result<Vec<u32>, Failure> {
         let prefix = id.as_bytes().get(..ID_PREFIX).unwrap_or_default();
         self.find(self.header.sections.by_id, ID_ROW, prefix, |entry| entry.id == id)
     }
 
-    /// The numbers of the entries with this fingerprint, in their order.
+    /// Returns the numbers of the entries with this fingerprint, in order.
     pub(in crate::archive::disk) fn of_fingerprint(
         &self,
         of: &[u8; 12],
@@ -351,7 +351,7 @@ impl IndexFile {
         self.find(section, KEY_ROW, prefix, |entry| entry.fingerprint == *of)
     }
 
-    /// The numbers of the entries that were processed as this inference, in their order.
+    /// Returns the numbers of the entries that were processed as this inference, in order.
     pub(in crate::archive::disk) fn of_inference(
         &self,
         of: &[u8; 12],
@@ -363,7 +363,7 @@ impl IndexFile {
         self.find(self.header.sections.by_inference, KEY_ROW, prefix, is_of)
     }
 
-    /// The numbers of the rows that begin with a prefix, as far as their entries are of the key.
+    /// Returns the numbers of the rows that start with a prefix and whose entries match the full key.
     fn find(
         &self,
         section: Section,
@@ -389,13 +389,14 @@ impl IndexFile {
         })
     }
 
-    /// The numbers of the entries that have to be in memory.
+    /// Returns the numbers of the entries that must be in memory.
     pub(in crate::archive::disk) fn attention(&self) -> Result<Vec<u32>, Failure> {
         let section = self.header.sections.attention;
         self.read(|pages| numbers(pages, section, 0..section.rows))
     }
 
-    /// The numbers of `range` whose entries can be of these states, if the file has a list for them; None if any can.
+    /// Returns the numbers in `range` whose entries may match the states of the query, if the file lists them; `None`
+    /// if any may.
     pub(in crate::archive::disk) fn listed(
         &self,
         query: &Query,
@@ -416,7 +417,7 @@ impl IndexFile {
         })
     }
 
-    /// What the segment records of deliveries in other segments.
+    /// Returns the states that the segment records for deliveries in other segments.
     pub(in crate::archive::disk) fn foreign(&self) -> Result<Vec<Foreign>, Failure> {
         let section = self.header.sections.foreign;
         if section.rows == 0 {

@@ -1,17 +1,17 @@
 use super::layout::PAYLOAD;
 
-/// Tells that a key is certainly not in an index file, or that it may be, without reading the file.
+/// Tests, without reading the file, whether a key may be in an index file or is certainly absent.
 ///
 /// A Bloom filter in blocks of 64 bytes (Putze, Sanders, Singler: "Cache-, Hash- and Space-Efficient Bloom Filters",
-/// 2007), so that a question touches one cache line. Takes two bytes a key, and is wrong about one absent key in some
-/// thousand. The keys are digests, so that their bytes serve as the hashes.
+/// 2007), so that a lookup touches one cache line. Uses two bytes per key; about one in a thousand absent keys is a
+/// false positive. The keys are digests, so that their bytes serve as the hashes.
 #[derive(Clone, Debug, Default)]
 pub(in crate::archive::disk) struct Filter(Vec<u8>);
 
 const BLOCK: usize = 64;
 const BYTES_PER_KEY: usize = 2;
 
-/// How many bits a key sets: as many groups of nine bits as eight bytes hold.
+/// The number of bits that a key sets: the number of 9-bit groups that fit in eight bytes.
 const BITS: u32 = 7;
 
 impl Filter {
@@ -39,13 +39,13 @@ impl Filter {
         &self.0
     }
 
-    /// Whether the key may be there.
+    /// Returns true if the key may be present.
     pub(super) fn may_hold(&self, key: &[u8; 12]) -> bool {
         let block = self.block(key);
         bits(key).all(|(byte, bit)| self.0.get(block + byte).is_some_and(|byte| byte & bit != 0))
     }
 
-    /// Where the block of a key begins.
+    /// Returns the offset of the block of a key.
     fn block(&self, key: &[u8; 12]) -> usize {
         let blocks = (self.0.len() / BLOCK) as u64;
         let share = key.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
@@ -53,7 +53,7 @@ impl Filter {
     }
 }
 
-/// The bits that a key sets in its block.
+/// Returns the bits that a key sets in its block.
 fn bits(key: &[u8; 12]) -> impl Iterator<Item = (usize, u8)> {
     let mut left = key.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     (0..BITS).map(move |_| {

@@ -1,7 +1,7 @@
 //! The pages and sections of an index file.
 //!
-//! A section is a row of pages, each of at most 4096 bytes with a checksum, so that a part of it can be read and trusted
-//! without the rest. It holds rows of one width, or a text. No row crosses a page.
+//! A section is a sequence of pages, each of at most 4096 bytes with a checksum, so that a part of it can be read and
+//! verified without the rest. It contains rows of one width, or a text. No row crosses a page boundary.
 
 use std::io;
 
@@ -15,17 +15,17 @@ use crate::archive::disk::{
 
 const CHECKSUM: usize = size_of::<u32>();
 
-/// The most bytes of a page that hold rows.
+/// The maximum number of bytes of a page that contain rows.
 pub(super) const PAYLOAD: usize = 4096 - CHECKSUM;
 
-/// Where a section begins in the file, and how many rows it has. A text has as many rows as bytes.
+/// The offset of a section in the file, and its number of rows. A text has as many rows as bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Section {
     pub(super) offset: u64,
     pub(super) rows: u32,
 }
 
-/// How many rows of this width a page holds.
+/// Returns the number of rows of this width in a page.
 fn rows_in_page(width: usize) -> usize {
     (PAYLOAD / width.max(1)).max(1)
 }
@@ -34,13 +34,13 @@ fn rows_in_page(width: usize) -> usize {
 #[derive(Debug)]
 pub(super) struct PageWriter {
     salt: Salt,
-    /// How many bytes at the beginning are left free.
+    /// The number of bytes reserved at the start.
     first: usize,
     bytes: Vec<u8>,
 }
 
 impl PageWriter {
-    /// Leaves room for a page with a payload of so many bytes.
+    /// Reserves space for a first page with a payload of `first` bytes.
     pub(super) fn behind(first: usize, salt: Salt) -> Self {
         Self { salt, first, bytes: vec![0; first + CHECKSUM] }
     }
@@ -57,7 +57,7 @@ impl PageWriter {
         Section { offset, rows }
     }
 
-    /// The bytes of the file, of which this is the payload of the first page.
+    /// Returns the bytes of the file. `first` is the payload of the first page.
     pub(super) fn finish(mut self, first: &[u8]) -> Vec<u8> {
         let checksum = checksum(self.salt, 0, first);
         let page = first.iter().chain(&checksum);
@@ -71,7 +71,7 @@ fn checksum(salt: Salt, offset: u64, payload: &[u8]) -> [u8; CHECKSUM] {
     Checksum::new(salt).with(&offset.to_le_bytes()).with(payload).finish().to_le_bytes()
 }
 
-/// Reads pages. Keeps the one that was read last.
+/// Reads pages, and caches the last one.
 #[derive(Debug)]
 pub(super) struct Pages<'f> {
     file: &'f dyn MediumFile,
@@ -85,7 +85,7 @@ impl<'f> Pages<'f> {
         Self { file, salt, offset: None, page: Vec::new() }
     }
 
-    /// The payload of the page at this offset, which has so many bytes.
+    /// Returns the payload of the page at this offset, `length` bytes long.
     pub(super) fn page(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
         if self.offset != Some(offset) || self.page.len() != length {
             self.offset = None;
@@ -101,7 +101,7 @@ impl<'f> Pages<'f> {
         Ok(&self.page)
     }
 
-    /// The page of a section that holds this row, and where the row begins in it.
+    /// Returns the page of a section that contains this row, and the offset of the row in it.
     fn page_of(&mut self, section: Section, width: usize, row: u32) -> io::Result<(&[u8], usize)> {
         if row >= section.rows {
             return Err(damaged("a row lies outside of its section"));
@@ -115,13 +115,13 @@ impl<'f> Pages<'f> {
         Ok((page, (row - first) * width))
     }
 
-    /// A row of a section whose rows have this width.
+    /// Returns a row of a section whose rows have this width.
     pub(super) fn row(&mut self, section: Section, width: usize, row: u32) -> io::Result<&[u8]> {
         let (page, offset) = self.page_of(section, width, row)?;
         page.get(offset..offset + width).ok_or_else(|| damaged("a row lies outside of its page"))
     }
 
-    /// The first row whose key is not less than `key`. The rows are sorted by the bytes that they begin with.
+    /// Returns the first row whose key is not less than `key`. The rows are sorted by their leading bytes.
     pub(super) fn lower_bound(
         &mut self,
         section: Section,
@@ -141,7 +141,7 @@ impl<'f> Pages<'f> {
         Ok(low)
     }
 
-    /// Bytes of a section that is a text.
+    /// Returns bytes of a section that is a text.
     pub(super) fn text(&mut self, section: Section, from: u32, length: u32) -> io::Result<Vec<u8>> {
         let end = from.checked_add(length).filter(|end| *end <= section.rows);
         let end = end.ok_or_else(|| damaged("a text lies outside of its section"))?;
@@ -159,7 +159,7 @@ impl<'f> Pages<'f> {
     }
 }
 
-/// An index file is not what was written.
+/// The error for an index file whose contents are damaged.
 pub(super) fn damaged(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }

@@ -1,6 +1,6 @@
-//! Index files: what a segment holds, in sorted rows of fixed width that are searched where they lie, so that neither
-//! opening the archive nor its memory is in proportion to what is settled. An index file may be deleted at any time, and
-//! does not count unless it fits its segment.
+//! Index files: the contents of a segment in sorted rows of fixed width that are searched in place, so that neither the
+//! time to open the archive nor its memory use grows with the number of settled deliveries. An index file may be
+//! deleted at any time, and is ignored unless it matches its segment.
 
 mod build;
 mod file;

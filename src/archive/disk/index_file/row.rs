@@ -1,4 +1,4 @@
-//! How an entry is written as a row of fixed width.
+//! Encodes entries as rows of fixed width.
 
 use std::{
     collections::HashMap,
@@ -12,23 +12,22 @@ use crate::{
     delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State},
 };
 
-/// The bytes of a state: kind, flags, attempts or status, crashes or where its reason begins, how long that is, due time,
-/// inference or delivery.
+/// The bytes of a state: kind, flags, attempts or status, crashes or offset of its reason, length of the reason, due
+/// time, inference or delivery.
 pub(super) const STATE: usize = 2 + 4 + 4 + 2 + 4 + InferenceDigest::LENGTH;
 
-/// The bytes of an entry: id, fingerprint, time of receipt, what its body is, where it begins, how long it is, model,
-/// state.
+/// The bytes of an entry: id, fingerprint, time of receipt, kind of body, offset, length, model, state.
 pub(super) const ENTRY: usize = 16 + 12 + 8 + 1 + 6 + 5 + 3 + STATE;
 
-/// The bytes of a state that a segment records of a delivery in another one: segment, number there, id, what its body
-/// is, state.
+/// The bytes of a state that a segment records for a delivery in another one: segment, number in it, id, kind of body,
+/// state.
 pub(super) const FOREIGN: usize = 4 + 4 + 16 + 1 + STATE;
 
 const POISONED: u8 = 1;
 const HAS_INFERENCE: u8 = 2;
 const HAS_DUE: u8 = 4;
 
-/// The texts of a file: the reasons, each once.
+/// The texts of a file: each distinct reason once.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     pub(super) bytes: Vec<u8>,
@@ -49,7 +48,7 @@ impl Texts {
     }
 }
 
-/// Finds a text of a file.
+/// Reads a text of a file.
 pub(super) type Text<'t> = &'t mut dyn FnMut(u32, u32) -> std::io::Result<String>;
 
 pub(super) fn put_entry(entry: &IndexEntry, model: u32, texts: &mut Texts, row: &mut Vec<u8>) {
@@ -70,7 +69,7 @@ pub(super) fn put_entry(entry: &IndexEntry, model: u32, texts: &mut Texts, row: 
     put_state(&entry.state, texts, row);
 }
 
-/// An entry of a row that is [`ENTRY`] bytes long; None if it is not what was written.
+/// Decodes a row that is [`ENTRY`] bytes long. Returns `None` if the row is damaged.
 pub(super) fn entry(
     mut row: &[u8],
     models: &[ModelName],
@@ -126,12 +125,12 @@ pub(super) fn put_state(state: &State, texts: &mut Texts, row: &mut Vec<u8>) {
 struct Parts {
     kind: u8,
     flags: u8,
-    /// The attempts, or the status.
+    /// The number of attempts, or the status.
     number: u32,
-    /// The crashes, or where the reason begins.
+    /// The number of crashes, or the offset of the reason.
     start: u32,
     length: u16,
-    /// In whole seconds since 1970, until 2106: later times become the last.
+    /// In whole seconds since 1970, up to 2106. Later times are stored as the maximum.
     due: u32,
     reference: [u8; InferenceDigest::LENGTH],
 }
@@ -145,7 +144,7 @@ impl Parts {
     }
 }
 
-/// Fills the parts, and gives the number of the kind.
+/// Fills the parts, and returns the number of the kind.
 fn outcome_parts(outcome: &Outcome, texts: &mut Texts, parts: &mut Parts) -> u8 {
     parts.set_inference(outcome.inference());
     (parts.start, parts.length) = outcome.reason().map_or((0, 0), |reason| texts.place(reason));
@@ -177,7 +176,7 @@ fn outcome_parts(outcome: &Outcome, texts: &mut Texts, parts: &mut Parts) -> u8 
     }
 }
 
-/// A state of a row that is [`STATE`] bytes long or longer; None if it is not what was written.
+/// Decodes the state in a row of [`STATE`] or more bytes. Returns `None` if the row is damaged.
 pub(super) fn state(mut row: &[u8], text: Text<'_>) -> std::io::Result<Option<State>> {
     if row.len() < STATE {
         return Ok(None);
@@ -213,7 +212,7 @@ pub(super) fn take_id(row: &mut &[u8]) -> DeliveryId {
     DeliveryId::from_bytes(id)
 }
 
-/// In nanoseconds since 1970, or before it where they are negative: times between 1677 and 2262.
+/// In nanoseconds since 1970; negative values are before 1970. The range is 1677 to 2262.
 fn put_time(time: SystemTime, row: &mut Vec<u8>) {
     let nanos = match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),

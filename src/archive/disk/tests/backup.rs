@@ -1,4 +1,4 @@
-//! Backups of an archive that changes its files at any moment of the backup.
+//! Backups of an archive that changes its files at any point during the backup.
 
 use std::{
     any::Any,
@@ -33,17 +33,17 @@ use crate::{
     testing::{Fault, FaultyDisk},
 };
 
-/// Done once, in the middle of a backup.
+/// Runs once, in the middle of a backup.
 type Event<'e> = Box<dyn FnOnce() + Send + 'e>;
 
-/// Counts the calls of a backup, and lets something happen before one of them.
+/// Counts the calls of a backup, and runs an event before one of them.
 struct Moment {
     calls: AtomicUsize,
     at: usize,
     event: Mutex<Option<Event<'static>>>,
 }
 
-/// The disk of this machine; at one moment something happens to a file, or to the files of a directory.
+/// The real disk, with an event at one call that accesses a given file, or a directory and its files.
 #[derive(Clone)]
 struct EventfulDisk {
     watched: PathBuf,
@@ -57,14 +57,14 @@ impl std::fmt::Debug for EventfulDisk {
 }
 
 impl EventfulDisk {
-    /// Counts the calls that look at this file or directory, or at a file in it.
+    /// Counts the calls that access this file or directory, or a file in it.
     fn new(watched: &Path, at: usize, event: impl FnOnce() + Send + 'static) -> Self {
         let event: Event<'static> = Box::new(event);
         let moment = Moment { calls: AtomicUsize::new(0), at, event: Mutex::new(Some(event)) };
         Self { watched: watched.to_owned(), moment: Arc::new(moment) }
     }
 
-    /// Returns true if it happened just now.
+    /// Counts a call. Returns true if the event ran at it.
     fn call(&self) -> bool {
         let Moment { calls, at, event } = &*self.moment;
         let is_now = calls.fetch_add(1, Ordering::Relaxed) == *at;
@@ -82,8 +82,9 @@ impl Medium for EventfulDisk {
         RealDisk.create_dir(dir)
     }
 
-    /// Name by name: what happens in between is seen of the names that follow, and those are not the later ones of the alphabet.
-    /// A segment that was being written is missed if it is sealed and compressed behind the name of an index file.
+    /// Lists name by name, in an order that is not alphabetical: an event during the listing is visible only in the
+    /// names that follow. A segment that was being written is missed if it is sealed and compressed after the listing
+    /// has passed the name of an index file.
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
         let order = |name: &OsString| -> Vec<u8> {
             name.as_encoded_bytes().iter().rev().map(|byte| u8::MAX - byte).collect()
@@ -172,7 +173,7 @@ impl MediumFile for EventfulFile {
     }
 }
 
-/// An archive of which each segment is sealed, compressed and forgotten as soon as maintenance runs.
+/// An archive in which each segment is sealed, compressed and forgotten as soon as maintenance runs.
 struct Restless {
     runtime: Arc<Runtime>,
     archive: DiskArchive,
@@ -188,7 +189,7 @@ impl Restless {
         let archive = runtime.block_on(builder.remember_for(Duration::ZERO).open()).unwrap();
         let runtime = Arc::new(runtime);
         let mut restless = Self { runtime, archive, staying: Vec::new(), leaving: Vec::new() };
-        // Some segments hold nothing that stays, and one is being written.
+        // Some segments contain only deliveries that are removed, and one is being written.
         for number in 0..4 {
             let left = restless.processed(&format!("leaving {number}"));
             restless.leaving.push(left);
@@ -216,7 +217,7 @@ impl Restless {
         one
     }
 
-    /// Removes what leaves, appends, and does all maintenance that there is.
+    /// Removes the leaving deliveries, appends, and runs all pending maintenance.
     fn event(&self) -> impl FnOnce() + Send + use<> {
         let (runtime, archive) = (Arc::clone(&self.runtime), self.archive.clone());
         let leaving = Query::all().ids(self.leaving.iter().map(Delivery::id));
@@ -241,7 +242,7 @@ fn found(path: &Path, id: DeliveryId) -> (Option<Archived>, Option<StateKind>) {
     })
 }
 
-/// Whether any file of a directory holds this text, also compressed.
+/// Returns true if any file of a directory contains this text, including in compressed form.
 fn holds(path: &Path, needle: &str) -> bool {
     std::fs::read_dir(path).unwrap().any(|file| {
         let mut bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -258,7 +259,7 @@ fn back_up(medium: &dyn Medium, from: &Path, to: &Path) -> Backup {
     backup::backup(medium, from, to, &mut |_, _| {}).unwrap()
 }
 
-/// What is there after a backup in the midst of which something happened.
+/// Checks the contents of a backup during which an event occurred.
 fn assert_consistent(restless: &Restless, to: &Path, what: &str) {
     for one in &restless.staying {
         let (archived, state) = found(to, one.id());
@@ -270,13 +271,13 @@ fn assert_consistent(restless: &Restless, to: &Path, what: &str) {
         let (_, state) = found(to, one.id());
         assert!(matches!(state, None | Some(StateKind::Processed)), "{what}: {state:?}");
     }
-    // They would tell of records that the backup does not have.
+    // They would include records that the backup does not have.
     assert!(Listing::of_dir(&RealDisk, to).unwrap().indexed.is_empty(), "{what}: an index file");
 }
 
 #[test]
 fn backup_is_consistent_whatever_is_removed_and_forgotten_between_its_calls() {
-    // Each of them takes minutes.
+    // Testing every call takes minutes.
     for at in (0..).step_by(4) {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
@@ -298,7 +299,7 @@ fn backup_is_consistent_whatever_is_removed_and_forgotten_between_its_calls() {
 
 #[test]
 fn backup_misses_no_segment_that_is_sealed_and_compressed_while_the_directory_is_listed() {
-    // The first listings.
+    // The calls of the first listings.
     for at in 0..24 {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
@@ -365,7 +366,7 @@ fn restore_that_is_interrupted_leaves_no_part_of_an_archive_and_can_be_repeated(
     let (from, backup) = (dir.path().join("from"), dir.path().join("backup"));
     let restless = Restless::new(&from);
     back_up(&RealDisk, &from, &backup);
-    // Two segments got their names: from here on, an interruption is seen by the files that are missing.
+    // Two segments have been renamed: from here on, missing files reveal an interruption.
     for after in 0..20 {
         let to = dir.path().join(format!("to {after}"));
         let disk = FaultyDisk::new();
@@ -380,7 +381,7 @@ fn restore_that_is_interrupted_leaves_no_part_of_an_archive_and_can_be_repeated(
     }
 }
 
-/// A batch that failed is whole in the file, then it is cut off, and another one takes its place.
+/// A failed batch is complete in the file, then it is truncated, and another one replaces it.
 #[test]
 fn segment_that_is_cut_and_written_on_while_it_is_copied_is_copied_again() {
     for at in 0.. {

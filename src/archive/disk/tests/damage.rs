@@ -17,7 +17,7 @@ use super::{
 };
 use crate::delivery::{Delivery, Outcome};
 
-/// A segment that is only read.
+/// A read-only segment in memory.
 #[derive(Debug)]
 struct InMemory(Vec<u8>);
 
@@ -46,7 +46,7 @@ impl MediumFile for InMemory {
     }
 }
 
-/// The records that are found: where, and what they mean.
+/// Returns the positions and meanings of the records found.
 fn records_in(file: &InMemory, salt: Salt) -> Vec<(u64, u64, String)> {
     let mut walk = Walk::starting_at(file, salt, 0).unwrap();
     let mut found = Vec::new();
@@ -98,7 +98,7 @@ fn one_flipped_bit_loses_at_most_one_record() {
     }
 }
 
-/// How many records are found in a segment of this form, and how much of it is damaged.
+/// Returns the number of records found in a segment of this form, and the length of its damage.
 fn sealed_in(file: &InMemory, salt: Salt, form: Form) -> (usize, u64) {
     let name = SegmentName { sequence: 1, salt };
     let mut steps = Steps::of(file, name, form).unwrap();
@@ -113,7 +113,7 @@ fn sealed_in(file: &InMemory, salt: Salt, form: Form) -> (usize, u64) {
     (records, damaged)
 }
 
-/// A segment with each record compressed.
+/// Returns the segment with each record compressed.
 fn packed(whole: &InMemory, salt: Salt) -> InMemory {
     let records = records_in(whole, salt);
     let place = |offset| usize::try_from(offset).unwrap();
@@ -130,14 +130,14 @@ fn each_flipped_bit_of_a_sealed_segment_is_damage_of_one_record_at_most_and_no_t
     {
         let (sound, damaged) = sealed_in(&file, salt, form);
         assert_eq!((sound, damaged), (5, 0));
-        // To look for the next member takes long.
+        // Searching for the next member is slow.
         let step = if form == Form::Packed { 9 } else { 1 };
         for bit in (0..8 * file.0.len()).step_by(step) {
             file.0[bit / 8] ^= 1 << (bit % 8);
             let (records, damaged) = sealed_in(&file, salt, form);
             assert!(records + 1 >= sound, "{form:?}: bit {bit} leaves {records} records");
             assert_eq!(damaged > 0, records < sound, "{form:?}: bit {bit}");
-            // Some bytes of a member of gzip mean nothing, such as its time.
+            // Some bytes of a gzip member have no effect, such as its time.
             assert!(damaged > 0 || form == Form::Packed, "bit {bit} is not seen");
             file.0[bit / 8] ^= 1 << (bit % 8);
         }
@@ -160,7 +160,7 @@ fn a_segment_that_ends_anywhere_has_the_records_before_its_end() {
 fn a_record_in_a_body_is_no_delivery_even_where_the_header_around_it_is_lost() {
     let salt = Salt::random();
     let forged = delivery("/m", b"forged");
-    // All of it is right but the salt, which nobody outside knows.
+    // Everything is valid except the salt, which is secret.
     let body = segment(Salt::random(), std::slice::from_ref(&forged)).0;
     let mut file = segment(salt, &[delivery("/m", &body), delivery("/m", b"after")]);
     let sound = records_in(&file, salt).len();
@@ -174,7 +174,7 @@ fn a_record_in_a_body_is_no_delivery_even_where_the_header_around_it_is_lost() {
 
 #[test]
 fn with_the_salt_the_same_bytes_would_be_a_record() {
-    // The counter-proof of the test above: it is the salt alone that keeps the forged record out.
+    // Control for the test above: only the salt rejects the forged record.
     let salt = Salt::random();
     let forged = delivery("/m", b"forged");
     let body = segment(salt, std::slice::from_ref(&forged)).0;
@@ -203,7 +203,7 @@ fn a_page_of_zeroes_loses_only_the_records_that_it_touches() {
     }
 }
 
-/// For how long this thread has had a processor: a busy machine does not make that longer. Known on Linux alone.
+/// The processor time of this thread, which does not increase on a busy machine. Available only on Linux.
 fn worked() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
@@ -226,7 +226,7 @@ fn a_body_full_of_beginnings_does_not_hold_up_the_search() {
         file.0[header] ^= 1;
         let before = worked();
         assert_eq!(records_in(&file, salt).len(), sound - 1);
-        // A search that looks behind each beginning to the end takes minutes.
+        // A search that scans to the end from each start of a record takes minutes.
         let search = worked().saturating_sub(before);
         assert!(search < Duration::from_secs(20), "{piece:?} took {search:?}");
     }

@@ -1,4 +1,4 @@
-//! Index files take settled deliveries out of memory, and everything is found as before.
+//! Index files remove settled deliveries from memory, and all lookups return the same results.
 
 use std::{path::Path, time::Duration};
 
@@ -26,8 +26,8 @@ async fn settle(archive: &DiskArchive, id: DeliveryId, outcome: Outcome) {
     archive.settle(lease, outcome, Duration::ZERO).await.unwrap();
 }
 
-/// Sixty deliveries in several segments: of each ten, the first is dead, the second failed, the third pending. The
-/// second half of the outcomes is recorded once all are stored, in later segments than their deliveries.
+/// Sixty deliveries in several segments: of every ten, the first is dead, the second failed, the third pending. The
+/// second half of the outcomes is recorded after all deliveries are stored, in later segments than their deliveries.
 async fn filled(archive: &DiskArchive) -> Vec<Delivery> {
     let all: Vec<_> = (0..60).map(|it| delivery("/m", format!("{it}").as_bytes())).collect();
     for (number, one) in all.iter().enumerate() {
@@ -109,7 +109,7 @@ async fn opening_has_nothing_in_memory_but_what_is_not_settled() {
         archive.upkeep_now().await.unwrap();
         archive.close().await;
         let archive = builder(dir.path()).open().await.unwrap();
-        // Without a sealed last segment, its entries are in memory as well.
+        // If the last segment is not sealed, its entries are in memory too.
         let most = if seals { 12 } else { 30 };
         assert!((12..=most).contains(&in_memory(&archive)), "{}", in_memory(&archive));
         assert_all(&archive, &all).await;
@@ -157,7 +157,7 @@ async fn deliveries_without_index_files_are_found_all_the_same() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "idx"))
         .collect();
     assert!(index_files.len() > 3);
-    // The states of the deliveries in the segments that are read are recorded in others.
+    // The states of the deliveries in the segments without an index file are recorded in other segments.
     for path in index_files.iter().step_by(2) {
         std::fs::remove_file(path).unwrap();
     }
@@ -178,7 +178,7 @@ async fn damaged_index_file_is_an_error_with_its_path_and_can_be_deleted() {
     let position = archive.keeper().unwrap().read(|index| index.locate(settled.id()));
     let path = position.unwrap().unwrap().segment.index_path(dir.path());
     let mut bytes = std::fs::read(&path).unwrap();
-    // Behind the first page, of 40 bytes, are the entries.
+    // The entries follow the first page, which is 40 bytes long.
     bytes[50] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let error = archive.get(settled.id()).await.unwrap_err();

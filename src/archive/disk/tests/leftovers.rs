@@ -1,4 +1,4 @@
-//! What a crash can leave behind, put together by hand.
+//! Possible leftovers of a crash, constructed by hand.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -33,7 +33,7 @@ async fn a_torn_first_record_leaves_an_empty_segment_to_begin_again() {
     );
 }
 
-/// A batch whose sync failed was written to a second segment: `b` lies in both.
+/// A batch whose sync failed was written again to a second segment: `b` is in both.
 fn written_twice(dir: &Path, [a, b]: [&Delivery; 2]) {
     for (sequence, kept) in [(1, vec![a, b]), (2, vec![b])] {
         let name = SegmentName { sequence, salt: Salt::random() };

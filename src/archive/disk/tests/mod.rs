@@ -1,4 +1,4 @@
-//! Tests of the parts together. Those that need no inside are in `tests/archive`.
+//! Integration tests of the disk archive that need internals. The others are in `tests/archive`.
 
 #[cfg(feature = "testing")]
 mod backup;
@@ -45,12 +45,12 @@ pub(in crate::archive::disk) fn a_place() -> Place {
     Place { segment, offset: 0, length: 1 }
 }
 
-/// What this thread logs while it does this work, from the level of information on.
+/// Returns the log output of this thread while `work` runs, at level info and above.
 pub(in crate::archive::disk) fn logged(work: impl FnOnce()) -> String {
     logged_while(|_| work())
 }
 
-/// The same for work that is given what was logged so far.
+/// Like [`logged`], but passes `work` a function that returns the output so far.
 pub(in crate::archive::disk) fn logged_while(work: impl FnOnce(&dyn Fn() -> String)) -> String {
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
@@ -93,7 +93,7 @@ async fn deliveries_in(path: &Path) -> Vec<Delivery> {
     found
 }
 
-/// The segments of an archive, in the order of the log.
+/// The segments of an archive, in log order.
 fn segments(path: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
     let mut segments: Vec<_> =

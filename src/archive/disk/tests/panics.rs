@@ -1,4 +1,4 @@
-//! What becomes of an archive when one of its threads panics.
+//! Behavior of an archive after a panic in one of its threads.
 
 use std::{
     any::Any,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::archive::{Append, Archive, ArchiveError, DiskArchive, Query};
 
-/// A disk on which the next calls of a kind panic.
+/// A disk that panics on the next calls of a given kind.
 #[derive(Debug, Default)]
 struct Panicking {
     creates: AtomicUsize,
@@ -30,7 +30,7 @@ struct Panicking {
     reads: AtomicUsize,
 }
 
-/// Panics if there is one to come.
+/// Panics if a panic is pending.
 fn panic_once(to_come: &AtomicUsize) {
     let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
     let next = to_come.fetch_update(set, fetch, |left| left.checked_sub(1));

@@ -23,7 +23,7 @@ fn append(delivery: &Delivery, leased: bool) -> (Command, Receiver<Appended>) {
     (Command::Append { append, now: Instant::now(), reply }, answer)
 }
 
-/// Answers all that waits only for the disk, and applies it.
+/// Completes all commands that wait only for the disk, and applies their changes.
 fn finish(plan: Plan, index: &mut Index) -> Vec<Command> {
     for (entry, change) in plan.batch.into_entries().into_iter().zip(plan.changes) {
         match (entry, change) {

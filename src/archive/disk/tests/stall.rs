@@ -14,7 +14,7 @@ fn sync_that_hangs_is_logged_while_it_hangs() {
         let archive = open(builder, tokio::time::Instant::now()).unwrap();
         disk.fail(Fault::HangingSync);
         drop(archive.append(Append::new(delivery("/m", b"a"))));
-        // The disk heals by itself after a while.
+        // The disk recovers on its own after a while.
         while disk.fault_now().is_some() && !text().contains("does not answer") {
             thread::sleep(Duration::from_millis(10));
         }

@@ -4,10 +4,10 @@ use crc32fast::Hasher;
 
 use crate::delivery::{DeliveryId, Digest};
 
-/// Random bits that every checksum of a segment begins with.
+/// Random bits at the start of the input of every checksum of a segment.
 ///
-/// A body is written by strangers and may hold what looks like a record. Without the salt they could give it a checksum
-/// that holds, and a reader that looks for the next record behind a damage would take it for a delivery.
+/// Senders choose the contents of a body, which may look like a record. Without the salt, a sender could give it a
+/// valid checksum, and a reader that searches for the next record after damage would accept it as a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in super::super) struct Salt(u64);
 
@@ -15,9 +15,9 @@ impl Salt {
     pub(in super::super) const LEAST: Self = Self(0);
     pub(in super::super) const GREATEST: Self = Self(u64::MAX);
 
-    /// A salt that nobody can guess.
+    /// Creates an unpredictable salt.
     pub(in super::super) fn random() -> Self {
-        // Of one id the time is known, and of its random bits not all are independent of the next id's.
+        // The time in one id is known, and its random bits are not all independent of those in the next id.
         let ids = [DeliveryId::new(), DeliveryId::new()].map(|id| *id.as_bytes());
         let digest = Digest::of(ids.as_flattened());
         Self(u64::from_le_bytes(digest.as_bytes().first_chunk().copied().unwrap_or_default()))
@@ -39,7 +39,7 @@ impl FromStr for Salt {
     }
 }
 
-/// A CRC-32 in the making. Finds damage; against an attacker it is as good as its salt is unknown.
+/// A CRC-32 being computed. Detects damage; against an attacker, it is only as strong as its salt is secret.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Checksum(Hasher);
 
@@ -80,7 +80,7 @@ mod tests {
         let salt = Salt(7);
         let parts = Checksum::new(salt).with(b"ab").with(b"c").finish();
         assert_eq!(parts, Checksum::new(salt).with(b"abc").finish());
-        // CRC-32 as in zlib: anyone can check a segment with it.
+        // The CRC-32 of zlib, so that a segment can be checked with standard tools.
         assert_eq!(Checksum(Hasher::new()).with(b"123456789").finish(), 0xcbf4_3926);
     }
 }

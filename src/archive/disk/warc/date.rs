@@ -1,20 +1,21 @@
 use std::time::{Duration, SystemTime};
 
-/// The last second of the year 9999: RFC 3339 has no later years.
+/// The last second of the year 9999: RFC 3339 does not support later years.
 const LATEST: Duration = Duration::from_secs(253_402_300_799);
 
-/// A `WARC-Date`: UTC, with nine digits of a second.
+/// Formats a `WARC-Date`: UTC, with nine fractional digits of a second.
 pub(super) fn print(time: SystemTime) -> String {
     humantime::format_rfc3339_nanos(printable(time)).to_string()
 }
 
-/// The nearest time that RFC 3339 can say: not before 1970, not behind the year 9999. Others cannot be printed.
+/// Returns the nearest time that RFC 3339 can represent: not before 1970, not after the year 9999. Other times cannot
+/// be formatted.
 pub(in super::super) fn printable(time: SystemTime) -> SystemTime {
     let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().min(LATEST);
     SystemTime::UNIX_EPOCH + since_epoch
 }
 
-/// The time that a `WARC-Date` says.
+/// Parses the time of a `WARC-Date`.
 pub(super) fn parse(text: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(text).ok()
 }

@@ -12,23 +12,23 @@ use super::{
 };
 use crate::delivery::{Delivery, DeliveryId, Digest, Fingerprint, Head, ModelName, State};
 
-/// What a record is to the archive.
+/// The kind of a record.
 #[derive(Debug)]
 pub(in super::super) enum Kind {
     Delivery {
         meta: DeliveryMeta,
         leased: bool,
     },
-    /// A state, a removal, or what stays of a delivery that was removed.
+    /// A state, a removal, or the ledger entry of a removed delivery.
     Note {
         of: DeliveryId,
     },
-    /// The record at the start of a segment, and what later versions may write.
+    /// The record at the start of a segment, or a record kind of a later version.
     Other,
 }
 
 impl Kind {
-    /// What is known of the delivery, if it is one.
+    /// Returns the metadata of the delivery, if the record is one.
     pub(in super::super) fn meta(self) -> Option<DeliveryMeta> {
         match self {
             Self::Delivery { meta, .. } => Some(meta),
@@ -37,7 +37,7 @@ impl Kind {
     }
 }
 
-/// What the header says of a record.
+/// Returns the kind of a record from its header.
 pub(in super::super) fn kind_of(header: &Header<'_>) -> Kind {
     let kind = match header.text("WARC-Type") {
         Some("request") => delivery_in(header),
@@ -57,25 +57,26 @@ fn delivery_in(header: &Header<'_>) -> Option<Kind> {
     Some(Kind::Delivery { meta, leased: header.raw(LEASED).is_some() })
 }
 
-/// The state that the block of a note records, if it records one.
+/// Returns the state in the block of a note, if it records one.
 pub(super) fn state_in(block: &str) -> Option<State> {
     let (line, _) = block.split_once("\r\n")?;
     line.strip_prefix("state: ")?.parse().ok()
 }
 
-/// The deliveries that the block of a note removes, if it removes any.
+/// Returns the deliveries that the block of a note removes, if it is a removal.
 pub(super) fn removal_in(block: &str) -> Option<Vec<DeliveryId>> {
     let (first, ids) = block.split_once("\r\n")?;
     let ids = (first == REMOVES).then_some(ids)?;
     ids.split_terminator("\r\n").map(|id| id.parse().ok()).collect()
 }
 
-/// The format of a segment that begins with these bytes; `None` where they do not say, as in a damaged one.
+/// Returns the format of a segment that starts with these bytes; `None` if it cannot be determined, as for a damaged
+/// segment.
 pub(in super::super) fn format_in(start: &[u8], salt: Salt) -> Option<u32> {
     let header = Header::parse(start, salt).ok()?;
     let length = usize::try_from(header.content_length()).ok()?;
     let block = start.get(header.len()..header.len().checked_add(length)?)?;
-    // One flipped bit must not make the whole archive look newer.
+    // A single flipped bit must not make the whole archive look newer.
     let holds = header.begin_checksum(salt).with(block).finish() == header.expected();
     let lines = std::str::from_utf8(block).ok().filter(|_| holds)?;
     let info = header.text("WARC-Type") == Some("warcinfo");
@@ -87,7 +88,7 @@ pub(in super::super) fn format_in(start: &[u8], salt: Salt) -> Option<u32> {
         .ok()
 }
 
-/// The delivery in a whole record, checked against every checksum. The body shares the bytes of the record.
+/// Reads the delivery in a complete record, and verifies every checksum. The body shares the bytes of the record.
 pub(in super::super) fn read_delivery(
     record: &Bytes,
     salt: Salt,
@@ -136,13 +137,13 @@ fn host(header: &Header<'_>) -> Option<String> {
     Some(target(header)?.0.to_owned())
 }
 
-/// Host, and path with query from its slash on.
+/// Returns the host, and the path with query, starting at its slash.
 fn target<'h>(header: &Header<'h>) -> Option<(&'h str, &'h str)> {
     let uri = header.text("WARC-Target-URI")?.strip_prefix("http://")?;
     uri.split_at_checked(uri.find('/')?)
 }
 
-/// Named where it is called other than the path.
+/// The model has its own field if its name differs from the path.
 fn model(header: &Header<'_>) -> Option<ModelName> {
     let named = header.text("Inbox-Model");
     named.or_else(|| model_in(target(header)?.1))?.parse().ok()
@@ -164,7 +165,7 @@ fn digest_in(header: &Header<'_>) -> Option<Digest> {
     header.text("WARC-Payload-Digest")?.strip_prefix("sha256:")?.parse().ok()
 }
 
-/// Stored, since the target of the record is redacted.
+/// The fingerprint is stored, because the target of the record is redacted.
 fn fingerprint_in(header: &Header<'_>) -> Option<Fingerprint> {
     fingerprint::parse(header.text("Inbox-Fingerprint")?)
 }

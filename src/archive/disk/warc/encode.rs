@@ -14,13 +14,13 @@ use super::{
 };
 use crate::delivery::{Delivery, DeliveryId, Head};
 
-/// Stands for the host of a request that named none: no host can be called so (RFC 2606).
+/// Placeholder for the host of a request without one. Reserved, so no real host has this name (RFC 2606).
 const NO_HOST: &str = "unknown.invalid";
 
-/// The longest host that is kept, in bytes. DNS allows 253.
+/// The maximum length of a stored host, in bytes. DNS allows 253.
 const LONGEST_HOST: usize = 1024;
 
-/// A record, ready to be written. The body is shared with the delivery, not copied.
+/// An encoded record. The body is shared with the delivery, not copied.
 #[derive(Debug)]
 pub(in super::super) struct Encoded {
     head: Vec<u8>,
@@ -28,27 +28,27 @@ pub(in super::super) struct Encoded {
 }
 
 impl Encoded {
-    /// What is written, in order.
+    /// Returns the bytes to write, in order.
     pub(in super::super) fn slices(&self) -> [&[u8]; 3] {
         [&self.head, &self.body, TRAILER]
     }
 
-    /// How many bytes that is.
+    /// Returns the number of bytes to write.
     pub(in super::super) fn len(&self) -> u64 {
         self.slices().map(|slice| slice.len() as u64).iter().sum()
     }
 }
 
-/// The format of segments. A version that writes what this one would misread adds one.
+/// The format of segments. A version whose records this one would misread must increment it.
 pub(in super::super) const FORMAT: u32 = 1;
 
-/// The first line of a record that removes the deliveries on its other lines.
+/// The first line of a removal record. The other lines are the removed deliveries.
 pub(super) const REMOVES: &str = "removes:";
 
-/// The field of a delivery that was leased to the process that received it.
+/// The field that marks a delivery leased to the process that received it.
 pub(super) const LEASED: &str = "Inbox-Leased";
 
-/// The record that every segment begins with.
+/// The first record of every segment.
 pub(in super::super) fn warcinfo(name: SegmentName) -> Encoded {
     warcinfo_of(name, FORMAT)
 }
@@ -65,14 +65,14 @@ pub(in super::super) fn warcinfo_of(name: SegmentName, format: u32) -> Encoded {
     );
     let mut header = HeaderWriter::new("warcinfo", DeliveryId::new(), SystemTime::now());
     header.field("WARC-Filename", format_args!("{name}.warc"));
-    // This record must stay readable by every version: a version that cannot parse it would cut the segment as a torn
-    // end instead of refusing it as newer.
+    // This record must stay readable by every version: a version that cannot parse it would truncate the segment as a
+    // torn write instead of rejecting it as newer.
     let mut head = header.finish("application/warc-fields", name.salt, [block.as_bytes(), b""]);
     head.extend_from_slice(block.as_bytes());
     Encoded { head, body: Bytes::new() }
 }
 
-/// The record of an entry, for a segment with this salt.
+/// Encodes an entry as a record of a segment with this salt.
 pub(in super::super) fn encode(entry: &Entry, salt: Salt) -> Encoded {
     match entry {
         Entry::Delivery { delivery, leased } => request(delivery, *leased, salt),
@@ -141,13 +141,13 @@ fn target_fields(header: &mut HeaderWriter, head: &Head) {
     }
 }
 
-/// A head can come from anywhere: what is no host would forge another field or another address.
+/// A head may come from any source: an invalid host could forge another field or another address.
 fn is_host(text: &str) -> bool {
     let authority = text.parse::<Authority>();
     text.len() <= LONGEST_HOST && authority.is_ok_and(|host| !host.as_str().contains('@'))
 }
 
-/// The name of a version of HTTP in `WARC-Protocol`; none for HTTP/1.1, which the request line says.
+/// Returns the name of an HTTP version in `WARC-Protocol`; `None` for HTTP/1.1, which is in the request line.
 pub(super) fn protocol(version: Version) -> Option<&'static str> {
     match version {
         Version::HTTP_09 => Some("http/0.9"),
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::signature::Proof;
 
-    /// As Mindee posts it.
+    /// A delivery as Mindee sends it.
     fn usual() -> Delivery {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));

@@ -1,11 +1,11 @@
-//! The field with the fingerprint of a delivery. The head in a record is redacted, so that it cannot be computed again.
+//! The field for the fingerprint of a delivery. It cannot be recomputed, because the head in a record is redacted.
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
 use super::super::entry::ShortFingerprint;
 use crate::delivery::Fingerprint;
 
-/// In base64, as in the index files: every record has it, and hexadecimal is half as long again.
+/// In base64, as in the index files: every record has it, and hexadecimal would be 50 % longer.
 pub(super) fn print(fingerprint: Fingerprint) -> String {
     STANDARD_NO_PAD.encode(fingerprint.as_bytes())
 }
@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Option<Fingerprint> {
     bytes.try_into().ok().map(Fingerprint::from_bytes)
 }
 
-/// What is kept of the fingerprint of a delivery that was removed.
+/// Formats the short fingerprint, which is kept for a removed delivery.
 pub(super) fn print_short(fingerprint: ShortFingerprint) -> String {
     STANDARD_NO_PAD.encode(fingerprint)
 }

@@ -1,37 +1,37 @@
 use super::checksum::{Checksum, Salt};
 
-/// How every record begins.
+/// The first bytes of every record.
 pub(in super::super) const MAGIC: &[u8] = b"WARC/1.1\r\n";
 
-/// How every record ends.
+/// The last bytes of every record.
 pub(in super::super) const TRAILER: &[u8] = b"\r\n\r\n";
 
-/// The last field of a header: the checksum of what stands before it, and that with the block.
+/// The last field of a header: the checksum of the preceding bytes, and the checksum that also includes the block.
 pub(super) const CHECKSUMS: &str = "Inbox-CRC32";
 
-/// The header of a record whose own checksum holds: its length can be trusted.
+/// The header of a record, with a valid checksum of its own: its length can be trusted.
 #[derive(Debug)]
 pub(in super::super) struct Header<'b> {
     bytes: &'b [u8],
     fields: Fields<'b>,
     content_length: u64,
-    /// How many bytes of the header its checksums cover.
+    /// The number of bytes of the header that its checksums cover.
     covered: usize,
     /// The checksum over the covered bytes and the block.
     record_checksum: u32,
 }
 
-/// Why bytes are not the header of a record.
+/// The reason why bytes are not the header of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Flaw {
-    /// They end before the header does.
+    /// The bytes end before the header does.
     Cut,
-    /// This is no header, or it is damaged.
+    /// The bytes are not a header, or are damaged.
     Malformed,
 }
 
 impl<'b> Header<'b> {
-    /// Reads the header at the start of `bytes`, which may go on behind it.
+    /// Parses the header at the start of `bytes`, which may continue after it.
     pub(in super::super) fn parse(bytes: &'b [u8], salt: Salt) -> Result<Self, Flaw> {
         let (fields, rest) = fields_in(after_magic(bytes)?)?;
         let length = bytes.len() - rest.len();
@@ -51,44 +51,44 @@ impl<'b> Header<'b> {
         holds.then_some(Self { bytes, fields, content_length, covered, record_checksum })
     }
 
-    /// How many bytes the header has, with the blank line.
+    /// Returns the length of the header, including the blank line, in bytes.
     pub(in super::super) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// How many bytes the block has.
+    /// Returns the length of the block, in bytes.
     pub(in super::super) fn content_length(&self) -> u64 {
         self.content_length
     }
 
-    /// How many bytes the record has, with its trailer.
+    /// Returns the length of the record, including its trailer, in bytes.
     pub(in super::super) fn record_length(&self) -> Option<u64> {
         let framing = self.len() as u64 + TRAILER.len() as u64;
         self.content_length.checked_add(framing)
     }
 
-    /// What the checksum over the whole record must come to.
+    /// Returns the expected checksum of the whole record.
     pub(in super::super) fn expected(&self) -> u32 {
         self.record_checksum
     }
 
-    /// The checksum over the whole record, up to the block.
+    /// Starts the checksum of the whole record, with everything before the block.
     pub(in super::super) fn begin_checksum(&self, salt: Salt) -> Checksum {
         let covered = self.bytes.get(..self.covered);
         Checksum::new(salt).with(covered.unwrap_or_default())
     }
 
-    /// The first field of this name.
+    /// Returns the first field with this name.
     pub(super) fn raw(&self, name: &str) -> Option<&'b [u8]> {
         self.all(name).next()
     }
 
-    /// The first field of this name, as text.
+    /// Returns the first field with this name, as text.
     pub(in super::super) fn text(&self, name: &str) -> Option<&'b str> {
         text(self.raw(name)?)
     }
 
-    /// Every field of this name.
+    /// Returns every field with this name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         self.fields.iter().filter_map(move |field| named(field, name))
     }
@@ -104,7 +104,7 @@ type Field<'b> = (&'b [u8], &'b [u8]);
 
 pub(super) type Fields<'b> = Vec<Field<'b>>;
 
-/// The fields up to the blank line, and what comes behind it.
+/// Returns the fields up to the blank line, and the bytes after it.
 pub(super) fn fields_in(mut rest: &[u8]) -> Result<(Fields<'_>, &[u8]), Flaw> {
     let mut fields = Vec::with_capacity(16);
     loop {
@@ -117,7 +117,7 @@ pub(super) fn fields_in(mut rest: &[u8]) -> Result<(Fields<'_>, &[u8]), Flaw> {
     }
 }
 
-/// What stands before and behind the first `separator`.
+/// Returns the bytes before and after the first `separator`.
 pub(super) fn split_once<'b>(bytes: &'b [u8], separator: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
     let place = bytes.windows(separator.len()).position(|window| window == separator)?;
     Some((bytes.get(..place)?, bytes.get(place + separator.len()..)?))
@@ -131,7 +131,7 @@ fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok()
 }
 
-/// In exactly eight small hexadecimal digits: there is one way to write a header.
+/// Exactly eight lowercase hexadecimal digits, so that the encoding of a header is unique.
 fn checksum(digits: &str) -> Option<u32> {
     let checksum = u32::from_str_radix(digits, 16).ok()?;
     (format!("{checksum:08x}") == digits).then_some(checksum)

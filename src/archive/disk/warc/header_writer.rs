@@ -10,14 +10,15 @@ use super::{
 };
 use crate::delivery::DeliveryId;
 
-/// The longest value of a field, in bytes: a little more than the longest URI. It keeps every header shorter than
-/// readers look for its end.
+/// The maximum length of a field value, in bytes: a little more than the longest URI. It keeps every header within the
+/// range in which readers search for its end.
 const LONGEST: usize = 66 * 1024;
 
-/// As long as the header and the head of a usual request together, so that a record takes one allocation.
+/// The combined length of the header and the head of a typical request, in bytes, so that a record needs one
+/// allocation.
 const USUAL: usize = 2048;
 
-/// Writes the header of a record, field by field, and the checksums last.
+/// Writes the header of a record, field by field. The checksums come last.
 pub(super) struct HeaderWriter(Vec<u8>);
 
 impl HeaderWriter {
@@ -33,12 +34,12 @@ impl HeaderWriter {
 
     pub(super) fn field(&mut self, name: &str, value: impl Display) {
         self.begin(name);
-        // It fails only where a part of `value` does, and none does.
+        // Fails only if formatting a part of `value` fails, which never happens.
         let _ = write!(Value { bytes: &mut self.0, room: LONGEST }, "{value}");
         self.end();
     }
 
-    /// A field whose value need not be text.
+    /// Writes a field whose value is not necessarily text.
     pub(super) fn raw_field(&mut self, name: &str, value: &[u8]) {
         self.begin(name);
         Value { bytes: &mut self.0, room: LONGEST }.push(value);
@@ -54,7 +55,7 @@ impl HeaderWriter {
         self.0.extend_from_slice(b"\r\n");
     }
 
-    /// Ends the header of a record with this block: type, length and checksums come last.
+    /// Completes the header of a record with this block. Type, length and checksums come last.
     pub(super) fn finish(mut self, content_type: &str, salt: Salt, block: [&[u8]; 2]) -> Vec<u8> {
         self.field("Content-Type", content_type);
         self.field("Content-Length", block.map(<[u8]>::len).iter().sum::<usize>());
@@ -67,7 +68,7 @@ impl HeaderWriter {
     }
 }
 
-/// The value of a field in the making. A line break would begin another field, and becomes a space.
+/// A field value being written. A line break would start another field, and is replaced by a space.
 struct Value<'h> {
     bytes: &'h mut Vec<u8>,
     room: usize,
@@ -79,7 +80,7 @@ impl Value<'_> {
         self.room -= part.len();
         let start = self.bytes.len();
         self.bytes.extend_from_slice(part);
-        // Not a loop that ends early: this one the processor runs over many bytes at a time.
+        // Without an early exit, so that the loop can be vectorized.
         let breaks = part.iter().fold(false, |any, byte| any | matches!(byte, b'\r' | b'\n'));
         if breaks {
             for byte in self.bytes.get_mut(start..).into_iter().flatten() {
@@ -98,7 +99,7 @@ impl Write for Value<'_> {
     }
 }
 
-/// How WARC writes an id.
+/// A delivery id in WARC notation.
 pub(super) struct Urn(pub(super) DeliveryId);
 
 impl Display for Urn {

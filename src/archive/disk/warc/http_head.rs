@@ -1,7 +1,7 @@
-//! The head of a request as HTTP/1.1, and back.
+//! Writes the head of a request as HTTP/1.1, and reads it.
 //!
-//! The body in a record is not chunked any more, and its length is known. So that every HTTP parser reads it rightly,
-//! the head has exactly one true `content-length` and no `transfer-encoding`; what the sender said instead is kept in
+//! The body in a record is not chunked, and its length is known. For every HTTP parser to read it correctly, the head
+//! has exactly one correct `content-length` and no `transfer-encoding`. The original framing headers are kept in
 //! extension fields of the record.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -9,24 +9,24 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use super::header::{fields_in, split_once};
 use crate::delivery::Head;
 
-/// The headers that frame a body.
+/// The headers that define the framing of a body.
 const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
-/// How much of the sender's framing is kept, in bytes. Honest senders need some thirty.
+/// The maximum size of the original framing headers that is kept, in bytes. Regular senders need about 30.
 const MOST_FRAMING: usize = 64 * 1024;
 
-/// As long as a usual head, in bytes.
+/// The length of a typical head, in bytes.
 const USUAL: usize = 1024;
 
-/// What is told of the framing apart from the head.
+/// The framing information that is stored outside the head.
 pub(super) struct Framing {
-    /// The head in the record got a `content-length` that the sender did not send.
+    /// Whether the head in the record has a `content-length` that the sender did not send.
     pub(super) added: bool,
-    /// The header lines of the sender that the head in the record is without.
+    /// The sender's header lines that are omitted from the head in the record.
     pub(super) left_out: Vec<Vec<u8>>,
 }
 
-/// How the head that is written differs from the one that was received.
+/// Returns the differences between the written head and the received one.
 pub(super) fn framing(headers: &HeaderMap, body_length: usize) -> Framing {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let true_length = body_length.to_string();
@@ -45,7 +45,7 @@ pub(super) fn framing(headers: &HeaderMap, body_length: usize) -> Framing {
     Framing { added, left_out }
 }
 
-/// Request line, header lines and blank line.
+/// Writes the request line, the header lines and a blank line.
 pub(super) fn write(head: &Head, body_length: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(USUAL);
     let mut push = |parts: [&[u8]; 4]| parts.iter().for_each(|part| text.extend_from_slice(part));
@@ -58,12 +58,12 @@ pub(super) fn write(head: &Head, body_length: usize) -> Vec<u8> {
     text
 }
 
-/// Path and query as in the request line.
+/// Returns the path and query as in the request line.
 pub(super) fn path_and_query(head: &Head) -> &str {
     head.uri().path_and_query().map_or("/", |path| path.as_str())
 }
 
-/// What the model of a path with a query is called, unless it has a name of its own.
+/// Returns the default model name for a path with a query: the path.
 pub(super) fn model_in(target: &str) -> Option<&str> {
     target.split('?').next().filter(|path| path.starts_with('/'))
 }
@@ -72,7 +72,7 @@ fn line(name: &HeaderName, value: &HeaderValue) -> Vec<u8> {
     [name.as_str().as_bytes(), b": ", value.as_bytes()].concat()
 }
 
-/// A head that was read back, and the body behind it.
+/// A parsed head, and the body after it.
 pub(super) struct Parsed<'b> {
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -80,13 +80,13 @@ pub(super) struct Parsed<'b> {
     pub(super) body: &'b [u8],
 }
 
-/// Reads what [`write`] wrote, with the headers as the sender framed them.
+/// Reads the output of [`write`], and restores the sender's framing headers.
 pub(super) fn read<'b>(block: &'b [u8], framing: &Framing) -> Option<Parsed<'b>> {
     let (request_line, rest) = split_once(block, b"\r\n")?;
     let (method, rest_of_line) = split_once(request_line, b" ")?;
     let (uri, _) = split_once(rest_of_line, b" ")?;
     let (fields, body) = fields_in(rest).ok()?;
-    // Of many lines with few names the map takes more than it lets one reserve.
+    // With many lines for few names, the map accepts more entries than it allows to reserve.
     let mut headers = HeaderMap::try_with_capacity(fields.len()).unwrap_or_default();
     let kept = |name: &[u8]| !framing.added || name != header::CONTENT_LENGTH.as_str().as_bytes();
     for (name, value) in fields.into_iter().filter(|(name, _)| kept(name)) {

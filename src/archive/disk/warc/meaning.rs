@@ -7,10 +7,10 @@ use super::{
 };
 use crate::delivery::{DeliveryId, State};
 
-/// The longest block of a note that is read. A removal of the most deliveries has 39 KB.
+/// The maximum length of a note's block that is read, in bytes. The largest removal has 39 KB.
 pub(in super::super) const LONGEST_NOTE: u64 = 64 * 1024;
 
-/// What a record means for the index.
+/// The effect of a record on the index.
 #[derive(Debug)]
 pub(in super::super) enum Meaning {
     Delivery { meta: DeliveryMeta, leased: bool },
@@ -20,7 +20,7 @@ pub(in super::super) enum Meaning {
     Nothing,
 }
 
-/// What a record of this kind means. Of a delivery the block is not needed.
+/// Returns the effect of a record of this kind. The block is not needed for a delivery.
 pub(in super::super) fn meaning_of(kind: Kind, block: &[u8]) -> Meaning {
     match kind {
         Kind::Delivery { meta, leased } => Meaning::Delivery { meta, leased },
@@ -37,7 +37,7 @@ fn note_in(of: DeliveryId, block: &str) -> Option<Meaning> {
         .or_else(|| tombstone::parse(block).map(Meaning::Removed))
 }
 
-/// What a record means that is there from its first to its last byte; `None` if its checksums do not hold.
+/// Returns the effect of a complete record; `None` if its checksums do not match.
 pub(in super::super) fn whole_record(record: &[u8], salt: Salt) -> Option<Meaning> {
     let header = Header::parse(record, salt).ok()?;
     let block = record.get(header.len()..)?.strip_suffix(TRAILER)?;

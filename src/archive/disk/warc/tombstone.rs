@@ -1,5 +1,5 @@
-//! The block of a record with ledger entries: a line for each delivery that was removed, so that one takes little more room
-//! than its id, fingerprint, times and state.
+//! The block of a record with ledger entries: one line per removed delivery, so that a ledger entry takes little more
+//! space than its id, fingerprint, times and state.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::archive::{nanos, parse_nanos};
 
-/// The first line of the block. The block of a state begins with another.
+/// The first line of the block. The block of a state starts with a different line.
 const LEDGER: &str = "ledger:";
 
-/// How many ledger entries one record holds at most. With the longest reasons a record stays below
+/// The maximum number of ledger entries in one record. Even with the longest reasons, a record stays below
 /// [`LONGEST_NOTE`](super::meaning::LONGEST_NOTE).
 pub(in super::super) const MAX_LEDGER_ENTRIES: usize = 64;
 
@@ -29,7 +29,7 @@ pub(super) fn print(tombstones: &[Tombstone]) -> String {
     block
 }
 
-/// The ledger entries in a block, if it holds some.
+/// Parses the ledger entries in a block, if it contains any.
 pub(super) fn parse(block: &str) -> Option<Vec<Tombstone>> {
     let (first, lines) = block.split_once("\r\n")?;
     let lines = (first == LEDGER).then_some(lines)?;
