@@ -10,17 +10,23 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     DiskArchiveBuilder, background,
-    command::{Command, Leases, Reply, releases},
+    fs::real_disk::RealDisk,
     handle::Handle,
     index::Index,
-    keeper::Keeper,
-    ledger::{self, ledger},
-    queue::Queue,
-    reader::Reader,
-    real_disk::RealDisk,
-    request::{Request, ask},
-    scan::{AHEAD, scan},
-    stats::usage,
+    maintain::{
+        keeper::Keeper,
+        request::{Request, ask},
+    },
+    read::{
+        ledger::{self, ledger},
+        reader::Reader,
+        scan::{AHEAD, scan},
+        stats::usage,
+    },
+    write::{
+        command::{Command, Leases, Reply, releases},
+        queue::Queue,
+    },
 };
 use crate::{
     archive::{

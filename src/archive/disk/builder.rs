@@ -2,7 +2,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{DiskArchive, background, medium::Medium, open, real_disk::RealDisk, terms::Terms};
+use super::{
+    DiskArchive, background,
+    fs::{medium::Medium, real_disk::RealDisk},
+    maintain::terms::Terms,
+    open,
+};
 use crate::archive::ArchiveError;
 
 /// Options for opening a [`DiskArchive`].

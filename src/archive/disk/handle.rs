@@ -9,8 +9,12 @@ use std::{
 };
 
 use super::{
-    health::Condition, keeper::Keeper, queue::Queue, reader::Reader, shared::SharedIndex,
-    space::Space, upkeep::Upkeep,
+    fs::space::Space,
+    health::Condition,
+    maintain::{keeper::Keeper, upkeep::Upkeep},
+    read::reader::Reader,
+    shared::SharedIndex,
+    write::queue::Queue,
 };
 
 /// The maximum time that dropping an archive waits for its threads. Together with the timeouts of a graceful shutdown

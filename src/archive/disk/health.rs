@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{background, handle::Handle, name::SegmentName, probe::try_write};
+use super::{background, format::name::SegmentName, fs::probe::try_write, handle::Handle};
 use crate::archive::{ArchiveHealth, Maintenance, WriteState};
 
 /// A write that takes longer than this is reported as stalled.
@@ -175,7 +175,8 @@ impl Handle {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::a_place, *};
+    use super::*;
+    use crate::archive::disk::tests::a_place;
 
     fn state(condition: &Condition, after: Duration) -> WriteState {
         condition.noted().write_state(Instant::now() + after)

@@ -1,16 +1,19 @@
 use std::{io, num::NonZeroU64, path::Path, sync::Arc};
 
 use super::{
-    entry::Place,
-    failure::Failure,
+    format::{
+        entry::Place,
+        index_file::{IndexFile, Unfit},
+        name::{Form, SegmentName},
+        warc::Meaning,
+    },
+    fs::{
+        failure::Failure,
+        medium::{Medium, MediumFile},
+    },
     index::Index,
-    index_file::{IndexFile, Unfit},
-    inventory::note_if_empty,
-    medium::{Medium, MediumFile},
-    name::{Form, SegmentName},
-    steps::Steps,
-    walk::Step,
-    warc::Meaning,
+    maintain::inventory::note_if_empty,
+    read::{steps::Steps, walk::Step},
 };
 
 /// How segments are loaded into an index.

@@ -7,82 +7,42 @@
 //! sorted rows that are searched in place; it may be deleted at any time. `inbox.manifest` lists the segments that
 //! should exist, and `inventory` compares it with the directory.
 //!
-//! Write path: `queue` → `writer` (`pace`, `plan`, `log`, `segment`). Read path: `reader` and `scan`. Startup:
-//! `recovery` (`load`, `walk`). Maintenance of sealed segments: `keeper` (`rewrite`). All files are accessed through
-//! `medium`.
+//! | folder | holds |
+//! |---|---|
+//! | `write` | queue, writer thread, open segment |
+//! | `read` | readers, scans, export, verification |
+//! | `index` | index in memory of what is unsettled |
+//! | `maintain` | compaction, compression, retention, erasure |
+//! | `format` | WARC records, index files, manifest |
+//! | `fs` | access to files; every file is opened through it |
+//! | `backup` | backup and restore |
 
 mod archive;
 mod background;
 mod backup;
-mod batch;
 mod builder;
-mod chores;
-mod command;
-mod cursor;
-mod entry;
-mod export;
-mod failure;
-mod file_io;
-mod forget;
 mod format;
+mod fs;
 mod handle;
 mod health;
 mod index;
-mod index_file;
-mod indexing;
-mod inventory;
-mod keeper;
-mod ledger;
-mod listing;
 mod load;
-mod lock;
-mod log;
-mod lost;
-mod manifest;
-mod medium;
-mod mounts;
-mod name;
+mod maintain;
 mod open;
-mod pace;
-mod packed;
-mod permissions;
-mod plan;
-mod probe;
-mod queue;
-mod read_only;
-mod reader;
-mod real_disk;
+mod read;
 mod recovery;
-mod replace;
-mod request;
-mod rewrite;
-mod scan;
-mod segment;
 mod shared;
-mod space;
-mod stall;
-mod state;
-mod stats;
-mod steps;
-mod superseded;
-mod terms;
 #[cfg(test)]
 mod tests;
-mod unsynced;
-mod upkeep;
-mod verify;
-mod walk;
-mod warc;
-mod window;
-mod writer;
+mod write;
 
 pub use archive::DiskArchive;
 pub use backup::{Backup, Restored};
 pub use builder::DiskArchiveBuilder;
-pub use stats::Stats;
-pub use verify::{Damage, Verification};
+pub use read::stats::Stats;
+pub use read::verify::{Damage, Verification};
 #[cfg(feature = "testing")]
 pub(crate) use {
-    medium::{FileId, Lock, Medium, MediumFile},
-    real_disk::RealDisk,
+    fs::medium::{FileId, Lock, Medium, MediumFile},
+    fs::real_disk::RealDisk,
 };

@@ -8,25 +8,22 @@ use tokio::time::Instant;
 
 use super::{
     DiskArchive, DiskArchiveBuilder,
-    command::Command,
-    failure::Failure,
+    fs::{
+        failure::Failure,
+        lock::{self, acquire},
+        medium::Medium,
+        permissions::warn_if_accessible,
+        probe::warn_if_not_durable,
+        space::Space,
+        stall::StallWatch,
+    },
     handle::Handle,
     health::Condition,
-    keeper::Keeper,
-    lock::{self, acquire},
-    medium::Medium,
-    permissions::warn_if_accessible,
-    probe::warn_if_not_durable,
-    queue::Queue,
-    read_only::look,
-    reader::Reader,
+    maintain::{keeper::Keeper, state::State, upkeep::Upkeep},
+    read::{read_only::look, reader::Reader},
     recovery::recover,
     shared::SharedIndex,
-    space::Space,
-    stall::StallWatch,
-    state::State,
-    upkeep::Upkeep,
-    writer::Writer,
+    write::{command::Command, queue::Queue, writer::Writer},
 };
 use crate::archive::ArchiveError;
 

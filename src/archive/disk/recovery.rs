@@ -1,17 +1,23 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    failure::Failure,
-    format::check_formats,
+    format::{
+        name::{Form, SegmentName},
+        version::check_formats,
+    },
+    fs::{
+        failure::Failure,
+        medium::{Medium, MediumFile},
+        unsynced,
+    },
     index::Index,
-    inventory::Inventory,
-    listing::Listing,
     load::{Loading, load},
-    log::{Log, seal},
-    medium::{Medium, MediumFile},
-    name::{Form, SegmentName},
-    segment::Segment,
-    unsynced,
+    maintain::inventory::Inventory,
+    read::listing::Listing,
+    write::{
+        log::{Log, seal},
+        segment::Segment,
+    },
 };
 use crate::archive::ArchiveError;
 

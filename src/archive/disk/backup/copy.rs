@@ -9,15 +9,18 @@ use super::manifest::Copied;
 use crate::archive::{
     ArchiveError,
     disk::{
-        failure::Failure,
-        file_io::read_full,
-        format::check_format,
-        index_file::missing,
-        medium::{Medium, MediumFile},
-        name::{Form, SegmentName},
-        replace::{self, Replacement},
-        steps::Steps,
-        walk::Step,
+        format::{
+            index_file::missing,
+            name::{Form, SegmentName},
+            version::check_format,
+        },
+        fs::{
+            failure::Failure,
+            file_io::read_full,
+            medium::{Medium, MediumFile},
+            replace::{self, Replacement},
+        },
+        read::{steps::Steps, walk::Step},
     },
 };
 

@@ -10,11 +10,8 @@ use std::{
 };
 
 use crate::archive::disk::{
-    failure::Failure,
-    file_io::read_full,
-    medium::Medium,
-    name::{Form, SegmentName},
-    replace::replace,
+    format::name::{Form, SegmentName},
+    fs::{failure::Failure, file_io::read_full, medium::Medium, replace::replace},
 };
 
 const FILE_NAME: &str = "inbox.backup";

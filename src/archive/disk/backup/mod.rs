@@ -30,16 +30,20 @@ use manifest::{Manifest, is_of_backup, manifest_path};
 
 use super::{
     DiskArchive, background,
-    failure::Failure,
-    inventory::copy_manifest,
-    listing::Listing,
-    lock::lock_path,
-    medium::{Lock, Medium},
-    name::{Form, SegmentName},
-    permissions::warn_if_accessible,
-    real_disk::RealDisk,
-    replace::remove,
-    verify::{Verification, verify},
+    format::name::{Form, SegmentName},
+    fs::{
+        failure::Failure,
+        lock::lock_path,
+        medium::{Lock, Medium},
+        permissions::warn_if_accessible,
+        real_disk::RealDisk,
+        replace::remove,
+    },
+    maintain::inventory::copy_manifest,
+    read::{
+        listing::Listing,
+        verify::{Verification, verify},
+    },
 };
 use crate::archive::ArchiveError;
 

@@ -11,14 +11,18 @@ use crate::archive::{
     ArchiveError,
     disk::{
         DiskArchive, background,
-        failure::Failure,
-        inventory::copy_manifest,
-        listing::Listing,
-        lock::{acquire, lock_path},
-        medium::Medium,
-        name::SegmentName,
-        real_disk::RealDisk,
-        verify::{Verification, verify},
+        format::name::SegmentName,
+        fs::{
+            failure::Failure,
+            lock::{acquire, lock_path},
+            medium::Medium,
+            real_disk::RealDisk,
+        },
+        maintain::inventory::copy_manifest,
+        read::{
+            listing::Listing,
+            verify::{Verification, verify},
+        },
     },
 };
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     archive::{
         LedgerEntry, Query,
-        disk::{
+        disk::format::{
             entry::{DeliveryMeta, Place, ShortFingerprint},
             name::SegmentName,
         },

@@ -13,7 +13,10 @@ use super::{
     segment::{Saved, Segment},
 };
 use crate::{
-    archive::disk::{failure::Failure, index_file::IndexFile, name::SegmentName},
+    archive::disk::{
+        format::{index_file::IndexFile, name::SegmentName},
+        fs::failure::Failure,
+    },
     delivery::DeliveryId,
 };
 

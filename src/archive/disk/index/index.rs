@@ -7,10 +7,12 @@ use super::{
 use crate::{
     archive::{
         disk::{
-            entry::{DeliveryMeta, Place, ShortFingerprint, first_state, short},
-            failure::Failure,
-            index_file::IndexFile,
-            name::SegmentName,
+            format::{
+                entry::{DeliveryMeta, Place, ShortFingerprint, first_state, short},
+                index_file::IndexFile,
+                name::SegmentName,
+            },
+            fs::failure::Failure,
         },
         unsettled::Unsettled,
     },

@@ -4,14 +4,18 @@ use super::{
     Body, Index, IndexEntry, LogPosition, Position,
     segment::{Saved, Segment},
 };
-use crate::archive::disk::{
-    entry::{Place, Tombstone},
-    failure::Failure,
-    index_file::IndexFile,
-    name::SegmentName,
-    warc::Meaning,
+use crate::{
+    archive::disk::{
+        format::{
+            entry::{Place, Tombstone},
+            index_file::IndexFile,
+            name::SegmentName,
+            warc::Meaning,
+        },
+        fs::failure::Failure,
+    },
+    delivery::DeliveryId,
 };
-use crate::delivery::DeliveryId;
 
 /// The subject of a record.
 enum About {

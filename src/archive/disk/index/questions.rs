@@ -12,9 +12,11 @@ use crate::{
     archive::{
         Counts, Query, StateFilter,
         disk::{
-            entry::{DeliveryMeta, Place},
-            failure::Failure,
-            name::SegmentName,
+            format::{
+                entry::{DeliveryMeta, Place},
+                name::SegmentName,
+            },
+            fs::failure::Failure,
         },
     },
     delivery::{DeliveryId, State, StateKind},

@@ -2,7 +2,10 @@
 
 use super::{Body, Index, Position, segment::Saved};
 use crate::{
-    archive::disk::{entry::Place, failure::Failure, name::SegmentName},
+    archive::disk::{
+        format::{entry::Place, name::SegmentName},
+        fs::failure::Failure,
+    },
     delivery::DeliveryId,
 };
 

@@ -8,7 +8,10 @@ use super::{Body, IndexEntry, Position};
 use crate::{
     archive::{
         Counts, Query,
-        disk::{failure::Failure, index_file::IndexFile, name::SegmentName},
+        disk::{
+            format::{index_file::IndexFile, name::SegmentName},
+            fs::failure::Failure,
+        },
     },
     delivery::{ModelName, StateKind},
 };

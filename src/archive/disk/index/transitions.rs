@@ -9,8 +9,8 @@ use crate::{
     archive::{
         ArchiveError, Begun, Claim, Lease, LeaseToken,
         disk::{
-            entry::{DeliveryMeta, Place},
-            failure::Failure,
+            format::entry::{DeliveryMeta, Place},
+            fs::failure::Failure,
         },
         memory::begun,
         unsettled::{FlightEntry, Selection},

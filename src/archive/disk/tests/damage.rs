@@ -3,19 +3,23 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    super::{
-        entry::{DeliveryMeta, Entry},
-        medium::MediumFile,
-        name::{Form, SegmentName},
-        packed::pack,
-        steps::Steps,
-        walk::{Step, Walk},
-        warc::{Encoded, Meaning, Salt, encode, warcinfo},
+use super::{bytes, delivery};
+use crate::{
+    archive::disk::{
+        format::{
+            entry::{DeliveryMeta, Entry},
+            name::{Form, SegmentName},
+            packed::pack,
+            warc::{Encoded, Meaning, Salt, encode, warcinfo},
+        },
+        fs::medium::MediumFile,
+        read::{
+            steps::Steps,
+            walk::{Step, Walk},
+        },
     },
-    bytes, delivery,
+    delivery::{Delivery, Outcome},
 };
-use crate::delivery::{Delivery, Outcome};
 
 /// A read-only segment in memory.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{super::index::Index, append, delivery};
+use super::{append, delivery};
 use crate::{
-    archive::{Acquire, Archive, DiskArchive, DiskArchiveBuilder, Query},
+    archive::{Acquire, Archive, DiskArchive, DiskArchiveBuilder, Query, disk::index::Index},
     delivery::{Delivery, DeliveryId, InferenceDigest, InferenceKey, Outcome, State, StateKind},
 };
 

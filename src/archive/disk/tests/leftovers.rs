@@ -2,17 +2,17 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{
-    super::{
-        entry::Entry,
-        name::{Form, SegmentName},
-        packed::pack,
-        warc::{FORMAT, Salt, encode, warcinfo, warcinfo_of},
-    },
-    append, bytes, deliveries_in, delivery, logged, segments,
-};
+use super::{append, bytes, deliveries_in, delivery, logged, segments};
 use crate::{
-    archive::{Archive, ArchiveError, DiskArchive, Query},
+    archive::{
+        Archive, ArchiveError, DiskArchive, Query,
+        disk::format::{
+            entry::Entry,
+            name::{Form, SegmentName},
+            packed::pack,
+            warc::{FORMAT, Salt, encode, warcinfo, warcinfo_of},
+        },
+    },
     delivery::{Delivery, DeliveryId},
 };
 

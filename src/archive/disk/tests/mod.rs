@@ -18,7 +18,7 @@ use std::{
 
 use http::{HeaderMap, Method, Uri, Version};
 
-use super::{
+use super::format::{
     entry::Place,
     name::SegmentName,
     warc::{Encoded, Salt},

@@ -12,15 +12,17 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    super::{
+use super::{append, delivery, logged};
+use crate::archive::{
+    Append, Archive, ArchiveError, DiskArchive, Query,
+    disk::{
         DiskArchiveBuilder,
-        medium::{Medium, MediumFile},
-        real_disk::RealDisk,
+        fs::{
+            medium::{Medium, MediumFile},
+            real_disk::RealDisk,
+        },
     },
-    append, delivery, logged,
 };
-use crate::archive::{Append, Archive, ArchiveError, DiskArchive, Query};
 
 /// A disk that panics on the next calls of a given kind.
 #[derive(Debug, Default)]

@@ -2,9 +2,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{super::entry::DeliveryMeta, *};
+use super::*;
 use crate::{
-    archive::disk::tests::{a_place, delivery},
+    archive::disk::{
+        format::entry::DeliveryMeta,
+        tests::{a_place, delivery},
+    },
     delivery::Delivery,
 };
 

@@ -1,8 +1,8 @@
 use std::{sync::Arc, thread, time::Duration};
 
-use super::{super::open::open, delivery, logged_while};
+use super::{delivery, logged_while};
 use crate::{
-    archive::{Append, Archive, DiskArchive},
+    archive::{Append, Archive, DiskArchive, disk::open::open},
     testing::{Fault, FaultyDisk},
 };
 

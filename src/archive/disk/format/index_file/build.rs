@@ -1,0 +1,186 @@
+use std::collections::HashMap;
+
+use super::{
+    file::{FIRST, Header, ID_PREFIX, ID_ROW, KEY_PREFIX, KEY_ROW, NUMBER, Sections, finish},
+    filter::Filter,
+    layout::PageWriter,
+    row::{ENTRY, FOREIGN, Texts, put_entry, put_state},
+};
+use crate::{
+    archive::{
+        Counts,
+        disk::{
+            format::name::{Form, SegmentName},
+            index::{Body, IndexEntry, LogPosition, Position},
+        },
+    },
+    delivery::{ModelName, StateKind},
+};
+
+/// Collects the contents of an index file.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct Builder {
+    name: SegmentName,
+    header: Header,
+    models: HashMap<ModelName, u32>,
+    homes: HashMap<SegmentName, u32>,
+    texts: Texts,
+    entries: Vec<u8>,
+    ids: Vec<([u8; 16], u32)>,
+    fingerprints: Vec<([u8; 12], u32)>,
+    inferences: Vec<([u8; 12], u32)>,
+    attention: Vec<u8>,
+    dead: Vec<u8>,
+    undecodable: Vec<u8>,
+    foreign: Vec<u8>,
+    counts: Counts,
+}
+
+/// The properties of an index file that apply to its segment as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::archive::disk) struct Coverage {
+    /// The number of bytes of the segment that the file covers.
+    pub(in crate::archive::disk) length: u64,
+    pub(in crate::archive::disk) form: Form,
+    /// All records before this position of the log are included.
+    pub(in crate::archive::disk) folded: LogPosition,
+}
+
+impl Builder {
+    pub(in crate::archive::disk) fn new(name: SegmentName, coverage: Coverage) -> Self {
+        let Coverage { length, form, folded } = coverage;
+        let header = Header {
+            segment: name.to_string(),
+            generation: uuid::Uuid::new_v4().as_u64_pair().0,
+            length,
+            packed: form == Form::Packed,
+            sealed: form != Form::Open,
+            folded,
+            ..Header::default()
+        };
+        Self {
+            name,
+            header,
+            models: HashMap::new(),
+            homes: HashMap::new(),
+            texts: Texts::default(),
+            entries: Vec::new(),
+            ids: Vec::new(),
+            fingerprints: Vec::new(),
+            inferences: Vec::new(),
+            attention: Vec::new(),
+            dead: Vec::new(),
+            undecodable: Vec::new(),
+            foreign: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Adds the entry with the next number.
+    pub(in crate::archive::disk) fn entry(&mut self, entry: &IndexEntry) {
+        let number = self.header.entries;
+        self.header.entries += 1;
+        let model = self.model(&entry.model);
+        put_entry(entry, model, &mut self.texts, &mut self.entries);
+        if entry.needs_attention() {
+            self.attention.extend_from_slice(&number.to_be_bytes());
+        }
+        if !entry.is_delivery() {
+            return;
+        }
+        self.ids.push((*entry.id.as_bytes(), number));
+        self.fingerprints.push((entry.fingerprint, number));
+        if let Some(inference) = entry.processed_as() {
+            self.inferences.push((*inference.id().as_bytes(), number));
+        }
+        if let Body::Stored(_) = entry.body {
+            self.counts.add(&entry.model, entry.state.kind(), 1);
+            self.header.note_time(entry.received_at);
+            match entry.state.kind() {
+                StateKind::Dead => self.dead.extend_from_slice(&number.to_be_bytes()),
+                StateKind::Undecodable => self.undecodable.extend_from_slice(&number.to_be_bytes()),
+                _ => {}
+            }
+        } else {
+            self.header.removed += 1;
+        }
+    }
+
+    fn model(&mut self, model: &ModelName) -> u32 {
+        if let Some(number) = self.models.get(model) {
+            return *number;
+        }
+        let number = u32::try_from(self.header.models.len()).unwrap_or(u32::MAX);
+        self.header.models.push(model.to_string());
+        self.models.insert(model.clone(), number);
+        number
+    }
+
+    /// Adds the state that the segment records for a delivery in another segment.
+    pub(in crate::archive::disk) fn foreign(&mut self, at: Position, entry: &IndexEntry) {
+        let next = u32::try_from(self.header.homes.len()).unwrap_or(u32::MAX);
+        let home = *self.homes.entry(at.segment).or_insert(next);
+        if home == next {
+            self.header.homes.push(at.segment.to_string());
+        }
+        self.foreign.extend_from_slice(&home.to_le_bytes());
+        self.foreign.extend_from_slice(&at.number.to_le_bytes());
+        self.foreign.extend_from_slice(entry.id.as_bytes());
+        self.foreign.push(u8::from(!matches!(entry.body, Body::Stored(_))));
+        put_state(&entry.state, &mut self.texts, &mut self.foreign);
+    }
+
+    /// Adds bytes that are not a record, before the next entry.
+    pub(in crate::archive::disk) fn damage(&mut self, offset: u64, before: u32) {
+        self.header.damages.push((offset, before));
+    }
+
+    /// Returns the bytes of the file.
+    pub(in crate::archive::disk) fn finish(mut self) -> Vec<u8> {
+        self.header.counts =
+            self.header.models.iter().map(|model| counts_of(&self.counts, model)).collect();
+        let fingerprint_filter =
+            Filter::of(self.fingerprints.len(), self.fingerprints.iter().map(|(key, _)| key));
+        let inference_filter =
+            Filter::of(self.inferences.len(), self.inferences.iter().map(|(key, _)| key));
+        self.ids.sort_unstable();
+        self.fingerprints.sort_unstable();
+        self.inferences.sort_unstable();
+        self.header.ids = match (self.ids.first(), self.ids.last()) {
+            (Some((first, _)), Some((last, _))) => Some((*first, *last)),
+            _ => None,
+        };
+        let mut pages = PageWriter::behind(FIRST, self.name.salt);
+        self.header.sections = Sections {
+            entries: pages.section(ENTRY, &self.entries),
+            by_id: pages.section(ID_ROW, &rows(&self.ids, ID_PREFIX)),
+            by_fingerprint: pages.section(KEY_ROW, &rows(&self.fingerprints, KEY_PREFIX)),
+            by_inference: pages.section(KEY_ROW, &rows(&self.inferences, KEY_PREFIX)),
+            attention: pages.section(NUMBER, &self.attention),
+            dead: pages.section(NUMBER, &self.dead),
+            undecodable: pages.section(NUMBER, &self.undecodable),
+            foreign: pages.section(FOREIGN, &self.foreign),
+            texts: pages.section(1, &self.texts.bytes),
+            fingerprint_filter: pages.section(1, fingerprint_filter.as_bytes()),
+            inference_filter: pages.section(1, inference_filter.as_bytes()),
+        };
+        finish(pages, &self.header)
+    }
+}
+
+fn counts_of(counts: &Counts, model: &str) -> Vec<u64> {
+    let model = model.parse().ok();
+    let count = |kind| model.as_ref().map_or(0, |model| counts.of(model, kind));
+    StateKind::ALL.into_iter().map(count).collect()
+}
+
+/// Returns a row for each key, with its prefix and its number.
+fn rows<const N: usize>(keys: &[([u8; N], u32)], prefix: usize) -> Vec<u8> {
+    let mut rows = Vec::with_capacity(keys.len() * (prefix + NUMBER));
+    for (key, number) in keys {
+        rows.extend_from_slice(key.get(..prefix).unwrap_or_default());
+        // Rows with equal keys are in the order of their numbers.
+        rows.extend_from_slice(&number.to_be_bytes());
+    }
+    rows
+}

@@ -1,0 +1,120 @@
+use std::{
+    ffi::OsStr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+
+use super::warc::Salt;
+
+/// The name of a segment: its sequence number in the log, and the salt of its checksums. Sorts in log order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::archive::disk) struct SegmentName {
+    pub(in crate::archive::disk) sequence: u64,
+    pub(in crate::archive::disk) salt: Salt,
+}
+
+/// The form of a segment file. If a segment exists in two forms, the later one is effective, because it was complete
+/// when it was renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::archive::disk) enum Form {
+    /// The segment is being written, or was abandoned.
+    Open,
+    /// The segment is no longer appended to.
+    Sealed,
+    /// Sealed, with each record compressed.
+    Packed,
+}
+
+impl Form {
+    pub(in crate::archive::disk) const ALL: [Self; 3] = [Self::Open, Self::Sealed, Self::Packed];
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Open => ".warc.open",
+            Self::Sealed => ".warc",
+            Self::Packed => ".warc.gz",
+        }
+    }
+}
+
+impl SegmentName {
+    /// Returns a placeholder for a segment whose salt is unknown.
+    pub(in crate::archive::disk) fn of_number(sequence: u64) -> Self {
+        Self { sequence, salt: Salt::LEAST }
+    }
+
+    /// Returns the range of all names with this number.
+    pub(in crate::archive::disk) fn all_of_number(sequence: u64) -> RangeInclusive<Self> {
+        Self { sequence, salt: Salt::LEAST }..=Self { sequence, salt: Salt::GREATEST }
+    }
+
+    /// Returns the path of the file in this form.
+    pub(in crate::archive::disk) fn path(self, dir: &Path, form: Form) -> PathBuf {
+        dir.join(format!("{self}{}", form.suffix()))
+    }
+
+    /// Returns the path of the file while it is being written.
+    pub(in crate::archive::disk) fn open_path(self, dir: &Path) -> PathBuf {
+        self.path(dir, Form::Open)
+    }
+
+    /// Returns the path of the file once it is no longer written.
+    pub(in crate::archive::disk) fn sealed_path(self, dir: &Path) -> PathBuf {
+        self.path(dir, Form::Sealed)
+    }
+
+    /// Returns the path of the index file.
+    pub(in crate::archive::disk) fn index_path(self, dir: &Path) -> PathBuf {
+        dir.join(format!("{self}.idx"))
+    }
+
+    /// Parses a file name into a segment name and form; `None` for other files.
+    pub(in crate::archive::disk) fn parse(file_name: &OsStr) -> Option<(Self, Form)> {
+        let text = file_name.to_str()?;
+        let (stem, form) = Form::ALL
+            .into_iter()
+            .find_map(|form| Some((text.strip_suffix(form.suffix())?, form)))?;
+        Some((Self::of_text(stem)?, form))
+    }
+
+    /// Parses the name of an index file.
+    pub(in crate::archive::disk) fn parse_index(file_name: &OsStr) -> Option<Self> {
+        Self::of_text(file_name.to_str()?.strip_suffix(".idx")?)
+    }
+
+    /// Parses the output of [`Display`](std::fmt::Display).
+    pub(in crate::archive::disk) fn of_text(stem: &str) -> Option<Self> {
+        let (sequence, salt) = stem.split_once('-')?;
+        let name = Self { sequence: sequence.parse().ok()?, salt: salt.parse().ok()? };
+        (name.to_string() == stem).then_some(name)
+    }
+}
+
+impl std::fmt::Display for SegmentName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:08}-{}", self.sequence, self.salt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        let name = SegmentName { sequence: 7, salt: Salt::random() };
+        for form in Form::ALL {
+            let path = name.path(Path::new("a"), form);
+            assert_eq!(SegmentName::parse(path.file_name().unwrap()), Some((name, form)));
+        }
+        let index = name.index_path(Path::new("a"));
+        assert_eq!(SegmentName::parse_index(index.file_name().unwrap()), Some(name));
+    }
+
+    #[test]
+    fn other_files_are_left_alone() {
+        for name in ["inbox.lock", "a.warc", "1-00.warc", "00000001-0123456789abcdef.warc.gz.tmp"] {
+            assert_eq!(SegmentName::parse(OsStr::new(name)), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Segments with a failed sync.
+//!
+//! After a failed sync, the operating system shows bytes that are not on the disk, and a second sync succeeds without
+//! writing them. The segment is therefore marked, and the next process that opens the archive rewrites it to another
+//! file. The mark need not be durable: if the machine crashes, the cached bytes are lost too.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    failure::Failure,
+    file_io::{read_full, write_all},
+    medium::{Medium, MediumFile},
+};
+use crate::archive::disk::{format::name::SegmentName, read::listing::UNFINISHED};
+
+/// The number of bytes copied at a time.
+const PIECE: usize = 512 * 1024;
+
+/// Marks a segment that shows bytes that are not on the disk.
+pub(in crate::archive::disk) fn mark(medium: &dyn Medium, dir: &Path, name: SegmentName) {
+    let path = mark_path(dir, name);
+    match medium.create(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            tracing::error!(path = %path.display(), %error, "cannot mark a segment as not synced");
+        }
+        _ => {}
+    }
+}
+
+/// Makes an open segment, which is intact up to `end`, durable up to there. Returns the file to continue with.
+pub(in crate::archive::disk) fn settle(
+    medium: &dyn Medium,
+    dir: &Path,
+    name: SegmentName,
+    file: Box<dyn MediumFile>,
+    end: u64,
+) -> Result<Box<dyn MediumFile>, Failure> {
+    let path = name.open_path(dir);
+    if medium.open_read(&mark_path(dir, name)).is_err() {
+        let Err(error) = file.sync_data() else {
+            return Ok(file);
+        };
+        tracing::error!(path = %path.display(), %error, "a sync failed: writing the segment afresh");
+        mark(medium, dir, name);
+    }
+    rewrite(medium, dir, name, &*file, end)
+}
+
+/// Writes an open segment to another file, which takes its name. Returns that file.
+pub(in crate::archive::disk) fn rewrite(
+    medium: &dyn Medium,
+    dir: &Path,
+    name: SegmentName,
+    old: &dyn MediumFile,
+    end: u64,
+) -> Result<Box<dyn MediumFile>, Failure> {
+    let open = name.open_path(dir);
+    let new = dir.join(format!("{name}.warc.open{UNFINISHED}"));
+    // An earlier attempt may have left it.
+    drop(medium.remove(&new));
+    let file = medium.create(&new).map_err(Failure::to("create", &new))?;
+    copy(old, &*file, end).map_err(Failure::to("write", &new))?;
+    file.sync_data().map_err(Failure::to("sync", &new))?;
+    medium.rename(&new, &open).map_err(Failure::to("rename", &new))?;
+    medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+    // A mark that stays costs one more copy.
+    drop(medium.remove(&mark_path(dir, name)));
+    Ok(file)
+}
+
+fn copy(old: &dyn MediumFile, new: &dyn MediumFile, end: u64) -> std::io::Result<()> {
+    let (mut piece, mut at) = (vec![0; PIECE], 0);
+    while at < end {
+        let read = read_full(old, &mut piece, at)?;
+        let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+        let bytes = piece.get(..read.min(left)).unwrap_or_default();
+        if bytes.is_empty() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        write_all(new, &mut [std::io::IoSlice::new(bytes)])?;
+        at += bytes.len() as u64;
+    }
+    Ok(())
+}
+
+fn mark_path(dir: &Path, name: SegmentName) -> PathBuf {
+    dir.join(format!("{name}.warc.unsynced"))
+}

@@ -1,0 +1,232 @@
+//! The maintenance steps, in order: requests from other processes, interrupted removals, comparison of the segments
+//! with the manifest, sealing by age, removal by age, dropping superseded states, compression, index files, removal by
+//! size, forgetting.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    time::SystemTime,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    keeper::Keeper,
+    request::{Answer, Mail, Request, answer, mail, report_failure, wanted_in},
+    state::State,
+};
+use crate::archive::{
+    ArchiveError, Query,
+    disk::{
+        format::name::{Form, SegmentName},
+        fs::{failure::Failure, lock::lock_path},
+    },
+};
+
+type Chore = Result<(), ArchiveError>;
+
+impl Keeper {
+    /// Runs all steps that are due. A failed step does not prevent the others; the first error is returned.
+    pub(in crate::archive::disk) fn upkeep(&self) -> Chore {
+        let done = self.do_chores();
+        self.condition.note_maintenance(done.is_err());
+        done
+    }
+
+    fn do_chores(&self) -> Chore {
+        let requests = self.do_requests();
+        let mut state = self.turn()?;
+        let results = [
+            requests,
+            self.noted("finish a removal", self.finish_removals(&mut state)),
+            self.noted("check the segments", self.check_segments(&mut state)),
+            self.noted("seal a segment for its age", self.seal_old()),
+            self.noted("remove old deliveries", self.remove_old(&mut state)),
+            self.noted("drop superseded states", self.drop_superseded(&mut state)),
+            self.noted("compress a segment", self.compress_old(&mut state)),
+            self.noted("write an index file", self.write_indexes(&mut state).map_err(Into::into)),
+            self.noted("remove deliveries for room", self.remove_for_room(&mut state)),
+            self.noted("forget removed deliveries", self.forget_old(&mut state)),
+        ];
+        results.into_iter().collect()
+    }
+
+    /// Executes the requests from other processes, and records that the archive is open.
+    pub(in crate::archive::disk) fn do_requests(&self) -> Chore {
+        const WHAT: &str = "do what another process asked for";
+        // A directory that no longer belongs to this archive is not touched. The writer logs the loss.
+        drop(self.turn()?);
+        let _before = self.medium.note_time(&lock_path(&self.dir));
+        let mail = mail(&*self.medium, &self.dir, SystemTime::now());
+        let Mail { requests, untaken } = match mail {
+            Ok(mail) => mail,
+            Err(failure) => return self.noted(WHAT, Err(failure.into())),
+        };
+        for path in untaken {
+            // If removal fails, it is retried the next time the file is seen.
+            drop(self.medium.remove(&path));
+        }
+        if let Ok(mut state) = self.turn() {
+            state.failed_requests.retain(|path| requests.contains(path));
+        }
+        // A request that fails does not prevent the others.
+        let done = requests.iter().map(|path| self.noted_once(path, self.request(path)));
+        done.fold(Ok(()), Result::and)
+    }
+
+    fn request(&self, path: &Path) -> Chore {
+        let mut state = self.turn()?;
+        let came = match wanted_in(&*self.medium, path)? {
+            Some(Ok(request)) => match self.execute(&request, &mut state) {
+                Ok(done) => Answer::Done(done),
+                Err(error) => {
+                    // The request is retried unless the other process, which reads the error, withdraws it.
+                    if !state.failed_requests.contains(path) {
+                        report_failure(&*self.medium, path, &error)?;
+                    }
+                    return Err(error);
+                }
+            },
+            Some(Err(not_understood)) => {
+                tracing::warn!(path = %path.display(), "a request is not understood, and answered so");
+                not_understood
+            }
+            None => return Ok(()),
+        };
+        Ok(answer(&*self.medium, &self.dir, path, &came)?)
+    }
+
+    fn execute(&self, request: &Request, state: &mut State) -> Result<u64, ArchiveError> {
+        match request {
+            Request::Remove(query) => {
+                let removed = self.give_up_all(query)?;
+                self.finish_removals(state)?;
+                Ok(removed)
+            }
+            Request::Retry(query) => self.retry(query, Instant::now()),
+        }
+    }
+
+    /// Logs the first failure of a request only, because it is retried every second.
+    fn noted_once(&self, path: &Path, done: Chore) -> Chore {
+        let Err(error) = &done else { return done };
+        let is_known =
+            self.turn().is_ok_and(|mut state| !state.failed_requests.insert(path.to_owned()));
+        if !is_known {
+            let source = std::error::Error::source(error);
+            tracing::warn!(
+                path = %path.display(), %error, source,
+                "cannot do what another process asked for; it is tried again every second"
+            );
+        }
+        done
+    }
+
+    fn noted(&self, what: &str, done: Chore) -> Chore {
+        if let Err(error) = &done {
+            let source = std::error::Error::source(error);
+            tracing::warn!(path = %self.dir.display(), %error, source, "cannot {what}");
+        }
+        done
+    }
+
+    fn seal_old(&self) -> Chore {
+        let now = SystemTime::now();
+        // An abandoned segment is sealed at the next start.
+        let last = self.segments()?.into_iter().next_back();
+        let due = last.is_some_and(|(name, form)| {
+            form == Form::Open && self.terms.seals(self.received(name), now)
+        });
+        if due { self.seal() } else { Ok(()) }
+    }
+
+    fn remove_old(&self, state: &mut State) -> Chore {
+        let now = SystemTime::now();
+        for name in self.sealed()?.into_keys() {
+            for states in self.terms.removes(self.received(name), now) {
+                self.remove_in(name, &Query::all().states(states))?;
+            }
+        }
+        self.finish_removals(state)
+    }
+
+    /// Removes the deliveries that `query` selects in a segment. Returns their number.
+    fn remove_in(&self, name: SegmentName, query: &Query) -> Result<u64, ArchiveError> {
+        let removed = self.give_up_in(name, query)?;
+        if removed > 0 {
+            tracing::info!(path = %self.dir.display(), segment = %name, removed, "removed old deliveries");
+        }
+        Ok(removed)
+    }
+
+    fn compress_old(&self, state: &mut State) -> Chore {
+        let now = SystemTime::now();
+        for (name, form) in self.sealed()? {
+            let is_due = self.terms.compresses(form, self.received(name), now);
+            if is_due && !self.is_damaged(name, state) && !self.is_cut(name, form, state)? {
+                self.rewrite(name, form, Form::Packed, &HashMap::new(), state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the receipt times of the first and last delivery with a body in a segment.
+    fn received(&self, name: SegmentName) -> Option<(SystemTime, SystemTime)> {
+        self.read(|index| index.received(name))
+    }
+
+    /// Returns whether a part of a segment is known to be damaged.
+    pub(in crate::archive::disk) fn is_damaged(&self, name: SegmentName, state: &State) -> bool {
+        state.damaged.contains(&name) || self.read(|index| index.is_damaged(name))
+    }
+
+    /// Moves index entries from memory to index files once there are enough of them.
+    pub(in crate::archive::disk) fn index_sealed(&self) -> Chore {
+        // The directory is not listed, because this runs every second. The last segment is therefore treated as active,
+        // although it may be sealed.
+        if self.read(|index| index.to_fold(index.last_segment())).is_empty() {
+            return Ok(());
+        }
+        let mut state = self.turn()?;
+        let results = [
+            self.noted("drop superseded states", self.drop_superseded(&mut state)),
+            self.noted("write an index file", self.write_indexes(&mut state).map_err(Into::into)),
+        ];
+        results.into_iter().collect()
+    }
+
+    fn remove_for_room(&self, state: &mut State) -> Chore {
+        let Some(most) = self.terms.keep_bytes else {
+            return Ok(());
+        };
+        for name in self.sealed()?.into_keys() {
+            if self.total()? <= most {
+                break;
+            }
+            if self.remove_in(name, &Query::all().finished())? > 0 {
+                self.finish_removals(state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the total size of all segments in bytes.
+    fn total(&self) -> Result<u64, Failure> {
+        let length = |(name, form): (SegmentName, Form)| {
+            let path = name.path(&self.dir, form);
+            let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+            file.len().map_err(Failure::to("read", &path))
+        };
+        self.segments()?.into_iter().map(length).sum()
+    }
+
+    /// Returns the segments that are no longer written, oldest first. A segment that was added to the directory after
+    /// the archive was opened is excluded until the next open, because the index does not cover it.
+    pub(in crate::archive::disk) fn sealed(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
+        let mut segments = self.segments()?;
+        self.read(|index| {
+            segments.retain(|name, form| *form != Form::Open && index.has_segment(*name));
+        });
+        Ok(segments)
+    }
+}

@@ -1,0 +1,225 @@
+//! Writing index files: for a segment that was sealed or has grown, and as a replacement for one that is incomplete.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    thread,
+};
+
+use super::{keeper::Keeper, state::State};
+use crate::{
+    archive::disk::{
+        format::{
+            index_file::{Builder, Coverage, IndexFile, Unfit},
+            name::{Form, SegmentName},
+        },
+        fs::{
+            failure::Failure,
+            replace::{self, Replacement},
+        },
+        index::{AT_A_TIME, Basis, Body, Index, IndexEntry, Position, Span, move_to},
+    },
+    delivery::DeliveryId,
+};
+
+/// The locations of the records of a segment in the file that is about to replace it.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct Moved {
+    pub(in crate::archive::disk) form: Form,
+    pub(in crate::archive::disk) length: u64,
+    pub(in crate::archive::disk) spans: HashMap<DeliveryId, Span>,
+    pub(in crate::archive::disk) damages: Vec<(u64, u32)>,
+    /// The deliveries that are reduced to their ledger entries in the segment.
+    pub(in crate::archive::disk) erased: HashSet<DeliveryId>,
+}
+
+impl Moved {
+    /// Updates the entry for the replaced segment.
+    fn apply(&self, entry: &mut IndexEntry) {
+        if self.erased.contains(&entry.id) {
+            entry.body = match entry.body {
+                Body::Stored(_) | Body::GivenUp(_) => Body::Gone,
+                Body::Copy(_) => Body::Forgotten,
+                other => other,
+            };
+        }
+        move_to(entry, &self.spans);
+    }
+}
+
+impl Keeper {
+    /// Writes the index files that are due.
+    pub(in crate::archive::disk) fn write_indexes(&self, state: &mut State) -> Result<(), Failure> {
+        let segments = self.segments()?;
+        let last = segments.iter().next_back();
+        let open = last.filter(|(_, form)| **form == Form::Open).map(|(name, _)| *name);
+        for name in self.read(|index| index.to_fold(open)) {
+            if let Some(form) = segments.get(&name) {
+                self.write_index(name, *form, state)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_index(&self, name: SegmentName, form: Form, state: &mut State) -> Result<(), Failure> {
+        let written = self.try_write_index(name, form, state);
+        if written.is_err() {
+            self.change(|index| index.not_folded(name));
+        }
+        written
+    }
+
+    fn try_write_index(
+        &self,
+        name: SegmentName,
+        form: Form,
+        state: &mut State,
+    ) -> Result<(), Failure> {
+        let Some(basis) = self.read(|index| index.basis(name)) else { return Ok(()) };
+        let (bytes, foreign) = self.build_index(name, form, &basis, None)?;
+        let path = name.index_path(&self.dir);
+        replace::replace(&*self.medium, &self.dir, &path, &bytes)?;
+        let segment = name.path(&self.dir, form);
+        let length = self.medium.open_read(&segment).and_then(|file| file.len());
+        let length = length.map_err(Failure::to("read", &segment))?;
+        let file = match IndexFile::open(&self.medium, path.clone(), (name, form), length) {
+            // The segment was truncated. The index file records its former length, and its entries stay in memory.
+            Err(Unfit::Longer(_)) => {
+                self.change(|index| {
+                    index.note_cut(name, length);
+                    index.not_folded(name);
+                });
+                self.note_damaged(name, form, state);
+                return Ok(());
+            }
+            file => file.map_err(|unfit| unfit_to_failure(unfit, &path))?.with_filters()?,
+        };
+        self.change(|index| index.install(name, file));
+        self.finish_fold(name, &foreign);
+        Ok(())
+    }
+
+    /// Evicts the entries that an index file covers from memory, in steps.
+    pub(in crate::archive::disk) fn finish_fold(&self, name: SegmentName, foreign: &[Position]) {
+        self.change(|index| index.folded_foreign(name, foreign));
+        let mut from = Some(0);
+        while let Some(number) = from {
+            from = self.change(|index| index.evict(name, number));
+        }
+    }
+
+    /// Returns the bytes of an index file for the current entries, and the entries of other segments that it covers.
+    pub(in crate::archive::disk) fn build_index(
+        &self,
+        name: SegmentName,
+        form: Form,
+        basis: &Basis,
+        moved: Option<&Moved>,
+    ) -> Result<(Vec<u8>, Vec<Position>), Failure> {
+        let length = moved.map_or(basis.length, |moved| moved.length);
+        let coverage = Coverage { length, form, folded: basis.folded };
+        let mut builder = Builder::new(name, coverage);
+        let damages = moved.map_or(&basis.damages, |moved| &moved.damages);
+        for (offset, before) in damages {
+            builder.damage(*offset, *before);
+        }
+        let step = u32::try_from(AT_A_TIME).unwrap_or(u32::MAX);
+        let mut from = 0;
+        while from < basis.entries {
+            let to = basis.entries.min(from + step);
+            for mut entry in self.entries_for_index(name, basis, from..to)? {
+                if let Some(moved) = moved {
+                    moved.apply(&mut entry);
+                }
+                builder.entry(&entry);
+            }
+            from = to;
+        }
+        let foreign = self.foreign_for_index(basis, &mut builder)?;
+        Ok((builder.finish(), foreign))
+    }
+
+    fn entries_for_index(
+        &self,
+        name: SegmentName,
+        basis: &Basis,
+        numbers: std::ops::Range<u32>,
+    ) -> Result<Vec<IndexEntry>, Failure> {
+        let mut entries = self.change(|index| index.copy(name, numbers.clone()));
+        if let Some(file) = &basis.file {
+            let in_file = numbers.start..numbers.end.min(file.len()).max(numbers.start);
+            let older = in_file.filter(|number| !entries.contains_key(number)).collect::<Vec<_>>();
+            entries.extend(file.entries(older)?);
+        }
+        Ok(numbers.filter_map(|number| entries.remove(&number)).collect())
+    }
+
+    fn foreign_for_index(
+        &self,
+        basis: &Basis,
+        builder: &mut Builder,
+    ) -> Result<Vec<Position>, Failure> {
+        let mut foreign: BTreeSet<_> = basis.foreign.iter().copied().collect();
+        if let Some(file) = &basis.file {
+            foreign.extend(file.foreign()?.into_iter().map(|foreign| foreign.position));
+        }
+        let foreign: Vec<_> = foreign.into_iter().collect();
+        for some in foreign.chunks(AT_A_TIME / 4) {
+            let entries: Vec<_> = self.read(|index| {
+                let entry =
+                    |position: &Position| Ok(index.raw(*position)?.map(|it| (*position, it)));
+                some.iter().map(entry).collect::<Result<_, Failure>>()
+            })?;
+            entries
+                .iter()
+                .flatten()
+                .for_each(|(position, entry)| builder.foreign(*position, entry));
+        }
+        Ok(foreign)
+    }
+
+    /// Writes the index file of a segment that is about to be replaced, under a temporary name, and opens it.
+    pub(in crate::archive::disk) fn prepare_index(
+        &self,
+        name: SegmentName,
+        moved: &Moved,
+    ) -> Result<Prepared, Failure> {
+        let basis = self.read(|index| index.basis(name));
+        let basis =
+            basis.ok_or_else(|| unfit_to_failure(Unfit::Missing, &name.index_path(&self.dir)))?;
+        let (bytes, foreign) = self.build_index(name, moved.form, &basis, Some(moved))?;
+        let path = name.index_path(&self.dir);
+        let mut file = Replacement::begin(&*self.medium, &path)?;
+        file.write(&bytes)?;
+        let unfinished = file.finish()?;
+        let (segment, length) = ((name, moved.form), moved.length);
+        let file = IndexFile::open(&self.medium, unfinished.clone(), segment, length);
+        let mut file = file.map_err(|unfit| unfit_to_failure(unfit, &path))?.with_filters()?;
+        file.pin()?;
+        Ok(Prepared { unfinished, path, file, foreign })
+    }
+
+    /// Changes the index, and then yields to other users of it.
+    pub(in crate::archive::disk) fn change<T>(&self, what: impl FnOnce(&mut Index) -> T) -> T {
+        let changed = self.index.write(what);
+        thread::yield_now();
+        changed
+    }
+}
+
+/// An index file that does not have its final name yet.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct Prepared {
+    pub(in crate::archive::disk) unfinished: std::path::PathBuf,
+    pub(in crate::archive::disk) path: std::path::PathBuf,
+    pub(in crate::archive::disk) file: IndexFile,
+    pub(in crate::archive::disk) foreign: Vec<Position>,
+}
+
+fn unfit_to_failure(unfit: Unfit, path: &std::path::Path) -> Failure {
+    let error = match unfit {
+        Unfit::Missing => std::io::ErrorKind::NotFound.into(),
+        Unfit::Longer(_) => std::io::Error::other("the segment is shorter than it was"),
+        Unfit::Other(error) => error,
+    };
+    Failure::to("read", path)(error)
+}

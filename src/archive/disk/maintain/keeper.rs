@@ -1,0 +1,429 @@
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    indexing::Prepared,
+    rewrite::{Removal, Rewrite},
+    state::State,
+    terms::Terms,
+};
+use crate::{
+    archive::{
+        ArchiveError, Query,
+        disk::{
+            archive::writer_stopped,
+            format::{
+                entry::Place,
+                name::{Form, SegmentName},
+            },
+            fs::{failure::Failure, lock, medium::Medium, replace},
+            health::Condition,
+            index::{DeliveryEntry, Found, Index, each_found},
+            read::listing::Listing,
+            shared::SharedIndex,
+            write::{
+                command::{Command, Reply},
+                queue::Queue,
+            },
+        },
+        transition,
+    },
+    delivery::{DeliveryId, StateKind},
+};
+
+/// The number of deliveries per command to the writer: each retried delivery takes a record of about 350 bytes.
+const AT_A_TIME: usize = 512;
+
+/// The number of entries read from index files before the lock on the index is released.
+const PINNED_AT_A_TIME: usize = 128;
+
+/// Maintains the segments that are no longer written. Runs one task at a time, and waits for the writer only to have a
+/// segment sealed or a command executed.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct Keeper {
+    pub(in crate::archive::disk) medium: Arc<dyn Medium>,
+    pub(in crate::archive::disk) dir: PathBuf,
+    pub(in crate::archive::disk) index: Arc<SharedIndex>,
+    pub(in crate::archive::disk) queue: Arc<Queue>,
+    pub(in crate::archive::disk) condition: Arc<Condition>,
+    pub(in crate::archive::disk) terms: Terms,
+    pub(in crate::archive::disk) state: Mutex<State>,
+}
+
+/// The result of rewriting a segment.
+#[derive(Debug, Default)]
+pub(in crate::archive::disk) struct Done {
+    /// The removed deliveries whose ledger entries it contains.
+    pub(in crate::archive::disk) told: HashSet<DeliveryId>,
+}
+
+impl Keeper {
+    /// Stops all further changes: the directory may soon belong to another archive.
+    pub(in crate::archive::disk) fn close(&self) {
+        self.lock().lock = None;
+    }
+
+    /// Returns the right to change segments; an error once the archive is closed, or its lock file was deleted.
+    pub(in crate::archive::disk) fn turn(&self) -> Result<MutexGuard<'_, State>, ArchiveError> {
+        let state = self.lock();
+        let lock = state.lock.as_ref().ok_or(ArchiveError::Closed)?;
+        lock::check(&*self.medium, &self.dir, lock)?;
+        Ok(state)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the deliveries that `query` selects. Returns their number. Concurrent removals are erased together.
+    pub(in crate::archive::disk) fn remove(&self, query: &Query) -> Result<u64, ArchiveError> {
+        let removed = self.give_up_all(query)?;
+        self.finish_removals(&mut *self.turn()?)?;
+        Ok(removed)
+    }
+
+    pub(in crate::archive::disk) fn give_up_all(&self, query: &Query) -> Result<u64, ArchiveError> {
+        let mut removed = 0;
+        self.for_each_part(query, |entries| {
+            removed += self.give_up(entries, query)?;
+            Ok(())
+        })?;
+        if removed > 0 {
+            tracing::info!(path = %self.dir.display(), removed, ?query, "removed deliveries");
+        }
+        Ok(removed)
+    }
+
+    /// Has the writer mark as removed those of these deliveries that `query` selects. Returns their number.
+    pub(in crate::archive::disk) fn give_up(
+        &self,
+        entries: &[DeliveryEntry],
+        query: &Query,
+    ) -> Result<u64, ArchiveError> {
+        let mut removed = 0;
+        for some in entries.chunks(AT_A_TIME) {
+            let query = query.clone();
+            let ids =
+                self.command_about(some, |ids, reply| Command::Remove { ids, query, reply })?;
+            removed += ids.len() as u64;
+        }
+        Ok(removed)
+    }
+
+    /// Resets the dead, undecodable and failed deliveries that `query` selects to pending. Returns their number.
+    pub(in crate::archive::disk) fn retry(
+        &self,
+        query: &Query,
+        now: Instant,
+    ) -> Result<u64, ArchiveError> {
+        let mut retried = 0;
+        for kind in [StateKind::Failed, StateKind::Dead, StateKind::Undecodable] {
+            if !query.selected_states().selects(kind) {
+                continue;
+            }
+            let of_kind = query.clone().state(kind);
+            self.for_each_part(&of_kind, |entries| {
+                let is_due = |entry: &&DeliveryEntry| transition::retries(&entry.known());
+                let due: Vec<_> = entries.iter().filter(is_due).cloned().collect();
+                let query = of_kind.clone();
+                // Waits for each batch, so that commands appended in the meantime go to the next one.
+                let retry = |ids, reply| Command::Retry { ids, query, now, reply };
+                retried += self.command_about(&due, retry)?;
+                Ok(())
+            })?;
+        }
+        Ok(retried)
+    }
+
+    /// Runs a command about deliveries whose entries are kept in memory meanwhile, so that the writer need not wait for
+    /// the disk.
+    fn command_about<T>(
+        &self,
+        entries: &[DeliveryEntry],
+        command: impl FnOnce(Vec<DeliveryId>, Reply<T>) -> Command,
+    ) -> Result<T, ArchiveError> {
+        let ids = entries.iter().map(|entry| entry.id).collect();
+        let positions: Vec<_> = entries.iter().map(|entry| entry.position).collect();
+        for some in positions.chunks(PINNED_AT_A_TIME) {
+            self.change(|index| index.pin(some))?;
+        }
+        let answer = self.command(|reply| command(ids, reply));
+        self.change(|index| index.unpin(&positions));
+        answer
+    }
+
+    /// Queues a command for the writer, and waits for its result.
+    fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ArchiveError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(command(reply))?;
+        answer.blocking_recv().unwrap_or_else(|_| Err(writer_stopped()))
+    }
+
+    /// Erases the bytes of removed deliveries, including those of interrupted removals and those that reappeared after
+    /// a power failure.
+    pub(in crate::archive::disk) fn finish_removals(
+        &self,
+        state: &mut State,
+    ) -> Result<(), ArchiveError> {
+        self.finish(state)?;
+        self.erase(self.read(Index::left_over)?, state)
+    }
+
+    /// Makes renamed files durable, and removes the files that they supersede.
+    pub(in crate::archive::disk) fn finish(&self, state: &mut State) -> Result<(), Failure> {
+        let (medium, dir) = (&*self.medium, &*self.dir);
+        if state.unsynced {
+            medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+            state.unsynced = false;
+        }
+        while let Some(path) = state.leftovers.first() {
+            replace::remove(medium, dir, path)?;
+            state.leftovers.pop_first();
+        }
+        Ok(())
+    }
+
+    /// Erases these deliveries, leaving only their ledger entries.
+    fn erase(
+        &self,
+        deliveries: HashMap<DeliveryId, Vec<Place>>,
+        state: &mut State,
+    ) -> Result<(), ArchiveError> {
+        let mut removals: BTreeMap<SegmentName, HashMap<DeliveryId, Place>> = BTreeMap::new();
+        for (id, places) in deliveries {
+            for place in places {
+                removals.entry(place.segment).or_default().insert(id, place);
+            }
+        }
+        if removals.is_empty() {
+            return Ok(());
+        }
+        let mut segments = self.segments()?;
+        if removals.keys().any(|name| segments.get(name) == Some(&Form::Open)) {
+            self.seal()?;
+            segments = self.segments()?;
+        }
+        let mut told = HashSet::new();
+        for (name, places) in removals {
+            let Some(form) = segments.get(&name) else {
+                self.dropped(places.keys().copied(), name)?;
+                continue;
+            };
+            let to = (*form).max(Form::Sealed);
+            told.extend(self.rewrite(name, *form, to, &places, state)?.told);
+            self.forget_untold(places.keys(), &told)?;
+        }
+        Ok(())
+    }
+
+    /// Drops deliveries without a ledger entry from the index. If the record of a delivery was damaged, its ledger
+    /// entry may be unknown, and the next start could not restore it.
+    fn forget_untold<'i>(
+        &self,
+        ids: impl Iterator<Item = &'i DeliveryId>,
+        told: &HashSet<DeliveryId>,
+    ) -> Result<(), Failure> {
+        let untold: Vec<_> = ids.copied().filter(|id| !told.contains(id)).collect();
+        if !untold.is_empty() {
+            self.change(|index| index.forget(untold))?;
+        }
+        Ok(())
+    }
+
+    /// Records that only the ledger entries of these deliveries are left in this segment.
+    fn dropped(
+        &self,
+        ids: impl Iterator<Item = DeliveryId>,
+        name: SegmentName,
+    ) -> Result<(), Failure> {
+        let ids: Vec<_> = ids.collect();
+        for some in ids.chunks(PINNED_AT_A_TIME) {
+            self.change(|index| index.dropped(some.iter().copied(), name))?;
+        }
+        Ok(())
+    }
+
+    /// Has the writer seal the active segment.
+    pub(in crate::archive::disk) fn seal(&self) -> Result<(), ArchiveError> {
+        self.command(Command::Seal)
+    }
+
+    pub(in crate::archive::disk) fn segments(
+        &self,
+    ) -> Result<BTreeMap<SegmentName, Form>, Failure> {
+        Ok(Listing::of_dir(&*self.medium, &self.dir)?.segments)
+    }
+
+    pub(in crate::archive::disk) fn read<T>(&self, what: impl FnOnce(&Index) -> T) -> T {
+        self.index.read(what)
+    }
+
+    /// Calls `each` with batches of the deliveries with a body that `query` selects.
+    fn for_each_part(
+        &self,
+        query: &Query,
+        mut each: impl FnMut(&[DeliveryEntry]) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
+        let mut entries = Vec::new();
+        for one in each_found(|from| self.read(|index| index.part(query, from))) {
+            if let Found::Entry(entry) = one? {
+                entries.push(entry);
+            }
+            if entries.len() == AT_A_TIME {
+                each(&entries)?;
+                entries.clear();
+            }
+        }
+        if entries.is_empty() { Ok(()) } else { each(&entries) }
+    }
+
+    /// Marks the deliveries that `query` selects in a segment as removed. Returns their number.
+    pub(in crate::archive::disk) fn give_up_in(
+        &self,
+        name: SegmentName,
+        query: &Query,
+    ) -> Result<u64, ArchiveError> {
+        let (mut removed, mut next) = (0, Some(0));
+        while let Some(from) = next {
+            let (entries, after) = self.read(|index| index.part_of_segment(name, query, from))?;
+            removed += self.give_up(&entries, query)?;
+            next = after;
+        }
+        Ok(removed)
+    }
+
+    /// Rewrites a segment without these deliveries.
+    ///
+    /// The new file is complete and durable before it replaces the old one. Readers wait only for the rename.
+    pub(in crate::archive::disk) fn rewrite(
+        &self,
+        name: SegmentName,
+        from: Form,
+        to: Form,
+        erased: &HashMap<DeliveryId, Place>,
+        state: &mut State,
+    ) -> Result<Done, Failure> {
+        self.rewrite_or_give_up(name, (from, to), (erased, &HashSet::new()), state)
+    }
+
+    /// Rewrites a segment without the records that begin at these offsets.
+    pub(in crate::archive::disk) fn rewrite_without(
+        &self,
+        name: SegmentName,
+        form: Form,
+        skip: &HashSet<u64>,
+        state: &mut State,
+    ) -> Result<(), Failure> {
+        self.rewrite_or_give_up(name, (form, form), (&HashMap::new(), skip), state).map(drop)
+    }
+
+    fn rewrite_or_give_up(
+        &self,
+        name: SegmentName,
+        (from, to): (Form, Form),
+        without: (&HashMap<DeliveryId, Place>, &HashSet<u64>),
+        state: &mut State,
+    ) -> Result<Done, Failure> {
+        let result = self.try_rewrite(name, (from, to), without, state);
+        result.inspect_err(|_| {
+            let files = [name.path(&self.dir, to), name.index_path(&self.dir)];
+            state
+                .leftovers
+                .extend(files.iter().filter_map(|it| replace::give_up(&*self.medium, it)));
+            self.change(|index| index.not_folded(name));
+        })
+    }
+
+    fn try_rewrite(
+        &self,
+        name: SegmentName,
+        (from, to): (Form, Form),
+        (erased, skip): (&HashMap<DeliveryId, Place>, &HashSet<u64>),
+        state: &mut State,
+    ) -> Result<Done, Failure> {
+        let (medium, dir) = (&*self.medium, &*self.dir);
+        let drop = self.removals(erased)?;
+        let new = Rewrite { medium, dir, name, from, to, drop: &drop, skip }.run()?;
+        let is_damaged = !new.damages.is_empty();
+        if is_damaged && from != to && to == Form::Packed {
+            // Other tools can read neither damaged bytes between compressed records nor the records after them.
+            self.note_damaged(name, from, state);
+            replace::remove(medium, dir, &new.unfinished)?;
+            return Ok(Done::default());
+        }
+        let done = Done { told: new.removed() };
+        let moved = new.moved(erased.keys().copied().collect());
+        let prepared = self.prepare_index(name, &moved)?;
+        // An index file for the old form must not exist next to the new segment.
+        self.change(|index| index.pin_file(name))?;
+        replace::remove(medium, dir, &name.index_path(dir))?;
+        let Prepared { unfinished, path, file, foreign } = prepared;
+        self.change(|index| {
+            let segment = name.path(dir, to);
+            medium
+                .rename(&new.unfinished, &segment)
+                .map_err(Failure::to("rename", &new.unfinished))?;
+            index.install(name, file);
+            index.moved(name, moved.length, &moved.spans, moved.damages);
+            Ok(())
+        })?;
+        state.unsynced = true;
+        state.leftovers.extend((from != to).then(|| name.path(dir, from)));
+        self.dropped(erased.keys().copied(), name)?;
+        self.finish(state)?;
+        if is_damaged {
+            self.note_damaged(name, to, state);
+        } else {
+            state.damaged.remove(&name);
+        }
+        // Only after the segment that it describes is durable under its name.
+        medium.rename(&unfinished, &path).map_err(Failure::to("rename", &unfinished))?;
+        self.change(|index| index.file_renamed(name, &path));
+        medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+        self.finish_fold(name, &foreign);
+        Ok(done)
+    }
+
+    /// Records that a part of the segment is damaged. The damaged bytes are kept during every removal, and the segment
+    /// is neither compressed nor dropped. Logged once per segment.
+    pub(in crate::archive::disk) fn note_damaged(
+        &self,
+        name: SegmentName,
+        form: Form,
+        state: &mut State,
+    ) {
+        if state.damaged.insert(name) {
+            self.condition.note_damaged_segment(name);
+            tracing::warn!(
+                path = %name.path(&self.dir, form).display(),
+                "a segment is damaged: its damaged bytes are kept, and it is not compressed; see 'inbox verify'"
+            );
+        }
+    }
+
+    fn removals(
+        &self,
+        erased: &HashMap<DeliveryId, Place>,
+    ) -> Result<HashMap<DeliveryId, Removal>, Failure> {
+        let removed_at = SystemTime::now();
+        let mut removals = HashMap::new();
+        let erased: Vec<_> = erased.iter().collect();
+        for some in erased.chunks(PINNED_AT_A_TIME) {
+            self.read(|index| {
+                for (id, place) in some {
+                    if let Some((meta, state)) = index.meta(**id)? {
+                        removals.insert(**id, Removal { meta, state, removed_at, place: **place });
+                    }
+                }
+                Ok::<_, Failure>(())
+            })?;
+        }
+        Ok(removals)
+    }
+}

@@ -1,0 +1,14 @@
+//! Reads records: single deliveries, ordered listings, the ledger, exports, statistics, and verification.
+
+pub(super) mod cursor;
+pub(super) mod export;
+pub(super) mod ledger;
+pub(super) mod listing;
+pub(super) mod read_only;
+pub(super) mod reader;
+pub(super) mod scan;
+pub(super) mod stats;
+pub(super) mod steps;
+pub(super) mod verify;
+pub(super) mod walk;
+pub(super) mod window;

@@ -1,0 +1,260 @@
+use std::{
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    command::Command,
+    pace::{Pace, Waiting},
+};
+use crate::archive::ArchiveError;
+
+/// The queue of commands for the writer.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Command>,
+    /// The number of deliveries in `waiting`.
+    deliveries: usize,
+    /// When the first of them arrived.
+    since: Option<Instant>,
+    /// Whether one of them must not wait for deliveries to share a sync with.
+    urgent: bool,
+    sleep: Sleep,
+    closed: bool,
+}
+
+/// What wakes the writer. A wake-up is a system call, even if no thread is parked.
+#[derive(Clone, Copy, Debug, Default)]
+enum Sleep {
+    #[default]
+    Awake,
+    UntilAny,
+    UntilDeliveries(usize),
+}
+
+/// The commands that the writer takes at a time.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct Part {
+    pub(in crate::archive::disk) commands: Vec<Command>,
+    /// Whether everything taken so far must be written now. If nothing was taken, the queue is closed. A part that is
+    /// not the last contains deliveries.
+    pub(in crate::archive::disk) last: bool,
+}
+
+/// The next step of the writer.
+enum Next {
+    Take { last: bool },
+    Sleep(Sleep, Option<Duration>),
+}
+
+impl Queue {
+    /// Creates a queue for at most `limit` waiting deliveries. Outcomes are always admitted: their senders were already
+    /// answered, and there are no more outcomes than deliveries.
+    pub(in crate::archive::disk) fn new(limit: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), limit }
+    }
+
+    /// Adds a command, or immediately returns the reason for the rejection.
+    pub(in crate::archive::disk) fn push(&self, command: Command) -> Result<(), ArchiveError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(ArchiveError::Closed);
+        }
+        if is_delivery(&command) && state.deliveries >= self.limit {
+            return Err(ArchiveError::Overloaded);
+        }
+        let wakes = state.push(command);
+        drop(state);
+        if wakes {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Returns the number of waiting deliveries.
+    pub(in crate::archive::disk) fn deliveries(&self) -> usize {
+        self.state().deliveries
+    }
+
+    /// Takes the waiting commands, once enough have arrived to be prepared along with the `taken` earlier deliveries.
+    pub(in crate::archive::disk) fn take(&self, pace: Pace, taken: usize) -> Part {
+        let mut state = self.state();
+        let last = loop {
+            match state.next(pace, taken) {
+                Next::Take { last } => break last,
+                Next::Sleep(sleep, patience) => {
+                    state.sleep = sleep;
+                    state = self.wait(state, patience);
+                    state.sleep = Sleep::Awake;
+                }
+            }
+        };
+        state.deliveries = 0;
+        state.since = None;
+        state.urgent = false;
+        Part { commands: mem::take(&mut state.waiting), last }
+    }
+
+    /// Takes the commands that are waiting now, without waiting for more.
+    pub(in crate::archive::disk) fn take_now(&self) -> Vec<Command> {
+        let mut state = self.state();
+        state.deliveries = 0;
+        state.since = None;
+        state.urgent = false;
+        mem::take(&mut state.waiting)
+    }
+
+    /// Returns whether the queue rejects commands: the archive was closed, or its writer has stopped.
+    pub(in crate::archive::disk) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Rejects further commands. Waiting commands can still be taken.
+    pub(in crate::archive::disk) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn wait<'q>(
+        &self,
+        state: MutexGuard<'q, State>,
+        patience: Option<Duration>,
+    ) -> MutexGuard<'q, State> {
+        match patience {
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(patience) => {
+                let woken = self.changed.wait_timeout(state, patience);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Adds a command, and returns whether the writer must be woken.
+    fn push(&mut self, command: Command) -> bool {
+        self.deliveries += usize::from(is_delivery(&command));
+        self.since.get_or_insert_with(Instant::now);
+        self.urgent |= is_urgent(&command);
+        self.waiting.push(command);
+        let wakes = match self.sleep {
+            Sleep::Awake => false,
+            Sleep::UntilAny => true,
+            Sleep::UntilDeliveries(enough) => self.deliveries >= enough || self.urgent,
+        };
+        if wakes {
+            self.sleep = Sleep::Awake;
+        }
+        wakes
+    }
+
+    fn next(&self, pace: Pace, taken: usize) -> Next {
+        if self.closed || self.urgent {
+            return Next::Take { last: true };
+        }
+        let now = Instant::now();
+        let since = match self.since {
+            None if taken == 0 => return Next::Sleep(Sleep::UntilAny, None),
+            since => since.unwrap_or(now),
+        };
+        let waiting = Waiting { taken, deliveries: self.deliveries, since };
+        let enough = pace.enough(waiting);
+        match pace.patience(waiting, now) {
+            None => Next::Take { last: true },
+            Some(_) if self.deliveries >= enough => Next::Take { last: false },
+            patience => Next::Sleep(Sleep::UntilDeliveries(enough), patience),
+        }
+    }
+}
+
+fn is_delivery(command: &Command) -> bool {
+    matches!(command, Command::Append { .. })
+}
+
+/// Returns whether work starts with the answer to this command. The other commands are about work that has ended.
+fn is_urgent(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Claim { .. }
+            | Command::Acquire { .. }
+            | Command::Retry { .. }
+            | Command::Remove { .. }
+            | Command::Seal(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{
+        archive::{Append, disk::tests::delivery},
+        delivery::{DeliveryId, State},
+    };
+
+    fn command() -> Command {
+        let append = Append::new(delivery("/m", b""));
+        Command::Append { append, now: tokio::time::Instant::now(), reply: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn an_outcome_is_let_in_where_no_delivery_is() {
+        let queue = Queue::new(0);
+        assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
+        let (id, state) = (DeliveryId::new(), State::NEW);
+        queue.push(Command::Record { id, state, now: tokio::time::Instant::now() }).unwrap();
+    }
+
+    #[test]
+    fn a_full_queue_refuses_at_once() {
+        let queue = Queue::new(2);
+        queue.push(command()).unwrap();
+        queue.push(command()).unwrap();
+        assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
+        assert_eq!(queue.take(Pace::new(), 0).commands.len(), 2);
+        queue.push(command()).unwrap();
+    }
+
+    #[test]
+    fn a_closed_queue_gives_out_what_waits_and_takes_no_more() {
+        let queue = Queue::new(2);
+        queue.push(command()).unwrap();
+        queue.close();
+        assert!(matches!(queue.push(command()), Err(ArchiveError::Closed)));
+        assert_eq!(queue.take(Pace::new(), 0).commands.len(), 1);
+        let rest = queue.take(Pace::new(), 0);
+        assert!(rest.commands.is_empty() && rest.last);
+    }
+
+    #[test]
+    fn half_of_those_who_come_back_are_taken_to_be_prepared_while_the_others_are_on_their_way() {
+        let queue = Queue::new(64);
+        let pace = Pace::after(
+            64,
+            0,
+            Duration::from_secs(1),
+            Instant::now() + Duration::from_secs(60 * 60),
+        );
+        let take = |came: usize, taken: usize| {
+            (0..came).for_each(|_| queue.push(command()).unwrap());
+            let part = queue.take(pace, taken);
+            (part.commands.len(), part.last)
+        };
+        assert_eq!(take(32, 0), (32, false));
+        assert_eq!(take(17, 32), (17, false));
+        assert_eq!(take(15, 49), (15, true));
+    }
+}
