@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/archive/mangled/body.rs"]
+#[path = "../../tests/archive/corruption/body.rs"]
 #[expect(dead_code, reason = "what was read is for the tests that share it")]
 mod body;
 

@@ -8,8 +8,9 @@
 )]
 
 mod backup;
-mod beside;
+mod concurrent_readers;
 mod conformance;
+mod corruption;
 mod crashes;
 mod damaged;
 mod decisions;
@@ -17,8 +18,7 @@ mod faults;
 mod forgetting;
 mod golden;
 mod heads;
-mod living;
-mod mangled;
+mod maintenance;
 mod missing_segments;
 mod read_only;
 mod removed_files;

@@ -309,7 +309,7 @@ fn requests(path: &Path) -> Vec<std::path::PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
     for (fault, expected) in [
-        (Fault::Unsynced, "this sync was to fail"),
+        (Fault::Unsynced, "sync fault of the test"),
         // There is no room for the error either.
         (Fault::Full { room: 0 }, "the log of that process says why"),
     ] {
@@ -353,7 +353,7 @@ async fn request_that_fails_is_tried_again_if_nobody_waits_for_the_answer() {
     }
     let failed = || {
         let text = requests(dir.path()).first().map(|path| fs::read_to_string(path).unwrap());
-        text.is_some_and(|text| text.contains("this sync was to fail"))
+        text.is_some_and(|text| text.contains("sync fault of the test"))
     };
     while !failed() {
         tokio::time::sleep(Duration::from_millis(5)).await;

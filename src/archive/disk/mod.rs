@@ -41,6 +41,10 @@ pub use backup::{Backup, Restored};
 pub use builder::DiskArchiveBuilder;
 pub use read::stats::Stats;
 pub use read::verify::{Damage, Verification};
+pub use read::{
+    stats::Stats,
+    verify::{Damage, Verification},
+};
 #[cfg(feature = "testing")]
 pub(crate) use {
     fs::medium::{FileId, Lock, Medium, MediumFile},

@@ -6,7 +6,7 @@ use tower_inbox::{
 use super::{
     driver::Driver,
     exhaustive::{a_history, sample},
-    living::filled,
+    maintenance::filled,
     promises::{Answer, Promises, What},
     verify::Verifier,
 };

@@ -3,7 +3,7 @@
 mod driver;
 mod exhaustive;
 mod failing_calls;
-mod living;
+mod maintenance;
 mod promises;
 mod random;
 mod tally;

@@ -165,7 +165,7 @@ async fn a_short_segment_is_sealed_for_its_age() {
 }
 
 #[tokio::test]
-async fn it_looks_after_itself() {
+async fn maintenance_thread_seals_and_compresses() {
     let dir = tempfile::tempdir().unwrap();
     let builder = builder(dir.path()).upkeep_every(Duration::from_millis(10));
     let archive = builder.compress_after(Duration::ZERO).open().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the fuzz target and the tests do with a mangled segment. Shared with `fuzz/`, so it uses public items alone.
+//! What the fuzz target and the tests do with a damaged segment. Shared with `fuzz/`, so it uses public items alone.
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
@@ -8,7 +8,7 @@ use tower_inbox::{
     testing::{ModelDisk, Sample},
 };
 
-/// What reading a mangled segment came to.
+/// What reading a damaged segment came to.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) deliveries: usize,

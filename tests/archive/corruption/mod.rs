@@ -8,7 +8,7 @@ use body::{mangle, read, whole};
 use tower_inbox::testing::Dice;
 
 #[test]
-fn a_segment_that_is_not_mangled_is_read_whole() {
+fn undamaged_segment_is_read_whole() {
     let found = read(&whole().bytes);
     assert_eq!((found.deliveries, found.cut), (whole().deliveries.len(), 0));
     assert!(found.damages.is_empty());
