@@ -37,7 +37,9 @@ mod slow_disk;
 pub use conformance::{conformance, conformance_of_expiring_leases, conformance_of_pairs};
 pub use post::post_signed;
 pub use sample::Sample;
+// Simulators of disks for this crate's own tests. They have no stability promise.
 #[cfg(feature = "disk")]
+#[doc(hidden)]
 pub use {
     faulty_disk::{Fault, FaultyDisk},
     model_disk::{Crash, Dice, ModelDisk},
