@@ -39,8 +39,6 @@ mod write;
 pub use archive::DiskArchive;
 pub use backup::{Backup, Restored};
 pub use builder::DiskArchiveBuilder;
-pub use read::stats::Stats;
-pub use read::verify::{Damage, Verification};
 pub use read::{
     stats::Stats,
     verify::{Damage, Verification},
