@@ -1,5 +1,5 @@
-//! How much memory a payload takes for each byte of a body that was made to harm. A program of its own: the allocator
-//! counts for the whole process.
+//! The memory that a payload uses per byte of a hostile body. A separate program, because the allocator counts for
+//! the whole process.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 
@@ -23,17 +23,16 @@ use tower_inbox::{
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What a payload holds is at most so many times as long as its body: the README says so.
+/// The maximum memory of a payload, as a multiple of the length of its body.
 const HELD: usize = 100;
 
-/// What is allocated while it is loaded, also what is given back on the way: more than it ever holds at once.
+/// The maximum of all bytes that are allocated during decoding, including freed ones, as a multiple.
 const ALLOCATED: usize = 180;
 
 /// The same for the tolerant reading, which parses the body into a tree first.
 const ALLOCATED_TOLERANTLY: usize = 300;
 
-/// Loads a body, and gives how many bytes are held after that and how many were allocated on the way; and whether it is
-/// of this type.
+/// Decodes a body. Returns the bytes held afterwards, the bytes allocated meanwhile, and whether decoding succeeded.
 type Load = [fn(&Bytes) -> (usize, usize, bool); 2];
 
 /// How a type is loaded: strictly and tolerantly.
@@ -81,7 +80,7 @@ fn delivery(body: Bytes) -> Delivery {
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A type, how its body begins, and how it ends: between them stands what is hostile, as a member `x`.
+/// A type, and the start and end of its body. The hostile content is inserted between them as a member `x`.
 type Kind = (&'static str, Load, &'static str);
 
 const KINDS: [Kind; 26] = [
@@ -144,7 +143,7 @@ fn list(item: &str) -> String {
     format!("[{}]", vec![item; ITEMS].join(","))
 }
 
-/// What costs a reader the most for each byte: many small things.
+/// The content with the highest cost per byte: many small values.
 fn hostile() -> Vec<String> {
     let members: Vec<_> = (0..ITEMS).map(|number| format!(r#""{number:x}":0"#)).collect();
     let items = [r#"{"a":0}"#, "{}", "[]", "0", r#""""#, r#"[{"":[]}]"#, r#"{"fields":{}}"#];

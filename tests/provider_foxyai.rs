@@ -1,4 +1,4 @@
-//! The payloads of FoxyAI: what is read, written and refused.
+//! The payloads of FoxyAI: decoding, encoding and rejection.
 
 #![allow(
     clippy::float_cmp,

@@ -89,8 +89,8 @@ impl<T: Send + Sync + 'static> ModelBuilder<T> {
         self
     }
 
-    /// Detects schema drift: members and enum values that `T` does not know. Each JSON path is logged once as a warning,
-    /// and counted ([`Models::unknown`](crate::layer::Models::unknown) and a metric). Disabled by default. Checks the
+    /// Detects schema drift: members and enum values that `T` does not contain. Each JSON path is logged once as a
+    /// warning, and counted ([`Models::unknown`](crate::layer::Models::unknown) and a metric). Disabled by default. Checks the
     /// first of every 64 deliveries ([`DEFAULT_SCHEMA_DRIFT_INTERVAL`]), because the check costs more than decoding;
     /// [`detect_schema_drift_every`](Self::detect_schema_drift_every) sets another interval.
     ///

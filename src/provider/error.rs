@@ -58,7 +58,7 @@ impl DecodeError {
     /// Creates an error for a payload that was parsed but is invalid, such as in
     /// [`ModelBuilder::validated_by`](super::ModelBuilder::validated_by) or [`Payload::decode`](super::Payload::decode).
     ///
-    /// `path` is the JSON path of the invalid value, such as `$.total`. `reason` says what is wrong with it. Both are
+    /// `path` is the JSON path of the invalid value, such as `$.total`. `reason` states the problem. Both are
     /// logged and archived: do not include values of the payload. They are truncated to 256 characters, and control
     /// characters are removed.
     ///

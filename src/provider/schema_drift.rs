@@ -10,7 +10,7 @@ use std::{
 use super::json::json_path;
 use crate::delivery::Delivery;
 
-/// The default number of deliveries of which the first is checked for schema drift: 64.
+/// The default interval of schema drift checks: the first of every 64 deliveries.
 pub const DEFAULT_SCHEMA_DRIFT_INTERVAL: u64 = 64;
 
 /// The maximum number of paths that are remembered.
@@ -22,7 +22,7 @@ const MAX_PATH_LENGTH: usize = 200;
 /// Returns the JSON paths of a delivery that its payload type does not contain.
 type Detect = dyn Fn(&Delivery) -> Vec<String> + Send + Sync;
 
-/// Detects members and enum values that the payload type of a model does not know.
+/// Detects members and enum values that the payload type of a model does not contain.
 pub(super) struct SchemaDrift {
     detect: Box<Detect>,
     interval: u64,

@@ -88,7 +88,7 @@ async fn write(archive: DiskArchive, writing: Writing, writer: u32) {
     }
 }
 
-/// The deliveries with a body in a backup, all of which can be read, and their states.
+/// The ids of all bodies in a backup, which must be readable, and the states of all deliveries.
 async fn contents(path: &Path) -> (HashSet<DeliveryId>, HashMap<DeliveryId, StateKind>) {
     let backup = DiskArchive::read_only(path).await.unwrap();
     let (mut scan, mut ledger) = (backup.scan(Query::all()), backup.ledger(Query::all()));

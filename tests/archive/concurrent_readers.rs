@@ -16,7 +16,7 @@ use tower_inbox::{
     delivery::{DeliveryId, Outcome},
 };
 
-/// What the writer has archived and will not remove, and whether it is at an end.
+/// The deliveries that the writer has archived and will not remove, and whether it has ended.
 #[derive(Clone, Default)]
 struct Writing {
     staying: Arc<Mutex<Vec<DeliveryId>>>,
@@ -33,8 +33,8 @@ impl Writing {
     }
 }
 
-/// Small segments, all of which are sealed, compressed and forgotten as soon as upkeep is asked for. Their size is such that
-/// some hold nothing that stays.
+/// Small segments that maintenance seals, compresses and forgets immediately. Some of them contain only removed
+/// deliveries.
 async fn open(path: &Path) -> DiskArchive {
     let builder = DiskArchive::builder(path).segment_size(3200).upkeep_every(None);
     let builder = builder.segment_age(Duration::ZERO).compress_after(Duration::ZERO);
@@ -92,7 +92,7 @@ async fn assert_all_there(archive: &DiskArchive, staying: &[DeliveryId]) {
     }
 }
 
-/// Reads as another process does, again and again with what was opened a while ago.
+/// Reads repeatedly, like another process, with a reader that was opened earlier.
 async fn read_beside(path: PathBuf, writing: Writing) -> usize {
     let mut times = 0;
     while !writing.is_over() {

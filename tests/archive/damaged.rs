@@ -1,4 +1,4 @@
-//! Damaged bytes of a delivery that is not settled: nobody gave them up, and a part of them may still be saved.
+//! Damaged bytes of an unsettled delivery are kept: a part of them may be recoverable.
 
 use std::{
     fs,

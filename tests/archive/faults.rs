@@ -91,7 +91,7 @@ async fn nothing_is_acknowledged_while_no_sync_succeeds() {
     disk.fail(Fault::Unsynced);
     let b = delivery("/m", b"b");
     for _ in 0..5 {
-        // What was written may come back with a power failure; what was not will not.
+        // Written data may reappear after a power failure; unwritten data does not.
         let failed = archive.put(b.clone()).await;
         let is_told = matches!(failed, Err(ArchiveError::Unsure(_) | ArchiveError::Io { .. }));
         assert!(is_told, "{failed:?}");

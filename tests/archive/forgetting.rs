@@ -1,4 +1,4 @@
-//! Forgetting: what was removed is remembered for as long as was chosen, and what is there always.
+//! Retention of the ledger: removed deliveries are remembered for the configured time, stored ones always.
 
 use std::{path::Path, time::Duration};
 
@@ -127,7 +127,7 @@ async fn what_is_not_settled_is_not_removed_by_age_and_so_never_forgotten() {
     let builder = || builder(dir.path()).keep_for(Duration::ZERO).remember_for(Duration::ZERO);
     let archive = builder().segment_age(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
-    // What waits lies in a segment of its own, which stays.
+    // Pending deliveries are in a segment of their own, which stays.
     archive.upkeep_now().await.unwrap();
     let pending = delivery("/m", b"this one waits");
     let _ = archive.put(pending.clone()).await.unwrap();

@@ -53,7 +53,7 @@ fn golden() -> tempfile::TempDir {
     dir
 }
 
-/// The first five lie in compressed segments; then come a sealed segment, and one that is being written.
+/// The first five are in compressed segments; then follow a sealed and an active segment.
 fn all() -> Vec<Delivery> {
     let at = std::time::Duration::from_secs(1_760_000_000);
     let more = (5..9).map(|number| {
@@ -71,7 +71,7 @@ fn inference(of: &Delivery) -> InferenceDigest {
     )
 }
 
-/// What is done with a lease of each, one after the other. None: it is released.
+/// The outcomes that settle each delivery, in order. `None` releases the lease.
 fn outcomes(of: &Delivery) -> Vec<Option<Outcome>> {
     let number = all().iter().position(|one| one.id() == of.id()).unwrap();
     let failed = |attempts| Some(Outcome::failed_at(attempts, "the handler answered 500"));
@@ -88,7 +88,7 @@ fn outcomes(of: &Delivery) -> Vec<Option<Outcome>> {
     }
 }
 
-/// What it comes to. The last but one is leased when the process ends.
+/// The resulting states. The last but one is leased when the process ends.
 fn state(of: &Delivery) -> State {
     let number = all().iter().position(|one| one.id() == of.id()).unwrap();
     match outcomes(of).pop() {
@@ -99,7 +99,7 @@ fn state(of: &Delivery) -> State {
     }
 }
 
-/// What was removed.
+/// The removed deliveries.
 const REMOVED: [usize; 2] = [1, 6];
 
 async fn open(
@@ -161,7 +161,7 @@ fn count(path: &Path, extension: &str) -> usize {
     files.filter(|file| file.extension().is_some_and(|found| found == extension)).count()
 }
 
-/// All that is to be read of it, by whoever reads.
+/// Everything that a reader can read from it.
 async fn assert_read(archive: DiskArchive, writes: bool) {
     for one in all() {
         let leased = "leased 1 0".parse::<State>().unwrap();
@@ -200,7 +200,7 @@ async fn golden_directory_is_read_exactly_with_and_without_index_files() {
         for one in all() {
             let again = one.clone().with_id(tower_inbox::DeliveryId::new());
             if one.id() != id(2) {
-                // A repeat of what is undecodable would revive it.
+                // A repeat would revive an undecodable delivery.
                 assert_eq!(archive.put(again).await.unwrap(), Receipt::repeat(one.id()));
             }
         }
@@ -214,7 +214,7 @@ async fn golden_index_files_are_used_without_reading_segments() {
     let dir = golden();
     for segment in segments(dir.path()) {
         if segment.extension().is_some_and(|found| found != "open") {
-            // Only an index file can tell what was here.
+            // Only the index file describes the damaged bytes.
             let length = fs::metadata(&segment).unwrap().len();
             fs::write(segment, vec![0; usize::try_from(length).unwrap()]).unwrap();
         }

@@ -24,7 +24,7 @@ async fn maintain(path: &Path) {
     archive.close().await;
 }
 
-/// Five segments or more, of which the last is being written; with index files and a manifest if they are maintained.
+/// At least five segments; the last is active. With index files and a manifest if maintenance ran.
 async fn filled(path: &Path, is_maintained: bool) -> Vec<PathBuf> {
     let archive = builder(path).compress_after(None).open().await.unwrap();
     for letter in b'a'..=b'k' {
@@ -152,7 +152,7 @@ async fn gap_in_the_numbers_is_reported_without_a_manifest() {
         damages += usize::from(matches!(entry, Err(ArchiveError::Damaged { .. })));
     }
     assert_eq!(damages, 1);
-    // Opened for writing, it gets a manifest: what is there is all there is to be.
+    // Opening for writing creates a manifest of the segments that exist.
     maintain(dir).await;
     assert!(verify(dir).await.is_sound());
 }

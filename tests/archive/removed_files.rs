@@ -67,7 +67,7 @@ impl Fixture {
         another.close().await;
     }
 
-    /// Closes the archive and returns what is in a directory.
+    /// Closes the archive and returns the deliveries in a directory.
     async fn end(self, dir: &Path) -> Vec<Delivery> {
         self.archive.close().await;
         deliveries_in(dir).await

@@ -1,4 +1,4 @@
-//! Removing: what is gone stays gone, what is not stays, and the ledger stays in any case.
+//! Removal: removed deliveries stay removed, others stay, and the ledger is kept.
 
 use std::{fs, path::Path, time::Duration};
 

@@ -21,7 +21,7 @@ use super::whole_suite;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
-    /// `settle` writes under whatever lease is held.
+    /// `settle` writes under any lease that is held.
     SettleIsNotFenced,
     /// `retry` reads the state, and writes later.
     RetryDoesNotCompare,

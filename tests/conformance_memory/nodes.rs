@@ -95,7 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is known of a delivery from the answers of the archive.
+/// The expected state of a delivery, derived from the responses of the archive.
 struct Known {
     body: u8,
     removed: bool,

@@ -1,4 +1,4 @@
-//! What is not of a provider's type is refused, and never more than refused.
+//! Bodies of another type than the provider's are rejected without a panic.
 
 use bytes::Bytes;
 use tower_inbox::provider::{

@@ -1,4 +1,4 @@
-//! Every type of every provider over whatever is posted: no panic, and what was loaded can be written and loaded again.
+//! Every type of every provider with any posted body: no panic, and decoded payloads round-trip.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! Payloads that are not what was sent. `fuzz/` does the same without end.
+//! Corrupted payloads. `fuzz/` does the same without end.
 
 use std::{fs, path::Path};
 

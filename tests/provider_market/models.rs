@@ -1,4 +1,4 @@
-//! Models of any kind: jobs that a provider runs for whoever brings or chooses the model.
+//! Models of any kind: jobs that a provider runs with a model of the customer's choice.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -22,7 +22,7 @@ fn load<T: Payload>(body: impl Into<Bytes>) -> Result<Inference<T>, DecodeError>
     Inference::load(delivery(&body.into(), ("accept", "*/*")))
 }
 
-/// The paths of what was tolerated.
+/// The paths of tolerated members.
 fn tolerated<T>(inference: &Inference<T>) -> Vec<&str> {
     inference.tolerated().iter().map(Tolerated::path).collect()
 }

@@ -8,7 +8,7 @@ use tower_inbox::provider::{Payload, extend, fal, foxyai, mindee, rossum, runpod
 
 use crate::support::{by_meaning, own};
 
-/// What stands for every secret in the fixtures.
+/// The placeholder of every secret in the fixtures.
 const SECRET: &str = "hunter2";
 
 fn shown_and_written<T: Payload + serde::Serialize + std::fmt::Debug>(body: &Bytes) -> String {

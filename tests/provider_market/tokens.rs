@@ -1,4 +1,4 @@
-//! Tokens of providers that sign nothing, each in its place, and never in what is archived.
+//! Tokens of providers that sign nothing, each in its place, and never in the archive.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! What a provider adds is kept, and told.
+//! Unknown members are kept and reported.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -107,8 +107,8 @@ fn path_of(pointer: &str) -> String {
     pointer.split('/').skip(1).map(path).collect()
 }
 
-/// One more member in each object of a payload in turn is kept, and told unless it stands below one of `free`: what is
-/// there may have any members.
+/// An additional member in each object of a payload, one at a time, is kept, and reported unless it is below one of
+/// `free`, where any members are allowed.
 fn assert_kept_everywhere<T: Payload + Serialize>(fixtures: &[&str], free: &[&str]) {
     for fixture in fixtures {
         let mut all = Vec::new();
@@ -119,7 +119,7 @@ fn assert_kept_everywhere<T: Payload + Serialize>(fixtures: &[&str], free: &[&st
             let kept = written.pointer(&format!("{pointer}/added_today"));
             assert_eq!(kept, Some(&7.into()), "{fixture} at {pointer:?}");
             let path = format!("${}.added_today", path_of(&pointer));
-            // Within an unknown object, the object is what is told.
+            // Within an unknown object, the object is reported.
             let told = inference.unknown().iter().any(|unknown| path.starts_with(unknown));
             let is_free = free.iter().any(|free| pointer.starts_with(free));
             assert_eq!(told, !is_free, "{fixture} at {pointer:?}");

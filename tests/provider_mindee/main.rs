@@ -1,4 +1,4 @@
-//! The payloads of Mindee V2: what is read, written, accepted and refused.
+//! The payloads of Mindee V2: decoding, encoding, verification and rejection.
 
 #![allow(
     clippy::expect_used,

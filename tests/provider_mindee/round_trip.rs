@@ -1,4 +1,4 @@
-//! What is loaded and written again is what was posted.
+//! Decoded and encoded payloads are equal to the posted ones.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! What a type does not know is told by its path.
+//! Unknown members are reported with their path.
 
 use std::time::SystemTime;
 
@@ -68,7 +68,7 @@ fn unknown_fields_are_reported_for_structs_and_not_for_maps() {
     assert!(unknown::<Own>().contains(&"$.inference.result.fields.own".to_owned()));
 }
 
-/// What has a meaning for a failed inference only is as unknown beside a result as anything else.
+/// Members of failed inferences are unknown in a result.
 #[test]
 fn member_of_a_failed_inference_next_to_a_result_is_unknown() {
     for member in ["error", "created_at", "model_id", "inference_id", "file_name", "file_alias"] {

@@ -10,7 +10,7 @@ use tower_inbox::{
 
 use super::{by_meaning, delivery};
 
-/// A body with every member that its type knows.
+/// A body with every member of its type.
 pub(crate) struct Body {
     json: Value,
     /// JSON pointers of what must be there: what the key or the kind of the payload is made of.

@@ -1,4 +1,4 @@
-//! Numbers in JSON, without the parser that is to be tested.
+//! Numbers in JSON, without the parser under test.
 
 /// The numbers that stand in a JSON text, to the last bit, in the order of their size: members may change their places.
 pub(crate) fn numbers(json: &[u8]) -> Vec<u64> {

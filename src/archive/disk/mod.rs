@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `write` | queue, writer thread, open segment |
 //! | `read` | readers, scans, export, verification |
-//! | `index` | index in memory of what is unsettled |
+//! | `index` | index in memory of unsettled deliveries |
 //! | `maintain` | compaction, compression, retention, erasure |
 //! | `format` | WARC records, index files, manifest |
 //! | `fs` | access to files; every file is opened through it |

@@ -36,7 +36,7 @@ open_struct! { nullable ModelRun { name, version, status, results } }
 
 /// The model runs on an image, by the name of the model. Derefs to a map.
 ///
-/// In JSON, an object; or a list of names, as in a client's request, each of which is a run without other members.
+/// In JSON, an object; or a list of names, as in a client's request: each is a run without other members.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct ModelRuns(Option<BTreeMap<Text, ModelRun>>);

@@ -68,7 +68,7 @@ impl AnyField {
     }
 }
 
-/// The members of all variants, so that one pass is enough whatever their order.
+/// The members of all variants, so that one pass is enough for any order.
 pub(crate) struct Wire {
     value: Given<Value>,
     fields: Option<Fields>,

@@ -25,7 +25,7 @@ fn signed_by(sender: &dyn Scheme, body: &[u8], at: SystemTime) -> Parts {
     head
 }
 
-/// What is found where `sender` has signed `signed`, and `scheme` has received `received`.
+/// Returns the finding if `sender` signed `signed`, and `scheme` received `received`.
 fn found(
     sender: &dyn Scheme,
     signed: &[u8],

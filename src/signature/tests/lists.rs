@@ -15,7 +15,7 @@ fn at() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
 }
 
-/// A scheme that reads a list: the header, the separator, what stands before each signature, how signatures are written,
+/// A scheme that reads a list: the header, the separator, the prefix of each signature, how signatures are written,
 /// their length, and how many distinct ones are allowed.
 struct Listing {
     scheme: Box<dyn Scheme>,

@@ -1,4 +1,4 @@
-//! What is appended is stored once, exactly, and found.
+//! Appended deliveries are stored once, exactly, and found.
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::time::Duration;

@@ -40,7 +40,7 @@ async fn acquire_short(fixture: &Fixture<'_>, lease: Lease) -> Lease {
     lease
 }
 
-/// What was appended, with its lease expired.
+/// Appends a delivery and lets its lease expire.
 async fn crashed(fixture: &Fixture<'_>, body: &str) -> Lease {
     let lease = append_short(fixture, body).await;
     outlive().await;

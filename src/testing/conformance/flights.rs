@@ -1,4 +1,4 @@
-//! Single flight: one lease processes an inference at a time, and what was processed is known.
+//! Single flight: one lease processes an inference at a time, and processed inferences are remembered.
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::time::Duration;
@@ -148,7 +148,7 @@ pub(super) async fn blocked_delivery_is_due_when_flight_ends(archive: &dyn Archi
     assert!(fixture.claim(9).await.is_empty(), "a removed delivery is claimed after a flight");
 }
 
-/// An archive that does not know when a flight ends waits a moment.
+/// An archive without notice of the end of a flight waits for a moment.
 async fn claim_soon(fixture: &Fixture<'_>, id: DeliveryId, why: &str) {
     let start = Instant::now();
     loop {

@@ -7,7 +7,7 @@ pub(super) trait Choice {
 /// Takes each combination of decisions in turn, the lowest first: nothing is left that need not be.
 #[derive(Debug, Default)]
 pub(super) struct Each {
-    /// What was picked, and below what.
+    /// Each choice, and its number of alternatives.
     digits: Vec<(usize, usize)>,
     at: usize,
 }

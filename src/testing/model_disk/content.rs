@@ -1,6 +1,6 @@
 use super::choice::Choice;
 
-/// One file: what programs see of it, what is on the disk for certain, and what may be there as well.
+/// One file: the contents that programs read, the durable contents, and writes that may be durable.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Content {
     pub(super) now: Vec<u8>,
@@ -8,7 +8,7 @@ pub(super) struct Content {
     pending: Vec<Change>,
 }
 
-/// What the system may bring to the disk before it is told to, in any order.
+/// Writes that the system may write to the disk before a sync, in any order.
 #[derive(Clone, Debug)]
 enum Change {
     Length(usize),
@@ -48,13 +48,13 @@ impl Content {
         }
     }
 
-    /// A sync failed: what was to be written is still seen, but no later sync brings it to the disk.
+    /// A sync failed: programs still read the data, but no later sync writes it.
     pub(super) fn forget(&mut self) {
         self.pending.clear();
     }
 
-    /// What a crash leaves: one of the lengths, any of the blocks, and `fill` where the file became longer and nothing
-    /// was written.
+    /// Returns the file after a crash: one of the lengths, any of the blocks, and `fill` where the file grew without a
+    /// write.
     pub(super) fn crashed(&self, choice: &mut dyn Choice, fill: u8) -> Vec<u8> {
         let mut left = self.durable.clone();
         let lengths = self.pending.iter().filter_map(Change::length);

@@ -1,6 +1,6 @@
 use super::{ModelDisk, choice::Each, dice::Dice, image::Image};
 
-/// What is left of a disk when the machine, or only the program, dies at one moment.
+/// The disks that are possible after a power failure, or the death of the program, at one moment.
 #[derive(Clone, Debug)]
 pub struct Crash(pub(super) Image);
 

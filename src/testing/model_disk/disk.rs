@@ -13,12 +13,12 @@ use crate::{
     testing::{Fault, faulty_disk::Faults},
 };
 
-/// A disk in memory that can crash: it keeps apart what was written and what was synced, block by block and name by
-/// name. Its clones are the same disk.
+/// A disk in memory that can crash. It stores written and synced data separately, per block and per name. Clones share
+/// the disk.
 ///
-/// What was written reaches the disk in blocks, in any order, or not at all, until the file is synced. What was created,
-/// renamed or removed reaches it in order, or not at all, until the directory is synced. A sync that fails forgets what
-/// it should have written: programs still see it, and no later sync brings it to the disk.
+/// Until a file is synced, its written blocks reach the disk in any order or not at all. Until a directory is synced,
+/// creations, renames and removals reach the disk in order or not at all. A failed sync drops the data that it should
+/// have written: programs still read it, but no later sync writes it.
 ///
 /// ```
 /// use tower_inbox::{Archive, DiskArchive, archive::Append, testing::{ModelDisk, Sample}};
@@ -29,7 +29,7 @@ use crate::{
 /// let archive = disk.open(DiskArchive::builder("inbox")).await?;
 /// let delivery = Sample::of("/m").body("{}").delivery();
 /// let receipt = archive.append(Append::new(delivery)).await?.receipt;
-/// // Whatever a power failure leaves at this moment, the delivery is in it.
+/// // Every disk that a power failure can leave now contains the delivery.
 /// for left in disk.crash_after(disk.calls()).each() {
 ///     let archive = left.open(DiskArchive::builder("inbox")).await?;
 ///     assert!(archive.get(receipt.id()).await?.is_some());
@@ -49,7 +49,7 @@ pub(super) struct Shared {
     pub(super) bytes_read: AtomicU64,
 }
 
-/// The disk as it is, and how it came to be so.
+/// The current disk, and the calls that led to it.
 #[derive(Debug)]
 pub(super) struct State {
     start: Image,
@@ -58,7 +58,7 @@ pub(super) struct State {
 }
 
 impl ModelDisk {
-    /// An empty disk that writes blocks of so many bytes.
+    /// Creates an empty disk with blocks of `block` bytes.
     pub fn new(block: usize) -> Self {
         Self::with(Image::new(block))
     }
@@ -83,12 +83,12 @@ impl ModelDisk {
         archive.medium(Arc::new(self.clone())).open().await
     }
 
-    /// How many calls have changed the disk since it was made.
+    /// Returns the number of calls that have changed the disk.
     pub fn calls(&self) -> usize {
         self.state().calls.len()
     }
 
-    /// The disk as it was after so many calls, for a crash at that moment.
+    /// Returns the crash of the disk after its first `calls` calls.
     pub fn crash_after(&self, calls: usize) -> Crash {
         let state = self.state();
         let mut image = state.start.clone();
@@ -101,13 +101,13 @@ impl ModelDisk {
         self.state().now.names.now.keys().cloned().collect()
     }
 
-    /// What programs see of a file; `None` where there is none.
+    /// Returns the contents of a file as programs read them, or `None` if it does not exist.
     pub fn read(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
         state.now.file(path).map(|file| state.now.bytes(file).to_vec())
     }
 
-    /// Puts a file there that was not there before, durably.
+    /// Creates a file durably.
     pub fn put(&self, path: &Path, bytes: Vec<u8>) {
         let mut state = self.state();
         let file = state.now.next_file();
@@ -117,37 +117,37 @@ impl ModelDisk {
         path.parent().into_iter().for_each(|dir| state.make(Call::SyncDir(dir.to_owned())));
     }
 
-    /// How many bytes were read since the disk was made.
+    /// Returns the number of bytes read since the disk was created.
     pub fn bytes_read(&self) -> u64 {
         self.0.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Goes wrong like this from now on; `None` heals it.
+    /// Sets the fault of the disk; `None` heals it.
     pub fn fail(&self, fault: Option<Fault>) {
         self.0.faults.set(fault);
     }
 
-    /// What it does wrong at the moment. What concerns one call is over once it has happened.
+    /// Returns the current fault. A fault of one call ends after that call.
     pub fn fault_now(&self) -> Option<Fault> {
         self.0.faults.now()
     }
 
-    /// Lets the next write wait until [`ModelDisk::release`].
+    /// Blocks the next write until [`ModelDisk::release`].
     pub fn hold(&self) {
         self.0.gate.close();
     }
 
-    /// Waits until a write waits. Blocks.
+    /// Blocks the thread until a write is blocked.
     pub fn wait_until_held(&self) {
         self.0.gate.reached();
     }
 
-    /// Lets every write go on.
+    /// Unblocks all writes.
     pub fn release(&self) {
         self.0.gate.open();
     }
 
-    /// The same number for disks with the same files and bytes.
+    /// Returns a number that is equal for disks with equal files.
     pub fn fingerprint(&self) -> u64 {
         self.state().now.fingerprint()
     }

@@ -1,4 +1,4 @@
-//! A disk in memory that keeps what was written apart from what was synced.
+//! A disk in memory that stores written and synced data separately.
 //!
 //! `content` and `names` say what a crash may leave of one file and of the directory, `image` puts them together,
 //! `choice` picks among what may be left: everything in turn, or by the dice.

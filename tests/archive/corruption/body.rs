@@ -18,7 +18,7 @@ pub(crate) struct Read {
     pub(crate) cut: usize,
 }
 
-/// A real segment, and what is in it.
+/// A real segment, and its deliveries.
 pub(crate) struct Whole {
     pub(crate) path: PathBuf,
     pub(crate) bytes: Vec<u8>,
@@ -77,7 +77,7 @@ fn splice_source(which: u8) -> &'static [u8] {
     &whole[from..(from + 900).min(whole.len())]
 }
 
-/// Opens an archive of which the segment has these bytes; panics if it breaks a promise.
+/// Opens an archive whose segment has these bytes. Panics if it breaks a promise.
 pub(crate) fn read(bytes: &[u8]) -> Read {
     let disk = ModelDisk::new(4096);
     disk.put(&whole().path, bytes.to_vec());

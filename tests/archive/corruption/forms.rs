@@ -1,4 +1,4 @@
-//! Segments of every form, and index files, of which bits are flipped.
+//! Flipped bits in active, sealed and compressed segments, and in index files.
 
 use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
@@ -59,7 +59,7 @@ impl Sealed {
         Self { segment, index: file("idx"), deliveries }
     }
 
-    /// Opens an archive that holds these files, has it look after itself, and reads it; panics if that breaks a promise.
+    /// Opens an archive of these files, runs maintenance, and reads it. Panics if that breaks a promise.
     fn read(&self, segment: &[u8], index: Option<&[u8]>, keeps_up: bool) -> Found {
         let disk = ModelDisk::new(4096);
         disk.put(&self.segment.0, segment.to_vec());

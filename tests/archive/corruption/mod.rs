@@ -1,4 +1,4 @@
-//! Segments that are not what was written. `fuzz/` does the same without end.
+//! Corrupted segments. `fuzz/` does the same without a limit.
 
 mod body;
 mod forms;

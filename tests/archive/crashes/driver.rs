@@ -1,4 +1,4 @@
-//! Asks an archive, and knows after how many calls to the disk each answer came.
+//! Sends requests to an archive, and records the number of disk calls before each response.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,7 @@ pub(crate) struct Driver {
     pub(crate) leases: HashMap<DeliveryId, Lease>,
 }
 
-/// Notes the moment at which the archive wakes who waits.
+/// Records the number of disk calls when the archive wakes the waiting task.
 struct Stamp {
     disk: ModelDisk,
     calls: AtomicUsize,
@@ -40,7 +40,7 @@ impl Wake for Stamp {
     }
 }
 
-/// What is under way.
+/// A request without a response yet.
 struct Begun {
     what: What,
     at: usize,
@@ -53,14 +53,14 @@ impl Driver {
         Self { disk, asked: Vec::new(), leases: HashMap::new() }
     }
 
-    /// Asks one thing and waits for the answer.
+    /// Sends one request and waits for the response.
     pub(crate) fn ask(&mut self, archive: &DiskArchive, what: What) {
         self.lease_for(archive, &what);
         let begun = self.begin(archive, what);
         self.finish(begun);
     }
 
-    /// Leases what is to be settled, unless it is leased, or cannot be.
+    /// Leases the delivery of a settle or release, unless it is leased already or cannot be.
     fn lease_for(&mut self, archive: &DiskArchive, what: &What) {
         if let What::Settle(id, _) | What::Release(id) = what
             && !self.leases.contains_key(id)
@@ -70,7 +70,7 @@ impl Driver {
         }
     }
 
-    /// Asks one thing and, while it is being written, the others: they are one batch. Waits for all answers.
+    /// Sends one request and, while it is being written, the others, which form one batch. Waits for all responses.
     pub(crate) fn ask_together(&mut self, archive: &DiskArchive, first: What, rest: Vec<What>) {
         for what in &rest {
             self.lease_for(archive, what);

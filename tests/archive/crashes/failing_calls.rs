@@ -20,7 +20,7 @@ fn faults(after: usize) -> Vec<Fault> {
     errors.chain([Fault::OneShortWrite { after }]).collect()
 }
 
-/// Opens, and once more if that failed.
+/// Opens the archive, with a second attempt if the first fails.
 fn open(verifier: &Verifier, disk: &ModelDisk) -> DiskArchive {
     verifier.open(disk).or_else(|_| verifier.open(disk)).unwrap()
 }
@@ -95,16 +95,16 @@ fn whatever_call_fails_while_a_kill_is_repaired_no_repeat_rests_on_what_is_lost(
     println!("{:?}", verifier.tally);
 }
 
-/// What was asked while a disk failed, and again when it did not.
+/// The requests during a disk fault, and the same requests after it.
 struct Lived {
     driver: Driver,
     /// After how many calls the disk began to fail.
     begun: usize,
-    /// Whether the call that was to fail came.
+    /// Whether the faulty call happened.
     failed: bool,
 }
 
-/// Seals, indexes, compresses, removes and forgets while the disk fails, and once more when it does not.
+/// Seals, indexes, compresses, removes and forgets during a disk fault, and again after it.
 fn live_through(verifier: &Verifier, disk: &ModelDisk, fault: Fault) -> Lived {
     let mut driver = Driver::new(disk.clone());
     let archive = open(verifier, disk);

@@ -1,4 +1,4 @@
-//! Crashes while the archive looks after itself: sealing, index files, compression, removal.
+//! Crashes during maintenance: sealing, index files, compression, removal.
 
 use tower_inbox::{Outcome, testing::ModelDisk};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::stride;
 
-/// A long body that is easily told from others, also by its middle.
+/// A long body that differs from others also in its middle.
 fn body(name: &str) -> String {
     format!("<{name}>").repeat(150)
 }
@@ -29,7 +29,7 @@ pub(super) fn filled(
     all
 }
 
-/// Two are removed, of which one is pending and comes again; before, between and after are index files and compression.
+/// Two deliveries are removed; the pending one arrives again. Maintenance runs before, between and after.
 fn a_history(verifier: &Verifier, disk: &ModelDisk, upkeep: bool) -> Driver {
     let mut driver = Driver::new(disk.clone());
     let archive = verifier.open(disk).unwrap();
@@ -45,7 +45,7 @@ fn a_history(verifier: &Verifier, disk: &ModelDisk, upkeep: bool) -> Driver {
     }
     drop(archive);
     driver.leases.clear();
-    // Opening repairs, and goes by index files.
+    // Opening repairs, and reads index files.
     let archive = verifier.open(disk).unwrap();
     driver.ask(&archive, What::Append(sample(&body("d"))));
     drop(archive);
@@ -91,7 +91,7 @@ fn a_crash_while_something_is_forgotten_loses_nothing_else_and_brings_nothing_ba
     }
 }
 
-/// Nothing that comes later makes the removal durable by the way: a damaged segment gets no index file.
+/// No later write makes the removal durable implicitly: a damaged segment gets no index file.
 #[test]
 fn what_was_removed_from_a_damaged_segment_stays_removed_when_the_power_fails() {
     let mut verifier = Verifier::new(1 << 20);

@@ -14,7 +14,7 @@ use std::{path::Path, time::Duration};
 use tower_inbox::{DiskArchive, archive::DiskArchiveBuilder};
 
 /// Small segments, so that sealing is a part of each history. Nothing happens by itself; upkeep that is asked for
-/// compresses what is sealed.
+/// compresses sealed segments.
 fn options(segment_size: u64) -> DiskArchiveBuilder {
     DiskArchive::builder(Path::new("inbox"))
         .segment_size(segment_size)

@@ -1,4 +1,4 @@
-//! What an archive owes after a crash: what it was asked, and what it answered before.
+//! The state that an archive must have after a crash, derived from the requests and responses before it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ pub(crate) enum What {
     Release(DeliveryId),
     Retry(DeliveryId),
     Remove(DeliveryId),
-    /// Removes all that was received before this time.
+    /// Removes all deliveries received before this time.
     RemoveBefore(SystemTime),
     /// Seals, writes index files, compresses.
     Upkeep,
@@ -36,17 +36,17 @@ pub(crate) enum Answer {
     Claimed(Claimed),
     /// Settled or released: this is the state now.
     Changed(State),
-    /// Of how many deliveries.
+    /// The number of deliveries.
     Retried(u64),
     Removed(u64),
     KeptUp,
-    /// There is no such delivery, or the lease was lost: nothing was changed.
+    /// Nothing changed: the delivery does not exist, or the lease was lost.
     Lost,
-    /// It may have been done or not.
+    /// It may or may not have taken effect.
     Failed,
 }
 
-/// One thing that was asked, after how many calls to the disk, and the answer, after how many.
+/// A request and its response, each with the number of disk calls before it.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) what: What,
@@ -56,34 +56,34 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Whether a crash after so many calls came in the midst of it.
+    /// Whether a crash after `calls` disk calls interrupts it.
     pub(crate) fn was_under_way(&self, calls: usize) -> bool {
         self.at < calls && calls < self.answered_at
     }
 }
 
 impl What {
-    /// Whether it is done by who looks after the sealed segments.
+    /// Whether maintenance executes it.
     pub(crate) fn is_of_the_keeper(&self) -> bool {
         matches!(self, Self::Remove(_) | Self::RemoveBefore(_) | Self::Upkeep)
     }
 }
 
-/// What must and what may be found.
+/// The deliveries that must be found, and those that may be found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Promises {
-    /// All that was ever sent.
+    /// All deliveries that were sent.
     pub(crate) sent: BTreeMap<DeliveryId, Delivery>,
-    /// What a receipt names.
+    /// The ids in receipts.
     kept: BTreeSet<DeliveryId>,
-    /// What was asked to be removed, and whether that was answered.
+    /// The deliveries requested to be removed, and whether the removal was confirmed.
     removed: BTreeMap<DeliveryId, bool>,
-    /// The states that may be durable: the last that was answered for, and those asked for since.
+    /// The states that may be durable: the last confirmed one, and those requested since.
     states: BTreeMap<DeliveryId, Vec<State>>,
 }
 
 impl Promises {
-    /// These, and what was asked and answered until a moment.
+    /// Adds the requests and responses up to a number of disk calls.
     pub(crate) fn until(&self, calls: usize, asked: &[Asked]) -> Self {
         let mut promises = self.clone();
         for one in asked.iter().filter(|one| one.at <= calls) {
@@ -183,7 +183,7 @@ impl Promises {
         *self.removed.entry(id).or_default() |= answered;
     }
 
-    /// What is there is never archived again, and what is neither there nor final is no reason to call something a repeat.
+    /// A stored delivery is never archived again. A missing delivery without a final state does not make a repeat.
     fn check_receipt(&self, delivery: &Delivery, appended: &Appended) {
         let receipt = appended.receipt;
         if receipt.is_repeat() {
@@ -201,13 +201,13 @@ impl Promises {
         }
     }
 
-    /// What a receipt names, or was found, and nobody asked to remove.
+    /// Deliveries that a receipt names or that were found, without a request to remove them.
     pub(crate) fn here(&self) -> impl Iterator<Item = DeliveryId> {
         self.kept.iter().filter(|id| !self.removed.contains_key(id)).copied()
     }
 
-    /// Acknowledged is recovered, byte for byte, and nothing is invented. What an archive shows once is owed from then
-    /// on.
+    /// Acknowledged deliveries are recovered byte for byte, and no delivery is invented. A delivery that an archive
+    /// returns once must be found from then on.
     pub(crate) fn check(&mut self, found: &[Archived]) {
         let mut ids = BTreeSet::new();
         for Archived { delivery, state, .. } in found {
@@ -218,7 +218,7 @@ impl Promises {
         }
         let lost: Vec<_> = self.here().filter(|id| !ids.contains(id)).collect();
         assert!(lost.is_empty(), "lost {lost:?}, which a receipt names");
-        // What was to be removed and is not found was removed. What is found was not, and is owed as before.
+        // A missing delivery with a removal request was removed. One that is found must still be found later.
         self.removed.retain(|id, _| !ids.contains(id));
         for (id, removed) in &mut self.removed {
             *removed |= self.kept.contains(id) && !ids.contains(id);
@@ -226,7 +226,7 @@ impl Promises {
         self.kept.extend(ids);
     }
 
-    /// The state that an archive shows after opening is owed from then on.
+    /// A state that an archive returns after opening must hold from then on.
     pub(crate) fn check_state(&mut self, id: DeliveryId, state: &State) {
         let possible = self.states.entry(id).or_default();
         let place = possible.iter().position(|one| opened(one) == *state);
@@ -234,13 +234,13 @@ impl Promises {
         possible.drain(..place);
     }
 
-    /// What a receipt names and is gone for good.
+    /// Deliveries that a receipt names and that were removed.
     pub(crate) fn gone(&self) -> Vec<DeliveryId> {
         let gone = self.removed.iter().filter(|(id, gone)| **gone && self.kept.contains(id));
         gone.map(|(id, _)| *id).collect()
     }
 
-    /// Bodies that must be in no file: of what is gone, unless they were sent again.
+    /// Bodies that must be in no file: those of removed deliveries, unless they were sent again.
     pub(crate) fn erased(&self) -> Vec<Bytes> {
         let body = |id: &DeliveryId| self.sent[id].body().clone();
         let once =
@@ -257,7 +257,7 @@ fn pending(attempts: u32, crashes: u32) -> State {
     format!("pending {attempts} {crashes}").parse().unwrap()
 }
 
-/// What a durable state is after opening: a lease has ended with a crash.
+/// Returns the state after opening for a durable state: a lease becomes a crash.
 fn opened(state: &State) -> State {
     match state {
         State::Leased { crashes: 2.., .. } => {

@@ -54,7 +54,7 @@ struct History {
     dice: Dice,
     verifier: Verifier,
     disk: ModelDisk,
-    /// What is owed on the disk.
+    /// The promises for the disk.
     promises: Promises,
 }
 
@@ -121,7 +121,7 @@ impl History {
         }
     }
 
-    /// Appends and repeats and settles, also what was removed.
+    /// Appends, repeats and settles, also of removed deliveries.
     fn batch(&mut self, until_now: &Promises) -> Vec<What> {
         let dice = &mut self.dice;
         let mut known: Vec<Delivery> = until_now.sent.values().cloned().collect();
@@ -137,7 +137,7 @@ impl History {
                 }
                 1 if !batch.is_empty() && !known.is_empty() => {
                     let id = known[dice.below(known.len())].id();
-                    // Of what is gone nothing can be tried again.
+                    // A removed delivery cannot be retried.
                     let processed = gone.contains(&id).then(|| Outcome::processed(200));
                     What::Settle(id, processed.unwrap_or_else(|| an_outcome(dice)))
                 }

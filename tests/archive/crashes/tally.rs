@@ -1,15 +1,15 @@
 use super::promises::{Answer, Asked, What};
 
-/// Counts what was tried, so that a test can say that it was enough.
+/// Counts the tried cases, so that a test can require a minimum.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
-    /// The moments at which the machine or the program died.
+    /// The number of crashes.
     pub(crate) crash_points: usize,
-    /// The disks that were left, and opened again.
+    /// The number of disks that were opened after a crash.
     pub(crate) disks: usize,
     /// Bytes that were no record, between others.
     pub(crate) damages: usize,
-    /// Removed deliveries that came again and were known.
+    /// Recognized repeats of removed deliveries.
     pub(crate) repeats_of_removed: usize,
     /// Removals that took something away.
     removals: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts what was asked of an archive, and what a crash after so many calls interrupted.
+    /// Counts the requests to an archive, and those that a crash after `calls` disk calls interrupted.
     pub(crate) fn note(&mut self, asked: &[Asked], calls: usize) {
         self.crash_points += 1;
         for one in asked {

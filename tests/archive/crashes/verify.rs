@@ -1,4 +1,4 @@
-//! Opens what a crash left, checks what is owed, goes on, and crashes again.
+//! Opens the disk after a crash, checks the promises, continues, and crashes again.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use crate::stride;
 
 pub(crate) struct Verifier {
     pub(crate) segment_size: u64,
-    /// Whether upkeep forgets what was removed.
+    /// Whether maintenance drops ledger entries of removed deliveries.
     pub(crate) forgets: bool,
     pub(crate) tally: Tally,
     pub(crate) runtime: tokio::runtime::Runtime,
@@ -50,7 +50,7 @@ impl Verifier {
         })
     }
 
-    /// What was removed is in no file.
+    /// Bodies of removed deliveries are in no file.
     pub(crate) fn check_erased(disk: &ModelDisk, promises: &Promises) {
         // Searched as text, which is much faster in a debug build.
         let erased = promises.erased();
@@ -63,8 +63,8 @@ impl Verifier {
         }
     }
 
-    /// What was removed is in no file. Unless it was forgotten, its state is known, and so are its bytes, if that is
-    /// final.
+    /// Bodies of removed deliveries are in no file. Unless the ledger entry was dropped, the state is stored, and
+    /// repeats are recognized if it is final.
     fn check_gone(&mut self, disk: &ModelDisk, archive: &DiskArchive, promises: &mut Promises) {
         // An interrupted removal is finished by the next one, or by maintenance.
         let nothing = Query::all().id(DeliveryId::new());
@@ -90,7 +90,7 @@ impl Verifier {
         }
     }
 
-    /// Checks what is owed on this disk, sends all of it again and something new, and so makes a history to crash in.
+    /// Checks the promises on this disk, then sends all deliveries again and a new one: a history to crash in.
     pub(crate) fn go_on(&mut self, disk: &ModelDisk, promises: &mut Promises) -> Driver {
         self.tally.disks += 1;
         let mut driver = Driver::new(disk.clone());
@@ -122,12 +122,12 @@ impl Verifier {
         assert!(matches!(driver.asked.last().unwrap().answer, Answer::Changed(_)));
         let kept = self.runtime.block_on(archive.get(new.id())).unwrap().unwrap();
         assert_eq!(kept.delivery, new, "it lies elsewhere than where it was written");
-        // What the open archive showed is owed from then on; a crash before that owes what was owed.
+        // What the open archive returned must hold from then on. A crash before that keeps the earlier promises.
         *promises = shown;
         driver
     }
 
-    /// Opens this disk and checks what is owed on it.
+    /// Opens this disk and checks the promises.
     pub(crate) fn reopen(&mut self, disk: &ModelDisk, promises: &mut Promises) -> DiskArchive {
         self.tally.disks += 1;
         let archive = self.open(disk).unwrap();
@@ -137,7 +137,7 @@ impl Verifier {
         archive
     }
 
-    /// Checks what is owed on this disk, and that appending goes on.
+    /// Checks the promises on this disk, and that appends succeed.
     pub(crate) fn check(&mut self, disk: &ModelDisk, mut promises: Promises) {
         let archive = self.reopen(disk, &mut promises);
         let new = Sample::of("/m").body("the last").delivery();
@@ -147,7 +147,7 @@ impl Verifier {
         assert_eq!(kept.delivery, new, "it lies elsewhere than where it was written");
     }
 
-    /// Crashes at every moment of a history, in every way, and checks what is left, `depth` crashes deep.
+    /// Crashes after each disk call of a history, in every way, and checks the resulting disks, `depth` crashes deep.
     pub(crate) fn crash_everywhere(&mut self, driver: &Driver, owed: &Promises, depth: usize) {
         for calls in (0..=driver.disk.calls()).step_by(stride(4)) {
             self.tally.crash_points += 1;
@@ -177,7 +177,7 @@ impl Verifier {
         }
     }
 
-    /// What was shown when the archive was open is owed at the end.
+    /// Everything that the open archive returned must hold at the end.
     fn crash_everywhere_shown(&mut self, driver: &Driver, shown: &Promises) {
         let end = driver.disk.calls();
         let promises = shown.until(end, &driver.asked);
