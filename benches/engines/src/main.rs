@@ -19,8 +19,14 @@ mod group;
 mod load;
 mod measure;
 mod options;
-#[path = "../../support/mod.rs"]
-mod support;
+#[path = "../../support"]
+mod support {
+    pub(crate) mod cpu;
+    pub(crate) mod file_each;
+    pub(crate) mod list;
+    pub(crate) mod slow_sync;
+    pub(crate) mod stats;
+}
 
 use std::{collections::BTreeMap, error::Error, fs, path::Path, sync::Arc};
 

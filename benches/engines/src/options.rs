@@ -15,7 +15,7 @@ Durable appends of several engines, side by side in alternating rounds.
   --mebibytes 192         how many bytes it writes at most
   --sync-delay-us 0       how much longer each sync takes
   --shared-syncs          those that wait for a sync share the next one, instead of one each
-  --dir DIR               where to write
+  --dir DIR               where to write; default: the current directory
   --smoke                 a run of a second, to see that it works";
 
 pub(crate) struct Options {
@@ -86,7 +86,7 @@ impl Default for Options {
             bytes: 192 << 20,
             sync_delay: Duration::ZERO,
             shared_syncs: false,
-            dir: env!("CARGO_TARGET_TMPDIR").into(),
+            dir: ".".into(),
         }
     }
 }
