@@ -28,7 +28,7 @@ async fn doctor_explains_the_signature_of_an_archived_delivery() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.starts_with("rejected: "), "{text}");
-    assert!(text.contains("would match if sha256= stood before the signature"), "{text}");
+    assert!(text.contains("would match if the signature had the prefix sha256="), "{text}");
     assert!(!text.contains("right"), "no secret is printed: {text}");
     let object: Value = serde_json::from_slice(&doctor("right", &["--json"]).stdout).unwrap();
     assert_eq!((&object["accepted"], &object["proof"]), (&false.into(), &Value::Null));
