@@ -105,7 +105,7 @@ fn secret_with_white_space_or_quotation_marks_is_an_error_of_build() {
         ("hunter2\n", "white space or a line break around it; remove it"),
         (" hunter2", "white space or a line break around it; remove it"),
         ("\"hunter2\"", "quotation marks around it; remove them"),
-        ("v1,whsec_hunter2", "begins with `v1,whsec_`"),
+        ("v1,whsec_hunter2", "starts with `v1,whsec_`"),
     ] {
         let secret = || Secret::new(secret).named("CAPTIONS_SECRET");
         let model = ModelBuilder::<Caption>::new().signed_with(secret());
@@ -461,7 +461,7 @@ async fn log_line_of_a_401_has_the_finding_of_the_doctor() {
         Request::post(CAPTIONS).header(SIGNATURE, sign(b"{}")).header("content-encoding", "gzip");
     let requests = [prefixed, zipped].map(|request| request.body(Full::from("zipped")).unwrap());
     let log = log_of_rejected(requests).await;
-    assert!(log.contains("64 hexadecimal digits behind `sha256=` in upper case"), "{log}");
+    assert!(log.contains("64 hexadecimal digits after `sha256=` in upper case"), "{log}");
     assert!(log.contains("content-encoding gzip"), "{log}");
     assert!(!log.contains(&sign(b"{}")), "{log}");
 }
