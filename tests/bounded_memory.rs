@@ -1,5 +1,5 @@
-//! The memory of a body that is being read, against what the budget of bytes in flight counts. A program of its own: the
-//! allocator counts for the whole process.
+//! The memory that a partially received body takes, compared with the bytes that the budget counts. A separate program,
+//! because the allocator counts for the whole process.
 
 #![expect(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 
@@ -21,7 +21,7 @@ use tower_inbox::{Inbox, MemoryArchive, Secret, layer::InboxBody, provider::foxy
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Yields `left` parts at once, and then waits for a sender that sends nothing.
+/// Yields `left` parts immediately, and then waits for a sender that sends nothing.
 struct Stalling {
     left: usize,
     part: fn() -> Bytes,
@@ -43,17 +43,17 @@ impl Body for Stalling {
     }
 }
 
-/// One byte in an allocation of its own.
+/// One byte in its own allocation.
 fn one_byte() -> Bytes {
     Bytes::from(vec![b'x'])
 }
 
-/// As HTTP servers yield parts: a slice of a read buffer, which stays allocated as long as the slice.
+/// One byte as HTTP servers yield it: a slice of a read buffer, which stays allocated as long as the slice.
 fn one_byte_of_a_read_buffer() -> Bytes {
     Bytes::from(vec![b'x'; 8192]).slice(..1)
 }
 
-/// A short vector with much spare capacity.
+/// A short vector with a large spare capacity.
 fn one_byte_with_spare_capacity() -> Bytes {
     let mut spare = Vec::with_capacity(8192);
     spare.push(b'x');
@@ -64,7 +64,7 @@ fn long_part() -> Bytes {
     Bytes::from(vec![b'x'; 100_000])
 }
 
-/// The bytes that the budget counts, and those that are allocated, while the rest of the body is awaited.
+/// Returns the bytes that the budget counts and the allocated bytes, while the rest of the body is awaited.
 fn counted_and_allocated(parts: usize, part: fn() -> Bytes) -> (usize, usize) {
     let model = foxyai::image_group().token_in_query("token", Secret::new("correct horse"));
     let inbox = Inbox::builder(MemoryArchive::new()).model("/hook", model).build().unwrap();
@@ -82,7 +82,7 @@ fn counted_and_allocated(parts: usize, part: fn() -> Bytes) -> (usize, usize) {
     (inbox.bytes_in_flight(), allocated)
 }
 
-/// One test, since two would count each other's allocations. The timer of a body needs a runtime.
+/// A single test, because two would count each other's allocations. The timer of a body requires a runtime.
 #[tokio::test]
 async fn body_in_small_chunks_takes_no_more_memory_than_the_budget_counts() {
     for (what, parts, part) in [

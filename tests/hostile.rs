@@ -1,5 +1,5 @@
-//! The memory that a payload uses per byte of a hostile body. A separate program, because the allocator counts for
-//! the whole process.
+//! The memory that decoding uses per byte of a hostile body. A separate program, because the allocator counts for the
+//! whole process.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 
@@ -26,16 +26,17 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// The maximum memory of a payload, as a multiple of the length of its body.
 const HELD: usize = 100;
 
-/// The maximum of all bytes that are allocated during decoding, including freed ones, as a multiple.
+/// The maximum total of allocations during decoding, including freed ones, as a multiple of the body length.
 const ALLOCATED: usize = 180;
 
-/// The same for the tolerant reading, which parses the body into a tree first.
+/// The same for tolerant decoding, which first parses the body into a tree.
 const ALLOCATED_TOLERANTLY: usize = 300;
 
-/// Decodes a body. Returns the bytes held afterwards, the bytes allocated meanwhile, and whether decoding succeeded.
+/// Decode a body, strictly and tolerantly. Each returns the bytes held afterwards, the bytes allocated meanwhile, and
+/// whether decoding succeeded.
 type Load = [fn(&Bytes) -> (usize, usize, bool); 2];
 
-/// How a type is loaded: strictly and tolerantly.
+/// Returns the strict and the tolerant loader of a type.
 macro_rules! load {
     ($type:ty) => {
         [load::<$type>, load_tolerantly::<$type>]
@@ -46,7 +47,7 @@ fn load<T: Payload>(body: &Bytes) -> (usize, usize, bool) {
     measure(|| T::decode(body))
 }
 
-/// Loads a body that is decoded by the tolerant reading only, since it begins with a byte order mark.
+/// Loads the body with a byte order mark in front, which only tolerant decoding accepts.
 fn load_tolerantly<T: Payload>(body: &Bytes) -> (usize, usize, bool) {
     let delivery = delivery([BYTE_ORDER_MARK, body].concat().into());
     measure(|| Inference::<T>::load(delivery))
@@ -136,14 +137,14 @@ const KINDS: [Kind; 26] = [
     ),
 ];
 
-/// One more than a power of two, so that a list has the most room to spare.
+/// One more than a power of two, so that a list has the most spare capacity.
 const ITEMS: usize = (1 << 14) + 1;
 
 fn list(item: &str) -> String {
     format!("[{}]", vec![item; ITEMS].join(","))
 }
 
-/// The content with the highest cost per byte: many small values.
+/// Contents with the highest cost per byte: many small values.
 fn hostile() -> Vec<String> {
     let members: Vec<_> = (0..ITEMS).map(|number| format!(r#""{number:x}":0"#)).collect();
     let items = [r#"{"a":0}"#, "{}", "[]", "0", r#""""#, r#"[{"":[]}]"#, r#"{"fields":{}}"#];
@@ -153,7 +154,7 @@ fn hostile() -> Vec<String> {
     all
 }
 
-/// Members for which a type has types of its own, larger than any JSON, with the smallest item of each.
+/// Members with specific Rust types, which are larger than generic JSON, each with its smallest item.
 const TYPED: [(&str, Load, &str, &str, &str); 9] = [
     (
         "mindee list of objects",
@@ -220,7 +221,7 @@ const TYPED: [(&str, Load, &str, &str, &str); 9] = [
     ),
 ];
 
-/// The largest multiples that were measured.
+/// The largest measured multiples.
 #[derive(Default)]
 struct Most {
     held: usize,
@@ -237,7 +238,7 @@ impl Most {
     }
 }
 
-/// One test: the allocator counts for the whole process.
+/// A single test, because the allocator counts for the whole process.
 #[test]
 fn memory_of_a_hostile_body_is_bounded_in_the_strict_and_the_tolerant_reading() {
     for (reading, allocated) in [ALLOCATED, ALLOCATED_TOLERANTLY].into_iter().enumerate() {

@@ -28,7 +28,7 @@ fn load<T: Payload>(body: &str) -> Result<Inference<T>, DecodeError> {
     Inference::load(delivery(body.to_owned()))
 }
 
-/// A group with this, after its id.
+/// Loads a group with these members after its id.
 fn group(members: &str) -> Inference<ImageGroup> {
     let body = format!(r#"{{"_id": "g", "updatedAt": "2026-03-01T09:00:07Z", {members}}}"#);
     load(&body).unwrap_or_else(|error| panic!("{error}: {body}"))

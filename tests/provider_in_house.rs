@@ -1,4 +1,4 @@
-//! Models of providers without a module in the crate: `Model::json`, its validation, and schemes that are combined.
+//! Models of providers without a module in the crate: `Model::json`, its validation, and combined schemes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -32,7 +32,8 @@ fn captions() -> tower_inbox::provider::ModelBuilder<Caption> {
     Model::json::<Caption>("in-house", |caption| InferenceKey::new(&caption.job))
 }
 
-/// The responses to signed requests with these bodies, and the keys of the inferences that the handler got.
+/// Posts signed requests with these bodies. Returns the responses, and the keys of the inferences that the handler
+/// received.
 async fn post(model: Model, bodies: &[&'static str]) -> (Vec<StatusCode>, Vec<String>) {
     let keys = Arc::new(Mutex::new(Vec::new()));
     let handled = Arc::clone(&keys);

@@ -1,4 +1,4 @@
-//! How much memory the disk archive takes for each delivery that it remembers, also for those that were removed.
+//! The memory that the disk archive uses for each remembered delivery, including removed ones.
 
 #![expect(clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -27,7 +27,7 @@ fn processed(_: &Delivery) -> Outcome {
     Outcome::processed(200)
 }
 
-/// As the inference of a key that nothing else has.
+/// The outcome of a delivery with a unique inference key.
 fn processed_as(one: &Delivery) -> Outcome {
     let inference =
         InferenceDigest::of(one.model(), &InferenceKey::new(one.id().to_string()), one.digest());
@@ -66,7 +66,7 @@ async fn filled(deliveries: usize, outcome: OutcomeOf, removed: bool) -> TempDir
     if removed {
         archive.remove(Query::all()).await.unwrap();
     }
-    // Seals all segments, and writes their index files.
+    // Seals all segments and writes their index files.
     archive.upkeep_now().await.unwrap();
     archive.close().await;
     dir
@@ -77,7 +77,7 @@ fn each(region: &Region<'_, System>, deliveries: usize) -> usize {
     (stats.bytes_allocated - stats.bytes_deallocated) / deliveries
 }
 
-/// The bytes of memory for each delivery after an archive is opened.
+/// Returns the bytes of memory for each delivery after the archive is opened.
 async fn opened(deliveries: usize, outcome: OutcomeOf, removed: bool) -> usize {
     let dir = filled(deliveries, outcome, removed).await;
     let region = Region::new(ALLOCATOR);
@@ -86,7 +86,7 @@ async fn opened(deliveries: usize, outcome: OutcomeOf, removed: bool) -> usize {
     each(&region, deliveries)
 }
 
-/// Bytes for each delivery that was forgotten.
+/// Returns the bytes of memory for each forgotten delivery.
 async fn forgotten() -> usize {
     let dir = filled(FEW, processed_as, true).await;
     let region = Region::new(ALLOCATOR);
@@ -97,7 +97,7 @@ async fn forgotten() -> usize {
     each(&region, FEW)
 }
 
-/// One test: the allocator counts for the whole process.
+/// A single test, because the allocator counts for the whole process.
 #[tokio::test]
 async fn settled_delivery_takes_at_most_40_bytes_of_memory() {
     for (deliveries, outcome, removed) in [
@@ -113,6 +113,6 @@ async fn settled_delivery_takes_at_most_40_bytes_of_memory() {
     }
     let forgotten = forgotten().await;
     println!("{forgotten} bytes for each that was forgotten");
-    // The room of the last few thousand is kept for what comes next.
+    // The capacity of the last few thousand entries is kept for later ones.
     assert!(forgotten <= 30, "{forgotten}");
 }

@@ -1,4 +1,4 @@
-//! Reads a real segment of the archive after it was damaged as the input says.
+//! Damages a real archive segment as the input specifies, and reads it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,10 +1,10 @@
-//! Every scheme, and the signature of every provider, over an arbitrary head and body.
+//! Verifies an arbitrary head and body with every scheme and every provider's signature.
 //!
-//! Nothing is accepted that no holder of the secret sent; the head alone rejects only what cannot be accepted; a token
-//! never reaches the stored head or an error.
+//! Checks that only requests from a holder of the secret are accepted, that checking the head alone rejects nothing
+//! that full verification accepts, and that no token reaches the stored head or an error.
 //!
-//! The input: which scheme, flags (see [`Case`]), then the target of the request, a line for each change of the head, an
-//! empty line, and the body.
+//! Input format: the scheme, flags (see [`Case`]), the request target, one line for each change to the head, an empty
+//! line, and the body.
 #![no_main]
 
 use std::{
@@ -28,13 +28,13 @@ use tower_inbox::{
     },
 };
 
-/// The secret of schemes that sign, and the token of the others.
+/// The secret of signing schemes, and the token of token schemes.
 const TOKEN: &str = "bm8gc2VjcmV0IGF0IGFsbA";
 
-/// `user:` and the token in base64. Its length is a multiple of three bytes, so there is one way to write it.
+/// `user:` and the token in base64. The length is a multiple of three bytes, so the encoding is unique.
 const USER_AND_TOKEN: &str = "dXNlcjpibThnYzJWamNtVjBJR0YwSUdGc2JB";
 
-/// A secret that signs nothing: a request that verifies with it is forged.
+/// A secret that never signs: a request that verifies with it is forged.
 const UNUSED: &str = "YW5vdGhlciBzZWNyZXQgIQ";
 
 fuzz_target!(|input: &[u8]| {
@@ -45,7 +45,7 @@ fuzz_target!(|input: &[u8]| {
 
 struct Entry {
     scheme: Box<dyn Scheme>,
-    /// What proves the sender as it is sent, for a scheme that signs nothing.
+    /// The credentials of a token scheme, as sent. Empty for signing schemes.
     tokens: &'static [&'static str],
 }
 
@@ -54,14 +54,14 @@ impl Entry {
         !self.tokens.is_empty()
     }
 
-    /// Whether a part of the target or the headers is a token of the scheme.
+    /// Returns true if the target or a header contains a token of the scheme.
     fn token_is_in(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let texts = texts_of(uri, headers);
         self.tokens.iter().any(|token| texts.iter().any(|text| contains(text, token)))
     }
 }
 
-/// All schemes with a secret that is used to sign, or with one that is not.
+/// Returns all schemes, with the signing secret if `signing`, otherwise with the unused one.
 fn schemes(signing: bool) -> &'static [Entry] {
     static SIGNING: OnceLock<Vec<Entry>> = OnceLock::new();
     static OTHERS: OnceLock<Vec<Entry>> = OnceLock::new();
@@ -75,7 +75,7 @@ fn schemes(signing: bool) -> &'static [Entry] {
 fn all(secret: &str, key: Ed25519Key) -> Vec<Entry> {
     let signing = own(secret, key).into_iter().chain(of_providers(secret));
     let mut entries: Vec<_> = signing.map(|scheme| Entry { scheme, tokens: &[] }).collect();
-    // A token proves only that it is known: here the input may hold it.
+    // The input may contain a valid token: possession of the token is the only proof.
     let token = || Secret::new(TOKEN);
     let tokens: [Box<dyn Scheme>; 4] = [
         Box::new(QueryToken::new("ticket", token())),
@@ -139,16 +139,16 @@ fn of_providers(secret: &str) -> Vec<Box<dyn Scheme>> {
         of::<standard::Standard>,
         of::<vlmrun::VlmRun>,
     ];
-    // As these providers write their secrets.
+    // The format in which these providers issue secrets.
     let secret = format!("whsec_{secret}");
     of_each.into_iter().map(|of| of(&secret)).collect()
 }
 
 struct Case<'i> {
     entry: &'static Entry,
-    /// Whether a holder of the secret signed the request, before its head was changed. Flag 1.
+    /// Flag 1: a holder of the secret signed the request before its head was changed.
     is_signed: bool,
-    /// Flag 2: the body is not the signed one. Flag 4: it has a line feed more than the signed one.
+    /// Flag 2: the body differs from the signed one. Flag 4: a line feed is appended to the body.
     flags: u8,
     target: &'i [u8],
     changes: Vec<&'i [u8]>,
@@ -180,7 +180,7 @@ impl<'i> Case<'i> {
         let verified = scheme.verify(&head, &body, at);
         assert!(early.is_ok() || verified.is_err(), "the head alone rejects what is accepted");
         let _ = scheme.claimed_message_id(&head);
-        // A query may hold the token's parameter already, and it may be there once only.
+        // A query may already contain the token's parameter, which must occur only once.
         let is_changed = !self.changes.is_empty() || self.flags != 1 || self.target.contains(&b'?');
         let as_sent = self.is_signed && !is_changed;
         assert!(!as_sent || verified.is_ok(), "not accepted as it was signed: {scheme:?}");
@@ -206,9 +206,9 @@ impl<'i> Case<'i> {
         assert!(!leaks, "the token is stored: {stored:?}");
     }
 
-    /// The head as it is received: signed if so, then changed line by line.
+    /// Returns the head as received: signed if `is_signed`, then changed line by line.
     fn head(&self) -> Parts {
-        // A target without a path has no place for a token, and no sender writes one.
+        // A target without a path cannot carry a token, and no sender uses one.
         let target = if self.target.starts_with(b"/") { self.target } else { b"/hooks" };
         let target = Request::post(target).body(()).unwrap_or_else(|_| Request::new(()));
         let mut head = target.into_parts().0;
@@ -232,7 +232,8 @@ impl<'i> Case<'i> {
         body.into()
     }
 
-    /// Flags 8 to 128 shift the time of receipt by up to 30 times 20 seconds, or 300 seconds to either side.
+    /// Returns the time of the signing. If any of flags 8 to 128 is set, returns a time from 280 s before to 320 s
+    /// after it instead, in steps of 20 s.
     fn received_at(&self) -> SystemTime {
         let shift = Duration::from_secs(20) * u32::from(self.flags >> 3);
         if shift.is_zero() { signed_at() } else { signed_at() - Duration::from_secs(5 * 60) + shift }
@@ -257,8 +258,8 @@ fn signed_at() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
 }
 
-/// Changes the head as a line says: `-name` removes a header, `=name: value` replaces it, `<name: text` and
-/// `>name: text` write before and behind its value, and `name: value` adds one.
+/// Applies one change to the head: `-name` removes a header, `=name: value` replaces it, `<name: text` and
+/// `>name: text` add text before and after its value, and `name: value` adds a header.
 fn change(head: &mut Parts, line: &[u8]) {
     let (how, line) = match line.split_first() {
         Some((how @ (b'-' | b'=' | b'<' | b'>'), rest)) => (*how, rest),
@@ -288,7 +289,7 @@ fn store(head: &Parts, body: Bytes, scheme: &dyn Scheme, proof: Proof) -> Delive
     Delivery::received(id, model, head, body, SystemTime::UNIX_EPOCH, proof, &redaction)
 }
 
-/// Everything in which a token could be: the target as it is and decoded, and the values of all headers.
+/// Returns every text that could contain a token: the target, raw and decoded, and all header values.
 fn texts_of(uri: &Uri, headers: &HeaderMap) -> Vec<Vec<u8>> {
     let target = uri.to_string().into_bytes();
     let query = uri.query().unwrap_or_default().as_bytes();

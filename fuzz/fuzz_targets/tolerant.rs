@@ -1,7 +1,7 @@
-//! Our payloads of every provider, damaged where their JSON says what is a value: the tolerant reading over what senders
-//! write instead of the expected type.
+//! Tests tolerant decoding: damages values in the JSON fixtures of every provider, because senders write values of
+//! unexpected types.
 //!
-//! The input: which payload, how many damages, four bytes for each, and a text that damages may insert.
+//! Input format: the payload, the number of damages, four bytes for each damage, and a text that damages may insert.
 #![no_main]
 
 use std::{collections::BTreeMap, time::SystemTime};
@@ -21,10 +21,10 @@ use tower_inbox::{
     signature::Proof,
 };
 
-/// A value that occurs in no error and in no list of tolerated members.
+/// A value that must not occur in errors or in the list of tolerated members.
 const VALUE: &str = "hunter2";
 
-/// More is not decoded: damages inside of repeated values multiply.
+/// The maximum size of a body. Longer ones are skipped, because damages inside repeated values multiply.
 const MOST_BYTES: usize = 256 * 1024;
 
 fuzz_target!(|input: &[u8]| {
@@ -137,7 +137,7 @@ fn load<T: Payload>(body: &Bytes) -> Result<Inference<T>, tower_inbox::provider:
     ))
 }
 
-/// A replacement of a value, and the value that the tolerant reading makes of it.
+/// Each replacement of a value, and the value that tolerant decoding reads from it.
 const REPLACEMENTS: [(&str, &str); 22] = [
     ("null", "null"),
     ("true", "true"),
@@ -173,7 +173,7 @@ enum Damage<'t> {
     InList,
     InObject,
     AsText,
-    /// More elements than are listed.
+    /// A list of more elements than the list of tolerated members can hold.
     Often,
     Insert(&'t str),
 }
@@ -197,11 +197,11 @@ impl<'t> Damage<'t> {
 
 struct Damaged {
     body: Bytes,
-    /// Whether it is certainly not JSON, also after the repairs.
+    /// True if the body is certainly not JSON, even after the repairs.
     is_broken: bool,
-    /// Whether a text of the input is in it.
+    /// True if the body contains a text of the input.
     has_text: bool,
-    /// Whether nothing was done to it.
+    /// True if the payload is undamaged.
     is_whole: bool,
 }
 
@@ -230,11 +230,11 @@ impl Damaged {
         if raw.len() > MOST_BYTES {
             return None;
         }
-        // Of a text of the input it is not known here what the repairs make of it.
+        // The effect of the repairs on an inserted text is not predicted here.
         let mut is_broken = !has_text && serde_json::from_str::<IgnoredAny>(&write(true)).is_err();
         if let Some(at) = cut {
             let end = raw.floor_char_boundary(at % (raw.len() + 1));
-            // Every part of an object is none. Other values have parts that are a value.
+            // A truncated object is never valid JSON. Truncated values of other types can be.
             is_broken = !has_text && (end == 0 || (end < raw.len() && raw.starts_with('{')));
             raw.truncate(end);
         }
@@ -252,7 +252,7 @@ fn values_in(value: &Value) -> usize {
     }
 }
 
-/// Writes a payload with its damages. Values are counted in the order in which they are written.
+/// Writes a payload with its damages. Values are numbered in the order in which they are written.
 struct Writer<'d> {
     out: String,
     next: usize,
@@ -261,12 +261,12 @@ struct Writer<'d> {
 }
 
 impl Writer<'_> {
-    /// Writes a value that is no member.
+    /// Writes a value that is not a member of an object.
     fn value(&mut self, value: &Value) {
         self.item(None, value);
     }
 
-    /// Writes a member of an object, or without a name another value. Whether there is anything of it.
+    /// Writes a member of an object, or another value if `name` is `None`. Returns false if nothing was written.
     fn item(&mut self, name: Option<&str>, value: &Value) -> bool {
         let number = self.next;
         self.next += 1;

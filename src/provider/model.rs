@@ -255,8 +255,8 @@ impl Model {
     ///
     /// The signature must cover the compressed bytes. The archive stores these, so that retries and replays decompress
     /// them again. The request body in the handler is compressed; [`Inference::raw`](super::Inference::raw) returns the
-    /// decompressed bytes. Decompressed bodies are not counted in [`Budget`](crate::layer::Budget): a delivery in process
-    /// takes up to the body limit more memory.
+    /// decompressed bytes. Decompressed bodies are not counted in [`Budget`](crate::layer::Budget): each delivery in
+    /// process can use additional memory, up to the body limit.
     ///
     /// ```
     /// use tower_inbox::{Secret, provider::mindee};

@@ -48,7 +48,7 @@ impl FaultyDisk {
     ///
     /// # Errors
     ///
-    /// As [`DiskArchive::open`].
+    /// Same as [`DiskArchive::open`].
     pub async fn open(&self, archive: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
         archive.medium(Arc::new(self.clone())).open().await
     }
@@ -115,24 +115,24 @@ pub enum Fault {
     Unsynced,
     /// One call fails. Calls that only read do not count.
     OneCall {
-        /// The number of calls that succeed before.
+        /// The number of calls that succeed before the fault.
         after: usize,
     },
-    /// As [`Fault::OneCall`], with an error of the operating system.
+    /// Like [`Fault::OneCall`], with an error of the operating system.
     OneError {
-        /// The number of calls that succeed before.
+        /// The number of calls that succeed before the fault.
         after: usize,
         /// The error number, such as 5 for `EIO` on Linux.
         errno: i32,
     },
     /// All calls fail after the first `after` calls. Calls that only read do not count.
     From {
-        /// The number of calls that succeed before.
+        /// The number of calls that succeed before the fault.
         after: usize,
     },
     /// One write writes half of its bytes.
     OneShortWrite {
-        /// The number of calls that succeed before.
+        /// The number of calls that succeed before the fault.
         after: usize,
     },
 }
@@ -238,7 +238,7 @@ impl Faults {
     }
 }
 
-/// The result of the one call that has a fault.
+/// Returns the result of the single faulty call.
 fn happen(once: Fault, wanted: usize) -> io::Result<usize> {
     match once {
         Fault::OneShortWrite { .. } => Ok(wanted.div_ceil(2)),

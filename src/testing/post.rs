@@ -1,4 +1,4 @@
-//! Posts payloads to a service in process, signed as their provider signs them.
+//! Posts payloads in process, signed as their providers sign them.
 
 use std::time::SystemTime;
 
@@ -49,11 +49,12 @@ use crate::{delivery::DeliveryId, layer::BoxError, signature::Scheme};
 /// # }
 /// ```
 ///
-/// An axum router is such a service, too: `post_signed(app.clone(), &scheme, "/hooks/group", group)`.
+/// An axum router is also such a service: `post_signed(app.clone(), &scheme, "/hooks/group", group)`.
 ///
 /// # Errors
 ///
-/// If the scheme cannot sign, the URI is invalid, or the service or its response body fails. A rejection is a response.
+/// If the scheme cannot sign, the URI is invalid, or the service or its response body fails. A rejection is not an
+/// error: it is returned as the response.
 pub async fn post_signed<R>(
     mut service: impl Service<Request<Full<Bytes>>, Response = Response<R>, Error: Into<BoxError>>,
     scheme: &dyn Scheme,

@@ -30,11 +30,11 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Starts with a `POST` for this model, received now, with an empty body.
+    /// Creates a sample: a `POST` for this model, received now, with an empty body.
     ///
     /// # Panics
     ///
-    /// If the name of the model is invalid.
+    /// If the model name is invalid.
     pub fn of(model: &str) -> Self {
         Self {
             model: model.parse().expect("the name of a model"),
@@ -64,13 +64,13 @@ impl Sample {
         self
     }
 
-    /// Sets the version of HTTP. Default: 1.1.
+    /// Sets the HTTP version. Default: 1.1.
     pub fn version(mut self, version: Version) -> Self {
         self.version = version;
         self
     }
 
-    /// Sets the host, or none.
+    /// Sets the host. `None` removes it.
     pub fn host(mut self, host: Option<&str>) -> Self {
         self.host = host.map(str::to_owned);
         self
@@ -82,7 +82,7 @@ impl Sample {
         self
     }
 
-    /// Sets the time of receipt, from the start of 1970.
+    /// Sets the time of receipt, as the time since the Unix epoch.
     pub fn received_at(mut self, since_epoch: Duration) -> Self {
         self.received_at = SystemTime::UNIX_EPOCH + since_epoch;
         self

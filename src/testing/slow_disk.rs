@@ -12,7 +12,7 @@ use crate::archive::{
     ArchiveError, DiskArchive, DiskArchiveBuilder, FileId, Lock, Medium, MediumFile, RealDisk,
 };
 
-/// The disk of this machine, with a delay added to each sync, for measurements.
+/// The disk of this machine, with a delay added to each sync. For measurements.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ impl SlowDisk {
     ///
     /// # Errors
     ///
-    /// As [`DiskArchive::open`].
+    /// Same as [`DiskArchive::open`].
     pub async fn open(&self, archive: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
         archive.medium(Arc::new(*self)).open().await
     }

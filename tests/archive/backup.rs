@@ -1,4 +1,4 @@
-//! Backups beside a server that writes, and what becomes of them.
+//! Backups of an archive while a server writes to it, and later operations on them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,7 +20,7 @@ use tower_inbox::{
     delivery::{Delivery, DeliveryId, Outcome, StateKind},
 };
 
-/// Small segments, and nothing happens by itself.
+/// Small segments, without automatic maintenance.
 fn builder(path: &Path) -> DiskArchiveBuilder {
     DiskArchive::builder(path).segment_size(3000).upkeep_every(None)
 }
@@ -49,7 +49,7 @@ async fn filled(archive: &DiskArchive) -> Vec<Delivery> {
     all
 }
 
-/// Whether any file of a directory holds this text, also compressed.
+/// Returns true if a file of the directory contains this text, plain or compressed.
 fn holds(path: &Path, needle: &str) -> bool {
     fs::read_dir(path).unwrap().any(|file| {
         let mut bytes = fs::read(file.unwrap().path()).unwrap();
@@ -62,7 +62,7 @@ fn holds(path: &Path, needle: &str) -> bool {
     })
 }
 
-/// What a writer has archived and processed, and what of that it has removed.
+/// The deliveries that a writer has processed, and those that it has removed again.
 #[derive(Clone, Default)]
 struct Writing {
     processed: Arc<Mutex<Vec<DeliveryId>>>,
@@ -70,7 +70,7 @@ struct Writing {
     is_over: Arc<AtomicBool>,
 }
 
-/// Appends, processes, and removes two of three, until it is over.
+/// Appends and processes deliveries, and removes two of three, until `is_over` is set.
 async fn write(archive: DiskArchive, writing: Writing, writer: u32) {
     let mut number = 0;
     while !writing.is_over.load(Ordering::SeqCst) {
@@ -88,7 +88,7 @@ async fn write(archive: DiskArchive, writing: Writing, writer: u32) {
     }
 }
 
-/// The ids of all bodies in a backup, which must be readable, and the states of all deliveries.
+/// Returns the ids of all bodies in a backup, which must be readable, and the states of all deliveries.
 async fn contents(path: &Path) -> (HashSet<DeliveryId>, HashMap<DeliveryId, StateKind>) {
     let backup = DiskArchive::read_only(path).await.unwrap();
     let (mut scan, mut ledger) = (backup.scan(Query::all()), backup.ledger(Query::all()));
@@ -111,7 +111,7 @@ async fn backup_beside_a_server_under_load_has_all_that_was_acknowledged_before_
     let builder = builder(&from).segment_size(6000).upkeep_every(Duration::from_millis(1));
     let builder = builder.segment_age(Duration::ZERO).compress_after(Duration::ZERO);
     let archive = builder.remember_for(Duration::ZERO).open().await.unwrap();
-    // Something stays: else a backup has nothing in common with the archive.
+    // Keep one delivery: otherwise the backup would have nothing in common with the archive.
     let first = delivery("/m", b"first");
     let _ = archive.put(first.clone()).await.unwrap();
     archive.finish(first.id(), Outcome::processed(200)).await.unwrap();
@@ -159,7 +159,7 @@ async fn backup_copies_sealed_segments_once_and_what_was_removed_disappears_from
     let third = back_up(&from, &to).await;
     assert!(third.copied <= 3 && third.unchanged >= count - 2, "{third:?}");
     assert!(!holds(&to, "number 1.") && holds(&to, "number 2."));
-    // Sealed segments were renamed to compressed ones, whose copies take the place of the others.
+    // Compressing renames sealed segments; the copies of the compressed ones replace the earlier copies.
     archive.close().await;
     let archive = builder(&from).compress_after(Duration::ZERO).open().await.unwrap();
     archive.upkeep_now().await.unwrap();
@@ -173,7 +173,7 @@ async fn backup_copies_sealed_segments_once_and_what_was_removed_disappears_from
     }
 }
 
-/// The files of segments.
+/// Returns the names of the segment files.
 fn names(path: &Path) -> Vec<PathBuf> {
     let names = fs::read_dir(path).unwrap().map(|file| file.unwrap().file_name());
     let mut names: Vec<_> = names.map(PathBuf::from).collect();
@@ -234,7 +234,7 @@ async fn damaged_or_truncated_segment_does_not_replace_a_sound_copy_and_a_damage
     spoil(&from, "number 3.");
     let last = segments(&from).into_iter().rev().find(|path| path.extension().unwrap() == "warc");
     let last = last.unwrap();
-    // Cut between two records, an empty file among them.
+    // Truncate the segment at a record boundary, here to an empty file.
     fs::write(&last, "").unwrap();
     for _ in 0..2 {
         let done = back_up(&from, &to).await;
@@ -245,7 +245,7 @@ async fn damaged_or_truncated_segment_does_not_replace_a_sound_copy_and_a_damage
             assert!(there.get(one.id()).await.unwrap().is_some());
         }
     }
-    // There is no earlier copy in a new directory: it holds what there is.
+    // A new directory has no earlier copies: it gets only readable records.
     let fresh = back_up(&from, &dir.path().join("fresh")).await;
     assert!(!fresh.is_sound() && fresh.kept.is_empty(), "{fresh:?}");
 }
@@ -276,7 +276,7 @@ async fn backup_refuses_a_directory_that_is_no_backup_of_the_archive() {
     }
     assert!(DiskArchive::backup(path("missing"), path("to"), |_, _| {}).await.is_err());
     assert_eq!(names(&path("notes")), [PathBuf::from("notes.txt")]);
-    // The backup was opened by a server, which received something.
+    // A server opened the backup and received a delivery.
     let opened = DiskArchive::open(path("to")).await.unwrap();
     let _ = opened.put(delivery("/m", b"received by the backup")).await.unwrap();
     opened.close().await;

@@ -1,4 +1,4 @@
-//! Readers beside a writer that does all it can to what they read.
+//! Readers next to a writer that seals, compresses, removes and forgets the segments they read.
 
 use std::{
     collections::HashSet,
@@ -33,8 +33,8 @@ impl Writing {
     }
 }
 
-/// Small segments that maintenance seals, compresses and forgets immediately. Some of them contain only removed
-/// deliveries.
+/// Opens an archive with small segments that maintenance seals, compresses and forgets immediately. Some segments
+/// contain only removed deliveries.
 async fn open(path: &Path) -> DiskArchive {
     let builder = DiskArchive::builder(path).segment_size(3200).upkeep_every(None);
     let builder = builder.segment_age(Duration::ZERO).compress_after(Duration::ZERO);
@@ -44,13 +44,13 @@ async fn open(path: &Path) -> DiskArchive {
 async fn write(archive: DiskArchive, writing: Writing) {
     let mut leaving = Vec::new();
     for round in 0..25 {
-        // Readers have met them by then.
+        // Remove deliveries of the previous round, which readers have seen by now.
         let left = std::mem::take(&mut leaving);
         for number in 0..6 {
             let one = delivery("/m", format!("{round} {number}").as_bytes());
             let _ = archive.put(one.clone()).await.unwrap();
             archive.finish(one.id(), Outcome::processed(200)).await.unwrap();
-            // Some segments hold nothing that stays.
+            // In odd rounds, all deliveries are removed later, so that some segments keep none.
             if number == 0 && round % 2 == 0 {
                 writing.staying.lock().unwrap().push(one.id());
             } else {
@@ -65,19 +65,19 @@ async fn write(archive: DiskArchive, writing: Writing) {
         }
         archive.upkeep_now().await.unwrap();
     }
-    // Of more than 130; where one stays the lines of the others do.
+    // More than 130 were removed. Ledger entries in a segment with a remaining delivery are kept.
     let remembered = archive.stats().await.unwrap().removed;
     writing.over.store(true, Ordering::SeqCst);
     assert!(remembered < 100, "{remembered} are remembered: hardly any was forgotten");
 }
 
-/// Nothing is missing from a scan that was archived before it began and stays, and nothing is in the way of one.
+/// Asserts that a scan succeeds, and that it finds every delivery that was archived before it and is not removed.
 async fn assert_all_there(archive: &DiskArchive, staying: &[DeliveryId]) {
     let mut scan = archive.scan(Query::all());
     let mut found = HashSet::new();
     while let Some(entry) = scan.next().await {
         assert!(found.insert(entry.unwrap().delivery.id()), "it was found twice");
-        // Much is done to what a slow reader reads.
+        // Give the writer time to change the segments during the scan.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let mut lines = archive.ledger(Query::all());
@@ -92,7 +92,7 @@ async fn assert_all_there(archive: &DiskArchive, staying: &[DeliveryId]) {
     }
 }
 
-/// Reads repeatedly, like another process, with a reader that was opened earlier.
+/// Scans repeatedly, like another process, several times with each read-only archive.
 async fn read_beside(path: PathBuf, writing: Writing) -> usize {
     let mut times = 0;
     while !writing.is_over() {
@@ -137,7 +137,7 @@ async fn archive_whose_lock_file_was_deleted_or_replaced_writes_nothing_any_more
         let one = delivery("/m", b"before");
         let _ = first.put(one.clone()).await.unwrap();
         std::fs::remove_file(dir.path().join("inbox.lock")).unwrap();
-        // Another process can take the archive now.
+        // Another process can now lock the archive.
         let second = if is_replaced { Some(builder().open().await.unwrap()) } else { None };
         for _ in 0..2 {
             let error = first.put(delivery("/m", b"behind")).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Damaged bytes of an unsettled delivery are kept: a part of them may be recoverable.
+//! Damaged bytes of an unsettled delivery are kept, because a part of them may be recoverable.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use tower_inbox::{
     delivery::{Delivery, Outcome},
 };
 
-/// A processed delivery before and behind a pending one, in one segment.
+/// Appends a pending delivery between two processed ones, in one segment.
 async fn fill(builder: DiskArchiveBuilder) -> Delivery {
     let archive = builder.upkeep_every(None).open().await.unwrap();
     let pending = delivery("/m", format!("acknowledged {}", "x".repeat(3000)).as_bytes());
@@ -28,7 +28,7 @@ async fn fill(builder: DiskArchiveBuilder) -> Delivery {
     pending
 }
 
-/// The record of a delivery in its segment.
+/// Returns the segment and the byte range of a delivery's record.
 fn record_of(delivery: &Delivery, dir: &Path) -> (PathBuf, Range<usize>) {
     let id = format!("WARC-Record-ID: <urn:uuid:{}>", delivery.id());
     for path in segments(dir) {
@@ -58,7 +58,7 @@ async fn damaged_bytes_of_a_pending_delivery_survive_retention_and_removal() {
     let full = |dir: &Path| DiskArchive::builder(dir).segment_size(4000).compress_after(None);
     let open = |dir: &Path| DiskArchive::builder(dir).compress_after(None);
     for make in [open, full] {
-        // A flipped bit in the header, in the body, and in the end of the record.
+        // Flips a bit in the header, in the body, or at the end of the record.
         for place in [20, 1500, usize::MAX] {
             let dir = tempfile::tempdir().unwrap();
             let dir = dir.path();
@@ -83,7 +83,7 @@ async fn damaged_bytes_of_a_pending_delivery_survive_retention_and_removal() {
             archive.close().await;
             let verified = DiskArchive::verify(dir, |_, _| {}).await.unwrap();
             assert_eq!(verified.damages.len(), 1, "{place}");
-            // And the next start reports it, too.
+            // The next start also reports the damage.
             let archive = builder.open().await.unwrap();
             archive.upkeep_now().await.unwrap();
             assert!(holds(dir, damaged), "{place}: its bytes are gone after another start");

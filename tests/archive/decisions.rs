@@ -1,4 +1,4 @@
-//! Removal, retry and repeats are decided one after the other: none rests on what another has changed since.
+//! Removal, retry and repeats are decided one at a time: none uses a state that another has changed since.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -14,7 +14,7 @@ use tower_inbox::{
 
 const SYNC: Duration = Duration::from_millis(40);
 
-/// Each delivery in a segment of its own, and nothing happens by itself.
+/// One segment for each delivery, without automatic maintenance.
 fn builder(path: &Path) -> DiskArchiveBuilder {
     DiskArchive::builder(path).segment_size(1).upkeep_every(None)
 }
@@ -53,7 +53,7 @@ async fn repeat_of_dead_delivery_without_a_body_is_stored_anew() {
     }
 }
 
-/// Many deliveries that are removed, so that the removal takes a while, and the one to look at.
+/// Settles several deliveries, so that their removal takes some time, and returns the dead one under test.
 async fn with_dead_one(archive: &DiskArchive) -> Delivery {
     for number in 0..4 {
         settled(archive, &format!("number {number}"), Outcome::processed(200)).await;
@@ -98,7 +98,7 @@ async fn receipt_never_names_what_a_removal_has_given_up() {
             assert_eq!(receipt.id(), named.id());
             removing.await.unwrap();
             let is_there = has_body(&archive, named).await;
-            // One that was named before it was given up is removed after that.
+            // A delivery that a receipt named before its removal was decided is removed afterwards.
             assert!(is_there || receipt.is_repeat(), "a fresh one was removed");
             let revived = receipt.is_repeat() && one.body() == "the dead one";
             assert!(is_there || !revived, "revived, and then removed as settled");

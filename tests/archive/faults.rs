@@ -27,7 +27,7 @@ async fn whatever_call_fails_each_receipt_holds_and_the_next_append_works() {
     }
 }
 
-/// Opens, appends and settles over several segments. One call fails somewhere: at most one step may fail for it.
+/// Opens, appends and settles over several segments while one call fails: at most one step may fail because of it.
 async fn work_through(disk: &FaultyDisk, path: &std::path::Path) -> Vec<Delivery> {
     let open = || disk.open(DiskArchive::builder(path).segment_size(1500));
     let mut acknowledged = Vec::new();
@@ -59,7 +59,7 @@ async fn a_batch_whose_sync_failed_goes_to_a_new_segment() {
     let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
     let _ = archive.put(a.clone()).await.unwrap();
     let good = fs::metadata(&segments(dir.path())[0]).unwrap().len();
-    // The write goes well, the sync does not.
+    // The write succeeds, the sync fails.
     disk.fail(Fault::OneCall { after: 1 });
     let _ = archive.put(b.clone()).await.unwrap();
     assert!(!disk.was_misused());
@@ -75,7 +75,7 @@ async fn a_batch_whose_sync_failed_goes_to_a_new_segment() {
 async fn a_new_segment_whose_first_sync_failed_leaves_no_file() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
     let archive = disk.open(DiskArchive::builder(dir.path())).await.unwrap();
-    // Create, sync of the directory and write go well.
+    // Creating the file, syncing the directory and writing succeed.
     disk.fail(Fault::OneCall { after: 3 });
     let _ = archive.put(delivery("/m", b"a")).await.unwrap();
     assert_eq!(disk.fault_now(), None);
@@ -91,7 +91,7 @@ async fn nothing_is_acknowledged_while_no_sync_succeeds() {
     disk.fail(Fault::Unsynced);
     let b = delivery("/m", b"b");
     for _ in 0..5 {
-        // Written data may reappear after a power failure; unwritten data does not.
+        // Data that was written but not synced may reappear after a power failure. Data that was not written does not.
         let failed = archive.put(b.clone()).await;
         let is_told = matches!(failed, Err(ArchiveError::Unsure(_) | ArchiveError::Io { .. }));
         assert!(is_told, "{failed:?}");

@@ -8,7 +8,7 @@ use tower_inbox::{
     delivery::{Delivery, DeliveryId, InferenceDigest, InferenceKey, Outcome, Receipt},
 };
 
-/// Small segments, and nothing happens by itself.
+/// Small segments, without automatic maintenance.
 fn builder(path: &Path) -> DiskArchiveBuilder {
     DiskArchive::builder(path).segment_size(3000).upkeep_every(None).remember_for(None)
 }
@@ -17,7 +17,7 @@ fn inference(of: &Delivery) -> InferenceDigest {
     InferenceDigest::of(of.model(), &InferenceKey::new(of.id().to_string()), of.digest())
 }
 
-/// Twenty, all processed.
+/// Appends 20 deliveries and settles them as processed.
 async fn filled(archive: &DiskArchive) -> Vec<Delivery> {
     let mut kept = Vec::new();
     for number in 0..20 {
@@ -87,7 +87,7 @@ async fn of_too_many_the_oldest_are_forgotten() {
     let found = remembered(&archive, &all).await;
     let forgotten = found.iter().filter(|known| !**known).count();
     assert!(found[forgotten..].iter().all(|known| *known), "{found:?}");
-    // By whole segments: of the last that went, one more was one too many.
+    // Whole segments are forgotten, the oldest first, until at most 8 deliveries are remembered.
     assert!((12..=16).contains(&forgotten), "{found:?}");
     assert_eq!(
         archive.put(delivery("/m", all[19].body())).await.unwrap(),
@@ -127,7 +127,7 @@ async fn what_is_not_settled_is_not_removed_by_age_and_so_never_forgotten() {
     let builder = || builder(dir.path()).keep_for(Duration::ZERO).remember_for(Duration::ZERO);
     let archive = builder().segment_age(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
-    // Pending deliveries are in a segment of their own, which stays.
+    // Seal first, so that the pending delivery is in a separate segment, which stays.
     archive.upkeep_now().await.unwrap();
     let pending = delivery("/m", b"this one waits");
     let _ = archive.put(pending.clone()).await.unwrap();

@@ -1,5 +1,5 @@
-//! The directory `tests/golden/v1`: the current format in every segment state, with index files, and with what stays of
-//! a removed delivery.
+//! The directory `tests/golden/v1`: the current format in every segment state, with index files and the remains of
+//! removed deliveries.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -53,7 +53,7 @@ fn golden() -> tempfile::TempDir {
     dir
 }
 
-/// The first five are in compressed segments; then follow a sealed and an active segment.
+/// The first five are in compressed segments; the others are in a sealed and an active segment.
 fn all() -> Vec<Delivery> {
     let at = std::time::Duration::from_secs(1_760_000_000);
     let more = (5..9).map(|number| {
@@ -71,7 +71,7 @@ fn inference(of: &Delivery) -> InferenceDigest {
     )
 }
 
-/// The outcomes that settle each delivery, in order. `None` releases the lease.
+/// The outcomes with which each delivery is settled, in order. `None` releases the lease.
 fn outcomes(of: &Delivery) -> Vec<Option<Outcome>> {
     let number = all().iter().position(|one| one.id() == of.id()).unwrap();
     let failed = |attempts| Some(Outcome::failed_at(attempts, "the handler answered 500"));
@@ -88,7 +88,7 @@ fn outcomes(of: &Delivery) -> Vec<Option<Outcome>> {
     }
 }
 
-/// The resulting states. The last but one is leased when the process ends.
+/// The resulting states. The second to last delivery is leased when the process ends.
 fn state(of: &Delivery) -> State {
     let number = all().iter().position(|one| one.id() == of.id()).unwrap();
     match outcomes(of).pop() {
@@ -99,7 +99,7 @@ fn state(of: &Delivery) -> State {
     }
 }
 
-/// The removed deliveries.
+/// The numbers of the removed deliveries.
 const REMOVED: [usize; 2] = [1, 6];
 
 async fn open(
@@ -135,7 +135,7 @@ async fn remove(archive: &DiskArchive, number: usize) {
     assert_eq!(archive.remove(Query::all().id(id(number))).await.unwrap(), 1);
 }
 
-/// How `tests/golden/v1` was written.
+/// Writes a directory as `tests/golden/v1` was written.
 #[tokio::test]
 #[ignore = "writes a directory: INBOX_GOLDEN says which"]
 async fn write() {
@@ -161,11 +161,11 @@ fn count(path: &Path, extension: &str) -> usize {
     files.filter(|file| file.extension().is_some_and(|found| found == extension)).count()
 }
 
-/// Everything that a reader can read from it.
+/// Checks everything that can be read from the archive.
 async fn assert_read(archive: DiskArchive, writes: bool) {
     for one in all() {
         let leased = "leased 1 0".parse::<State>().unwrap();
-        // Opening for writing takes a lease for a crash.
+        // Opening for writing counts a lease as a crash.
         let crashed = writes && state(&one) == leased;
         let expected = if crashed { "pending 1 1".parse().unwrap() } else { state(&one) };
         assert_eq!(archive.state(one.id()).await.unwrap(), Some(expected), "{}", one.id());
@@ -214,7 +214,7 @@ async fn golden_index_files_are_used_without_reading_segments() {
     let dir = golden();
     for segment in segments(dir.path()) {
         if segment.extension().is_some_and(|found| found != "open") {
-            // Only the index file describes the damaged bytes.
+            // Overwritten with zeros: only the index file describes the segment.
             let length = fs::metadata(&segment).unwrap().len();
             fs::write(segment, vec![0; usize::try_from(length).unwrap()]).unwrap();
         }

@@ -1,4 +1,4 @@
-//! What identifies a delivery is stored with it, since the stored head is redacted.
+//! The identity of a delivery is stored with it, because the stored head is redacted.
 
 use std::time::SystemTime;
 
@@ -24,7 +24,7 @@ fn proof() -> Proof {
     Proof::new("hmac-sha256", "main", "raw")
 }
 
-/// Deliveries that differ in what identifies them, each with a repeat of it that differs in something else.
+/// Deliveries with distinct identities, each with a repeat that differs in other parts of the request.
 fn originals_and_repeats() -> Vec<[Delivery; 2]> {
     let joined = proof().with_signed_digest(Digest::of(b"ab"));
     let message = |id: &str| proof().with_message_id(id);

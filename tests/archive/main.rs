@@ -1,4 +1,4 @@
-//! The archives of this crate, through their public doors.
+//! Tests of the archives of this crate through their public API.
 #![cfg(all(feature = "disk", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
@@ -37,7 +37,7 @@ use tower_inbox::{
     testing::Sample,
 };
 
-/// Short forms of what tests do often.
+/// Shorthands for frequent operations.
 trait Short {
     /// Appends without a lease.
     fn put(&self, delivery: Delivery) -> Work<Receipt>;
@@ -45,10 +45,10 @@ trait Short {
     /// Leases a delivery and settles it.
     async fn finish(&self, id: DeliveryId, outcome: Outcome) -> Result<(), ArchiveError>;
 
-    /// The outcome of a delivery, once it has one.
+    /// Returns the outcome of a delivery, if it has one.
     async fn outcome(&self, id: DeliveryId) -> Result<Option<Outcome>, ArchiveError>;
 
-    /// The delivery that was processed as this inference, as the next one learns.
+    /// Returns the delivery that was processed as this inference, as reported to the next one.
     async fn processed_as(&self, inference: InferenceDigest) -> Option<DeliveryId>;
 }
 
@@ -86,7 +86,7 @@ fn delivery(model: &str, body: &[u8]) -> Delivery {
     Sample::of(model).body(body.to_vec()).delivery()
 }
 
-/// All that an archive holds, in its order; the archive is closed.
+/// Returns all deliveries of an archive, in its order, and drops the archive.
 async fn all_in(archive: DiskArchive) -> Vec<Archived> {
     let mut entries = archive.scan(Query::all());
     let mut found = Vec::new();
@@ -101,7 +101,7 @@ async fn deliveries_in(path: &Path) -> Vec<Delivery> {
     found.into_iter().map(|archived| archived.delivery).collect()
 }
 
-/// What can still be read of an archive, and how many damages are reported.
+/// Returns the readable deliveries of an archive, and the number of reported damages.
 async fn readable_in(path: &Path) -> (Vec<Delivery>, usize) {
     let archive = DiskArchive::open(path).await.unwrap();
     let (mut entries, mut found, mut damages) = (archive.scan(Query::all()), Vec::new(), 0);
@@ -115,17 +115,17 @@ async fn readable_in(path: &Path) -> (Vec<Delivery>, usize) {
     (found, damages)
 }
 
-/// The segments of an archive, in the order of the log.
-/// Whether exhaustive tests run all their cases: if `INBOX_LONG_TESTS` is set, as in CI.
+/// Returns true if exhaustive tests run all their cases: if `INBOX_LONG_TESTS` is set, as in CI.
 fn long_tests() -> bool {
     std::env::var_os("INBOX_LONG_TESTS").is_some()
 }
 
-/// The step between the cases that an exhaustive test runs: 1 with [`long_tests`], `step` without.
+/// Returns the step between the cases of an exhaustive test: 1 with [`long_tests`], otherwise `step`.
 fn stride(step: usize) -> usize {
     if long_tests() { 1 } else { step }
 }
 
+/// Returns the segments of an archive, in the order of the log.
 fn segments(path: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
     let mut segments: Vec<_> =

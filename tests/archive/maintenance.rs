@@ -1,4 +1,4 @@
-//! What an archive does with its segments in the course of time.
+//! Maintenance of the segments of an archive over time.
 
 use std::{
     fs,
@@ -110,10 +110,10 @@ async fn a_segment_that_was_cut_between_two_records_is_told_of() {
     }
 }
 
-/// How a compressed record begins.
+/// The first bytes of a compressed record.
 const MEMBER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0];
 
-/// Says how many bytes are gone.
+/// Cuts the last record off, and returns the number of removed bytes.
 fn cut_before_the_last_record(segment: &Path) -> u64 {
     let bytes = fs::read(segment).unwrap();
     let is_record =
@@ -201,7 +201,7 @@ async fn a_damaged_segment_is_not_compressed() {
     assert_eq!(readable_in(dir.path()).await, (all[1..].to_vec(), 1));
 }
 
-/// Where a bit is flipped in the last record of a segment: in its header, and in its last byte.
+/// Returns the offsets of a bit flip in the last record of a segment: in its header, and in its last byte.
 fn in_header_and_trailer(segment: &[u8]) -> [usize; 2] {
     let needle = b"Inbox-Model";
     let header = segment.windows(needle.len()).rposition(|window| window == needle);
@@ -255,7 +255,8 @@ async fn below_the_watermark_new_deliveries_wait_outside_and_all_else_goes_on() 
     assert_eq!(deliveries_in(dir.path()).await, [a, b]);
 }
 
-/// A refusal has the free space read again, on another thread.
+/// Appends, and retries while space is short: a rejected append triggers another read of the free space, on another
+/// thread.
 async fn put_when_there_is_space(archive: &DiskArchive, delivery: &Delivery) {
     while let Err(error) = archive.put(delivery.clone()).await {
         assert!(matches!(error, ArchiveError::NoSpace { .. }), "{error}");
@@ -278,7 +279,7 @@ async fn appends_go_on_while_statvfs_hangs_and_the_last_known_free_space_counts(
             Err(error) => assert!(matches!(error, ArchiveError::NoSpace { .. }), "{error}"),
         }
     }
-    // Each takes 2048 bytes and its body.
+    // Each delivery takes 2048 bytes plus its body.
     assert_eq!(accepted, 9);
     assert_eq!(disk.fault_now(), Some(Fault::HangingFreeSpace), "an append waited");
     disk.fail(Fault::Free { bytes: 2 * least });
@@ -299,7 +300,7 @@ async fn below_the_watermark_an_archive_is_opened_and_what_is_in_it_can_be_erase
     let _ = archive.put(all[12].clone()).await.unwrap();
     drop(archive);
     disk.fail(Fault::Free { bytes: 0 });
-    // As a crash leaves it: there is something to recover.
+    // A torn record, as after a crash, which opening recovers from.
     let open = segments(dir.path()).pop().unwrap();
     let torn = [fs::read(&open).unwrap(), b"WARC/1.1\r\nWARC-Ty".to_vec()].concat();
     fs::write(&open, torn).unwrap();

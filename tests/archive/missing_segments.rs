@@ -1,4 +1,4 @@
-//! Segments that are missing, empty, or not of the archive: they are noticed, and nothing tidies the evidence away.
+//! Missing, empty and foreign segments: they are reported, and maintenance does not remove the evidence.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use tower_inbox::{
     testing::{Fault, FaultyDisk},
 };
 
-/// Small segments. Maintenance runs when it is asked for, and does as much as it can.
+/// Small segments. Maintenance runs only on request, and compresses and forgets without delay.
 fn builder(path: &Path) -> DiskArchiveBuilder {
     let builder = DiskArchive::builder(path).segment_size(2000).upkeep_every(None);
     builder.compress_after(Duration::ZERO).remember_for(Duration::ZERO)
@@ -24,7 +24,7 @@ async fn maintain(path: &Path) {
     archive.close().await;
 }
 
-/// At least five segments; the last is active. With index files and a manifest if maintenance ran.
+/// Creates at least five segments, the last one active, with index files and a manifest if `is_maintained`.
 async fn filled(path: &Path, is_maintained: bool) -> Vec<PathBuf> {
     let archive = builder(path).compress_after(None).open().await.unwrap();
     for letter in b'a'..=b'k' {
@@ -43,7 +43,7 @@ async fn verify(path: &Path) -> Verification {
     DiskArchive::verify(path, |_, _| {}).await.unwrap()
 }
 
-/// The reasons and the beginnings of the file names of what `verify` reports, which are numbers of segments.
+/// Returns the file name, which begins with the segment number, and the reason of each damage that `verify` reports.
 async fn reported(path: &Path) -> Vec<(String, &'static str)> {
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     let damages = verify(path).await.damages;
@@ -122,7 +122,7 @@ async fn missing_newest_segment_keeps_its_number() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let mut files = filled(dir, true).await;
-    // The one that is written, and the last that was sealed.
+    // The active segment, and the last sealed one.
     let (open, lost) = (files.pop().unwrap(), files.pop().unwrap());
     assert!(open.extension().unwrap() == "open" && lost.extension().unwrap() == "warc");
     fs::remove_file(&open).unwrap();
@@ -152,7 +152,7 @@ async fn gap_in_the_numbers_is_reported_without_a_manifest() {
         damages += usize::from(matches!(entry, Err(ArchiveError::Damaged { .. })));
     }
     assert_eq!(damages, 1);
-    // Opening for writing creates a manifest of the segments that exist.
+    // Opening for writing creates a manifest of the existing segments.
     maintain(dir).await;
     assert!(verify(dir).await.is_sound());
 }
@@ -194,7 +194,7 @@ async fn forgotten_segments_are_not_missing_and_their_numbers_are_not_used_again
     assert_eq!(readable_in(dir).await, (vec![one], 0));
 }
 
-/// As after a kill at each call: from it on, nothing is changed any more.
+/// Interrupts forgetting at each call, as a kill does: no later call changes anything.
 #[tokio::test]
 async fn forgotten_segment_is_not_missing_whenever_forgetting_is_interrupted() {
     for after in 0.. {
@@ -267,7 +267,7 @@ async fn empty_segment_that_was_never_sealed_is_no_damage() {
     let one = delivery("/m", b"one");
     let _ = archive.put(one.clone()).await.unwrap();
     archive.close().await;
-    // As if the first segment could not be removed after the sync of its first batch had failed.
+    // As if the first segment could not be removed after the sync of its first batch failed.
     let first = segments(dir).remove(0);
     let second = first.to_str().unwrap().replace("00000001-", "00000002-");
     fs::rename(&first, second).unwrap();

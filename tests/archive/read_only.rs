@@ -1,4 +1,4 @@
-//! Reading beside a writer.
+//! Reading an archive that is open for writing.
 
 use std::{fs, time::Duration};
 
@@ -70,7 +70,7 @@ async fn a_scan_finds_all_that_stays_while_what_was_before_it_is_forgotten() {
     }
     let reading = DiskArchive::read_only(dir.path()).await.unwrap();
     let mut scan = reading.scan(Query::all());
-    // Not many more are read ahead.
+    // The scan reads only a few deliveries ahead.
     assert_eq!(scan.next().await.unwrap().unwrap().delivery, all[0]);
     for one in &all[..20] {
         archive.remove(Query::all().id(one.id())).await.unwrap();

@@ -1,4 +1,4 @@
-//! The directory, or a file in it, is removed or renamed under an archive that is open.
+//! The directory or a file in it is removed or renamed while the archive is open.
 #![cfg(unix)]
 
 use std::{
@@ -47,7 +47,7 @@ impl Fixture {
         fs::rename(self.elsewhere(), self.dir()).unwrap();
     }
 
-    /// Nothing is acknowledged: no delivery, no repeat of an acknowledged one, and no outcome.
+    /// Asserts that nothing is acknowledged: no delivery, no repeat of an acknowledged one, and no outcome.
     async fn assert_refuses(&self) {
         let id = self.first.id();
         for _ in 0..2 {
@@ -59,7 +59,7 @@ impl Fixture {
         }
     }
 
-    /// Has another archive open the directory at the path.
+    /// Opens another archive in the directory at the path.
     async fn open_another(&self) {
         let another = DiskArchive::open(self.dir()).await.unwrap();
         let _ = another.put(delivery("/m", b"of another")).await.unwrap();
@@ -114,7 +114,7 @@ async fn renamed_directory_that_was_made_anew_is_refused() {
     assert_eq!(fixture.end(&elsewhere).await, [first]);
 }
 
-/// Appends `second`, and does `harm` between its write and the end of its sync.
+/// Appends `second`, and runs `harm` between its write and the end of its sync. Returns true if it was acknowledged.
 async fn during_sync(fixture: &Fixture, second: &Delivery, harm: impl FnOnce()) -> bool {
     fixture.disk.fail(Fault::HangingSync);
     let pending = fixture.archive.put(second.clone());

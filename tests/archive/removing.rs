@@ -1,4 +1,4 @@
-//! Removal: removed deliveries stay removed, others stay, and the ledger is kept.
+//! Removal: removed deliveries stay removed, the others remain, and the ledger is kept.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -9,7 +9,7 @@ use tower_inbox::{
     testing::{Fault, FaultyDisk},
 };
 
-/// Small segments, and nothing happens by itself.
+/// Small segments, without automatic maintenance.
 fn builder(path: &Path) -> DiskArchiveBuilder {
     DiskArchive::builder(path).segment_size(3000).upkeep_every(None)
 }
@@ -37,7 +37,7 @@ fn unfinished(path: &Path) -> bool {
     files.any(|file| file.to_string_lossy().contains("warc") && file.extension().unwrap() == "tmp")
 }
 
-/// Of `all` those at `gone` are removed and known, the others are there.
+/// Asserts that the deliveries at the indexes `gone` are removed but remembered, and that the others still exist.
 async fn assert_left(archive: &DiskArchive, all: &[Delivery], gone: &[usize]) {
     for (at, one) in all.iter().enumerate() {
         let found = archive.get(one.id()).await.unwrap().map(|archived| archived.delivery);
@@ -103,7 +103,7 @@ async fn some_ids_are_removed_and_those_between_them_stay() {
     assert_left(&archive, &all, &gone).await;
 }
 
-/// Flips a bit in the record of the delivery with this number: in its body, or else in its header.
+/// Flips a bit in the record of the delivery with this number: in its body if `in_body`, otherwise in its header.
 fn spoil(path: &Path, number: usize, in_body: bool) {
     let needle = format!("the body of number {number}\r\n\r\n");
     let place = |bytes: &[u8]| bytes.windows(needle.len()).position(|at| at == needle.as_bytes());
@@ -191,7 +191,7 @@ async fn what_is_settled_and_old_is_removed_and_the_rest_is_kept() {
     archive.finish(failed.id(), Outcome::failed("once")).await.unwrap();
     let pending = delivery("/m", b"pending");
     let _ = archive.put(pending.clone()).await.unwrap();
-    // The segment that is being written is left alone.
+    // The active segment is not changed.
     let _ = archive.put(delivery("/m", &[b'x'; 4000])).await.unwrap();
     archive.upkeep_now().await.unwrap();
     let none: Vec<_> = (0..all.len()).collect();
@@ -247,7 +247,7 @@ async fn a_request_that_cannot_be_done_keeps_no_other_from_being_done() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = filled(&archive).await;
-    // A directory cannot be read, and its name is older than those of the others.
+    // A directory cannot be read as a request. Its id is older than those of the others.
     let old = "0192f0c1-2a3b-7c4d-8e5f-000000000000";
     fs::create_dir(dir.path().join(format!("{old}.request"))).unwrap();
     let unknown = DeliveryId::new();
@@ -294,13 +294,13 @@ async fn the_bytes_of_what_was_removed_before_it_was_settled_are_archived_anew_a
         assert_eq!(archive.get(second.id()).await.unwrap().unwrap().delivery, second);
         let third = archive.put(delivery("/m", b"twice")).await.unwrap();
         assert_eq!(third, Receipt::repeat(second.id()));
-        // The next time by its index files.
+        // The next iteration reads the index files.
         archive.upkeep_now().await.unwrap();
         archive.close().await;
     }
 }
 
-/// The files that other processes leave and that the archive answers with.
+/// Returns the request files, which other processes create and the archive answers.
 fn requests(path: &Path) -> Vec<std::path::PathBuf> {
     let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
     files.filter(|file| file.to_string_lossy().contains(".request")).collect()
@@ -310,7 +310,7 @@ fn requests(path: &Path) -> Vec<std::path::PathBuf> {
 async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
     for (fault, expected) in [
         (Fault::Unsynced, "sync fault of the test"),
-        // There is no room for the error either.
+        // There is no space for the error, either.
         (Fault::Full { room: 0 }, "the log of that process says why"),
     ] {
         let dir = tempfile::tempdir().unwrap();
@@ -320,7 +320,7 @@ async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
         let all = filled(&archive).await;
         let query = Query::all().id(all[1].id());
         disk.fail(fault);
-        // Far longer than a test may take.
+        // The timeout is far longer than a test may take.
         let asked =
             DiskArchive::ask_to_remove(dir.path(), query.clone(), Duration::from_secs(60 * 60));
         let error = asked.await.unwrap_err();
@@ -330,7 +330,7 @@ async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
         assert_eq!(requests(dir.path()), [""; 0].map(std::path::PathBuf::from));
         disk.heal();
         let asked = DiskArchive::ask_to_remove(dir.path(), query, Duration::from_secs(60 * 60));
-        // The first attempt may have got as far as to give it up.
+        // The first attempt may have got as far as deciding the removal.
         assert!(asked.await.unwrap().is_some());
         assert!(archive.get(all[1].id()).await.unwrap().is_none());
     }
@@ -347,7 +347,7 @@ async fn request_that_fails_is_tried_again_if_nobody_waits_for_the_answer() {
     let query = Query::all().id(all[1].id());
     let asked = DiskArchive::ask_to_remove(dir.path(), query, Duration::ZERO).await;
     if !matches!(asked, Ok(None)) {
-        // The archive was faster than the first look at the answer.
+        // The archive answered before the first check for an answer.
         asked.unwrap_err();
         return;
     }
@@ -363,7 +363,7 @@ async fn request_that_fails_is_tried_again_if_nobody_waits_for_the_answer() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(archive.get(all[1].id()).await.unwrap().is_none());
-    // Maintenance, which runs every 10 ms here, would remove files that `holds` has listed.
+    // Maintenance runs every 10 ms here and would remove files that `holds` has listed.
     archive.close().await;
     assert!(!holds(dir.path(), "the body of number 1\r\n"));
 }

@@ -155,7 +155,7 @@ async fn damage_after_the_start_is_an_error_with_its_place() {
     }
 }
 
-/// Changes one bit, in place.
+/// Flips one bit, in place.
 fn spoil(segment: &Path, needle: &str) {
     let mut bytes = fs::read(segment).unwrap();
     let place = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
@@ -179,7 +179,7 @@ async fn what_was_processed_as_an_inference_is_known_after_a_start_also_without_
         if removes {
             assert_eq!(archive.remove(Query::all()).await.unwrap(), 1);
         }
-        // The next time by its index files.
+        // The next iteration reads the index files.
         archive.upkeep_now().await.unwrap();
         archive.close().await;
     }

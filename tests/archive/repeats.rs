@@ -1,4 +1,4 @@
-//! What repeats of a delivery write: nothing, or a bounded amount.
+//! Repeats of a delivery write nothing, or a bounded amount.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -61,7 +61,7 @@ async fn states_written_by_repeats_of_a_dead_delivery_are_dropped_by_maintenance
         assert!(bytes_in(dir.path()) > before + 400_000, "the test writes several segments");
         archive.upkeep_now().await.unwrap();
         let left = bytes_in(dir.path()) - before;
-        // The segment that is being written, and one state of each of the others.
+        // The active segment, and one state in each of the others.
         assert!(left < 210_000, "{left} bytes are left");
         archive.close().await;
         drop(archive);

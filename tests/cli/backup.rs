@@ -29,7 +29,7 @@ async fn backup_and_restore_print_what_they_did_and_what_to_do_next() {
     assert!(said.contains("it is not empty; use a new directory"), "{said}");
     let output = inbox(&path("inbox"), &["backup"]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("<TO>"));
-    // A part of the archive is damaged, and there is no earlier copy.
+    // A part of the archive is damaged, and no earlier copy exists.
     let sealed = std::fs::read_dir(path("inbox")).unwrap().map(|file| file.unwrap().path());
     let sealed = sealed.filter(|path| path.extension().is_some_and(|end| end == "warc")).min();
     let mut bytes = std::fs::read(sealed.as_ref().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The command beside a server in another process: the example `receiver`.
+//! The command on an archive that a server in another process has open: the example `receiver`.
 
 use std::{
     env, fs,
@@ -37,7 +37,7 @@ impl Drop for Receiver {
     }
 }
 
-/// Cargo builds the examples with the tests, except for `cargo test --test cli`.
+/// The path of the example. Cargo builds examples with the tests, except for `cargo test --test cli`.
 fn example() -> PathBuf {
     let tests = env::current_exe().unwrap();
     let example = tests.parent().unwrap().with_file_name("examples").join("receiver");
@@ -45,7 +45,7 @@ fn example() -> PathBuf {
     example
 }
 
-/// An extraction that is dead.
+/// Appends a dead extraction.
 async fn dead(archive: &DiskArchive, inference: &str) -> Delivery {
     let body = format!(
         r#"{{"inference": {{"id": "{inference}", "model": {{"id": "m"}}, "result": {{"fields": {{}}}},

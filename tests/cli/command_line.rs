@@ -119,6 +119,6 @@ async fn control_and_bidi_characters_of_a_sender_are_escaped() {
     let missing = inbox(dir.path(), &["show", hostile]);
     let error = String::from_utf8(missing.stderr).unwrap();
     assert!(error.contains(r"\u{9b}31m\u{202e}") && !error.contains('\u{9b}'), "{error}");
-    // Not on a terminal: as it is.
+    // Without a terminal, the body is written unescaped.
     assert_eq!(inbox(dir.path(), &["show", &id, "--body"]).stdout, b"\x1b[2J");
 }

@@ -91,7 +91,7 @@ async fn export_skips_and_reports_damaged_deliveries() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let archive = builder(dir.path()).compress_after(None).open().await.unwrap();
     let all = fill(&archive).await;
-    // Only opening reads the first. The second is in the index file.
+    // The damage to the first is detected only when the archive is opened. The second is in the index file.
     spoil(dir.path(), 1);
     archive.upkeep_now().await.unwrap();
     spoil(dir.path(), 5);
@@ -118,7 +118,7 @@ async fn failed_export_leaves_no_partial_file() {
     let archive = builder(dir.path()).open().await.unwrap();
     fill(&archive).await;
     let file = dir.path().join("export");
-    // A limit on the file size acts like a full disk.
+    // A file size limit acts like a full disk.
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$@\"", "sh"]);
     command.args([env!("CARGO_BIN_EXE_inbox"), "export", "--into"]).arg(&file);

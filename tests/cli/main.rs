@@ -1,4 +1,4 @@
-//! Runs the command `inbox` as a process.
+//! Runs the `inbox` command as a process.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod backup;
@@ -45,12 +45,12 @@ fn inbox(dir: &Path, arguments: &[&str]) -> Output {
     command.env("INBOX_ARCHIVE", dir).env_remove("INBOX_SECRET").args(arguments).output().unwrap()
 }
 
-/// What a command wrote to standard error.
+/// Returns the standard error of a command.
 fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The standard output of a command that succeeds.
+/// Returns the standard output of a command, which must succeed.
 fn written(dir: &Path, arguments: &[&str]) -> String {
     let output = inbox(dir, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -79,14 +79,15 @@ async fn settled(archive: &DiskArchive, model: &str, body: &str, outcome: Outcom
     delivery
 }
 
-/// The outcome of a delivery of `model` that carried the inference `key`.
+/// Adds the inference `key` of `model` to an outcome.
 fn as_inference(outcome: Outcome, model: &str, key: &InferenceKey) -> Outcome {
     let body = DeliveryId::new().to_string();
     let digest = tower_inbox::Digest::of(body.as_bytes());
     outcome.with_inference(Some(InferenceDigest::of(&model.parse().unwrap(), key, digest)))
 }
 
-/// Ten deliveries, received an hour apart since the beginning of 1970. The fourth is pending, the others are processed.
+/// Appends ten deliveries, received one hour apart from the Unix epoch on. The fourth is pending, the others are
+/// processed.
 async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
     let mut all = Vec::new();
     for number in 0_u32..10 {
@@ -101,7 +102,7 @@ async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
     all
 }
 
-/// The JSON objects of a listing, one per line.
+/// Parses the JSON objects of a listing, one per line.
 fn objects(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -20,7 +20,7 @@ async fn commands_run_as_root_leave_files_to_the_owner_of_the_directory() {
     archive.close().await;
     drop(archive);
     let files = || std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path());
-    // Only root can give files away.
+    // Only root can change the owner of files.
     for path in files().chain([dir.clone()]) {
         if chown(path, Some(SERVER), Some(SERVER)).is_err() {
             eprintln!("skipped: only root can give files away");
@@ -37,7 +37,7 @@ async fn commands_run_as_root_leave_files_to_the_owner_of_the_directory() {
     }
 }
 
-/// An archive whose files belong to the user of the server, and can be read by all. None without root.
+/// Creates an archive whose files belong to the server's user and are accessible to all. Returns `None` without root.
 async fn of_server(dir: &Path) -> Option<Delivery> {
     let archive = builder(dir).open().await.unwrap();
     let first = fill(&archive).await.swap_remove(0);
@@ -59,7 +59,7 @@ async fn request_of_root_belongs_to_the_user_of_the_server() {
     let base = tempfile::tempdir().unwrap();
     let dir = base.path().join("inbox");
     let Some(first) = of_server(&dir).await else { return };
-    // It does not look for requests, and the command waits.
+    // The server does not poll for requests, so the command waits.
     let archive = builder(&dir).open().await.unwrap();
     let mut command = Command::new("sh");
     let script = format!("umask 077; exec {} erase {}", env!("CARGO_BIN_EXE_inbox"), first.id());

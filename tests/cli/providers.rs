@@ -1,4 +1,4 @@
-//! Each provider's model accepts what `inbox send` sends as that provider.
+//! The model of each provider accepts the requests that `inbox send` sends as that provider.
 
 use serde_json::Value;
 use tower_inbox::{
@@ -16,7 +16,7 @@ use super::send::{SECRET, Server, fixture};
 #[cfg(feature = "ed25519")]
 const KEY: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 
-/// A provider, its model as the documentation sets it up, and a fixture.
+/// A provider, its model as documented, and a fixture.
 type Sender = (&'static str, Model, &'static str);
 
 fn signing() -> Vec<Sender> {

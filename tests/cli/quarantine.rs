@@ -11,7 +11,7 @@ use super::{
     written,
 };
 
-/// Two deliveries of the model `/mindee`: one signed with the secret of the server, and one with another.
+/// Two deliveries of the model `/mindee`: one signed with the server's secret, one with another secret.
 fn rejected() -> [Delivery; 2] {
     let payload = std::fs::read_to_string(fixture("mindee/invoice.json")).unwrap();
     [SECRET, "another"].map(|secret| {
@@ -36,7 +36,7 @@ async fn quarantine(dir: &Path, arguments: &[&str]) -> Output {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn release_posts_what_the_repaired_secret_proves_and_removes_it() {
     let dir = tempfile::tempdir().unwrap();
-    // As in a server, which executes the removal.
+    // Run maintenance, which executes the removal, as a server does.
     let archive = builder(dir.path()).upkeep_every(Duration::from_millis(20)).open().await.unwrap();
     let [good, bad] = rejected();
     for one in [&good, &bad] {

@@ -91,7 +91,7 @@ async fn erase_takes_many_ids_a_file_and_standard_input_with_or_without_a_server
         assert!(said.ends_with("removed 1 delivery\n"), "{said}");
         let reading = DiskArchive::read_only(&path).await.unwrap();
         assert_eq!(left(&reading, &all).await, [5, 6, 7, 8, 9], "server: {with_server}");
-        // An empty list is not a missing selection.
+        // An empty list differs from a missing selection.
         let output = inbox_reading(&path, &["erase", "--ids", "-"], "");
         assert!(String::from_utf8(output.stderr).unwrap().ends_with("removed 0 deliveries\n"));
         let output = inbox(&path, &["erase"]);

@@ -9,7 +9,7 @@ use super::{
     send::{SECRET, Server},
 };
 
-/// Archives three extractions that were signed with another secret than the server's.
+/// Archives three extractions that were signed with a secret other than the server's.
 async fn extractions(dir: &Path) -> Vec<Delivery> {
     let archive = builder(dir).open().await.unwrap();
     let mut all = Vec::new();

@@ -163,7 +163,7 @@ async fn send_repeats_within_the_rate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_of_send_do_not_contain_the_secret() {
     let file = fixture("mindee/invoice.json");
-    // Nothing listens there after the drop.
+    // No process listens on the port after the drop.
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let closed = format!("http://{closed}/?token=hunter2");
     for (arguments, wanted) in [

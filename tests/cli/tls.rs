@@ -1,4 +1,4 @@
-//! `inbox send` to a `https://` URL.
+//! `inbox send` to an `https://` URL.
 
 use std::{process::Command, sync::Arc};
 

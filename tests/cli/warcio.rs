@@ -1,4 +1,4 @@
-//! warcio, an independent reader, checks every form of a segment and finds every body.
+//! warcio, an independent reader, checks segments in every state and finds every body.
 
 use std::{
     env, fs,
@@ -12,7 +12,7 @@ use tower_inbox::{Archive, Delivery, archive::Query};
 
 use super::{builder, fill, written};
 
-/// Runs the command line of warcio for each of `calls` in one Python process, because its start dominates.
+/// Runs the warcio command line for each of `calls` in one Python process, because the startup time dominates.
 const RUN: &str = "\
 import contextlib, io, json, sys
 from warcio.cli import main
@@ -27,7 +27,7 @@ for call in json.loads(sys.argv[1]):
     print(json.dumps({'status': status or 0, 'out': out.buffer.getvalue().hex()}))
 ";
 
-/// Returns true outside of CI if `INBOX_PYTHON` is not set: then warcio is optional.
+/// Returns true if warcio is optional: outside of CI, if `INBOX_PYTHON` is not set.
 fn may_be_missing(is_set: impl Fn(&str) -> bool) -> bool {
     !["CI", "INBOX_PYTHON"].into_iter().any(is_set)
 }
@@ -40,7 +40,7 @@ fn warcio_is_required_in_ci() {
     }
 }
 
-/// The output of each call. None, with a note, if warcio is optional and not installed.
+/// Returns the output of each call, or `None`, with a note, if warcio is optional and not installed.
 fn warcio(calls: &[Vec<&str>]) -> Option<Vec<Vec<u8>>> {
     let python = env::var("INBOX_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let list = serde_json::to_string(calls).unwrap();
@@ -70,7 +70,7 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
     files.filter(|file| file.to_string_lossy().contains(".warc")).collect()
 }
 
-/// Checks the segments, and extracts and compares each body in `left`.
+/// Checks the segments, and extracts and compares each body of `left`.
 fn assert_readable(dir: &Path, left: &[&Delivery]) -> Option<()> {
     let mut found = 0;
     for segment in segments(dir) {

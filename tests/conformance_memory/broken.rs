@@ -1,4 +1,4 @@
-//! Archives that violate the contract in one place each. The suite has to find each of them.
+//! Archives that each violate the contract in one place. The suite must detect every violation.
 
 use std::{
     collections::HashMap,
@@ -21,19 +21,19 @@ use super::whole_suite;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
-    /// `settle` writes under any lease that is held.
+    /// `settle` accepts an outdated lease while another lease is held.
     SettleIsNotFenced,
-    /// `retry` reads the state, and writes later.
+    /// `retry` reads the state and writes later, without a comparison.
     RetryDoesNotCompare,
-    /// `remove` selects, and removes later what it selected.
+    /// `remove` selects deliveries first, and removes them later.
     RemovalSelectsFirst,
-    /// Bytes that were removed still make a repeat.
+    /// Removed bytes still count as the source of a repeat.
     RemovedBodyIsSource,
-    /// `claim` returns a lease to two callers.
+    /// `claim` returns the same lease to two callers.
     ClaimsTwice,
-    /// `begin` lets everybody in.
+    /// `begin` returns `Started` while another lease is in flight.
     NoSingleFlight,
-    /// `claim` takes all of one model before the next.
+    /// `claim` takes all deliveries of one model before the next model.
     UnfairClaim,
     /// `release` counts the attempt.
     ReleaseCounts,
@@ -96,7 +96,7 @@ impl fmt::Debug for Broken {
     }
 }
 
-/// The delegation is whole: the suite accepts it without a fault.
+/// Without a fault, the wrapper delegates every operation, and the suite accepts it.
 #[tokio::test]
 async fn wrapper_without_fault_conforms() {
     whole_suite(&Broken::new(Fault::None)).await;

@@ -1,4 +1,4 @@
-//! The conformance suite on the archive in memory, and the suite itself on archives that are broken on purpose.
+//! The conformance suite on the in-memory archive, and on intentionally broken archives.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

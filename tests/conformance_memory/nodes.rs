@@ -1,7 +1,7 @@
-//! Random histories of several nodes over one archive, with paused time: leases expire, settles come late, nodes crash.
+//! Random histories of several nodes on one archive, with paused time: leases expire, settles are late, nodes crash.
 //!
-//! What must hold: an acknowledged delivery is there until somebody removes it; one lease of a delivery is valid at a
-//! time; a processed delivery never runs again; crashes and attempts are counted exactly; everything settles in the end.
+//! Invariants: an acknowledged delivery exists until it is removed; a delivery has at most one valid lease at a time; a
+//! processed delivery never runs again; crashes and attempts are counted exactly; everything is settled in the end.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -37,7 +37,7 @@ enum Step {
     Renew {
         node: usize,
     },
-    /// One of the leases that the node believes to hold.
+    /// Settles one of the leases that the node considers valid.
     Settle {
         node: usize,
         lease: usize,
@@ -53,7 +53,7 @@ enum Step {
         node: usize,
         lease: usize,
     },
-    /// The node forgets its leases.
+    /// The node loses its leases.
     Crash {
         node: usize,
     },
@@ -99,7 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Known {
     body: u8,
     removed: bool,
-    /// None while pending or leased.
+    /// `None` while pending or leased.
     outcome: Option<StateKind>,
     poisoned: bool,
     attempts: u32,
@@ -165,10 +165,10 @@ impl Known {
 #[derive(Default)]
 struct World {
     archive: MemoryArchive,
-    /// The leases that each node believes to hold.
+    /// The leases that each node considers valid.
     nodes: [Vec<Lease>; NODES],
     known: HashMap<DeliveryId, Known>,
-    /// The delivery that was stored last with each body.
+    /// The last stored delivery with each body.
     latest: HashMap<u8, DeliveryId>,
     leases: Vec<Lease>,
 }
@@ -177,7 +177,7 @@ fn model() -> ModelName {
     "/hooks/nodes".parse().unwrap()
 }
 
-/// Bodies with the same remainder belong to the same job.
+/// Returns the inference of a body. Bodies with the same remainder belong to the same job.
 fn inference(body: u8) -> InferenceDigest {
     let (id, version) = ((body % 2).to_string(), body.to_string());
     InferenceDigest::of(&model(), &InferenceKey::versioned(id, version), Digest::of(&[body]))
@@ -406,7 +406,7 @@ impl World {
         }
     }
 
-    /// The nodes have gone, and one that works is left.
+    /// Processes all remaining deliveries on one node, after the leases of the others have expired.
     async fn drain(&mut self) {
         for _ in 0..20 {
             sleep(2 * LEASE).await;

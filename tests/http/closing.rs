@@ -6,13 +6,13 @@ use crate::server::{Kind, Server, delivery, read_all};
 
 pub(crate) const DELIVERIES: usize = 50;
 
-/// What a sender does once it has written the request.
+/// How a sender behaves after it has written the request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
-    /// Closes its half of the connection, and waits for the answer.
+    /// Closes its half of the connection and waits for the response.
     ShutdownWrite,
     Close,
-    /// Closes the connection with a reset, as the system does where data was not read.
+    /// Closes the connection with a reset, as the operating system does if data was not read.
     #[allow(
         dead_code,
         reason = "only the benchmark does: a reset may discard what was not read yet"
@@ -20,7 +20,7 @@ pub(crate) enum Ending {
     Reset,
 }
 
-/// How many deliveries are archived, and how many are answered 200.
+/// Returns the number of archived deliveries, and the number of 200 responses.
 pub(crate) async fn archived_and_answered(
     kind: Kind,
     ending: Ending,
@@ -36,7 +36,7 @@ pub(crate) async fn archived_and_answered(
     (server.archived_in_the_end(DELIVERIES).await, answered)
 }
 
-/// Whether the sender gets a 200.
+/// Returns true if the sender gets a 200.
 async fn end(mut stream: TcpStream, ending: Ending) -> bool {
     match ending {
         Ending::ShutdownWrite => {
@@ -49,7 +49,7 @@ async fn end(mut stream: TcpStream, ending: Ending) -> bool {
     false
 }
 
-/// With `axum::serve`, or without `half_close`, about a half of such deliveries never reaches the layers: see
+/// With `axum::serve`, or without `half_close`, about half of such deliveries never reach the layers; see
 /// `docs/http.md`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_close_archives_every_delivery_of_a_sender_that_closes_at_once() {

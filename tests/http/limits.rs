@@ -9,10 +9,11 @@ use crate::server::{HEAD_TIMEOUT, Kind, PATH, Server, delivery, read_all};
 
 const BODY: &str = r#"{"type": "t", "timestamp": "1", "data": {}}"#;
 
-/// The time after which a connection counts as left open by the server. The clock is paused.
+/// The time after which a connection counts as kept open by the server. Time is paused.
 const OPEN: Duration = Duration::from_secs(10 * 60);
 
-/// What the server sends until it closes the connection, and after how long it does; `None` if it does not.
+/// Returns everything the server sends until it closes the connection, and the time until then. The time is `None` if
+/// the server keeps the connection open.
 async fn exchange(kind: Kind, request: &str) -> (String, Option<Duration>) {
     let server = Server::start(kind).await;
     let mut stream = server.connect().await;
@@ -24,7 +25,7 @@ async fn exchange(kind: Kind, request: &str) -> (String, Option<Duration>) {
     }
 }
 
-/// The server answers with this start, and closes the connection at once.
+/// Asserts that the response begins with `start` and that the server closes the connection immediately.
 async fn assert_closed(what: &str, request: &str, start: &str) {
     for kind in [Kind::Axum, Kind::Hyper, Kind::HalfClose] {
         let (answer, closed) = exchange(kind, request).await;
@@ -33,7 +34,7 @@ async fn assert_closed(what: &str, request: &str, start: &str) {
     }
 }
 
-/// The server answers with this start, and keeps the connection for more requests.
+/// Asserts that the response begins with `start` and that the server keeps the connection open.
 async fn assert_kept_open(what: &str, request: &str, start: &str) {
     for kind in [Kind::Hyper, Kind::HalfClose] {
         let (answer, closed) = exchange(kind, request).await;
@@ -119,7 +120,7 @@ async fn http_1_0_body_without_content_length_is_read_as_empty() {
     let length = BODY.len();
     let with = format!("POST {PATH} HTTP/1.0\r\ncontent-length: {length}\r\n\r\n{BODY}");
     assert_closed("with a length", &with, "HTTP/1.0 200").await;
-    // The empty body is archived, and undecodable: the profile of Standard Webhooks answers 202.
+    // The empty body is archived and undecodable: the profile of Standard Webhooks responds with 202.
     let without = format!("POST {PATH} HTTP/1.0\r\n\r\n{BODY}");
     assert_closed("without a length", &without, "HTTP/1.0 202").await;
 }

@@ -1,4 +1,4 @@
-//! The servers, each with an inbox that archives in memory.
+//! The servers, each with an inbox on an in-memory archive.
 
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
@@ -22,7 +22,7 @@ use tower_inbox::{
 
 pub(crate) const PATH: &str = "/hook?token=correct%20horse";
 
-/// How connections are served.
+/// The HTTP server and its options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `axum::serve`
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     HalfClose,
 }
 
-/// The time for the head of a request on hyper's servers. axum's is hyper's default.
+/// The maximum time to receive a request head on hyper's servers. axum uses hyper's default.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Server {
@@ -61,7 +61,7 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// How many deliveries are archived once there are `expected`, or after 2 s.
+    /// Waits until `expected` deliveries are archived, for at most 2 s. Returns the number of archived deliveries.
     pub(crate) async fn archived_in_the_end(&self, expected: usize) -> usize {
         let mut archived = 0;
         for _ in 0..200 {
@@ -84,15 +84,15 @@ impl Server {
     }
 }
 
-/// What arrives until the server closes the connection.
+/// Reads until the server closes the connection.
 pub(crate) async fn read_all(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    // A reset after the answer is no error here.
+    // A reset after the response is not an error here.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// A whole delivery, with `padding` spaces.
+/// Returns a complete request with `padding` spaces.
 pub(crate) fn delivery(n: usize, padding: usize) -> String {
     let padding = " ".repeat(padding);
     let body = format!(r#"{{"type": "t", "timestamp": "{n}", "data": {{}}}}{padding}"#);

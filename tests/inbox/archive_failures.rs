@@ -1,4 +1,4 @@
-//! Failing archives: what senders are answered, and outcomes that cannot be recorded.
+//! Archive failures: the responses to senders, and outcomes that cannot be recorded.
 
 use std::{
     future::ready,
@@ -23,7 +23,7 @@ use crate::support::{
     *,
 };
 
-/// Fails to settle `left` times.
+/// `settle` fails `left` times.
 #[derive(Clone, Debug)]
 struct FailingSettles {
     archive: MemoryArchive,
@@ -114,7 +114,7 @@ async fn disk_that_does_not_answer_is_answered_503_after_archive_timeout() {
     assert!(matches!(**error, ArchiveError::Unsure(_)), "{error}");
     assert!(disk.is_hanging(), "the request waited for the disk");
     disk.heal();
-    // It became durable all the same, or will: the repeat is recognised, and the handler runs once.
+    // The delivery is or becomes durable anyway: the repeat is recognized, and the handler runs once.
     let accepted = send(service, signed(caption("1"))).await;
     assert_eq!(accepted.status, 200);
     assert_eq!(seen.all(), ["1"]);
@@ -153,7 +153,7 @@ async fn free_space_below_the_limit_is_answered_503_until_there_is_space_again()
     assert_eq!(refused.headers["retry-after"], "5");
     assert!(matches!(refused.rejection, Some(Rejection::Archive(_))));
     disk.fail(Fault::Free { bytes: 2 << 20 });
-    // A refusal has the free space read again, on another thread.
+    // A rejected append triggers another read of the free space, on another thread.
     let accepted = loop {
         let response = send(service.clone(), signed(caption("1"))).await;
         if response.status != 503 {

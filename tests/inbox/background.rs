@@ -1,4 +1,5 @@
-//! Background mode: deliveries are accepted at once, processed by workers, and requeued at shutdown. Time is paused.
+//! Background mode: deliveries are accepted immediately, processed by workers, and requeued at shutdown. Time is
+//! paused.
 
 use std::{
     convert::Infallible,
@@ -123,7 +124,7 @@ async fn workers_are_never_idle_while_there_is_a_backlog() {
         tokio::time::sleep(SECOND / 50).await;
     }
     inbox.wait_idle().await;
-    // 60 deliveries of 100 ms, two at a time.
+    // 60 deliveries of 100 ms each, two at a time.
     assert!(start.elapsed() < 4 * SECOND, "{:?}", start.elapsed());
     assert_eq!(script.runs().len(), 60);
     assert_eq!(inbox.counts().await.unwrap().of_all(StateKind::Processed), 60);

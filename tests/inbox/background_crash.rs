@@ -1,5 +1,5 @@
-//! A process that is killed under load while its workers process deliveries: after the last start, every acknowledged
-//! inference is processed.
+//! Kills a process under load while its workers process deliveries: after the last start, every acknowledged inference
+//! is processed.
 
 use std::{
     collections::HashSet,
@@ -31,7 +31,7 @@ fn extraction(key: &str) -> Bytes {
 
 type Keys = Arc<Mutex<HashSet<String>>>;
 
-/// Posts deliveries, each twice, until the server is gone.
+/// Posts deliveries, each twice, until the server stops responding.
 async fn post_until_killed(receiver: Arc<Receiver>, acknowledged: Keys, name: String) {
     for number in 0.. {
         let key = format!("{name}-{number}");
@@ -94,7 +94,7 @@ async fn acknowledged_inferences_are_processed_after_every_kill() {
     assert!(unprocessed.is_empty(), "not processed in the end: {unprocessed:?}");
 }
 
-/// The keys of processed deliveries. The log of the handler is no proof: it is written before the handler fails.
+/// Returns the keys of processed deliveries. The handler's log is no proof: it is written before the handler fails.
 async fn processed(archive: &Path) -> HashSet<String> {
     let reading = DiskArchive::read_only(archive).await.unwrap();
     let mut entries = reading.scan(Query::all().state(StateKind::Processed));
@@ -107,8 +107,8 @@ async fn processed(archive: &Path) -> HashSet<String> {
     keys
 }
 
-/// Starts the process a last time, and waits until everything is settled. Failed deliveries are retried at once,
-/// because their backoff may be longer than the test; pending ones have to be processed without help.
+/// Starts the process a last time, and waits until everything is settled. Failed deliveries are retried immediately,
+/// because their backoff may be longer than the test; pending ones must be processed without a retry.
 async fn drain(archive: &Path, log: &Path) {
     let receiver = start(archive, log);
     let failed = || Query::all().state(StateKind::Failed);
@@ -134,7 +134,7 @@ async fn unsettled(archive: &Path) -> Vec<LedgerEntry> {
     left
 }
 
-/// The keys in the log of the handler: `MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT`.
+/// Returns the keys in the handler's log. Line format: `MODEL INFERENCE-KEY DELIVERY-ID ATTEMPT`.
 fn handled(log: &Path) -> HashSet<String> {
     let log = fs::read_to_string(log).unwrap();
     log.lines().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect()

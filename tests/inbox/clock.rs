@@ -1,4 +1,4 @@
-//! Recorded requests, posted with the clock set to the time of their recording.
+//! Recorded requests, posted with the clock set to the time of the recording.
 
 use std::{
     convert::Infallible,
@@ -19,11 +19,11 @@ use tower_inbox::{
 
 use crate::support::{answer, archived, memory};
 
-/// `libraries/python/tests/test_webhooks.py` of Standard Webhooks, `test_sign_function`.
+/// From `test_sign_function` in `libraries/python/tests/test_webhooks.py` of Standard Webhooks.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 
-/// The published vector is not an event, so it has a type of its own.
+/// The published test vector is not an event, so it has a separate type.
 #[derive(serde::Deserialize)]
 struct Test {
     #[serde(rename = "test")]
@@ -76,7 +76,7 @@ async fn recorded_request_is_accepted_at_its_time_and_rejected_today() {
     assert_eq!(status(&builder().build().unwrap(), recorded()).await, 401);
 }
 
-/// An intermediary can add a header, but not sign it.
+/// An intermediary can add a header, but cannot sign it.
 #[tokio::test]
 async fn unsigned_message_id_does_not_become_the_inference_key() {
     let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_614_265_330);

@@ -16,7 +16,7 @@ use tower_inbox::{Captures, Delivery, Inbox, Inference, layer::*};
 
 use crate::support::*;
 
-/// Panics unless the very clone that was polled ready is called, and each readiness is used once.
+/// Panics unless `call` runs on the same instance as `poll_ready`, once for each readiness.
 #[derive(Default)]
 struct Picky {
     ready: bool,
@@ -52,7 +52,7 @@ async fn service_polled_ready_is_the_one_that_is_called() {
         let response = service.ready().await.unwrap().call(signed(caption(job))).await.unwrap();
         assert_eq!(response.status(), 200, "{job}");
     }
-    // Verified on another thread.
+    // Long bodies are verified on another thread.
     let long = format!("{}{}", caption("4"), " ".repeat(1 << 20));
     let response = service.ready().await.unwrap().call(signed(long)).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -60,7 +60,8 @@ async fn service_polled_ready_is_the_one_that_is_called() {
     assert_eq!(service.ready().await.unwrap().call(through).await.unwrap().status(), 200);
 }
 
-/// Each layer is above a limit of one: a permit that is taken twice, or not returned, would block the next request.
+/// Each layer wraps a concurrency limit of 1: a permit that is taken twice or not returned would block the next
+/// request.
 #[tokio::test]
 async fn each_layer_works_over_a_concurrency_limit() {
     let models = Models::new();
@@ -115,7 +116,7 @@ async fn concurrency_limit_below_the_inbox_is_shared_by_many_requests() {
 
 #[tokio::test]
 async fn requests_for_other_paths_pass_through_unbuffered() {
-    /// A body that must not be touched.
+    /// A body that must not be polled.
     struct Untouchable;
 
     impl http_body::Body for Untouchable {
@@ -194,7 +195,7 @@ async fn inbox_nested_in_an_inbox_does_nothing() {
     assert_eq!(answer(response.unwrap()).await.body, "1");
 }
 
-/// What the documentation of module `axum` says of `nest`.
+/// Matches the documentation of `nest` in the module `axum`.
 #[tokio::test]
 async fn in_an_axum_nest_the_model_path_is_the_rest_of_the_path() {
     use axum::{Router, body::Body, routing::post};

@@ -37,7 +37,7 @@ fn inbox_of(model: Model) -> Inbox {
     Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
 }
 
-/// The answer, and the jobs that the handler has run.
+/// Returns the response, and the jobs that the handler has run.
 async fn post(inbox: &Inbox, request: Request<Full<Bytes>>) -> (Answer, Vec<String>) {
     let seen = Seen::default();
     let answer = send(inbox.layer().layer(handler(&seen)), request).await;
@@ -88,7 +88,7 @@ async fn decompress_decodes_gzip_and_the_archive_keeps_the_bytes_as_sent() {
     let plain = post(&inbox, signed(caption("2"))).await;
     assert_eq!(plain.1, ["2"], "a body without an encoding");
     drop(inbox);
-    // Also after a restart, from the stored delivery.
+    // The stored delivery can also be decoded after a restart.
     let inbox = open().await;
     assert_eq!(bodies(&inbox).await, [Bytes::from(gzipped_caption()), caption("2").into()]);
     inbox.check_types(Query::all()).await.assert_all_load();
@@ -111,12 +111,12 @@ async fn decompress_before_verifying_checks_the_signature_of_the_plain_text() {
     let signature = sign(caption("1").as_bytes());
     let (answer, ran) = post(&inbox, encoded(gzipped_caption(), signature.clone())).await;
     assert_eq!((answer.status.as_u16(), ran), (200, vec!["1".to_owned()]));
-    // The sender compresses a repeat otherwise.
+    // A repeat with another compression level.
     let other = gzip(caption("1").as_bytes(), Compression::none());
     let (answer, ran) = post(&inbox, encoded(other, signature)).await;
     assert_eq!((answer.status.as_u16(), ran.len()), (200, 0));
     assert_eq!(bodies(&inbox).await, [gzipped_caption()]);
-    // Too long for the limit once it is decompressed: no better than one without a signature.
+    // A body that exceeds the limit after decompression is rejected like one without a signature.
     let long = caption("2") + &" ".repeat(1000);
     let bomb = gzip(long.as_bytes(), Compression::best());
     assert_eq!(post(&inbox, encoded(bomb, sign(long.as_bytes()))).await.0.status, 401);

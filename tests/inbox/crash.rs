@@ -1,4 +1,4 @@
-//! A process that is killed under load: every delivery that it answered with 2xx is in the archive.
+//! Kills a process under load: every delivery with a 2xx response is in the archive.
 
 use std::{
     collections::HashSet,
@@ -12,12 +12,12 @@ use tower_inbox::DiskArchive;
 
 use crate::support::{archived, receiver_process::Receiver};
 
-/// How often the process is killed on one directory. Each start recovers what the last one left.
+/// The number of kills on one directory. Each start recovers from the previous kill.
 const ROUNDS: usize = 10;
 const DIRECTORIES: usize = 5;
 const CLIENTS: usize = 8;
 
-/// About 1 KiB, unique.
+/// A unique body of about 1 KiB.
 fn extraction(round: usize, client: usize, number: usize) -> Bytes {
     let id = format!("{round}-{client}-{number}");
     let padding = id.repeat(1024 / id.len());
@@ -34,7 +34,7 @@ struct Sent {
     acknowledged: Arc<Mutex<HashSet<Bytes>>>,
 }
 
-/// Posts deliveries until the server is gone.
+/// Posts deliveries until the server stops responding.
 async fn post_until_killed(receiver: Arc<Receiver>, sent: Sent, round: usize, client: usize) {
     for number in 0.. {
         let body = extraction(round, client, number);
@@ -60,7 +60,7 @@ async fn acknowledged_deliveries_survive_every_kill() {
     }
 }
 
-/// Kills a receiver after `more` further deliveries were acknowledged, however long that takes.
+/// Kills a receiver after `more` further deliveries were acknowledged, without a time limit.
 async fn kill_under_load(directory: &Path, sent: &Sent, round: usize, more: usize) {
     let wanted = sent.acknowledged.lock().unwrap().len() + more;
     let receiver = Arc::new(Receiver::start(directory, &[]));

@@ -1,4 +1,4 @@
-//! Fingerprints and inference keys: when two requests are one delivery, and two deliveries one inference.
+//! Fingerprints and inference keys: when two requests are one delivery, and when two deliveries are one inference.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ fn inbox_of(model: Model) -> Inbox {
     Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
 }
 
-/// Sends requests one after the other, and returns how many deliveries are archived.
+/// Sends requests sequentially, and returns the number of archived deliveries.
 async fn archived_of(
     inbox: &Inbox,
     requests: impl IntoIterator<Item = Request<Full<Bytes>>>,
@@ -109,7 +109,7 @@ async fn released_messages_with_equal_bodies_are_distinct_deliveries() {
     let mended = with(RIGHT);
     let released = mended.release(Query::all()).await.unwrap();
     assert_eq!(released.iter().filter(|one| one.result.is_ok()).count(), 2, "{released:?}");
-    // A delivery that the sender repeats meanwhile is a repeat of the released one.
+    // A later retry by the sender is a repeat of the released delivery.
     assert_eq!(archived_of(&mended, [message("msg_2", 5)]).await, 2);
 }
 

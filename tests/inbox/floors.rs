@@ -1,11 +1,11 @@
-//! The floors of ARCHITECTURE.md: an import goes down a floor or stays on it.
+//! The floors of ARCHITECTURE.md: a module imports only from its own floor or a lower one.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// The floors, by the path below `src`. The first match counts.
+/// The floors, by the path below `src`. The first match applies.
 const FLOORS: [(&str, u8); 16] = [
     ("delivery/", 0),
     ("signature/", 0),
@@ -25,7 +25,7 @@ const FLOORS: [(&str, u8); 16] = [
     ("", 9),
 ];
 
-/// What `archive/mod.rs` and the crate root do: they list the engines, they do not use them.
+/// Exempt files: they list the engines without using them.
 const LISTS: [&str; 1] = ["archive/mod.rs"];
 
 fn floor(path: &str) -> u8 {
@@ -43,7 +43,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The paths behind each `crate::` of a line, as far as they name a module; braces are opened one deep.
+/// Returns the module paths after each `crate::` of a line. Brace groups are expanded one level deep.
 fn imports(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
@@ -56,7 +56,7 @@ fn imports(code: &str) -> Vec<String> {
     found
 }
 
-/// The members of a brace group, without those of groups inside it.
+/// Returns the members of a brace group, without the members of nested groups.
 fn members(group: &str) -> Vec<String> {
     let (mut depth, mut members) = (0, vec![String::new()]);
     for c in group.chars() {

@@ -1,5 +1,4 @@
-//! What users test their handlers with: arguments that are built by hand, and signed payloads that are posted in
-//! process.
+//! How users test their handlers: with arguments built by hand, and with signed payloads posted in process.
 
 use axum::{Router, routing::post};
 use bytes::Bytes;

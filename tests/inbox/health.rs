@@ -1,4 +1,4 @@
-//! Liveness and readiness of an inbox whose archive, disk or workers have failed.
+//! Liveness and readiness of an inbox with a failed archive, disk or worker.
 
 use std::{
     fs,
@@ -30,7 +30,7 @@ use crate::support::{
     *,
 };
 
-/// The status and the JSON that a probe gets.
+/// Returns the status and the JSON of a probe.
 async fn probe(service: HealthService) -> (u16, Value) {
     let answer = send(service, Request::get("/").body(()).unwrap()).await;
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -38,7 +38,7 @@ async fn probe(service: HealthService) -> (u16, Value) {
     (answer.status.as_u16(), serde_json::from_str(&answer.body).unwrap())
 }
 
-/// Asserts the statuses of both probes, and the reasons that they give.
+/// Asserts the statuses of both probes and the reasons that they report.
 #[track_caller]
 fn assert_health(inbox: &Inbox, expected: (u16, u16), reasons: &[HealthReason]) -> impl Future {
     let (health, reasons) = (inbox.health(), reasons.to_vec());
@@ -67,7 +67,7 @@ fn quiet(dir: &Path) -> DiskArchiveBuilder {
     DiskArchive::builder(dir).upkeep_every(None)
 }
 
-/// Waits until `is_so` holds, or fails after a minute.
+/// Waits until `is_so` returns true. Panics after a minute.
 async fn wait_until(mut is_so: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !is_so().await {
@@ -173,7 +173,7 @@ async fn deleted_lock_file_makes_not_live_because_only_a_restart_helps() {
     assert_health(&inbox, (503, 503), &[HealthReason::ArchiveStopped]).await;
 }
 
-/// A restart would make a new archive, and hide that the old one is gone.
+/// The process stays live: a restart would create a new archive and hide the loss of the old one.
 #[tokio::test]
 async fn renamed_directory_makes_not_ready_until_it_is_back() {
     let base = tempfile::tempdir().unwrap();
@@ -213,7 +213,7 @@ async fn old_backlog_is_reported_and_deliveries_are_still_received() {
     assert_health(&inbox, (200, 503), &[HealthReason::ShuttingDown]).await;
 }
 
-/// The only segment of an archive.
+/// Returns the only segment of an archive.
 fn segment(dir: &Path) -> PathBuf {
     let mut paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     paths.find(|path| path.to_str().unwrap().contains(".warc")).unwrap()
@@ -265,7 +265,7 @@ async fn failed_maintenance_is_reported_until_a_round_succeeds() {
     assert_eq!(json["archive"]["maintenance"]["failed"], false);
 }
 
-/// Its condition is not reported, and claims panic.
+/// An archive that reports no condition and panics on claims.
 #[derive(Clone, Debug, Default)]
 struct Broken {
     inner: MemoryArchive,

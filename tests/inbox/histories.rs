@@ -1,12 +1,14 @@
-//! Random histories of an inbox over the archives in memory and on disk, checked against its promise.
+//! Random histories of an inbox on the in-memory archive and the disk archive, checked against the promise of the
+//! inbox.
 //!
-//! Deliveries, repeats and new versions arrive; handlers accept, refuse, fail, panic, hang and are slow; clients hang
+//! Deliveries, repeats and new versions arrive; handlers accept, reject, fail, panic, hang and are slow; clients hang
 //! up; deliveries are purged, erased and retried in every state; models are paused; the process shuts down or crashes,
-//! and starts again. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
+//! and restarts. `INBOX_LONG_TESTS=1` runs 20 times as many histories.
 //!
-//! Seen to fail: with a retry that does not compare; with a repeat acknowledged although the bytes of the first were
-//! removed; with a repeat of a dead delivery that does not revive it (`transition::repeat`); with a dropped `InFlight`
-//! that keeps its lease; and, in the long form, with a removal in memory that leaves the delivery in the queue.
+//! Detected mutations: a retry that does not compare the state; a repeat that is acknowledged although the bytes of the
+//! first delivery were removed; a repeat of a dead delivery that does not revive it (`transition::repeat`); a dropped
+//! `InFlight` that keeps its lease; and, with `INBOX_LONG_TESTS`, a removal in memory that leaves the delivery in the
+//! queue.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -57,18 +59,18 @@ enum Conduct {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A job in one of its versions, several times at once.
+    /// Posts one version of a job, several times concurrently.
     Post {
         job: u8,
         version: u8,
         times: u8,
     },
-    /// The client hangs up after the request has made this much progress.
+    /// The client hangs up after this many yields.
     HangUp {
         job: u8,
         yields: u8,
     },
-    /// A delivery arrives while settled deliveries are removed.
+    /// Posts a delivery while settled deliveries are removed.
     PostDuringPurge {
         job: u8,
     },
@@ -79,7 +81,7 @@ enum Step {
     PurgeSettled {
         times: u8,
     },
-    /// As retention does.
+    /// Removes finished deliveries, as retention does.
     PurgeFinished,
     Erase {
         nth: usize,
@@ -125,7 +127,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..25)
 }
 
-/// What a step may remove.
+/// The deliveries that a step may remove.
 #[derive(Clone, Copy)]
 enum Removal {
     Nothing,
@@ -145,29 +147,29 @@ impl Removal {
     }
 }
 
-/// Whether no repeat leads to another run: a repeat is acknowledged although the bytes were removed.
+/// Returns true if repeats never run again: they are acknowledged even after the bytes were removed.
 fn is_final(state: &State) -> bool {
     let poisoned = matches!(state.outcome(), Some(Outcome::Dead { poisoned: true, .. }));
     poisoned || matches!(state.kind(), StateKind::Processed | StateKind::Repeat)
 }
 
-/// The state as seen from outside.
+/// The externally visible state.
 #[derive(Debug, Default)]
 struct World {
     /// The body of each delivery that was acknowledged with 2xx.
     acknowledged: HashMap<DeliveryId, Bytes>,
-    /// Those that were acknowledged since the last check.
+    /// The deliveries that were acknowledged since the last check.
     recent: HashSet<DeliveryId>,
-    /// Recorded as processed at some time.
+    /// The deliveries that were recorded as processed at any time.
     processed: HashSet<DeliveryId>,
-    /// Jobs whose handler runs in the living process.
+    /// The jobs whose handlers run in the current process.
     running: HashSet<String>,
-    /// How often the handler has run.
+    /// The number of handler runs for each delivery.
     runs: HashMap<DeliveryId, u32>,
     violations: Vec<String>,
 }
 
-/// The archive as a process sees it. After a crash of the process its operations have no effect on it.
+/// The archive as seen by one process. After a crash of the process, its operations have no effect on the archive.
 #[derive(Debug)]
 struct Mortal {
     archive: Arc<dyn Archive>,
@@ -182,7 +184,8 @@ impl Overrides for Mortal {
         if self.alive.load(Ordering::SeqCst) { &self.archive } else { &self.after_crash }
     }
 
-    /// In memory a removal cannot come between the claim and the look into the archive.
+    /// Checks that leased deliveries have a body. Only in memory, where no removal can run between the claim and the
+    /// check.
     fn claim(&self, claim: Claim) -> Work<Claimed> {
         let claiming = self.inner().claim(claim);
         if self.on_disk || !self.alive.load(Ordering::SeqCst) {
@@ -223,16 +226,16 @@ struct Process {
 
 struct History<'d> {
     mode: Mode,
-    /// The directory of the disk archive; None in memory.
+    /// The directory of the disk archive; `None` in memory.
     dir: Option<&'d Path>,
     archive: Arc<dyn Archive>,
     disk: Option<DiskArchive>,
     process: Process,
     world: Arc<Mutex<World>>,
     conduct: Arc<Mutex<Conduct>>,
-    /// What the archive held at the last check.
+    /// The deliveries in the archive at the last check.
     stored: HashSet<DeliveryId>,
-    /// How often those that were dead and not poisoned had run by then.
+    /// The number of runs, at the last check, of each delivery that was dead but not poisoned.
     dead: HashMap<DeliveryId, u32>,
     crashed: bool,
 }
@@ -241,7 +244,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-/// Marks a job as running, until dropped.
+/// Marks a job as running until dropped.
 struct Running {
     world: Arc<Mutex<World>>,
     alive: Arc<AtomicBool>,
@@ -379,7 +382,7 @@ impl<'d> History<'d> {
         })
     }
 
-    /// Returns what the step may have removed.
+    /// Runs a step. Returns the deliveries that it may have removed.
     async fn step(&mut self, step: &Step) -> Removal {
         match *step {
             Step::Post { job, version, times } => {
@@ -437,7 +440,8 @@ impl<'d> History<'d> {
 
     async fn shutdown(&mut self) {
         self.process.inbox.shutdown(Duration::from_secs(3)).await;
-        // Inline handlers may go on, leases of a crashed process last, and on disk paused time does not wait.
+        // Inline handlers may continue, leases of a crashed process are still valid, and paused time does not wait for
+        // the disk.
         if self.mode == Mode::Background && self.dir.is_none() && !self.crashed {
             let leased = self.archive.counts().await.unwrap().of_all(StateKind::Leased);
             assert_eq!(leased, 0, "leased after the shutdown");
@@ -445,7 +449,7 @@ impl<'d> History<'d> {
         self.restart().await;
     }
 
-    /// The process ends at once, and another one starts.
+    /// Ends the process immediately, and starts another one.
     async fn restart(&mut self) {
         self.process.alive.store(false, Ordering::SeqCst);
         lock(&self.world).running.clear();
@@ -458,9 +462,9 @@ impl<'d> History<'d> {
             Self::run(self.mode, self.dir.is_some(), &self.archive, &self.world, &self.conduct);
     }
 
-    /// Each acknowledged delivery is stored, or was removed by a step that may remove it, or its state is final.
+    /// Checks each acknowledged delivery: it is stored, a step was allowed to remove it, or its state is final.
     async fn check(&mut self, after: &str, removal: Removal) {
-        // Handlers may run during the check: read the expected states before the actual ones.
+        // Handlers may run during the check, so the expected states are read before the actual ones.
         let (acknowledged, recent, processed) = {
             let mut world = lock(&self.world);
             let recent = std::mem::take(&mut world.recent);
@@ -508,11 +512,11 @@ impl<'d> History<'d> {
         self.stored = stored.into_keys().collect();
     }
 
-    /// Everything that is not settled settles once handlers accept.
+    /// Checks that all deliveries are settled once handlers accept.
     async fn finish(&mut self) {
         *lock(&self.conduct) = Conduct::Accept;
         self.process.inbox.resume(&CAPTIONS.parse().unwrap());
-        // Leases of processes that have crashed expire in memory.
+        // Leases of crashed processes expire in memory.
         tokio::time::sleep(Duration::from_secs(70)).await;
         self.process.inbox.wait_idle().await;
         self.check("the end", Removal::Nothing).await;

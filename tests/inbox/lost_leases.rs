@@ -1,4 +1,4 @@
-//! Lost leases: two nodes over one archive, and a handler whose lease is taken over. Time is paused.
+//! Lost leases: two nodes on one archive, and a handler whose lease is taken over. Time is paused.
 
 use std::{
     convert::Infallible,
@@ -25,16 +25,16 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How renewals of leases go wrong.
+/// How lease renewals fail.
 #[derive(Clone, Copy, Debug)]
 enum Renewals {
     Fail,
     Hang,
-    /// They are reported as successful, and have no effect.
+    /// Renewals are reported as successful, but have no effect.
     Vanish,
 }
 
-/// The archive as a node sees it whose renewals do not arrive.
+/// The archive as seen by a node whose renewals do not arrive.
 #[derive(Clone, Debug)]
 struct WithoutRenewals(MemoryArchive, Renewals);
 
@@ -52,7 +52,7 @@ impl Overrides for WithoutRenewals {
     }
 }
 
-/// What handlers did, each with the time in seconds since the start of the test.
+/// The events of handlers, each with the time in seconds since the start of the test.
 #[derive(Clone)]
 struct Events {
     seen: Seen,
@@ -131,7 +131,7 @@ async fn handler_is_stopped_when_its_lease_could_not_be_renewed_and_another_node
         let second = node(archive.clone());
         second.start_workers(events.handler("second", 100 * SECOND, 200)).unwrap();
         tokio::time::sleep(90 * SECOND).await;
-        // It has nothing to record any more.
+        // The first node has no outcome left to record.
         first.shutdown(SECOND).await;
         second.wait_idle().await;
         assert_eq!(processed(&only_state(&archive).await), Some(200));

@@ -19,11 +19,11 @@ use tower_inbox::{
 
 use crate::{metrics_page::page, support::*};
 
-/// The metrics by name and labels `name=value`; of histograms, the number of values.
+/// The values by metric name and `name=value` labels. For histograms, the number of observations.
 struct Seen(BTreeMap<(String, String), f64>);
 
 impl Seen {
-    /// Runs `work` with a recorder and paused time of its own.
+    /// Runs `work` with its own recorder and paused time.
     fn of(work: impl Future<Output = ()>) -> Self {
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
@@ -79,7 +79,7 @@ async fn update_gauges(seconds: u64) {
     }
 }
 
-/// Every kind of delivery.
+/// Creates every kind of delivery.
 async fn all_kinds_of_deliveries(directory: &std::path::Path) {
     let archive = DiskArchive::open(directory).await.unwrap();
     let workers = Workers::new(1);
@@ -110,7 +110,7 @@ async fn all_kinds_of_deliveries(directory: &std::path::Path) {
     update_gauges(11).await;
 }
 
-/// Three members are unknown, one of them in a delivery that is not sampled.
+/// Posts three unknown members, one of them in a delivery that is not sampled.
 async fn unknown_members() {
     let model = ModelBuilder::<Caption>::new()
         .detect_schema_drift_every(2)
@@ -164,7 +164,7 @@ fn respond(status: u16) -> Response<Body> {
     Response::builder().status(status).body(Full::default()).unwrap()
 }
 
-/// Two deliveries of a paused model; one of them was posted twice.
+/// Posts two deliveries of a paused model, one of them twice.
 async fn backlog() {
     let builder = Inbox::builder(memory()).model(CAPTIONS, captions()).background(Workers::new(1));
     let inbox = builder.build().unwrap();
@@ -187,7 +187,7 @@ fn backlog_is_measured() {
     assert!(!seen.names().contains("inbox_runs_total"));
 }
 
-/// A delivery is leased at one update of the gauges and processed at a later one.
+/// The delivery is leased at one update of the gauges and processed at a later one.
 async fn slow_inline_handler() {
     let inbox = inbox(memory());
     let handler = service_fn(async |_: Request<InboxBody<Body>>| {
@@ -204,7 +204,7 @@ fn processed_inline_delivery_leaves_the_gauge_of_unsettled_deliveries() {
     Seen::of(slow_inline_handler()).is("inbox_unsettled_deliveries", &model(), 0.0);
 }
 
-/// One inbox has a delivery in flight while that of another one has ended.
+/// One inbox has a delivery in flight, another has completed its own.
 async fn two_inboxes() {
     let (one, other) = (inbox(memory()), inbox(memory()));
     let never = service_fn(async |_: Request<InboxBody<Body>>| {

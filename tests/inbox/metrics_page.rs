@@ -1,4 +1,4 @@
-//! The documentation, the dashboard and the code have the same metrics.
+//! The documentation, the dashboard and the code list the same metrics.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use crate::support::{inbox, memory};
 /// The kind of a metric, and its unit.
 type Meaning = (&'static str, Option<Unit>);
 
-/// Records the kind and unit of each metric that is described.
+/// Records the kind and unit of each described metric.
 #[derive(Clone, Default)]
 struct Described(Arc<Mutex<BTreeMap<String, Meaning>>>);
 
@@ -70,11 +70,11 @@ fn every_metric_is_documented_with_its_kind_and_its_name_ends_with_the_unit() {
     }
 }
 
-/// The metrics in the table of `docs/metrics.md`, and the kind of each.
+/// Returns the metrics in the table of `docs/metrics.md`, with their kinds.
 pub(crate) fn page() -> BTreeMap<String, String> {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
     let row = |line: &str| {
-        // The table of alerts has other names.
+        // The table of alerts contains other names.
         let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
         name.strip_prefix("inbox_")?;
         Some((name.to_owned(), rest.split_once(' ')?.0.to_owned()))

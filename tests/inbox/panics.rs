@@ -1,4 +1,4 @@
-//! Panics outside of handlers: workers and their pool continue. Time is paused.
+//! Panics outside of handlers: workers and their pool keep running. Time is paused.
 
 use std::{
     convert::Infallible,
@@ -76,7 +76,7 @@ async fn panic_in_poll_ready_ends_no_worker_and_its_delivery_is_processed() {
     assert_eq!(log.text().matches(reported).count(), 5, "{}", log.text());
 }
 
-/// An archive that panics once when deliveries are claimed.
+/// An archive whose second claim panics.
 #[derive(Debug, Default)]
 struct PanicsOnClaim {
     archive: MemoryArchive,

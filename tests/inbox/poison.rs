@@ -1,4 +1,4 @@
-//! Poisoned deliveries: those whose processing crashed the process three times, inline and in the background.
+//! Poisoned deliveries: their processing crashed the process three times, inline or in the background.
 
 use std::{convert::Infallible, future::pending, path::Path, time::Duration};
 
@@ -20,10 +20,10 @@ use crate::support::{
 
 type Body = Full<bytes::Bytes>;
 
-/// How long the archive in memory keeps the lease of a process that is gone.
+/// The duration of a lease, after which the in-memory archive counts a crash.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Posts a delivery to a process that crashes during processing: its lease ends without an outcome.
+/// Appends a delivery as a process that crashes during processing: its lease ends without an outcome.
 async fn crash_during(archive: &MemoryArchive, job: &str) {
     let delivery = delivery_of(archive, job).await;
     let appended = archive.append(Append::new(delivery).leased_for(LEASE)).await.unwrap();
@@ -31,7 +31,7 @@ async fn crash_during(archive: &MemoryArchive, job: &str) {
     tokio::time::sleep(LEASE + Duration::from_millis(1)).await;
 }
 
-/// The delivery as an inbox appends it.
+/// Returns the delivery as an inbox appends it.
 async fn delivery_of(archive: &MemoryArchive, job: &str) -> tower_inbox::Delivery {
     if let Some(first) = archived(archive).await.into_iter().next() {
         return first.delivery.with_id(tower_inbox::DeliveryId::new());
@@ -112,7 +112,7 @@ fn extraction(key: &str) -> String {
     )
 }
 
-/// The state of the only delivery.
+/// Returns the state of the only delivery.
 async fn state(archive: &Path) -> State {
     let reading = DiskArchive::read_only(archive).await.unwrap();
     reading.ledger(Query::all()).next().await.unwrap().unwrap().state
@@ -146,7 +146,7 @@ async fn process_crashes_at_most_three_times_because_of_one_delivery() {
     assert_eq!(runs.lines().filter(|line| line.contains(" poison ")).count(), 3, "{runs}");
 }
 
-/// The process crashes while the handler of the oldest delivery runs: its lease ends without an outcome.
+/// Simulates a crash during the handler of the oldest delivery: its lease ends without an outcome.
 async fn crash(archive: &MemoryArchive) {
     let id = archived(archive).await[0].delivery.id();
     let millisecond = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! The quarantine: what it keeps of rejected deliveries, its limits, and their release.
+//! The quarantine: the rejected deliveries that it stores, its limits, and their release.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::support::{
     *,
 };
 
-/// Appends never complete.
+/// An archive whose appends never complete.
 #[derive(Debug, Default)]
 struct StuckAppends(MemoryArchive);
 
@@ -54,7 +54,7 @@ fn with_secret(
         .unwrap()
 }
 
-/// An inbox whose secret is mistyped.
+/// An inbox with a mistyped secret.
 fn wrong(quarantine: &Quarantine) -> Inbox {
     with_secret(Secret::new("mistyped"), &memory(), quarantine)
 }
@@ -64,7 +64,7 @@ async fn status(inbox: &Inbox, request: Request<Full<Bytes>>) -> u16 {
     send(inbox.layer().layer(handler(&seen)), request).await.status.as_u16()
 }
 
-/// Sends captions that are refused, one after the other, and waits until they are kept.
+/// Sends captions that are rejected, one after the other, and waits until they are quarantined.
 async fn refused(inbox: &Inbox, jobs: impl IntoIterator<Item = usize>) {
     for job in jobs {
         assert_eq!(status(inbox, signed(caption(&job.to_string()))).await, 401);
@@ -125,7 +125,7 @@ async fn quarantine_on_disk_is_released_by_another_process() {
 #[tokio::test]
 async fn delivery_that_stays_in_the_quarantine_has_findings_of_the_doctor() {
     let quarantine = Quarantine::new(memory());
-    // Secrets that are looked up are not checked when the inbox is built.
+    // Resolved secrets are not checked when the inbox is built.
     let padded = SecretSet::resolved_by(|_| vec![Secret::new(format!(" {SECRET}\n"))]);
     let mistyped = with_secret(padded, &memory(), &quarantine);
     refused(&mistyped, [1]).await;
@@ -139,7 +139,8 @@ async fn delivery_that_stays_in_the_quarantine_has_findings_of_the_doctor() {
     assert!(matches!(stays[..], [Released { result: Err(NotReleased::NoModel), .. }]));
 }
 
-/// Requests that the head alone refuses: no signature, one of another form, and one in another header.
+/// Requests that are rejected by their head alone: without a signature, with a malformed one, and with one in another
+/// header.
 fn refused_by_their_heads() -> [Request<Full<Bytes>>; 3] {
     let with = |header: &'static str, value: &str, job: &str| {
         let request = Request::post(CAPTIONS).header(header, value);
@@ -255,7 +256,7 @@ async fn full_quarantine_removes_the_oldest_deliveries_also_after_a_restart() {
     refused(&wrong(&quarantine), [8]).await;
     let bodies = kept(&quarantine).await;
     assert_eq!((bodies.len(), &bodies[0]), (7, &caption("2").into()));
-    // Another process builds the index from the archive.
+    // Another process rebuilds the index from the archive.
     let again = Quarantine::new(store.clone()).max_deliveries(8);
     refused(&wrong(&again), [9]).await;
     assert_eq!(kept(&again).await.len(), 8);
@@ -341,7 +342,7 @@ async fn delivery_released_before_a_crash_is_a_repeat_when_released_again() {
     assert_eq!(archived(&archive).await.len(), 1);
 }
 
-/// A slow disk of the quarantine does not delay senders.
+/// A slow quarantine disk does not delay senders.
 #[tokio::test]
 async fn sender_is_answered_before_its_delivery_is_quarantined() {
     let quarantine = Quarantine::new(StuckAppends::archive());

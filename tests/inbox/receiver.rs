@@ -42,7 +42,7 @@ async fn assert_comes_back(receiver: &Receiver, hook: &Hook, file: &Path) -> Vec
     body
 }
 
-/// The digest of each body, by delivery id, as warcio reads it.
+/// Returns the digest of each body, by delivery id, as read by warcio.
 fn read_by_warcio(directory: &Path) -> HashMap<String, String> {
     let python = env::var("INBOX_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/warc_reader.py");
@@ -91,7 +91,7 @@ async fn real_payloads_are_decoded_losslessly_and_found_in_the_archive_by_anothe
     }
 }
 
-/// There is no fixture of a single image: one is taken from a group.
+/// No fixture contains a single image, so one is taken from a group.
 #[tokio::test]
 async fn foxyai_image_is_posted_without_its_group() {
     let directory = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ async fn unsigned_payloads_are_answered_401() {
         );
         let signed = hook.scheme.signature("msg_1", b"[]", std::time::SystemTime::now()).unwrap();
         if signed.query().is_some() || hook.path == "/hooks/assemblyai" {
-            continue; // A token goes with any body.
+            continue; // A token is valid with any body.
         }
         let headers: Vec<_> = signed.headers().iter().collect();
         let headers: Vec<_> =
@@ -220,7 +220,7 @@ async fn receiver_without_a_secret_does_not_start() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("--unsigned"));
 }
 
-/// Reads the head and, by its content-length, the body of one answer.
+/// Reads the head of one response and, by its `content-length`, the body.
 async fn read_answer(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).await.unwrap();
@@ -259,14 +259,14 @@ async fn started_deliveries_are_answered_archived_and_settled_at_shutdown() {
     assert_eq!(processed(&found[0].state), Some(200));
 }
 
-/// The log of a receiver at `info` that is not read on a terminal, after this number of deliveries.
+/// Returns the log of a receiver at level `info`, without a terminal, after this number of deliveries.
 async fn log_of_deliveries(deliveries: usize, arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let mut command = command(directory.path(), arguments);
     command.env("RUST_LOG", "info").stderr(Stdio::piped());
     let receiver = Receiver::of(&mut command);
     for n in 0..deliveries {
-        // As long as the ids of Mindee.
+        // The id has the length of Mindee's ids.
         let id = format!("\"01234567-89ab-cdef-0123-4567{n:08}\"");
         let status = receiver.post_signed(EXTRACTED.replace("\"i\"", &id)).await.unwrap().status();
         assert!(status.is_success());
@@ -280,7 +280,7 @@ async fn log_has_less_than_300_bytes_for_a_delivery_at_info_and_no_colours() {
     for arguments in [&[][..], &["--background", "2"]] {
         let log = log_of_deliveries(DELIVERIES, arguments).await;
         let processed: Vec<_> = log.lines().filter(|line| line.contains("processed")).collect();
-        // What workers had not claimed when it was stopped is left for the next start.
+        // Deliveries that no worker has claimed by the time of the shutdown are left for the next start.
         let all = arguments.is_empty();
         assert!(!processed.is_empty() && (!all || processed.len() == DELIVERIES), "{log}");
         let lines = log.lines().filter(|line| line.contains("delivery{")).count();
@@ -342,6 +342,6 @@ async fn second_process_is_refused_with_the_locked_directory_and_the_first_goes_
     let answer = first.post_signed("{}").await.unwrap();
     assert_ne!(answer.status(), http::StatusCode::SERVICE_UNAVAILABLE);
     drop(first);
-    // The lock ends with its process.
+    // The lock is released when its process ends.
     DiskArchive::open(directory.path()).await.unwrap();
 }

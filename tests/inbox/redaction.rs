@@ -1,4 +1,4 @@
-//! Redaction: values that prove a request never reach an archive, in any header; other values do.
+//! Redaction: credentials never reach an archive, in any header; other values do.
 
 use bytes::Bytes;
 use http::Request;
@@ -19,7 +19,7 @@ const TOKEN: &str = "hunter2 & more";
 const ENCODED: &str = "hunter2%20%26%20more";
 const OWN: &str = "customer_id=3&user=7&key=order-9&password=of-the-pdf";
 
-/// A way to prove a request, the query that goes with it, and the header.
+/// A model with its credentials: the query and the header that carry them, and the stored form of the query.
 struct Case {
     model: Model,
     proving: String,
@@ -89,7 +89,7 @@ fn form_encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// Whether the head shows all that belongs to the receiver, and nothing of the secret.
+/// Asserts that the stored head contains the receiver's own values, and no part of the secret.
 fn assert_redacted(delivery: &Delivery, case: &Case) {
     let head = delivery.head();
     let query = format!("{OWN}{}", case.stored);

@@ -27,7 +27,7 @@ use crate::support::{
     *,
 };
 
-/// Sends one request to an inbox of its own, whose handler must not run.
+/// Sends one request to a new inbox whose handler must not run.
 async fn refused(request: Request<Full<Bytes>>) -> (Answer, Inbox) {
     refused_by(inbox(memory()), request).await
 }
@@ -52,7 +52,7 @@ fn with_signatures(signatures: &[&str]) -> Request<Full<Bytes>> {
     request.body(Full::new(caption("1").into())).unwrap()
 }
 
-/// A request whose head could be that of a sender; its signature fits to no body that is sent here.
+/// A request with a plausible head. Its signature matches no body that these tests send.
 pub(crate) fn unproved() -> http::request::Builder {
     Request::post(CAPTIONS).header(SIGNATURE, sign(b"other bytes"))
 }
@@ -123,7 +123,7 @@ fn secret_with_white_space_or_quotation_marks_is_an_error_of_build() {
 
 pub(crate) type Parts = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A body that comes in parts and announces no length; it ends when the sender is dropped.
+/// A body that arrives in parts, without an announced length. It ends when the sender is dropped.
 pub(crate) fn parts() -> (mpsc::UnboundedSender<&'static [u8]>, Parts) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let frames = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<_>| {
@@ -140,7 +140,7 @@ fn limited(limit: usize) -> Inbox {
 
 #[tokio::test]
 async fn body_announced_over_the_limit_is_answered_413_without_reading_it() {
-    /// Announces one byte too many, and must not be asked for any.
+    /// Announces a length one byte over the limit. Panics if it is polled.
     struct Announced;
 
     impl http_body::Body for Announced {
@@ -167,7 +167,7 @@ async fn body_announced_over_the_limit_is_answered_413_without_reading_it() {
 
 #[tokio::test]
 async fn request_rejected_by_its_head_is_answered_401_without_reading_its_body() {
-    // The sender sends nothing: to wait for the body would end with a 408.
+    // The sender sends nothing: waiting for the body would end with a 408.
     let (_sender, body) = parts();
     let request = Request::post(CAPTIONS).body(body).unwrap();
     assert_problem(&refused_by(inbox(memory()), request).await.0, 401);
@@ -175,7 +175,7 @@ async fn request_rejected_by_its_head_is_answered_401_without_reading_its_body()
 
 #[tokio::test]
 async fn body_over_the_limit_is_answered_413_before_its_end() {
-    // The sender is still there: the answer does not wait for the rest.
+    // The sender is not dropped, so the response must not wait for the rest.
     let (sender, body) = parts();
     sender.send(&[b' '; 60]).unwrap();
     sender.send(&[b' '; 60]).unwrap();
@@ -210,7 +210,7 @@ async fn delivery_that_was_read_whole_is_archived_after_its_client_hung_up() {
     let (sender, body) = parts();
     let text: &'static [u8] = caption("1").leak().as_bytes();
     let request = Request::post(CAPTIONS).header(SIGNATURE, sign(text)).body(body).unwrap();
-    // The server drops the response future before it has polled it, with the body in its channel.
+    // The server drops the response future before polling it, while the body is in its channel.
     let response = inbox.layer().layer(handler::<Parts>(&seen)).call(request);
     sender.send(text).unwrap();
     drop((response, sender));
@@ -223,7 +223,7 @@ async fn delivery_that_was_read_whole_is_archived_after_its_client_hung_up() {
 
 #[tokio::test]
 async fn body_shorter_than_its_announced_length_is_not_archived() {
-    /// As a server may show a connection that was lost: an end, and no error.
+    /// A body that ends early without an error, as some servers present a lost connection.
     struct Short(Full<Bytes>);
 
     impl http_body::Body for Short {
@@ -250,7 +250,7 @@ async fn body_shorter_than_its_announced_length_is_not_archived() {
 
 #[tokio::test]
 async fn bytes_over_the_budget_are_answered_503_at_once() {
-    // Every request counts for 4 KiB and its headers, and one model may use three eighths.
+    // Each request counts 4 KiB plus its headers, and one model may use three eighths of the budget.
     let inbox =
         Inbox::builder(memory()).model(CAPTIONS, captions()).bytes_in_flight(24_000).build();
     let inbox = inbox.unwrap();
@@ -267,7 +267,7 @@ async fn bytes_over_the_budget_are_answered_503_at_once() {
     assert_problem(&refused, 503);
     assert_eq!(refused.headers["retry-after"], "5");
     assert!(matches!(refused.rejection, Some(Rejection::Overloaded)));
-    // The budget also holds for a body that announces nothing.
+    // The budget also applies to a body without an announced length.
     sender.send(&[b' '; 4096]).unwrap();
     assert_problem(&waiting.await.unwrap(), 503);
     assert_eq!(inbox.bytes_in_flight(), 0);
@@ -280,7 +280,7 @@ fn deep() -> String {
     format!(r#"{{"job": {}1"#, "[".repeat(10_000))
 }
 
-/// Each with the path at which it goes wrong.
+/// Undecodable bodies, each with the path of the error.
 fn undecodable() -> Vec<(Vec<u8>, &'static str)> {
     vec![
         (b"".to_vec(), "$"),
@@ -397,7 +397,7 @@ async fn secrets_are_never_logged_answered_or_archived() {
         "/hooks/secret?ticket=HUNTER2&ticket=HUNTER3",
         "/hooks/unknown?ticket=HUNTER2",
     ] {
-        // The id of an inference is logged; it is not a secret.
+        // The id of an inference is logged, because it is not a secret.
         for body in [
             r#"{"job": "1", "text": "a cat", "note": "HUNTER4"}"#,
             r#"{"job": {"HUNTER5": "HUNTER6"}}"#,
@@ -426,7 +426,7 @@ async fn secrets_are_never_logged_answered_or_archived() {
     assert!(!log.contains("HUNTER") && !log.contains("ELM"), "{log}");
 }
 
-/// The log of requests that are rejected by their signature.
+/// Returns the log of requests that are rejected by their signature.
 async fn log_of_rejected(requests: impl IntoIterator<Item = Request<Full<Bytes>>>) -> String {
     let log = Log::default();
     {
@@ -466,7 +466,7 @@ async fn log_line_of_a_401_has_the_finding_of_the_doctor() {
     assert!(!log.contains(&sign(b"{}")), "{log}");
 }
 
-/// Sends 1000 requests that are rejected, to one inbox, and returns its log.
+/// Sends 1000 requests to one inbox that rejects them, and returns its log.
 async fn log_of_a_flood(requests: impl Fn() -> Request<Full<Bytes>>) -> String {
     let log = Log::default();
     {
@@ -501,7 +501,7 @@ async fn flood_of_rejected_requests_is_logged_at_a_limited_rate_with_the_peer() 
         (log_of_a_flood(get).await, "the endpoint does not accept this method"),
     ] {
         let lines: Vec<_> = log.lines().filter(|line| line.contains(message)).collect();
-        // 10 in 10 s; more only on a machine that takes very long for this.
+        // The limit is 10 lines in 10 s. More are logged only if the machine is very slow.
         assert!((10..100).contains(&lines.len()), "{} lines", lines.len());
         assert!(lines.iter().all(|line| line.contains("peer=192.0.2.7")), "{}", lines[0]);
     }

@@ -38,7 +38,7 @@ fn builder(archive: &Arc<dyn Archive>) -> InboxBuilder {
     Inbox::builder(archive.clone()).model(CAPTIONS, captions())
 }
 
-/// An archive in memory and one on disk.
+/// Returns an in-memory archive and a disk archive.
 async fn archives(directory: &tempfile::TempDir) -> [Arc<dyn Archive>; 2] {
     let disk = DiskArchive::open(directory.path().join("inbox")).await.unwrap();
     [Arc::new(memory()), Arc::new(disk)]
@@ -66,7 +66,7 @@ async fn inline_repeat_of_dead_and_removed_delivery_is_stored_before_its_sender_
         inbox.wait_idle().await;
         assert_eq!(archive.remove(Query::all().settled()).await.unwrap(), 1);
         status.store(503, Ordering::SeqCst);
-        // The handler takes longer than the sender waits, and fails.
+        // The handler fails after the sender has stopped waiting.
         assert_eq!(post(&inbox, &script, caption("1")).await, 202, "{archive}");
         let stored = archived(&archive).await;
         assert_eq!(stored.len(), 1, "{archive}: acknowledged");
@@ -88,7 +88,7 @@ async fn repeat_of_dead_delivery_survives_removal_of_settled_ones_until_it_is_se
         assert_eq!(post(&inbox, &script, caption("1")).await, 202);
         inbox.wait_idle().await;
         assert_eq!(only_state(&archive).await.kind(), StateKind::Dead, "{archive}");
-        // The repeat is pending while its model is paused.
+        // The repeat stays pending while its model is paused.
         inbox.pause(&CAPTIONS.parse().unwrap());
         assert_eq!(post(&inbox, &script, caption("1")).await, 202);
         for _ in 0..2 {
@@ -104,7 +104,7 @@ async fn repeat_of_dead_delivery_survives_removal_of_settled_ones_until_it_is_se
         }
         let counts = inbox.counts().await.unwrap();
         assert!(StateKind::ALL.iter().all(|kind| counts.of_all(*kind) == 0), "{archive}");
-        // Its bytes are gone, and it was not processed: the next repeat is a new delivery.
+        // The bytes are removed, and the delivery was not processed: the next repeat is a new delivery.
         assert_eq!(post(&inbox, &script, caption("1")).await, 202);
         assert_eq!(archived(&archive).await.len(), 1, "{archive}");
         inbox.wait_idle().await;

@@ -1,4 +1,4 @@
-//! Repeats and concurrent deliveries: what runs, how often, and which outcome is recorded.
+//! Repeats and concurrent deliveries: which of them run, how often, and which outcome is recorded.
 
 use std::{
     convert::Infallible,
@@ -22,7 +22,7 @@ use crate::support::*;
 
 type Hook = InboxBody<Full<Bytes>>;
 
-/// Answers with the statuses in turn, and counts how often it ran. Status 0 panics.
+/// Responds with the statuses in order, and counts its runs. Status 0 panics.
 fn scripted(
     script: &'static [u16],
     ran: &Arc<AtomicUsize>,
@@ -171,8 +171,8 @@ async fn waiting_repeat_runs_after_the_first_failed() {
     assert_eq!((statuses, ran.load(Ordering::SeqCst)), (vec![200, 200, 200, 200, 503], 2));
 }
 
-/// What a path captures is the user's own. A query is only a part of the address: there, the payload says which
-/// inference it is.
+/// Path captures belong to the user, so they distinguish inferences. A query is only a part of the address: with it,
+/// the payload identifies the inference.
 #[tokio::test]
 async fn same_bytes_at_another_path_or_query_are_archived_and_run_unless_the_inference_was_processed()
  {
@@ -202,7 +202,7 @@ async fn other_bytes_of_the_same_inference_are_a_new_version_and_run() {
     assert_eq!(seen.all(), ["1", "1"]);
 }
 
-/// A handler that signals its start, and waits for permission to return.
+/// A handler that signals its start and waits for a permit to return.
 #[derive(Clone)]
 struct Gate {
     begun: Arc<Semaphore>,
@@ -274,7 +274,7 @@ async fn client_that_hangs_up_does_not_stop_the_processing() {
     client.write_all(request.as_bytes()).await.unwrap();
     gate.begun().await;
     drop(client);
-    // The server notices, and gives the request up.
+    // The server detects the closed connection and drops the request.
     assert!(connection.await.unwrap().is_err());
     gate.open.add_permits(1);
     inbox.settled().await;

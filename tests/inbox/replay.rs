@@ -28,7 +28,7 @@ use crate::support::*;
 
 type Body = Full<Bytes>;
 
-/// Answers the status that is set, and writes down of each run which delivery and whether it was a replay.
+/// Responds with the current status, and records the delivery of each run and whether it was a replay.
 #[derive(Clone)]
 struct Recorder {
     status: Arc<AtomicU16>,
@@ -168,7 +168,7 @@ async fn verified_replay_leaves_out_what_the_current_secrets_reject() {
     }
 }
 
-/// Captions with a mistake: the text is no number.
+/// A caption type with a mistake: `text` is not a number.
 #[derive(Deserialize)]
 struct Misread {
     job: String,

@@ -1,5 +1,4 @@
-//! Retries: backoff, `Retry-After`, timeouts, dispositions, the reasons of failures, and dead deliveries. Time is
-//! paused.
+//! Retries: backoff, `Retry-After`, timeouts, dispositions, failure reasons, and dead deliveries. Time is paused.
 
 use std::{
     convert::Infallible,
@@ -38,7 +37,7 @@ async fn failed_delivery_is_retried_with_growing_backoff_until_it_is_dead() {
     let retries =
         RetryPolicy::default().max_attempts(6).initial_backoff(2 * SECOND).max_backoff(10 * SECOND);
     let inbox = inbox_with(memory(), Workers::new(1).retries(retries));
-    // The jitter is the only use of this random generator.
+    // Only the jitter uses this random number generator.
     fastrand::seed(5);
     let jitter: Vec<f64> = (0..5).map(|_| fastrand::f64()).collect();
     fastrand::seed(5);
@@ -49,7 +48,7 @@ async fn failed_delivery_is_retried_with_growing_backoff_until_it_is_dead() {
     assert_eq!(runs.iter().map(|run| run.attempt).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
     for ((pair, backoff), jitter) in runs.windows(2).zip([2, 4, 8, 10, 10]).zip(jitter) {
         let (wait, expected) = (pair[1].at - pair[0].at, (backoff * SECOND).mul_f64(jitter));
-        // Timers have a resolution of one millisecond.
+        // Timers have a resolution of 1 ms.
         assert!(wait.abs_diff(expected) <= Duration::from_millis(2), "{wait:?}, not {expected:?}");
     }
     let reason = dead_reason(inbox.archive()).await;
@@ -58,7 +57,7 @@ async fn failed_delivery_is_retried_with_growing_backoff_until_it_is_dead() {
 
 #[tokio::test(start_paused = true)]
 async fn delivery_is_dead_if_its_next_attempt_would_exceed_the_maximum_age() {
-    // The first five attempts are made at any age.
+    // The first five attempts run at any age.
     for (retry_after, runs) in [("3500", 6), ("3700", 5)] {
         let script = Script::new(move |run| match run.attempt {
             1..=4 => Reply::Status(503),

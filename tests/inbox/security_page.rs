@@ -1,10 +1,10 @@
-//! The tests that `docs/security.md` names exist.
+//! The tests named in `docs/security.md` exist.
 
 use std::{fs, path::Path};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The names of tests on the page: words in code with at least four underscores, behind the file if it is given.
+/// Returns the test names on the page: code words with at least four underscores, after the file name if present.
 fn named(page: &str) -> Vec<&str> {
     let code = page.split('`').skip(1).step_by(2);
     code.filter_map(|code| code.rsplit("::").next())

@@ -1,4 +1,4 @@
-//! Graceful shutdown: it ends within its deadline even if clients, handlers or the archive hang, and requeues the rest.
+//! Graceful shutdown: it ends within its timeout even if clients, handlers or the archive hang, and requeues the rest.
 
 use std::{
     convert::Infallible,
@@ -41,17 +41,17 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// After which a test fails instead of hanging.
+/// The time after which a test fails instead of hanging.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The time after which Kubernetes kills a process is 30 s by default.
+/// The limit for a shutdown. Kubernetes kills a process after 30 s by default.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(25);
 
-/// Outcomes cannot be recorded.
+/// An archive that cannot record outcomes until it is healed.
 #[derive(Clone, Debug)]
 struct BrokenSettles {
     archive: MemoryArchive,
-    /// Instead of an error there is no answer.
+    /// If true, `settle` hangs instead of returning an error.
     hang: bool,
     healed: Arc<AtomicBool>,
 }
@@ -80,7 +80,7 @@ impl Overrides for BrokenSettles {
     }
 }
 
-/// An inbox with one delivery whose handler has run, and whose outcome is not recorded.
+/// An inbox with one delivery whose handler has run and whose outcome is not recorded.
 async fn with_unrecorded_outcome(broken: &BrokenSettles) -> Inbox {
     let script = Script::new(|_| Reply::Status(200));
     let inbox = inbox(Overridden(broken.clone()));
@@ -95,7 +95,7 @@ async fn shutdown_records_at_once_what_waits_in_its_backoff_after_the_disk_has_r
     let archive = memory();
     let broken = BrokenSettles::new(&archive, false);
     let inbox = with_unrecorded_outcome(&broken).await;
-    // After failures at 0, 1 and 6 s it would be recorded at 31 s.
+    // After failures at 0, 1 and 6 s, recording is next attempted after 31 s.
     tokio::time::sleep(8 * SECOND).await;
     broken.heal();
     let began = Instant::now();
@@ -128,7 +128,7 @@ async fn shutdown_ends_at_its_deadline_if_outcomes_cannot_be_recorded() {
         let began = Instant::now();
         inbox.shutdown(20 * SECOND).await;
         assert!(began.elapsed() <= 20 * SECOND, "hang: {hang}, {:?}", began.elapsed());
-        // The lease does not end with the process, which would count as a crash.
+        // The lease is released before the process ends; otherwise it would count as a crash.
         assert_eq!(only_state(&archive).await, State::NEW, "hang: {hang}");
     }
 }
@@ -153,7 +153,7 @@ async fn shutdown_stops_an_inline_handler_and_requeues_its_delivery() {
     assert_eq!((late.status, script.runs().len()), (StatusCode::SERVICE_UNAVAILABLE, 1));
 }
 
-/// As a worker of tokio's thread pool that a handler keeps busy, such as by blocking I/O.
+/// The handler occupies a worker thread of tokio, for example with blocking I/O.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shutdown_requeues_the_delivery_of_a_handler_that_blocks_its_thread() {
     let archive = memory();
@@ -225,7 +225,7 @@ fn post(path: &str, signature: &str) -> String {
     )
 }
 
-/// The order of the README: signal, inbox, server.
+/// The order in the README: signal, inbox, server.
 #[tokio::test]
 async fn server_of_the_readme_ends_whatever_clients_and_handlers_do() {
     let archive = memory();
@@ -271,7 +271,7 @@ async fn receiver_ends_in_time_after_sigterm_with_half_sent_requests() {
     let _half_a_head = begin(&address, &whole[..whole.find("content-length").unwrap()]).await;
     let _half_a_body = begin(&address, &whole[..whole.len() - 5]).await;
     let mut running = begin(&address, &whole).await;
-    // It is archived before the handler runs.
+    // The delivery is archived before the handler runs.
     tokio::time::sleep(SECOND / 2).await;
     receiver.terminate();
     let ended = timeout(SHUTDOWN_LIMIT, receiver.ended()).await;

@@ -1,4 +1,4 @@
-//! Starting the workers: once, within a runtime, and with a service that has a route for each model.
+//! Starting the workers: once, inside a runtime, and with a service that has a route for each model.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn start(inbox: &Inbox, router: Router) -> Result<(), WorkersError> {
     inbox.start_workers::<Body>(router)
 }
 
-/// The paths without a route, by the error of `start_workers`.
+/// Returns the path without a route, as reported by `start_workers`, or `None` if the workers started.
 fn missing(inbox: &Inbox, router: Router) -> Option<String> {
     match start(inbox, router) {
         Ok(()) => None,
@@ -42,7 +42,7 @@ async fn start_workers_rejects_a_router_without_a_route_for_a_model() {
     let error = start(&inbox, Router::new().nest("/api", routes())).unwrap_err().to_string();
     assert!(error.contains("no route for the model /hooks/captions/{reference}"), "{error}");
     assert!(error.contains("404 to /hooks/captions/probe"), "{error}");
-    // The workers were not started, so that they can be started with another router.
+    // The workers did not start, so they can be started with another router.
     assert_eq!(missing(&inbox, routes()), None);
     assert_eq!(start(&inbox, routes()), Err(WorkersError::AlreadyStarted));
 }

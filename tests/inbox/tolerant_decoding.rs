@@ -1,5 +1,5 @@
-//! Tolerant decoding: unexpected members of the provider's envelope do not fail a delivery, are logged once per path
-//! and counted. `Model::strict` disables it.
+//! Tolerant decoding: unexpected members of the provider's envelope do not fail a delivery; they are logged once per
+//! path and counted. `Model::strict` disables it.
 
 use std::convert::Infallible;
 
@@ -22,7 +22,7 @@ fn inbox_of(model: impl Fn(Model) -> Model) -> Inbox {
     Inbox::builder(memory()).model(GROUPS, groups).build().unwrap()
 }
 
-/// Posts a body, and returns the status and the number of tolerated members that the handler saw.
+/// Posts a body. Returns the status, and the number of tolerated members that the handler received.
 async fn post(inbox: &Inbox, body: &str) -> (u16, String) {
     let service =
         inbox.layer().layer(tower::service_fn(async |request: Request<InboxBody<Full<Bytes>>>| {

@@ -32,7 +32,7 @@ fn models() -> Models {
     models
 }
 
-/// A delivery is processed, and another request passes through.
+/// Asserts that a delivery is processed and that another request passes through.
 async fn assert_serves<S, R>(service: S) -> Answer
 where
     S: Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible> + Clone,
@@ -46,7 +46,7 @@ where
     delivered
 }
 
-/// Puts the layer around the six layers of the inbox, and between every two of them.
+/// Puts the layer around all six layers of the inbox, and between each two of them.
 macro_rules! assert_composes {
     ($layer:expr) => {{
         let processor = Processor::new(memory());
@@ -126,7 +126,7 @@ async fn request_body_limit_composes_around_the_inbox() {
         .service(handler(&seen));
     assert_serves(service.clone()).await;
     let long = format!(r#"{{"job": "2", "text": "{}"}}"#, "x".repeat(2000));
-    // Without `Content-Length` the limit shows while the body is read, as a body that breaks off.
+    // Without `Content-Length`, the limit applies while the body is read, and acts like a truncated body.
     assert_eq!(send(service, signed(long)).await.status, 400);
 }
 
@@ -215,7 +215,7 @@ async fn repeats_are_marked_by_header_and_extension() {
     assert_eq!((marked, of), (false, None));
     inbox.settled().await;
     assert_eq!(post(CAPTIONS).await, (first.clone(), true, Some(first.clone())));
-    // Another delivery, in which the same inference comes in the same bytes.
+    // Another delivery that contains the same inference in the same bytes.
     let (second, marked, of) = post(&format!("{CAPTIONS}?again")).await;
     assert_ne!(second, first);
     assert_eq!((marked, of), (true, Some(first.clone())));

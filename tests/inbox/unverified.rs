@@ -19,7 +19,7 @@ use crate::{
 
 const OTHER: &str = "/hooks/other";
 
-/// Three quarters are for unverified requests, and a half of these, 37 500, for those of one model alone.
+/// The budget in bytes. Unverified requests may use three quarters; one model may use half of that: 37,500.
 const BUDGET: usize = 100_000;
 
 fn two_models() -> Inbox {
@@ -36,7 +36,7 @@ async fn post(inbox: &Inbox, path: &str, body: String) -> Answer {
     send(inbox.layer().layer(handler(&Seen::default())), signed_to(path, body)).await
 }
 
-/// Sends a part of a body to [`CAPTIONS`], and then nothing.
+/// Sends a part of a body to [`CAPTIONS`], and then stalls.
 fn stall(inbox: &Inbox) -> (mpsc::UnboundedSender<&'static [u8]>, JoinHandle<Answer>) {
     let (sender, body) = parts();
     sender.send(&[b' '; 8000]).unwrap();
@@ -55,7 +55,7 @@ async fn stalled_unverified_bodies_of_one_model_do_not_stop_deliveries_of_anothe
     assert_problem(&same, 503);
     assert!(matches!(same.rejection, Some(Rejection::Overloaded)));
     assert_eq!(post(&inbox, OTHER, long_caption("1", 12_000)).await.status, 200);
-    // Those that were admitted are rejected once they have stalled for 10 s, and leave their share.
+    // Admitted bodies are rejected after stalling for 10 s, which releases their share.
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(inbox.bytes_in_flight(), 0);
     assert_eq!(post(&inbox, CAPTIONS, long_caption("1", 12_000)).await.status, 200);
@@ -89,7 +89,7 @@ fn limited(rate: usize) -> Inbox {
     Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
 }
 
-/// The seconds until a body is rejected that arrives with `bytes` per second.
+/// Returns the time in seconds after which a body that arrives at one `part` per second is rejected.
 async fn rejected_after(inbox: &Inbox, part: &'static [u8]) -> (u64, Answer) {
     let (sender, body) = parts();
     let request = unproved().body(body.boxed_unsync()).unwrap();

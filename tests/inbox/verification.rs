@@ -1,4 +1,4 @@
-//! Threads of verification: short bodies on the thread of the request, long ones on another; and schemes that panic.
+//! Verification threads: short bodies on the request's thread, long ones on another; and schemes that panic.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use tower_inbox::{
 
 use crate::support::*;
 
-/// A scheme that accepts everything for which its check returns.
+/// A scheme that accepts every request for which its check returns.
 struct Checked<C>(C);
 
 impl<C> std::fmt::Debug for Checked<C> {
@@ -58,7 +58,7 @@ fn inbox_checking(check: impl Fn(&Parts, &[u8]) + Send + Sync + 'static) -> Inbo
     Inbox::builder(memory()).model(CAPTIONS, model).build().unwrap()
 }
 
-/// A caption of this many bytes.
+/// A caption with this length in bytes.
 fn of_length(job: &str, length: usize) -> Bytes {
     let caption = caption(job);
     format!("{caption}{}", " ".repeat(length - caption.len())).into()
@@ -116,13 +116,13 @@ async fn panic_of_a_scheme_is_a_rejection_and_its_delivery_is_kept_in_the_quaran
     assert!(released.len() == 2 && released.iter().all(stays), "{released:?}");
 }
 
-/// The other end of a check that is paused.
+/// Controls a paused check.
 struct Pause {
     has_begun: Receiver<()>,
     may_end: Sender<()>,
 }
 
-/// A scheme's check that says that it began, and waits until it may end.
+/// Returns a check that signals its start and blocks until it is released.
 fn paused() -> (impl Fn(&Parts, &[u8]) + Send + Sync + 'static, Pause) {
     let (began, has_begun) = mpsc::channel();
     let (may_end, end) = mpsc::channel::<()>();

@@ -1,4 +1,4 @@
-//! Limits of the worker pool: models share the workers, and a model whose handler hangs does not starve the others.
+//! Limits of the worker pool: models share the workers, and a model with hanging handlers does not starve the others.
 
 use std::{
     convert::Infallible,
@@ -22,7 +22,7 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An inbox with a model at each path, and a handler that hangs for jobs whose name says so.
+/// An inbox with a model at each path, and a handler that hangs for jobs named `hangs-…`.
 fn working(paths: &[&str], workers: Workers) -> (Inbox, Script) {
     let script = Script::new(|run| match run.job.split('-').next() {
         Some("hangs") => Reply::Never,

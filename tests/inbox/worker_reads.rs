@@ -1,4 +1,4 @@
-//! What workers read from the archive: only the deliveries that they process. Time is paused.
+//! Workers read only the deliveries that they process from the archive. Time is paused.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Counts reads and claims, and does not allow to list deliveries.
+/// Counts reads and claims, and does not support listing deliveries.
 #[derive(Clone, Debug, Default)]
 struct Counting {
     archive: MemoryArchive,

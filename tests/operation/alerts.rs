@@ -1,4 +1,4 @@
-//! `docs/prometheus-rules.yaml`: each alert fires in a run of the inbox that provokes it, and in no other.
+//! `docs/prometheus-rules.yaml`: each alert fires in the run of the inbox that provokes it, and in no other.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -9,7 +9,7 @@ use crate::{
     runs::{self, Run},
 };
 
-/// The groups of the rules.
+/// Returns the groups of rules.
 fn groups() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/prometheus-rules.yaml");
     let file: Value = serde_yaml_ng::from_str(&fs::read_to_string(path).unwrap()).unwrap();
@@ -21,7 +21,7 @@ fn rules() -> Vec<Value> {
     groups()[0]["rules"].as_array().unwrap().clone()
 }
 
-/// The runs, with the alerts that fire in each.
+/// Returns the runs, with the alerts that fire in each.
 fn all() -> Vec<(&'static str, Vec<&'static str>, Run)> {
     vec![
         ("all is well", vec![], Run::of(runs::all_is_well)),
@@ -76,7 +76,7 @@ fn every_alert_fires_in_the_run_that_provokes_it_and_in_no_other() {
     }
 }
 
-/// The metrics of the rule are exported in the run, with the labels that the rule uses.
+/// Asserts that the run exports the metrics of the rule, with the labels that the rule uses.
 fn assert_is_exported(rule: &Value, run: &Run, name: &str) {
     let exported = samples(&run.after);
     let expression = rule["expr"].as_str().unwrap();
@@ -98,7 +98,7 @@ fn metrics(expression: &str) -> BTreeSet<&str> {
     words.filter(|word| word.starts_with("inbox_")).collect()
 }
 
-/// The labels in `by (…)` and in annotations, except those that Prometheus adds.
+/// Returns the labels in `by (…)` and in annotations, except those that Prometheus adds.
 fn labels(rule: &Value) -> BTreeSet<String> {
     let text = rule.to_string();
     let after = |text: &str| {

@@ -1,4 +1,4 @@
-//! `docs/archive.md`: a stopped archive can be copied with `cp -a` or rsync, and the copy is an archive.
+//! `docs/archive.md`: a stopped archive can be copied with `cp -a` or rsync, and the copy is a valid archive.
 
 use std::{
     collections::BTreeSet,
@@ -36,7 +36,7 @@ async fn receive(path: &Path, jobs: std::ops::Range<u32>) {
     archive.close().await;
 }
 
-/// The deliveries with their bodies.
+/// Returns the deliveries with their bodies.
 async fn deliveries(path: &Path) -> BTreeSet<(DeliveryId, Vec<u8>)> {
     let archive = DiskArchive::read_only(path).await.unwrap();
     let (mut entries, mut all) = (archive.scan(Query::all()), BTreeSet::new());
@@ -75,7 +75,7 @@ async fn assert_copies(copy: impl Fn(&Path, &Path)) {
 #[tokio::test]
 async fn stopped_archive_copied_with_cp_a_is_an_archive_with_every_delivery() {
     assert_copies(|from, to| {
-        // To a new directory: `cp` does not delete segments that were renamed.
+        // Copy to a new directory: `cp` does not delete segments that were renamed.
         drop(std::fs::remove_dir_all(to));
         run(Command::new("cp").arg("-a").arg(from).arg(to));
     })

@@ -1,4 +1,4 @@
-//! Gauges of unknown values are NaN, and recover when the values are known again.
+//! Gauges of unknown values are NaN until the values are available again.
 
 use std::{
     future::{pending, ready},
@@ -31,7 +31,7 @@ enum Answers {
     None,
 }
 
-/// An archive that answers questions about itself, returns errors, or hangs.
+/// An archive whose queries for its own state succeed, fail or hang.
 #[derive(Clone, Debug, Default)]
 struct Questioned {
     inner: MemoryArchive,
@@ -74,7 +74,7 @@ impl Overrides for Questioned {
     }
 }
 
-/// Runs `work` in paused time, with an exporter of its own.
+/// Runs `work` in paused time, with its own exporter.
 fn run(work: impl AsyncFnOnce(&PrometheusHandle, Questioned, Inbox)) {
     let recorder = PrometheusBuilder::new().build_recorder();
     let exporter = recorder.handle();
@@ -92,7 +92,7 @@ fn run(work: impl AsyncFnOnce(&PrometheusHandle, Questioned, Inbox)) {
     metrics::with_local_recorder(&recorder, || runtime.block_on(work));
 }
 
-/// The values of all gauges of the archive, after the next update.
+/// Returns the values of all archive gauges after the next update.
 async fn gauges(exporter: &PrometheusHandle) -> Vec<(String, String)> {
     tokio::time::sleep(Duration::from_secs(20)).await;
     let is_gauge = |name: &str| {

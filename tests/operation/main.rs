@@ -1,4 +1,4 @@
-//! Alerts fire when their condition is provoked, and the documentation matches the metrics.
+//! Alerts fire when their condition occurs, and the documentation matches the metrics.
 
 #![expect(
     clippy::unwrap_used,

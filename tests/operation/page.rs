@@ -1,4 +1,4 @@
-//! `docs/operation.md`: its manifests, its unit and its commands. Its program is a doctest.
+//! `docs/operation.md`: its manifests, its systemd unit and its commands. Its program is a doctest.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ fn page() -> String {
     read("docs/operation.md")
 }
 
-/// The code blocks of a language.
+/// Returns the code blocks in a language.
 fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
     let start = format!("```{language}\n");
     page.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
@@ -62,7 +62,7 @@ fn systemd_unit_is_accepted_by_systemd_analyze() {
     assert!(unit.contains("StateDirectory=inbox\n") && page.contains("\"/var/lib/inbox/"));
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("receiver.service");
-    // The program has to exist.
+    // The program must exist.
     fs::write(&path, unit.replace("/usr/local/bin/receiver", "/bin/true")).unwrap();
     let Ok(output) = Command::new("systemd-analyze").arg("verify").arg(&path).output() else {
         eprintln!("skipped: systemd_unit_is_accepted_by_systemd_analyze needs systemd-analyze");
@@ -77,7 +77,7 @@ fn systemd_unit_is_accepted_by_systemd_analyze() {
     assert!(!errors.contains("receiver.service:"), "{errors}");
 }
 
-/// The commands in code on a page: the words behind `inbox`, if that is a word of its own.
+/// Returns the commands in inline code on a page: the words after a separate word `inbox`.
 fn commands<'p>(page: &'p str) -> Vec<Vec<&'p str>> {
     let code = page.split('`').skip(1).step_by(2);
     let words = code.map(|code| code.split_whitespace().collect::<Vec<_>>());

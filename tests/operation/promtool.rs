@@ -1,4 +1,4 @@
-//! Evaluates alerts with `promtool`, the tool of Prometheus.
+//! Evaluates alerts with Prometheus's `promtool`.
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::runs::Run;
 
-/// The minutes before and after the change.
+/// The number of minutes before the change; `AFTER` is the number after it.
 const BEFORE: usize = 420;
 const AFTER: usize = 25;
 
-/// Runs promtool in a directory; None where there is none, which a machine for CI must have.
+/// Runs promtool in a directory. Returns `None` if it is not installed, or panics in CI.
 pub(crate) fn promtool(dir: &Path, arguments: &[&str]) -> Option<Result<String, String>> {
     let tool = env::var("INBOX_PROMTOOL").unwrap_or_else(|_| "promtool".to_owned());
     let output = match Command::new(tool).args(arguments).current_dir(dir).output() {
@@ -25,12 +25,12 @@ pub(crate) fn promtool(dir: &Path, arguments: &[&str]) -> Option<Result<String, 
     Some(if output.status.success() { Ok(all) } else { Err(all) })
 }
 
-/// The rules as Prometheus reads them.
+/// Writes the rules in the format of Prometheus.
 pub(crate) fn write_rules(dir: &Path, groups: &Value) {
     fs::write(dir.join("rules.json"), json!({ "groups": groups }).to_string()).unwrap();
 }
 
-/// A file for `promtool test rules`: in each run, exactly these alerts fire in the time after.
+/// Writes a file for `promtool test rules`: in each run, exactly these alerts fire after the change.
 pub(crate) fn write_tests(dir: &Path, runs: &[(&str, Vec<&str>, Run)]) {
     let tests: Vec<_> = runs.iter().map(|(name, alerts, run)| test(name, alerts, run)).collect();
     let file = json!({
@@ -69,19 +69,19 @@ fn input_series(run: &Run) -> Vec<Value> {
     samples(&run.after).into_iter().map(series).collect()
 }
 
-/// The same value, or none, repeated.
+/// Repeats the same value, or no value.
 fn constant(value: &str, times: usize) -> String {
     vec![value; times].join(" ")
 }
 
-/// A series with the labels that Prometheus adds when it scrapes.
+/// Adds the labels that Prometheus adds to a series when it scrapes.
 fn scraped(series: &str) -> String {
     let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
     let comma = if labels == "}" { "" } else { "," };
     format!("{name}{{job=\"inbox\",instance=\"inbox-0:9000\"{comma}{labels}")
 }
 
-/// The series and their values in the text of an exporter.
+/// Returns the series and their values in an exporter's text.
 pub(crate) fn samples(text: &str) -> Vec<(String, String)> {
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let sample = |line: &str| {

@@ -1,4 +1,4 @@
-//! Runs of an inbox in which something goes wrong, and what a Prometheus exporter shows before and after.
+//! Runs of an inbox with failures, and the text of a Prometheus exporter before and after each.
 
 use std::{
     convert::Infallible,
@@ -30,14 +30,14 @@ use crate::{
     wrapper::{Overridden, Overrides},
 };
 
-/// The text of an exporter before and after something has happened.
+/// The text of an exporter before and after an event.
 pub(crate) struct Run {
     pub(crate) before: String,
     pub(crate) after: String,
 }
 
 impl Run {
-    /// Runs `scenario` on this thread, with an exporter of its own.
+    /// Runs `scenario` on this thread, with its own exporter.
     pub(crate) fn of(scenario: impl AsyncFnOnce(&PrometheusHandle) -> Self) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let exporter = recorder.handle();
@@ -46,8 +46,8 @@ impl Run {
         metrics::with_local_recorder(&recorder, || runtime.block_on(scenario(&exporter)))
     }
 
-    /// Posts `bodies` to an inbox, and then starts its workers, which measure it at once. Ends when the exporter shows
-    /// `line`.
+    /// Posts `bodies` to an inbox, and then starts its workers, which update the gauges immediately. Returns when the
+    /// exporter shows `line`.
     async fn post(inbox: &Inbox, exporter: &PrometheusHandle, bodies: &[&str], line: &str) -> Self {
         let before = exporter.render();
         for body in bodies {
@@ -60,7 +60,7 @@ impl Run {
     }
 }
 
-/// Answers 404 to the job `rejected`, which makes it dead.
+/// Returns a service that responds 404 to the job `rejected`, which makes it dead.
 pub(crate) fn by_text() -> impl tower::Service<
     Request<InboxBody<Full<Bytes>>>,
     Response = Response<Full<Bytes>>,
@@ -78,7 +78,7 @@ pub(crate) fn by_text() -> impl tower::Service<
     })
 }
 
-/// The text of the exporter once it has a line that starts like this.
+/// Waits for a line with this start, and returns the exporter's text.
 async fn wait_for(exporter: &PrometheusHandle, line: &str) -> String {
     let waiting = async {
         loop {
@@ -101,7 +101,7 @@ fn quiet(dir: &Path) -> DiskArchiveBuilder {
     DiskArchive::builder(dir).upkeep_every(None)
 }
 
-/// A disk with a lot of room.
+/// A disk with plenty of free space.
 fn roomy() -> FaultyDisk {
     let disk = FaultyDisk::new();
     disk.fail(Fault::Free { bytes: 100 << 30 });
@@ -206,7 +206,7 @@ pub(crate) async fn unknown_members(exporter: &PrometheusHandle) -> Run {
     Run::post(&inbox, exporter, &[body], &line).await
 }
 
-/// An archive in memory that reports what a disk may.
+/// An in-memory archive with a configurable health report, like that of a disk archive.
 #[derive(Clone, Debug, Default)]
 struct Reports {
     inner: MemoryArchive,
@@ -230,7 +230,7 @@ impl Overrides for Reports {
     }
 }
 
-/// Runs an inbox whose archive reports what `change` makes of a report.
+/// Runs an inbox whose archive reports its health as modified by `change`.
 async fn reported(
     exporter: &PrometheusHandle,
     change: impl FnOnce(&mut ArchiveHealth),
@@ -248,7 +248,7 @@ pub(crate) async fn missing_segments(exporter: &PrometheusHandle) -> Run {
     reported(exporter, |health| health.missing = Some(2), line).await
 }
 
-/// The time of the evaluation is counted from the Unix epoch.
+/// `promtool` evaluates rules in time since the Unix epoch.
 pub(crate) async fn overdue_maintenance(exporter: &PrometheusHandle) -> Run {
     let maintenance = Some(Maintenance::new(SystemTime::UNIX_EPOCH, false));
     let line = "inbox_archive_maintenance_timestamp_seconds 0";

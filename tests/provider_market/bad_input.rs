@@ -1,4 +1,4 @@
-//! Bodies of another type than the provider's are rejected without a panic.
+//! Bodies of a type other than the provider's are rejected without a panic.
 
 use bytes::Bytes;
 use tower_inbox::provider::{
@@ -46,7 +46,7 @@ fn invalid_bodies_are_errors_and_do_not_panic() {
         assert!(refuses::<rossum::Event>(&bad), "rossum: {text}");
         assert!(refuses::<runpod::Job>(&bad), "runpod: {text}");
         assert!(refuses::<recall::Event>(&bad), "recall: {text}");
-        // Any object is an event of somebody who follows Standard Webhooks.
+        // Any object is a valid event of a sender that follows Standard Webhooks.
         assert!(text == "{}" || refuses::<standard::Event>(&bad), "standard: {text}");
         assert!(refuses::<vlmrun::Prediction>(&bad), "vlmrun: {text}");
     }

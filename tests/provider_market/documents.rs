@@ -1,4 +1,4 @@
-//! Documents.
+//! Providers of document processing.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

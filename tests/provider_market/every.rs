@@ -16,7 +16,7 @@ use tower_inbox::{
     signature::Proof,
 };
 
-/// Whether a body can be loaded as one of the types.
+/// Returns true if a body can be loaded as one of the types.
 type Load = fn(&Bytes) -> bool;
 
 const TYPES: [Load; 43] = [
@@ -65,8 +65,8 @@ const TYPES: [Load; 43] = [
     load::<recall::Event<Value>>,
 ];
 
-/// As how many types the input can be loaded. What begins as an object is a body for all of them, so that every payload
-/// is an input; else the first byte chooses one type for the rest.
+/// Returns the number of types as which the input can be loaded. An input that begins like an object is loaded as all
+/// types, so that every payload is an input; otherwise the first byte selects one type for the rest.
 pub(crate) fn load_as_any(input: &[u8]) -> usize {
     match input.split_first() {
         Some((b'{', _)) => {

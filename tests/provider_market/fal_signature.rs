@@ -1,4 +1,4 @@
-//! fal's signature: one that was made outside of this crate, with OpenSSL, after fal's recipe, with its negative twins.
+//! fal's signature: created with OpenSSL, outside of this crate, by fal's instructions; with negative cases.
 
 use tower_inbox::{
     provider::fal,
@@ -10,7 +10,7 @@ use crate::{
     signed::Signed,
 };
 
-/// The key of RFC 8032, section 7.1, test 1, and the one of test 2.
+/// The keys of RFC 8032, section 7.1, tests 1 and 2.
 const KEYS: [&str; 2] =
     ["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"];
 

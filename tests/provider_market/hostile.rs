@@ -1,4 +1,4 @@
-//! Payloads of every provider that were made to harm: nested without end and closed again, and with members that come twice.
+//! Hostile payloads of every provider: with deeply nested values, and with duplicate members.
 
 use std::{fs, path::Path, thread};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::every::load_as_any;
 
-/// What a thread of tokio has.
+/// The default stack size of a tokio thread.
 const STACK: usize = 2 << 20;
 
 fn payloads() -> Vec<Bytes> {
@@ -17,7 +17,7 @@ fn payloads() -> Vec<Bytes> {
     files.map(|entry| fs::read(entry.unwrap().path()).unwrap().into()).collect()
 }
 
-/// The payload with one more member in front of all others.
+/// Returns the payload with one more member before all others.
 fn with(member: &str, payload: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(payload).unwrap();
     let (_, members) = text.split_once('{').unwrap();
@@ -59,7 +59,7 @@ fn deep_value_in_any_place_does_not_overflow_the_stack() {
     thread::Builder::new().stack_size(STACK).spawn(load_all).unwrap().join().unwrap();
 }
 
-/// A reader that took the first and one that took the last would see two payloads.
+/// Readers that use the first and the last duplicate would see different payloads.
 #[test]
 fn payload_with_a_repeated_member_is_not_decoded_to_more_types() {
     for payload in payloads() {

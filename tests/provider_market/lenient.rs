@@ -1,5 +1,5 @@
-//! Members of the providers' own that are null, missing or of another type do not make a delivery undecodable, and what
-//! was of another type is listed in `Inference::tolerated`.
+//! Provider members that are null, missing or of another type do not make a delivery undecodable.
+//! `Inference::tolerated` lists those of another type.
 
 use serde_json::json;
 use tower_inbox::provider::{

@@ -1,4 +1,4 @@
-//! The payloads of the market's providers, each read from a fixture of our own after what the provider publishes.
+//! The payloads of the providers on the market, each read from a fixture that follows the provider's documentation.
 
 #![allow(
     clippy::expect_used,

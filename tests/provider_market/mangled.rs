@@ -1,4 +1,4 @@
-//! Corrupted payloads. `fuzz/` does the same without end.
+//! Corrupted payloads. `fuzz/` runs the same check without a limit.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use proptest::{prelude::*, sample::Index};
 
 use crate::every::load_as_any;
 
-/// What mistakes in JSON are made of, and what a type may stumble over.
+/// Pieces of malformed JSON, and values that a type may fail to decode.
 const PIECES: [&str; 14] = [
     "{",
     "}",

@@ -1,4 +1,4 @@
-//! Images and video.
+//! Providers of images and video.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Models of any kind: jobs that a provider runs with a model of the customer's choice.
+//! Providers of model hosting: jobs that run a model of the customer's choice.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ fn jobs_of_runpod_are_decoded() {
     assert_eq!(round_trip::<runpod::Job>(&waiting).key().to_string(), "j@PAUSED");
 }
 
-/// Which numbers these are is second-hand: none of them is a reason to refuse a result.
+/// The types of these numbers come from secondary sources, so no number makes a result undecodable.
 #[test]
 fn second_hand_numbers_can_be_of_any_precision() {
     for number in ["12", "12.5", "-1", "18446744073709551615"] {

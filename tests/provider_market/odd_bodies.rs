@@ -1,4 +1,4 @@
-//! Bodies that senders were seen to post, or may post, and that their pages do not show.
+//! Bodies that senders were observed to post, or may post, and that their documentation does not show.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -22,7 +22,7 @@ fn load<T: Payload>(body: impl Into<Bytes>) -> Result<Inference<T>, DecodeError>
     Inference::load(delivery(&body.into(), ("accept", "*/*")))
 }
 
-/// The paths of tolerated members.
+/// Returns the paths of tolerated members.
 fn tolerated<T>(inference: &Inference<T>) -> Vec<&str> {
     inference.tolerated().iter().map(Tolerated::path).collect()
 }
@@ -157,7 +157,7 @@ fn key_of_deepinfra_without_request_id_is_the_digest() {
     assert!(load::<deepinfra::Completion>(r#"{"request_id": null}"#).is_err());
 }
 
-/// The local server of `runpod-python` posts what the handler returned, and no more.
+/// The local server of `runpod-python` posts only the return value of the handler.
 #[test]
 fn job_of_runpod_local_server_without_id_and_status_is_decoded() {
     let body = Bytes::from_static(br#"{"output": {"image": "i"}}"#);

@@ -1,4 +1,4 @@
-//! What each provider makes of status codes.
+//! How each provider handles status codes.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -90,7 +90,7 @@ fn published_timeouts_and_retry_periods_are_set() {
     assert_eq!(Gladia::PROFILE.tried_for, None);
 }
 
-/// Each provider has one row in the table of `docs/providers.md`, with what its profile says.
+/// Each provider has one row in the table of `docs/providers.md` that matches its profile.
 #[test]
 fn table_of_providers_has_the_response_to_an_undecodable_delivery() {
     let page = include_str!("../../docs/providers.md");

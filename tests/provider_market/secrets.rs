@@ -1,4 +1,4 @@
-//! Secrets that come in a body are neither shown nor written again.
+//! Secrets in a body are neither shown nor serialized.
 
 use std::error::Error;
 
@@ -45,7 +45,7 @@ fn everything_but_secrets_round_trips() {
     assert_eq!(by_meaning(written), by_meaning(original));
 }
 
-/// All that a log may get of an error: itself in both forms, and the chain of what caused it.
+/// Returns everything of an error that a log can contain: both formats of it, and its chain of sources.
 fn shown_of(error: &dyn Error) -> String {
     let mut shown = vec![format!("{error} {error:?} {error:#?}")];
     let mut next = error.source();

@@ -1,5 +1,5 @@
-//! Signatures: the published vector of Standard Webhooks, and ones that were made outside of this crate, with Python's
-//! `hmac`, after the recipe of each provider. Each with its negative twins.
+//! Signatures: the published test vector of Standard Webhooks, and others created with Python's `hmac`, outside of this
+//! crate, by each provider's instructions. Each with negative cases.
 
 use tower_inbox::{
     Secret,
@@ -13,7 +13,7 @@ use tower_inbox::{
 
 use crate::signed::Signed;
 
-/// `libraries/python/tests/test_webhooks.py` of Standard Webhooks, `test_sign_function`.
+/// From `test_sign_function` in `libraries/python/tests/test_webhooks.py` of Standard Webhooks.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 const PUBLISHED: Signed = Signed {

@@ -1,14 +1,14 @@
-//! Signed deliveries, and what must hold of each: it is accepted, and nothing that differs.
+//! Signed deliveries, and the check that only the exact delivery is accepted.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, Request, request::Parts};
 use tower_inbox::{Secret, provider::SignedProvider, signature::Scheme};
 
-/// A secret that signed nothing, in a form that every scheme takes.
+/// A secret that never signs, in a format that every scheme accepts.
 const OTHER: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// A signed delivery: its body, when it was signed, and its headers.
+/// A signed delivery: its body, the Unix time of its signing, and its headers.
 pub(crate) struct Signed {
     pub(crate) body: &'static [u8],
     pub(crate) at: u64,
@@ -41,7 +41,7 @@ impl Signed {
         head
     }
 
-    /// With another first character in every signature.
+    /// Returns the head with the first character of every signature changed.
     fn with_another_signature(&self) -> Parts {
         let mut head = self.head();
         let mut altered = 0;
@@ -60,7 +60,7 @@ impl Signed {
         head
     }
 
-    /// The scheme accepts this, and nothing that differs.
+    /// Asserts that the scheme accepts this delivery, and no modification of it.
     pub(crate) fn is_all_that_is_accepted_by(&self, scheme: &dyn Scheme, other: &dyn Scheme) {
         let at = self.at();
         scheme.check().unwrap();
@@ -82,7 +82,7 @@ impl Signed {
         self.is_all_that_is_accepted_by(&scheme(secret), &scheme(OTHER));
     }
 
-    /// Seconds before and after the signing within which it is accepted.
+    /// Asserts the number of seconds before and after the signing within which the delivery is accepted.
     pub(crate) fn is_accepted_within<P: SignedProvider>(
         &self,
         secret: &str,

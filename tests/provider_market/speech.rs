@@ -1,4 +1,4 @@
-//! Speech.
+//! Providers of speech recognition and synthesis.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Thin events, which tell that something can be fetched.
+//! Thin events, which announce a result to be fetched.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Tokens of providers that sign nothing, each in its place, and never in the archive.
+//! Tokens of providers that do not sign, each in its place, and never in the archive.
 
 use std::time::SystemTime;
 

@@ -81,7 +81,7 @@ fn id_of_a_gladia_callback_is_known_and_serialized() {
     );
 }
 
-/// The pointers of all objects in a payload.
+/// Collects the JSON pointers of all objects in a payload.
 fn objects(json: &Value, here: &str, found: &mut Vec<String>) {
     match json {
         Value::Object(members) => {
@@ -107,8 +107,8 @@ fn path_of(pointer: &str) -> String {
     pointer.split('/').skip(1).map(path).collect()
 }
 
-/// An additional member in each object of a payload, one at a time, is kept, and reported unless it is below one of
-/// `free`, where any members are allowed.
+/// Adds a member to each object of a payload, one at a time. Asserts that it is kept, and reported unless it is below
+/// one of `free`, where any members are allowed.
 fn assert_kept_everywhere<T: Payload + Serialize>(fixtures: &[&str], free: &[&str]) {
     for fixture in fixtures {
         let mut all = Vec::new();
@@ -194,7 +194,7 @@ fn member_added_anywhere_is_kept_and_reported_in_typed_objects() {
     );
 }
 
-/// Results of DeepInfra stand beside its own members, and those of Rossum differ by event, in ways that are not published.
+/// DeepInfra puts results next to its own members. Rossum's members differ by event and are not fully documented.
 #[test]
 fn members_of_free_objects_are_not_reported_as_unknown() {
     let completion = load::<deepinfra::Completion>("deepinfra/succeeded.json", "");

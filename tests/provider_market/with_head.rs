@@ -1,4 +1,4 @@
-//! Deliveries with headers, for keys that stand in the head.
+//! Deliveries with headers, for keys in the head.
 
 use std::time::SystemTime;
 

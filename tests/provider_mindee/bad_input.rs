@@ -1,4 +1,4 @@
-//! Bodies that are not what they should be: an error that says where, and never a panic.
+//! Malformed bodies: an error that contains the place, and never a panic.
 
 use std::thread;
 

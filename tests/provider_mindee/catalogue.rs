@@ -1,4 +1,4 @@
-//! The structs of the catalogue.
+//! The structs for the models of the catalogue.
 
 use std::fs;
 
@@ -38,7 +38,7 @@ fn financial_document_is_decoded() {
     assert_eq!(renamed.list().unwrap().len(), 2);
 }
 
-/// A field that says nothing is not written again.
+/// Removes empty objects: a field without a value is not serialized.
 fn without_blanks(json: Value) -> Value {
     match json {
         Value::Object(members) => members

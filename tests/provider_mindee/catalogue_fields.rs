@@ -1,8 +1,8 @@
-//! The fields of the fifteen models of the catalogue, written out as Mindee's documentation lists them
-//! (`mindee/platform-docs` f052097, folder `model-fields`).
+//! The fields of the fifteen catalogue models, as listed in Mindee's documentation (`mindee/platform-docs` f052097,
+//! folder `model-fields`).
 
-/// A field, and its type: `string`, `date`, `number`, `classification {WORDS}`, `object: FIELDS`, `object_detection`; with
-/// `[]` where it is a list.
+/// A field and its type: `string`, `date`, `number`, `classification {WORDS}`, `object: FIELDS`, `object_detection`. A
+/// list has the suffix `[]`.
 pub(crate) type Row = (&'static str, &'static str);
 
 const ADDRESS: &str =

@@ -1,4 +1,4 @@
-//! Every model of the catalogue has the fields that Mindee lists for it, of the types that it lists.
+//! Every catalogue model has the fields that Mindee lists for it, with the listed types.
 
 use std::{fmt::Debug, time::SystemTime};
 
@@ -24,15 +24,15 @@ use tower_inbox::{
 
 use crate::catalogue_fields::{self as fields, Row};
 
-/// As many as the longest classification has words.
+/// The number of words in the longest classification.
 const MOST_WORDS: usize = 26;
 
-/// The members of an object type: `street string; city string`.
+/// Parses the members of an object type, such as `street string; city string`.
 fn members(text: &str) -> Vec<(&str, &str)> {
     text.split("; ").map(|member| member.split_once(' ').unwrap()).collect()
 }
 
-/// A field of this type; of a classification the word with this number.
+/// Returns a valid field of this type. For a classification, `number` selects the word.
 fn right(kind: &str, number: usize) -> Value {
     if let Some(words) = kind.strip_prefix("classification {") {
         let words: Vec<_> = words.strip_suffix('}').unwrap().split(", ").collect();
@@ -55,7 +55,7 @@ fn right(kind: &str, number: usize) -> Value {
     }
 }
 
-/// Fields that this type is not to take.
+/// Returns fields that this type must not accept.
 fn wrong(kind: &str) -> Vec<Value> {
     let object = |text: &str| -> Vec<Value> {
         let members = members(text).into_iter();
@@ -100,7 +100,7 @@ where
     Inference::load(delivery).unwrap_or_else(|error| panic!("{error}: {fields}"))
 }
 
-/// The names of the struct's members, as its `Debug` shows them.
+/// Returns the member names of a struct from its `Debug` output.
 fn names(shown: &str) -> Vec<String> {
     let members = shown.lines().filter_map(|line| line.strip_prefix("    "));
     let names = members.filter(|line| !line.starts_with([' ', '}', ']', ')']));

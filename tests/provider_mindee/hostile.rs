@@ -1,4 +1,4 @@
-//! Payloads that were damaged, or made to harm: an error or a payload, and never a panic.
+//! Damaged and hostile payloads: an error or a payload, and never a panic.
 
 use std::{fs, path::PathBuf};
 
@@ -93,7 +93,7 @@ fn inflict(body: &mut Vec<u8>, damage: &Damage) {
     }
 }
 
-/// JSON of fields, with names and members that decide between kinds.
+/// Generates JSON of fields, with the names and members that distinguish kinds.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

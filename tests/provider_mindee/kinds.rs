@@ -1,4 +1,4 @@
-//! The kinds of fields, distinguished for any order of their members.
+//! The kinds of fields are distinguished for any order of their members.
 
 use tower_inbox::provider::mindee::{AnyField, Confidence, Field, Fields, List, Object, Value};
 

@@ -1,4 +1,4 @@
-//! Decoded and encoded payloads are equal to the posted ones.
+//! Payloads are equal to the posted ones after decoding and encoding.
 
 use std::{fs, path::Path};
 

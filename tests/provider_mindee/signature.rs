@@ -1,4 +1,4 @@
-//! The HMACs that Mindee's client libraries test against, over the shared fixtures.
+//! The HMACs from the tests of Mindee's client libraries, over the shared fixtures.
 
 use std::{fs, time::SystemTime};
 
@@ -11,7 +11,7 @@ use tower_inbox::{
 
 use crate::support::shared;
 
-/// Published with the fixtures: not a real secret.
+/// Published with the fixtures; not a real secret.
 const SECRET: &str = "ogNjY44MhvKPGTtVsI8zG82JqWQa68woYQH";
 
 const VECTORS: [(&str, &str); 2] = [
@@ -25,7 +25,7 @@ const VECTORS: [(&str, &str); 2] = [
     ),
 ];
 
-/// The HMACs of the files in the repository, with their line breaks. The signed bytes have none.
+/// The HMACs of the files in the repository, with their line breaks. The signed bytes have no line breaks.
 const OF_THE_FILES: [(&str, &str); 2] = [
     (
         "mindee/v2/extraction/standard_field_types.json",
@@ -63,7 +63,7 @@ fn published_signatures_match_without_line_breaks_only() {
     }
 }
 
-/// Each is a signature of the file, and not of the bytes that a client library of Mindee would verify.
+/// Each signature is of the file itself, and not of the bytes that a Mindee client library verifies.
 #[test]
 fn signature_of_a_body_with_line_breaks_does_not_match() {
     let Some(folder) = shared() else { return };

@@ -1,5 +1,5 @@
-//! The tolerant reading: odd members of Mindee's own do not cost the result, and values that a struct asks for are never
-//! made up.
+//! Tolerant decoding: unexpected values in Mindee's own members do not make the result undecodable, and values that a
+//! struct requires are never invented.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn tolerated<T: Payload>(inference: &Inference<T>) -> Vec<String> {
     inference.tolerated().iter().map(ToString::to_string).collect()
 }
 
-/// The body of an extraction with these fields, and this text after the file's name.
+/// The body of an extraction with these fields, and with the text `file` after the file name.
 fn extraction(file: &str, fields: &str) -> String {
     format!(
         r#"{{"inference": {{"id": "i1", "job": {{"id": "j1"}}, "model": {{"id": "m1"}}, "file": {{"name": "a.pdf"{file}}},
@@ -286,7 +286,7 @@ fn v1_rotation_and_page_ids_as_strings_are_decoded() {
     assert_eq!(read.tolerated().len(), 4, "{:?}", tolerated(&read));
 }
 
-/// An inference of Mindee with this result.
+/// A Mindee inference with this result.
 fn processed(result: &Value) -> Value {
     json!({"inference": {"id": "i", "job": {"id": "j"}, "model": {"id": "m"},
         "file": {"name": "a", "alias": "b", "page_count": 1, "mime_type": "c"},

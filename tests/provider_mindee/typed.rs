@@ -1,4 +1,4 @@
-//! A struct of the user's own in the place of the fields.
+//! A user's struct in place of the fields.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Unknown members are reported with their path.
+//! Unknown members are reported with their paths.
 
 use std::time::SystemTime;
 
@@ -68,7 +68,7 @@ fn unknown_fields_are_reported_for_structs_and_not_for_maps() {
     assert!(unknown::<Own>().contains(&"$.inference.result.fields.own".to_owned()));
 }
 
-/// Members of failed inferences are unknown in a result.
+/// Members of failed inferences count as unknown in a result.
 #[test]
 fn member_of_a_failed_inference_next_to_a_result_is_unknown() {
     for member in ["error", "created_at", "model_id", "inference_id", "file_name", "file_alias"] {
@@ -86,7 +86,7 @@ fn member_of_a_failed_inference_next_to_a_result_is_unknown() {
     }
 }
 
-/// Both ways of nesting, as deep as a stack would not bear.
+/// Both kinds of nesting, deep enough to overflow a recursive parser's stack.
 #[test]
 fn deeply_nested_unknown_member_is_not_an_error() {
     for (open, close) in [("[", "]"), (r#"{"a": "#, "}")] {

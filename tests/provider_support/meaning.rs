@@ -1,8 +1,8 @@
-//! JSON compared by what it means.
+//! Semantic comparison of JSON.
 
 use serde_json::Value;
 
-/// JSON in which null is absent, and so is an object of nothing but nulls, and numbers of the same value are the same.
+/// Normalizes JSON: removes null members and objects that contain only nulls, and converts numbers to `f64`.
 pub(crate) fn by_meaning(json: Value) -> Value {
     match json {
         Value::Object(members) => members

@@ -1,4 +1,4 @@
-//! Bodies in which one member is null, missing, or of another type.
+//! Bodies in which one member is null, missing or of another type.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -10,17 +10,17 @@ use tower_inbox::{
 
 use super::{by_meaning, delivery};
 
-/// A body with every member of its type.
+/// A body in which every member has its type, and the rules for its members.
 pub(crate) struct Body {
     json: Value,
-    /// JSON pointers of what must be there: what the key or the kind of the payload is made of.
+    /// JSON pointers of required members, which determine the key or the kind of the payload.
     required: &'static [&'static str],
     /// JSON pointers of values of the user's type.
     users: &'static [&'static str],
-    /// JSON pointers of what holds values of the user's type, among others of the provider's own. It may be missing, but
-    /// not of another type.
+    /// JSON pointers of members that contain values of the user's type among the provider's own. They may be missing,
+    /// but not of another type.
     around_users: &'static [&'static str],
-    /// Members that are not written again as they came: secrets.
+    /// Members that are not serialized as received, because they are secrets.
     secrets: &'static [&'static str],
 }
 
@@ -57,7 +57,7 @@ impl Body {
         }
     }
 
-    /// Null and absent are undecodable. A text may come as a number.
+    /// Asserts that null and a missing member are undecodable, and that a number in place of a string is tolerated.
     fn is_required<T: Payload>(&self, pointer: &str) {
         assert!(load::<T>(&self.with(pointer, &Value::Null)).is_err(), "{pointer}");
         assert!(load::<T>(&self.without(pointer)).is_err(), "{pointer}");
@@ -79,7 +79,7 @@ impl Body {
         self.keeps_the_rest(&changed, pointer, &inference);
     }
 
-    /// All but the first member on the way to `pointer` is written as it came.
+    /// Asserts that all members except the first one on the path to `pointer` are serialized as received.
     fn keeps_the_rest<T: Serialize>(&self, sent: &Value, pointer: &str, read: &Inference<T>) {
         let changed = pointer.split('/').nth(1).unwrap();
         let rest = |mut json: Value| {
@@ -112,7 +112,7 @@ fn load<T: Payload>(json: &Value) -> Result<Inference<T>, String> {
     Inference::load(delivery(json.to_string())).map_err(|error| error.to_string())
 }
 
-/// The body is decoded, and where the strict reading failed a place at, in or around the changed one is listed.
+/// Asserts that the body is decoded. If strict decoding fails, a path at, in or around the changed one must be listed.
 fn assert_tolerates<T: Payload>(json: &Value, pointer: &str) -> Inference<T> {
     let inference = load::<T>(json).unwrap_or_else(|error| panic!("{pointer}: {error} in {json}"));
     if T::decode(&Bytes::from(json.to_string())).is_err() {
@@ -130,7 +130,7 @@ fn is_at_or_below(pointer: &str, other: &str) -> bool {
     pointer.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The pointers of a value, the first, and of all members and elements in it.
+/// Returns the JSON pointers of a value, which comes first, and of all members and elements in it.
 fn pointers(json: &Value) -> Vec<String> {
     let named = |name: String, value: &Value| {
         let below = pointers(value).into_iter().map(move |below| format!("/{name}{below}"));

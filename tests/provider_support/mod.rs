@@ -1,4 +1,4 @@
-//! What the tests of the providers share: fixtures, ours and the shared ones, and JSON compared by meaning.
+//! Support for the provider tests: own and shared fixtures, and semantic comparison of JSON.
 
 mod meaning;
 #[allow(dead_code, reason = "not every test program has secrets and values of its own")]
@@ -15,7 +15,7 @@ use tower_inbox::{Delivery, DeliveryId, delivery::Redaction, provider::Payload, 
 pub(crate) use meaning::by_meaning;
 pub(crate) use numbers::numbers;
 
-/// A delivery of this body.
+/// A delivery with this body.
 #[allow(dead_code, reason = "not every test program loads deliveries")]
 pub(crate) fn delivery(body: impl Into<Bytes>) -> Delivery {
     let (head, ()) = Request::post("/hooks/sample").body(()).unwrap().into_parts();
@@ -30,13 +30,13 @@ pub(crate) fn delivery(body: impl Into<Bytes>) -> Delivery {
     )
 }
 
-/// A fixture of our own.
+/// A fixture of this repository.
 pub(crate) fn own(name: &str) -> Bytes {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into()
 }
 
-/// The folder of the shared fixtures, which are not a part of this repository. Only a CI must have them.
+/// Returns the folder of the shared fixtures, which are not part of this repository. They are required only in CI.
 #[allow(dead_code, reason = "not every test program uses the shared fixtures")]
 pub(crate) fn shared() -> Option<PathBuf> {
     let folder = env::var_os("INBOX_FIXTURES").map_or_else(
@@ -51,7 +51,7 @@ pub(crate) fn shared() -> Option<PathBuf> {
     None
 }
 
-/// Loads `body` as `T`, writes it again, and compares it with what it was.
+/// Decodes `body` as `T`, encodes the result, and compares it with the original.
 pub(crate) fn round_trip<T: Payload + Serialize>(body: &Bytes) -> T {
     let payload = T::decode(body).unwrap();
     let written = serde_json::to_value(&payload).unwrap();

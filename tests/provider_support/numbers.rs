@@ -1,6 +1,6 @@
-//! Numbers in JSON, without the parser under test.
+//! Numbers in JSON, extracted without the parser under test.
 
-/// The numbers that stand in a JSON text, to the last bit, in the order of their size: members may change their places.
+/// Returns the bits of all numbers in a JSON text, sorted by value, because members may change their order.
 pub(crate) fn numbers(json: &[u8]) -> Vec<u64> {
     let text = std::str::from_utf8(json).unwrap();
     let mut found: Vec<f64> = outside_of_strings(text)

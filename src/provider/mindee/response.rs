@@ -84,8 +84,8 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
     }
 }
 
-/// The members of both variants, so that one pass is enough whatever their order. Only `inference` has a type: next to
-/// it, members of a failed inference may have any type.
+/// The members of both variants, so that one pass decodes them in any order. Only `inference` has a type: members of a
+/// failed inference next to it may have any type.
 struct Wire<R> {
     inference: Option<Processed<R>>,
     other: OtherMembers,

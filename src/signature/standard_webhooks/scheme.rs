@@ -32,7 +32,7 @@ type Listed<'s, 'h> = (&'s dyn Version, Vec<&'h [u8]>);
 ///    that are valid at the time of receipt, compared in constant time. The key is the secret, decoded from base64,
 ///    with or without the prefix `whsec_` or `v1,whsec_`. The body can be binary.
 ///
-/// The proof contains the id: another attempt to deliver the same message is a repeat, whatever its timestamp and
+/// The proof contains the id: another attempt to deliver the same message is a repeat, even with another timestamp and
 /// signature, and two messages with equal bodies are two deliveries.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! Appended deliveries are stored once, exactly, and found.
+//! Appended deliveries are stored once, unchanged, and can be found.
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(super) async fn append_stores_exact_bytes(archive: &dyn Archive) {
     assert_eq!(state, None, "a delivery that was never appended has no state");
 }
 
-/// Bodies and heads that a careless archive would change.
+/// Bodies and heads that a faulty archive might alter.
 fn samples(fixture: &Fixture<'_>) -> Vec<Sample> {
     let record = "WARC/1.1\r\nWARC-Type: request\r\nContent-Length: 1\r\n\r\nx\r\n\r\n".repeat(50);
     let sample = fixture.sample("");
@@ -73,7 +73,7 @@ pub(super) async fn repeat_names_first_delivery(archive: &dyn Archive) {
     }
 }
 
-/// Of equal deliveries at the same time one is stored, and at most one gets a lease.
+/// Of equal deliveries appended concurrently, one is stored and at most one gets a lease.
 pub(super) async fn equal_deliveries_are_stored_once(archive: &dyn Archive) {
     for leased in [false, true] {
         let fixture = Fixture::new(archive);
@@ -110,7 +110,7 @@ pub(super) async fn many_deliveries_at_a_time_are_stored(archive: &dyn Archive) 
     }
 }
 
-/// An append whose future was dropped may have taken effect or not, and nothing in between.
+/// An append whose future is dropped takes effect completely or not at all.
 pub(super) async fn dropped_append_takes_effect_or_not(archive: &dyn Archive) {
     let fixture = Fixture::new(archive);
     let (dropped, next) = (fixture.sample("dropped").delivery(), fixture.sample("dropped"));

@@ -1,4 +1,4 @@
-//! Leases that expire: each counts as a crash, and what their holders do afterwards is late.
+//! Expired leases: each counts as a crash, and later operations of its holder come too late.
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::{
 
 const SHORT: Duration = Duration::from_secs(10);
 
-/// Longer than a short lease.
+/// Sleeps for longer than a short lease.
 async fn outlive() {
     sleep(SHORT + Duration::from_secs(1)).await;
 }

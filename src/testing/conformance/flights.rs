@@ -148,7 +148,7 @@ pub(super) async fn blocked_delivery_is_due_when_flight_ends(archive: &dyn Archi
     assert!(fixture.claim(9).await.is_empty(), "a removed delivery is claimed after a flight");
 }
 
-/// An archive without notice of the end of a flight waits for a moment.
+/// Claims the delivery, retrying for up to 20 s: an archive that is not notified of the end of a flight polls.
 async fn claim_soon(fixture: &Fixture<'_>, id: DeliveryId, why: &str) {
     let start = Instant::now();
     loop {

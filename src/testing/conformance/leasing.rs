@@ -1,4 +1,4 @@
-//! Claim, acquire and renew, with several deliveries and models.
+//! Claim, acquire and renew with several deliveries and models.
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::{collections::HashSet, time::Duration};
@@ -32,7 +32,7 @@ pub(super) async fn claim_takes_models_in_rounds(archive: &dyn Archive) {
         for lease in leases(&claimed) {
             a.release(lease, Release::After(NOW)).await;
         }
-        // Those that were released are due later than the others now. Put all back in order.
+        // Released deliveries are now due later than the others. Restore the original order.
         for id in [a1, a2, a3, b1] {
             let lease = a.acquire(Acquire::new(id)).await.lease;
             let Some(lease) = lease else { panic!("a released delivery can be leased again") };
@@ -91,7 +91,7 @@ pub(super) async fn delivery_is_due_after_its_wait(archive: &dyn Archive) {
     }
 }
 
-/// Several workers claim at the same time, on one thread and on several.
+/// Several workers claim concurrently, on one thread and on several.
 pub(super) async fn no_delivery_is_claimed_twice(archive: &dyn Archive) {
     for on_threads in [false, true] {
         let fixture = Fixture::new(archive);

@@ -1,4 +1,4 @@
-//! The suite that every archive passes.
+//! The conformance suite that every archive passes.
 
 mod appending;
 mod expiring;
@@ -12,11 +12,11 @@ mod support;
 
 use crate::archive::Archive;
 
-/// Checks that an archive implements the contract of [`Archive`], apart from what crashes, expiring leases and races
-/// show: every operation in every state of a delivery, and what involves several deliveries. Every archive also passes
-/// [`conformance_of_pairs`].
+/// Checks that an archive implements the contract of [`Archive`], except for crashes, expiring leases and races. The
+/// suite covers every operation in every state of a delivery, and operations on several deliveries. Every archive also
+/// passes [`conformance_of_pairs`].
 ///
-/// The archive may hold other deliveries. The suite leaves some of its own in it.
+/// The archive may contain other deliveries. The suite leaves some of its own in it.
 ///
 /// ```no_run
 /// use tower_inbox::{MemoryArchive, testing::conformance};
@@ -29,7 +29,7 @@ use crate::archive::Archive;
 ///
 /// # Panics
 ///
-/// If the archive violates the contract, with the operations and their results.
+/// If the archive violates the contract. The message contains the operations and their results.
 pub async fn conformance(archive: &dyn Archive) {
     appending::append_stores_exact_bytes(archive).await;
     appending::repeat_names_first_delivery(archive).await;
@@ -60,9 +60,9 @@ pub async fn conformance(archive: &dyn Archive) {
     pairs::every_operation_in_every_state(archive).await;
 }
 
-/// Checks every pair of operations of an archive on one delivery, in every state, one after the other and at the same
-/// time, against a model of the contract. A `step` of 1 runs all pairs, some 10,000 short histories, and takes minutes
-/// where every operation is synced to a disk. A step of 7 runs each seventh.
+/// Checks every pair of operations on one delivery, in every state, sequentially and concurrently, against a model of
+/// the contract. A `step` of 1 runs all pairs, about 10,000 short histories, and takes minutes on an archive that syncs
+/// every operation to a disk. A `step` of 7 runs every seventh pair.
 ///
 /// ```no_run
 /// use tower_inbox::{MemoryArchive, testing::conformance_of_pairs};
@@ -75,7 +75,7 @@ pub async fn conformance(archive: &dyn Archive) {
 ///
 /// # Panics
 ///
-/// If the archive violates the contract, with the operations and their results.
+/// If the archive violates the contract. The message contains the operations and their results.
 pub async fn conformance_of_pairs(archive: &dyn Archive, step: usize) {
     pairs::every_pair_of_operations(archive, step).await;
 }
@@ -95,7 +95,7 @@ pub async fn conformance_of_pairs(archive: &dyn Archive, step: usize) {
 ///
 /// # Panics
 ///
-/// If the archive violates the contract, with the operations and their results.
+/// If the archive violates the contract. The message contains the operations and their results.
 pub async fn conformance_of_expiring_leases(archive: &dyn Archive) {
     expiring::expired_lease_counts_as_crash(archive).await;
     expiring::third_crash_in_a_row_is_poisoned(archive).await;

@@ -1,4 +1,4 @@
-//! What the contract says about operations on one delivery, as a pure model that shares no code with the archives.
+//! The contract for operations on one delivery, as a pure model that shares no code with the archives.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use crate::{
     delivery::{Outcome, State, StateKind},
 };
 
-/// A delivery that was processed before, in no archive.
+/// A delivery that was processed earlier and is in no archive.
 const OTHER: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-/// An operation on one delivery, or on what the same sender sent.
+/// An operation on one delivery, or on a repeat of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// The same bytes are received again, as another delivery.
+    /// Appends another delivery with the same bytes.
     Repeat,
     RepeatWithLease,
-    /// Of everything that is due for the model of the delivery.
+    /// Claims all deliveries that are due for the model of the delivery.
     Claim,
     Acquire,
     AcquireReviving,
-    /// Under the lease of the [`Start`], like all the following that need one.
+    /// Renews the lease of the [`Start`]. The settling operations, `Release` and `Begin` use the same lease.
     Renew,
     SettleProcessed,
     SettleFailed,
@@ -31,7 +31,7 @@ pub(super) enum Operation {
     Begin,
     Retry,
     Remove,
-    /// As retention does: if it is settled.
+    /// Removes the delivery if it is settled, as retention does.
     RemoveSettled,
     Get,
     State,
@@ -72,14 +72,14 @@ impl Operation {
     }
 }
 
-/// What became of a delivery before the operations. It was appended with a lease, which the operations use.
+/// The stage of a delivery before the operations. It was appended with a lease, which the operations use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// The lease was released, and the delivery is due.
     Pending,
     PendingForLater,
     Leased,
-    /// The lease was released, and somebody else holds another one.
+    /// The lease was released, and another worker holds a new one.
     LeasedByOther,
     Failed,
     FailedForLater,
@@ -90,7 +90,7 @@ pub(super) enum Stage {
     RepeatOfOther,
 }
 
-/// The state before the operations.
+/// The stage of the delivery before the operations, and whether it was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {
     pub(super) stage: Stage,
@@ -122,10 +122,10 @@ pub(super) enum Subject {
     Right,
 }
 
-/// Who was given a lease.
+/// The operation that returned a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Holder {
-    /// By the append that stored the first delivery.
+    /// The append that stored the first delivery.
     Start,
     Other,
     Left,
@@ -135,9 +135,9 @@ pub(super) enum Holder {
 /// The result of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Which delivery has the bytes, whether it was stored before, its state, and the attempt of the lease, if any.
+    /// The delivery that has the bytes, whether it was stored before, its state, and the attempt of the lease, if any.
     Appended(Subject, bool, State, Option<u32>),
-    /// The deliveries, with the attempt of each lease.
+    /// The claimed deliveries, with the attempt of each lease.
     Claimed(Vec<(Subject, u32)>),
     Acquired(State, Option<u32>),
     Begun(Begun),
@@ -147,16 +147,16 @@ pub(super) enum Answer {
     Found(Option<State>),
 }
 
-/// Everything that can be observed after the operations.
+/// Everything observable after the operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct End {
     /// The state of each delivery, and whether it has a body.
     pub(super) deliveries: Vec<(Subject, State, bool)>,
     /// The leases that are still valid.
     pub(super) leases: Vec<(Subject, Holder)>,
-    /// The numbers of deliveries with a body, by state.
+    /// The number of deliveries with a body, by state.
     pub(super) counts: BTreeMap<StateKind, u64>,
-    /// What a claim leases, with the attempt of each lease.
+    /// The deliveries that a claim leases, with the attempt of each lease.
     pub(super) due: Vec<(Subject, u32)>,
 }
 
@@ -298,7 +298,7 @@ impl Modelled {
         matches!(self.state.kind(), StateKind::Dead | StateKind::Undecodable) && !poisoned
     }
 
-    /// Whether the same bytes are a repeat of this delivery.
+    /// Returns true if a delivery with the same bytes is a repeat of this one.
     fn is_source(&self) -> bool {
         self.has_body || (self.is_settled() && !self.is_revivable())
     }
@@ -307,7 +307,7 @@ impl Modelled {
         self.has_body && self.is_due && !self.is_settled() && self.holder.is_none()
     }
 
-    /// Sets a state without a lease.
+    /// Sets a state that has no lease.
     fn put(&mut self, state: State, is_due: bool) {
         (self.state, self.is_due, self.holder) = (state, is_due, None);
     }
@@ -337,7 +337,7 @@ impl Modelled {
 }
 
 impl Stage {
-    /// The outcome that leads to this stage. Processed where none does.
+    /// The outcome that leads to this stage. `Processed` for stages without an outcome.
     pub(super) fn outcome(self) -> Outcome {
         match self {
             Self::Failed | Self::FailedForLater => Outcome::failed_at(1, "failed before"),

@@ -1,5 +1,4 @@
-//! Every operation on one delivery in every state, alone; and every pair of operations, one after the other and at the
-//! same time.
+//! Every single operation on one delivery in every state, and every pair of operations, sequentially and concurrently.
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::{collections::BTreeMap, fmt};
@@ -13,9 +12,9 @@ use crate::{
     delivery::{Delivery, DeliveryId, InferenceDigest, Outcome, StateKind},
 };
 
-/// How many scenarios run at the same time, so that an archive can write them in batches.
+/// The number of concurrent scenarios. Concurrency lets an archive write them in batches.
 const LANES: usize = 64;
-/// How often a race between threads is repeated.
+/// The number of times that a race between threads is repeated.
 const RACES: usize = 2;
 
 pub(super) async fn every_operation_in_every_state(archive: &dyn Archive) {
@@ -32,7 +31,7 @@ pub(super) async fn every_operation_in_every_state(archive: &dyn Archive) {
     run_all(archive, scenarios.collect()).await;
 }
 
-/// Runs every pair of operations, or of these each `step`-th.
+/// Runs every `step`-th pair of operations.
 pub(super) async fn every_pair_of_operations(archive: &dyn Archive, step: usize) {
     let pairs = |mode| pairs(mode).into_iter().step_by(step.max(1)).collect();
     run_all(archive, pairs(Mode::Serial)).await;
@@ -62,14 +61,14 @@ fn pairs(mode: Mode) -> Vec<Scenario> {
     with_left.flat_map(scenario).collect()
 }
 
-/// How the operations of a pair meet.
+/// How the two operations of a pair are scheduled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// The right one is called when the left one has ended.
+    /// The right one is called after the left one has completed.
     Serial,
     /// Both are called before either is polled, and the right one is polled first.
     Joined,
-    /// Both are called at the same time on two threads.
+    /// Both are called concurrently on two threads.
     Threads,
 }
 
@@ -80,7 +79,7 @@ struct Scenario {
     pair: [Operation; 2],
 }
 
-/// For example "Retry at the same time as Claim on a Failed delivery".
+/// For example, "Retry at the same time as Claim on a delivery that is Failed".
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { start: Start { stage, removed }, mode, pair: [left, right] } = self;
@@ -94,11 +93,11 @@ impl fmt::Display for Scenario {
     }
 }
 
-/// What a scenario came to: the answers of the pair, and the end.
+/// The result of a scenario: the answers of the pair, and the end state.
 type Observed = ([Answer; 2], End);
 
 impl Scenario {
-    /// What the contract allows: the results of one serial order, or of both.
+    /// Returns the results that the contract allows: those of one serial order, or of both.
     fn allowed(self) -> Vec<Observed> {
         let [left, right] = self.pair;
         let mut model = Model::new(self.start);
@@ -133,14 +132,14 @@ async fn run_all(archive: &dyn Archive, scenarios: Vec<Scenario>) {
     join(lanes.into_iter().map(run).collect()).await;
 }
 
-/// The deliveries of one scenario. They have the same bytes, in a model that is empty before and after.
+/// The deliveries of one scenario. They have the same bytes. Their model is empty before and after.
 struct Subjects<'a> {
     fixture: &'a Fixture<'a>,
     deliveries: [(Subject, Delivery); 3],
     inference: InferenceDigest,
 }
 
-/// An answer, and the leases that came with it.
+/// An answer, and the leases that it contains.
 type Result = (Answer, Vec<Lease>);
 
 impl<'a> Subjects<'a> {
@@ -176,7 +175,7 @@ impl<'a> Subjects<'a> {
         self.clean_up(valid).await;
     }
 
-    /// The lease that the operations use, and the one that somebody else holds.
+    /// Returns the lease that the operations use, and the lease of another holder, if any.
     async fn prepare(&self, start: Start) -> (Lease, Option<Lease>) {
         let (fixture, first) = (self.fixture, self.delivery(Subject::First));
         let appended = fixture.append_leased(first).await;
@@ -347,7 +346,7 @@ impl<'a> Subjects<'a> {
         attempts
     }
 
-    /// What can be observed now, and the leases that are valid afterwards.
+    /// Returns the observable state, and the leases that are valid afterwards.
     async fn end(&self, leases: &[(Holder, Lease)]) -> (End, Vec<Lease>) {
         let archive = self.fixture.archive;
         let mut deliveries = Vec::new();
@@ -378,7 +377,7 @@ impl<'a> Subjects<'a> {
         (End { deliveries, leases: held, counts, due: self.attempts(&due) }, valid)
     }
 
-    /// Leaves nothing behind that would be due, leased, or counted.
+    /// Removes the deliveries, and checks that none is left due, leased or counted.
     async fn clean_up(&self, valid: Vec<Lease>) {
         for lease in valid {
             self.fixture.settle(lease, Outcome::processed(200)).await;
@@ -392,12 +391,12 @@ impl<'a> Subjects<'a> {
     }
 }
 
-/// An operation that gives no lease.
+/// Wraps an operation that returns no lease.
 fn answer<'a>(answer: impl Future<Output = Answer> + Send + 'a) -> Job<'a, Result> {
     Box::pin(async { (answer.await, Vec::new()) })
 }
 
-/// The answer of an operation that a lease allows.
+/// Returns the answer of an operation that requires a lease.
 fn fenced<T>(
     result: std::result::Result<T, ArchiveError>,
     answer: impl FnOnce(T) -> Answer,

@@ -1,4 +1,4 @@
-//! Scan, ledger and counts select the same deliveries, by every condition of a query.
+//! Scan, ledger and counts select the same deliveries for every query condition.
 
 use std::time::{Duration, SystemTime};
 

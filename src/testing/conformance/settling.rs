@@ -1,4 +1,4 @@
-//! Outcomes are stored as they are, and retry and remove change what they select and nothing else.
+//! Outcomes are stored unchanged. Retry and remove change only the deliveries that they select.
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::time::{Duration, SystemTime};

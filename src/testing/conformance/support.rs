@@ -1,4 +1,4 @@
-//! What every check uses: a model of its own on the archive under test, and ways to run operations at the same time.
+//! Support for all checks: a separate model on the archive under test, and functions that run operations concurrently.
 #![expect(clippy::panic, reason = "the suite reports a violation by panicking")]
 
 use std::{
@@ -20,13 +20,13 @@ use crate::{
     },
 };
 
-/// Longer than any check takes.
+/// The duration of a lease: longer than any check.
 pub(super) const LEASE: Duration = Duration::from_secs(10 * 60);
-/// Not due while the suite runs.
+/// A delay after which a delivery is not due during the suite.
 pub(super) const LATER: Duration = Duration::from_secs(60 * 60);
 pub(super) const NOW: Duration = Duration::ZERO;
 
-/// An archive under test, and a model that no other check uses: the suite may run more than once on one archive.
+/// An archive under test, and a model that no other check uses, so that the suite can run repeatedly on one archive.
 #[derive(Clone)]
 pub(super) struct Fixture<'a> {
     pub(super) archive: &'a dyn Archive,
@@ -50,7 +50,7 @@ impl<'a> Fixture<'a> {
         Query::all().model(self.model.clone())
     }
 
-    /// The inference `id` in a version, received in these bytes.
+    /// Returns the digest of inference `id` in `version`, received as `bytes`.
     pub(super) fn inference(&self, id: &str, version: &str, bytes: &str) -> InferenceDigest {
         InferenceDigest::of(
             &self.model,
@@ -161,7 +161,7 @@ impl<'a> Fixture<'a> {
         found.into_iter().map(|archived| archived.delivery).collect()
     }
 
-    /// The ids that a scan finds. The ledger has to find the same.
+    /// Returns the ids that a scan finds, and asserts that the ledger finds the same.
     pub(super) async fn ids(&self, query: Query) -> Vec<DeliveryId> {
         let scanned: Vec<_> = all(self.archive.scan(query.clone())).await;
         let ledger = all(self.archive.ledger(query.clone())).await;
@@ -202,7 +202,7 @@ pub(super) async fn done<T>(what: &str, work: Work<T>) -> T {
     }
 }
 
-/// Asserts that an operation fails in a certain way.
+/// Asserts that an operation fails with an error that matches a pattern.
 macro_rules! assert_fails {
     ($work:expr, $error:pat, $why:literal) => {
         match $work.await {
@@ -213,12 +213,12 @@ macro_rules! assert_fails {
 }
 pub(super) use assert_fails;
 
-/// Calls a method of the archive.
+/// A call of an archive method.
 pub(super) type Call<'a, T> = Box<dyn FnOnce() -> Job<'a, T> + Send + 'a>;
 pub(super) type Job<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Runs all of them at the same time. Polls the last one first: an archive that starts an operation when its future is
-/// polled, not when it is called, takes them in another order.
+/// Runs all jobs concurrently. Polls the last one first, so that an archive that starts operations at the first poll
+/// instead of at the call runs them in another order.
 pub(super) async fn join<T>(jobs: Vec<Job<'_, T>>) -> Vec<T> {
     let mut slots: Vec<_> = jobs.into_iter().map(|job| (Some(job), None)).collect();
     poll_fn(|context| {
@@ -233,7 +233,7 @@ pub(super) async fn join<T>(jobs: Vec<Job<'_, T>>) -> Vec<T> {
     slots.into_iter().filter_map(|(_, result)| result).collect()
 }
 
-/// Makes all calls at the same time, each on a thread of its own, and then waits for all of them.
+/// Makes all calls concurrently, each on its own thread, and waits for all results.
 pub(super) async fn join_on_threads<'a, T: Send>(calls: Vec<Call<'a, T>>) -> Vec<T> {
     let (runtime, barrier) = (Handle::current(), Barrier::new(calls.len()));
     let (runtime, barrier) = (&runtime, &barrier);
@@ -255,7 +255,7 @@ pub(super) async fn join_on_threads<'a, T: Send>(calls: Vec<Call<'a, T>>) -> Vec
     }
 }
 
-/// Unwraps the results of operations that ran at the same time.
+/// Runs operations concurrently and unwraps their results.
 pub(super) async fn done_together<T: Debug + Send>(what: &str, work: Vec<Work<T>>) -> Vec<T> {
     let jobs = work.into_iter().map(|work| Box::pin(done(what, work)) as Job<'_, T>).collect();
     join(jobs).await

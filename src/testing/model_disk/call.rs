@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// A call that changed the disk. Files go by their number, since they can be renamed while they are open.
+/// A call that changed the disk. Files are identified by number, because they can be renamed while open.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     Create(PathBuf),

@@ -1,13 +1,13 @@
-/// Decides what a crash leaves.
+/// Decides which unsynced changes survive a crash.
 pub(super) trait Choice {
-    /// One of the numbers below `end`, which is not zero.
+    /// Picks a number below `end`, which is not zero.
     fn pick(&mut self, end: usize) -> usize;
 }
 
-/// Takes each combination of decisions in turn, the lowest first: nothing is left that need not be.
+/// Enumerates all combinations of decisions, lowest first. In the first combination, no unsynced change survives.
 #[derive(Debug, Default)]
 pub(super) struct Each {
-    /// Each choice, and its number of alternatives.
+    /// The current decisions, each with its number of alternatives.
     digits: Vec<(usize, usize)>,
     at: usize,
 }
@@ -24,7 +24,7 @@ impl Choice for Each {
 }
 
 impl Each {
-    /// Goes on to the next combination; `false` once all were taken.
+    /// Advances to the next combination. Returns false after the last one.
     pub(super) fn advance(&mut self) -> bool {
         self.at = 0;
         while let Some((picked, end)) = self.digits.pop() {

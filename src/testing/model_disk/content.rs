@@ -8,11 +8,11 @@ pub(super) struct Content {
     pending: Vec<Change>,
 }
 
-/// Writes that the system may write to the disk before a sync, in any order.
+/// A write that may reach the disk before a sync. Pending writes reach it in any order.
 #[derive(Clone, Debug)]
 enum Change {
     Length(usize),
-    /// A whole block, as it was after one of the writes.
+    /// A whole block, with its content after one of the writes.
     Block {
         start: usize,
         bytes: Vec<u8>,
@@ -48,13 +48,13 @@ impl Content {
         }
     }
 
-    /// A sync failed: programs still read the data, but no later sync writes it.
+    /// Drops pending writes after a failed sync: programs still read the data, but no later sync writes it.
     pub(super) fn forget(&mut self) {
         self.pending.clear();
     }
 
-    /// Returns the file after a crash: one of the lengths, any of the blocks, and `fill` where the file grew without a
-    /// write.
+    /// Returns the file after a crash: one of the possible lengths, any of the pending blocks, and `fill` where the
+    /// file grew without a write.
     pub(super) fn crashed(&self, choice: &mut dyn Choice, fill: u8) -> Vec<u8> {
         let mut left = self.durable.clone();
         let lengths = self.pending.iter().filter_map(Change::length);

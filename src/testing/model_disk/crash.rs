@@ -1,12 +1,12 @@
 use super::{ModelDisk, choice::Each, dice::Dice, image::Image};
 
-/// The disks that are possible after a power failure, or the death of the program, at one moment.
+/// The possible disks after a power failure or the death of the process, at one moment.
 #[derive(Clone, Debug)]
 pub struct Crash(pub(super) Image);
 
 impl Crash {
-    /// Every disk that a power failure can leave, the barest first: each combination of the unsynced blocks, lengths
-    /// and names. There are 2 to the number of unsynced blocks, and more.
+    /// Returns every disk that a power failure can leave, starting with only synced data: each combination of the
+    /// unsynced blocks, lengths and names. With `n` unsynced blocks, there are at least 2 to the power of `n`.
     pub fn each(self) -> impl Iterator<Item = ModelDisk> {
         let mut each = Some(Each::default());
         std::iter::from_fn(move || {
@@ -19,20 +19,20 @@ impl Crash {
         })
     }
 
-    /// One of the disks that a power failure can leave. Where a file became longer and nothing was written, it may also
-    /// hold something else than zeroes.
+    /// Returns a random disk that a power failure can leave. Where a file grew without a write, it can contain bytes
+    /// other than zero.
     pub fn any(&self, dice: &mut Dice) -> ModelDisk {
         let fill = if dice.below(2) == 0 { 0 } else { b'W' };
         ModelDisk::with(self.0.crashed(dice, fill))
     }
 
-    /// What a power failure leaves for certain: nothing that was not synced.
+    /// Returns the disk with only synced data, the least that a power failure can leave.
     pub fn barest(&self) -> ModelDisk {
         ModelDisk::with(self.0.crashed(&mut Each::default(), 0))
     }
 
-    /// The program dies and the machine does not: the next program sees all that was written, and a power failure may
-    /// still take it.
+    /// Returns the disk after the process dies and the machine keeps running: the next process reads everything that
+    /// was written, and a later power failure can still lose unsynced data.
     pub fn of_the_program(self) -> ModelDisk {
         ModelDisk::with(self.0)
     }

@@ -1,6 +1,6 @@
 use super::choice::Choice;
 
-/// Random numbers that come again with the same seed (`SplitMix64`).
+/// A random number generator (`SplitMix64`) that is reproducible by its seed.
 ///
 /// ```
 /// use tower_inbox::testing::Dice;
@@ -11,12 +11,12 @@ use super::choice::Choice;
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice with this seed.
+    /// Creates a generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Some 64 bits.
+    /// Returns 64 random bits.
     pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +24,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of the numbers below `end`; 0 where there is none.
+    /// Returns a random number below `end`, or 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         let roll = self.roll();
         u64::try_from(end)

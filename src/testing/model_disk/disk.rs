@@ -17,8 +17,8 @@ use crate::{
 /// the disk.
 ///
 /// Until a file is synced, its written blocks reach the disk in any order or not at all. Until a directory is synced,
-/// creations, renames and removals reach the disk in order or not at all. A failed sync drops the data that it should
-/// have written: programs still read it, but no later sync writes it.
+/// creations, renames and removals reach the disk in order or not at all. A failed sync drops the pending data:
+/// programs still read it, but no later sync writes it.
 ///
 /// ```
 /// use tower_inbox::{Archive, DiskArchive, archive::Append, testing::{ModelDisk, Sample}};
@@ -49,7 +49,7 @@ pub(super) struct Shared {
     pub(super) bytes_read: AtomicU64,
 }
 
-/// The current disk, and the calls that led to it.
+/// The current disk, and the calls that produced it.
 #[derive(Debug)]
 pub(super) struct State {
     start: Image,
@@ -78,7 +78,7 @@ impl ModelDisk {
     ///
     /// # Errors
     ///
-    /// As those of [`DiskArchive::open`].
+    /// Same as [`DiskArchive::open`].
     pub async fn open(&self, archive: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
         archive.medium(Arc::new(self.clone())).open().await
     }
@@ -88,7 +88,7 @@ impl ModelDisk {
         self.state().calls.len()
     }
 
-    /// Returns the crash of the disk after its first `calls` calls.
+    /// Returns the possible disks after a crash that follows the first `calls` calls.
     pub fn crash_after(&self, calls: usize) -> Crash {
         let state = self.state();
         let mut image = state.start.clone();
@@ -96,7 +96,7 @@ impl ModelDisk {
         Crash(image)
     }
 
-    /// The files, by name.
+    /// Returns the paths of all files, sorted.
     pub fn files(&self) -> Vec<PathBuf> {
         self.state().now.names.now.keys().cloned().collect()
     }
@@ -122,12 +122,12 @@ impl ModelDisk {
         self.0.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Sets the fault of the disk; `None` heals it.
+    /// Sets the fault of the disk. `None` removes it.
     pub fn fail(&self, fault: Option<Fault>) {
         self.0.faults.set(fault);
     }
 
-    /// Returns the current fault. A fault of one call ends after that call.
+    /// Returns the current fault. A single-call fault ends after that call.
     pub fn fault_now(&self) -> Option<Fault> {
         self.0.faults.now()
     }

@@ -1,6 +1,6 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Where a writer can be made to wait.
+/// A gate that blocks writers while it is closed.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     state: Mutex<State>,
@@ -23,7 +23,7 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Waits until somebody waits to pass.
+    /// Blocks until a writer waits at the gate.
     pub(super) fn reached(&self) {
         self.wait_while(|state| !state.waiting);
     }

@@ -5,7 +5,7 @@ use std::{
 
 use super::{call::Call, choice::Choice, content::Content, names::Names};
 
-/// A whole disk at one moment.
+/// The state of a whole disk at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Image {
     block: usize,
@@ -45,17 +45,17 @@ impl Image {
         self.names.now.get(path).copied()
     }
 
-    /// The number of the file that is created next.
+    /// Returns the number that the next created file gets.
     pub(super) fn next_file(&self) -> usize {
         self.files.len()
     }
 
-    /// What programs see of a file.
+    /// Returns the contents of a file as programs read them.
     pub(super) fn bytes(&self, file: usize) -> &[u8] {
         self.files.get(file).map_or(&[], |content| &content.now)
     }
 
-    /// What a crash leaves of the disk. All of that is durable.
+    /// Returns the disk after a crash. Everything on it is durable.
     pub(super) fn crashed(&self, choice: &mut dyn Choice, fill: u8) -> Self {
         let mut left = Self::new(self.block);
         let mut names = self.names.crashed(choice);
@@ -68,7 +68,7 @@ impl Image {
         left
     }
 
-    /// The same for the same files with the same bytes.
+    /// Returns a hash of the names and contents of all files.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for (path, file) in &self.names.now {

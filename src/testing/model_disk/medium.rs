@@ -14,7 +14,7 @@ use super::{
 use crate::archive::{Medium, MediumFile};
 
 impl Medium for ModelDisk {
-    /// Directories are not modelled: they are always there.
+    /// Creates nothing: directories are not modelled and always exist.
     fn create_dir(&self, _: &Path) -> io::Result<()> {
         self.0.faults.change()
     }

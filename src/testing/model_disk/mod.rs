@@ -1,7 +1,7 @@
 //! A disk in memory that stores written and synced data separately.
 //!
-//! `content` and `names` say what a crash may leave of one file and of the directory, `image` puts them together,
-//! `choice` picks among what may be left: everything in turn, or by the dice.
+//! `content` and `names` model the effect of a crash on one file and on a directory. `image` combines them. `choice`
+//! selects the changes that survive: all combinations in turn, or at random with `dice`.
 
 mod call;
 mod choice;

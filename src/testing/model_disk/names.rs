@@ -5,7 +5,7 @@ use std::{
 
 use super::choice::Choice;
 
-/// The names of the files, by their numbers. Changes of names reach the disk in the order in which they were made.
+/// Maps file names to file numbers. Changes of names reach the disk in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     pub(super) now: BTreeMap<PathBuf, usize>,
@@ -42,7 +42,7 @@ impl Names {
         self.pending.push(change);
     }
 
-    /// All changes in one directory are on the disk now.
+    /// Makes all changes in one directory durable.
     pub(super) fn sync(&mut self, dir: &Path) {
         let durable = &mut self.durable;
         self.pending.retain(|change| {
@@ -54,7 +54,7 @@ impl Names {
         });
     }
 
-    /// What a crash leaves: as many of the changes as were made until some moment.
+    /// Returns the names after a crash: the durable ones with the first pending changes, up to a chosen moment.
     pub(super) fn crashed(&self, choice: &mut dyn Choice) -> BTreeMap<PathBuf, usize> {
         let mut left = self.durable.clone();
         let made = choice.pick(self.pending.len() + 1);

@@ -1,4 +1,4 @@
-//! What the fuzz target and the tests do with a damaged segment. Shared with `fuzz/`, so it uses public items alone.
+//! The damage to a segment and the checks after it. `fuzz/` includes this file, so it uses only public items.
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
@@ -8,13 +8,13 @@ use tower_inbox::{
     testing::{ModelDisk, Sample},
 };
 
-/// What reading a damaged segment came to.
+/// The result of reading a damaged segment.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) deliveries: usize,
-    /// Where damage was reported.
+    /// The segments and offsets of reported damage.
     pub(crate) damages: Vec<(PathBuf, u64)>,
-    /// Bytes cut from the end.
+    /// The number of bytes cut from the end.
     pub(crate) cut: usize,
 }
 
@@ -51,7 +51,8 @@ async fn make() -> Whole {
     Whole { bytes: disk.read(&path).unwrap(), path, deliveries }
 }
 
-/// Changes `bytes` as `script` says, four bytes a step: what, where (two), how much.
+/// Changes `bytes` as specified by `script`, in steps of four bytes: the kind of change, the offset (two bytes), and an
+/// argument such as the length.
 pub(crate) fn mangle(mut bytes: Vec<u8>, script: &[u8]) -> Vec<u8> {
     for step in script.chunks_exact(4).take(64) {
         let at = usize::from(u16::from_le_bytes([step[1], step[2]])) % (bytes.len() + 1);
@@ -64,7 +65,7 @@ pub(crate) fn mangle(mut bytes: Vec<u8>, script: &[u8]) -> Vec<u8> {
             3 => bytes[at..end].fill(0),
             4 => drop(bytes.splice(at..at, piece)),
             5 => bytes[at..end].rotate_left(piece.len() / 2),
-            // A piece of another place, such as a whole record.
+            // Inserts bytes from another offset, such as a whole record.
             _ => drop(bytes.splice(at..at, splice_source(step[3]).to_vec())),
         }
     }
@@ -77,7 +78,7 @@ fn splice_source(which: u8) -> &'static [u8] {
     &whole[from..(from + 900).min(whole.len())]
 }
 
-/// Opens an archive whose segment has these bytes. Panics if it breaks a promise.
+/// Opens an archive with these bytes as its segment. Panics if the archive breaks a promise.
 pub(crate) fn read(bytes: &[u8]) -> Read {
     let disk = ModelDisk::new(4096);
     disk.put(&whole().path, bytes.to_vec());
@@ -95,7 +96,7 @@ pub(crate) fn read(bytes: &[u8]) -> Read {
                 Err(error) => panic!("{error}"),
             }
         }
-        // Damage makes reading slower, but not without bound.
+        // Damage makes reading slower, but within a bound.
         let most = 64 * (bytes.len() as u64 + 65_536);
         assert!(disk.bytes_read() <= most, "{} bytes read of {}", disk.bytes_read(), bytes.len());
         let left = disk.read(&whole().path).unwrap().len();

@@ -14,14 +14,14 @@ fn builder(packs: bool) -> DiskArchiveBuilder {
     if packs { builder.compress_after(Duration::ZERO) } else { builder.compress_after(None) }
 }
 
-/// A segment that is sealed, and perhaps compressed, with its index file.
+/// A sealed segment, optionally compressed, with its index file.
 struct Sealed {
     segment: (PathBuf, Vec<u8>),
     index: (PathBuf, Vec<u8>),
     deliveries: Vec<Delivery>,
 }
 
-/// What a reader finds.
+/// The result of reading an archive.
 #[derive(Debug)]
 struct Found {
     deliveries: usize,
@@ -45,7 +45,7 @@ impl Sealed {
             }
             let failed = Outcome::failed("as a test");
             archive.finish(deliveries[0].id(), failed).await.unwrap();
-            // The last record is a delivery that was acknowledged.
+            // The last record is an acknowledged delivery.
             deliveries.push(Sample::of("/m").body("the very last").delivery());
             let _ = archive.put(deliveries[2].clone()).await.unwrap();
             archive.upkeep_now().await.unwrap();
@@ -59,7 +59,8 @@ impl Sealed {
         Self { segment, index: file("idx"), deliveries }
     }
 
-    /// Opens an archive of these files, runs maintenance, and reads it. Panics if that breaks a promise.
+    /// Opens an archive with these files, runs maintenance if `keeps_up`, and reads it. Panics if the archive breaks a
+    /// promise.
     fn read(&self, segment: &[u8], index: Option<&[u8]>, keeps_up: bool) -> Found {
         let disk = ModelDisk::new(4096);
         disk.put(&self.segment.0, segment.to_vec());
@@ -87,7 +88,7 @@ impl Sealed {
         })
     }
 
-    /// What becomes of each byte of the segment, with one of its bits flipped. The tests of the reader alone take each bit.
+    /// Flips one bit of each byte of the segment in turn, and checks the result. The reader's own tests flip every bit.
     fn flip(&self, index: Option<&[u8]>, keeps_up: bool, mut check: impl FnMut(usize, &Found)) {
         let (_, whole) = &self.segment;
         for at in (0..whole.len()).step_by(stride(17)) {
@@ -107,7 +108,7 @@ fn assert_told(sealed: &Sealed, at: usize, found: &Found) {
     assert!(found.deliveries + 1 >= sealed.deliveries.len(), "byte {at}: {found:?}");
     let told = match found.damages.as_slice() {
         [(of, offset)] => of == path && *offset <= at as u64,
-        // Some bytes of a member of gzip mean nothing, such as its time.
+        // Some bytes of a gzip member have no effect, such as its modification time.
         [] => found.deliveries == sealed.deliveries.len() && path.extension().unwrap() == "gz",
         _ => false,
     };

@@ -1,4 +1,4 @@
-//! Corrupted segments. `fuzz/` does the same without a limit.
+//! Corrupted segments. `fuzz/` runs the same checks without a limit.
 
 mod body;
 mod forms;
@@ -17,7 +17,7 @@ fn undamaged_segment_is_read_whole() {
 #[test]
 fn each_flipped_bit_loses_one_delivery_at_most_and_is_reported_with_its_place() {
     let whole = whole();
-    // Each byte with one of its bits; `one_flipped_bit_loses_at_most_one_record` takes each bit of the reader alone.
+    // Flips one bit of each byte; `one_flipped_bit_loses_at_most_one_record` flips every bit, for the reader alone.
     for at in (0..whole.bytes.len()).step_by(stride(17)) {
         let mut bytes = whole.bytes.clone();
         bytes[at] ^= 1 << (at % 8);
@@ -39,7 +39,7 @@ fn whatever_is_done_to_a_segment_it_is_read_in_bounded_work_and_nothing_is_inven
         let script: Vec<u8> = (0..=dice.below(8))
             .flat_map(|_| dice.roll().to_le_bytes().into_iter().take(4))
             .collect();
-        // A failure is repeated with its script.
+        // A failure prints its script, which reproduces it.
         let outcome = std::panic::catch_unwind(|| read(&mangle(whole().bytes.clone(), &script)));
         assert!(outcome.is_ok(), "the script is {script:?}");
     }

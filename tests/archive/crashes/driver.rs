@@ -22,7 +22,7 @@ use super::promises::{Answer, Asked, What};
 pub(crate) struct Driver {
     pub(crate) disk: ModelDisk,
     pub(crate) asked: Vec<Asked>,
-    /// Of the archive that is open.
+    /// The leases in the open archive.
     pub(crate) leases: HashMap<DeliveryId, Lease>,
 }
 
@@ -40,7 +40,7 @@ impl Wake for Stamp {
     }
 }
 
-/// A request without a response yet.
+/// A request that has no response yet.
 struct Begun {
     what: What,
     at: usize,
@@ -60,7 +60,7 @@ impl Driver {
         self.finish(begun);
     }
 
-    /// Leases the delivery of a settle or release, unless it is leased already or cannot be.
+    /// Leases the delivery of a settle or release, unless it already has a lease or cannot be leased.
     fn lease_for(&mut self, archive: &DiskArchive, what: &What) {
         if let What::Settle(id, _) | What::Release(id) = what
             && !self.leases.contains_key(id)
@@ -84,7 +84,7 @@ impl Driver {
             if let What::Settle(id, _) | What::Release(id) = &what
                 && !self.leases.contains_key(id)
             {
-                // It could not be leased.
+                // The delivery could not be leased.
                 continue;
             }
             let mut one = self.begin(archive, what);

@@ -14,7 +14,7 @@ pub(super) fn sample(body: &str) -> Delivery {
     Sample::of("/m").body(body.to_owned()).delivery()
 }
 
-/// Appends, a batch of all kinds of entries, a repeat, a restart, and more than one segment.
+/// A history with appends, a batch of all kinds of entries, a repeat, a restart, and more than one segment.
 pub(super) fn a_history(disk: &ModelDisk, verifier: &Verifier) -> Driver {
     let mut driver = Driver::new(disk.clone());
     let (a, b, c, d) = (sample("a"), sample("b"), sample(&"c".repeat(700)), sample("d"));

@@ -20,7 +20,7 @@ fn faults(after: usize) -> Vec<Fault> {
     errors.chain([Fault::OneShortWrite { after }]).collect()
 }
 
-/// Opens the archive, with a second attempt if the first fails.
+/// Opens the archive, and retries once if that fails.
 fn open(verifier: &Verifier, disk: &ModelDisk) -> DiskArchive {
     verifier.open(disk).or_else(|_| verifier.open(disk)).unwrap()
 }
@@ -75,7 +75,7 @@ fn whatever_call_fails_while_a_kill_is_repaired_no_repeat_rests_on_what_is_lost(
         for after in 0.. {
             let left = disk.crash_after(calls).of_the_program();
             left.fail(Some(Fault::OneError { after, errno: 5 }));
-            // At most the opening fails, and is tried again.
+            // Only opening may fail. It is retried.
             let first = verifier.open(&left);
             let failed = first.is_err();
             drop(first);
@@ -98,13 +98,13 @@ fn whatever_call_fails_while_a_kill_is_repaired_no_repeat_rests_on_what_is_lost(
 /// The requests during a disk fault, and the same requests after it.
 struct Lived {
     driver: Driver,
-    /// After how many calls the disk began to fail.
+    /// The number of disk calls before the fault was set.
     begun: usize,
-    /// Whether the faulty call happened.
+    /// True if the faulty call happened.
     failed: bool,
 }
 
-/// Seals, indexes, compresses, removes and forgets during a disk fault, and again after it.
+/// Seals, indexes, compresses, removes and forgets during a disk fault, and repeats all of it after the fault.
 fn live_through(verifier: &Verifier, disk: &ModelDisk, fault: Fault) -> Lived {
     let mut driver = Driver::new(disk.clone());
     let archive = open(verifier, disk);
@@ -127,7 +127,7 @@ fn live_through(verifier: &Verifier, disk: &ModelDisk, fault: Fault) -> Lived {
     Lived { driver, begun, failed }
 }
 
-/// Lets every call of a life fail, and crashes at every later one. Says how many calls there were.
+/// Runs `live_through` with a fault at each call, and crashes at each later call. Returns the number of calls.
 fn fail_everywhere(segment_size: u64, forgets: bool, fault: impl Fn(usize) -> Fault) -> usize {
     let mut verifier = Verifier::new(segment_size);
     verifier.forgets = forgets;
@@ -136,7 +136,7 @@ fn fail_everywhere(segment_size: u64, forgets: bool, fault: impl Fn(usize) -> Fa
         let Lived { driver, begun, failed } = live_through(&verifier, &disk, fault(after));
         let promises = |calls| Promises::default().until(calls, &driver.asked);
         Verifier::check_erased(&disk, &promises(usize::MAX));
-        // Before the failure all is as it is without. Not every call that can fail changes the disk.
+        // Before the fault, the history is the same as without it. Not every call that can fail changes the disk.
         let moments = begun + after.saturating_sub(20)..=disk.calls();
         for calls in moments.step_by(stride(5)) {
             verifier.tally.crash_points += 1;

@@ -1,4 +1,4 @@
-//! Crashes during maintenance: sealing, index files, compression, removal.
+//! Crashes during maintenance: sealing, writing index files, compression, removal.
 
 use tower_inbox::{Outcome, testing::ModelDisk};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::stride;
 
-/// A long body that differs from others also in its middle.
+/// A long body that differs from other bodies in its middle, too.
 fn body(name: &str) -> String {
     format!("<{name}>").repeat(150)
 }
@@ -23,13 +23,13 @@ pub(super) fn filled(
     for one in &all {
         driver.ask(archive, What::Append(one.clone()));
     }
-    // One is settled, one is dead, one is pending.
+    // The first delivery is settled, the second dead, the third pending.
     driver.ask(archive, What::Settle(all[0].id(), Outcome::processed(200)));
     driver.ask(archive, What::Settle(all[1].id(), Outcome::dead("by the test")));
     all
 }
 
-/// Two deliveries are removed; the pending one arrives again. Maintenance runs before, between and after.
+/// Removes two deliveries and appends the pending one again. With `upkeep`, maintenance runs before and after.
 fn a_history(verifier: &Verifier, disk: &ModelDisk, upkeep: bool) -> Driver {
     let mut driver = Driver::new(disk.clone());
     let archive = verifier.open(disk).unwrap();
@@ -45,7 +45,7 @@ fn a_history(verifier: &Verifier, disk: &ModelDisk, upkeep: bool) -> Driver {
     }
     drop(archive);
     driver.leases.clear();
-    // Opening repairs, and reads index files.
+    // Opening repairs segments and reads index files.
     let archive = verifier.open(disk).unwrap();
     driver.ask(&archive, What::Append(sample(&body("d"))));
     drop(archive);
@@ -91,7 +91,7 @@ fn a_crash_while_something_is_forgotten_loses_nothing_else_and_brings_nothing_ba
     }
 }
 
-/// No later write makes the removal durable implicitly: a damaged segment gets no index file.
+/// A damaged segment gets no index file, so no later write makes the removal durable implicitly.
 #[test]
 fn what_was_removed_from_a_damaged_segment_stays_removed_when_the_power_fails() {
     let mut verifier = Verifier::new(1 << 20);
@@ -111,7 +111,7 @@ fn what_was_removed_from_a_damaged_segment_stays_removed_when_the_power_fails() 
     assert_eq!(ids, [all[2].id()]);
 }
 
-/// The same files, with one byte changed in this body.
+/// Copies the files to a new disk, with one byte of this body changed.
 fn with_damage(disk: &ModelDisk, body: &str) -> ModelDisk {
     let damaged = ModelDisk::new(512);
     for path in disk.files() {

@@ -1,4 +1,4 @@
-//! Power failures and kills at every call, on a disk in memory.
+//! Power failures and kills at every disk call, on an in-memory disk.
 
 mod driver;
 mod exhaustive;
@@ -13,7 +13,7 @@ use std::{path::Path, time::Duration};
 
 use tower_inbox::{DiskArchive, archive::DiskArchiveBuilder};
 
-/// Small segments, so that sealing is a part of each history. Nothing happens by itself; upkeep that is asked for
+/// Small segments, so that every history includes sealing. Without automatic maintenance; requested maintenance
 /// compresses sealed segments.
 fn options(segment_size: u64) -> DiskArchiveBuilder {
     DiskArchive::builder(Path::new("inbox"))

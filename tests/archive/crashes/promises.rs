@@ -18,14 +18,14 @@ pub(crate) enum What {
     AppendLeased(Delivery),
     Acquire(DeliveryId),
     Claim,
-    /// Under the lease that the driver holds.
+    /// Settles with the lease of the driver.
     Settle(DeliveryId, Outcome),
     Release(DeliveryId),
     Retry(DeliveryId),
     Remove(DeliveryId),
     /// Removes all deliveries received before this time.
     RemoveBefore(SystemTime),
-    /// Seals, writes index files, compresses.
+    /// Seals segments, writes index files, and compresses.
     Upkeep,
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum Answer {
     Appended(Appended),
     Acquired(Acquired),
     Claimed(Claimed),
-    /// Settled or released: this is the state now.
+    /// Settled or released: the new state.
     Changed(State),
     /// The number of deliveries.
     Retried(u64),
@@ -42,7 +42,7 @@ pub(crate) enum Answer {
     KeptUp,
     /// Nothing changed: the delivery does not exist, or the lease was lost.
     Lost,
-    /// It may or may not have taken effect.
+    /// The request may or may not have taken effect.
     Failed,
 }
 
@@ -56,14 +56,14 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Whether a crash after `calls` disk calls interrupts it.
+    /// Returns true if a crash after `calls` disk calls interrupts the request.
     pub(crate) fn was_under_way(&self, calls: usize) -> bool {
         self.at < calls && calls < self.answered_at
     }
 }
 
 impl What {
-    /// Whether maintenance executes it.
+    /// Returns true if maintenance executes the request.
     pub(crate) fn is_of_the_keeper(&self) -> bool {
         matches!(self, Self::Remove(_) | Self::RemoveBefore(_) | Self::Upkeep)
     }
@@ -74,16 +74,16 @@ impl What {
 pub(crate) struct Promises {
     /// All deliveries that were sent.
     pub(crate) sent: BTreeMap<DeliveryId, Delivery>,
-    /// The ids in receipts.
+    /// The ids of deliveries that a receipt named or that were found.
     kept: BTreeSet<DeliveryId>,
-    /// The deliveries requested to be removed, and whether the removal was confirmed.
+    /// The deliveries with a removal request, and whether the removal was confirmed.
     removed: BTreeMap<DeliveryId, bool>,
     /// The states that may be durable: the last confirmed one, and those requested since.
     states: BTreeMap<DeliveryId, Vec<State>>,
 }
 
 impl Promises {
-    /// Adds the requests and responses up to a number of disk calls.
+    /// Adds the requests and responses of the first `calls` disk calls.
     pub(crate) fn until(&self, calls: usize, asked: &[Asked]) -> Self {
         let mut promises = self.clone();
         for one in asked.iter().filter(|one| one.at <= calls) {
@@ -183,7 +183,7 @@ impl Promises {
         *self.removed.entry(id).or_default() |= answered;
     }
 
-    /// A stored delivery is never archived again. A missing delivery without a final state does not make a repeat.
+    /// A stored delivery is never archived again. A removed delivery without a final state has no repeats.
     fn check_receipt(&self, delivery: &Delivery, appended: &Appended) {
         let receipt = appended.receipt;
         if receipt.is_repeat() {
@@ -201,13 +201,13 @@ impl Promises {
         }
     }
 
-    /// Deliveries that a receipt names or that were found, without a request to remove them.
+    /// Returns the deliveries that a receipt named or that were found, without a removal request.
     pub(crate) fn here(&self) -> impl Iterator<Item = DeliveryId> {
         self.kept.iter().filter(|id| !self.removed.contains_key(id)).copied()
     }
 
-    /// Acknowledged deliveries are recovered byte for byte, and no delivery is invented. A delivery that an archive
-    /// returns once must be found from then on.
+    /// Checks that acknowledged deliveries are recovered byte for byte, and that all found ones were sent. A delivery
+    /// that an archive returns once must be found from then on.
     pub(crate) fn check(&mut self, found: &[Archived]) {
         let mut ids = BTreeSet::new();
         for Archived { delivery, state, .. } in found {
@@ -218,7 +218,7 @@ impl Promises {
         }
         let lost: Vec<_> = self.here().filter(|id| !ids.contains(id)).collect();
         assert!(lost.is_empty(), "lost {lost:?}, which a receipt names");
-        // A missing delivery with a removal request was removed. One that is found must still be found later.
+        // A delivery that is missing after a removal request was removed. One that is found must still be found later.
         self.removed.retain(|id, _| !ids.contains(id));
         for (id, removed) in &mut self.removed {
             *removed |= self.kept.contains(id) && !ids.contains(id);
@@ -226,7 +226,7 @@ impl Promises {
         self.kept.extend(ids);
     }
 
-    /// A state that an archive returns after opening must hold from then on.
+    /// Checks that a state that an archive returns after opening holds from then on.
     pub(crate) fn check_state(&mut self, id: DeliveryId, state: &State) {
         let possible = self.states.entry(id).or_default();
         let place = possible.iter().position(|one| opened(one) == *state);
@@ -234,13 +234,13 @@ impl Promises {
         possible.drain(..place);
     }
 
-    /// Deliveries that a receipt names and that were removed.
+    /// Returns the removed deliveries that a receipt named or that were found.
     pub(crate) fn gone(&self) -> Vec<DeliveryId> {
         let gone = self.removed.iter().filter(|(id, gone)| **gone && self.kept.contains(id));
         gone.map(|(id, _)| *id).collect()
     }
 
-    /// Bodies that must be in no file: those of removed deliveries, unless they were sent again.
+    /// Returns the bodies that must not be in any file: those of removed deliveries, unless they were sent again.
     pub(crate) fn erased(&self) -> Vec<Bytes> {
         let body = |id: &DeliveryId| self.sent[id].body().clone();
         let once =
@@ -257,7 +257,7 @@ fn pending(attempts: u32, crashes: u32) -> State {
     format!("pending {attempts} {crashes}").parse().unwrap()
 }
 
-/// Returns the state after opening for a durable state: a lease becomes a crash.
+/// Returns the state after opening, given the durable state: a lease counts as a crash.
 fn opened(state: &State) -> State {
     match state {
         State::Leased { crashes: 2.., .. } => {
@@ -268,7 +268,7 @@ fn opened(state: &State) -> State {
     }
 }
 
-/// Whether a repeat is acknowledged without the bytes.
+/// Returns true if repeats are acknowledged without the bytes being stored.
 pub(crate) fn is_final(state: &State) -> bool {
     match state.outcome() {
         Some(Outcome::Processed { .. } | Outcome::Repeat { .. }) => true,

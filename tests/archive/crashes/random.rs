@@ -14,11 +14,11 @@ use super::{
 use crate::long_tests;
 
 const HISTORIES: u64 = 150;
-/// The number without `INBOX_LONG_TESTS`. Fewer do not try all kinds of crashes.
+/// The number of histories without `INBOX_LONG_TESTS`. A smaller number does not cover all kinds of crashes.
 const LEAST: u64 = 30;
 const CRASHES: usize = 5;
 
-/// A failure prints its seed; `INBOX_SEED` repeats it alone.
+/// A failure prints its seed. `INBOX_SEED` runs only the history with that seed.
 #[test]
 fn whatever_crashes_leave_of_long_histories_what_was_answered_holds() {
     if let Ok(seed) = std::env::var("INBOX_SEED") {
@@ -27,7 +27,7 @@ fn whatever_crashes_leave_of_long_histories_what_was_answered_holds() {
     }
     let (begun, mut tally, mut histories) = (Instant::now(), Tally::default(), 0);
     let wanted = if long_tests() { HISTORIES } else { LEAST };
-    // A machine under load runs fewer.
+    // A machine under load runs fewer histories.
     while histories < wanted && begun.elapsed() < Duration::from_secs(60) {
         let history = || one_history(histories, tally);
         let failed = |_| panic!("repeat with INBOX_SEED={histories}");
@@ -39,7 +39,7 @@ fn whatever_crashes_leave_of_long_histories_what_was_answered_holds() {
     tally.assert_that_all_kinds_were_tried();
 }
 
-/// One disk that crashes again and again.
+/// Crashes one disk repeatedly.
 fn one_history(seed: u64, tally: Tally) -> Tally {
     let mut history = History::new(seed, tally);
     for _ in 0..CRASHES {
@@ -80,7 +80,7 @@ impl History {
         drop(archive);
         let calls = self.moment(&driver);
         self.verifier.tally.note(&driver.asked, calls);
-        // Before the archive was open nothing was shown.
+        // No state was returned before the archive was open.
         let owed = if calls >= opened_at { &shown } else { &self.promises };
         self.promises = owed.until(calls, &driver.asked);
         self.disk = self.left_by(self.disk.crash_after(calls));
@@ -107,7 +107,7 @@ impl History {
         }
     }
 
-    /// Removes one of those that are there, or the oldest.
+    /// Removes one existing delivery, or the oldest ones. Appends one if none exists.
     fn removal(&mut self, until_now: &Promises) -> What {
         let here: Vec<_> = until_now.here().collect();
         if here.is_empty() {
@@ -121,12 +121,12 @@ impl History {
         }
     }
 
-    /// Appends, repeats and settles, also of removed deliveries.
+    /// Returns a batch of appends, repeats and settles, including those of removed deliveries.
     fn batch(&mut self, until_now: &Promises) -> Vec<What> {
         let dice = &mut self.dice;
         let mut known: Vec<Delivery> = until_now.sent.values().cloned().collect();
         let gone = until_now.gone();
-        // The first is written, so that the others wait.
+        // The first request is being written while the others wait.
         let mut batch = vec![What::Append(new_delivery(dice))];
         for _ in 0..=dice.below(8) {
             let what = match dice.below(4) {
@@ -152,7 +152,7 @@ impl History {
         batch
     }
 
-    /// When the crash comes: mostly while something is removed or looked after, which takes many calls.
+    /// Picks the time of the crash: mostly during a removal or maintenance, which make many calls.
     fn moment(&mut self, driver: &Driver) -> usize {
         let long: Vec<_> = driver.asked.iter().filter(|one| one.what.is_of_the_keeper()).collect();
         if long.is_empty() || self.dice.below(3) == 0 {
@@ -180,7 +180,7 @@ fn an_outcome(dice: &mut Dice) -> Outcome {
     }
 }
 
-/// Bodies of all sizes, some of them full of what looks like records.
+/// Returns a delivery with a body of random size, which may contain text that looks like records.
 fn new_delivery(dice: &mut Dice) -> Delivery {
     let size = [0, 50, 700, 5000, 20_000][dice.below(5)];
     let text = ["x", "\r\n\r\nWARC/1.1\r\nWARC-Type: request\r\n", "\0"][dice.below(3)];

@@ -1,17 +1,17 @@
 use super::promises::{Answer, Asked, What};
 
-/// Counts the tried cases, so that a test can require a minimum.
+/// The number of cases of each kind, so that a test can require a minimum.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     /// The number of crashes.
     pub(crate) crash_points: usize,
     /// The number of disks that were opened after a crash.
     pub(crate) disks: usize,
-    /// Bytes that were no record, between others.
+    /// The number of damaged ranges between records.
     pub(crate) damages: usize,
-    /// Recognized repeats of removed deliveries.
+    /// The number of recognized repeats of removed deliveries.
     pub(crate) repeats_of_removed: usize,
-    /// Removals that took something away.
+    /// The number of removals that removed at least one delivery.
     removals: usize,
     upkeeps: usize,
     crashes_in_removals: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts the requests to an archive, and those that a crash after `calls` disk calls interrupted.
+    /// Counts the requests to an archive, and those interrupted by a crash after `calls` disk calls.
     pub(crate) fn note(&mut self, asked: &[Asked], calls: usize) {
         self.crash_points += 1;
         for one in asked {

@@ -50,9 +50,9 @@ impl Verifier {
         })
     }
 
-    /// Bodies of removed deliveries are in no file.
+    /// Checks that bodies of removed deliveries are in no file.
     pub(crate) fn check_erased(disk: &ModelDisk, promises: &Promises) {
-        // Searched as text, which is much faster in a debug build.
+        // Searching text is much faster than searching bytes in a debug build.
         let erased = promises.erased();
         let erased: Vec<_> = erased.iter().map(|body| std::str::from_utf8(body).unwrap()).collect();
         for path in disk.files() {
@@ -63,10 +63,10 @@ impl Verifier {
         }
     }
 
-    /// Bodies of removed deliveries are in no file. Unless the ledger entry was dropped, the state is stored, and
-    /// repeats are recognized if it is final.
+    /// Checks that bodies of removed deliveries are in no file. Unless the ledger entry was dropped, the state must be
+    /// stored, and repeats must be recognized if it is final.
     fn check_gone(&mut self, disk: &ModelDisk, archive: &DiskArchive, promises: &mut Promises) {
-        // An interrupted removal is finished by the next one, or by maintenance.
+        // The next removal, or maintenance, completes an interrupted removal.
         let nothing = Query::all().id(DeliveryId::new());
         assert_eq!(self.runtime.block_on(archive.remove(nothing)).unwrap(), 0);
         Self::check_erased(disk, promises);
@@ -90,7 +90,8 @@ impl Verifier {
         }
     }
 
-    /// Checks the promises on this disk, then sends all deliveries again and a new one: a history to crash in.
+    /// Checks the promises on this disk, then sends all deliveries again and a new one, as a history for further
+    /// crashes.
     pub(crate) fn go_on(&mut self, disk: &ModelDisk, promises: &mut Promises) -> Driver {
         self.tally.disks += 1;
         let mut driver = Driver::new(disk.clone());
@@ -122,7 +123,7 @@ impl Verifier {
         assert!(matches!(driver.asked.last().unwrap().answer, Answer::Changed(_)));
         let kept = self.runtime.block_on(archive.get(new.id())).unwrap().unwrap();
         assert_eq!(kept.delivery, new, "it lies elsewhere than where it was written");
-        // What the open archive returned must hold from then on. A crash before that keeps the earlier promises.
+        // Results from the open archive must hold from then on. A crash before that keeps the earlier promises.
         *promises = shown;
         driver
     }
@@ -137,7 +138,7 @@ impl Verifier {
         archive
     }
 
-    /// Checks the promises on this disk, and that appends succeed.
+    /// Checks the promises on this disk, and that appending succeeds.
     pub(crate) fn check(&mut self, disk: &ModelDisk, mut promises: Promises) {
         let archive = self.reopen(disk, &mut promises);
         let new = Sample::of("/m").body("the last").delivery();
@@ -147,7 +148,8 @@ impl Verifier {
         assert_eq!(kept.delivery, new, "it lies elsewhere than where it was written");
     }
 
-    /// Crashes after each disk call of a history, in every way, and checks the resulting disks, `depth` crashes deep.
+    /// Crashes after each disk call of a history, in every way, and checks the resulting disks, up to `depth` crashes
+    /// deep.
     pub(crate) fn crash_everywhere(&mut self, driver: &Driver, owed: &Promises, depth: usize) {
         for calls in (0..=driver.disk.calls()).step_by(stride(4)) {
             self.tally.crash_points += 1;
@@ -177,7 +179,7 @@ impl Verifier {
         }
     }
 
-    /// Everything that the open archive returned must hold at the end.
+    /// Checks that everything the open archive returned holds at the end.
     fn crash_everywhere_shown(&mut self, driver: &Driver, shown: &Promises) {
         let end = driver.disk.calls();
         let promises = shown.until(end, &driver.asked);

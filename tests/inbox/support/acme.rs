@@ -100,7 +100,7 @@ impl Seen {
     }
 }
 
-/// Returns 200 with the text of the caption; 299 for a request that is not a delivery.
+/// Returns 200 with the text of the caption, or 299 for a request that is not a delivery.
 pub(crate) fn handler<B: Send + 'static>(
     seen: &Seen,
 ) -> impl Service<
@@ -127,7 +127,7 @@ pub(crate) fn handler<B: Send + 'static>(
     })
 }
 
-/// A response with its whole body.
+/// A response with its complete body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -179,7 +179,7 @@ pub(crate) fn assert_problem(answer: &Answer, status: u16) {
     assert!(problem["detail"].is_string(), "{problem}");
 }
 
-/// The status with which a delivery was processed.
+/// Returns the status with which a delivery was processed.
 pub(crate) fn processed(state: &State) -> Option<u16> {
     match state {
         State::Outcome(Outcome::Processed { status, .. }) => Some(*status),
@@ -187,7 +187,7 @@ pub(crate) fn processed(state: &State) -> Option<u16> {
     }
 }
 
-/// The state of the only delivery.
+/// Returns the state of the only delivery.
 pub(crate) async fn only_state(archive: &dyn Archive) -> State {
     let all = archived(archive).await;
     let [only] = all.as_slice() else { panic!("{} deliveries", all.len()) };
@@ -207,7 +207,7 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Collects what this thread logs at every level, and spans with their fields when they end.
+    /// Collects the log of this thread at every level, and spans with their fields when they close.
     pub(crate) fn here(&self) -> tracing::subscriber::DefaultGuard {
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()

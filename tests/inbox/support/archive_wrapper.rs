@@ -11,7 +11,7 @@ use tower_inbox::{
     delivery::{InferenceDigest, State},
 };
 
-/// The operations of an archive, by default those of [`inner`](Self::inner).
+/// The operations of an archive. The default implementations delegate to [`inner`](Self::inner).
 pub(crate) trait Overrides: fmt::Debug + Send + Sync + 'static {
     fn inner(&self) -> &dyn Archive;
 

@@ -1,4 +1,4 @@
-//! The paths of the example `receiver`, who may post there, and payloads for each.
+//! The paths of the example `receiver`, the scheme of each, and its payloads.
 
 use std::{
     collections::BTreeSet,
@@ -17,14 +17,14 @@ use super::receiver_process::{EXTRACTION, IMAGE_GROUP, SECRET};
 
 pub(crate) const TOKEN: &str = "t&t";
 
-/// RFC 8032, section 7.1, test 1; the public key is as a JWKS writes it.
+/// RFC 8032, section 7.1, test 1. The public key is in the format of a JWKS.
 pub(crate) const FAL_KEY: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 const FAL_PRIVATE: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 
-/// What the receiver has to be started with, so that it has all of its paths.
+/// The arguments that enable all paths of the receiver.
 pub(crate) const ALL: [&str; 4] = ["--token", TOKEN, "--fal-key", FAL_KEY];
 
-/// Responses of Mindee's API to requests for a job, and its errors: no webhook posts them.
+/// Errors and job responses of Mindee's API, which webhooks never post.
 const NEVER_POSTED: [&str; 5] = [
     "mindee/v2/errors/error_401_invalid_api_key.json",
     "mindee/v2/errors/error_401_missing_credentials.json",
@@ -68,7 +68,7 @@ pub(crate) fn hooks() -> Vec<Hook> {
     ]
 }
 
-/// What a product of Mindee V2 posts: its results, and what failed, which is the same for all.
+/// The payloads of a Mindee V2 product: its results, and failures, which are the same for all products.
 fn mindee_v2(product: &str, mut ours: Vec<PathBuf>) -> Vec<PathBuf> {
     ours.extend(real(&format!("mindee/v2/{product}")));
     ours.extend(real("mindee/v2/webhook"));
@@ -99,8 +99,8 @@ fn real(folder: &str) -> Vec<PathBuf> {
     real_payloads(folder).unwrap_or_default()
 }
 
-/// Payloads of providers, which are not part of this repository. `None`, with a note, where they are missing; but in CI
-/// that is a failure.
+/// Returns real payloads of providers, which are not part of this repository. If they are missing, returns `None` with
+/// a note, or panics in CI.
 fn real_payloads(folder: &str) -> Option<Vec<PathBuf>> {
     let root = real_fixtures();
     let Some(files) = json_files(&root.join(folder)) else {
@@ -112,7 +112,7 @@ fn real_payloads(folder: &str) -> Option<Vec<PathBuf>> {
     Some(files)
 }
 
-/// In the order of their names; `None` where there is no such folder.
+/// Returns the JSON files, sorted by name, or `None` if the folder does not exist.
 fn json_files(folder: &Path) -> Option<Vec<PathBuf>> {
     let files = fs::read_dir(folder).ok()?.map(|file| file.unwrap().path());
     let json = files.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
@@ -128,7 +128,7 @@ fn real_fixtures() -> PathBuf {
     )
 }
 
-/// All files of JSON below a folder.
+/// Returns all JSON files in a folder and its subfolders.
 fn all_json_below(folder: &Path) -> BTreeSet<PathBuf> {
     let mut found: BTreeSet<_> = json_files(folder).unwrap_or_default().into_iter().collect();
     for entry in fs::read_dir(folder).unwrap() {
@@ -145,7 +145,7 @@ fn every_real_payload_is_posted_or_listed_as_never_posted() {
     let posted = hooks().into_iter().flat_map(|hook| hook.files);
     let root = real_fixtures();
     if !root.is_dir() {
-        // In CI, `hooks` has failed.
+        // In CI, `hooks` has already panicked.
         return;
     }
     let mut told: BTreeSet<_> = posted.filter(|file| file.starts_with(&root)).collect();

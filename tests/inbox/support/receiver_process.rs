@@ -1,4 +1,4 @@
-//! The example `receiver` as a process of its own.
+//! The example `receiver` as a separate process.
 
 use std::{
     env,
@@ -18,12 +18,12 @@ use hyper_util::{
 };
 use tower_inbox::signature::Scheme;
 
-/// In base64, as Standard Webhooks write secrets. Other schemes use the text.
+/// A secret in base64, the format of Standard Webhooks. Other schemes use the text as is.
 pub(crate) const SECRET: &str = "whsec_dGhlIHJlY2VpdmVyJ3Mgc2VjcmV0";
 pub(crate) const EXTRACTION: &str = "/hooks/mindee/extraction";
 pub(crate) const IMAGE_GROUP: &str = "/hooks/foxyai/image-group";
 
-/// The timeout of a response, for a busy machine.
+/// The response timeout, long enough for a busy machine.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Receiver {
@@ -66,7 +66,7 @@ impl Receiver {
         answer.unwrap_or_else(|_| panic!("{} does not respond and does not exit", self.address))
     }
 
-    /// Posts an extraction that is signed over its exact bytes.
+    /// Posts an extraction with a signature over its exact bytes.
     pub(crate) async fn post_signed(
         &self,
         body: impl Into<Bytes>,
@@ -76,7 +76,7 @@ impl Receiver {
         self.post(EXTRACTION, &[("x-signature", &signature)], body).await
     }
 
-    /// Posts a body that is signed with `scheme` now.
+    /// Posts a body, signed now with `scheme`.
     pub(crate) async fn post_signed_by(
         &self,
         scheme: &dyn Scheme,
@@ -160,7 +160,7 @@ pub(crate) fn signature(body: &[u8]) -> String {
     tower_inbox::provider::mindee::signature(secret).sign(body).unwrap()
 }
 
-/// The example, which cargo builds with the tests unless only this test is built.
+/// The path of the example, which cargo builds with the tests unless only this test is built.
 fn example() -> PathBuf {
     let tests = env::current_exe().unwrap();
     let example = tests.parent().unwrap().with_file_name("examples").join("receiver");

@@ -39,9 +39,9 @@ pub(crate) struct Run {
 /// How the handler responds.
 pub(crate) enum Reply {
     Status(u16),
-    /// With this `Retry-After`.
+    /// Responds with this status and `Retry-After`.
     RetryAfter(u16, &'static str),
-    /// With this stated reason.
+    /// Responds with this status and failure reason.
     Failure(u16, &'static str),
     Panic,
     Never,
@@ -119,7 +119,7 @@ pub(crate) async fn post(inbox: &Inbox, script: &Script, job: &str) -> Answer {
     send(inbox.layer().layer(script.service()), signed(caption(job))).await
 }
 
-/// The reason of the only delivery, which must be dead.
+/// Returns the reason of the only delivery, which must be dead.
 pub(crate) async fn dead_reason(archive: &dyn Archive) -> String {
     match only_state(archive).await {
         State::Outcome(Outcome::Dead { reason, .. }) => reason,
