@@ -7,13 +7,11 @@ fn model() -> Model {
         .token_in_query("token", Secret::new("correct horse battery"))
 }
 
-#[allow(dead_code)]
 async fn on_prediction(prediction: Inference<Prediction<serde_json::Value>>) -> String {
     prediction.id.clone()
 }
 
 /// Posts a prediction; returns the status and the text of the response.
-#[allow(dead_code)]
 async fn post_to<S, R>(service: S, uri: &str) -> (u16, String)
 where
     S: tower::Service<http::Request<http_body_util::Full<bytes::Bytes>>, Response = http::Response<R>>,

@@ -8,7 +8,11 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower_service::Service;
 
-use crate::{delivery::DeliveryId, layer::BoxError, signature::Scheme};
+use crate::{
+    delivery::DeliveryId,
+    layer::BoxError,
+    signature::{Scheme, sign_request},
+};
 
 /// Signs `body` as a provider does, posts it to `service` in process, and returns the response with its whole body.
 ///
@@ -64,22 +68,13 @@ pub async fn post_signed<R>(
 where
     R: Body<Data = Bytes, Error: Into<BoxError>>,
 {
-    let request = signed_request(scheme, uri, body.into())?;
+    let request = Request::post(uri).header(header::CONTENT_TYPE, "application/json");
+    let message_id = format!("msg_{}", DeliveryId::new());
+    let request = sign_request(scheme, &message_id, SystemTime::now(), request.body(body.into())?)?;
+    let request = request.map(Full::new);
     std::future::poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
     let response = service.call(request).await.map_err(Into::into)?;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(Into::into)?.to_bytes();
     Ok(Response::from_parts(parts, body))
-}
-
-fn signed_request(
-    scheme: &dyn Scheme,
-    uri: &str,
-    body: Bytes,
-) -> Result<Request<Full<Bytes>>, BoxError> {
-    let request = Request::post(uri).header(header::CONTENT_TYPE, "application/json").body(())?;
-    let (mut head, ()) = request.into_parts();
-    let id = format!("msg_{}", DeliveryId::new());
-    scheme.signature(&id, &body, SystemTime::now())?.add_to(&mut head)?;
-    Ok(Request::from_parts(head, Full::new(body)))
 }

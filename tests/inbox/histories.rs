@@ -12,7 +12,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    convert::Infallible,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -25,7 +24,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use proptest::prelude::*;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt, service_fn};
 use tower_inbox::{
     Archive, Delivery, DeliveryId, DiskArchive, Inbox, Inference, MemoryArchive, Outcome,
     RetryPolicy, Workers,
@@ -318,16 +317,7 @@ impl<'d> History<'d> {
         world: &Arc<Mutex<World>>,
         conduct: &Arc<Mutex<Conduct>>,
         alive: &Arc<AtomicBool>,
-    ) -> impl Service<
-        Request<InboxBody<Body>>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future: Send,
-    >
-    + Clone
-    + Send
-    + 'static
-    + use<> {
+    ) -> impl Handler<Body> + use<> {
         let (world, conduct, alive) = (world.clone(), conduct.clone(), alive.clone());
         service_fn(move |request: Request<InboxBody<Body>>| {
             let (world, conduct, alive) = (world.clone(), conduct.clone(), alive.clone());

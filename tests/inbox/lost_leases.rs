@@ -1,7 +1,6 @@
 //! Lost leases: two nodes on one archive, and a handler whose lease is taken over. Time is paused.
 
 use std::{
-    convert::Infallible,
     future::{pending, ready},
     time::Duration,
 };
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use tokio::time::Instant;
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, service_fn};
 use tower_inbox::{
     Archive, DeliveryId, Inbox, MemoryArchive, Workers,
     archive::{ArchiveError, Lease, Work},
@@ -74,14 +73,7 @@ impl Events {
         node: &'static str,
         time: Duration,
         status: u16,
-    ) -> impl Service<
-        Request<InboxBody<Full<Bytes>>>,
-        Response = Response<Full<Bytes>>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static {
+    ) -> impl Handler<Full<Bytes>> {
         let events = self.clone();
         service_fn(move |request: Request<InboxBody<Full<Bytes>>>| {
             let running = Running { events: events.clone(), node, ended: "stopped" };

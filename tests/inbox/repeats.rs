@@ -214,16 +214,7 @@ impl Gate {
         Self { begun: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) }
     }
 
-    fn handler<B: Send + 'static>(
-        &self,
-    ) -> impl Service<
-        Request<InboxBody<B>>,
-        Response = Response<Full<Bytes>>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static {
+    fn handler<B: Send + 'static>(&self) -> impl Handler<B> {
         let gate = self.clone();
         service_fn(move |_: Request<InboxBody<B>>| {
             let gate = gate.clone();

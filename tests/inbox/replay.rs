@@ -15,7 +15,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use serde::Deserialize;
 use tokio::time::Instant;
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, service_fn};
 use tower_inbox::{
     Delivery, Inbox, MemoryArchive, NotReplayed, Replayed, Replaying, Secret,
     archive::Query,
@@ -40,16 +40,7 @@ impl Recorder {
         Self { status: Arc::new(status.into()), runs: Arc::default() }
     }
 
-    fn service(
-        &self,
-    ) -> impl Service<
-        Request<InboxBody<Body>>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static {
+    fn service(&self) -> impl Handler<Body> {
         let this = self.clone();
         service_fn(move |request: Request<InboxBody<Body>>| {
             let delivery: &Delivery = request.extensions().get().unwrap();

@@ -1,7 +1,6 @@
 //! Runs of an inbox with failures, and the text of a Prometheus exporter before and after each.
 
 use std::{
-    convert::Infallible,
     fs,
     future::ready,
     path::Path,
@@ -61,15 +60,7 @@ impl Run {
 }
 
 /// Returns a service that responds 404 to the job `rejected`, which makes it dead.
-pub(crate) fn by_text() -> impl tower::Service<
-    Request<InboxBody<Full<Bytes>>>,
-    Response = Response<Full<Bytes>>,
-    Error = Infallible,
-    Future: Send,
-> + Clone
-+ Send
-+ Sync
-+ 'static {
+pub(crate) fn by_text() -> impl Handler<Full<Bytes>> + Sync {
     service_fn(|request: Request<InboxBody<Full<Bytes>>>| {
         let caption = request.extensions().get::<tower_inbox::Inference<Caption>>();
         let rejects = caption.is_some_and(|caption| caption.job == "rejected");

@@ -100,17 +100,33 @@ impl Seen {
     }
 }
 
+/// A service of handlers, as tests write it.
+pub(crate) trait Handler<B>:
+    Service<
+        Request<InboxBody<B>>,
+        Response = Response<Full<Bytes>>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<B, S> Handler<B> for S where
+    S: Service<
+            Request<InboxBody<B>>,
+            Response = Response<Full<Bytes>>,
+            Error = Infallible,
+            Future: Send,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Returns 200 with the text of the caption, or 299 for a request that is not a delivery.
-pub(crate) fn handler<B: Send + 'static>(
-    seen: &Seen,
-) -> impl Service<
-    Request<InboxBody<B>>,
-    Response = Response<Full<Bytes>>,
-    Error = Infallible,
-    Future: Send,
-> + Clone
-+ Send
-+ 'static {
+pub(crate) fn handler<B: Send + 'static>(seen: &Seen) -> impl Handler<B> {
     let seen = seen.clone();
     tower::service_fn(move |request: Request<InboxBody<B>>| {
         let seen = seen.clone();

@@ -1,7 +1,6 @@
 //! A handler with scripted responses.
 
 use std::{
-    convert::Infallible,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,14 +9,16 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use tokio::time::Instant;
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, service_fn};
 use tower_inbox::{
     Archive, Inbox, Inference, Outcome, Workers,
     delivery::State,
     layer::{Attempt, Failure, InboxBody},
 };
 
-use super::acme::{Answer, CAPTIONS, Caption, caption, captions, only_state, send, signed};
+use super::acme::{
+    Answer, CAPTIONS, Caption, Handler, caption, captions, only_state, send, signed,
+};
 
 type Body = Full<Bytes>;
 
@@ -61,16 +62,7 @@ impl Script {
         self.runs().into_iter().map(|run| run.job).collect()
     }
 
-    pub(crate) fn service(
-        &self,
-    ) -> impl Service<
-        Request<InboxBody<Body>>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + 'static {
+    pub(crate) fn service(&self) -> impl Handler<Body> {
         let script = self.clone();
         service_fn(move |request: Request<InboxBody<Body>>| {
             let script = script.clone();

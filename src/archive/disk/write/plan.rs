@@ -272,10 +272,9 @@ impl Plan {
 
     fn acquire(&mut self, acquire: Acquire, now: Instant, reply: Reply<Acquired>, index: &Index) {
         let id = acquire.id;
-        let known = match self.known(id, index) {
-            Ok(Some(known)) => known,
-            Ok(None) => return self.refuse(reply, ArchiveError::Unknown { id }),
-            Err(failure) => return self.refuse(reply, failure.into()),
+        let known = match self.existing(id, index) {
+            Ok(known) => known,
+            Err(error) => return self.refuse(reply, error),
         };
         let answer = match transition::acquire(&known, acquire.revive) {
             Some(state) => {
@@ -296,10 +295,9 @@ impl Plan {
         index: &Index,
     ) {
         let id = lease.id();
-        let known = match self.known(id, index) {
-            Ok(Some(known)) => known,
-            Ok(None) => return self.refuse(reply, ArchiveError::Unknown { id }),
-            Err(failure) => return self.refuse(reply, failure.into()),
+        let known = match self.existing(id, index) {
+            Ok(known) => known,
+            Err(error) => return self.refuse(reply, error),
         };
         if !transition::settles(&known.state, index.holds(&lease), &outcome) {
             return self.refuse(reply, ArchiveError::LeaseLost { id });
@@ -318,10 +316,9 @@ impl Plan {
         index: &Index,
     ) {
         let id = lease.id();
-        let known = match self.known(id, index) {
-            Ok(Some(known)) => known,
-            Ok(None) => return self.refuse(reply, ArchiveError::Unknown { id }),
-            Err(failure) => return self.refuse(reply, failure.into()),
+        let known = match self.existing(id, index) {
+            Ok(known) => known,
+            Err(error) => return self.refuse(reply, error),
         };
         if !index.holds(&lease) {
             return self.refuse(reply, ArchiveError::LeaseLost { id });
@@ -399,6 +396,11 @@ impl Plan {
     /// Looks up a delivery that this batch has not changed.
     fn known(&self, id: DeliveryId, index: &Index) -> Result<Option<Known>, Failure> {
         Ok(index.get(id)?.map(|entry| self.known_of(&entry)))
+    }
+
+    /// Looks up a delivery that this batch has not changed, and that must exist.
+    fn existing(&self, id: DeliveryId, index: &Index) -> Result<Known, ArchiveError> {
+        self.known(id, index)?.ok_or(ArchiveError::Unknown { id })
     }
 
     fn known_of(&self, entry: &DeliveryEntry) -> Known {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use clap::Args;
 use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body_util::Full;
-use tower_inbox::signature::Scheme;
+use tower_inbox::signature::{Scheme, sign_request};
 use uuid::Uuid;
 
 pub(crate) use self::signing::SigningArgs;
@@ -157,16 +157,15 @@ impl Sender {
             Some(variations) => variations.body(number)?,
             None => self.body.clone(),
         };
-        let request = Request::post(&self.url)
+        let mut request = Request::post(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, concat!("inbox/", env!("CARGO_PKG_VERSION")))
-            .body(())?;
-        let (mut head, ()) = request.into_parts();
+            .body(body)?;
         for (name, value) in &self.headers {
-            head.headers.insert(name, value.clone());
+            request.headers_mut().insert(name, value.clone());
         }
-        self.scheme.signature(&message_id(), &body, SystemTime::now())?.add_to(&mut head)?;
-        Ok(Request::from_parts(head, Full::new(body)))
+        let signed = sign_request(&*self.scheme, &message_id(), SystemTime::now(), request)?;
+        Ok(signed.map(Full::new))
     }
 }
 
