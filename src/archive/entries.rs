@@ -8,14 +8,37 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
+    time::SystemTime,
 };
 
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
 use super::{ArchiveError, Archived};
+use crate::delivery::{DeliveryId, ModelName, State};
 
-/// The deliveries found by a scan, in order; for a ledger, [`LedgerEntry`](super::LedgerEntry)s. A [`Stream`]; dropping
+/// The metadata of a delivery, available without reading its head and body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LedgerEntry {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Its model.
+    pub model: ModelName,
+    /// When it was received.
+    pub received_at: SystemTime,
+    /// Its state.
+    pub state: State,
+}
+
+impl LedgerEntry {
+    /// For archives: creates the ledger entry of a delivery.
+    pub fn new(id: DeliveryId, model: ModelName, received_at: SystemTime, state: State) -> Self {
+        Self { id, model, received_at, state }
+    }
+}
+
+/// The deliveries found by a scan, in order; for a ledger, [`LedgerEntry`]s. A [`Stream`]; dropping
 /// it ends the scan.
 ///
 /// A damaged record yields an error at its position, and the scan continues after it. If the producer of the entries

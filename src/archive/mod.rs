@@ -11,7 +11,6 @@ mod entries;
 mod error;
 mod health;
 mod lease;
-mod ledger_entry;
 mod memory;
 mod query;
 #[cfg(feature = "disk")]
@@ -27,12 +26,11 @@ pub use counts::Counts;
 pub use disk::{Backup, Damage, DiskArchive, DiskArchiveBuilder, Restored, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{FileId, Lock, Medium, MediumFile, RealDisk};
-pub use entries::{Entries, EntrySender};
+pub use entries::{Entries, EntrySender, LedgerEntry};
 pub use error::ArchiveError;
 pub use health::{ArchiveHealth, Maintenance, StorageUsage, WriteState};
 pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};
-pub use ledger_entry::LedgerEntry;
 pub use memory::MemoryArchive;
 pub use query::{Query, StateFilter};
 #[cfg(feature = "disk")]

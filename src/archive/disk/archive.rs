@@ -18,9 +18,8 @@ use super::{
         request::{Request, ask},
     },
     read::{
-        ledger::{self, ledger},
         reader::Reader,
-        scan::{AHEAD, scan},
+        scan::{DELIVERIES_AHEAD, ENTRIES_AHEAD, latest, ledger, scan},
         stats::usage,
     },
     write::{
@@ -354,14 +353,14 @@ impl Archive for DiskArchive {
     }
 
     fn scan(&self, query: Query) -> Entries {
-        let (sender, found) = Entries::channel(AHEAD);
+        let (sender, found) = Entries::channel(DELIVERIES_AHEAD);
         let reader = Arc::clone(&self.0.reader);
         background::start(move || scan(&reader, &query, sender));
         found
     }
 
     fn ledger(&self, query: Query) -> Entries<LedgerEntry> {
-        let (sender, found) = Entries::channel(ledger::AHEAD);
+        let (sender, found) = Entries::channel(ENTRIES_AHEAD);
         let reader = Arc::clone(&self.0.reader);
         background::start(move || ledger(&reader, &query, sender));
         found
@@ -369,7 +368,7 @@ impl Archive for DiskArchive {
 
     fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
         let reader = Arc::clone(&self.0.reader);
-        background::run(move || ledger::latest(&reader, &query, most))
+        background::run(move || latest(&reader, &query, most))
     }
 
     fn counts(&self) -> Work<Counts> {

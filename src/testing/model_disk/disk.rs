@@ -7,7 +7,11 @@ use std::{
     },
 };
 
-use super::{call::Call, crash::Crash, gate::Gate, image::Image};
+use super::{
+    crash::Crash,
+    gate::Gate,
+    image::{Call, Image},
+};
 use crate::{
     archive::{ArchiveError, DiskArchive, DiskArchiveBuilder},
     testing::{Fault, faulty_disk::Faults},

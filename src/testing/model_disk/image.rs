@@ -1,9 +1,23 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use super::{call::Call, choice::Choice, content::Content, names::Names};
+use super::{choice::Choice, content::Content, names::Names};
+
+/// A call that changed the disk. Files are identified by number, because they can be renamed while open.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    Create(PathBuf),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+    SyncDir(PathBuf),
+    Append(usize, Vec<u8>),
+    Cut(usize, usize),
+    Sync(usize),
+    /// A sync that failed.
+    Forget(usize),
+}
 
 /// The state of a whole disk at one moment.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     ModelDisk,
-    call::Call,
     disk::{Shared, State},
+    image::Call,
 };
 use crate::archive::{Medium, MediumFile};
 

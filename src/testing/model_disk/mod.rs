@@ -3,7 +3,6 @@
 //! `content` and `names` model the effect of a crash on one file and on a directory. `image` combines them. `choice`
 //! selects the changes that survive: all combinations in turn, or at random with `dice`.
 
-mod call;
 mod choice;
 mod content;
 mod crash;

@@ -2,7 +2,6 @@
 
 pub(super) mod cursor;
 pub(super) mod export;
-pub(super) mod ledger;
 pub(super) mod listing;
 pub(super) mod read_only;
 pub(super) mod reader;
