@@ -47,7 +47,7 @@ pub(super) fn load(
     let length = file.len().map_err(Failure::to("read", &path))?;
     let mut missing = None;
     let mut from = 0;
-    index.add_segment(name);
+    index.add_segment(name, form);
     if loading.index_files {
         match IndexFile::open(medium, name.index_path(dir), (name, form), length) {
             Ok(found) => {

@@ -4,13 +4,13 @@
 //! file. Entries that changed in the meantime stay in memory, as do entries that need attention.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     path::Path,
 };
 
 use super::{
     Body, Index, IndexEntry, LogPosition, Position, Span,
-    segment::{Saved, Segment},
+    segment::{ForeignRecord, Saved, Segment},
 };
 use crate::{
     archive::disk::{
@@ -38,7 +38,7 @@ pub(in crate::archive::disk) struct Basis {
     pub(in crate::archive::disk) entries: u32,
     pub(in crate::archive::disk) file: Option<IndexFile>,
     pub(in crate::archive::disk) damages: Vec<(u64, u32)>,
-    pub(in crate::archive::disk) foreign: Vec<Position>,
+    pub(in crate::archive::disk) foreign: Vec<(Position, ForeignRecord)>,
 }
 
 impl Index {
@@ -110,17 +110,17 @@ impl Index {
         segment.file = Some(file);
     }
 
-    /// Records that the index file of a segment contains these entries of other segments. `told` must be sorted.
+    /// Records that the index file of a segment includes its records about these deliveries of other segments.
     pub(in crate::archive::disk) fn folded_foreign(
         &mut self,
         name: SegmentName,
-        told: &[Position],
+        told: &BTreeMap<Position, ForeignRecord>,
     ) {
         if let Some(segment) = self.segments.get_mut(&name) {
             segment.foreign.retain(|home, numbers| {
-                numbers.retain(|number| {
+                numbers.retain(|number, record| {
                     let position = Position { segment: *home, number: *number };
-                    told.binary_search(&position).is_err()
+                    told.get(&position).is_none_or(|told| told < record)
                 });
                 !numbers.is_empty()
             });
@@ -220,8 +220,11 @@ impl Index {
     }
 }
 
-fn positions((segment, numbers): (&SegmentName, &BTreeSet<u32>)) -> impl Iterator<Item = Position> {
-    numbers.iter().map(|number| Position { segment: *segment, number: *number })
+fn positions(
+    (segment, numbers): (&SegmentName, &BTreeMap<u32, ForeignRecord>),
+) -> impl Iterator<Item = (Position, ForeignRecord)> {
+    let segment = *segment;
+    numbers.iter().map(move |(number, record)| (Position { segment, number: *number }, *record))
 }
 
 /// Updates the position of an entry after its segment was rewritten.

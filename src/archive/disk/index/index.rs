@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     Body, Damage, DeliveryEntry, IndexEntry, Position, Span,
-    segment::{Saved, Segment, Slot, Tally},
+    segment::{ForeignRecord, Saved, Segment, Slot, Tally},
 };
 use crate::{
     archive::{
@@ -48,18 +48,23 @@ pub(in crate::archive::disk) struct Index {
 
 impl Index {
     /// Updates the segment after a record about these deliveries was written.
-    pub(in crate::archive::disk) fn wrote(&mut self, about: &[DeliveryId], place: Place) {
+    pub(in crate::archive::disk) fn wrote(
+        &mut self,
+        record: ForeignRecord,
+        about: &[DeliveryId],
+        place: Place,
+    ) {
         for id in about {
             if let Some(position) = self.by_id.get(id).copied()
                 && position.segment != place.segment
             {
-                self.segment_mut(place.segment).note_foreign(position);
+                self.segment_mut(place.segment).note_foreign(position, record);
             }
         }
         self.note_end(place);
     }
 
-    pub(super) fn note_end(&mut self, place: Place) {
+    pub(in crate::archive::disk) fn note_end(&mut self, place: Place) {
         let segment = self.segment_mut(place.segment);
         segment.end = segment.end.max(place.offset + place.length);
     }

@@ -2,14 +2,14 @@
 
 use super::{
     Body, Index, IndexEntry, LogPosition, Position,
-    segment::{Saved, Segment},
+    segment::{ForeignRecord, Saved, Segment},
 };
 use crate::{
     archive::disk::{
         format::{
             entry::{Place, Tombstone},
             index_file::IndexFile,
-            name::SegmentName,
+            name::{Form, SegmentName},
             warc::Meaning,
         },
         fs::failure::Failure,
@@ -32,7 +32,8 @@ impl Index {
         file: IndexFile,
     ) -> Result<(), Failure> {
         let attention = file.entries(file.attention()?)?;
-        let segment = Segment::of_file(file);
+        let mut segment = Segment::of_file(file);
+        segment.is_sealed = self.segment_mut(name).is_sealed;
         self.tally.add_all(&segment.tally);
         self.segments.insert(name, segment);
         for (number, entry) in attention {
@@ -46,9 +47,9 @@ impl Index {
         let Some(file) = self.segments.get(&name).and_then(|segment| segment.file.as_ref()) else {
             return Ok(());
         };
-        let at = LogPosition { sequence: name.sequence, offset: file.length() };
+        let end = file.length();
         for foreign in file.foreign()? {
-            if self.is_folded(foreign.position.segment, at) {
+            if self.is_folded(foreign.position.segment, name, end) {
                 continue;
             }
             let position = self.at(foreign.position)?.filter(|entry| entry.id == foreign.id);
@@ -66,10 +67,17 @@ impl Index {
         Ok(())
     }
 
-    /// Returns true if the index file of a segment includes everything that the log records before this position.
-    pub(super) fn is_folded(&self, segment: SegmentName, before: LogPosition) -> bool {
-        let file = self.segments.get(&segment).and_then(|segment| segment.file.as_ref());
-        file.is_some_and(|file| file.folded() >= before)
+    /// Returns true if the index file of a segment includes the records of another segment that end at this offset.
+    ///
+    /// Records of a sealed segment that the index file includes only in part are applied again, because the segment may
+    /// have been rewritten, which changes their offsets. The last record of each delivery determines its state.
+    fn is_folded(&self, home: SegmentName, other: SegmentName, end: u64) -> bool {
+        let file = self.segments.get(&home).and_then(|segment| segment.file.as_ref());
+        let Some(LogPosition { sequence, offset }) = file.map(IndexFile::folded) else {
+            return false;
+        };
+        let is_sealed = self.segments.get(&other).is_some_and(|segment| segment.is_sealed);
+        sequence > other.sequence || (sequence == other.sequence && !is_sealed && offset >= end)
     }
 
     /// Applies a record read from a segment. Returns `false` if the record is about a delivery that does not exist.
@@ -81,14 +89,17 @@ impl Index {
         let mut found = true;
         match meaning {
             Meaning::Delivery { meta, leased } => self.insert(&meta, place, leased)?,
-            Meaning::State { of, state } => match self.position_at(of, place)? {
-                About::At(position) => self.note(position, &state)?,
-                About::Folded => {}
-                About::Unknown => found = false,
-            },
+            Meaning::State { of, state } => {
+                match self.position_at(of, ForeignRecord::State, place)? {
+                    About::At(position) => self.note(position, &state)?,
+                    About::Folded => {}
+                    About::Unknown => found = false,
+                }
+            }
             Meaning::Removal(ids) => {
                 for id in ids {
-                    if let About::At(position) = self.position_at(id, place)? {
+                    let about = self.position_at(id, ForeignRecord::Removal, place)?;
+                    if let About::At(position) = about {
                         self.give_up_at(position)?;
                     }
                 }
@@ -105,22 +116,26 @@ impl Index {
     }
 
     /// Finds the entry that a record at this place is about, unless the index file already includes the record.
-    fn position_at(&mut self, id: DeliveryId, place: Place) -> Result<About, Failure> {
+    fn position_at(
+        &mut self,
+        id: DeliveryId,
+        record: ForeignRecord,
+        place: Place,
+    ) -> Result<About, Failure> {
         let Some(position) = self.locate(id)? else { return Ok(About::Unknown) };
-        let sequence = place.segment.sequence;
-        let end = LogPosition { sequence, offset: place.offset + place.length };
+        let end = place.offset + place.length;
         if position.segment != place.segment {
-            self.segment_mut(place.segment).note_foreign(position);
+            self.segment_mut(place.segment).note_foreign(position, record);
         }
-        if self.is_folded(position.segment, end) {
+        if self.is_folded(position.segment, place.segment, end) {
             return Ok(About::Folded);
         }
         Ok(About::At(position))
     }
 
     /// Adds a segment that may be empty.
-    pub(in crate::archive::disk) fn add_segment(&mut self, name: SegmentName) {
-        self.segment_mut(name);
+    pub(in crate::archive::disk) fn add_segment(&mut self, name: SegmentName, form: Form) {
+        self.segment_mut(name).is_sealed = form != Form::Open;
     }
 
     /// Adds the ledger entry of a removed delivery.

@@ -18,3 +18,4 @@ pub(super) use entry::{Body, Damage, DeliveryEntry, IndexEntry, LogPosition, Pos
 pub(super) use fold::{AT_A_TIME, Basis, move_to};
 pub(super) use index::Index;
 pub(super) use questions::{Cursor, Found, each_found};
+pub(super) use segment::ForeignRecord;

@@ -74,6 +74,13 @@ impl Index {
         Ok(())
     }
 
+    /// Returns true if only the ledger entry of the delivery is left, in the segment of the delivery.
+    pub(in crate::archive::disk) fn is_erased(&self, id: DeliveryId) -> Result<bool, Failure> {
+        let Some(position) = self.locate(id)? else { return Ok(false) };
+        let is_gone = self.raw(position)?.is_some_and(|entry| entry.body == Body::Gone);
+        Ok(is_gone && !self.has_copies(id))
+    }
+
     /// Returns the places of the remaining bytes of a removed delivery.
     pub(super) fn places_left(&self, id: DeliveryId) -> Result<Vec<Place>, Failure> {
         let copies = self.copies.get(&id).into_iter().flatten().copied();

@@ -1,8 +1,4 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, ops::Range, time::SystemTime};
 
 use super::{Body, IndexEntry, Position};
 use crate::{
@@ -25,11 +21,13 @@ pub(super) struct Segment {
     /// The number of entries in the file and in memory.
     pub(super) len: u32,
     /// Deliveries of other segments for which this one has records that are not in its index file.
-    pub(super) foreign: BTreeMap<SegmentName, BTreeSet<u32>>,
+    pub(super) foreign: BTreeMap<SegmentName, BTreeMap<u32, ForeignRecord>>,
     /// Bytes that are not a record: their offset, and the number of the next entry.
     pub(super) damages: Vec<(u64, u32)>,
     /// Whether the end of the segment is missing according to its index file, which is kept unchanged.
     pub(super) is_cut: bool,
+    /// Whether it was sealed when it was loaded.
+    pub(super) is_sealed: bool,
     /// The end of the last record in the index.
     pub(super) end: u64,
     pub(super) tally: Tally,
@@ -85,6 +83,14 @@ pub(super) struct Slot {
     pub(super) saved: Saved,
 }
 
+/// What a segment records about a delivery in another segment. With both kinds of records, the greater one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::archive::disk) enum ForeignRecord {
+    /// Only its removal, which the ledger entry in the segment of the delivery repeats once its bytes are erased.
+    Removal,
+    State,
+}
+
 /// Whether the index file contains the current version of an entry in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Saved {
@@ -96,8 +102,10 @@ pub(super) enum Saved {
 
 impl Segment {
     /// Notes that this segment has a record about a delivery in another segment.
-    pub(super) fn note_foreign(&mut self, position: Position) {
-        self.foreign.entry(position.segment).or_default().insert(position.number);
+    pub(super) fn note_foreign(&mut self, position: Position, record: ForeignRecord) {
+        let numbers = self.foreign.entry(position.segment).or_default();
+        let noted = numbers.entry(position.number).or_insert(record);
+        *noted = record.max(*noted);
     }
 
     /// Creates a segment from an index file, without entries in memory.

@@ -1,7 +1,7 @@
 //! Writing index files: for a segment that was sealed or has grown, and as a replacement for one that is incomplete.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     thread,
 };
 
@@ -9,17 +9,22 @@ use super::{keeper::Keeper, state::State};
 use crate::{
     archive::disk::{
         format::{
-            index_file::{Builder, Coverage, IndexFile, Unfit},
+            index_file::{Builder, Coverage, Foreign, IndexFile, Unfit},
             name::{Form, SegmentName},
         },
         fs::{
             failure::Failure,
             replace::{self, Replacement},
         },
-        index::{AT_A_TIME, Basis, Body, Index, IndexEntry, Position, Span, move_to},
+        index::{
+            AT_A_TIME, Basis, Body, ForeignRecord, Index, IndexEntry, Position, Span, move_to,
+        },
     },
     delivery::DeliveryId,
 };
+
+/// The deliveries of other segments whose records an index file includes.
+type Told = BTreeMap<Position, ForeignRecord>;
 
 /// The locations of the records of a segment in the file that is about to replace it.
 #[derive(Debug)]
@@ -49,6 +54,8 @@ impl Moved {
 impl Keeper {
     /// Writes the index files that are due.
     pub(in crate::archive::disk) fn write_indexes(&self, state: &mut State) -> Result<(), Failure> {
+        // A ledger entry counts as written only once the segment is durable under its name.
+        self.finish(state)?;
         let segments = self.segments()?;
         let last = segments.iter().next_back();
         let open = last.filter(|(_, form)| **form == Form::Open).map(|(name, _)| *name);
@@ -99,7 +106,7 @@ impl Keeper {
     }
 
     /// Evicts the entries that an index file covers from memory, in steps.
-    pub(in crate::archive::disk) fn finish_fold(&self, name: SegmentName, foreign: &[Position]) {
+    pub(in crate::archive::disk) fn finish_fold(&self, name: SegmentName, foreign: &Told) {
         self.change(|index| index.folded_foreign(name, foreign));
         let mut from = Some(0);
         while let Some(number) = from {
@@ -114,7 +121,7 @@ impl Keeper {
         form: Form,
         basis: &Basis,
         moved: Option<&Moved>,
-    ) -> Result<(Vec<u8>, Vec<Position>), Failure> {
+    ) -> Result<(Vec<u8>, Told), Failure> {
         let length = moved.map_or(basis.length, |moved| moved.length);
         let coverage = Coverage { length, form, folded: basis.folded };
         let mut builder = Builder::new(name, coverage);
@@ -153,26 +160,24 @@ impl Keeper {
         Ok(numbers.filter_map(|number| entries.remove(&number)).collect())
     }
 
-    fn foreign_for_index(
-        &self,
-        basis: &Basis,
-        builder: &mut Builder,
-    ) -> Result<Vec<Position>, Failure> {
-        let mut foreign: BTreeSet<_> = basis.foreign.iter().copied().collect();
+    fn foreign_for_index(&self, basis: &Basis, builder: &mut Builder) -> Result<Told, Failure> {
+        let mut foreign: BTreeMap<_, _> = basis.foreign.iter().copied().collect();
         if let Some(file) = &basis.file {
-            foreign.extend(file.foreign()?.into_iter().map(|foreign| foreign.position));
+            for Foreign { position, record, .. } in file.foreign()? {
+                let noted = foreign.entry(position).or_insert(record);
+                *noted = record.max(*noted);
+            }
         }
-        let foreign: Vec<_> = foreign.into_iter().collect();
-        for some in foreign.chunks(AT_A_TIME / 4) {
+        let all: Vec<_> = foreign.iter().map(|(position, record)| (*position, *record)).collect();
+        for some in all.chunks(AT_A_TIME / 4) {
             let entries: Vec<_> = self.read(|index| {
-                let entry =
-                    |position: &Position| Ok(index.raw(*position)?.map(|it| (*position, it)));
-                some.iter().map(entry).collect::<Result<_, Failure>>()
+                some.iter().map(|(position, _)| index.raw(*position)).collect::<Result<_, _>>()
             })?;
-            entries
-                .iter()
-                .flatten()
-                .for_each(|(position, entry)| builder.foreign(*position, entry));
+            for ((position, record), entry) in some.iter().zip(&entries) {
+                if let Some(entry) = entry.as_ref().filter(|entry| is_needed(*record, entry)) {
+                    builder.foreign(*position, *record, entry);
+                }
+            }
         }
         Ok(foreign)
     }
@@ -212,7 +217,16 @@ pub(in crate::archive::disk) struct Prepared {
     pub(in crate::archive::disk) unfinished: std::path::PathBuf,
     pub(in crate::archive::disk) path: std::path::PathBuf,
     pub(in crate::archive::disk) file: IndexFile,
-    pub(in crate::archive::disk) foreign: Vec<Position>,
+    pub(in crate::archive::disk) foreign: Told,
+}
+
+/// Returns whether the index file of another segment has to repeat a record about this delivery. The removal of a
+/// delivery whose bytes are erased is recorded by the ledger entry in its own segment.
+fn is_needed(record: ForeignRecord, entry: &IndexEntry) -> bool {
+    match record {
+        ForeignRecord::State => true,
+        ForeignRecord::Removal => !matches!(entry.body, Body::Gone),
+    }
 }
 
 fn unfit_to_failure(unfit: Unfit, path: &std::path::Path) -> Failure {

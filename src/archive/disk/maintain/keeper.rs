@@ -348,8 +348,13 @@ impl Keeper {
         state: &mut State,
     ) -> Result<Done, Failure> {
         let (medium, dir) = (&*self.medium, &*self.dir);
+        // A ledger entry counts as written only once its segment is durable under its name.
+        self.finish(state)?;
         let drop = self.removals(erased)?;
-        let new = Rewrite { medium, dir, name, from, to, drop: &drop, skip }.run()?;
+        let is_erased = |id| self.read(|index| index.is_erased(id));
+        let rewrite =
+            Rewrite { medium, dir, name, from, to, drop: &drop, skip, erased: &is_erased };
+        let new = rewrite.run()?;
         let is_damaged = !new.damages.is_empty();
         if is_damaged && from != to && to == Form::Packed {
             // Other tools can read neither damaged bytes between compressed records nor the records after them.

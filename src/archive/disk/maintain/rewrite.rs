@@ -80,7 +80,6 @@ pub(in crate::archive::disk) struct Removal {
 }
 
 /// A rewrite of a segment.
-#[derive(Debug)]
 pub(in crate::archive::disk) struct Rewrite<'a> {
     pub(in crate::archive::disk) medium: &'a dyn Medium,
     pub(in crate::archive::disk) dir: &'a Path,
@@ -91,6 +90,8 @@ pub(in crate::archive::disk) struct Rewrite<'a> {
     pub(in crate::archive::disk) drop: &'a HashMap<DeliveryId, Removal>,
     /// The offsets of further records to leave out, in addition to those of `drop`.
     pub(in crate::archive::disk) skip: &'a HashSet<u64>,
+    /// The removed deliveries of which only the ledger entry is left, so that the record of the removal is not needed.
+    pub(in crate::archive::disk) erased: &'a dyn Fn(DeliveryId) -> Result<bool, Failure>,
 }
 
 impl Rewrite<'_> {
@@ -149,6 +150,7 @@ impl Rewrite<'_> {
             (None, Meaning::Removed(tombstones)) => {
                 tombstones.into_iter().try_for_each(|tombstone| out.remember(tombstone))
             }
+            (None, Meaning::Removal(ids)) => self.removal(ids, old, (offset, length), out),
             (None, meaning) => {
                 // Queued ledger entries must precede the next delivery, which has a number, and states of their
                 // deliveries.
@@ -158,6 +160,31 @@ impl Rewrite<'_> {
                 out.write(&old.read(offset, length)?, meaning)
             }
         }
+    }
+
+    /// Writes the record of a removal without the deliveries that no longer need it.
+    fn removal(
+        &self,
+        ids: Vec<DeliveryId>,
+        old: &Old<'_>,
+        (offset, length): (u64, u64),
+        out: &mut Out,
+    ) -> Result<(), Failure> {
+        let before = ids.len();
+        let mut needed = Vec::with_capacity(before);
+        for id in ids {
+            if !(self.erased)(id)? {
+                needed.push(id);
+            }
+        }
+        if needed.is_empty() {
+            return Ok(());
+        }
+        if needed.len() == before {
+            return out.write(&old.read(offset, length)?, Meaning::Removal(needed));
+        }
+        let record = encode(&Entry::Removal(needed.clone()), self.name.salt).slices().concat();
+        out.write(&record, Meaning::Removal(needed))
     }
 
     /// Keeps damaged bytes, because deliveries may be recovered from them, but drops those of removed deliveries. The

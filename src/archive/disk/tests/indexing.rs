@@ -4,7 +4,10 @@ use std::{path::Path, time::Duration};
 
 use super::{append, delivery};
 use crate::{
-    archive::{Acquire, Archive, DiskArchive, DiskArchiveBuilder, Query, disk::index::Index},
+    archive::{
+        Acquire, Archive, DiskArchive, DiskArchiveBuilder, Query,
+        disk::{index::Index, write::command::Command},
+    },
     delivery::{Delivery, DeliveryId, InferenceDigest, InferenceKey, Outcome, State, StateKind},
 };
 
@@ -142,6 +145,27 @@ async fn change_of_a_settled_delivery_survives_reopening_with_and_without_anothe
             archive.close().await;
         }
     }
+}
+
+/// Compression moves the records of the second segment to offsets that the index file of the first one has passed.
+#[tokio::test]
+async fn state_in_a_later_segment_survives_its_compression() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || builder(dir.path()).segment_size(1 << 20).segment_age(Duration::ZERO);
+    let archive = open().compress_after(Duration::ZERO).open().await.unwrap();
+    let [one, other] = [b"1", b"2"].map(|body| delivery("/m", body));
+    let _ = append(&archive, &one).await.unwrap();
+    let _ = append(&archive, &other).await.unwrap();
+    let lease = archive.acquire(Acquire::new(one.id())).await.unwrap().lease.unwrap();
+    archive.upkeep_now().await.unwrap();
+    let _ = append(&archive, &delivery("/m", &[b'a'; 100_000])).await.unwrap();
+    // The first segment gets an index file that includes the start of the second one.
+    assert_eq!(archive.remove(Query::all().id(other.id())).await.unwrap(), 1);
+    archive.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    archive.close().await;
+    let archive = open().open().await.unwrap();
+    assert_eq!(archive.state(one.id()).await.unwrap(), Some(Outcome::processed(200).into()));
 }
 
 #[tokio::test]

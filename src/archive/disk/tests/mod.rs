@@ -6,6 +6,7 @@ mod damage;
 mod indexing;
 mod leftovers;
 mod panics;
+mod removal_records;
 #[cfg(feature = "testing")]
 mod stall;
 

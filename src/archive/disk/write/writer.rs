@@ -20,7 +20,7 @@ use crate::{
             format::entry::{DeliveryMeta, Entry, Place},
             fs::{failure::Failure, lock, medium::Lock, stall::StallWatch},
             health::Condition,
-            index::Index,
+            index::{ForeignRecord, Index},
             shared::SharedIndex,
         },
     },
@@ -192,9 +192,9 @@ impl Writer {
 
 fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
     match &entry {
-        Entry::State { of, .. } => index.wrote(&[*of], place),
-        Entry::Removal(ids) => index.wrote(ids, place),
-        Entry::Delivery { .. } | Entry::Removed(_) => index.wrote(&[], place),
+        Entry::State { of, .. } => index.wrote(ForeignRecord::State, &[*of], place),
+        Entry::Removal(ids) => index.wrote(ForeignRecord::Removal, ids, place),
+        Entry::Delivery { .. } | Entry::Removed(_) => index.note_end(place),
     }
     noted(match (entry, change) {
         (Entry::Delivery { delivery, .. }, Change::Store { token, now }) => {

@@ -4,14 +4,14 @@ use super::{
     file::{FIRST, Header, ID_PREFIX, ID_ROW, KEY_PREFIX, KEY_ROW, NUMBER, Sections, finish},
     filter::Filter,
     layout::PageWriter,
-    row::{ENTRY, FOREIGN, Texts, put_entry, put_state},
+    row::{ENTRY, FOREIGN, Texts, foreign_flags, put_entry, put_state},
 };
 use crate::{
     archive::{
         Counts,
         disk::{
             format::name::{Form, SegmentName},
-            index::{Body, IndexEntry, LogPosition, Position},
+            index::{Body, ForeignRecord, IndexEntry, LogPosition, Position},
         },
     },
     delivery::{ModelName, StateKind},
@@ -117,7 +117,12 @@ impl Builder {
     }
 
     /// Adds the state that the segment records for a delivery in another segment.
-    pub(in crate::archive::disk) fn foreign(&mut self, at: Position, entry: &IndexEntry) {
+    pub(in crate::archive::disk) fn foreign(
+        &mut self,
+        at: Position,
+        record: ForeignRecord,
+        entry: &IndexEntry,
+    ) {
         let next = u32::try_from(self.header.homes.len()).unwrap_or(u32::MAX);
         let home = *self.homes.entry(at.segment).or_insert(next);
         if home == next {
@@ -126,7 +131,8 @@ impl Builder {
         self.foreign.extend_from_slice(&home.to_le_bytes());
         self.foreign.extend_from_slice(&at.number.to_le_bytes());
         self.foreign.extend_from_slice(entry.id.as_bytes());
-        self.foreign.push(u8::from(!matches!(entry.body, Body::Stored(_))));
+        let removed = !matches!(entry.body, Body::Stored(_));
+        self.foreign.push(foreign_flags(removed, record));
         put_state(&entry.state, &mut self.texts, &mut self.foreign);
     }
 

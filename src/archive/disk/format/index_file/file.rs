@@ -25,7 +25,7 @@ use crate::{
                 failure::Failure,
                 medium::{Medium, MediumFile},
             },
-            index::{IndexEntry, LogPosition, Position},
+            index::{ForeignRecord, IndexEntry, LogPosition, Position},
         },
     },
     delivery::{DeliveryId, ModelName, State, StateKind},
@@ -171,6 +171,7 @@ pub(in crate::archive::disk) struct Foreign {
     pub(in crate::archive::disk) position: Position,
     pub(in crate::archive::disk) id: DeliveryId,
     pub(in crate::archive::disk) removed: bool,
+    pub(in crate::archive::disk) record: ForeignRecord,
     pub(in crate::archive::disk) state: State,
 }
 
@@ -449,10 +450,11 @@ impl IndexFile {
         let segment = home.and_then(|home| *homes.get(home)?).ok_or_else(unknown)?;
         let position = Position { segment, number: u32::from_le_bytes(*number) };
         let id = take_id(&mut rest);
-        let (removed, rest) = rest.split_first().ok_or_else(unknown)?;
+        let (flags, rest) = rest.split_first().ok_or_else(unknown)?;
+        let (removed, record) = row::of_foreign_flags(*flags);
         let mut text = |start, length| self.text(pages, start, length);
         let state = row::state(rest, &mut text)?.ok_or_else(unknown)?;
-        Ok(Foreign { position, id, removed: *removed != 0, state })
+        Ok(Foreign { position, id, removed, record, state })
     }
 }
 

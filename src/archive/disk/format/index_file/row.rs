@@ -8,7 +8,7 @@ use std::{
 use bytes::{Buf, BufMut};
 
 use crate::{
-    archive::disk::index::{Body, IndexEntry, Span},
+    archive::disk::index::{Body, ForeignRecord, IndexEntry, Span},
     delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State},
 };
 
@@ -19,9 +19,11 @@ pub(super) const STATE: usize = 2 + 4 + 4 + 2 + 4 + InferenceDigest::LENGTH;
 /// The bytes of an entry: id, fingerprint, time of receipt, kind of body, offset, length, model, state.
 pub(super) const ENTRY: usize = 16 + 12 + 8 + 1 + 6 + 5 + 3 + STATE;
 
-/// The bytes of a state that a segment records for a delivery in another one: segment, number in it, id, kind of body,
-/// state.
+/// The bytes of a state that a segment records for a delivery in another one: segment, number in it, id, flags, state.
 pub(super) const FOREIGN: usize = 4 + 4 + 16 + 1 + STATE;
+
+const REMOVED: u8 = 1;
+const ONLY_REMOVAL: u8 = 2;
 
 const POISONED: u8 = 1;
 const HAS_INFERENCE: u8 = 2;
@@ -204,6 +206,21 @@ pub(super) fn state(mut row: &[u8], text: Text<'_>) -> std::io::Result<Option<St
         _ => return Ok(None),
     };
     Ok(Some(outcome.into()))
+}
+
+pub(super) fn foreign_flags(removed: bool, record: ForeignRecord) -> u8 {
+    let removed = if removed { REMOVED } else { 0 };
+    match record {
+        ForeignRecord::State => removed,
+        ForeignRecord::Removal => removed | ONLY_REMOVAL,
+    }
+}
+
+/// Returns whether the delivery is removed, and what the segment records about it.
+pub(super) fn of_foreign_flags(flags: u8) -> (bool, ForeignRecord) {
+    let only_removal = flags & ONLY_REMOVAL != 0;
+    let record = if only_removal { ForeignRecord::Removal } else { ForeignRecord::State };
+    (flags & REMOVED != 0, record)
 }
 
 pub(super) fn take_id(row: &mut &[u8]) -> DeliveryId {

@@ -1,0 +1,130 @@
+//! The record of a removal is dropped once the segment of the delivery has its ledger entry.
+
+use std::{collections::HashSet, path::Path, time::Duration};
+
+use super::{append, delivery};
+use crate::{
+    archive::{
+        Acquire, Archive, DiskArchive, DiskArchiveBuilder, Query,
+        disk::{format::warc::Meaning, index::ForeignRecord, load, read::listing::Listing},
+    },
+    delivery::{DeliveryId, Outcome, State},
+};
+
+fn builder(path: &Path) -> DiskArchiveBuilder {
+    let age = Duration::ZERO;
+    let builder = DiskArchive::builder(path).upkeep_every(None).remember_for(None);
+    builder.segment_age(age).compress_after(age)
+}
+
+/// The removals that the segments of a directory record.
+fn removals_in(archive: &DiskArchive) -> Vec<DeliveryId> {
+    let keeper = archive.keeper().unwrap();
+    let mut removals = Vec::new();
+    for (name, form) in Listing::of_dir(&*keeper.medium, &keeper.dir).unwrap().segments {
+        let file = keeper.medium.open_read(&name.path(&keeper.dir, form)).unwrap();
+        for (_, meaning) in load::records(&*file, name, form).unwrap().unwrap() {
+            if let Meaning::Removal(ids) = meaning {
+                removals.extend(ids);
+            }
+        }
+    }
+    removals
+}
+
+/// The records in index files about deliveries of other segments.
+fn foreign_in(archive: &DiskArchive) -> Vec<(DeliveryId, ForeignRecord)> {
+    let keeper = archive.keeper().unwrap();
+    let mut rows = Vec::new();
+    for name in Listing::of_dir(&*keeper.medium, &keeper.dir).unwrap().segments.into_keys() {
+        let file = keeper.read(|index| index.file_of(name).cloned());
+        let foreign = file.map(|file| file.foreign().unwrap()).unwrap_or_default();
+        rows.extend(foreign.into_iter().map(|row| (row.id, row.record)));
+    }
+    rows
+}
+
+fn remove_index_files(dir: &Path) {
+    for file in std::fs::read_dir(dir).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "idx") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+/// Opens the archive again, with and without index files, and checks that the delivery is removed in this state.
+async fn assert_stays_removed(dir: &Path, id: DeliveryId, state: &State) {
+    for index_files in [true, false] {
+        if !index_files {
+            remove_index_files(dir);
+        }
+        let archive = builder(dir).open().await.unwrap();
+        assert!(archive.get(id).await.unwrap().is_none(), "{index_files}");
+        assert_eq!(archive.state(id).await.unwrap().as_ref(), Some(state), "{index_files}");
+        archive.close().await;
+    }
+}
+
+#[tokio::test]
+async fn removal_in_a_later_segment_is_dropped_when_that_segment_is_compressed() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let one = delivery("/m", b"1");
+    let _ = append(&archive, &one).await.unwrap();
+    let lease = archive.acquire(Acquire::new(one.id())).await.unwrap().lease.unwrap();
+    archive.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    let two = delivery("/m", b"2");
+    let _ = append(&archive, &two).await.unwrap();
+    assert_eq!(archive.remove(Query::all().id(one.id())).await.unwrap(), 1);
+    assert_eq!(removals_in(&archive), [one.id()], "it is in the segment that is being written");
+    archive.upkeep_now().await.unwrap();
+    assert_eq!(removals_in(&archive), []);
+    assert_eq!(foreign_in(&archive), []);
+    archive.close().await;
+    assert_stays_removed(dir.path(), one.id(), &Outcome::processed(200).into()).await;
+}
+
+#[tokio::test]
+async fn state_recorded_after_the_removal_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let one = delivery("/m", b"1");
+    let _ = append(&archive, &one).await.unwrap();
+    let lease = archive.acquire(Acquire::new(one.id())).await.unwrap().lease.unwrap();
+    archive.upkeep_now().await.unwrap();
+    let _ = append(&archive, &delivery("/m", b"2")).await.unwrap();
+    assert_eq!(archive.remove(Query::all().id(one.id())).await.unwrap(), 1);
+    archive.settle(lease, Outcome::processed(204), Duration::ZERO).await.unwrap();
+    archive.upkeep_now().await.unwrap();
+    assert_eq!(removals_in(&archive), []);
+    assert_eq!(foreign_in(&archive), [(one.id(), ForeignRecord::State)]);
+    archive.close().await;
+    assert_stays_removed(dir.path(), one.id(), &Outcome::processed(204).into()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removal_of_a_delivery_with_bytes_left_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let all = [b"1", b"2"].map(|body| delivery("/m", body));
+    for one in &all {
+        let _ = append(&archive, one).await.unwrap();
+    }
+    archive.upkeep_now().await.unwrap();
+    let _ = append(&archive, &delivery("/m", b"3")).await.unwrap();
+    let keeper = archive.keeper().unwrap();
+    tokio::task::block_in_place(|| {
+        // Only the first delivery is erased.
+        assert_eq!(keeper.remove(&Query::all().id(all[0].id())).unwrap(), 1);
+        assert_eq!(keeper.give_up_all(&Query::all().id(all[1].id())).unwrap(), 1);
+        keeper.seal().unwrap();
+        let listed = Listing::of_dir(&*keeper.medium, &keeper.dir).unwrap().segments;
+        let (name, form) = listed.into_iter().next_back().unwrap();
+        let mut state = keeper.turn().unwrap();
+        keeper.rewrite_without(name, form, &HashSet::new(), &mut state).unwrap();
+    });
+    assert_eq!(removals_in(&archive), [all[1].id()]);
+    assert_eq!(foreign_in(&archive), [(all[1].id(), ForeignRecord::Removal)]);
+}
