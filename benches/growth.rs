@@ -103,7 +103,7 @@ fn in_process(what: &str, dir: &Path, options: Options) -> String {
 }
 
 fn builder(dir: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(dir).upkeep_every(None).least_free(0)
+    DiskArchive::builder(dir).maintenance_interval(None).min_free_space(0)
 }
 
 /// Archives deliveries and settles them, and has all of them in index files.
@@ -137,10 +137,10 @@ async fn fill(dir: &Path, deliveries: usize, dead_every: usize) {
             settle.await.unwrap();
         }
         if from % (100 * TOGETHER) == 0 {
-            archive.upkeep_now().await.unwrap();
+            archive.maintain_now().await.unwrap();
         }
     }
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     archive.close().await;
 }
 
@@ -175,7 +175,7 @@ async fn measure(what: &str, dir: &Path, options: Options) {
         }
         "memory, MB" => {
             let archive = builder(dir).open().await.unwrap();
-            archive.upkeep_now().await.unwrap();
+            archive.maintain_now().await.unwrap();
             resident()
         }
         "read one by id in a new process, ms" | "memory of that, MB" => {
@@ -208,7 +208,7 @@ async fn measure(what: &str, dir: &Path, options: Options) {
         }
         "append, slowest of 2000, ms" => slowest_beside(dir, async |_| {}).await,
         "append beside maintenance, slowest, ms" => {
-            slowest_beside(dir, async |archive| archive.upkeep_now().await.unwrap()).await
+            slowest_beside(dir, async |archive| archive.maintain_now().await.unwrap()).await
         }
         "append beside a full listing, slowest, ms" => {
             slowest_beside(dir, async |archive| {
@@ -220,9 +220,9 @@ async fn measure(what: &str, dir: &Path, options: Options) {
             .await
         }
         "processor time while idle, ms" => {
-            let mut builder = DiskArchive::builder(dir).least_free(0);
+            let mut builder = DiskArchive::builder(dir).min_free_space(0);
             if options.idle.is_none() {
-                builder = builder.upkeep_every(Duration::from_secs(2));
+                builder = builder.maintenance_interval(Duration::from_secs(2));
             }
             let archive = builder.open().await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -270,12 +270,12 @@ async fn change(what: &str, dir: &Path) -> f64 {
                 .open()
                 .await
                 .unwrap();
-            archive.upkeep_now().await.unwrap();
+            archive.maintain_now().await.unwrap();
             archive.remove(Query::all()).await.unwrap();
             let mut bytes = u64::MAX;
             // Until maintenance finds nothing more to do.
             loop {
-                archive.upkeep_now().await.unwrap();
+                archive.maintain_now().await.unwrap();
                 let now = bytes_in(dir);
                 if now == bytes {
                     break;

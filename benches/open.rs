@@ -63,7 +63,10 @@ impl Size {
 }
 
 fn builder(path: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(path).upkeep_every(None).compress_after(None).segment_size(64 << 20)
+    DiskArchive::builder(path)
+        .maintenance_interval(None)
+        .compress_after(None)
+        .segment_size(64 << 20)
 }
 
 #[tokio::main]
@@ -79,7 +82,7 @@ async fn main() {
         size.prepare(dir.path());
         plain.push(timed_opening(dir.path()).await);
         let archive = builder(dir.path()).open().await.unwrap();
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         drop(archive);
         size.prepare(dir.path());
         read.push(timed_reading(dir.path()));
@@ -111,7 +114,7 @@ async fn fill(path: &Path, size: &Size) {
         }
     }
     // Sealed to the last, so that all of it can have index files.
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
 }
 
 fn remove_indexes(path: &Path) {

@@ -45,8 +45,9 @@ fn dead(_: &Delivery) -> Outcome {
 /// Fills an archive with `deliveries` deliveries and closes it.
 async fn filled(deliveries: usize, outcome: OutcomeOf, removed: bool) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let archive = DiskArchive::builder(dir.path()).segment_size(1 << 20).least_free(0);
-    let archive = archive.segment_age(Duration::ZERO).upkeep_every(None).open().await.unwrap();
+    let archive = DiskArchive::builder(dir.path()).segment_size(1 << 20).min_free_space(0);
+    let archive =
+        archive.segment_age(Duration::ZERO).maintenance_interval(None).open().await.unwrap();
     let mut working = Vec::new();
     for number in 0..deliveries {
         let one = Sample::of("/hooks/invoices").body(number.to_string()).delivery();
@@ -67,7 +68,7 @@ async fn filled(deliveries: usize, outcome: OutcomeOf, removed: bool) -> TempDir
         archive.remove(Query::all()).await.unwrap();
     }
     // Seals all segments and writes their index files.
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     archive.close().await;
     dir
 }
@@ -81,7 +82,7 @@ fn each(region: &Region<'_, System>, deliveries: usize) -> usize {
 async fn opened(deliveries: usize, outcome: OutcomeOf, removed: bool) -> usize {
     let dir = filled(deliveries, outcome, removed).await;
     let region = Region::new(ALLOCATOR);
-    let archive = DiskArchive::builder(dir.path()).least_free(0).upkeep_every(None);
+    let archive = DiskArchive::builder(dir.path()).min_free_space(0).maintenance_interval(None);
     let _archive = archive.open().await.unwrap();
     each(&region, deliveries)
 }
@@ -90,9 +91,9 @@ async fn opened(deliveries: usize, outcome: OutcomeOf, removed: bool) -> usize {
 async fn forgotten() -> usize {
     let dir = filled(FEW, processed_as, true).await;
     let region = Region::new(ALLOCATOR);
-    let archive = DiskArchive::builder(dir.path()).remember(0).upkeep_every(None);
+    let archive = DiskArchive::builder(dir.path()).ledger_limit(0).maintenance_interval(None);
     let archive = archive.open().await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(archive.stats().await.unwrap().removed, 0);
     each(&region, FEW)
 }

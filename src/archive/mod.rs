@@ -25,7 +25,7 @@ pub use counts::Counts;
 #[cfg(feature = "disk")]
 pub use disk::{Backup, Damage, DiskArchive, DiskArchiveBuilder, Restored, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
-pub(crate) use disk::{FileId, Lock, Medium, MediumFile, RealDisk};
+pub(crate) use disk::{DiskFile, FileId, FileSystem, Lock, RealDisk};
 pub use entries::{Entries, EntrySender, LedgerEntry};
 pub use error::ArchiveError;
 pub use health::{ArchiveHealth, Maintenance, StorageUsage, WriteState};

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::archive::{
-    ArchiveError, DiskArchive, DiskArchiveBuilder, FileId, Lock, Medium, MediumFile, RealDisk,
+    ArchiveError, DiskArchive, DiskArchiveBuilder, DiskFile, FileId, FileSystem, Lock, RealDisk,
 };
 
 /// The disk of this machine, with faults on demand. Clones share the faults.
@@ -50,7 +50,7 @@ impl FaultyDisk {
     ///
     /// Same as [`DiskArchive::open`].
     pub async fn open(&self, archive: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
-        archive.medium(Arc::new(self.clone())).open().await
+        archive.fs(Arc::new(self.clone())).open().await
     }
 
     /// Sets the fault of the following calls.
@@ -247,7 +247,7 @@ fn happen(once: Fault, wanted: usize) -> io::Result<usize> {
     }
 }
 
-impl Medium for FaultyDisk {
+impl FileSystem for FaultyDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         self.0.change()?;
         RealDisk.create_dir(dir)
@@ -270,17 +270,17 @@ impl Medium for FaultyDisk {
         RealDisk.identity(path)
     }
 
-    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.0.change()?;
         Ok(faulty(self, RealDisk.create(path)?))
     }
 
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.0.change()?;
         Ok(faulty(self, RealDisk.open_append(path)?))
     }
 
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         RealDisk.open_read(path)
     }
 
@@ -305,14 +305,14 @@ impl Medium for FaultyDisk {
     }
 }
 
-fn faulty(disk: &FaultyDisk, file: Box<dyn MediumFile>) -> Box<dyn MediumFile> {
+fn faulty(disk: &FaultyDisk, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
     Box::new(FaultyFile { disk: disk.clone(), file, sync_failed: AtomicBool::new(false) })
 }
 
 #[derive(Debug)]
 struct FaultyFile {
     disk: FaultyDisk,
-    file: Box<dyn MediumFile>,
+    file: Box<dyn DiskFile>,
     sync_failed: AtomicBool,
 }
 
@@ -324,7 +324,7 @@ impl FaultyFile {
     }
 }
 
-impl MediumFile for FaultyFile {
+impl DiskFile for FaultyFile {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::archive::{
-    ArchiveError, DiskArchive, DiskArchiveBuilder, FileId, Lock, Medium, MediumFile, RealDisk,
+    ArchiveError, DiskArchive, DiskArchiveBuilder, DiskFile, FileId, FileSystem, Lock, RealDisk,
 };
 
 /// The disk of this machine, with a delay added to each sync. For measurements.
@@ -48,15 +48,15 @@ impl SlowDisk {
     ///
     /// Same as [`DiskArchive::open`].
     pub async fn open(&self, archive: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
-        archive.medium(Arc::new(*self)).open().await
+        archive.fs(Arc::new(*self)).open().await
     }
 
-    fn slow(self, file: Box<dyn MediumFile>) -> Box<dyn MediumFile> {
+    fn slow(self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
         Box::new(SlowFile { disk: self, file })
     }
 }
 
-impl Medium for SlowDisk {
+impl FileSystem for SlowDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         RealDisk.create_dir(dir)
     }
@@ -77,15 +77,15 @@ impl Medium for SlowDisk {
         RealDisk.identity(path)
     }
 
-    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         RealDisk.create(path).map(|file| self.slow(file))
     }
 
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         RealDisk.open_append(path).map(|file| self.slow(file))
     }
 
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         RealDisk.open_read(path)
     }
 
@@ -107,10 +107,10 @@ impl Medium for SlowDisk {
 #[derive(Debug)]
 struct SlowFile {
     disk: SlowDisk,
-    file: Box<dyn MediumFile>,
+    file: Box<dyn DiskFile>,
 }
 
-impl MediumFile for SlowFile {
+impl DiskFile for SlowFile {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }

@@ -22,7 +22,7 @@ use tower_inbox::{
 
 /// Small segments, without automatic maintenance.
 fn builder(path: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(path).segment_size(3000).upkeep_every(None)
+    DiskArchive::builder(path).segment_size(3000).maintenance_interval(None)
 }
 
 async fn back_up(from: &Path, to: &Path) -> Backup {
@@ -108,9 +108,9 @@ async fn backup_beside_a_server_under_load_has_all_that_was_acknowledged_before_
  {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-    let builder = builder(&from).segment_size(6000).upkeep_every(Duration::from_millis(1));
+    let builder = builder(&from).segment_size(6000).maintenance_interval(Duration::from_millis(1));
     let builder = builder.segment_age(Duration::ZERO).compress_after(Duration::ZERO);
-    let archive = builder.remember_for(Duration::ZERO).open().await.unwrap();
+    let archive = builder.ledger_retention(Duration::ZERO).open().await.unwrap();
     // Keep one delivery: otherwise the backup would have nothing in common with the archive.
     let first = delivery("/m", b"first");
     let _ = archive.put(first.clone()).await.unwrap();
@@ -147,7 +147,7 @@ async fn backup_copies_sealed_segments_once_and_what_was_removed_disappears_from
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
     let archive = builder(&from).open().await.unwrap();
     let all = filled(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let count = segments(&from).len() as u64;
     assert!(count > 3);
     let first = back_up(&from, &to).await;
@@ -162,7 +162,7 @@ async fn backup_copies_sealed_segments_once_and_what_was_removed_disappears_from
     // Compressing renames sealed segments; the copies of the compressed ones replace the earlier copies.
     archive.close().await;
     let archive = builder(&from).compress_after(Duration::ZERO).open().await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     archive.close().await;
     back_up(&from, &to).await;
     assert_eq!(names(&to), names(&from));
@@ -225,7 +225,7 @@ async fn damaged_or_truncated_segment_does_not_replace_a_sound_copy_and_a_damage
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
     let archive = builder(&from).open().await.unwrap();
     let all = filled(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     archive.close().await;
     back_up(&from, &to).await;
     spoil(&to, "number 3.");
@@ -291,7 +291,7 @@ async fn restored_backup_is_an_archive_that_can_be_written_to() {
     let path = |name: &str| dir.path().join(name);
     let archive = builder(&path("from")).open().await.unwrap();
     let all = filled(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     back_up(&path("from"), &path("to")).await;
     let restored = restore(&path("to"), &path("new")).await.unwrap();
     assert!(restored.verification.is_sound() && !restored.is_interrupted, "{restored:?}");
@@ -322,7 +322,7 @@ async fn files_of_a_backup_are_readable_by_their_owner_only() {
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
     let archive = builder(&from).open().await.unwrap();
     filled(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     back_up(&from, &to).await;
     restore(&to, &dir.path().join("new")).await.unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

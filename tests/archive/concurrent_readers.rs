@@ -36,9 +36,9 @@ impl Writing {
 /// Opens an archive with small segments that maintenance seals, compresses and forgets immediately. Some segments
 /// contain only removed deliveries.
 async fn open(path: &Path) -> DiskArchive {
-    let builder = DiskArchive::builder(path).segment_size(3200).upkeep_every(None);
+    let builder = DiskArchive::builder(path).segment_size(3200).maintenance_interval(None);
     let builder = builder.segment_age(Duration::ZERO).compress_after(Duration::ZERO);
-    builder.remember_for(Duration::ZERO).open().await.unwrap()
+    builder.ledger_retention(Duration::ZERO).open().await.unwrap()
 }
 
 async fn write(archive: DiskArchive, writing: Writing) {
@@ -60,10 +60,10 @@ async fn write(archive: DiskArchive, writing: Writing) {
         for (at, id) in left.into_iter().enumerate() {
             assert_eq!(archive.remove(Query::all().id(id)).await.unwrap(), 1);
             if at == 2 {
-                archive.upkeep_now().await.unwrap();
+                archive.maintain_now().await.unwrap();
             }
         }
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
     }
     // More than 130 were removed. Ledger entries in a segment with a remaining delivery are kept.
     let remembered = archive.stats().await.unwrap().removed;
@@ -132,7 +132,7 @@ async fn readers_miss_nothing_that_stays_while_all_else_is_appended_sealed_packe
 async fn archive_whose_lock_file_was_deleted_or_replaced_writes_nothing_any_more() {
     for is_replaced in [false, true] {
         let dir = tempfile::tempdir().unwrap();
-        let builder = || DiskArchive::builder(dir.path()).upkeep_every(None);
+        let builder = || DiskArchive::builder(dir.path()).maintenance_interval(None);
         let first = builder().open().await.unwrap();
         let one = delivery("/m", b"before");
         let _ = first.put(one.clone()).await.unwrap();
@@ -144,7 +144,7 @@ async fn archive_whose_lock_file_was_deleted_or_replaced_writes_nothing_any_more
             let source = std::error::Error::source(&error).unwrap().to_string();
             assert!(source.contains("lock file was deleted or replaced"), "{source}");
             assert!(first.finish(one.id(), Outcome::processed(200)).await.is_err());
-            assert!(first.upkeep_now().await.is_err());
+            assert!(first.maintain_now().await.is_err());
         }
         if let Some(second) = second {
             let _ = second.put(delivery("/m", b"of the second")).await.unwrap();

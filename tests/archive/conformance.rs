@@ -28,7 +28,8 @@ async fn disk_archive_with_small_segments_conforms_also_after_reopening() {
 async fn disk_archive_conforms_while_everything_is_compressed_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let builder = DiskArchive::builder(dir.path()).segment_size(10_000).segment_age(Duration::ZERO);
-    let builder = builder.compress_after(Duration::ZERO).upkeep_every(Duration::from_millis(1));
+    let builder =
+        builder.compress_after(Duration::ZERO).maintenance_interval(Duration::from_millis(1));
     let archive = builder.open().await.unwrap();
     conformance(&archive).await;
 }
@@ -36,6 +37,6 @@ async fn disk_archive_conforms_while_everything_is_compressed_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn disk_archive_conforms_in_every_pair_of_operations() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
+    let archive = DiskArchive::builder(dir.path()).maintenance_interval(None).open().await.unwrap();
     conformance_of_pairs(&archive, stride(17)).await;
 }

@@ -15,7 +15,7 @@ use tower_inbox::{
 
 /// Appends a pending delivery between two processed ones, in one segment.
 async fn fill(builder: DiskArchiveBuilder) -> Delivery {
-    let archive = builder.upkeep_every(None).open().await.unwrap();
+    let archive = builder.maintenance_interval(None).open().await.unwrap();
     let pending = delivery("/m", format!("acknowledged {}", "x".repeat(3000)).as_bytes());
     let processed = ["before", "behind"].map(|body| delivery("/m", body.as_bytes()));
     for one in [&processed[0], &pending, &processed[1]] {
@@ -69,12 +69,13 @@ async fn damaged_bytes_of_a_pending_delivery_survive_retention_and_removal() {
             fs::write(&path, &bytes).unwrap();
             let damaged = &bytes[record];
 
-            let builder = make(dir).upkeep_every(None).keep_for(Duration::ZERO).keep_bytes(0);
-            let builder = builder.remember_for(Duration::ZERO).segment_age(Duration::ZERO);
+            let builder =
+                make(dir).maintenance_interval(None).retention(Duration::ZERO).max_bytes(0);
+            let builder = builder.ledger_retention(Duration::ZERO).segment_age(Duration::ZERO);
             let archive = builder.clone().open().await.unwrap();
-            archive.upkeep_now().await.unwrap();
+            archive.maintain_now().await.unwrap();
             archive.remove(Query::all().settled()).await.unwrap();
-            archive.upkeep_now().await.unwrap();
+            archive.maintain_now().await.unwrap();
             assert!(holds(dir, damaged), "{place}: its bytes are gone");
             let mut found = archive.scan(Query::all());
             let error = found.next().await.unwrap().unwrap_err();
@@ -85,7 +86,7 @@ async fn damaged_bytes_of_a_pending_delivery_survive_retention_and_removal() {
             assert_eq!(verified.damages.len(), 1, "{place}");
             // The next start also reports the damage.
             let archive = builder.open().await.unwrap();
-            archive.upkeep_now().await.unwrap();
+            archive.maintain_now().await.unwrap();
             assert!(holds(dir, damaged), "{place}: its bytes are gone after another start");
             assert!(archive.scan(Query::all()).next().await.unwrap().is_err(), "{place}");
         }

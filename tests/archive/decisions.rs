@@ -16,7 +16,7 @@ const SYNC: Duration = Duration::from_millis(40);
 
 /// One segment for each delivery, without automatic maintenance.
 fn builder(path: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(path).segment_size(1).upkeep_every(None)
+    DiskArchive::builder(path).segment_size(1).maintenance_interval(None)
 }
 
 async fn settled(archive: &DiskArchive, body: &str, outcome: Outcome) -> Delivery {
@@ -109,7 +109,7 @@ async fn receipt_never_names_what_a_removal_has_given_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retry_never_touches_what_was_processed_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
-    let builder = DiskArchive::builder(dir.path()).upkeep_every(None);
+    let builder = DiskArchive::builder(dir.path()).maintenance_interval(None);
     let archive = SlowDisk::new(Duration::from_millis(2)).open(builder).await.unwrap();
     let all: Vec<_> = (0..60_u8).map(|number| delivery("/m", &[number])).collect();
     for one in &all {
@@ -205,13 +205,13 @@ async fn repeats_of_what_is_settled_write_nothing() {
 async fn retention_keeps_dead_deliveries_unless_their_age_is_set() {
     for keeps in [true, false] {
         let dir = tempfile::tempdir().unwrap();
-        let builder = builder(dir.path()).keep_for(Duration::ZERO).keep_bytes(0);
+        let builder = builder(dir.path()).retention(Duration::ZERO).max_bytes(0);
         let age = (!keeps).then_some(Duration::ZERO);
-        let archive = builder.keep_dead_for(age).open().await.unwrap();
+        let archive = builder.dead_retention(age).open().await.unwrap();
         let done = settled(&archive, "done", Outcome::processed(200)).await;
         let dead = settled(&archive, "dead", Outcome::dead("404")).await;
         let undecodable = settled(&archive, "undecodable", Outcome::undecodable("$")).await;
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         assert!(!has_body(&archive, &done).await);
         for one in [&dead, &undecodable] {
             assert_eq!(has_body(&archive, one).await, keeps);
@@ -260,7 +260,7 @@ async fn bytes_that_are_read_as_damaged_are_archived_anew_when_they_come_again()
 #[tokio::test]
 async fn removal_of_another_delivery_keeps_damaged_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let open = || DiskArchive::builder(dir.path()).upkeep_every(None).open();
+    let open = || DiskArchive::builder(dir.path()).maintenance_interval(None).open();
     let archive = open().await.unwrap();
     let pending = delivery("/m", format!("acknowledged: {}", "x".repeat(5000)).as_bytes());
     let _ = archive.put(pending.clone()).await.unwrap();

@@ -10,7 +10,7 @@ use tower_inbox::{
 
 /// Small segments, without automatic maintenance.
 fn builder(path: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(path).segment_size(3000).upkeep_every(None).remember_for(None)
+    DiskArchive::builder(path).segment_size(3000).maintenance_interval(None).ledger_retention(None)
 }
 
 fn inference(of: &Delivery) -> InferenceDigest {
@@ -49,13 +49,13 @@ async fn what_was_removed_is_forgotten_once_it_is_old_and_its_segments_are_gone(
     let archive = builder(dir.path()).open().await.unwrap();
     let all = filled(&archive).await;
     archive.remove(Query::all()).await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(remembered(&archive, &all).await, [true; 20], "no age was chosen");
     drop(archive);
 
     let young =
-        builder(dir.path()).remember_for(Duration::from_secs(60 * 60)).open().await.unwrap();
-    young.upkeep_now().await.unwrap();
+        builder(dir.path()).ledger_retention(Duration::from_secs(60 * 60)).open().await.unwrap();
+    young.maintain_now().await.unwrap();
     assert_eq!(remembered(&young, &all).await, [true; 20]);
     assert_eq!(
         young.put(delivery("/m", all[3].body())).await.unwrap(),
@@ -63,9 +63,9 @@ async fn what_was_removed_is_forgotten_once_it_is_old_and_its_segments_are_gone(
     );
     drop(young);
 
-    let old = builder(dir.path()).remember_for(Duration::ZERO).open().await.unwrap();
+    let old = builder(dir.path()).ledger_retention(Duration::ZERO).open().await.unwrap();
     assert_eq!(remembered(&old, &all).await, [true; 20], "nothing is forgotten by opening");
-    old.upkeep_now().await.unwrap();
+    old.maintain_now().await.unwrap();
     assert_eq!(remembered(&old, &all).await, [false; 20]);
     assert!(segments(dir.path()).len() <= 1, "{:?}", segments(dir.path()));
     let again = delivery("/m", all[3].body());
@@ -80,10 +80,10 @@ async fn what_was_removed_is_forgotten_once_it_is_old_and_its_segments_are_gone(
 #[tokio::test]
 async fn of_too_many_the_oldest_are_forgotten() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = builder(dir.path()).remember(8).open().await.unwrap();
+    let archive = builder(dir.path()).ledger_limit(8).open().await.unwrap();
     let all = filled(&archive).await;
     archive.remove(Query::all()).await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let found = remembered(&archive, &all).await;
     let forgotten = found.iter().filter(|known| !**known).count();
     assert!(found[forgotten..].iter().all(|known| *known), "{found:?}");
@@ -101,7 +101,7 @@ async fn of_too_many_the_oldest_are_forgotten() {
 #[tokio::test]
 async fn what_is_there_is_remembered_with_what_lies_elsewhere_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = builder(dir.path()).remember_for(Duration::ZERO).open().await.unwrap();
+    let archive = builder(dir.path()).ledger_retention(Duration::ZERO).open().await.unwrap();
     let first = delivery("/m", b"the first, which stays");
     let _ = archive.put(first.clone()).await.unwrap();
     let mut all = filled(&archive).await;
@@ -111,7 +111,7 @@ async fn what_is_there_is_remembered_with_what_lies_elsewhere_of_it() {
     for one in &all {
         archive.remove(Query::all().id(one.id())).await.unwrap();
     }
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let found = remembered(&archive, &all).await;
     assert!(found.contains(&false));
     drop(archive);
@@ -124,15 +124,15 @@ async fn what_is_there_is_remembered_with_what_lies_elsewhere_of_it() {
 #[tokio::test]
 async fn what_is_not_settled_is_not_removed_by_age_and_so_never_forgotten() {
     let dir = tempfile::tempdir().unwrap();
-    let builder = || builder(dir.path()).keep_for(Duration::ZERO).remember_for(Duration::ZERO);
+    let builder = || builder(dir.path()).retention(Duration::ZERO).ledger_retention(Duration::ZERO);
     let archive = builder().segment_age(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
     // Seal first, so that the pending delivery is in a separate segment, which stays.
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let pending = delivery("/m", b"this one waits");
     let _ = archive.put(pending.clone()).await.unwrap();
     for _ in 0..3 {
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
     }
     assert_eq!(remembered(&archive, &all).await, [false; 20]);
     assert_eq!(archive.get(pending.id()).await.unwrap().unwrap().delivery, pending);
@@ -144,13 +144,13 @@ async fn what_is_not_settled_is_not_removed_by_age_and_so_never_forgotten() {
 #[tokio::test]
 async fn the_ledger_does_not_grow_for_ever() {
     let dir = tempfile::tempdir().unwrap();
-    let builder = builder(dir.path()).keep_for(Duration::ZERO).remember(50);
+    let builder = builder(dir.path()).retention(Duration::ZERO).ledger_limit(50);
     let archive = builder.segment_age(Duration::ZERO).open().await.unwrap();
     let (mut most, mut last) = (0, Vec::new());
     for _ in 0..if long_tests() { 20 } else { 8 } {
         last = filled(&archive).await;
-        archive.upkeep_now().await.unwrap();
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         most = most.max(archive.stats().await.unwrap().removed);
     }
     assert!((20..=50).contains(&most), "{most}");

@@ -106,10 +106,13 @@ async fn open(
     path: &Path,
     of: impl FnOnce(DiskArchiveBuilder) -> DiskArchiveBuilder,
 ) -> DiskArchive {
-    of(DiskArchive::builder(path).segment_size(2000).upkeep_every(None).remember_for(None))
-        .open()
-        .await
-        .unwrap()
+    of(DiskArchive::builder(path)
+        .segment_size(2000)
+        .maintenance_interval(None)
+        .ledger_retention(None))
+    .open()
+    .await
+    .unwrap()
 }
 
 async fn add(archive: &DiskArchive, some: &[Delivery]) {
@@ -144,13 +147,13 @@ async fn write() {
     let age = std::time::Duration::ZERO;
     let archive = open(path, |it| it.segment_age(age).compress_after(age)).await;
     add(&archive, &all()[..5]).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     remove(&archive, REMOVED[0]).await;
     archive.close().await;
     let archive = open(path, |it| it.segment_age(age).compress_after(None)).await;
     add(&archive, &all()[5..7]).await;
     remove(&archive, REMOVED[1]).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     archive.close().await;
     let archive = open(path, |it| it.segment_size(1 << 20)).await;
     add(&archive, &all()[7..]).await;

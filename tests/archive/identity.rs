@@ -45,13 +45,13 @@ async fn repeats_are_recognized_by_the_stored_fingerprint_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let (originals, repeats): (Vec<_>, Vec<_>) =
             originals_and_repeats().into_iter().map(|[one, two]| (one, two)).unzip();
-        let builder = || DiskArchive::builder(dir.path()).upkeep_every(None);
+        let builder = || DiskArchive::builder(dir.path()).maintenance_interval(None);
         let archive =
             builder().segment_size(if indexed { 1 } else { 1 << 20 }).open().await.unwrap();
         for one in &originals {
             assert_eq!(archive.append(one.clone()).await.unwrap(), Receipt::fresh(one.id()));
         }
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         archive.close().await;
         assert_eq!(segments(dir.path()).len() > 1, indexed);
         assert_eq!(deliveries_in(dir.path()).await, originals);

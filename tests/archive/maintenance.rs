@@ -14,7 +14,7 @@ use tower_inbox::{
 };
 
 fn builder(path: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(path).segment_size(3000).upkeep_every(None)
+    DiskArchive::builder(path).segment_size(3000).maintenance_interval(None)
 }
 
 async fn fill(archive: &DiskArchive) -> Vec<Delivery> {
@@ -38,7 +38,7 @@ async fn sealed_segments_are_compressed_indexed_and_read_as_before() {
     let all = fill(&archive).await;
     assert_eq!(count(dir.path(), "gz"), 0);
     let sealed = count(dir.path(), "warc");
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert!(sealed > 2, "{sealed}");
     assert_eq!((count(dir.path(), "gz"), count(dir.path(), "idx")), (sealed, sealed));
     assert_eq!(count(dir.path(), "warc"), 0);
@@ -60,7 +60,7 @@ async fn an_index_file_that_does_not_fit_is_not_believed() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = fill(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     drop(archive);
     let indexes: Vec<_> = fs::read_dir(dir.path())
         .unwrap()
@@ -81,7 +81,7 @@ async fn an_index_file_that_does_not_fit_is_not_believed() {
     }
     assert_eq!(deliveries_in(dir.path()).await, all);
     let archive = builder(dir.path()).open().await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let again: Vec<_> = indexes.iter().map(|index| fs::read(index).unwrap()).collect();
     let mut changed = again.iter().zip(&texts).skip(1);
     assert!(changed.all(|(again, text)| again != text), "what does not fit is written anew");
@@ -96,13 +96,13 @@ async fn a_segment_that_was_cut_between_two_records_is_told_of() {
         let builder = || builder(dir.path()).compress_after(compress_after);
         let archive = builder().open().await.unwrap();
         let all = fill(&archive).await;
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         drop(archive);
         let segment = segments(dir.path()).remove(0);
         let missing = cut_before_the_last_record(&segment);
         let (found, damages) = readable_in(dir.path()).await;
         assert_eq!((found.len(), damages), (all.len() - 1, 1));
-        builder().open().await.unwrap().upkeep_now().await.unwrap();
+        builder().open().await.unwrap().maintain_now().await.unwrap();
         let verified = DiskArchive::verify(dir.path(), |_, _| {}).await.unwrap();
         let damage = &verified.damages[0];
         assert_eq!((verified.damages.len(), &damage.path), (1, &segment));
@@ -129,7 +129,7 @@ async fn damage_in_a_compressed_segment_loses_no_more_than_the_record() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();
     let all = fill(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     drop(archive);
     let packed = segments(dir.path()).remove(0);
     let whole = fs::read(&packed).unwrap();
@@ -156,8 +156,8 @@ async fn a_short_segment_is_sealed_for_its_age() {
     let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
     let _ = archive.put(a.clone()).await.unwrap();
     assert_eq!(count(dir.path(), "warc"), 0);
-    archive.upkeep_now().await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!((count(dir.path(), "warc"), count(dir.path(), "open")), (1, 0));
     let _ = archive.put(b.clone()).await.unwrap();
     drop(archive);
@@ -167,7 +167,7 @@ async fn a_short_segment_is_sealed_for_its_age() {
 #[tokio::test]
 async fn maintenance_thread_seals_and_compresses() {
     let dir = tempfile::tempdir().unwrap();
-    let builder = builder(dir.path()).upkeep_every(Duration::from_millis(10));
+    let builder = builder(dir.path()).maintenance_interval(Duration::from_millis(10));
     let archive = builder.compress_after(Duration::ZERO).open().await.unwrap();
     let all = fill(&archive).await;
     for _ in 0..1000 {
@@ -193,8 +193,8 @@ async fn a_damaged_segment_is_not_compressed() {
     bytes[place] ^= 1;
     fs::write(&damaged, &bytes).unwrap();
     let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();
-    archive.upkeep_now().await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(fs::read(&damaged).unwrap(), bytes, "what is damaged is left as it is");
     assert_eq!(count(dir.path(), "warc"), 1, "the others are compressed");
     drop(archive);
@@ -222,7 +222,7 @@ async fn a_damaged_last_record_of_a_sealed_segment_is_reported_and_stays_what_it
         fs::write(&path, &bytes).unwrap();
 
         let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         assert!(fs::read(&path).unwrap() == bytes, "what is damaged is not compressed");
         archive.remove(Query::all().id(all[0].id())).await.unwrap();
         drop(archive);
@@ -237,12 +237,12 @@ async fn a_damaged_last_record_of_a_sealed_segment_is_reported_and_stays_what_it
 async fn below_the_watermark_new_deliveries_wait_outside_and_all_else_goes_on() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
     let least = 1 << 20;
-    let archive = disk.open(builder(dir.path()).least_free(least)).await.unwrap();
+    let archive = disk.open(builder(dir.path()).min_free_space(least)).await.unwrap();
     let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
     let _ = archive.put(a.clone()).await.unwrap();
     drop(archive);
     disk.fail(Fault::Free { bytes: least });
-    let archive = disk.open(builder(dir.path()).least_free(least)).await.unwrap();
+    let archive = disk.open(builder(dir.path()).min_free_space(least)).await.unwrap();
     for _ in 0..2 {
         let error = archive.put(b.clone()).await.unwrap_err();
         assert!(matches!(error, ArchiveError::NoSpace { free, .. } if free == least), "{error}");
@@ -269,7 +269,7 @@ async fn appends_go_on_while_statvfs_hangs_and_the_last_known_free_space_counts(
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
     let least = 1 << 20;
     disk.fail(Fault::Free { bytes: least + 20_000 });
-    let archive = disk.open(builder(dir.path()).least_free(least)).await.unwrap();
+    let archive = disk.open(builder(dir.path()).min_free_space(least)).await.unwrap();
     disk.fail(Fault::HangingFreeSpace);
     let all: Vec<_> = (0..20).map(|n| delivery("/m", format!("{n}").as_bytes())).collect();
     let mut accepted = 0;
@@ -304,12 +304,12 @@ async fn below_the_watermark_an_archive_is_opened_and_what_is_in_it_can_be_erase
     let open = segments(dir.path()).pop().unwrap();
     let torn = [fs::read(&open).unwrap(), b"WARC/1.1\r\nWARC-Ty".to_vec()].concat();
     fs::write(&open, torn).unwrap();
-    let builder = || builder(dir.path()).least_free(1 << 20).compress_after(Duration::ZERO);
+    let builder = || builder(dir.path()).min_free_space(1 << 20).compress_after(Duration::ZERO);
     let archive = disk.open(builder()).await.unwrap();
     let refused = archive.put(delivery("/m", b"new")).await.unwrap_err();
     assert!(matches!(refused, ArchiveError::NoSpace { free: 0, .. }), "{refused}");
     assert_eq!(archive.remove(Query::all().id(all[3].id())).await.unwrap(), 1);
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     drop(archive);
     let archive = disk.open(builder()).await.unwrap();
     assert!(archive.get(all[3].id()).await.unwrap().is_none());
@@ -328,8 +328,8 @@ async fn every_file_of_an_archive_has_mode_0600_and_the_directory_0700() {
     let archive = builder(&dir).compress_after(Duration::ZERO).open().await.unwrap();
     let all = fill(&archive).await;
     archive.remove(Query::all().id(all[0].id())).await.unwrap();
-    archive.upkeep_now().await.unwrap();
-    let asked = DiskArchive::ask_to_retry(&dir, Query::all(), Duration::ZERO).await.unwrap();
+    archive.maintain_now().await.unwrap();
+    let asked = DiskArchive::request_retry(&dir, Query::all(), Duration::ZERO).await.unwrap();
     assert_eq!(asked, None);
     assert_eq!(mode(&dir), 0o700);
     let files: Vec<_> = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()).collect();

@@ -14,13 +14,13 @@ use tower_inbox::{
 
 /// Small segments. Maintenance runs only on request, and compresses and forgets without delay.
 fn builder(path: &Path) -> DiskArchiveBuilder {
-    let builder = DiskArchive::builder(path).segment_size(2000).upkeep_every(None);
-    builder.compress_after(Duration::ZERO).remember_for(Duration::ZERO)
+    let builder = DiskArchive::builder(path).segment_size(2000).maintenance_interval(None);
+    builder.compress_after(Duration::ZERO).ledger_retention(Duration::ZERO)
 }
 
 async fn maintain(path: &Path) {
     let archive = builder(path).open().await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     archive.close().await;
 }
 
@@ -31,7 +31,7 @@ async fn filled(path: &Path, is_maintained: bool) -> Vec<PathBuf> {
         let _ = archive.put(delivery("/m", &[letter; 700])).await.unwrap();
     }
     if is_maintained {
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
     }
     archive.close().await;
     let files = segments(path);
@@ -93,7 +93,7 @@ async fn segment_that_is_put_back_under_a_server_is_left_alone_and_read_at_the_n
     let archive = builder(dir).open().await.unwrap();
     fs::write(&lost, &bytes).unwrap();
     for _ in 0..2 {
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
     }
     archive.close().await;
     assert_eq!(fs::read(&lost).unwrap(), bytes, "it is not compressed");
@@ -110,7 +110,7 @@ async fn health_counts_missing_segments() {
     for lost in segments(dir).iter().take(2) {
         fs::remove_file(lost).unwrap();
     }
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(archive.health().await.unwrap().missing, Some(2), "maintenance looks for them");
     archive.close().await;
     let archive = builder(dir).open().await.unwrap();
@@ -180,7 +180,7 @@ async fn forgotten_segments_are_not_missing_and_their_numbers_are_not_used_again
     let last = number(filled(dir, true).await.last().unwrap());
     let archive = builder(dir).open().await.unwrap();
     assert_eq!(archive.remove(Query::all()).await.unwrap(), 11);
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert!(segments(dir).is_empty(), "{:?}", segments(dir));
     assert!(verify(dir).await.is_sound());
     archive.close().await;
@@ -205,10 +205,10 @@ async fn forgotten_segment_is_not_missing_whenever_forgetting_is_interrupted() {
             let body = format!("{number}").repeat(1500);
             let _ = archive.put(delivery("/m", body.as_bytes())).await.unwrap();
         }
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         assert_eq!(archive.remove(Query::all()).await.unwrap(), 3);
         disk.fail(Fault::From { after });
-        let is_interrupted = archive.upkeep_now().await.is_err();
+        let is_interrupted = archive.maintain_now().await.is_err();
         archive.close().await;
         drop(archive);
         disk.heal();
@@ -253,8 +253,8 @@ async fn segment_that_is_emptied_while_the_archive_is_open_is_left_as_it_is() {
     let archive = builder(dir).open().await.unwrap();
     let emptied = segments(dir).remove(1);
     fs::write(&emptied, "").unwrap();
-    archive.upkeep_now().await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(fs::metadata(&emptied).unwrap().len(), 0);
     assert!(!verify(dir).await.is_sound());
 }

@@ -39,7 +39,7 @@ async fn a_reader_sees_what_was_there_and_changes_nothing() {
 #[tokio::test]
 async fn a_reader_goes_on_while_segments_are_written_anew_beneath_it() {
     let dir = tempfile::tempdir().unwrap();
-    let builder = DiskArchive::builder(dir.path()).segment_size(3000).upkeep_every(None);
+    let builder = DiskArchive::builder(dir.path()).segment_size(3000).maintenance_interval(None);
     let archive = builder.compress_after(Duration::ZERO).open().await.unwrap();
     let all: Vec<_> = (0..20).map(|n| delivery("/m", format!("{n}").as_bytes())).collect();
     for one in &all {
@@ -47,7 +47,7 @@ async fn a_reader_goes_on_while_segments_are_written_anew_beneath_it() {
     }
     let reading = DiskArchive::read_only(dir.path()).await.unwrap();
     archive.remove(Query::all().id(all[7].id())).await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     for (at, one) in all.iter().enumerate() {
         for archive in [&archive, &reading] {
             let found = archive.get(one.id()).await.unwrap().map(|archived| archived.delivery);
@@ -59,8 +59,8 @@ async fn a_reader_goes_on_while_segments_are_written_anew_beneath_it() {
 #[tokio::test]
 async fn a_scan_finds_all_that_stays_while_what_was_before_it_is_forgotten() {
     let dir = tempfile::tempdir().unwrap();
-    let builder = DiskArchive::builder(dir.path()).segment_size(3000).upkeep_every(None);
-    let archive = builder.remember_for(Duration::ZERO).open().await.unwrap();
+    let builder = DiskArchive::builder(dir.path()).segment_size(3000).maintenance_interval(None);
+    let archive = builder.ledger_retention(Duration::ZERO).open().await.unwrap();
     let mut all = Vec::new();
     for number in 0..40 {
         let one = delivery("/m", format!("{number}").as_bytes());
@@ -75,7 +75,7 @@ async fn a_scan_finds_all_that_stays_while_what_was_before_it_is_forgotten() {
     for one in &all[..20] {
         archive.remove(Query::all().id(one.id())).await.unwrap();
     }
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert!(archive.stats().await.unwrap().removed < 5, "nothing was forgotten");
     let mut found = Vec::new();
     while let Some(entry) = scan.next().await {

@@ -24,7 +24,7 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let (base, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
-        let builder = DiskArchive::builder(base.path().join("inbox")).upkeep_every(None);
+        let builder = DiskArchive::builder(base.path().join("inbox")).maintenance_interval(None);
         let archive = disk.open(builder).await.unwrap();
         let first = delivery("/m", b"first");
         let _ = archive.put(first.clone()).await.unwrap();

@@ -11,7 +11,7 @@ use tower_inbox::{
 
 /// Small segments, without automatic maintenance.
 fn builder(path: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(path).segment_size(3000).upkeep_every(None)
+    DiskArchive::builder(path).segment_size(3000).maintenance_interval(None)
 }
 
 async fn filled(archive: &DiskArchive) -> Vec<Delivery> {
@@ -123,7 +123,7 @@ async fn what_is_damaged_is_removed_too_stays_known_and_what_else_is_damaged_sta
         let archive = builder(dir.path()).open().await.unwrap();
         let all = filled(&archive).await;
         if indexed {
-            archive.upkeep_now().await.unwrap();
+            archive.maintain_now().await.unwrap();
         }
         spoil(dir.path(), 4, in_body);
         spoil(dir.path(), 5, in_body);
@@ -158,7 +158,7 @@ async fn removing_fails_at_any_call_without_losing_what_stays() {
         let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
         let archive = disk.open(builder(dir.path())).await.unwrap();
         let all = filled(&archive).await;
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         disk.fail(Fault::OneCall { after });
         let removed = archive.remove(Query::all().id(all[4].id())).await;
         let over = disk.fault_now().is_some();
@@ -184,7 +184,7 @@ async fn removing_fails_at_any_call_without_losing_what_stays() {
 #[tokio::test]
 async fn what_is_settled_and_old_is_removed_and_the_rest_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = builder(dir.path()).keep_for(Duration::ZERO).open().await.unwrap();
+    let archive = builder(dir.path()).retention(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
     let failed = delivery("/m", b"failed");
     let _ = archive.put(failed.clone()).await.unwrap();
@@ -193,7 +193,7 @@ async fn what_is_settled_and_old_is_removed_and_the_rest_is_kept() {
     let _ = archive.put(pending.clone()).await.unwrap();
     // The active segment is not changed.
     let _ = archive.put(delivery("/m", &[b'x'; 4000])).await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let none: Vec<_> = (0..all.len()).collect();
     assert_left(&archive, &all, &none).await;
     for one in [&failed, &pending] {
@@ -204,7 +204,7 @@ async fn what_is_settled_and_old_is_removed_and_the_rest_is_kept() {
 #[tokio::test]
 async fn above_its_size_the_oldest_go_first() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = builder(dir.path()).compress_after(None).keep_bytes(70_000).open().await.unwrap();
+    let archive = builder(dir.path()).compress_after(None).max_bytes(70_000).open().await.unwrap();
     let mut all = Vec::new();
     for number in 0_u8..10 {
         let one = delivery("/m", &[number; 10_000]);
@@ -212,7 +212,7 @@ async fn above_its_size_the_oldest_go_first() {
         archive.finish(one.id(), Outcome::processed(200)).await.unwrap();
         all.push(one);
     }
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let left = all_in(archive).await;
     let bytes: u64 =
         segments(dir.path()).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
@@ -225,20 +225,20 @@ async fn above_its_size_the_oldest_go_first() {
 async fn another_process_has_something_removed_while_the_archive_is_open() {
     let dir = tempfile::tempdir().unwrap();
     let pause = Duration::from_millis(20);
-    let archive = builder(dir.path()).upkeep_every(pause).open().await.unwrap();
+    let archive = builder(dir.path()).maintenance_interval(pause).open().await.unwrap();
     let all = filled(&archive).await;
     let query = Query::all().id(all[3].id());
     let patience = Duration::from_secs(20);
-    let removed = DiskArchive::ask_to_remove(dir.path(), query.clone(), patience).await.unwrap();
+    let removed = DiskArchive::request_removal(dir.path(), query.clone(), patience).await.unwrap();
     assert_eq!(removed, Some(1));
     assert_left(&archive, &all, &[3]).await;
     archive.close().await;
     assert!(matches!(archive.remove(query).await, Err(ArchiveError::Closed)));
     let query = Query::all().id(all[4].id());
-    let nobody = DiskArchive::ask_to_remove(dir.path(), query, Duration::ZERO).await.unwrap();
+    let nobody = DiskArchive::request_removal(dir.path(), query, Duration::ZERO).await.unwrap();
     assert_eq!(nobody, None);
     let archive = builder(dir.path()).open().await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_left(&archive, &all, &[3, 4]).await;
 }
 
@@ -253,8 +253,8 @@ async fn a_request_that_cannot_be_done_keeps_no_other_from_being_done() {
     let unknown = DeliveryId::new();
     fs::write(dir.path().join(format!("{unknown}.request")), b"frobnicate \xff\n").unwrap();
     let query = Query::all().id(all[3].id());
-    DiskArchive::ask_to_remove(dir.path(), query, Duration::ZERO).await.unwrap();
-    assert!(archive.upkeep_now().await.is_err(), "one could not be done");
+    DiskArchive::request_removal(dir.path(), query, Duration::ZERO).await.unwrap();
+    assert!(archive.maintain_now().await.is_err(), "one could not be done");
     assert_left(&archive, &all, &[3]).await;
     let answer = dir.path().join(format!("{unknown}.answer"));
     assert_eq!(fs::read_to_string(answer).unwrap(), "not understood\n");
@@ -271,7 +271,7 @@ async fn an_answer_that_nobody_took_for_a_day_is_removed() {
     for path in [&old, &new, &another] {
         fs::write(path, "1\n").unwrap();
     }
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert!(!old.exists() && new.exists() && another.exists());
 }
 
@@ -295,7 +295,7 @@ async fn the_bytes_of_what_was_removed_before_it_was_settled_are_archived_anew_a
         let third = archive.put(delivery("/m", b"twice")).await.unwrap();
         assert_eq!(third, Receipt::repeat(second.id()));
         // The next iteration reads the index files.
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         archive.close().await;
     }
 }
@@ -315,21 +315,21 @@ async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         let disk = FaultyDisk::new();
-        let builder = builder(dir.path()).upkeep_every(Duration::from_millis(10));
+        let builder = builder(dir.path()).maintenance_interval(Duration::from_millis(10));
         let archive = disk.open(builder).await.unwrap();
         let all = filled(&archive).await;
         let query = Query::all().id(all[1].id());
         disk.fail(fault);
         // The timeout is far longer than a test may take.
         let asked =
-            DiskArchive::ask_to_remove(dir.path(), query.clone(), Duration::from_secs(60 * 60));
+            DiskArchive::request_removal(dir.path(), query.clone(), Duration::from_secs(60 * 60));
         let error = asked.await.unwrap_err();
         let reason = std::error::Error::source(&error).unwrap().to_string();
         assert!(reason.contains("the process that has the archive open failed"), "{reason}");
         assert!(reason.contains(expected), "{reason}");
         assert_eq!(requests(dir.path()), [""; 0].map(std::path::PathBuf::from));
         disk.heal();
-        let asked = DiskArchive::ask_to_remove(dir.path(), query, Duration::from_secs(60 * 60));
+        let asked = DiskArchive::request_removal(dir.path(), query, Duration::from_secs(60 * 60));
         // The first attempt may have got as far as deciding the removal.
         assert!(asked.await.unwrap().is_some());
         assert!(archive.get(all[1].id()).await.unwrap().is_none());
@@ -340,12 +340,12 @@ async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
 async fn request_that_fails_is_tried_again_if_nobody_waits_for_the_answer() {
     let dir = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::new();
-    let builder = builder(dir.path()).upkeep_every(Duration::from_millis(10));
+    let builder = builder(dir.path()).maintenance_interval(Duration::from_millis(10));
     let archive = disk.open(builder).await.unwrap();
     let all = filled(&archive).await;
     disk.fail(Fault::Unsynced);
     let query = Query::all().id(all[1].id());
-    let asked = DiskArchive::ask_to_remove(dir.path(), query, Duration::ZERO).await;
+    let asked = DiskArchive::request_removal(dir.path(), query, Duration::ZERO).await;
     if !matches!(asked, Ok(None)) {
         // The archive answered before the first check for an answer.
         asked.unwrap_err();

@@ -74,7 +74,7 @@ async fn dropping_the_archive_writes_what_waits() {
 #[tokio::test]
 async fn one_that_is_too_many_is_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = DiskArchive::builder(dir.path()).waiting(0).open().await.unwrap();
+    let archive = DiskArchive::builder(dir.path()).queue_capacity(0).open().await.unwrap();
     let refused = archive.put(delivery("/m", b"")).await;
     assert!(matches!(refused, Err(ArchiveError::Overloaded)));
 }
@@ -169,18 +169,19 @@ async fn what_was_processed_as_an_inference_is_known_after_a_start_also_without_
     let one = delivery("/m", b"an inference");
     let inference = InferenceDigest::of(one.model(), &InferenceKey::new("key"), one.digest());
     let processed = Outcome::processed(201).with_inference(Some(inference));
-    let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
+    let archive = DiskArchive::builder(dir.path()).maintenance_interval(None).open().await.unwrap();
     let _ = archive.put(one.clone()).await.unwrap();
     archive.finish(one.id(), processed.clone()).await.unwrap();
     archive.close().await;
     for removes in [true, false] {
-        let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
+        let archive =
+            DiskArchive::builder(dir.path()).maintenance_interval(None).open().await.unwrap();
         assert_eq!(archive.processed_as(inference).await, Some(one.id()));
         if removes {
             assert_eq!(archive.remove(Query::all()).await.unwrap(), 1);
         }
         // The next iteration reads the index files.
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         archive.close().await;
     }
 }

@@ -42,7 +42,8 @@ async fn repeats_of_leased_processed_and_poisoned_deliveries_write_nothing() {
 #[tokio::test]
 async fn states_written_by_repeats_of_a_dead_delivery_are_dropped_by_maintenance() {
     let dir = tempfile::tempdir().unwrap();
-    let builder = || DiskArchive::builder(dir.path()).segment_size(200_000).upkeep_every(None);
+    let builder =
+        || DiskArchive::builder(dir.path()).segment_size(200_000).maintenance_interval(None);
     for compress_after in [None, Some(Duration::ZERO)] {
         let archive = builder().compress_after(compress_after).open().await.unwrap();
         let dead = delivery("/m", format!("{compress_after:?}").as_bytes());
@@ -59,7 +60,7 @@ async fn states_written_by_repeats_of_a_dead_delivery_are_dropped_by_maintenance
             archive.settle(lease, Outcome::undecodable("$.a"), Duration::ZERO).await.unwrap();
         }
         assert!(bytes_in(dir.path()) > before + 400_000, "the test writes several segments");
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         let left = bytes_in(dir.path()) - before;
         // The active segment, and one state in each of the others.
         assert!(left < 210_000, "{left} bytes are left");
@@ -77,7 +78,8 @@ async fn states_written_by_repeats_of_a_dead_delivery_are_dropped_by_maintenance
 #[tokio::test]
 async fn below_the_watermark_repeats_that_write_states_are_refused() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
-    let builder = || DiskArchive::builder(dir.path()).least_free(1 << 20).upkeep_every(None);
+    let builder =
+        || DiskArchive::builder(dir.path()).min_free_space(1 << 20).maintenance_interval(None);
     let archive = disk.open(builder()).await.unwrap();
     let [dead, pending] = ["dead", "pending"].map(|body| delivery("/m", body.as_bytes()));
     for one in [&dead, &pending] {

@@ -51,7 +51,7 @@ async fn export_dry_run_counts_and_writes_nothing() {
 async fn export_is_complete_while_a_server_writes() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let writes = builder(dir.path()).segment_age(Duration::ZERO).compress_after(Duration::ZERO);
-    let archive = writes.upkeep_every(Duration::from_millis(5)).open().await.unwrap();
+    let archive = writes.maintenance_interval(Duration::from_millis(5)).open().await.unwrap();
     let all = fill(&archive).await;
     let writing = tokio::spawn(async move {
         for number in 0..300 {
@@ -93,7 +93,7 @@ async fn export_skips_and_reports_damaged_deliveries() {
     let all = fill(&archive).await;
     // The damage to the first is detected only when the archive is opened. The second is in the index file.
     spoil(dir.path(), 1);
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     spoil(dir.path(), 5);
     drop(archive);
     let file = other.path().join("00000001-0123456789abcdef.warc");

@@ -59,7 +59,7 @@ fn written(dir: &Path, arguments: &[&str]) -> String {
 }
 
 fn builder(dir: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(dir).segment_size(4000).upkeep_every(None)
+    DiskArchive::builder(dir).segment_size(4000).maintenance_interval(None)
 }
 
 async fn append(archive: &DiskArchive, delivery: &Delivery) {

@@ -75,7 +75,7 @@ async fn request_of_root_belongs_to_the_user_of_the_server() {
     };
     let metadata = std::fs::metadata(request).unwrap();
     assert_eq!((metadata.uid(), metadata.gid()), (SERVER, SERVER));
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert!(child.wait().unwrap().success());
     assert!(archive.get(first.id()).await.unwrap().is_none());
 }

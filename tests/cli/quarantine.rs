@@ -37,7 +37,8 @@ async fn quarantine(dir: &Path, arguments: &[&str]) -> Output {
 async fn release_posts_what_the_repaired_secret_proves_and_removes_it() {
     let dir = tempfile::tempdir().unwrap();
     // Run maintenance, which executes the removal, as a server does.
-    let archive = builder(dir.path()).upkeep_every(Duration::from_millis(20)).open().await.unwrap();
+    let archive =
+        builder(dir.path()).maintenance_interval(Duration::from_millis(20)).open().await.unwrap();
     let [good, bad] = rejected();
     for one in [&good, &bad] {
         append(&archive, one).await;

@@ -45,7 +45,7 @@ async fn purge_removes_old_finished_deliveries_and_dry_run_counts_them() {
 async fn erase_is_executed_by_the_server_that_has_the_archive_open() {
     let dir = tempfile::tempdir().unwrap();
     let pause = Duration::from_millis(20);
-    let archive = builder(dir.path()).upkeep_every(pause).open().await.unwrap();
+    let archive = builder(dir.path()).maintenance_interval(pause).open().await.unwrap();
     let all = fill(&archive).await;
     let id = all[3].id().to_string();
     let dry = inbox(dir.path(), &["erase", &id, "--dry-run"]);
@@ -70,7 +70,7 @@ async fn erase_takes_many_ids_a_file_and_standard_input_with_or_without_a_server
     for with_server in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("inbox");
-        let open = || builder(&path).upkeep_every(Duration::from_millis(20)).open();
+        let open = || builder(&path).maintenance_interval(Duration::from_millis(20)).open();
         let archive = open().await.unwrap();
         let all = fill(&archive).await;
         if !with_server {
@@ -143,7 +143,7 @@ async fn purge_of_a_model_keeps_other_models() {
 async fn purge_is_executed_by_the_server_that_has_the_archive_open() {
     let dir = tempfile::tempdir().unwrap();
     let pause = Duration::from_millis(20);
-    let archive = builder(dir.path()).upkeep_every(pause).open().await.unwrap();
+    let archive = builder(dir.path()).maintenance_interval(pause).open().await.unwrap();
     let all = fill(&archive).await;
     let output = inbox(dir.path(), &["purge", "--before", "1970-01-01T06:00:00Z"]);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -204,7 +204,7 @@ async fn server_purges_the_same_states_on_request() {
     for (options, kept) in PURGES {
         let dir = tempfile::tempdir().unwrap();
         let pause = Duration::from_millis(20);
-        let archive = builder(dir.path()).upkeep_every(pause).open().await.unwrap();
+        let archive = builder(dir.path()).maintenance_interval(pause).open().await.unwrap();
         let all = one_in_each_state(&archive).await;
         let output = inbox(dir.path(), &[&["purge", "--keep", "0s"][..], options].concat());
         let said = String::from_utf8(output.stderr).unwrap();

@@ -115,7 +115,7 @@ async fn retry_by_id_requeues_what_it_can_and_reports_the_others() {
 async fn retry_is_executed_by_the_server_that_has_the_archive_open() {
     let dir = tempfile::tempdir().unwrap();
     let pause = Duration::from_millis(20);
-    let archive = builder(dir.path()).upkeep_every(pause).open().await.unwrap();
+    let archive = builder(dir.path()).maintenance_interval(pause).open().await.unwrap();
     let all = four(&archive).await;
     written(dir.path(), &["retry", "--state", "dead"]);
     assert_eq!(archive.state(all[0].id()).await.unwrap(), Some(State::NEW));

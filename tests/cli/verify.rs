@@ -11,7 +11,7 @@ async fn verify_reports_damage() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     fill(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert!(written(dir.path(), &["verify"]).starts_with("sound: 10 deliveries"));
     let segment = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
     let segment = segment.filter(|file| file.extension().unwrap() == "gz").min().unwrap();
@@ -33,7 +33,7 @@ async fn verify_fails_for_a_missing_segment_and_for_a_directory_that_is_not_an_a
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     fill(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let segment = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
     let segment = segment.filter(|file| file.extension().unwrap() == "gz").min().unwrap();
     fs::remove_file(&segment).unwrap();
@@ -54,7 +54,7 @@ async fn verify_checks_the_end_of_a_sealed_segment() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).compress_after(None).open().await.unwrap();
     fill(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let segment = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
     let segment = segment.filter(|file| file.extension().unwrap() == "warc").min().unwrap();
     let whole = fs::read(&segment).unwrap();

@@ -107,7 +107,7 @@ async fn warcio_reads_open_sealed_and_compressed_segments() {
     archive.remove(Query::all().id(all[5].id())).await.unwrap();
     left.remove(5);
     assert_readable(dir.path(), &left);
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert!(segments(dir.path()).iter().any(|file| file.extension().unwrap() == "gz"));
     archive.remove(Query::all().id(all[1].id())).await.unwrap();
     left.remove(1);
@@ -119,7 +119,7 @@ async fn warcio_reads_an_export() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let archive = builder(dir.path()).compress_after(Duration::ZERO).open().await.unwrap();
     let all = fill(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let file = other.path().join("export.warc");
     written(dir.path(), &["export", "--settled", "--into", file.to_str().unwrap()]);
     let settled = all.iter().enumerate().filter(|(number, _)| *number != 3);

@@ -144,7 +144,7 @@ async fn free_space_below_the_limit_is_answered_503_until_there_is_space_again()
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::new();
     disk.fail(Fault::Free { bytes: 1 << 20 });
-    let builder = DiskArchive::builder(directory.path()).least_free(1 << 20);
+    let builder = DiskArchive::builder(directory.path()).min_free_space(1 << 20);
     let inbox = inbox(disk.open(builder).await.unwrap());
     let seen = Seen::default();
     let service = inbox.layer().layer(handler(&seen));

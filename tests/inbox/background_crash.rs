@@ -114,7 +114,7 @@ async fn drain(archive: &Path, log: &Path) {
     let failed = || Query::all().state(StateKind::Failed);
     let mut left = Vec::new();
     for _ in 0..60 {
-        DiskArchive::ask_to_retry(archive, failed(), Duration::from_secs(1)).await.unwrap();
+        DiskArchive::request_retry(archive, failed(), Duration::from_secs(1)).await.unwrap();
         left = unsettled(archive).await;
         if left.is_empty() {
             receiver.kill();

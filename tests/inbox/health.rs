@@ -64,7 +64,7 @@ async fn post(inbox: &Inbox, job: &str) -> u16 {
 }
 
 fn quiet(dir: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(dir).upkeep_every(None)
+    DiskArchive::builder(dir).maintenance_interval(None)
 }
 
 /// Waits until `is_so` returns true. Panics after a minute.
@@ -158,7 +158,7 @@ async fn failed_write_makes_not_ready_until_a_test_write_succeeds_without_any_de
 async fn free_space_below_the_limit_makes_not_ready() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
     disk.fail(Fault::Free { bytes: 1 << 20 });
-    let inbox = inbox(disk.open(quiet(dir.path()).least_free(2 << 20)).await.unwrap());
+    let inbox = inbox(disk.open(quiet(dir.path()).min_free_space(2 << 20)).await.unwrap());
     assert_health(&inbox, (200, 503), &[HealthReason::NoSpace]).await;
     disk.heal();
     wait_until(async || inbox.health().report().await.is_ready()).await;
@@ -256,10 +256,10 @@ async fn failed_maintenance_is_reported_until_a_round_succeeds() {
     assert_eq!(post(&inbox, "1").await, 200);
     inbox.settled().await;
     disk.fail(Fault::ReadOnly);
-    assert!(archive.upkeep_now().await.is_err());
+    assert!(archive.maintain_now().await.is_err());
     assert_health(&inbox, (200, 200), &[HealthReason::MaintenanceFailed]).await;
     disk.heal();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_health(&inbox, (200, 200), &[]).await;
     let json = probe(inbox.health().ready()).await.1;
     assert_eq!(json["archive"]["maintenance"]["failed"], false);

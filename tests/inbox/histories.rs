@@ -280,7 +280,10 @@ impl<'d> History<'d> {
 
     async fn open(dir: Option<&Path>) -> (Option<Arc<dyn Archive>>, Option<DiskArchive>) {
         let Some(dir) = dir else { return (None, None) };
-        let builder = DiskArchive::builder(dir).segment_size(4000).upkeep_every(None).least_free(0);
+        let builder = DiskArchive::builder(dir)
+            .segment_size(4000)
+            .maintenance_interval(None)
+            .min_free_space(0);
         let disk = builder.open().await.unwrap();
         (Some(Arc::new(disk.clone())), Some(disk))
     }

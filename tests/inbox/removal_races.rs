@@ -154,7 +154,7 @@ async fn released_delivery_is_stored_although_the_same_one_was_dead_and_removed(
 async fn retry_does_not_run_again_what_is_processed_meanwhile() {
     const DELIVERIES: u64 = 200;
     let directory = tempfile::tempdir().unwrap();
-    let disk = DiskArchive::builder(directory.path().join("inbox")).upkeep_every(None);
+    let disk = DiskArchive::builder(directory.path().join("inbox")).maintenance_interval(None);
     // 5 ms for each sync, as on many servers.
     let archive: Arc<dyn Archive> =
         Arc::new(SlowDisk::new(5 * MILLISECOND).open(disk).await.unwrap());

@@ -89,7 +89,7 @@ fn builder(archive: impl Archive) -> InboxBuilder {
 }
 
 fn quiet(dir: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(dir).upkeep_every(None)
+    DiskArchive::builder(dir).maintenance_interval(None)
 }
 
 /// A disk with plenty of free space.
@@ -102,7 +102,7 @@ fn roomy() -> FaultyDisk {
 pub(crate) async fn all_is_well(exporter: &PrometheusHandle) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let archive = roomy().open(quiet(dir.path())).await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let inbox = builder(archive).build().unwrap();
     Run::post(&inbox, exporter, &[&caption("1")], "inbox_archive_maintenance_failed 0").await
 }
@@ -177,7 +177,7 @@ pub(crate) async fn failed_maintenance(exporter: &PrometheusHandle) -> Run {
     send(inbox.layer().layer(by_text()), signed(caption("1"))).await;
     inbox.settled().await;
     disk.fail(Fault::ReadOnly);
-    archive.upkeep_now().await.unwrap_err();
+    archive.maintain_now().await.unwrap_err();
     disk.fail(Fault::Free { bytes: 100 << 30 });
     Run::post(&inbox, exporter, &[&caption("2")], "inbox_archive_maintenance_failed 1").await
 }

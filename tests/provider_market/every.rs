@@ -10,8 +10,9 @@ use tower_inbox::{
     delivery::{Delivery, DeliveryId, Redaction},
     provider::{
         Payload, assemblyai, baseten, bfl, deepgram, deepinfra, elevenlabs, extend, fal, foxyai,
-        gemini, gladia, huggingface, llamacloud, mindee, mindee::catalogue, mindee_v1, openai,
-        recall, reducto, replicate, rossum, runpod, standard, vlmrun,
+        gemini, gladia, huggingface, llamacloud,
+        mindee::{self, catalogue},
+        mindee_v1, openai, recall, reducto, replicate, rossum, runpod, standard, vlmrun,
     },
     signature::Proof,
 };

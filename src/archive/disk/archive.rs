@@ -14,7 +14,7 @@ use super::{
     handle::Handle,
     index::Index,
     maintain::{
-        keeper::Keeper,
+        compactor::Compactor,
         request::{Request, ask},
     },
     read::{
@@ -87,7 +87,7 @@ impl DiskArchive {
     ///
     /// ```
     /// # use tower_inbox::archive::DiskArchive;
-    /// let builder = DiskArchive::builder("inbox").segment_size(16 << 20).waiting(1024);
+    /// let builder = DiskArchive::builder("inbox").segment_size(16 << 20).queue_capacity(1024);
     /// # let _ = builder;
     /// ```
     pub fn builder(path: impl AsRef<Path>) -> DiskArchiveBuilder {
@@ -130,9 +130,9 @@ impl DiskArchive {
     /// # Cancel safety
     ///
     /// Maintenance continues if the future is dropped.
-    pub async fn upkeep_now(&self) -> Result<(), ArchiveError> {
-        let keeper = self.keeper()?;
-        background::run(move || keeper.upkeep()).await
+    pub async fn maintain_now(&self) -> Result<(), ArchiveError> {
+        let compactor = self.compactor()?;
+        background::run(move || compactor.maintenance()).await
     }
 
     /// Asks the process that writes to this directory to remove the deliveries that `query` selects, and waits up to
@@ -142,7 +142,7 @@ impl DiskArchive {
     /// # Errors
     ///
     /// [`ArchiveError::Io`] if the request could not be written durably.
-    pub async fn ask_to_remove(
+    pub async fn request_removal(
         path: impl AsRef<Path>,
         query: Query,
         patience: Duration,
@@ -158,7 +158,7 @@ impl DiskArchive {
     /// # Errors
     ///
     /// [`ArchiveError::Io`] if the request could not be written durably.
-    pub async fn ask_to_retry(
+    pub async fn request_retry(
         path: impl AsRef<Path>,
         query: Query,
         patience: Duration,
@@ -198,15 +198,15 @@ impl DiskArchive {
         Arc::clone(&self.0.reader)
     }
 
-    pub(super) fn keeper(&self) -> Result<Arc<Keeper>, ArchiveError> {
-        self.0.keeper.clone().ok_or_else(|| ArchiveError::ReadOnly { path: self.0.path.clone() })
+    pub(super) fn compactor(&self) -> Result<Arc<Compactor>, ArchiveError> {
+        self.0.compactor.clone().ok_or_else(|| ArchiveError::ReadOnly { path: self.0.path.clone() })
     }
 
     /// Checks the free space. A repeat that changes nothing writes nothing, so it is admitted even when the disk is
     /// full. A repeat that revives or leases the first delivery writes states, which a sender could trigger without
     /// limit.
     fn admit(&self, append: &Append) -> Result<(), ArchiveError> {
-        self.keeper()?;
+        self.compactor()?;
         let delivery = append.delivery();
         self.0.space.admit(delivery.body().len()).or_else(|full| {
             let wants_lease = append.lease_length().is_some();
@@ -225,7 +225,7 @@ impl DiskArchive {
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Work<T> {
         let (reply, receiver) = oneshot::channel();
-        let pushed = self.keeper().and_then(|_| self.0.queue.push(command(reply)));
+        let pushed = self.compactor().and_then(|_| self.0.queue.push(command(reply)));
         let pending = Pending { receiver, now, queue: Arc::clone(&self.0.queue) };
         match pushed {
             Ok(()) => Box::pin(pending.answer()),
@@ -288,7 +288,7 @@ impl Archive for DiskArchive {
             let now = Instant::now();
             (index.select(&claim, now, |_| false), now)
         });
-        if due.ids.is_empty() && self.0.keeper.is_some() {
+        if due.ids.is_empty() && self.0.compactor.is_some() {
             return Box::pin(ready(Ok(Claimed::new(Vec::new(), due.next_due))));
         }
         self.submit(now, |reply| Command::Claim { claim, now, reply })
@@ -319,22 +319,22 @@ impl Archive for DiskArchive {
     }
 
     fn begin(&self, lease: Lease, inference: InferenceDigest) -> Work<Begun> {
-        let begun = self.keeper();
+        let begun = self.compactor();
         let begun = begun.and_then(|_| self.0.index.write(|index| index.begin(&lease, inference)));
         Box::pin(ready(begun))
     }
 
     fn retry(&self, query: Query) -> Work<u64> {
         let now = Instant::now();
-        match self.keeper() {
-            Ok(keeper) => background::run(move || keeper.retry(&query, now)),
+        match self.compactor() {
+            Ok(compactor) => background::run(move || compactor.retry(&query, now)),
             Err(error) => refused(error),
         }
     }
 
     fn remove(&self, query: Query) -> Work<u64> {
-        match self.keeper() {
-            Ok(keeper) => background::run(move || keeper.remove(&query)),
+        match self.compactor() {
+            Ok(compactor) => background::run(move || compactor.remove(&query)),
             Err(error) => refused(error),
         }
     }

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use super::{
     DiskArchive, background,
-    fs::{medium::Medium, real_disk::RealDisk},
-    maintain::terms::Terms,
+    fs::{file_system::FileSystem, real_disk::RealDisk},
+    maintain::policy::RetentionPolicy,
     open,
 };
 use crate::archive::ArchiveError;
@@ -16,12 +16,12 @@ use crate::archive::ArchiveError;
 pub struct DiskArchiveBuilder {
     pub(super) path: PathBuf,
     pub(super) segment_size: u64,
-    pub(super) waiting: usize,
+    pub(super) queue_capacity: usize,
     pub(super) probe: bool,
-    pub(super) least_free: u64,
+    pub(super) min_free_space: u64,
     pub(super) lock_patience: Duration,
-    pub(super) terms: Terms,
-    pub(super) medium: Arc<dyn Medium>,
+    pub(super) policy: RetentionPolicy,
+    pub(super) fs: Arc<dyn FileSystem>,
 }
 
 impl DiskArchiveBuilder {
@@ -29,12 +29,12 @@ impl DiskArchiveBuilder {
         Self {
             path,
             segment_size: 128 << 20,
-            waiting: 4096,
+            queue_capacity: 4096,
             probe: true,
-            least_free: 256 << 20,
+            min_free_space: 256 << 20,
             lock_patience: Duration::ZERO,
-            terms: Terms::default(),
-            medium: Arc::new(RealDisk),
+            policy: RetentionPolicy::default(),
+            fs: Arc::new(RealDisk),
         }
     }
 
@@ -46,8 +46,8 @@ impl DiskArchiveBuilder {
 
     /// Sets the maximum number of queued commands; further commands are rejected with [`ArchiveError::Overloaded`]. Up
     /// to the same number may also be in the process of being written. Default: 4096.
-    pub fn waiting(mut self, commands: usize) -> Self {
-        self.waiting = commands;
+    pub fn queue_capacity(mut self, commands: usize) -> Self {
+        self.queue_capacity = commands;
         self
     }
 
@@ -62,7 +62,7 @@ impl DiskArchiveBuilder {
     /// Sets the segment age: once the first delivery in a segment reaches it, a new segment is started even if the
     /// current one is short. Default: 24 hours.
     pub fn segment_age(mut self, age: Duration) -> Self {
-        self.terms.segment_age = age;
+        self.policy.segment_age = age;
         self
     }
 
@@ -72,7 +72,7 @@ impl DiskArchiveBuilder {
     /// Each record is a separate gzip member, as the standard requires (`.warc.gz`): tools that read one format also
     /// read the other.
     pub fn compress_after(mut self, age: impl Into<Option<Duration>>) -> Self {
-        self.terms.compress_after = age.into();
+        self.policy.compress_after = age.into();
         self
     }
 
@@ -80,17 +80,17 @@ impl DiskArchiveBuilder {
     /// never.
     ///
     /// Unsettled deliveries are kept until they are settled, and dead and undecodable ones according to
-    /// [`keep_dead_for`](Self::keep_dead_for). The ledger entries of removed deliveries are kept according to
-    /// [`remember_for`](Self::remember_for).
-    pub fn keep_for(mut self, age: impl Into<Option<Duration>>) -> Self {
-        self.terms.keep_for = age.into();
+    /// [`dead_retention`](Self::dead_retention). The ledger entries of removed deliveries are kept according to
+    /// [`ledger_retention`](Self::ledger_retention).
+    pub fn retention(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.policy.retention = age.into();
         self
     }
 
     /// Removes the dead and undecodable deliveries of a segment once its last delivery reaches this age. Default:
     /// never.
-    pub fn keep_dead_for(mut self, age: impl Into<Option<Duration>>) -> Self {
-        self.terms.keep_dead_for = age.into();
+    pub fn dead_retention(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.policy.dead_retention = age.into();
         self
     }
 
@@ -98,27 +98,27 @@ impl DiskArchiveBuilder {
     /// exceeds this many bytes. Default: no limit.
     ///
     /// Ledger entries count towards the limit (about 400 bytes per removed delivery) and are removed only by
-    /// [`remember_for`](Self::remember_for), so leave room for them.
-    pub fn keep_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
-        self.terms.keep_bytes = bytes.into();
+    /// [`ledger_retention`](Self::ledger_retention), so leave room for them.
+    pub fn max_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.policy.max_bytes = bytes.into();
         self
     }
 
     /// Sets how long after receipt a removed delivery is remembered for deduplication. With `None` it is remembered
-    /// until the limit of [`remember`](Self::remember) is reached. Choose at least the time for which your providers
+    /// until the limit of [`ledger_limit`](Self::ledger_limit) is reached. Choose at least the time for which your providers
     /// repeat a delivery. Default: 30 days.
     ///
     /// A delivery whose body is stored is always remembered. Ledger entries are dropped by whole segments, once the
     /// last delivery of a segment reaches this age, so it may take longer.
-    pub fn remember_for(mut self, age: impl Into<Option<Duration>>) -> Self {
-        self.terms.remember_for = age.into();
+    pub fn ledger_retention(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.policy.ledger_retention = age.into();
         self
     }
 
     /// Sets the maximum number of removed deliveries that are remembered: above it, the oldest segments are forgotten
     /// regardless of age. Default: 2 million, which uses at most about 80 MB of memory.
-    pub fn remember(mut self, deliveries: usize) -> Self {
-        self.terms.remember = deliveries as u64;
+    pub fn ledger_limit(mut self, deliveries: usize) -> Self {
+        self.policy.ledger_limit = deliveries as u64;
         self
     }
 
@@ -128,8 +128,8 @@ impl DiskArchiveBuilder {
     ///
     /// The free space is read every second; while a reading hangs, the last value counts, less the deliveries accepted
     /// since. On systems other than Unix the free space is unknown, and nothing is rejected.
-    pub fn least_free(mut self, bytes: u64) -> Self {
-        self.least_free = bytes;
+    pub fn min_free_space(mut self, bytes: u64) -> Self {
+        self.min_free_space = bytes;
         self
     }
 
@@ -144,17 +144,17 @@ impl DiskArchiveBuilder {
 
     /// Sets the maintenance interval: how often a background thread seals, compresses, removes expired deliveries, and
     /// executes requests from other processes (requests are checked once a second, or at this interval if it is
-    /// shorter). With `None`, maintenance runs only when [`DiskArchive::upkeep_now`] is called. Default: 1 minute.
-    pub fn upkeep_every(mut self, pause: impl Into<Option<Duration>>) -> Self {
-        self.terms.every = pause.into();
+    /// shorter). With `None`, maintenance runs only when [`DiskArchive::maintain_now`] is called. Default: 1 minute.
+    pub fn maintenance_interval(mut self, pause: impl Into<Option<Duration>>) -> Self {
+        self.policy.every = pause.into();
         self
     }
 
     /// Uses another disk, which is not probed.
     #[cfg(feature = "testing")]
-    pub(crate) fn medium(mut self, medium: Arc<dyn Medium>) -> Self {
+    pub(crate) fn fs(mut self, fs: Arc<dyn FileSystem>) -> Self {
         self.probe = false;
-        self.medium = medium;
+        self.fs = fs;
         self
     }
 

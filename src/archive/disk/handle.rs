@@ -11,7 +11,7 @@ use std::{
 use super::{
     fs::space::Space,
     health::Condition,
-    maintain::{keeper::Keeper, upkeep::Upkeep},
+    maintain::{compactor::Compactor, thread::MaintenanceThread},
     read::reader::Reader,
     shared::SharedIndex,
     write::queue::Queue,
@@ -31,14 +31,14 @@ pub(super) struct Handle {
     pub(super) space: Space,
     pub(super) condition: Arc<Condition>,
     /// `None` if the archive is read-only.
-    pub(super) keeper: Option<Arc<Keeper>>,
-    pub(super) upkeep: Mutex<Option<Upkeep>>,
+    pub(super) compactor: Option<Arc<Compactor>>,
+    pub(super) maintenance: Mutex<Option<MaintenanceThread>>,
     pub(super) writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Handle {
-    pub(super) fn looked_after_by(&self, upkeep: Upkeep) {
-        *self.upkeep.lock().unwrap_or_else(PoisonError::into_inner) = Some(upkeep);
+    pub(super) fn set_maintenance_thread(&self, maintenance: MaintenanceThread) {
+        *self.maintenance.lock().unwrap_or_else(PoisonError::into_inner) = Some(maintenance);
     }
 
     /// Waits until everything is written and the lock is released.
@@ -50,8 +50,8 @@ impl Handle {
     fn threads(&self) -> Threads {
         self.space.stop();
         Threads {
-            upkeep: self.upkeep.lock().unwrap_or_else(PoisonError::into_inner).take(),
-            keeper: self.keeper.clone(),
+            maintenance: self.maintenance.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            compactor: self.compactor.clone(),
             queue: Arc::clone(&self.queue),
             writer: self.writer.lock().unwrap_or_else(PoisonError::into_inner).take(),
         }
@@ -88,22 +88,22 @@ fn completes_within(timeout: Duration, work: impl FnOnce() + Send + 'static) -> 
 
 /// The threads of an open archive.
 struct Threads {
-    upkeep: Option<Upkeep>,
-    keeper: Option<Arc<Keeper>>,
+    maintenance: Option<MaintenanceThread>,
+    compactor: Option<Arc<Compactor>>,
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl Threads {
     fn have_ended(&self) -> bool {
-        self.upkeep.is_none() && self.writer.is_none()
+        self.maintenance.is_none() && self.writer.is_none()
     }
 
     /// Panics of the threads were logged where they were caught.
     fn stop(self) {
-        drop(self.upkeep.map(Upkeep::stop));
+        drop(self.maintenance.map(MaintenanceThread::stop));
         // This must happen before the writer releases the lock.
-        self.keeper.iter().for_each(|keeper| keeper.close());
+        self.compactor.iter().for_each(|compactor| compactor.close());
         self.queue.close();
         drop(self.writer.map(JoinHandle::join));
     }

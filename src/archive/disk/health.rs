@@ -151,13 +151,13 @@ impl Handle {
     /// Therefore a small file is written in the background.
     pub(super) fn health(&self) -> ArchiveHealth {
         let now = Instant::now();
-        let is_stopped = self.keeper.is_none() || self.queue.is_closed();
+        let is_stopped = self.compactor.is_none() || self.queue.is_closed();
         // The directory of a closed archive may belong to another archive.
         let probing = (!is_stopped).then(|| self.condition.start_probe(now)).flatten();
         if let Some(probing) = probing {
-            let (medium, dir) = (Arc::clone(&self.reader.medium), self.path.clone());
+            let (fs, dir) = (Arc::clone(&self.reader.fs), self.path.clone());
             background::start(move || {
-                if try_write(&*medium, &dir).is_ok() {
+                if try_write(&*fs, &dir).is_ok() {
                     probing.succeeded();
                 }
             });

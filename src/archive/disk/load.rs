@@ -3,17 +3,17 @@ use std::{io, num::NonZeroU64, path::Path, sync::Arc};
 use super::{
     format::{
         entry::Place,
-        index_file::{IndexFile, Unfit},
-        name::{Form, SegmentName},
+        index_file::{IndexFile, IndexMismatch},
+        name::{SegmentName, SegmentState},
         warc::Meaning,
     },
     fs::{
         failure::Failure,
-        medium::{Medium, MediumFile},
+        file_system::{DiskFile, FileSystem},
     },
     index::Index,
     maintain::inventory::note_if_empty,
-    read::{steps::Steps, walk::Step},
+    read::scanner::{RecordScanner, Scanned},
 };
 
 /// How segments are loaded into an index.
@@ -36,29 +36,29 @@ pub(super) struct Loaded {
 
 /// Loads the contents of a segment into the index: from its index file as far as that goes, otherwise from the segment.
 pub(super) fn load(
-    medium: &Arc<dyn Medium>,
+    fs: &Arc<dyn FileSystem>,
     dir: &Path,
-    (name, form): (SegmentName, Form),
-    file: &dyn MediumFile,
+    (name, segment_state): (SegmentName, SegmentState),
+    file: &dyn DiskFile,
     loading: Loading,
     index: &mut Index,
 ) -> Result<Loaded, Failure> {
-    let path = name.path(dir, form);
+    let path = name.path(dir, segment_state);
     let length = file.len().map_err(Failure::to("read", &path))?;
     let mut missing = None;
     let mut from = 0;
-    index.add_segment(name, form);
+    index.add_segment(name, segment_state);
     if loading.index_files {
-        match IndexFile::open(medium, name.index_path(dir), (name, form), length) {
+        match IndexFile::open(fs, name.index_path(dir), (name, segment_state), length) {
             Ok(found) => {
                 from = found.length();
                 warn_of_damage(&found, &path);
                 let found = if loading.filters { found.with_filters()? } else { found };
                 index.add_file(name, found)?;
             }
-            Err(Unfit::Missing) => {}
-            Err(Unfit::Longer(by)) => missing = Some(by),
-            Err(Unfit::Other(error)) => {
+            Err(IndexMismatch::Missing) => {}
+            Err(IndexMismatch::Longer(by)) => missing = Some(by),
+            Err(IndexMismatch::Other(error)) => {
                 let path = name.index_path(dir);
                 tracing::warn!(path = %path.display(), %error, "an index file does not fit its segment, which is read instead");
             }
@@ -68,11 +68,11 @@ pub(super) fn load(
     let end = if indexed && from == length {
         length
     } else {
-        walk(file, &path, (name, form), from, index)?
+        walk(file, &path, (name, segment_state), from, index)?
     };
     if let Some(missing) = missing {
         note_missing_end(&path, name, length, missing, index);
-    } else if form != Form::Open {
+    } else if segment_state != SegmentState::Active {
         note_if_empty(&path, length, name, index);
     }
     Ok(Loaded { end, indexed })
@@ -97,14 +97,14 @@ fn note_missing_end(
 
 /// Returns the records of a segment; `None` if a part of it is damaged.
 pub(super) fn records(
-    file: &dyn MediumFile,
+    file: &dyn DiskFile,
     name: SegmentName,
-    form: Form,
+    segment_state: SegmentState,
 ) -> io::Result<Option<Vec<(Place, Meaning)>>> {
-    let mut steps = Steps::of(file, name, form)?;
+    let mut steps = RecordScanner::of(file, name, segment_state)?;
     let mut records = Vec::new();
-    while let Some(step) = steps.step()? {
-        let Step::Record { offset, length, meaning } = step else {
+    while let Some(step) = steps.read_next()? {
+        let Scanned::Record { offset, length, meaning } = step else {
             return Ok(None);
         };
         records.push((Place { segment: name, offset, length }, meaning));
@@ -115,27 +115,27 @@ pub(super) fn records(
 /// Adds the intact records of a segment, starting at this offset, to the index, and returns the offset at which they
 /// end.
 fn walk(
-    file: &dyn MediumFile,
+    file: &dyn DiskFile,
     path: &Path,
-    (name, form): (SegmentName, Form),
+    (name, segment_state): (SegmentName, SegmentState),
     from: u64,
     index: &mut Index,
 ) -> Result<u64, Failure> {
     let unread = || Failure::to("read", path);
-    let mut steps = Steps::starting_at(file, name, form, from).map_err(unread())?;
+    let mut steps = RecordScanner::starting_at(file, name, segment_state, from).map_err(unread())?;
     let mut end = from;
-    while let Some(step) = steps.step().map_err(unread())? {
+    while let Some(step) = steps.read_next().map_err(unread())? {
         match step {
-            Step::Record { offset, length, meaning } => {
+            Scanned::Record { offset, length, meaning } => {
                 end = offset + length;
                 take(index, meaning, Place { segment: name, offset, length })?;
             }
-            Step::Damage { offset, length, .. } => {
+            Scanned::Damage { offset, length, .. } => {
                 end = offset + length;
                 index.note_damage(name, offset);
                 tracing::warn!(path = %path.display(), offset, length, "skipped damaged bytes");
             }
-            Step::Torn { offset } => {
+            Scanned::Torn { offset } => {
                 tracing::warn!(path = %path.display(), offset, "the end of a segment is torn");
             }
         }

@@ -39,12 +39,12 @@ mod write;
 pub use archive::DiskArchive;
 pub use backup::{Backup, Restored};
 pub use builder::DiskArchiveBuilder;
+#[cfg(feature = "testing")]
+pub(crate) use fs::{
+    file_system::{DiskFile, FileId, FileSystem, Lock},
+    real_disk::RealDisk,
+};
 pub use read::{
     stats::Stats,
     verify::{Damage, Verification},
-};
-#[cfg(feature = "testing")]
-pub(crate) use {
-    fs::medium::{FileId, Lock, Medium, MediumFile},
-    fs::real_disk::RealDisk,
 };

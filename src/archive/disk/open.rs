@@ -10,8 +10,8 @@ use super::{
     DiskArchive, DiskArchiveBuilder,
     fs::{
         failure::Failure,
+        file_system::FileSystem,
         lock::{self, acquire},
-        medium::Medium,
         permissions::warn_if_accessible,
         probe::warn_if_not_durable,
         space::Space,
@@ -19,7 +19,7 @@ use super::{
     },
     handle::Handle,
     health::Condition,
-    maintain::{keeper::Keeper, state::State, upkeep::Upkeep},
+    maintain::{compactor::Compactor, state::CompactionState, thread::MaintenanceThread},
     read::{read_only::look, reader::Reader},
     recovery::recover,
     shared::SharedIndex,
@@ -32,41 +32,41 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
     let DiskArchiveBuilder {
         path,
         segment_size,
-        waiting,
+        queue_capacity,
         probe,
-        least_free,
+        min_free_space,
         lock_patience,
-        terms,
-        medium,
+        policy,
+        fs,
     } = options;
-    medium.create_dir(&path).map_err(Failure::to("create", &path))?;
-    medium.check_user(&path).map_err(Failure::to("write to", &path))?;
-    let lock = acquire(&*medium, &path, lock_patience)?;
-    warn_if_accessible(&*medium, &path);
+    fs.create_dir(&path).map_err(Failure::to("create", &path))?;
+    fs.check_user(&path).map_err(Failure::to("write to", &path))?;
+    let lock = acquire(&*fs, &path, lock_patience)?;
+    warn_if_accessible(&*fs, &path);
     if probe {
-        warn_if_not_durable(&*medium, &path);
+        warn_if_not_durable(&*fs, &path);
     }
-    let (mut index, log, inventory) = recover(&medium, &path, segment_size)?;
+    let (mut index, log, inventory) = recover(&fs, &path, segment_size)?;
     let condition = Arc::new(Condition::default());
     condition.note_missing(inventory.missing());
     for damage in index.damages() {
         condition.note_damage(damage.segment, damage.offset);
     }
-    lock::tell(&*medium, &path, index.unsettled());
+    lock::log_downtime(&*fs, &path, index.unsettled());
     let poisoned = index.queue_all(now, SystemTime::now())?;
-    let (index, queue) = (Arc::new(SharedIndex::new(index)), Arc::new(Queue::new(waiting)));
+    let (index, queue) = (Arc::new(SharedIndex::new(index)), Arc::new(Queue::new(queue_capacity)));
     for (id, state) in poisoned {
         queue.push(Command::Record { id, state, now })?;
     }
-    let every = terms.every;
-    let keeper = Arc::new(Keeper {
-        medium: Arc::clone(&medium),
+    let every = policy.every;
+    let compactor = Arc::new(Compactor {
+        fs: Arc::clone(&fs),
         dir: path.clone(),
         index: Arc::clone(&index),
         queue: Arc::clone(&queue),
         condition: Arc::clone(&condition),
-        terms,
-        state: Mutex::new(State::new(Arc::clone(&lock), inventory)),
+        policy,
+        state: Mutex::new(CompactionState::new(Arc::clone(&lock), inventory)),
     });
     let writer = Writer {
         log,
@@ -80,51 +80,51 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         latest: None,
     };
     let handle = Handle {
-        reader: reader(&medium, &path, (&index, &condition), Some(Arc::clone(&queue))),
+        reader: reader(&fs, &path, (&index, &condition), Some(Arc::clone(&queue))),
         index,
         queue,
-        space: Space::start(medium, path.clone(), least_free)
+        space: Space::start(fs, path.clone(), min_free_space)
             .map_err(Failure::to("watch the free space of", &path))?,
         condition,
-        keeper: Some(Arc::clone(&keeper)),
-        upkeep: Mutex::default(),
+        compactor: Some(Arc::clone(&compactor)),
+        maintenance: Mutex::default(),
         writer: Mutex::new(Some(writer.start().map_err(Failure::to("start a writer of", &path))?)),
         path,
     };
     if let Some(every) = every {
-        let upkeep = Upkeep::start(keeper, every)
+        let maintenance = MaintenanceThread::start(compactor, every)
             .map_err(Failure::to("start maintenance of", &handle.path))?;
-        handle.looked_after_by(upkeep);
+        handle.set_maintenance_thread(maintenance);
     }
     Ok(DiskArchive::from_handle(handle))
 }
 
 /// Opens an archive read-only. Blocks.
 pub(super) fn read_only(options: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
-    let DiskArchiveBuilder { path, medium, .. } = options;
-    let index = Arc::new(SharedIndex::new(look(&medium, &path)?));
+    let DiskArchiveBuilder { path, fs, .. } = options;
+    let index = Arc::new(SharedIndex::new(look(&fs, &path)?));
     let condition = Arc::new(Condition::default());
     Ok(DiskArchive::from_handle(Handle {
-        reader: reader(&medium, &path, (&index, &condition), None),
+        reader: reader(&fs, &path, (&index, &condition), None),
         index,
         queue: Arc::new(Queue::new(0)),
-        space: Space::start(medium, path.clone(), 0)
+        space: Space::start(fs, path.clone(), 0)
             .map_err(Failure::to("watch the free space of", &path))?,
         condition,
-        keeper: None,
-        upkeep: Mutex::default(),
+        compactor: None,
+        maintenance: Mutex::default(),
         writer: Mutex::default(),
         path,
     }))
 }
 
 fn reader(
-    medium: &Arc<dyn Medium>,
+    fs: &Arc<dyn FileSystem>,
     dir: &Path,
     (index, condition): (&Arc<SharedIndex>, &Arc<Condition>),
     queue: Option<Arc<Queue>>,
 ) -> Arc<Reader> {
     let latest = RwLock::new(Arc::clone(index));
-    let (medium, condition) = (Arc::clone(medium), Arc::clone(condition));
-    Arc::new(Reader { medium, dir: dir.to_owned(), latest, queue, condition })
+    let (fs, condition) = (Arc::clone(fs), Arc::clone(condition));
+    Arc::new(Reader { fs, dir: dir.to_owned(), latest, queue, condition })
 }

@@ -2,12 +2,12 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     format::{
-        name::{Form, SegmentName},
+        name::{SegmentName, SegmentState},
         version::check_formats,
     },
     fs::{
         failure::Failure,
-        medium::{Medium, MediumFile},
+        file_system::{DiskFile, FileSystem},
         unsynced,
     },
     index::Index,
@@ -34,25 +34,25 @@ pub(super) struct Recovery {
 
 /// Reads the sealed segments, or their index files. Segments that were being written are also repaired.
 pub(super) fn recover(
-    medium: &Arc<dyn Medium>,
+    fs: &Arc<dyn FileSystem>,
     dir: &Path,
     segment_size: u64,
 ) -> Result<(Index, Log, Inventory), ArchiveError> {
     // The process may have died between creating a file and making its name durable.
-    medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
-    let listing = Listing::of_dir(&**medium, dir)?;
-    check_formats(&**medium, dir, &listing.segments)?;
-    remove_leftovers(&**medium, dir, &listing);
-    let inventory = Inventory::open(&**medium, dir, &listing);
+    fs.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+    let listing = Listing::of_dir(&**fs, dir)?;
+    check_formats(&**fs, dir, &listing.segments)?;
+    remove_leftovers(&**fs, dir, &listing);
+    let inventory = Inventory::open(&**fs, dir, &listing);
     let loading = Loading { index_files: true, filters: true };
-    let recovery = Recovery::all(medium, dir, segment_size, &listing, loading);
+    let recovery = Recovery::all(fs, dir, segment_size, &listing, loading);
     let mut recovery = recovery.or_else(|failure| {
         // A damaged index file must cost no more than the time to read the segments.
         let source = std::error::Error::source(&failure);
         tracing::warn!(error = %failure, source, "reading every segment, without the index files");
-        let listing = Listing::of_dir(&**medium, dir)?;
+        let listing = Listing::of_dir(&**fs, dir)?;
         let loading = Loading { index_files: false, ..loading };
-        Recovery::all(medium, dir, segment_size, &listing, loading)
+        Recovery::all(fs, dir, segment_size, &listing, loading)
     })?;
     // The number of a missing segment is not reused, because that would hide the loss.
     let highest = inventory.highest();
@@ -71,9 +71,9 @@ pub(super) fn recover(
 }
 
 /// Removes leftover files. They do no harm, so failures are retried at the next start.
-fn remove_leftovers(medium: &dyn Medium, dir: &Path, listing: &Listing) {
+fn remove_leftovers(fs: &dyn FileSystem, dir: &Path, listing: &Listing) {
     for path in listing.leftover_paths(dir) {
-        match medium.remove(&path) {
+        match fs.remove(&path) {
             Ok(()) => tracing::info!(path = %path.display(), "removed what an interruption left"),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "cannot remove what an interruption left");
@@ -84,45 +84,46 @@ fn remove_leftovers(medium: &dyn Medium, dir: &Path, listing: &Listing) {
 
 impl Recovery {
     fn all(
-        medium: &Arc<dyn Medium>,
+        fs: &Arc<dyn FileSystem>,
         dir: &Path,
         segment_size: u64,
         listing: &Listing,
         loading: Loading,
     ) -> Result<Self, Failure> {
-        let (medium, dir) = (Arc::clone(medium), dir.to_owned());
-        let log = Log::new(medium, dir, segment_size);
+        let (fs, dir) = (Arc::clone(fs), dir.to_owned());
+        let log = Log::new(fs, dir, segment_size);
         let mut recovery = Self { index: Index::default(), log, loading, bytes_cut: 0, indexed: 0 };
-        for (name, form) in &listing.segments {
-            recovery.segment(*name, *form)?;
+        for (name, segment_state) in &listing.segments {
+            recovery.segment(*name, *segment_state)?;
         }
         Ok(recovery)
     }
 
-    fn segment(&mut self, name: SegmentName, form: Form) -> Result<(), Failure> {
+    fn segment(&mut self, name: SegmentName, segment_state: SegmentState) -> Result<(), Failure> {
         self.log.next_sequence = name.sequence.saturating_add(1);
         // If two segments were being written, the first was abandoned.
         self.seal_open()?;
-        if form == Form::Open {
+        if segment_state == SegmentState::Active {
             return self.open_segment(name);
         }
-        let Log { medium, dir, .. } = &self.log;
-        let path = name.path(dir, form);
-        let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
-        let loaded = load(medium, dir, (name, form), &*file, self.loading, &mut self.index)?;
+        let Log { fs, dir, .. } = &self.log;
+        let path = name.path(dir, segment_state);
+        let file = fs.open_read(&path).map_err(Failure::to("open", &path))?;
+        let loaded = load(fs, dir, (name, segment_state), &*file, self.loading, &mut self.index)?;
         self.indexed += usize::from(loaded.indexed);
         Ok(())
     }
 
     fn open_segment(&mut self, name: SegmentName) -> Result<(), Failure> {
         let path = name.open_path(&self.log.dir);
-        let file = self.log.medium.open_append(&path).map_err(Failure::to("open", &path))?;
-        let Log { medium, dir, .. } = &self.log;
-        let loaded = load(medium, dir, (name, Form::Open), &*file, self.loading, &mut self.index)?;
+        let file = self.log.fs.open_append(&path).map_err(Failure::to("open", &path))?;
+        let Log { fs, dir, .. } = &self.log;
+        let loaded =
+            load(fs, dir, (name, SegmentState::Active), &*file, self.loading, &mut self.index)?;
         self.indexed += usize::from(loaded.indexed);
         let end = loaded.end;
         self.cut(&*file, &path, end)?;
-        let file = unsynced::settle(&*self.log.medium, &self.log.dir, name, file, end)?;
+        let file = unsynced::settle(&*self.log.fs, &self.log.dir, name, file, end)?;
         let is_full = end >= self.log.segment_size;
         self.log.open = Some(Segment::resume(name, path, file, end));
         if is_full { self.seal_open() } else { Ok(()) }
@@ -132,13 +133,13 @@ impl Recovery {
         match self.log.open.take() {
             // An empty open segment is not yet a segment. A sealed segment that is empty has lost its contents.
             Some(segment) if segment.durable_length() == 0 => Ok(()),
-            Some(segment) => seal(&*self.log.medium, &self.log.dir, segment.name()),
+            Some(segment) => seal(&*self.log.fs, &self.log.dir, segment.name()),
             None => Ok(()),
         }
     }
 
     /// Truncates a torn end, so that nothing is appended to it.
-    fn cut(&mut self, file: &dyn MediumFile, path: &Path, end: u64) -> Result<(), Failure> {
+    fn cut(&mut self, file: &dyn DiskFile, path: &Path, end: u64) -> Result<(), Failure> {
         let length = file.len().map_err(Failure::to("read", path))?;
         if length > end {
             file.set_len(end).map_err(Failure::to("cut", path))?;

@@ -36,7 +36,7 @@ pub(crate) async fn apply(
 ) -> Result<Changed, Box<dyn Error>> {
     // Opening for writing creates an archive, which a mistyped path should not do.
     drop(open(path).await?);
-    match DiskArchive::builder(path).upkeep_every(None).open().await {
+    match DiskArchive::builder(path).maintenance_interval(None).open().await {
         Ok(archive) => {
             let mut changed = 0;
             for query in queries {
@@ -63,8 +63,8 @@ async fn ask(path: &Path, change: Change, queries: Vec<Query>) -> Result<u64, Bo
         let path = path.to_owned();
         requests.spawn(async move {
             match change {
-                Change::Remove => DiskArchive::ask_to_remove(path, query, TIMEOUT).await,
-                Change::Retry => DiskArchive::ask_to_retry(path, query, TIMEOUT).await,
+                Change::Remove => DiskArchive::request_removal(path, query, TIMEOUT).await,
+                Change::Retry => DiskArchive::request_retry(path, query, TIMEOUT).await,
             }
         });
     }

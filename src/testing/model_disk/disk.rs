@@ -84,7 +84,7 @@ impl ModelDisk {
     ///
     /// Same as [`DiskArchive::open`].
     pub async fn open(&self, archive: DiskArchiveBuilder) -> Result<DiskArchive, ArchiveError> {
-        archive.medium(Arc::new(self.clone())).open().await
+        archive.fs(Arc::new(self.clone())).open().await
     }
 
     /// Returns the number of calls that have changed the disk.

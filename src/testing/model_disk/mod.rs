@@ -8,9 +8,9 @@ mod content;
 mod crash;
 mod dice;
 mod disk;
+mod file_system;
 mod gate;
 mod image;
-mod medium;
 mod names;
 
 pub use crash::Crash;

@@ -10,7 +10,8 @@ use tower_inbox::{
 };
 
 fn builder(packs: bool) -> DiskArchiveBuilder {
-    let builder = DiskArchive::builder("inbox").segment_age(Duration::ZERO).upkeep_every(None);
+    let builder =
+        DiskArchive::builder("inbox").segment_age(Duration::ZERO).maintenance_interval(None);
     if packs { builder.compress_after(Duration::ZERO) } else { builder.compress_after(None) }
 }
 
@@ -48,7 +49,7 @@ impl Sealed {
             // The last record is an acknowledged delivery.
             deliveries.push(Sample::of("/m").body("the very last").delivery());
             let _ = archive.put(deliveries[2].clone()).await.unwrap();
-            archive.upkeep_now().await.unwrap();
+            archive.maintain_now().await.unwrap();
         });
         let file = |wanted: &str| {
             let is_it = |path: &PathBuf| path.extension() == Some(OsStr::new(wanted));
@@ -70,7 +71,7 @@ impl Sealed {
         runtime().block_on(async {
             let archive = disk.open(builder(true)).await.unwrap();
             if keeps_up {
-                archive.upkeep_now().await.unwrap();
+                archive.maintain_now().await.unwrap();
             }
             let (mut scan, mut deliveries, mut damages) =
                 (archive.scan(Query::all()), 0, Vec::new());

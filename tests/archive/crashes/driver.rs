@@ -166,7 +166,7 @@ impl Driver {
             }
             What::Upkeep => {
                 let archive = archive.clone();
-                let work = Box::pin(async move { archive.upkeep_now().await });
+                let work = Box::pin(async move { archive.maintain_now().await });
                 answered(work, |()| Answer::KeptUp)
             }
         }

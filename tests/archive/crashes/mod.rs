@@ -18,6 +18,6 @@ use tower_inbox::{DiskArchive, archive::DiskArchiveBuilder};
 fn options(segment_size: u64) -> DiskArchiveBuilder {
     DiskArchive::builder(Path::new("inbox"))
         .segment_size(segment_size)
-        .upkeep_every(None)
+        .maintenance_interval(None)
         .compress_after(Duration::ZERO)
 }

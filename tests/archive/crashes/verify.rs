@@ -32,7 +32,7 @@ impl Verifier {
 
     pub(crate) fn open(&self, disk: &ModelDisk) -> Result<DiskArchive, ArchiveError> {
         let options = options(self.segment_size);
-        let forgets = options.clone().remember_for(std::time::Duration::ZERO);
+        let forgets = options.clone().ledger_retention(std::time::Duration::ZERO);
         self.runtime.block_on(disk.open(if self.forgets { forgets } else { options }))
     }
 

@@ -11,16 +11,16 @@ use crate::archive::{
     disk::{
         format::{
             index_file::missing,
-            name::{Form, SegmentName},
+            name::{SegmentName, SegmentState},
             version::check_format,
         },
         fs::{
             failure::Failure,
             file_io::read_full,
-            medium::{Medium, MediumFile},
+            file_system::{DiskFile, FileSystem},
             replace::{self, Replacement},
         },
-        read::{steps::Steps, walk::Step},
+        read::scanner::{RecordScanner, Scanned},
     },
 };
 
@@ -36,9 +36,9 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) name: SegmentName,
-    pub(super) form: Form,
+    pub(super) segment_state: SegmentState,
     path: PathBuf,
-    file: Box<dyn MediumFile>,
+    file: Box<dyn DiskFile>,
     identity: Option<String>,
 }
 
@@ -60,19 +60,19 @@ struct Extent {
 impl Source {
     /// Opens a segment in its most recent form; `None` if it was removed, or renamed at this moment.
     pub(super) fn open(
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         dir: &Path,
         name: SegmentName,
     ) -> Result<Option<Self>, ArchiveError> {
-        for form in Form::ALL.into_iter().rev() {
-            let path = name.path(dir, form);
-            let file = match medium.open_read(&path) {
+        for segment_state in SegmentState::ALL.into_iter().rev() {
+            let path = name.path(dir, segment_state);
+            let file = match fs.open_read(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other.map_err(Failure::to("open", &path))?,
             };
             check_format(&*file, &path, name)?;
             let identity = file.version();
-            return Ok(Some(Self { name, form, path, file, identity }));
+            return Ok(Some(Self { name, segment_state, path, file, identity }));
         }
         Ok(None)
     }
@@ -83,8 +83,8 @@ impl Source {
 
     /// Returns true if this is the file that was copied before. A segment that is being written counts as changed.
     pub(super) fn is(&self, copied: &Copied) -> bool {
-        self.form != Form::Open
-            && self.form == copied.form
+        self.segment_state != SegmentState::Active
+            && self.segment_state == copied.segment_state
             && self.identity.is_some()
             && self.identity == copied.identity
     }
@@ -93,32 +93,32 @@ impl Source {
     /// being written, only whole records are copied. `progress` is called with the number of bytes of each piece.
     pub(super) fn copy_to(
         &self,
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         (from, to): (&Path, &Path),
         progress: &mut dyn FnMut(u64),
     ) -> Result<Copy, Failure> {
-        let path = self.name.path(to, self.form);
-        let copy = self.try_copy_to(medium, &path, progress);
-        let mut copy = copy.inspect_err(|_| drop(replace::give_up(medium, &path)))?;
+        let path = self.name.path(to, self.segment_state);
+        let copy = self.try_copy_to(fs, &path, progress);
+        let mut copy = copy.inspect_err(|_| drop(replace::abandon(fs, &path)))?;
         // An index file that exists now does not belong to an earlier version, which may have been longer: it is
         // removed before a new version takes the name of the segment.
         let length = copy.copied.length;
-        copy.is_damaged |=
-            self.form != Form::Open && missing(medium, from, self.name, length).is_some();
+        copy.is_damaged |= self.segment_state != SegmentState::Active
+            && missing(fs, from, self.name, length).is_some();
         Ok(copy)
     }
 
     fn try_copy_to(
         &self,
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         path: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Copy, Failure> {
-        let attempts = if self.form == Form::Open { ATTEMPTS } else { 1 };
+        let attempts = if self.segment_state == SegmentState::Active { ATTEMPTS } else { 1 };
         let mut attempt = 1;
         loop {
             let end = self.end().map_err(Failure::to("read", &self.path))?;
-            let copy = self.copy_up_to(end, medium, path, progress)?;
+            let copy = self.copy_up_to(end, fs, path, progress)?;
             if !copy.is_damaged && copy.copied.length == end || attempt >= attempts {
                 return Ok(copy);
             }
@@ -128,20 +128,20 @@ impl Source {
 
     /// Returns the offset at which the copy must end.
     fn end(&self) -> io::Result<u64> {
-        match self.form {
-            Form::Open => Ok(extent(&*self.file, self.name, self.form)?.end),
-            Form::Sealed | Form::Packed => self.file.len(),
+        match self.segment_state {
+            SegmentState::Active => Ok(extent(&*self.file, self.name, self.segment_state)?.end),
+            SegmentState::Sealed | SegmentState::Compressed => self.file.len(),
         }
     }
 
     fn copy_up_to(
         &self,
         end: u64,
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         path: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Copy, Failure> {
-        let mut new = Replacement::begin(medium, path)?;
+        let mut new = Replacement::begin(fs, path)?;
         let (mut piece, mut at) = (vec![0; PIECE], 0);
         while at < end {
             let read = read_full(&*self.file, &mut piece, at);
@@ -157,38 +157,43 @@ impl Source {
         }
         let length = new.length();
         let unfinished = new.finish()?;
-        let is_damaged = self.form == Form::Open && length < end
-            || is_damaged(medium, &unfinished, self.name, self.form)?;
-        let copied = Copied { form: self.form, length, identity: self.identity.clone() };
+        let is_damaged = self.segment_state == SegmentState::Active && length < end
+            || is_damaged(fs, &unfinished, self.name, self.segment_state)?;
+        let copied =
+            Copied { segment_state: self.segment_state, length, identity: self.identity.clone() };
         Ok(Copy { unfinished, copied, is_damaged })
     }
 }
 
 /// Returns true if a segment file contains anything other than whole records.
 pub(super) fn is_damaged(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     path: &Path,
     name: SegmentName,
-    form: Form,
+    segment_state: SegmentState,
 ) -> Result<bool, Failure> {
-    let file = medium.open_read(path).map_err(Failure::to("open", path))?;
-    let extent = extent(&*file, name, form).map_err(Failure::to("read", path))?;
+    let file = fs.open_read(path).map_err(Failure::to("open", path))?;
+    let extent = extent(&*file, name, segment_state).map_err(Failure::to("read", path))?;
     let length = file.len().map_err(Failure::to("read", path))?;
     // A segment is never sealed while it is empty.
-    let is_empty = length == 0 && form != Form::Open;
+    let is_empty = length == 0 && segment_state != SegmentState::Active;
     Ok(extent.is_damaged || extent.end < length || is_empty)
 }
 
-fn extent(file: &dyn MediumFile, name: SegmentName, form: Form) -> io::Result<Extent> {
+fn extent(
+    file: &dyn DiskFile,
+    name: SegmentName,
+    segment_state: SegmentState,
+) -> io::Result<Extent> {
     let mut extent = Extent { end: 0, is_damaged: false };
-    let mut steps = Steps::of(file, name, form)?;
-    while let Some(step) = steps.step()? {
+    let mut steps = RecordScanner::of(file, name, segment_state)?;
+    while let Some(step) = steps.read_next()? {
         match step {
-            Step::Record { offset, length, .. } => extent.end = offset + length,
-            Step::Damage { offset, length, .. } => {
+            Scanned::Record { offset, length, .. } => extent.end = offset + length,
+            Scanned::Damage { offset, length, .. } => {
                 extent = Extent { end: offset + length, is_damaged: true };
             }
-            Step::Torn { .. } => {}
+            Scanned::Torn { .. } => {}
         }
     }
     Ok(extent)

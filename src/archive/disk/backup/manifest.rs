@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::archive::disk::{
-    format::name::{Form, SegmentName},
-    fs::{failure::Failure, file_io::read_full, medium::Medium, replace::replace},
+    format::name::{SegmentName, SegmentState},
+    fs::{failure::Failure, file_io::read_full, file_system::FileSystem, replace::replace},
 };
 
 const FILE_NAME: &str = "inbox.backup";
@@ -24,7 +24,7 @@ const MAX_LENGTH: usize = 32 << 20;
 /// A segment of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Copied {
-    pub(super) form: Form,
+    pub(super) segment_state: SegmentState,
     /// The length of the copy, in bytes.
     pub(super) length: u64,
     /// The identity of the copied file, if known.
@@ -51,9 +51,9 @@ pub(super) fn is_of_backup(name: &OsStr) -> bool {
 impl Manifest {
     /// Reads the manifest of a backup; `None` if the directory has no manifest, and thus is not a backup. A line that
     /// cannot be parsed is skipped: its segment is copied again.
-    pub(super) fn read(medium: &dyn Medium, dir: &Path) -> Result<Option<Self>, Failure> {
+    pub(super) fn read(fs: &dyn FileSystem, dir: &Path) -> Result<Option<Self>, Failure> {
         let path = manifest_path(dir);
-        let file = match medium.open_read(&path) {
+        let file = match fs.open_read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(Failure::to("open", &path))?,
         };
@@ -64,14 +64,14 @@ impl Manifest {
         Ok(Some(Self::parse(&String::from_utf8_lossy(&bytes))))
     }
 
-    pub(super) fn write(&self, medium: &dyn Medium, dir: &Path) -> Result<(), Failure> {
-        replace(medium, dir, &manifest_path(dir), self.print().as_bytes())
+    pub(super) fn write(&self, fs: &dyn FileSystem, dir: &Path) -> Result<(), Failure> {
+        replace(fs, dir, &manifest_path(dir), self.print().as_bytes())
     }
 
     fn print(&self) -> String {
         let mut text = format!("{FIRST_LINE}\n");
-        for (name, Copied { form, length, identity }) in &self.segments {
-            let file = name.path(Path::new(""), *form);
+        for (name, Copied { segment_state, length, identity }) in &self.segments {
+            let file = name.path(Path::new(""), *segment_state);
             let identity = identity.as_deref().unwrap_or("-");
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{} {length} {identity}", file.display());
@@ -92,9 +92,9 @@ impl Manifest {
 fn parse_line(line: &str) -> Option<(SegmentName, Copied)> {
     let (file, rest) = line.split_once(' ')?;
     let (length, identity) = rest.split_once(' ')?;
-    let (name, form) = SegmentName::parse(OsStr::new(file))?;
+    let (name, segment_state) = SegmentName::parse(OsStr::new(file))?;
     let identity = Some(identity).filter(|word| *word != "-").map(str::to_owned);
-    Some((name, Copied { form, length: length.parse().ok()?, identity }))
+    Some((name, Copied { segment_state, length: length.parse().ok()?, identity }))
 }
 
 #[cfg(test)]
@@ -106,9 +106,9 @@ mod tests {
     fn manifest_reads_back_and_is_complete_only_with_its_last_line() {
         let name = a_place().segment;
         let identity = Some("1:2:3.4:5.6".to_owned());
-        let copied = Copied { form: Form::Packed, length: 7, identity };
+        let copied = Copied { segment_state: SegmentState::Compressed, length: 7, identity };
         let other = SegmentName { sequence: 2, ..name };
-        let unknown = Copied { form: Form::Open, length: 0, identity: None };
+        let unknown = Copied { segment_state: SegmentState::Active, length: 0, identity: None };
         let segments = BTreeMap::from([(name, copied), (other, unknown)]);
         let manifest = Manifest { segments, is_complete: true };
         let text = manifest.print();

@@ -30,11 +30,11 @@ use manifest::{Manifest, is_of_backup, manifest_path};
 
 use super::{
     DiskArchive, background,
-    format::name::{Form, SegmentName},
+    format::name::{SegmentName, SegmentState},
     fs::{
         failure::Failure,
+        file_system::{FileSystem, Lock},
         lock::lock_path,
-        medium::{Lock, Medium},
         permissions::warn_if_accessible,
         real_disk::RealDisk,
         replace::remove,
@@ -131,14 +131,14 @@ impl DiskArchive {
 
 /// Makes a backup. Blocks the thread.
 pub(super) fn backup(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     from: &Path,
     to: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Backup, ArchiveError> {
-    check_source(medium, from)?;
-    let (_lock, manifest) = open_target(medium, to)?;
-    let mut run = Run { medium, from, to, manifest, done: Backup::default(), progress };
+    check_source(fs, from)?;
+    let (_lock, manifest) = open_target(fs, to)?;
+    let mut run = Run { fs, from, to, manifest, done: Backup::default(), progress };
     run.all()?;
     if run.forget_damaged() {
         // A copy that was undamaged before is now damaged, and the archive may have an undamaged version.
@@ -148,13 +148,13 @@ pub(super) fn backup(
 }
 
 /// Returns true if a directory contains a backup, including one of an archive without segments.
-pub(super) fn is_backup(medium: &dyn Medium, dir: &Path) -> bool {
-    medium.open_read(&manifest_path(dir)).is_ok()
+pub(super) fn is_backup(fs: &dyn FileSystem, dir: &Path) -> bool {
+    fs.open_read(&manifest_path(dir)).is_ok()
 }
 
 /// Rejects a directory that is not an archive: a backup of an empty directory would empty the backup.
-fn check_source(medium: &dyn Medium, from: &Path) -> Result<(), Failure> {
-    let names = medium.list(from).map_err(Failure::to("list", from))?;
+fn check_source(fs: &dyn FileSystem, from: &Path) -> Result<(), Failure> {
+    let names = fs.list(from).map_err(Failure::to("list", from))?;
     let lock = lock_path(Path::new(""));
     let is_archive = |name: &std::ffi::OsString| {
         Path::new(name) == lock || SegmentName::parse(name).is_some() || is_of_backup(name)
@@ -170,26 +170,26 @@ fn check_source(medium: &dyn Medium, from: &Path) -> Result<(), Failure> {
 }
 
 /// Creates the directory of a backup, or checks that it is a backup, and locks it against other backups.
-fn open_target(medium: &dyn Medium, to: &Path) -> Result<(Lock, Manifest), ArchiveError> {
-    medium.create_dir(to).map_err(Failure::to("create", to))?;
-    read_target(medium, to)?;
-    let lock = lock_backup(medium, to)?
+fn open_target(fs: &dyn FileSystem, to: &Path) -> Result<(Lock, Manifest), ArchiveError> {
+    fs.create_dir(to).map_err(Failure::to("create", to))?;
+    read_target(fs, to)?;
+    let lock = lock_backup(fs, to)?
         .ok_or_else(|| ArchiveError::Locked { path: to.to_owned(), pid: None })?;
-    warn_if_accessible(medium, to);
-    Ok((lock, read_target(medium, to)?))
+    warn_if_accessible(fs, to);
+    Ok((lock, read_target(fs, to)?))
 }
 
 /// Returns the manifest of a backup; an error if the directory is neither a backup nor empty.
-fn read_target(medium: &dyn Medium, to: &Path) -> Result<Manifest, Failure> {
-    if medium.open_read(&lock_path(to)).is_ok() {
+fn read_target(fs: &dyn FileSystem, to: &Path) -> Result<Manifest, Failure> {
+    if fs.open_read(&lock_path(to)).is_ok() {
         let reason = "it is an archive that was opened for writing, and what was received there would be lost; use a new \
                       directory, or delete its inbox.lock if nothing was";
         return Err(refusal("back up to", to, reason));
     }
-    if let Some(manifest) = Manifest::read(medium, to)? {
+    if let Some(manifest) = Manifest::read(fs, to)? {
         return Ok(manifest);
     }
-    let names = medium.list(to).map_err(Failure::to("list", to))?;
+    let names = fs.list(to).map_err(Failure::to("list", to))?;
     if names.iter().all(|name| is_of_backup(name) || name == "lost+found") {
         return Ok(Manifest::default());
     }
@@ -198,11 +198,11 @@ fn read_target(medium: &dyn Medium, to: &Path) -> Result<Manifest, Failure> {
 
 /// Acquires the lock that prevents concurrent backups. It is not the lock of an archive, which would mark the directory
 /// as opened for writing.
-fn lock_backup(medium: &dyn Medium, dir: &Path) -> Result<Option<Lock>, Failure> {
+fn lock_backup(fs: &dyn FileSystem, dir: &Path) -> Result<Option<Lock>, Failure> {
     let mut path = manifest_path(dir).into_os_string();
     path.push(".lock");
     let path = PathBuf::from(path);
-    let lock = medium.lock(&path).map_err(Failure::to("lock", &path))?;
+    let lock = fs.lock(&path).map_err(Failure::to("lock", &path))?;
     Ok(lock.map(Lock::from))
 }
 
@@ -216,10 +216,10 @@ fn refusal(action: &'static str, path: &Path, reason: &'static str) -> Failure {
 const LISTINGS: usize = 3;
 
 /// Returns all segments in a directory that another process may write to.
-fn segments(medium: &dyn Medium, dir: &Path) -> Result<BTreeSet<SegmentName>, Failure> {
+fn segments(fs: &dyn FileSystem, dir: &Path) -> Result<BTreeSet<SegmentName>, Failure> {
     let mut segments = BTreeSet::new();
     for _ in 0..LISTINGS {
-        segments.extend(Listing::of_dir(medium, dir)?.segments.into_keys());
+        segments.extend(Listing::of_dir(fs, dir)?.segments.into_keys());
     }
     Ok(segments)
 }
@@ -236,7 +236,7 @@ const ROUNDS: usize = 100;
 
 /// One backup.
 struct Run<'a> {
-    medium: &'a dyn Medium,
+    fs: &'a dyn FileSystem,
     from: &'a Path,
     to: &'a Path,
     manifest: Manifest,
@@ -247,27 +247,27 @@ struct Run<'a> {
 impl Run<'_> {
     fn all(&mut self) -> Result<(), ArchiveError> {
         let copied = self.copy_all()?;
-        let there = Listing::of_dir(self.medium, self.to)?.segments.into_keys();
+        let there = Listing::of_dir(self.fs, self.to)?.segments.into_keys();
         let leaving = there.filter(|name| !copied.contains(name)).collect();
         // Before any removal, so that an interrupted backup is not missing anything.
-        copy_manifest(self.medium, (self.from, self.to), &copied, &leaving)?;
+        copy_manifest(self.fs, (self.from, self.to), &copied, &leaving)?;
         self.remove_others(&copied)?;
         self.manifest.is_complete = true;
-        self.manifest.write(self.medium, self.to)?;
-        self.done.verification = verify(self.medium, self.to, &mut *self.progress)?;
+        self.manifest.write(self.fs, self.to)?;
+        self.done.verification = verify(self.fs, self.to, &mut *self.progress)?;
         Ok(())
     }
 
     /// Copies each changed segment. Returns the segments of the backup.
     fn copy_all(&mut self) -> Result<BTreeSet<SegmentName>, ArchiveError> {
-        let mut wanted = segments(self.medium, self.from)?;
+        let mut wanted = segments(self.fs, self.from)?;
         self.check_related(&wanted)?;
         self.manifest.is_complete = false;
-        self.manifest.write(self.medium, self.to)?;
+        self.manifest.write(self.fs, self.to)?;
         for _ in 0..ROUNDS {
             self.done.unchanged = 0;
             let is_whole = self.copy_each(&wanted)?;
-            let now = segments(self.medium, self.from)?;
+            let now = segments(self.fs, self.from)?;
             if is_whole && is_consistent(&wanted, &now) {
                 return Ok(wanted);
             }
@@ -280,7 +280,7 @@ impl Run<'_> {
     /// Prevents a backup from being replaced by another archive, such as one newly created by a server in an empty
     /// directory.
     fn check_related(&self, wanted: &BTreeSet<SegmentName>) -> Result<(), Failure> {
-        let there = Listing::of_dir(self.medium, self.to)?.segments;
+        let there = Listing::of_dir(self.fs, self.to)?.segments;
         if there.is_empty() || there.keys().any(|name| wanted.contains(name)) {
             return Ok(());
         }
@@ -291,9 +291,9 @@ impl Run<'_> {
     /// Copies the segments, oldest first. Returns false if one of them was removed.
     fn copy_each(&mut self, wanted: &BTreeSet<SegmentName>) -> Result<bool, ArchiveError> {
         let (mut is_whole, mut passed) = (true, 0);
-        let total = total(self.medium, self.from, wanted);
+        let total = total(self.fs, self.from, wanted);
         for name in wanted {
-            match Source::open(self.medium, self.from, *name)? {
+            match Source::open(self.fs, self.from, *name)? {
                 Some(source) => {
                     self.copy(&source, passed, total)?;
                     passed += source.length();
@@ -312,52 +312,56 @@ impl Run<'_> {
             return Ok(());
         }
         let (mut bytes, progress) = (0, &mut self.progress);
-        let copy = source.copy_to(self.medium, (self.from, self.to), &mut |piece| {
+        let copy = source.copy_to(self.fs, (self.from, self.to), &mut |piece| {
             bytes += piece;
             progress(passed + bytes, total.max(passed + bytes));
         })?;
         self.done.bytes += bytes;
         if copy.is_damaged && self.has_sound(name)? {
-            remove(self.medium, self.to, &copy.unfinished)?;
-            let path = name.path(self.from, source.form);
+            remove(self.fs, self.to, &copy.unfinished)?;
+            let path = name.path(self.from, source.segment_state);
             if !self.done.kept.contains(&path) {
                 self.done.kept.push(path);
             }
             return Ok(());
         }
         self.done.copied += 1;
-        commit(self.medium, self.to, name, &copy)?;
+        commit(self.fs, self.to, name, &copy)?;
         self.manifest.segments.insert(name, copy.copied);
-        Ok(self.manifest.write(self.medium, self.to)?)
+        Ok(self.manifest.write(self.fs, self.to)?)
     }
 
     /// Returns true if the backup has a copy of this file.
     fn has(&self, source: &Source) -> bool {
         let copied = self.manifest.segments.get(&source.name);
         copied.filter(|copied| source.is(copied)).is_some_and(|copied| {
-            let path = source.name.path(self.to, copied.form);
-            let length = self.medium.open_read(&path).and_then(|file| file.len());
+            let path = source.name.path(self.to, copied.segment_state);
+            let length = self.fs.open_read(&path).and_then(|file| file.len());
             length.is_ok_and(|length| length == copied.length)
         })
     }
 
     /// Returns true if the backup has another version of this segment, sealed and undamaged.
     fn has_sound(&self, name: SegmentName) -> Result<bool, Failure> {
-        let form = Listing::of_dir(self.medium, self.to)?.segments.get(&name).copied();
-        let Some(form) = form.filter(|form| *form != Form::Open) else { return Ok(false) };
-        Ok(!is_damaged(self.medium, &name.path(self.to, form), name, form)?)
+        let segment_state = Listing::of_dir(self.fs, self.to)?.segments.get(&name).copied();
+        let Some(segment_state) =
+            segment_state.filter(|segment_state| *segment_state != SegmentState::Active)
+        else {
+            return Ok(false);
+        };
+        Ok(!is_damaged(self.fs, &name.path(self.to, segment_state), name, segment_state)?)
     }
 
     /// Removes segments that the archive no longer has, oldest first.
     fn remove_others(&mut self, copied: &BTreeSet<SegmentName>) -> Result<(), Failure> {
-        let listing = Listing::of_dir(self.medium, self.to)?;
+        let listing = Listing::of_dir(self.fs, self.to)?;
         for path in listing.leftover_paths(self.to) {
-            remove(self.medium, self.to, &path)?;
+            remove(self.fs, self.to, &path)?;
         }
-        for (name, form) in listing.segments {
+        for (name, segment_state) in listing.segments {
             if !copied.contains(&name) {
-                remove(self.medium, self.to, &name.index_path(self.to))?;
-                remove(self.medium, self.to, &name.path(self.to, form))?;
+                remove(self.fs, self.to, &name.index_path(self.to))?;
+                remove(self.fs, self.to, &name.path(self.to, segment_state))?;
                 self.done.removed += 1;
             }
         }
@@ -376,11 +380,11 @@ impl Run<'_> {
 }
 
 /// Returns the total number of bytes of these segments, as far as known.
-fn total(medium: &dyn Medium, dir: &Path, segments: &BTreeSet<SegmentName>) -> u64 {
+fn total(fs: &dyn FileSystem, dir: &Path, segments: &BTreeSet<SegmentName>) -> u64 {
     let length = |name: &SegmentName| {
-        let forms = Form::ALL.iter().rev();
-        let mut lengths = forms.filter_map(|form| {
-            medium.open_read(&name.path(dir, *form)).and_then(|file| file.len()).ok()
+        let forms = SegmentState::ALL.iter().rev();
+        let mut lengths = forms.filter_map(|segment_state| {
+            fs.open_read(&name.path(dir, *segment_state)).and_then(|file| file.len()).ok()
         });
         lengths.next().unwrap_or(0)
     };
@@ -389,18 +393,21 @@ fn total(medium: &dyn Medium, dir: &Path, segments: &BTreeSet<SegmentName>) -> u
 
 /// Renames a copy to its final name. An index file, which would not match, is removed before; another form of the
 /// segment, which is obsolete, is removed after.
-fn commit(medium: &dyn Medium, dir: &Path, name: SegmentName, copy: &Copy) -> Result<(), Failure> {
-    let path = name.path(dir, copy.copied.form);
-    remove_existing(medium, dir, &name.index_path(dir))?;
-    medium.rename(&copy.unfinished, &path).map_err(Failure::to("rename", &copy.unfinished))?;
-    medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
-    for form in Form::ALL.into_iter().filter(|form| *form != copy.copied.form) {
-        remove_existing(medium, dir, &name.path(dir, form))?;
+fn commit(fs: &dyn FileSystem, dir: &Path, name: SegmentName, copy: &Copy) -> Result<(), Failure> {
+    let path = name.path(dir, copy.copied.segment_state);
+    remove_existing(fs, dir, &name.index_path(dir))?;
+    fs.rename(&copy.unfinished, &path).map_err(Failure::to("rename", &copy.unfinished))?;
+    fs.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+    for segment_state in SegmentState::ALL
+        .into_iter()
+        .filter(|segment_state| *segment_state != copy.copied.segment_state)
+    {
+        remove_existing(fs, dir, &name.path(dir, segment_state))?;
     }
     Ok(())
 }
 
 /// Removes a file durably, if it exists.
-fn remove_existing(medium: &dyn Medium, dir: &Path, path: &Path) -> Result<(), Failure> {
-    if medium.open_read(path).is_ok() { remove(medium, dir, path) } else { Ok(()) }
+fn remove_existing(fs: &dyn FileSystem, dir: &Path, path: &Path) -> Result<(), Failure> {
+    if fs.open_read(path).is_ok() { remove(fs, dir, path) } else { Ok(()) }
 }

@@ -14,8 +14,8 @@ use crate::archive::{
         format::name::SegmentName,
         fs::{
             failure::Failure,
+            file_system::FileSystem,
             lock::{acquire, lock_path},
-            medium::Medium,
             real_disk::RealDisk,
         },
         maintain::inventory::copy_manifest,
@@ -83,70 +83,70 @@ impl DiskArchive {
 
 /// Restores a backup. Blocks the thread.
 pub(in crate::archive::disk) fn restore(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     from: &Path,
     to: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Restored, ArchiveError> {
-    let manifest = Manifest::read(medium, from)?;
+    let manifest = Manifest::read(fs, from)?;
     let is_interrupted = manifest.as_ref().is_some_and(|manifest| !manifest.is_complete);
-    let _no_backup = match lock_backup(medium, from) {
+    let _no_backup = match lock_backup(fs, from) {
         Ok(None) if manifest.is_some() => {
             return Err(ArchiveError::Locked { path: from.to_owned(), pid: None });
         }
         // A backup may be on a read-only disk.
         lock => lock.ok().flatten(),
     };
-    let wanted = segments(medium, from)?;
+    let wanted = segments(fs, from)?;
     if wanted.is_empty() {
         return Err(refusal("restore", from, "it has no segments").into());
     }
-    check_empty(medium, to)?;
-    medium.create_dir(to).map_err(Failure::to("create", to))?;
-    let _lock = acquire(medium, to, Duration::ZERO)?;
-    check_empty(medium, to)?;
+    check_empty(fs, to)?;
+    fs.create_dir(to).map_err(Failure::to("create", to))?;
+    let _lock = acquire(fs, to, Duration::ZERO)?;
+    check_empty(fs, to)?;
     let mut restored = Restored { is_interrupted, ..Restored::default() };
-    copy_all(medium, (from, to), &wanted, progress, &mut restored)?;
-    restored.verification = verify(medium, to, progress)?;
+    copy_all(fs, (from, to), &wanted, progress, &mut restored)?;
+    restored.verification = verify(fs, to, progress)?;
     Ok(restored)
 }
 
 /// Copies all segments before renaming the first of them, so that a partial archive is never opened.
 fn copy_all(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     (from, to): (&Path, &Path),
     wanted: &BTreeSet<SegmentName>,
     progress: &mut dyn FnMut(u64, u64),
     restored: &mut Restored,
 ) -> Result<(), ArchiveError> {
     let mut copies = Vec::new();
-    let total = total(medium, from, wanted);
+    let total = total(fs, from, wanted);
     for name in wanted {
-        let Some(source) = Source::open(medium, from, *name)? else { continue };
-        let copy = source.copy_to(medium, (from, to), &mut |piece| {
+        let Some(source) = Source::open(fs, from, *name)? else { continue };
+        let copy = source.copy_to(fs, (from, to), &mut |piece| {
             restored.bytes += piece;
             progress(restored.bytes, total.max(restored.bytes));
         })?;
         copies.push((source, copy));
     }
-    if copies.len() < wanted.len() || !is_consistent(wanted, &segments(medium, from)?) {
+    if copies.len() < wanted.len() || !is_consistent(wanted, &segments(fs, from)?) {
         let reason = "it has changed while it was read; make a backup of it, and restore that";
         return Err(refusal("restore", from, reason).into());
     }
     for (source, copy) in &copies {
-        commit(medium, to, source.name, copy)?;
+        commit(fs, to, source.name, copy)?;
         restored.segments += 1;
     }
-    Ok(copy_manifest(medium, (from, to), wanted, &BTreeSet::new())?)
+    Ok(copy_manifest(fs, (from, to), wanted, &BTreeSet::new())?)
 }
 
 /// Rejects a directory that contains anything other than leftovers of an interrupted attempt.
-fn check_empty(medium: &dyn Medium, to: &Path) -> Result<(), Failure> {
-    let names = match medium.list(to) {
+fn check_empty(fs: &dyn FileSystem, to: &Path) -> Result<(), Failure> {
+    let names = match fs.list(to) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         names => names.map_err(Failure::to("list", to))?,
     };
-    let listing = Listing::of_dir(medium, to)?;
+    let listing = Listing::of_dir(fs, to)?;
     let lock = lock_path(Path::new(""));
     let is_allowed = |name: &OsString| {
         Path::new(name) == lock || name == "lost+found" || listing.leftovers.contains(name)

@@ -13,7 +13,7 @@ use std::{
 
 use crc32fast::hash;
 
-use super::name::{Form, SegmentName};
+use super::name::{SegmentName, SegmentState};
 use crate::archive::disk::read::listing::Listing;
 
 /// Returns the path of the manifest.
@@ -31,7 +31,7 @@ pub(in crate::archive::disk) enum SegmentFault {
     /// No segment has a number in this inclusive range, and none was removed.
     Gap(u64, u64),
     /// The number belongs to another segment, or to a removed one.
-    Foreign(SegmentName, Form),
+    Foreign(SegmentName, SegmentState),
 }
 
 impl SegmentFault {
@@ -49,7 +49,7 @@ impl SegmentFault {
     pub(in crate::archive::disk) fn path(&self, dir: &Path) -> PathBuf {
         match self {
             Self::Missing(name) => name.sealed_path(dir),
-            Self::Foreign(name, form) => name.path(dir, *form),
+            Self::Foreign(name, segment_state) => name.path(dir, *segment_state),
             Self::Gap(first, last) if first == last => dir.join(format!("{first:08}-*.warc")),
             Self::Gap(first, last) => dir.join(format!("{{{first:08}..{last:08}}}-*.warc")),
         }
@@ -109,7 +109,8 @@ impl Manifest {
         };
         let missing = expected.iter().filter(is_missing).copied().map(SegmentFault::Missing);
         let foreign = listing.segments.iter().filter(|(name, _)| self.is_foreign(**name, listing));
-        let foreign = foreign.map(|(name, form)| SegmentFault::Foreign(*name, *form));
+        let foreign =
+            foreign.map(|(name, segment_state)| SegmentFault::Foreign(*name, *segment_state));
         missing.chain(self.gaps(&expected, listing)).chain(foreign).collect()
     }
 
@@ -143,7 +144,9 @@ impl Manifest {
     pub(in crate::archive::disk) fn with(&self, listing: &Listing) -> Self {
         let mut manifest = self.clone();
         let last = listing.segments.last_key_value();
-        let open = last.filter(|(_, form)| **form == Form::Open).map(|(name, _)| *name);
+        let open = last
+            .filter(|(_, segment_state)| **segment_state == SegmentState::Active)
+            .map(|(name, _)| *name);
         let listed = listing.segments.keys().copied();
         let ours =
             listed.filter(|name| !self.is_foreign(*name, listing) && !self.removing.contains(name));
@@ -306,7 +309,7 @@ mod tests {
     }
 
     fn sealed(names: impl IntoIterator<Item = SegmentName>) -> Listing {
-        let segments = names.into_iter().map(|name| (name, Form::Sealed)).collect();
+        let segments = names.into_iter().map(|name| (name, SegmentState::Sealed)).collect();
         Listing { segments, ..Listing::default() }
     }
 
@@ -351,7 +354,7 @@ mod tests {
         assert_eq!(manifest.with(&rest).faults(&rest), []);
         manifest.finish_removal(names[1]);
         assert_eq!(manifest.faults(&rest), []);
-        let back = [SegmentFault::Foreign(names[1], Form::Sealed)];
+        let back = [SegmentFault::Foreign(names[1], SegmentState::Sealed)];
         assert_eq!(manifest.faults(&all), back, "it was removed, and came back");
     }
 
@@ -359,7 +362,7 @@ mod tests {
     fn segment_with_the_number_of_another_is_foreign() {
         let [first, copy, last] = [1, 1, 2].map(name);
         let listing = sealed([first, copy, last]);
-        let foreign = |name| SegmentFault::Foreign(name, Form::Sealed);
+        let foreign = |name| SegmentFault::Foreign(name, SegmentState::Sealed);
         let both = BTreeSet::from([first, copy]).into_iter().map(foreign);
         let found = Manifest::default().faults(&listing);
         assert_eq!(found, both.collect::<Vec<_>>(), "nothing tells which of them");
@@ -374,11 +377,11 @@ mod tests {
     fn segment_that_is_being_written_may_go_until_it_is_sealed() {
         let [first, open] = [1, 2].map(name);
         let mut listing = sealed([first]);
-        listing.segments.insert(open, Form::Open);
+        listing.segments.insert(open, SegmentState::Active);
         let manifest = Manifest::default().with(&listing);
         assert_eq!(manifest.faults(&sealed([first])), []);
         assert_eq!(manifest.highest(), 1);
-        listing.segments.insert(name(3), Form::Open);
+        listing.segments.insert(name(3), SegmentState::Active);
         let manifest = manifest.with(&listing);
         assert_eq!(manifest.faults(&sealed([first])), [SegmentFault::Missing(open)]);
     }

@@ -16,23 +16,24 @@ pub(in crate::archive::disk) struct SegmentName {
 /// The form of a segment file. If a segment exists in two forms, the later one is effective, because it was complete
 /// when it was renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::archive::disk) enum Form {
+pub(in crate::archive::disk) enum SegmentState {
     /// The segment is being written, or was abandoned.
-    Open,
+    Active,
     /// The segment is no longer appended to.
     Sealed,
     /// Sealed, with each record compressed.
-    Packed,
+    Compressed,
 }
 
-impl Form {
-    pub(in crate::archive::disk) const ALL: [Self; 3] = [Self::Open, Self::Sealed, Self::Packed];
+impl SegmentState {
+    pub(in crate::archive::disk) const ALL: [Self; 3] =
+        [Self::Active, Self::Sealed, Self::Compressed];
 
     fn suffix(self) -> &'static str {
         match self {
-            Self::Open => ".warc.open",
+            Self::Active => ".warc.open",
             Self::Sealed => ".warc",
-            Self::Packed => ".warc.gz",
+            Self::Compressed => ".warc.gz",
         }
     }
 }
@@ -49,18 +50,18 @@ impl SegmentName {
     }
 
     /// Returns the path of the file in this form.
-    pub(in crate::archive::disk) fn path(self, dir: &Path, form: Form) -> PathBuf {
-        dir.join(format!("{self}{}", form.suffix()))
+    pub(in crate::archive::disk) fn path(self, dir: &Path, segment_state: SegmentState) -> PathBuf {
+        dir.join(format!("{self}{}", segment_state.suffix()))
     }
 
     /// Returns the path of the file while it is being written.
     pub(in crate::archive::disk) fn open_path(self, dir: &Path) -> PathBuf {
-        self.path(dir, Form::Open)
+        self.path(dir, SegmentState::Active)
     }
 
     /// Returns the path of the file once it is no longer written.
     pub(in crate::archive::disk) fn sealed_path(self, dir: &Path) -> PathBuf {
-        self.path(dir, Form::Sealed)
+        self.path(dir, SegmentState::Sealed)
     }
 
     /// Returns the path of the index file.
@@ -69,12 +70,12 @@ impl SegmentName {
     }
 
     /// Parses a file name into a segment name and form; `None` for other files.
-    pub(in crate::archive::disk) fn parse(file_name: &OsStr) -> Option<(Self, Form)> {
+    pub(in crate::archive::disk) fn parse(file_name: &OsStr) -> Option<(Self, SegmentState)> {
         let text = file_name.to_str()?;
-        let (stem, form) = Form::ALL
-            .into_iter()
-            .find_map(|form| Some((text.strip_suffix(form.suffix())?, form)))?;
-        Some((Self::of_text(stem)?, form))
+        let (stem, segment_state) = SegmentState::ALL.into_iter().find_map(|segment_state| {
+            Some((text.strip_suffix(segment_state.suffix())?, segment_state))
+        })?;
+        Some((Self::of_text(stem)?, segment_state))
     }
 
     /// Parses the name of an index file.
@@ -103,9 +104,9 @@ mod tests {
     #[test]
     fn names_read_back() {
         let name = SegmentName { sequence: 7, salt: Salt::random() };
-        for form in Form::ALL {
-            let path = name.path(Path::new("a"), form);
-            assert_eq!(SegmentName::parse(path.file_name().unwrap()), Some((name, form)));
+        for segment_state in SegmentState::ALL {
+            let path = name.path(Path::new("a"), segment_state);
+            assert_eq!(SegmentName::parse(path.file_name().unwrap()), Some((name, segment_state)));
         }
         let index = name.index_path(Path::new("a"));
         assert_eq!(SegmentName::parse_index(index.file_name().unwrap()), Some(name));

@@ -1,8 +1,8 @@
 use std::{collections::BTreeMap, io, path::Path};
 
 use super::{
-    name::{Form, SegmentName},
-    packed::{is_packed, unpack_start},
+    compressed::{decompress_start, is_compressed},
+    name::{SegmentName, SegmentState},
     warc::{FORMAT, format_in},
 };
 use crate::archive::{
@@ -10,7 +10,7 @@ use crate::archive::{
     disk::fs::{
         failure::Failure,
         file_io::read_full,
-        medium::{Medium, MediumFile},
+        file_system::{DiskFile, FileSystem},
     },
 };
 
@@ -19,13 +19,13 @@ const START: usize = 4096;
 
 /// Rejects segments of a later format version, before anything in the directory is changed or trusted.
 pub(in crate::archive::disk) fn check_formats(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
-    segments: &BTreeMap<SegmentName, Form>,
+    segments: &BTreeMap<SegmentName, SegmentState>,
 ) -> Result<(), ArchiveError> {
-    for (name, form) in segments {
-        let path = name.path(dir, *form);
-        let file = medium.open_read(&path).map_err(Failure::to("open", &path))?;
+    for (name, segment_state) in segments {
+        let path = name.path(dir, *segment_state);
+        let file = fs.open_read(&path).map_err(Failure::to("open", &path))?;
         check_format(&*file, &path, *name)?;
     }
     Ok(())
@@ -33,7 +33,7 @@ pub(in crate::archive::disk) fn check_formats(
 
 /// Rejects a segment of a later format version.
 pub(in crate::archive::disk) fn check_format(
-    file: &dyn MediumFile,
+    file: &dyn DiskFile,
     path: &Path,
     name: SegmentName,
 ) -> Result<(), ArchiveError> {
@@ -46,10 +46,10 @@ pub(in crate::archive::disk) fn check_format(
 }
 
 /// Returns the format version of a segment; `None` if it is unreadable, as in a damaged segment.
-fn format_of(file: &dyn MediumFile, name: SegmentName) -> io::Result<Option<u32>> {
+fn format_of(file: &dyn DiskFile, name: SegmentName) -> io::Result<Option<u32>> {
     let mut start = vec![0; START];
     let read = read_full(file, &mut start, 0)?;
     start.truncate(read);
-    let start = if is_packed(&start) { unpack_start(&start, START) } else { start };
+    let start = if is_compressed(&start) { decompress_start(&start, START) } else { start };
     Ok(format_in(&start, name.salt))
 }

@@ -2,14 +2,14 @@
 
 use std::io::{self, IoSlice};
 
-use super::medium::MediumFile;
+use super::file_system::DiskFile;
 
 /// The maximum number of slices in one call on Linux (`IOV_MAX`).
 const MOST_SLICES: usize = 1024;
 
 /// Appends every byte of `slices`.
 pub(in crate::archive::disk) fn write_all(
-    file: &dyn MediumFile,
+    file: &dyn DiskFile,
     mut slices: &mut [IoSlice<'_>],
 ) -> io::Result<()> {
     // A write of empty slices would be indistinguishable from a medium that accepts no bytes.
@@ -29,7 +29,7 @@ pub(in crate::archive::disk) fn write_all(
 /// Fills `buffer` from `offset`, and returns the number of bytes read: fewer than requested only at the end of the
 /// file.
 pub(in crate::archive::disk) fn read_full(
-    file: &dyn MediumFile,
+    file: &dyn DiskFile,
     buffer: &mut [u8],
     offset: u64,
 ) -> io::Result<usize> {
@@ -47,7 +47,10 @@ pub(in crate::archive::disk) fn read_full(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, atomic::AtomicUsize, atomic::Ordering};
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
 
@@ -68,7 +71,7 @@ mod tests {
         }
     }
 
-    impl MediumFile for Reluctant {
+    impl DiskFile for Reluctant {
         fn len(&self) -> io::Result<u64> {
             Ok(self.bytes.lock().unwrap().len() as u64)
         }

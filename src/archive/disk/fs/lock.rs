@@ -11,7 +11,7 @@ use std::{
 use super::{
     failure::Failure,
     file_io::read_full,
-    medium::{Lock, Medium},
+    file_system::{FileSystem, Lock},
 };
 use crate::archive::{ArchiveError, disk::format::warc::printable};
 
@@ -25,27 +25,27 @@ const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// Takes the lock of the archive in `dir`, waiting up to `patience` for another holder to release it. Blocks.
 pub(in crate::archive::disk) fn acquire(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     patience: Duration,
 ) -> Result<Lock, ArchiveError> {
     let path = lock_path(dir);
     let start = Instant::now();
     loop {
-        if let Some(lock) = medium.lock(&path).map_err(Failure::to("lock", &path))? {
+        if let Some(lock) = fs.lock(&path).map_err(Failure::to("lock", &path))? {
             return Ok(lock.into());
         }
         let left = patience.saturating_sub(start.elapsed());
         if left.is_zero() {
-            return Err(ArchiveError::Locked { path: dir.to_owned(), pid: holder(medium, &path) });
+            return Err(ArchiveError::Locked { path: dir.to_owned(), pid: holder(fs, &path) });
         }
         thread::sleep(left.min(RETRY_AFTER));
     }
 }
 
 /// Returns the process id in the lock file; `None` if the file is empty, unreadable, or contains something else.
-fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
-    let file = medium.open_read(path).ok()?;
+fn holder(fs: &dyn FileSystem, path: &Path) -> Option<u32> {
+    let file = fs.open_read(path).ok()?;
     let mut text = [0; 16];
     let length = read_full(&*file, &mut text, 0).ok()?;
     std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
@@ -55,15 +55,15 @@ fn holder(medium: &dyn Medium, path: &Path) -> Option<u32> {
 /// was locked. Data written then would be lost, or another process may have the archive open, and two writers would
 /// damage it. There is no error once the directory is back at its path with the lock file in it.
 pub(in crate::archive::disk) fn check(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     lock: &Lock,
 ) -> Result<(), Failure> {
     let path = lock_path(dir);
-    if medium.is_locked_by(&path, lock) {
+    if fs.is_locked_by(&path, lock) {
         return Ok(());
     }
-    if let Err(error) = medium.identity(dir) {
+    if let Err(error) = fs.identity(dir) {
         let reason = format!(
             "the directory was removed or renamed while the archive was open; nothing is written until it is back: {error}"
         );
@@ -78,8 +78,8 @@ pub(in crate::archive::disk) fn check(
 const SHORTEST: Duration = Duration::from_secs(2);
 
 /// Records that the archive is open, and logs the period during which it was not.
-pub(in crate::archive::disk) fn tell(medium: &dyn Medium, dir: &Path, unsettled: u64) {
-    let (last, now) = (medium.note_time(&lock_path(dir)), SystemTime::now());
+pub(in crate::archive::disk) fn log_downtime(fs: &dyn FileSystem, dir: &Path, unsettled: u64) {
+    let (last, now) = (fs.note_time(&lock_path(dir)), SystemTime::now());
     let Some((from, down)) = last.and_then(|last| Some((last, now.duration_since(last).ok()?)))
     else {
         return;
@@ -150,7 +150,7 @@ mod tests {
     fn the_log_tells_from_when_to_when_it_was_not_open() {
         let dir = tempfile::tempdir().unwrap();
         let path = lock_path(dir.path());
-        let told = || logged(|| tell(&RealDisk, dir.path(), 7));
+        let told = || logged(|| log_downtime(&RealDisk, dir.path(), 7));
         fs::write(&path, "").unwrap();
         assert_eq!(told(), "", "it was made just now");
         let long_ago = SystemTime::now() - Duration::from_secs(60 * 60);
@@ -174,7 +174,7 @@ mod tests {
             fs::write(&path, "").unwrap();
             File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
             let _lock = acquire(&RealDisk, dir.path(), Duration::ZERO).unwrap();
-            let text = logged(|| tell(&RealDisk, dir.path(), 7));
+            let text = logged(|| log_downtime(&RealDisk, dir.path(), 7));
             assert_eq!(text.contains("from=1970-01-01T00:00:00Z"), is_told, "{time:?}: {text}");
         }
     }

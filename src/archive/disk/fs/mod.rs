@@ -2,8 +2,8 @@
 
 pub(super) mod failure;
 pub(super) mod file_io;
+pub(super) mod file_system;
 pub(super) mod lock;
-pub(super) mod medium;
 pub(super) mod mounts;
 pub(super) mod permissions;
 pub(super) mod probe;

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::{lock::lock_path, medium::Medium};
+use super::{file_system::FileSystem, lock::lock_path};
 
 /// Options for a new file that only its owner can read and write. Any process that can open the lock file, even
 /// read-only, can hold the lock.
@@ -121,11 +121,11 @@ pub(in crate::archive::disk) fn mode(path: &Path) -> io::Result<u32> {
 }
 
 /// Logs one warning if other users can access the directory or files in it.
-pub(in crate::archive::disk) fn warn_if_accessible(medium: &dyn Medium, dir: &Path) {
-    let names = medium.list(dir).unwrap_or_default();
+pub(in crate::archive::disk) fn warn_if_accessible(fs: &dyn FileSystem, dir: &Path) {
+    let names = fs.list(dir).unwrap_or_default();
     let paths = names.iter().map(|name| dir.join(name));
-    let files: Vec<_> = paths.filter(|path| is_accessible(medium.mode(path))).collect();
-    let mode = medium.mode(dir);
+    let files: Vec<_> = paths.filter(|path| is_accessible(fs.mode(path))).collect();
+    let mode = fs.mode(dir);
     if files.is_empty() && !is_accessible(mode) {
         return;
     }
@@ -152,7 +152,7 @@ mod tests {
     use crate::archive::disk::{DiskArchive, fs::real_disk::RealDisk, open::open, tests::logged};
 
     fn open_and_log(dir: &Path) -> String {
-        let builder = DiskArchive::builder(dir).probe(false).upkeep_every(None);
+        let builder = DiskArchive::builder(dir).probe(false).maintenance_interval(None);
         logged(|| drop(open(builder, tokio::time::Instant::now()).unwrap()))
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    medium::{Medium, MediumFile},
+    file_system::{DiskFile, FileSystem},
     mounts::{is_in_memory, type_of},
 };
 
@@ -20,7 +20,7 @@ const SYNCS: u32 = 8;
 const IMPLAUSIBLE: Duration = Duration::from_micros(10);
 
 /// Logs a warning if acknowledged deliveries would not survive a power failure.
-pub(in crate::archive::disk) fn warn_if_not_durable(medium: &dyn Medium, dir: &Path) {
+pub(in crate::archive::disk) fn warn_if_not_durable(fs: &dyn FileSystem, dir: &Path) {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let path = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     let kind = type_of(&mountinfo, &path.to_string_lossy());
@@ -29,7 +29,7 @@ pub(in crate::archive::disk) fn warn_if_not_durable(medium: &dyn Medium, dir: &P
         tracing::warn!(%path, kind, "the archive is in memory: nothing of it outlives the machine");
         return;
     }
-    match fastest_sync(medium, dir) {
+    match fastest_sync(fs, dir) {
         Ok(fastest) if is_implausible(fastest) => {
             tracing::warn!(%path, kind, ?fastest, "syncs are too fast to be true: a power failure may lose deliveries");
         }
@@ -43,16 +43,16 @@ fn is_implausible(fastest: Duration) -> bool {
 }
 
 /// Writes a file about as long as a delivery, then syncs and removes it.
-pub(in crate::archive::disk) fn try_write(medium: &dyn Medium, dir: &Path) -> io::Result<()> {
+pub(in crate::archive::disk) fn try_write(fs: &dyn FileSystem, dir: &Path) -> io::Result<()> {
     let path = dir.join("inbox.probe");
-    drop(medium.remove(&path));
-    let file = medium.create(&path)?;
+    drop(fs.remove(&path));
+    let file = fs.create(&path)?;
     let written = write_synced(&*file, &vec![0; 64 << 10]);
-    let removed = medium.remove(&path);
+    let removed = fs.remove(&path);
     written.and(removed)
 }
 
-fn write_synced(file: &dyn MediumFile, mut bytes: &[u8]) -> io::Result<()> {
+fn write_synced(file: &dyn DiskFile, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = file.write_vectored(&[IoSlice::new(bytes)])?;
         bytes = bytes.get(written..).filter(|_| written > 0).ok_or(io::ErrorKind::WriteZero)?;
@@ -60,18 +60,18 @@ fn write_synced(file: &dyn MediumFile, mut bytes: &[u8]) -> io::Result<()> {
     file.sync_data()
 }
 
-fn fastest_sync(medium: &dyn Medium, dir: &Path) -> io::Result<Duration> {
+fn fastest_sync(fs: &dyn FileSystem, dir: &Path) -> io::Result<Duration> {
     let path = dir.join("inbox.probe");
     // A process that was killed may have left it.
-    drop(medium.remove(&path));
-    let file = medium.create(&path)?;
+    drop(fs.remove(&path));
+    let file = fs.create(&path)?;
     let sync = || {
         file.write_vectored(&[IoSlice::new(b"probe")])?;
         let begun = Instant::now();
         file.sync_data().map(|()| begun.elapsed())
     };
     let times: io::Result<Vec<_>> = (0..SYNCS).map(|_| sync()).collect();
-    drop(medium.remove(&path));
+    drop(fs.remove(&path));
     Ok(times?.into_iter().min().unwrap_or(Duration::MAX))
 }
 

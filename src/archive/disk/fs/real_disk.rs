@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    medium::{FileId, Lock, Medium, MediumFile},
+    file_system::{DiskFile, FileId, FileSystem, Lock},
     permissions::{
         check_user, existing_file, give_to_owner_of_archive, mode, private_dir, private_file,
     },
@@ -66,7 +66,7 @@ fn unlock(file: &File) -> io::Result<()> {
     file.unlock()
 }
 
-impl Medium for RealDisk {
+impl FileSystem for RealDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         create_dir(dir, &mut |parent| self.sync_dir(parent))
     }
@@ -104,17 +104,17 @@ impl Medium for RealDisk {
         fs::symlink_metadata(path).map(|metadata| Some(file_id(&metadata)))
     }
 
-    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = private_file().read(true).append(true).create_new(true).open(path)?;
         give_to_owner_of_archive(&file, path);
         Ok(Box::new(RealFile(file)))
     }
 
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         Ok(Box::new(RealFile(existing_file().read(true).append(true).open(path)?)))
     }
 
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         Ok(Box::new(RealFile(File::open(path)?)))
     }
 
@@ -215,7 +215,7 @@ fn create_dir(dir: &Path, sync: &mut impl FnMut(&Path) -> io::Result<()>) -> io:
 #[derive(Debug)]
 struct RealFile(File);
 
-impl MediumFile for RealFile {
+impl DiskFile for RealFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }

@@ -8,7 +8,7 @@ use std::{
 use super::{
     failure::Failure,
     file_io::write_all,
-    medium::{Medium, MediumFile},
+    file_system::{DiskFile, FileSystem},
 };
 use crate::archive::disk::read::listing::UNFINISHED;
 
@@ -19,7 +19,7 @@ const BUFFER: usize = 1 << 20;
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Replacement {
     path: PathBuf,
-    file: Box<dyn MediumFile>,
+    file: Box<dyn DiskFile>,
     buffer: Vec<u8>,
     length: u64,
 }
@@ -27,13 +27,13 @@ pub(in crate::archive::disk) struct Replacement {
 impl Replacement {
     /// Starts the file that will become `path`.
     pub(in crate::archive::disk) fn begin(
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         path: &Path,
     ) -> Result<Self, Failure> {
         let path = unfinished(path);
         // An earlier attempt may have failed halfway. If this removal fails too, the creation reports the error.
-        drop(medium.remove(&path));
-        let file = medium.create(&path).map_err(Failure::to("create", &path))?;
+        drop(fs.remove(&path));
+        let file = fs.create(&path).map_err(Failure::to("create", &path))?;
         Ok(Self { path, file, buffer: Vec::with_capacity(BUFFER), length: 0 })
     }
 
@@ -70,9 +70,9 @@ pub(in crate::archive::disk) fn unfinished(path: &Path) -> PathBuf {
 }
 
 /// Removes an unfinished file, because it may contain bodies. Returns its path if it cannot be removed.
-pub(in crate::archive::disk) fn give_up(medium: &dyn Medium, path: &Path) -> Option<PathBuf> {
+pub(in crate::archive::disk) fn abandon(fs: &dyn FileSystem, path: &Path) -> Option<PathBuf> {
     let path = unfinished(path);
-    match medium.remove(&path) {
+    match fs.remove(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(path = %path.display(), %error, "cannot remove an unfinished file");
             Some(path)
@@ -83,28 +83,28 @@ pub(in crate::archive::disk) fn give_up(medium: &dyn Medium, path: &Path) -> Opt
 
 /// Writes a complete file, replacing any existing one.
 pub(in crate::archive::disk) fn replace(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     path: &Path,
     bytes: &[u8],
 ) -> Result<(), Failure> {
-    let mut file = Replacement::begin(medium, path)?;
+    let mut file = Replacement::begin(fs, path)?;
     file.write(bytes)?;
     let unfinished = file.finish()?;
-    medium.rename(&unfinished, path).map_err(Failure::to("rename", &unfinished))?;
-    medium.sync_dir(dir).map_err(Failure::to("sync", dir))
+    fs.rename(&unfinished, path).map_err(Failure::to("rename", &unfinished))?;
+    fs.sync_dir(dir).map_err(Failure::to("sync", dir))
 }
 
 /// Removes a file durably; it may already be gone.
 pub(in crate::archive::disk) fn remove(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     path: &Path,
 ) -> Result<(), Failure> {
-    match medium.remove(path) {
+    match fs.remove(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Failure::to("remove", path)(error))
         }
-        _ => medium.sync_dir(dir).map_err(Failure::to("sync", dir)),
+        _ => fs.sync_dir(dir).map_err(Failure::to("sync", dir)),
     }
 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::medium::Medium;
+use super::file_system::FileSystem;
 use crate::{archive::ArchiveError, supervise::catch_and_report};
 
 /// The interval between two readings. Other processes write to the disk as well.
@@ -29,7 +29,7 @@ pub(in crate::archive::disk) struct Space {
 }
 
 struct LastReading {
-    medium: Arc<dyn Medium>,
+    fs: Arc<dyn FileSystem>,
     dir: PathBuf,
     least: u64,
     /// The free bytes at the last reading, less those admitted since.
@@ -45,12 +45,12 @@ impl Space {
     ///
     /// If the thread cannot be started.
     pub(in crate::archive::disk) fn start(
-        medium: Arc<dyn Medium>,
+        fs: Arc<dyn FileSystem>,
         dir: PathBuf,
         least: u64,
     ) -> io::Result<Self> {
         let (free, is_stopped) = (AtomicU64::new(u64::MAX), AtomicBool::new(false));
-        let reading = Arc::new(LastReading { medium, dir, least, free, is_stopped });
+        let reading = Arc::new(LastReading { fs, dir, least, free, is_stopped });
         if least == 0 {
             return Ok(Self { reading, thread: None });
         }
@@ -120,7 +120,7 @@ impl LastReading {
     /// Reads the free space, and returns whether that succeeded. A disk that does not report its free space is not
     /// considered full, because a write will show it. Logs a failure only if the previous reading succeeded.
     fn read(&self, was_readable: bool) -> bool {
-        let read = self.medium.free_space(&self.dir);
+        let read = self.fs.free_space(&self.dir);
         if let (Err(error), true) = (&read, was_readable) {
             tracing::warn!(path = %self.dir.display(), %error, "cannot read the free space of the disk");
         }

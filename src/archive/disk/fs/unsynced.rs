@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{
     failure::Failure,
     file_io::{read_full, write_all},
-    medium::{Medium, MediumFile},
+    file_system::{DiskFile, FileSystem},
 };
 use crate::archive::disk::{format::name::SegmentName, read::listing::UNFINISHED};
 
@@ -17,9 +17,9 @@ use crate::archive::disk::{format::name::SegmentName, read::listing::UNFINISHED}
 const PIECE: usize = 512 * 1024;
 
 /// Marks a segment that shows bytes that are not on the disk.
-pub(in crate::archive::disk) fn mark(medium: &dyn Medium, dir: &Path, name: SegmentName) {
+pub(in crate::archive::disk) fn mark(fs: &dyn FileSystem, dir: &Path, name: SegmentName) {
     let path = mark_path(dir, name);
-    match medium.create(&path) {
+    match fs.create(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             tracing::error!(path = %path.display(), %error, "cannot mark a segment as not synced");
         }
@@ -29,46 +29,46 @@ pub(in crate::archive::disk) fn mark(medium: &dyn Medium, dir: &Path, name: Segm
 
 /// Makes an open segment, which is intact up to `end`, durable up to there. Returns the file to continue with.
 pub(in crate::archive::disk) fn settle(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     name: SegmentName,
-    file: Box<dyn MediumFile>,
+    file: Box<dyn DiskFile>,
     end: u64,
-) -> Result<Box<dyn MediumFile>, Failure> {
+) -> Result<Box<dyn DiskFile>, Failure> {
     let path = name.open_path(dir);
-    if medium.open_read(&mark_path(dir, name)).is_err() {
+    if fs.open_read(&mark_path(dir, name)).is_err() {
         let Err(error) = file.sync_data() else {
             return Ok(file);
         };
         tracing::error!(path = %path.display(), %error, "a sync failed: writing the segment afresh");
-        mark(medium, dir, name);
+        mark(fs, dir, name);
     }
-    rewrite(medium, dir, name, &*file, end)
+    rewrite(fs, dir, name, &*file, end)
 }
 
 /// Writes an open segment to another file, which takes its name. Returns that file.
 pub(in crate::archive::disk) fn rewrite(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     name: SegmentName,
-    old: &dyn MediumFile,
+    old: &dyn DiskFile,
     end: u64,
-) -> Result<Box<dyn MediumFile>, Failure> {
+) -> Result<Box<dyn DiskFile>, Failure> {
     let open = name.open_path(dir);
     let new = dir.join(format!("{name}.warc.open{UNFINISHED}"));
     // An earlier attempt may have left it.
-    drop(medium.remove(&new));
-    let file = medium.create(&new).map_err(Failure::to("create", &new))?;
+    drop(fs.remove(&new));
+    let file = fs.create(&new).map_err(Failure::to("create", &new))?;
     copy(old, &*file, end).map_err(Failure::to("write", &new))?;
     file.sync_data().map_err(Failure::to("sync", &new))?;
-    medium.rename(&new, &open).map_err(Failure::to("rename", &new))?;
-    medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+    fs.rename(&new, &open).map_err(Failure::to("rename", &new))?;
+    fs.sync_dir(dir).map_err(Failure::to("sync", dir))?;
     // A mark that stays costs one more copy.
-    drop(medium.remove(&mark_path(dir, name)));
+    drop(fs.remove(&mark_path(dir, name)));
     Ok(file)
 }
 
-fn copy(old: &dyn MediumFile, new: &dyn MediumFile, end: u64) -> std::io::Result<()> {
+fn copy(old: &dyn DiskFile, new: &dyn DiskFile, end: u64) -> std::io::Result<()> {
     let (mut piece, mut at) = (vec![0; PIECE], 0);
     while at < end {
         let read = read_full(old, &mut piece, at)?;

@@ -50,9 +50,9 @@ impl Span {
 pub(in crate::archive::disk) enum Body {
     Stored(Span),
     /// Removed; its bytes are not erased yet.
-    GivenUp(Span),
+    Removed(Span),
     /// Removed and erased; only its ledger entry remains.
-    Gone,
+    Erased,
     /// Bytes of a delivery whose entry is in another segment, because its batch was written twice.
     Copy(Span),
     /// Nothing: the delivery was forgotten, or its entry is in another segment.
@@ -91,9 +91,9 @@ impl IndexEntry {
     pub(in crate::archive::disk) fn needs_attention(&self) -> bool {
         match self.body {
             Body::Stored(_) => !self.state.is_settled(),
-            Body::GivenUp(_) | Body::Copy(_) => true,
+            Body::Removed(_) | Body::Copy(_) => true,
             // A lease remains valid after a removal.
-            Body::Gone => matches!(self.state, State::Leased { .. }),
+            Body::Erased => matches!(self.state, State::Leased { .. }),
             Body::Forgotten => false,
         }
     }

@@ -37,7 +37,7 @@ pub(in crate::archive::disk) struct Index {
     /// Additional positions of deliveries whose batch was written twice.
     pub(super) copies: HashMap<DeliveryId, Vec<Position>>,
     /// Removed deliveries that still have bytes to erase.
-    pub(super) given_up: BTreeSet<DeliveryId>,
+    pub(super) to_erase: BTreeSet<DeliveryId>,
     /// Deliveries whose records were found damaged by a read.
     unreadable: HashSet<DeliveryId>,
     /// The sum over all segments.
@@ -98,7 +98,7 @@ impl Index {
         if !is_stored {
             let copy = IndexEntry::new(meta, Body::Copy(span), entry.state);
             self.push(place.segment, copy);
-            self.given_up.insert(id);
+            self.to_erase.insert(id);
             return Ok(());
         }
         self.modify(known, |entry| {
@@ -139,9 +139,9 @@ impl Index {
             self.by_inference.entry(inference.id()).or_default().insert(position);
         }
         match entry.body {
-            Body::GivenUp(_) => drop(self.given_up.insert(entry.id)),
+            Body::Removed(_) => drop(self.to_erase.insert(entry.id)),
             Body::Copy(_) => self.copies.entry(entry.id).or_default().push(position),
-            Body::Stored(_) | Body::Gone | Body::Forgotten => {}
+            Body::Stored(_) | Body::Erased | Body::Forgotten => {}
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
         format::{
             entry::{Place, Tombstone},
             index_file::IndexFile,
-            name::{Form, SegmentName},
+            name::{SegmentName, SegmentState},
             warc::Meaning,
         },
         fs::failure::Failure,
@@ -20,7 +20,7 @@ use crate::{
 /// The subject of a record.
 enum About {
     At(Position),
-    Folded,
+    Flushed,
     Unknown,
 }
 
@@ -49,7 +49,7 @@ impl Index {
         };
         let end = file.length();
         for foreign in file.foreign()? {
-            if self.is_folded(foreign.position.segment, name, end) {
+            if self.is_flushed(foreign.position.segment, name, end) {
                 continue;
             }
             let position = self.at(foreign.position)?.filter(|entry| entry.id == foreign.id);
@@ -59,7 +59,7 @@ impl Index {
             };
             let Some(position) = position else { continue };
             if foreign.removed {
-                self.give_up_at(position)?;
+                self.mark_removed_at(position)?;
             }
             self.note(position, &foreign.state)?;
             self.evict_one(position);
@@ -71,9 +71,9 @@ impl Index {
     ///
     /// Records of a sealed segment that the index file includes only in part are applied again, because the segment may
     /// have been rewritten, which changes their offsets. The last record of each delivery determines its state.
-    fn is_folded(&self, home: SegmentName, other: SegmentName, end: u64) -> bool {
+    fn is_flushed(&self, home: SegmentName, other: SegmentName, end: u64) -> bool {
         let file = self.segments.get(&home).and_then(|segment| segment.file.as_ref());
-        let Some(LogPosition { sequence, offset }) = file.map(IndexFile::folded) else {
+        let Some(LogPosition { sequence, offset }) = file.map(IndexFile::flushed) else {
             return false;
         };
         let is_sealed = self.segments.get(&other).is_some_and(|segment| segment.is_sealed);
@@ -92,7 +92,7 @@ impl Index {
             Meaning::State { of, state } => {
                 match self.position_at(of, ForeignRecord::State, place)? {
                     About::At(position) => self.note(position, &state)?,
-                    About::Folded => {}
+                    About::Flushed => {}
                     About::Unknown => found = false,
                 }
             }
@@ -100,13 +100,13 @@ impl Index {
                 for id in ids {
                     let about = self.position_at(id, ForeignRecord::Removal, place)?;
                     if let About::At(position) = about {
-                        self.give_up_at(position)?;
+                        self.mark_removed_at(position)?;
                     }
                 }
             }
             Meaning::Removed(tombstones) => {
                 for tombstone in &tombstones {
-                    self.bury(tombstone, place)?;
+                    self.add_tombstone(tombstone, place)?;
                 }
             }
             Meaning::Nothing => {}
@@ -127,25 +127,29 @@ impl Index {
         if position.segment != place.segment {
             self.segment_mut(place.segment).note_foreign(position, record);
         }
-        if self.is_folded(position.segment, place.segment, end) {
-            return Ok(About::Folded);
+        if self.is_flushed(position.segment, place.segment, end) {
+            return Ok(About::Flushed);
         }
         Ok(About::At(position))
     }
 
     /// Adds a segment that may be empty.
-    pub(in crate::archive::disk) fn add_segment(&mut self, name: SegmentName, form: Form) {
-        self.segment_mut(name).is_sealed = form != Form::Open;
+    pub(in crate::archive::disk) fn add_segment(
+        &mut self,
+        name: SegmentName,
+        segment_state: SegmentState,
+    ) {
+        self.segment_mut(name).is_sealed = segment_state != SegmentState::Active;
     }
 
     /// Adds the ledger entry of a removed delivery.
-    fn bury(&mut self, tombstone: &Tombstone, place: Place) -> Result<(), Failure> {
+    fn add_tombstone(&mut self, tombstone: &Tombstone, place: Place) -> Result<(), Failure> {
         let Tombstone { meta, state, .. } = tombstone;
         let known = self.locate(meta.id)?;
-        let body = if known.is_some() { Body::Forgotten } else { Body::Gone };
+        let body = if known.is_some() { Body::Forgotten } else { Body::Erased };
         self.push(place.segment, IndexEntry::new(meta, body, state.clone()));
         if let Some(position) = known {
-            self.give_up_at(position)?;
+            self.mark_removed_at(position)?;
             self.note(position, state)?;
         }
         Ok(())

@@ -5,7 +5,7 @@
 //! deliveries are only in index files; see [`index_file`](super::index_file).
 
 mod entry;
-mod fold;
+mod flush;
 #[expect(clippy::module_inception, reason = "it is what the folder is named after")]
 mod index;
 mod loading;
@@ -15,7 +15,7 @@ mod segment;
 mod transitions;
 
 pub(super) use entry::{Body, Damage, DeliveryEntry, IndexEntry, LogPosition, Position, Span};
-pub(super) use fold::{AT_A_TIME, Basis, move_to};
+pub(super) use flush::{AT_A_TIME, IndexSource, move_to};
 pub(super) use index::Index;
 pub(super) use questions::{Cursor, Found, each_found};
 pub(super) use segment::ForeignRecord;

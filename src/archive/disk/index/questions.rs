@@ -235,10 +235,10 @@ impl Index {
     }
 
     /// Returns the removed deliveries whose bytes are not erased yet, with their places.
-    pub(in crate::archive::disk) fn left_over(
+    pub(in crate::archive::disk) fn removals_to_finish(
         &self,
     ) -> Result<HashMap<DeliveryId, Vec<Place>>, Failure> {
-        self.given_up.iter().map(|id| Ok((*id, self.places_left(*id)?))).collect()
+        self.to_erase.iter().map(|id| Ok((*id, self.remaining_places(*id)?))).collect()
     }
 
     /// Returns the contents of a ledger entry of a delivery.
@@ -255,15 +255,15 @@ impl Index {
 
     /// Returns true if the delivery has additional bytes, or bytes still to be erased.
     pub(in crate::archive::disk) fn has_copies(&self, id: DeliveryId) -> bool {
-        self.given_up.contains(&id) || self.copies.contains_key(&id)
+        self.to_erase.contains(&id) || self.copies.contains_key(&id)
     }
 
     /// Returns the segments that contain additional copies of deliveries, or bytes still to be erased.
     pub(in crate::archive::disk) fn with_copies(&self) -> Result<HashSet<SegmentName>, Failure> {
         let copies = self.copies.values().flatten().map(|copy| copy.segment);
         let mut segments: HashSet<_> = copies.collect();
-        for id in &self.given_up {
-            segments.extend(self.places_left(*id)?.into_iter().map(|place| place.segment));
+        for id in &self.to_erase {
+            segments.extend(self.remaining_places(*id)?.into_iter().map(|place| place.segment));
         }
         Ok(segments)
     }

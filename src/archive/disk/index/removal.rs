@@ -11,24 +11,24 @@ use crate::{
 
 impl Index {
     /// Marks a delivery as removed. Its bytes are still to be erased.
-    pub(in crate::archive::disk) fn give_up(&mut self, id: DeliveryId) -> Result<(), Failure> {
+    pub(in crate::archive::disk) fn mark_removed(&mut self, id: DeliveryId) -> Result<(), Failure> {
         match self.locate(id)? {
-            Some(position) => self.give_up_at(position),
+            Some(position) => self.mark_removed_at(position),
             None => Ok(()),
         }
     }
 
-    pub(super) fn give_up_at(&mut self, position: Position) -> Result<(), Failure> {
+    pub(super) fn mark_removed_at(&mut self, position: Position) -> Result<(), Failure> {
         let mut removed = None;
         self.modify(position, |entry| {
             if let Body::Stored(span) = entry.body {
-                entry.body = Body::GivenUp(span);
+                entry.body = Body::Removed(span);
             }
             removed = Some(entry.id);
         })?;
         if let Some(id) = removed {
             if self.copies.contains_key(&id) {
-                self.given_up.insert(id);
+                self.to_erase.insert(id);
             }
             if self.unsettled.token(id).is_none() {
                 self.unsettled.remove(id);
@@ -38,7 +38,7 @@ impl Index {
     }
 
     /// Records that only the ledger entries of these deliveries remain in this segment.
-    pub(in crate::archive::disk) fn dropped(
+    pub(in crate::archive::disk) fn note_erased(
         &mut self,
         ids: impl IntoIterator<Item = DeliveryId>,
         segment: SegmentName,
@@ -47,22 +47,22 @@ impl Index {
             if let Some(position) = self.locate(id)?
                 && position.segment == segment
             {
-                self.drop_bytes(position, Body::Gone)?;
+                self.note_bytes_erased(position, Body::Erased)?;
             }
             let copies = self.copies.get(&id).into_iter().flatten();
             let here: Vec<_> = copies.copied().filter(|copy| copy.segment == segment).collect();
             for copy in here {
-                self.drop_bytes(copy, Body::Forgotten)?;
+                self.note_bytes_erased(copy, Body::Forgotten)?;
             }
-            if self.places_left(id)?.is_empty() {
-                self.given_up.remove(&id);
+            if self.remaining_places(id)?.is_empty() {
+                self.to_erase.remove(&id);
             }
         }
         Ok(())
     }
 
     /// Records that the bytes of an entry were erased, which the index file written with the segment already includes.
-    fn drop_bytes(&mut self, position: Position, body: Body) -> Result<(), Failure> {
+    fn note_bytes_erased(&mut self, position: Position, body: Body) -> Result<(), Failure> {
         let saved = self.slot(position)?.map(|slot| slot.saved);
         self.modify(position, |entry| entry.body = body)?;
         let segment = self.segment_mut(position.segment);
@@ -77,18 +77,18 @@ impl Index {
     /// Returns true if only the ledger entry of the delivery is left, in the segment of the delivery.
     pub(in crate::archive::disk) fn is_erased(&self, id: DeliveryId) -> Result<bool, Failure> {
         let Some(position) = self.locate(id)? else { return Ok(false) };
-        let is_gone = self.raw(position)?.is_some_and(|entry| entry.body == Body::Gone);
+        let is_gone = self.raw(position)?.is_some_and(|entry| entry.body == Body::Erased);
         Ok(is_gone && !self.has_copies(id))
     }
 
     /// Returns the places of the remaining bytes of a removed delivery.
-    pub(super) fn places_left(&self, id: DeliveryId) -> Result<Vec<Place>, Failure> {
+    pub(super) fn remaining_places(&self, id: DeliveryId) -> Result<Vec<Place>, Failure> {
         let copies = self.copies.get(&id).into_iter().flatten().copied();
         let mut places = Vec::new();
         for position in self.locate(id)?.into_iter().chain(copies) {
             let segment = self.segments.get(&position.segment);
             let entry = segment.map_or(Ok(None), |segment| segment.get(position.number))?;
-            if let Some(Body::GivenUp(span) | Body::Copy(span)) = entry.map(|entry| entry.body) {
+            if let Some(Body::Removed(span) | Body::Copy(span)) = entry.map(|entry| entry.body) {
                 places.push(span.in_segment(position.segment));
             }
         }
@@ -104,7 +104,7 @@ impl Index {
         for id in ids {
             let Some(position) = self.locate(id)? else { continue };
             let is_gone = self.at(position)?.is_some_and(|entry| entry.place.is_none());
-            if is_gone && !self.given_up.contains(&id) {
+            if is_gone && !self.to_erase.contains(&id) {
                 self.modify(position, |entry| entry.body = Body::Forgotten)?;
             }
         }

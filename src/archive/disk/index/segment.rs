@@ -50,7 +50,7 @@ impl Tally {
     pub(super) fn add(&mut self, entry: &IndexEntry) {
         match entry.body {
             Body::Stored(_) => self.counts.add(&entry.model, entry.state.kind(), 1),
-            Body::GivenUp(_) | Body::Gone => self.removed += 1,
+            Body::Removed(_) | Body::Erased => self.removed += 1,
             Body::Copy(_) | Body::Forgotten => {}
         }
     }
@@ -58,7 +58,7 @@ impl Tally {
     pub(super) fn subtract(&mut self, entry: &IndexEntry) {
         match entry.body {
             Body::Stored(_) => self.counts.subtract(&entry.model, entry.state.kind(), 1),
-            Body::GivenUp(_) | Body::Gone => self.removed = self.removed.saturating_sub(1),
+            Body::Removed(_) | Body::Erased => self.removed = self.removed.saturating_sub(1),
             Body::Copy(_) | Body::Forgotten => {}
         }
     }

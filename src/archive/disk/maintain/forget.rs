@@ -2,14 +2,14 @@
 
 use std::{collections::HashSet, time::SystemTime};
 
-use super::{keeper::Keeper, state::State};
+use super::{compactor::Compactor, state::CompactionState};
 use crate::{
     archive::{
         ArchiveError,
         disk::{
             format::{
                 entry::{Place, Tombstone},
-                name::{Form, SegmentName},
+                name::{SegmentName, SegmentState},
                 warc::Meaning,
             },
             fs::{failure::Failure, replace},
@@ -32,27 +32,27 @@ pub(in crate::archive::disk) struct Ledger {
     needed_for: Option<DeliveryId>,
 }
 
-impl Keeper {
+impl Compactor {
     /// Drops the oldest segments that contain only ledger entries of deliveries that no longer need to be remembered.
     pub(in crate::archive::disk) fn forget_old(
         &self,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<(), ArchiveError> {
         // Otherwise a power failure could bring back the bytes of a delivery that is no longer remembered.
         self.finish(state)?;
         let now = SystemTime::now();
         let mut remembered = self.read(Index::removed);
         let with_copies = self.read(Index::with_copies)?;
-        for (name, form) in self.sealed()? {
+        for (name, segment_state) in self.sealed()? {
             if self.read(|index| index.received(name)).is_some()
                 || with_copies.contains(&name)
                 || self.is_damaged(name, state)
                 || !self.is_due(name, remembered, now, state)?
-                || self.is_cut(name, form, state)?
+                || self.is_cut(name, segment_state, state)?
             {
                 continue;
             }
-            let forgotten = self.forget_segment(name, form, remembered, state)?;
+            let forgotten = self.forget_segment(name, segment_state, remembered, state)?;
             remembered = remembered.saturating_sub(forgotten);
         }
         Ok(())
@@ -64,11 +64,11 @@ impl Keeper {
         name: SegmentName,
         remembered: u64,
         now: SystemTime,
-        state: &State,
+        state: &CompactionState,
     ) -> Result<bool, Failure> {
         let Some(ledger) = state.ledgers.get(&name) else { return Ok(true) };
         let needed = ledger.needed_for.map_or(Ok(None), |id| self.read(|index| index.get(id)))?;
-        let is_old = ledger.last.is_none_or(|last| self.terms.forgets(last, remembered, now));
+        let is_old = ledger.last.is_none_or(|last| self.policy.forgets(last, remembered, now));
         Ok(needed.is_none() && is_old)
     }
 
@@ -76,15 +76,15 @@ impl Keeper {
     fn forget_segment(
         &self,
         name: SegmentName,
-        form: Form,
+        segment_state: SegmentState,
         remembered: u64,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<u64, Failure> {
-        let path = name.path(&self.dir, form);
-        let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
-        let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
+        let path = name.path(&self.dir, segment_state);
+        let file = self.fs.open_read(&path).map_err(Failure::to("open", &path))?;
+        let records = records(&*file, name, segment_state).map_err(Failure::to("read", &path))?;
         let Some(contents) = records.map(Contents::of) else {
-            self.note_damaged(name, form, state);
+            self.note_damaged(name, segment_state, state);
             return Ok(0);
         };
         if contents.has_bodies {
@@ -101,15 +101,15 @@ impl Keeper {
         state.ledgers.insert(name, Ledger { last: contents.last, needed_for });
         // Without this segment, a leftover copy of a delivery would reappear.
         let mut gone = contents.removed.iter().chain(&contents.removes);
-        let left_over = self.read(|index| gone.any(|id| index.has_copies(*id)));
-        if left_over || !self.is_due(name, remembered, SystemTime::now(), state)? {
+        let removals_to_finish = self.read(|index| gone.any(|id| index.has_copies(*id)));
+        if removals_to_finish || !self.is_due(name, remembered, SystemTime::now(), state)? {
             return Ok(0);
         }
-        let (medium, dir) = (&*self.medium, &*self.dir);
+        let (fs, dir) = (&*self.fs, &*self.dir);
         self.announce_removal(name, state)?;
         self.change(|index| index.pin_file(name))?;
-        replace::remove(medium, dir, &name.index_path(dir))?;
-        replace::remove(medium, dir, &path)?;
+        replace::remove(fs, dir, &name.index_path(dir))?;
+        replace::remove(fs, dir, &path)?;
         Self::removal_done(name, state);
         state.ledgers.remove(&name);
         // A delivery that is in two segments may already be forgotten.

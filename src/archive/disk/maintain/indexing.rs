@@ -5,31 +5,31 @@ use std::{
     thread,
 };
 
-use super::{keeper::Keeper, state::State};
+use super::{compactor::Compactor, state::CompactionState};
 use crate::{
     archive::disk::{
         format::{
-            index_file::{Builder, Coverage, Foreign, IndexFile, Unfit},
-            name::{Form, SegmentName},
+            index_file::{Builder, Coverage, Foreign, IndexFile, IndexMismatch},
+            name::{SegmentName, SegmentState},
         },
         fs::{
             failure::Failure,
             replace::{self, Replacement},
         },
         index::{
-            AT_A_TIME, Basis, Body, ForeignRecord, Index, IndexEntry, Position, Span, move_to,
+            AT_A_TIME, Body, ForeignRecord, Index, IndexEntry, IndexSource, Position, Span, move_to,
         },
     },
     delivery::DeliveryId,
 };
 
 /// The deliveries of other segments whose records an index file includes.
-type Told = BTreeMap<Position, ForeignRecord>;
+type IncludedRecords = BTreeMap<Position, ForeignRecord>;
 
 /// The locations of the records of a segment in the file that is about to replace it.
 #[derive(Debug)]
-pub(in crate::archive::disk) struct Moved {
-    pub(in crate::archive::disk) form: Form,
+pub(in crate::archive::disk) struct NewLayout {
+    pub(in crate::archive::disk) segment_state: SegmentState,
     pub(in crate::archive::disk) length: u64,
     pub(in crate::archive::disk) spans: HashMap<DeliveryId, Span>,
     pub(in crate::archive::disk) damages: Vec<(u64, u32)>,
@@ -37,12 +37,12 @@ pub(in crate::archive::disk) struct Moved {
     pub(in crate::archive::disk) erased: HashSet<DeliveryId>,
 }
 
-impl Moved {
+impl NewLayout {
     /// Updates the entry for the replaced segment.
     fn apply(&self, entry: &mut IndexEntry) {
         if self.erased.contains(&entry.id) {
             entry.body = match entry.body {
-                Body::Stored(_) | Body::GivenUp(_) => Body::Gone,
+                Body::Stored(_) | Body::Removed(_) => Body::Erased,
                 Body::Copy(_) => Body::Forgotten,
                 other => other,
             };
@@ -51,26 +51,36 @@ impl Moved {
     }
 }
 
-impl Keeper {
+impl Compactor {
     /// Writes the index files that are due.
-    pub(in crate::archive::disk) fn write_indexes(&self, state: &mut State) -> Result<(), Failure> {
+    pub(in crate::archive::disk) fn write_indexes(
+        &self,
+        state: &mut CompactionState,
+    ) -> Result<(), Failure> {
         // A ledger entry counts as written only once the segment is durable under its name.
         self.finish(state)?;
         let segments = self.segments()?;
         let last = segments.iter().next_back();
-        let open = last.filter(|(_, form)| **form == Form::Open).map(|(name, _)| *name);
-        for name in self.read(|index| index.to_fold(open)) {
-            if let Some(form) = segments.get(&name) {
-                self.write_index(name, *form, state)?;
+        let open = last
+            .filter(|(_, segment_state)| **segment_state == SegmentState::Active)
+            .map(|(name, _)| *name);
+        for name in self.read(|index| index.to_flush(open)) {
+            if let Some(segment_state) = segments.get(&name) {
+                self.write_index(name, *segment_state, state)?;
             }
         }
         Ok(())
     }
 
-    fn write_index(&self, name: SegmentName, form: Form, state: &mut State) -> Result<(), Failure> {
-        let written = self.try_write_index(name, form, state);
+    fn write_index(
+        &self,
+        name: SegmentName,
+        segment_state: SegmentState,
+        state: &mut CompactionState,
+    ) -> Result<(), Failure> {
+        let written = self.try_write_index(name, segment_state, state);
         if written.is_err() {
-            self.change(|index| index.not_folded(name));
+            self.change(|index| index.flush_failed(name));
         }
         written
     }
@@ -78,36 +88,42 @@ impl Keeper {
     fn try_write_index(
         &self,
         name: SegmentName,
-        form: Form,
-        state: &mut State,
+        segment_state: SegmentState,
+        state: &mut CompactionState,
     ) -> Result<(), Failure> {
-        let Some(basis) = self.read(|index| index.basis(name)) else { return Ok(()) };
-        let (bytes, foreign) = self.build_index(name, form, &basis, None)?;
+        let Some(source) = self.read(|index| index.source(name)) else { return Ok(()) };
+        let (bytes, foreign) = self.build_index(name, segment_state, &source, None)?;
         let path = name.index_path(&self.dir);
-        replace::replace(&*self.medium, &self.dir, &path, &bytes)?;
-        let segment = name.path(&self.dir, form);
-        let length = self.medium.open_read(&segment).and_then(|file| file.len());
+        replace::replace(&*self.fs, &self.dir, &path, &bytes)?;
+        let segment = name.path(&self.dir, segment_state);
+        let length = self.fs.open_read(&segment).and_then(|file| file.len());
         let length = length.map_err(Failure::to("read", &segment))?;
-        let file = match IndexFile::open(&self.medium, path.clone(), (name, form), length) {
+        let file = match IndexFile::open(&self.fs, path.clone(), (name, segment_state), length) {
             // The segment was truncated. The index file records its former length, and its entries stay in memory.
-            Err(Unfit::Longer(_)) => {
+            Err(IndexMismatch::Longer(_)) => {
                 self.change(|index| {
                     index.note_cut(name, length);
-                    index.not_folded(name);
+                    index.flush_failed(name);
                 });
-                self.note_damaged(name, form, state);
+                self.note_damaged(name, segment_state, state);
                 return Ok(());
             }
-            file => file.map_err(|unfit| unfit_to_failure(unfit, &path))?.with_filters()?,
+            file => {
+                file.map_err(|mismatch| mismatch_to_failure(mismatch, &path))?.with_filters()?
+            }
         };
         self.change(|index| index.install(name, file));
-        self.finish_fold(name, &foreign);
+        self.finish_flush(name, &foreign);
         Ok(())
     }
 
     /// Evicts the entries that an index file covers from memory, in steps.
-    pub(in crate::archive::disk) fn finish_fold(&self, name: SegmentName, foreign: &Told) {
-        self.change(|index| index.folded_foreign(name, foreign));
+    pub(in crate::archive::disk) fn finish_flush(
+        &self,
+        name: SegmentName,
+        foreign: &IncludedRecords,
+    ) {
+        self.change(|index| index.flushed_foreign(name, foreign));
         let mut from = Some(0);
         while let Some(number) = from {
             from = self.change(|index| index.evict(name, number));
@@ -118,22 +134,22 @@ impl Keeper {
     pub(in crate::archive::disk) fn build_index(
         &self,
         name: SegmentName,
-        form: Form,
-        basis: &Basis,
-        moved: Option<&Moved>,
-    ) -> Result<(Vec<u8>, Told), Failure> {
-        let length = moved.map_or(basis.length, |moved| moved.length);
-        let coverage = Coverage { length, form, folded: basis.folded };
+        segment_state: SegmentState,
+        source: &IndexSource,
+        moved: Option<&NewLayout>,
+    ) -> Result<(Vec<u8>, IncludedRecords), Failure> {
+        let length = moved.map_or(source.length, |moved| moved.length);
+        let coverage = Coverage { length, segment_state, flushed: source.flushed };
         let mut builder = Builder::new(name, coverage);
-        let damages = moved.map_or(&basis.damages, |moved| &moved.damages);
+        let damages = moved.map_or(&source.damages, |moved| &moved.damages);
         for (offset, before) in damages {
             builder.damage(*offset, *before);
         }
         let step = u32::try_from(AT_A_TIME).unwrap_or(u32::MAX);
         let mut from = 0;
-        while from < basis.entries {
-            let to = basis.entries.min(from + step);
-            for mut entry in self.entries_for_index(name, basis, from..to)? {
+        while from < source.entries {
+            let to = source.entries.min(from + step);
+            for mut entry in self.entries_for_index(name, source, from..to)? {
                 if let Some(moved) = moved {
                     moved.apply(&mut entry);
                 }
@@ -141,18 +157,18 @@ impl Keeper {
             }
             from = to;
         }
-        let foreign = self.foreign_for_index(basis, &mut builder)?;
+        let foreign = self.foreign_for_index(source, &mut builder)?;
         Ok((builder.finish(), foreign))
     }
 
     fn entries_for_index(
         &self,
         name: SegmentName,
-        basis: &Basis,
+        source: &IndexSource,
         numbers: std::ops::Range<u32>,
     ) -> Result<Vec<IndexEntry>, Failure> {
         let mut entries = self.change(|index| index.copy(name, numbers.clone()));
-        if let Some(file) = &basis.file {
+        if let Some(file) = &source.file {
             let in_file = numbers.start..numbers.end.min(file.len()).max(numbers.start);
             let older = in_file.filter(|number| !entries.contains_key(number)).collect::<Vec<_>>();
             entries.extend(file.entries(older)?);
@@ -160,9 +176,13 @@ impl Keeper {
         Ok(numbers.filter_map(|number| entries.remove(&number)).collect())
     }
 
-    fn foreign_for_index(&self, basis: &Basis, builder: &mut Builder) -> Result<Told, Failure> {
-        let mut foreign: BTreeMap<_, _> = basis.foreign.iter().copied().collect();
-        if let Some(file) = &basis.file {
+    fn foreign_for_index(
+        &self,
+        source: &IndexSource,
+        builder: &mut Builder,
+    ) -> Result<IncludedRecords, Failure> {
+        let mut foreign: BTreeMap<_, _> = source.foreign.iter().copied().collect();
+        if let Some(file) = &source.file {
             for Foreign { position, record, .. } in file.foreign()? {
                 let noted = foreign.entry(position).or_insert(record);
                 *noted = record.max(*noted);
@@ -186,19 +206,21 @@ impl Keeper {
     pub(in crate::archive::disk) fn prepare_index(
         &self,
         name: SegmentName,
-        moved: &Moved,
+        moved: &NewLayout,
     ) -> Result<Prepared, Failure> {
-        let basis = self.read(|index| index.basis(name));
-        let basis =
-            basis.ok_or_else(|| unfit_to_failure(Unfit::Missing, &name.index_path(&self.dir)))?;
-        let (bytes, foreign) = self.build_index(name, moved.form, &basis, Some(moved))?;
+        let source = self.read(|index| index.source(name));
+        let source = source.ok_or_else(|| {
+            mismatch_to_failure(IndexMismatch::Missing, &name.index_path(&self.dir))
+        })?;
+        let (bytes, foreign) = self.build_index(name, moved.segment_state, &source, Some(moved))?;
         let path = name.index_path(&self.dir);
-        let mut file = Replacement::begin(&*self.medium, &path)?;
+        let mut file = Replacement::begin(&*self.fs, &path)?;
         file.write(&bytes)?;
         let unfinished = file.finish()?;
-        let (segment, length) = ((name, moved.form), moved.length);
-        let file = IndexFile::open(&self.medium, unfinished.clone(), segment, length);
-        let mut file = file.map_err(|unfit| unfit_to_failure(unfit, &path))?.with_filters()?;
+        let (segment, length) = ((name, moved.segment_state), moved.length);
+        let file = IndexFile::open(&self.fs, unfinished.clone(), segment, length);
+        let mut file =
+            file.map_err(|mismatch| mismatch_to_failure(mismatch, &path))?.with_filters()?;
         file.pin()?;
         Ok(Prepared { unfinished, path, file, foreign })
     }
@@ -217,7 +239,7 @@ pub(in crate::archive::disk) struct Prepared {
     pub(in crate::archive::disk) unfinished: std::path::PathBuf,
     pub(in crate::archive::disk) path: std::path::PathBuf,
     pub(in crate::archive::disk) file: IndexFile,
-    pub(in crate::archive::disk) foreign: Told,
+    pub(in crate::archive::disk) foreign: IncludedRecords,
 }
 
 /// Returns whether the index file of another segment has to repeat a record about this delivery. The removal of a
@@ -225,15 +247,15 @@ pub(in crate::archive::disk) struct Prepared {
 fn is_needed(record: ForeignRecord, entry: &IndexEntry) -> bool {
     match record {
         ForeignRecord::State => true,
-        ForeignRecord::Removal => !matches!(entry.body, Body::Gone),
+        ForeignRecord::Removal => !matches!(entry.body, Body::Erased),
     }
 }
 
-fn unfit_to_failure(unfit: Unfit, path: &std::path::Path) -> Failure {
-    let error = match unfit {
-        Unfit::Missing => std::io::ErrorKind::NotFound.into(),
-        Unfit::Longer(_) => std::io::Error::other("the segment is shorter than it was"),
-        Unfit::Other(error) => error,
+fn mismatch_to_failure(mismatch: IndexMismatch, path: &std::path::Path) -> Failure {
+    let error = match mismatch {
+        IndexMismatch::Missing => std::io::ErrorKind::NotFound.into(),
+        IndexMismatch::Longer(_) => std::io::Error::other("the segment is shorter than it was"),
+        IndexMismatch::Other(error) => error,
     };
     Failure::to("read", path)(error)
 }

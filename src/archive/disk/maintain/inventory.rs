@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeSet, io, path::Path};
 
-use super::{keeper::Keeper, state::State};
+use super::{compactor::Compactor, state::CompactionState};
 use crate::archive::{
     ArchiveError,
     disk::{
         format::{
             index_file::missing,
             manifest::{Manifest, SegmentFault, manifest_path},
-            name::{Form, SegmentName},
+            name::{SegmentName, SegmentState},
         },
-        fs::{failure::Failure, file_io::read_full, medium::Medium, replace::replace},
+        fs::{failure::Failure, file_io::read_full, file_system::FileSystem, replace::replace},
         index::Index,
         read::listing::Listing,
     },
@@ -37,8 +37,8 @@ enum File {
     Damaged,
 }
 
-fn read(medium: &dyn Medium, dir: &Path) -> io::Result<File> {
-    let file = match medium.open_read(&manifest_path(dir)) {
+fn read(fs: &dyn FileSystem, dir: &Path) -> io::Result<File> {
+    let file = match fs.open_read(&manifest_path(dir)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::None),
         file => file?,
     };
@@ -50,23 +50,23 @@ fn read(medium: &dyn Medium, dir: &Path) -> io::Result<File> {
 }
 
 /// Returns whether an archive was ever open in this directory for a minute or more.
-pub(in crate::archive::disk) fn manifest_exists(medium: &dyn Medium, dir: &Path) -> bool {
-    medium.open_read(&manifest_path(dir)).is_ok()
+pub(in crate::archive::disk) fn manifest_exists(fs: &dyn FileSystem, dir: &Path) -> bool {
+    fs.open_read(&manifest_path(dir)).is_ok()
 }
 
 /// Returns the faults in a directory to which another process may write, and whether the manifest is damaged.
 pub(in crate::archive::disk) fn inspect(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
 ) -> Result<(Vec<SegmentFault>, bool), Failure> {
     let look = || -> Result<_, Failure> {
         let path = manifest_path(dir);
-        let (manifest, is_damaged) = match read(medium, dir).map_err(Failure::to("read", &path))? {
+        let (manifest, is_damaged) = match read(fs, dir).map_err(Failure::to("read", &path))? {
             File::None => (Manifest::default(), false),
             File::Whole(manifest) => (manifest, false),
             File::Damaged => (Manifest::default(), true),
         };
-        Ok((manifest.faults(&Listing::of_dir(medium, dir)?), is_damaged))
+        Ok((manifest.faults(&Listing::of_dir(fs, dir)?), is_damaged))
     };
     let (mut faults, is_damaged) = look()?;
     if !faults.is_empty() {
@@ -80,29 +80,29 @@ pub(in crate::archive::disk) fn inspect(
 
 /// Writes a manifest for a copy of an archive with these segments. `leaving` are about to be removed from the copy.
 pub(in crate::archive::disk) fn copy_manifest(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     (from, to): (&Path, &Path),
     copied: &BTreeSet<SegmentName>,
     leaving: &BTreeSet<SegmentName>,
 ) -> Result<(), Failure> {
     let path = manifest_path(from);
-    let File::Whole(manifest) = read(medium, from).map_err(Failure::to("read", &path))? else {
+    let File::Whole(manifest) = read(fs, from).map_err(Failure::to("read", &path))? else {
         return Ok(());
     };
     let text = manifest.of_copy(copied, leaving).print();
-    replace(medium, to, &manifest_path(to), text.as_bytes())
+    replace(fs, to, &manifest_path(to), text.as_bytes())
 }
 
 impl Inventory {
     /// Reads the manifest of an archive that is opened for writing, and logs the faults. An archive without a manifest
     /// gets one that lists the segments in the directory. A damaged manifest is set aside.
     pub(in crate::archive::disk) fn open(
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         dir: &Path,
         listing: &Listing,
     ) -> Self {
         let path = manifest_path(dir);
-        let manifest = match read(medium, dir) {
+        let manifest = match read(fs, dir) {
             Ok(File::Whole(manifest)) => manifest,
             Ok(File::None) => return Self::adopting(dir, listing),
             damaged => {
@@ -112,7 +112,7 @@ impl Inventory {
                     "the manifest is damaged: segments that are missing cannot be told from those that were removed; it \
                      is renamed, and a new one is written"
                 );
-                drop(medium.rename(&path, &dir.join("inbox.manifest.damaged")));
+                drop(fs.rename(&path, &dir.join("inbox.manifest.damaged")));
                 return Self::adopting(dir, listing);
             }
         };
@@ -144,14 +144,14 @@ impl Inventory {
 
     fn write(
         &mut self,
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         dir: &Path,
         manifest: Manifest,
     ) -> Result<(), Failure> {
         if self.is_written && manifest == self.manifest {
             return Ok(());
         }
-        replace(medium, dir, &manifest_path(dir), manifest.print().as_bytes())?;
+        replace(fs, dir, &manifest_path(dir), manifest.print().as_bytes())?;
         (self.manifest, self.is_written) = (manifest, true);
         Ok(())
     }
@@ -174,19 +174,19 @@ pub(in crate::archive::disk) fn warn(dir: &Path, faults: &[SegmentFault]) {
     }
 }
 
-impl Keeper {
+impl Compactor {
     /// Compares the segments with the manifest, logs new faults, and adds new segments to the manifest.
     pub(in crate::archive::disk) fn check_segments(
         &self,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<(), ArchiveError> {
-        let (medium, dir) = (&*self.medium, &*self.dir);
-        let listing = Listing::of_dir(medium, dir)?;
+        let (fs, dir) = (&*self.fs, &*self.dir);
+        let listing = Listing::of_dir(fs, dir)?;
         let Inventory { manifest, faults: known, .. } = &mut state.inventory;
         let mut faults = manifest.faults(&listing);
         if !faults.is_empty() {
             // The writer may have renamed a segment while the directory was read.
-            let again = manifest.faults(&Listing::of_dir(medium, dir)?);
+            let again = manifest.faults(&Listing::of_dir(fs, dir)?);
             faults.retain(|fault| again.contains(fault));
         }
         let new: Vec<_> = faults.iter().filter(|fault| !known.contains(fault)).cloned().collect();
@@ -195,21 +195,21 @@ impl Keeper {
         self.condition.note_missing(state.inventory.missing());
         let Inventory { manifest, .. } = &mut state.inventory;
         let manifest = manifest.with(&listing);
-        Ok(state.inventory.write(medium, dir, manifest)?)
+        Ok(state.inventory.write(fs, dir, manifest)?)
     }
 
     /// Records durably in the manifest that a segment is about to be removed.
     pub(in crate::archive::disk) fn announce_removal(
         &self,
         name: SegmentName,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<(), Failure> {
         let manifest = state.inventory.manifest.with_removal_of(name);
-        state.inventory.write(&*self.medium, &self.dir, manifest)
+        state.inventory.write(&*self.fs, &self.dir, manifest)
     }
 
     /// Records that a segment was durably removed.
-    pub(in crate::archive::disk) fn removal_done(name: SegmentName, state: &mut State) {
+    pub(in crate::archive::disk) fn removal_done(name: SegmentName, state: &mut CompactionState) {
         state.inventory.manifest.finish_removal(name);
         state.inventory.is_written = false;
     }
@@ -219,15 +219,15 @@ impl Keeper {
     pub(in crate::archive::disk) fn is_cut(
         &self,
         name: SegmentName,
-        form: Form,
-        state: &mut State,
+        segment_state: SegmentState,
+        state: &mut CompactionState,
     ) -> Result<bool, Failure> {
-        let path = name.path(&self.dir, form);
-        let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        let path = name.path(&self.dir, segment_state);
+        let file = self.fs.open_read(&path).map_err(Failure::to("open", &path))?;
         let length = file.len().map_err(Failure::to("read", &path))?;
-        let is_cut = length == 0 || missing(&*self.medium, &self.dir, name, length).is_some();
+        let is_cut = length == 0 || missing(&*self.fs, &self.dir, name, length).is_some();
         if is_cut {
-            self.note_damaged(name, form, state);
+            self.note_damaged(name, segment_state, state);
         }
         Ok(is_cut)
     }

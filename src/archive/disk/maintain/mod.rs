@@ -1,14 +1,14 @@
 //! Maintenance of sealed segments: index files, compression, retention, erasure, and the inventory of segments.
 
-pub(super) mod chores;
+pub(super) mod compactor;
 pub(super) mod forget;
 pub(super) mod indexing;
 pub(super) mod inventory;
-pub(super) mod keeper;
 pub(super) mod lost;
+pub(super) mod policy;
 pub(super) mod request;
 pub(super) mod rewrite;
 pub(super) mod state;
+pub(super) mod steps;
 pub(super) mod superseded;
-pub(super) mod terms;
-pub(super) mod upkeep;
+pub(super) mod thread;

@@ -15,7 +15,7 @@ use crate::{
         disk::fs::{
             failure::Failure,
             file_io::{read_full, write_all},
-            medium::Medium,
+            file_system::FileSystem,
             replace::{remove, replace},
         },
         parse_query, print_query,
@@ -118,35 +118,30 @@ const LONGEST_ERROR: usize = 1000;
 /// timeout; the request then stays, and is executed later. A failed request is withdrawn. A request with more than
 /// [`MAX_IDS`] ids is split into several.
 pub(in crate::archive::disk) fn ask(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     wanted: Request,
     patience: Duration,
 ) -> Result<Option<u64>, Failure> {
     let start = Instant::now();
-    medium.check_user(dir).map_err(Failure::to("write to", dir))?;
+    fs.check_user(dir).map_err(Failure::to("write to", dir))?;
     let leave = |request: &Request| {
         let path = dir.join(format!("{}{REQUEST}", DeliveryId::new()));
         let text = request.print();
         // The length of the text, not of the file: the archive may have appended an error before the length is read.
-        replace(medium, dir, &path, text.as_bytes()).map(|()| (path, text.len() as u64))
+        replace(fs, dir, &path, text.as_bytes()).map(|()| (path, text.len() as u64))
     };
     let mut requests = wanted.split(MAX_IDS).iter().map(leave).collect::<Result<Vec<_>, _>>()?;
     let mut done = 0;
     while let Some((request, length)) = requests.first() {
-        match wait_for_answer(
-            medium,
-            dir,
-            request,
-            *length,
-            patience.saturating_sub(start.elapsed()),
-        )? {
+        match wait_for_answer(fs, dir, request, *length, patience.saturating_sub(start.elapsed()))?
+        {
             Some(Answer::Done(deliveries)) => done += deliveries,
             Some(Answer::NotUnderstood) => return Err(not_understood(request)),
             Some(Answer::Failed(error)) => {
                 let failure = failed(request, &error);
                 for (request, _) in &requests {
-                    remove(medium, dir, request)?;
+                    remove(fs, dir, request)?;
                 }
                 return Err(failure);
             }
@@ -159,7 +154,7 @@ pub(in crate::archive::disk) fn ask(
 
 /// Waits for the answer to a request of this length, and removes the answer file.
 fn wait_for_answer(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     request: &Path,
     length: u64,
@@ -167,11 +162,11 @@ fn wait_for_answer(
 ) -> Result<Option<Answer>, Failure> {
     let (answer, start) = (answer_path(request), Instant::now());
     loop {
-        if let Some(found) = read(medium, &answer)?.and_then(|text| Answer::parse(&text)) {
-            remove(medium, dir, &answer)?;
+        if let Some(found) = read(fs, &answer)?.and_then(|text| Answer::parse(&text)) {
+            remove(fs, dir, &answer)?;
             return Ok(Some(found));
         }
-        if let Some(error) = failure_behind(medium, request, length) {
+        if let Some(error) = failure_behind(fs, request, length) {
             return Ok(Some(Answer::Failed(error)));
         }
         if start.elapsed() >= patience {
@@ -182,8 +177,8 @@ fn wait_for_answer(
 }
 
 /// Returns the error that the archive has appended to a request of this length.
-fn failure_behind(medium: &dyn Medium, request: &Path, length: u64) -> Option<String> {
-    let file = medium.open_read(request).ok()?;
+fn failure_behind(fs: &dyn FileSystem, request: &Path, length: u64) -> Option<String> {
+    let file = fs.open_read(request).ok()?;
     let behind = usize::try_from(file.len().ok()?.checked_sub(length)?).ok()?;
     let mut text = vec![0; behind.min(MAX_LENGTH)];
     let read = read_full(&*file, &mut text, length).ok()?;
@@ -197,11 +192,11 @@ fn failure_behind(medium: &dyn Medium, request: &Path, length: u64) -> Option<St
 
 /// Appends the reason for a failure to a request. The request stays, and is retried.
 pub(in crate::archive::disk) fn report_failure(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     request: &Path,
     error: &ArchiveError,
 ) -> Result<(), Failure> {
-    let file = medium.open_append(request).map_err(Failure::to("open", request))?;
+    let file = fs.open_append(request).map_err(Failure::to("open", request))?;
     let length = file.len().map_err(Failure::to("read", request))?;
     let line = format!("{FAILED}{}\n", on_one_line(error));
     let written = write_all(&*file, &mut [io::IoSlice::new(line.as_bytes())]);
@@ -240,7 +235,7 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The request files in a directory.
 #[derive(Debug, Default)]
-pub(in crate::archive::disk) struct Mail {
+pub(in crate::archive::disk) struct ControlRequests {
     /// The requests, in the order in which they were made.
     pub(in crate::archive::disk) requests: Vec<PathBuf>,
     /// Answers that were not collected, and unfinished files.
@@ -248,28 +243,28 @@ pub(in crate::archive::disk) struct Mail {
 }
 
 /// Lists the request files in a directory.
-pub(in crate::archive::disk) fn mail(
-    medium: &dyn Medium,
+pub(in crate::archive::disk) fn control_requests(
+    fs: &dyn FileSystem,
     dir: &Path,
     now: SystemTime,
-) -> Result<Mail, Failure> {
-    let names = medium.list(dir).map_err(Failure::to("list", dir))?;
-    let mut mail = Mail::default();
+) -> Result<ControlRequests, Failure> {
+    let names = fs.list(dir).map_err(Failure::to("list", dir))?;
+    let mut control_requests = ControlRequests::default();
     for name in names.iter().filter_map(|name| name.to_str()) {
         let Some((id, ending)) = name.split_at_checked(name.find('.').unwrap_or(name.len())) else {
             continue;
         };
         let Ok(id) = id.parse::<DeliveryId>() else { continue };
         match ending {
-            REQUEST => mail.requests.push(dir.join(name)),
+            REQUEST => control_requests.requests.push(dir.join(name)),
             ANSWER | ".answer.tmp" | ".request.tmp" if is_old(id, now) => {
-                mail.untaken.push(dir.join(name));
+                control_requests.untaken.push(dir.join(name));
             }
             _ => {}
         }
     }
-    mail.requests.sort_unstable();
-    Ok(mail)
+    control_requests.requests.sort_unstable();
+    Ok(control_requests)
 }
 
 fn is_old(request: DeliveryId, now: SystemTime) -> bool {
@@ -278,11 +273,11 @@ fn is_old(request: DeliveryId, now: SystemTime) -> bool {
 }
 
 /// Reads a request; the answer if it is not understood, `None` if the request no longer exists.
-pub(in crate::archive::disk) fn wanted_in(
-    medium: &dyn Medium,
+pub(in crate::archive::disk) fn read_request(
+    fs: &dyn FileSystem,
     request: &Path,
 ) -> Result<Option<Result<Request, Answer>>, Failure> {
-    let text = read(medium, request)?;
+    let text = read(fs, request)?;
     Ok(text.map(|text| Request::parse(without_failures(&text)).ok_or(Answer::NotUnderstood)))
 }
 
@@ -294,21 +289,21 @@ fn without_failures(text: &str) -> &str {
 
 /// Answers a request, and removes it.
 pub(in crate::archive::disk) fn answer(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     request: &Path,
     answer: &Answer,
 ) -> Result<(), Failure> {
-    replace(medium, dir, &answer_path(request), answer.print().as_bytes())?;
-    remove(medium, dir, request)
+    replace(fs, dir, &answer_path(request), answer.print().as_bytes())?;
+    remove(fs, dir, request)
 }
 
 fn answer_path(request: &Path) -> PathBuf {
     request.with_extension(ANSWER.trim_start_matches('.'))
 }
 
-fn read(medium: &dyn Medium, path: &Path) -> Result<Option<String>, Failure> {
-    let file = match medium.open_read(path) {
+fn read(fs: &dyn FileSystem, path: &Path) -> Result<Option<String>, Failure> {
+    let file = match fs.open_read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(Failure::to("open", path))?,
     };
@@ -332,8 +327,9 @@ mod tests {
         let error = thread::scope(|scope| {
             let asked = scope.spawn(|| ask(&RealDisk, dir.path(), query, Duration::from_secs(60)));
             let request = loop {
-                let mail = mail(&RealDisk, dir.path(), SystemTime::now()).unwrap();
-                if let Some(request) = mail.requests.into_iter().next() {
+                let control_requests =
+                    control_requests(&RealDisk, dir.path(), SystemTime::now()).unwrap();
+                if let Some(request) = control_requests.requests.into_iter().next() {
                     break request;
                 }
                 thread::sleep(PAUSE);
@@ -368,7 +364,8 @@ mod tests {
             std::fs::write(&path, &text).unwrap();
             for _ in 0..2 {
                 report_failure(&RealDisk, &path, &error.error()).unwrap();
-                let Ok(Request::Retry(read)) = wanted_in(&RealDisk, &path).unwrap().unwrap() else {
+                let Ok(Request::Retry(read)) = read_request(&RealDisk, &path).unwrap().unwrap()
+                else {
                     panic!("not understood");
                 };
                 assert_eq!(read, query);
@@ -377,7 +374,7 @@ mod tests {
             let failures = failure_behind(&RealDisk, &path, length).unwrap();
             assert!(failures.starts_with("cannot write a b: no storage space"), "{failures}");
             std::fs::write(&path, format!("{text}\0")).unwrap();
-            assert!(wanted_in(&RealDisk, &path).unwrap().unwrap().is_ok());
+            assert!(read_request(&RealDisk, &path).unwrap().unwrap().is_ok());
             let failure = failure_behind(&RealDisk, &path, length);
             assert_eq!(failure.as_deref(), Some("the log of that process says why"));
             std::fs::write(&path, format!("{text}failed unfini")).unwrap();
@@ -394,7 +391,8 @@ mod tests {
         let mut read_back = Vec::new();
         for part in &parts {
             std::fs::write(&path, part.print()).unwrap();
-            let Ok(Request::Remove(query)) = wanted_in(&RealDisk, &path).unwrap().unwrap() else {
+            let Ok(Request::Remove(query)) = read_request(&RealDisk, &path).unwrap().unwrap()
+            else {
                 panic!("not understood");
             };
             assert_eq!(query, Query::all().ids(query.selected_ids().unwrap().to_vec()).settled());
@@ -403,7 +401,7 @@ mod tests {
         assert_eq!(parts.len(), 3);
         assert_eq!(read_back, Query::all().ids(ids).selected_ids().unwrap());
         std::fs::write(&path, vec![b'x'; 2 * MAX_LENGTH]).unwrap();
-        assert!(wanted_in(&RealDisk, &path).unwrap().unwrap().is_err(), "it is far too long");
+        assert!(read_request(&RealDisk, &path).unwrap().unwrap().is_err(), "it is far too long");
     }
 
     #[test]

@@ -6,25 +6,25 @@ use std::{
 };
 
 use super::{
-    indexing::Moved,
+    indexing::NewLayout,
     lost::{Part, parts},
 };
 use crate::{
     archive::disk::{
         format::{
+            compressed::{compress, is_compressed},
             entry::{DeliveryMeta, Entry, Place, Tombstone},
-            name::{Form, SegmentName},
-            packed::{is_packed, pack},
+            name::{SegmentName, SegmentState},
             warc::{MAX_LEDGER_ENTRIES, Meaning, encode},
         },
         fs::{
             failure::Failure,
             file_io::read_full,
-            medium::{Medium, MediumFile},
+            file_system::{DiskFile, FileSystem},
             replace::Replacement,
         },
         index::Span,
-        read::{steps::Steps, walk::Step},
+        read::scanner::{RecordScanner, Scanned},
     },
     delivery::{DeliveryId, State},
 };
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Rewritten {
     pub(in crate::archive::disk) unfinished: PathBuf,
-    pub(in crate::archive::disk) form: Form,
+    pub(in crate::archive::disk) segment_state: SegmentState,
     /// The length of the file, in bytes.
     pub(in crate::archive::disk) length: u64,
     /// Its records. The meaning is `Meaning::Nothing` for records that do not affect the index.
@@ -44,13 +44,13 @@ pub(in crate::archive::disk) struct Rewritten {
 
 impl Rewritten {
     /// Returns the new locations of its deliveries.
-    pub(in crate::archive::disk) fn moved(&self, erased: HashSet<DeliveryId>) -> Moved {
+    pub(in crate::archive::disk) fn moved(&self, erased: HashSet<DeliveryId>) -> NewLayout {
         let spans = self.records.iter().filter_map(|(place, meaning)| match meaning {
             Meaning::Delivery { meta, .. } => Some((meta.id, Span::of(*place))),
             _ => None,
         });
-        Moved {
-            form: self.form,
+        NewLayout {
+            segment_state: self.segment_state,
             length: self.length,
             spans: spans.collect(),
             damages: self.damages.clone(),
@@ -81,11 +81,11 @@ pub(in crate::archive::disk) struct Removal {
 
 /// A rewrite of a segment.
 pub(in crate::archive::disk) struct Rewrite<'a> {
-    pub(in crate::archive::disk) medium: &'a dyn Medium,
+    pub(in crate::archive::disk) fs: &'a dyn FileSystem,
     pub(in crate::archive::disk) dir: &'a Path,
     pub(in crate::archive::disk) name: SegmentName,
-    pub(in crate::archive::disk) from: Form,
-    pub(in crate::archive::disk) to: Form,
+    pub(in crate::archive::disk) from: SegmentState,
+    pub(in crate::archive::disk) to: SegmentState,
     /// The deliveries to replace with these ledger entries.
     pub(in crate::archive::disk) drop: &'a HashMap<DeliveryId, Removal>,
     /// The offsets of further records to leave out, in addition to those of `drop`.
@@ -98,34 +98,34 @@ impl Rewrite<'_> {
     /// Rewrites the segment.
     pub(in crate::archive::disk) fn run(&self) -> Result<Rewritten, Failure> {
         let path = self.name.path(self.dir, self.from);
-        let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        let file = self.fs.open_read(&path).map_err(Failure::to("open", &path))?;
         let old = Old { path: &path, file: &*file };
         let mut out = Out {
-            file: Replacement::begin(self.medium, &self.name.path(self.dir, self.to))?,
+            file: Replacement::begin(self.fs, &self.name.path(self.dir, self.to))?,
             segment: self.name,
-            pack: self.to == Form::Packed,
+            compress: self.to == SegmentState::Compressed,
             ledger: Vec::new(),
             records: Vec::new(),
             entries: 0,
             damages: Vec::new(),
         };
-        let mut steps = Steps::of(old.file, self.name, self.from).map_err(old.unread())?;
-        while let Some(step) = steps.step().map_err(old.unread())? {
+        let mut steps = RecordScanner::of(old.file, self.name, self.from).map_err(old.unread())?;
+        while let Some(step) = steps.read_next().map_err(old.unread())? {
             match step {
-                Step::Record { offset, length, meaning } => {
+                Scanned::Record { offset, length, meaning } => {
                     self.record(meaning, &old, (offset, length), &mut out)?;
                 }
-                Step::Damage { offset, length, meta } => {
+                Scanned::Damage { offset, length, meta } => {
                     self.damage(meta.as_ref(), &old, (offset, length), &mut out)?;
                 }
                 // Torn bytes were never acknowledged.
-                Step::Torn { .. } => {}
+                Scanned::Torn { .. } => {}
             }
         }
         out.write_ledger()?;
         let (length, damages, records) = (out.file.length(), out.damages, out.records);
         let unfinished = out.file.finish()?;
-        Ok(Rewritten { unfinished, form: self.to, length, records, damages })
+        Ok(Rewritten { unfinished, segment_state: self.to, length, records, damages })
     }
 
     fn record(
@@ -144,7 +144,7 @@ impl Rewrite<'_> {
             Meaning::Removal(_) | Meaning::Removed(_) | Meaning::Nothing => None,
         };
         match (of.and_then(|of| self.drop.get(&of)), meaning) {
-            (Some(removal), Meaning::Delivery { meta, .. }) => bury(meta, removal, out),
+            (Some(removal), Meaning::Delivery { meta, .. }) => add_tombstone(meta, removal, out),
             // The ledger entry holds the latest state.
             (Some(_), _) => Ok(()),
             (None, Meaning::Removed(tombstones)) => {
@@ -210,7 +210,7 @@ impl Rewrite<'_> {
                 Part::Of(id) => {
                     let known = known.get_or_insert_with(|| self.known(meta.cloned()));
                     if let (Some(meta), Some(removal)) = (known.remove(&id), self.drop.get(&id)) {
-                        bury(meta, removal, out)?;
+                        add_tombstone(meta, removal, out)?;
                     }
                 }
             }
@@ -229,7 +229,7 @@ impl Rewrite<'_> {
 /// The original segment.
 struct Old<'a> {
     path: &'a Path,
-    file: &'a dyn MediumFile,
+    file: &'a dyn DiskFile,
 }
 
 impl Old<'_> {
@@ -242,7 +242,7 @@ impl Old<'_> {
     }
 }
 
-fn bury(meta: DeliveryMeta, removal: &Removal, out: &mut Out) -> Result<(), Failure> {
+fn add_tombstone(meta: DeliveryMeta, removal: &Removal, out: &mut Out) -> Result<(), Failure> {
     let Removal { state, removed_at, .. } = removal.clone();
     out.remember(Tombstone { meta, state, removed_at })
 }
@@ -252,7 +252,7 @@ struct Out {
     /// Ledger entries that will be written as one record.
     ledger: Vec<Tombstone>,
     segment: SegmentName,
-    pack: bool,
+    compress: bool,
     records: Vec<(Place, Meaning)>,
     entries: u32,
     damages: Vec<(u64, u32)>,
@@ -285,8 +285,9 @@ impl Out {
 
     fn write(&mut self, record: &[u8], meaning: Meaning) -> Result<(), Failure> {
         let offset = self.file.length();
-        if self.pack && !is_packed(record) {
-            let member = pack(record).map_err(Failure::to("compress", Path::new("a record")))?;
+        if self.compress && !is_compressed(record) {
+            let member =
+                compress(record).map_err(Failure::to("compress", Path::new("a record")))?;
             self.file.write(&member)?;
         } else {
             self.file.write(record)?;
@@ -302,7 +303,7 @@ impl Out {
     }
 }
 
-fn read(file: &dyn MediumFile, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+fn read(file: &dyn DiskFile, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     let read = read_full(file, &mut bytes, offset)?;
     if read < bytes.len() {

@@ -4,11 +4,11 @@ use std::{
 };
 
 use super::{forget::Ledger, inventory::Inventory};
-use crate::archive::disk::{format::name::SegmentName, fs::medium::Lock};
+use crate::archive::disk::{format::name::SegmentName, fs::file_system::Lock};
 
 /// The state of maintenance. Locked while a segment is changed.
 #[derive(Debug)]
-pub(in crate::archive::disk) struct State {
+pub(in crate::archive::disk) struct CompactionState {
     /// Excludes other writers while segments are changed, even if the writer has died. `None` once the archive is
     /// closed.
     pub(in crate::archive::disk) lock: Option<Lock>,
@@ -26,7 +26,7 @@ pub(in crate::archive::disk) struct State {
     pub(in crate::archive::disk) inventory: Inventory,
 }
 
-impl State {
+impl CompactionState {
     pub(in crate::archive::disk) fn new(lock: Lock, inventory: Inventory) -> Self {
         Self {
             lock: Some(lock),

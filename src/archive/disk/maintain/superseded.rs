@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{keeper::Keeper, state::State};
+use super::{compactor::Compactor, state::CompactionState};
 use crate::archive::{
     ArchiveError,
     disk::{
         format::{
             entry::Place,
             index_file::IndexFile,
-            name::{Form, SegmentName},
+            name::{SegmentName, SegmentState},
             warc::Meaning,
         },
         fs::failure::Failure,
@@ -31,20 +31,20 @@ struct Superseded {
     bytes: u64,
 }
 
-impl Keeper {
+impl Compactor {
     /// Rewrites each segment that was sealed since the last round without its superseded states, if enough of it is
     /// superseded.
     ///
     /// A segment gets its index file afterwards, so a segment with an index file was already checked.
     pub(in crate::archive::disk) fn drop_superseded(
         &self,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<(), ArchiveError> {
-        for (name, form) in self.sealed()? {
+        for (name, segment_state) in self.sealed()? {
             let is_indexed = |index: &Index| index.file_of(name).is_some_and(IndexFile::is_sealed);
             let is_done = self.is_damaged(name, state) || self.read(is_indexed);
             if !is_done {
-                self.drop_superseded_in(name, form, state)?;
+                self.drop_superseded_in(name, segment_state, state)?;
             }
         }
         Ok(())
@@ -53,20 +53,20 @@ impl Keeper {
     fn drop_superseded_in(
         &self,
         name: SegmentName,
-        form: Form,
-        state: &mut State,
+        segment_state: SegmentState,
+        state: &mut CompactionState,
     ) -> Result<(), Failure> {
-        let path = name.path(&self.dir, form);
-        let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        let path = name.path(&self.dir, segment_state);
+        let file = self.fs.open_read(&path).map_err(Failure::to("open", &path))?;
         let length = file.len().map_err(Failure::to("read", &path))?;
-        let records = records(&*file, name, form).map_err(Failure::to("read", &path))?;
+        let records = records(&*file, name, segment_state).map_err(Failure::to("read", &path))?;
         // A damaged segment is left as it is.
         let Some(superseded) = records.map(|records| superseded(&records)) else {
             return Ok(());
         };
         if is_worth_rewriting(superseded.bytes, length) {
             tracing::debug!(path = %path.display(), bytes = superseded.bytes, "dropping superseded states");
-            self.rewrite_without(name, form, &superseded.offsets, state)?;
+            self.rewrite_without(name, segment_state, &superseded.offsets, state)?;
         }
         Ok(())
     }

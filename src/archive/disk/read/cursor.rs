@@ -1,6 +1,6 @@
 use std::io::{self, BufRead, Read};
 
-use crate::archive::disk::fs::medium::MediumFile;
+use crate::archive::disk::fs::file_system::DiskFile;
 
 /// The size of one read, in bytes.
 const BUFFER: usize = 64 * 1024;
@@ -8,7 +8,7 @@ const BUFFER: usize = 64 * 1024;
 /// Reads a file from an offset. [`Cursor::finish`] distinguishes a disk failure from damage in the data.
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Cursor<'f> {
-    file: &'f dyn MediumFile,
+    file: &'f dyn DiskFile,
     /// The file offset at which `buffer` begins.
     start: u64,
     buffer: Vec<u8>,
@@ -17,7 +17,7 @@ pub(in crate::archive::disk) struct Cursor<'f> {
 }
 
 impl<'f> Cursor<'f> {
-    pub(in crate::archive::disk) fn new(file: &'f dyn MediumFile, offset: u64) -> Self {
+    pub(in crate::archive::disk) fn new(file: &'f dyn DiskFile, offset: u64) -> Self {
         Self { file, start: offset, buffer: Vec::new(), used: 0, failed: None }
     }
 

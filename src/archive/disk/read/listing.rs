@@ -5,8 +5,8 @@ use std::{
 };
 
 use crate::archive::disk::{
-    format::name::{Form, SegmentName},
-    fs::{failure::Failure, medium::Medium},
+    format::name::{SegmentName, SegmentState},
+    fs::{failure::Failure, file_system::FileSystem},
 };
 
 /// The file extension of unfinished files.
@@ -16,7 +16,7 @@ pub(in crate::archive::disk) const UNFINISHED: &str = ".tmp";
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::archive::disk) struct Listing {
     /// The segments in log order, each in its effective form.
-    pub(in crate::archive::disk) segments: BTreeMap<SegmentName, Form>,
+    pub(in crate::archive::disk) segments: BTreeMap<SegmentName, SegmentState>,
     /// The segments that have an index file.
     pub(in crate::archive::disk) indexed: Vec<SegmentName>,
     /// The segments that have an index file, but exist in no form. Maintenance removes the index file of a segment
@@ -29,20 +29,20 @@ pub(in crate::archive::disk) struct Listing {
 
 impl Listing {
     pub(in crate::archive::disk) fn of_dir(
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         dir: &Path,
     ) -> Result<Self, Failure> {
-        Ok(Self::of(medium.list(dir).map_err(Failure::to("list", dir))?))
+        Ok(Self::of(fs.list(dir).map_err(Failure::to("list", dir))?))
     }
 
     fn of(names: Vec<OsString>) -> Self {
         let mut listing = Self::default();
         let mut files = Vec::new();
         for name in names {
-            if let Some((segment, form)) = SegmentName::parse(&name) {
-                let known = listing.segments.entry(segment).or_insert(form);
-                *known = form.max(*known);
-                files.push((name, segment, form));
+            if let Some((segment, segment_state)) = SegmentName::parse(&name) {
+                let known = listing.segments.entry(segment).or_insert(segment_state);
+                *known = segment_state.max(*known);
+                files.push((name, segment, segment_state));
             } else if let Some(segment) = SegmentName::parse_index(&name) {
                 listing.indexed.push(segment);
             } else if is_unfinished(&name) {
@@ -51,8 +51,9 @@ impl Listing {
         }
         let Self { segments, indexed, orphaned, leftovers } = &mut listing;
         orphaned.extend(indexed.extract_if(.., |segment| !segments.contains_key(segment)));
-        let superseded =
-            |(_, segment, form): &(_, SegmentName, Form)| segments.get(segment) != Some(form);
+        let superseded = |(_, segment, segment_state): &(_, SegmentName, SegmentState)| {
+            segments.get(segment) != Some(segment_state)
+        };
         leftovers.extend(files.into_iter().filter(superseded).map(|(name, ..)| name));
         listing
     }
@@ -82,13 +83,15 @@ mod tests {
     #[test]
     fn of_two_forms_of_a_segment_the_later_counts_and_the_other_is_left_over() {
         let [a, b, c] = [1, 2, 3].map(|sequence| SegmentName { sequence, salt: Salt::random() });
-        let file = |name: SegmentName, form| name.path(Path::new(""), form).into_os_string();
+        let file = |name: SegmentName, segment_state| {
+            name.path(Path::new(""), segment_state).into_os_string()
+        };
         let index = |name: SegmentName| name.index_path(Path::new("")).into_os_string();
         let unfinished = OsString::from(format!("{a}.warc.gz.tmp"));
         let listing = Listing::of(vec![
-            file(b, Form::Packed),
-            file(b, Form::Sealed),
-            file(a, Form::Open),
+            file(b, SegmentState::Compressed),
+            file(b, SegmentState::Sealed),
+            file(a, SegmentState::Active),
             index(a),
             index(b),
             index(c),
@@ -96,9 +99,12 @@ mod tests {
             "notes.txt".into(),
             "notes.tmp".into(),
         ]);
-        assert_eq!(listing.segments, [(a, Form::Open), (b, Form::Packed)].into());
+        assert_eq!(
+            listing.segments,
+            [(a, SegmentState::Active), (b, SegmentState::Compressed)].into()
+        );
         assert_eq!(listing.indexed, [a, b]);
-        assert_eq!(listing.leftovers, [unfinished, file(b, Form::Sealed)]);
+        assert_eq!(listing.leftovers, [unfinished, file(b, SegmentState::Sealed)]);
         assert_eq!(listing.orphaned, [c]);
     }
 }

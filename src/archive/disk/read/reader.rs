@@ -13,15 +13,15 @@ use crate::{
         ArchiveError, Archived, Query,
         disk::{
             format::{
+                compressed::{decompress, is_compressed},
                 entry::Place,
-                name::{Form, SegmentName},
-                packed::{is_packed, unpack},
+                name::{SegmentName, SegmentState},
                 warc::read_delivery,
             },
             fs::{
                 failure::Failure,
                 file_io::read_full,
-                medium::{Medium, MediumFile},
+                file_system::{DiskFile, FileSystem},
             },
             health::Condition,
             index::{Damage, DeliveryEntry, Found, Index, each_found},
@@ -35,7 +35,7 @@ use crate::{
 /// Reads deliveries. Independent of the writer.
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Reader {
-    pub(in crate::archive::disk) medium: Arc<dyn Medium>,
+    pub(in crate::archive::disk) fs: Arc<dyn FileSystem>,
     pub(in crate::archive::disk) dir: PathBuf,
     /// The most recently read index. Replaced after each refresh from the files of a writer in another process.
     pub(in crate::archive::disk) latest: RwLock<Arc<SharedIndex>>,
@@ -169,7 +169,7 @@ impl Reader {
     /// Rereads the index. If another process writes, its changes are visible only in the files.
     fn refresh(&self) -> Result<(), ArchiveError> {
         if self.queue.is_none() {
-            let index = Arc::new(SharedIndex::new(look(&self.medium, &self.dir)?));
+            let index = Arc::new(SharedIndex::new(look(&self.fs, &self.dir)?));
             *self.latest.write().unwrap_or_else(PoisonError::into_inner) = index;
         }
         Ok(())
@@ -192,8 +192,8 @@ impl Reader {
             reason,
         };
         let bytes = self.read_record(place, last).map_err(failed)?;
-        let record = if is_packed(&bytes) {
-            unpack(&bytes).map_err(|_| damaged("the record cannot be unpacked"))?.into()
+        let record = if is_compressed(&bytes) {
+            decompress(&bytes).map_err(|_| damaged("the record cannot be unpacked"))?.into()
         } else {
             bytes
         };
@@ -216,12 +216,14 @@ impl Reader {
     /// Opens a segment. It may be sealed, and therefore renamed, at any moment. If it exists in two forms, the later
     /// one is effective, and the other is about to be removed. If it is renamed during the search, the next search
     /// finds it.
-    fn open(&self, name: SegmentName) -> io::Result<Box<dyn MediumFile>> {
+    fn open(&self, name: SegmentName) -> io::Result<Box<dyn DiskFile>> {
         let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         let mut result = Err(io::ErrorKind::NotFound.into());
-        for form in Form::ALL.into_iter().rev().cycle().take(3 * Form::ALL.len()) {
+        for segment_state in
+            SegmentState::ALL.into_iter().rev().cycle().take(3 * SegmentState::ALL.len())
+        {
             if result.as_ref().is_err_and(missing) {
-                result = self.medium.open_read(&name.path(&self.dir, form));
+                result = self.fs.open_read(&name.path(&self.dir, segment_state));
             }
         }
         result
@@ -229,11 +231,11 @@ impl Reader {
 
     /// Returns the current path of the segment file, for error messages.
     fn path_now(&self, name: SegmentName) -> PathBuf {
-        let paths = Form::ALL.map(|form| name.path(&self.dir, form));
-        let there = paths.into_iter().find(|path| self.medium.open_read(path).is_ok());
+        let paths = SegmentState::ALL.map(|segment_state| name.path(&self.dir, segment_state));
+        let there = paths.into_iter().find(|path| self.fs.open_read(path).is_ok());
         there.unwrap_or_else(|| name.sealed_path(&self.dir))
     }
 }
 
 /// The most recently read segment.
-pub(in crate::archive::disk) type LastFile = Option<(SegmentName, Box<dyn MediumFile>)>;
+pub(in crate::archive::disk) type LastFile = Option<(SegmentName, Box<dyn DiskFile>)>;

@@ -6,7 +6,7 @@ use crate::{
         ArchiveError, StorageUsage,
         disk::{
             DiskArchive, background,
-            format::name::{Form, SegmentName},
+            format::name::{SegmentName, SegmentState},
             fs::failure::Failure,
             index::Index,
         },
@@ -51,19 +51,19 @@ impl DiskArchive {
 
 fn stats(reader: &Reader) -> Result<Stats, Failure> {
     let mut stats = reader.ask(Stats::of);
-    for (form, length) in lengths(reader)? {
-        stats.count_segment(form, length);
+    for (segment_state, length) in lengths(reader)? {
+        stats.count_segment(segment_state, length);
     }
     Ok(stats)
 }
 
 /// Returns the length of each segment.
-fn lengths(reader: &Reader) -> Result<Vec<(Form, u64)>, Failure> {
-    let segments = Listing::of_dir(&*reader.medium, &reader.dir)?.segments;
-    let length = |(name, form): (SegmentName, Form)| {
+fn lengths(reader: &Reader) -> Result<Vec<(SegmentState, u64)>, Failure> {
+    let segments = Listing::of_dir(&*reader.fs, &reader.dir)?.segments;
+    let length = |(name, segment_state): (SegmentName, SegmentState)| {
         // A segment that was renamed in the meantime counts as empty.
-        let file = reader.medium.open_read(&name.path(&reader.dir, form));
-        (form, file.and_then(|file| file.len()).unwrap_or(0))
+        let file = reader.fs.open_read(&name.path(&reader.dir, segment_state));
+        (segment_state, file.and_then(|file| file.len()).unwrap_or(0))
     };
     Ok(segments.into_iter().map(length).collect())
 }
@@ -83,10 +83,11 @@ impl Stats {
         stats
     }
 
-    fn count_segment(&mut self, form: Form, length: u64) {
-        for ((segments, bytes), of) in self.segments.iter_mut().zip(&mut self.bytes).zip(Form::ALL)
+    fn count_segment(&mut self, segment_state: SegmentState, length: u64) {
+        for ((segments, bytes), of) in
+            self.segments.iter_mut().zip(&mut self.bytes).zip(SegmentState::ALL)
         {
-            if of == form {
+            if of == segment_state {
                 *segments += 1;
                 *bytes += length;
             }
@@ -96,8 +97,8 @@ impl Stats {
 
 /// Returns the disk space used by the segments, and the free space.
 pub(in crate::archive::disk) fn usage(reader: &Reader) -> Result<StorageUsage, Failure> {
-    let (medium, dir) = (&reader.medium, &reader.dir);
-    let free = medium.free_space(dir).map_err(Failure::to("ask how much is free at", dir))?;
+    let (fs, dir) = (&reader.fs, &reader.dir);
+    let free = fs.free_space(dir).map_err(Failure::to("ask how much is free at", dir))?;
     let used = lengths(reader)?.into_iter().map(|(_, length)| length).sum();
     Ok(StorageUsage::new(used, free))
 }

@@ -1,24 +1,27 @@
 use std::path::{Path, PathBuf};
 
-use super::{listing::Listing, steps::Steps, walk::Step};
+use super::{
+    listing::Listing,
+    scanner::{RecordScanner, Scanned},
+};
 use crate::archive::{
     ArchiveError,
     disk::{
         DiskArchive, background,
         backup::is_backup,
         format::{
+            compressed::{decompress, is_compressed},
             index_file::missing,
             manifest::manifest_path,
-            name::{Form, SegmentName},
-            packed::{is_packed, unpack},
+            name::{SegmentName, SegmentState},
             version::check_format,
             warc::{Meaning, read_delivery},
         },
         fs::{
             failure::Failure,
             file_io::read_full,
+            file_system::{DiskFile, FileSystem},
             lock::lock_path,
-            medium::{Medium, MediumFile},
             real_disk::RealDisk,
         },
         maintain::inventory::{inspect, manifest_exists},
@@ -103,49 +106,49 @@ impl DiskArchive {
 }
 
 pub(in crate::archive::disk) fn verify(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verification, ArchiveError> {
-    let segments = Listing::of_dir(medium, dir)?.segments;
+    let segments = Listing::of_dir(fs, dir)?.segments;
     let is_archive = !segments.is_empty()
-        || manifest_exists(medium, dir)
-        || is_backup(medium, dir)
-        || medium.open_read(&lock_path(dir)).is_ok();
+        || manifest_exists(fs, dir)
+        || is_backup(fs, dir)
+        || fs.open_read(&lock_path(dir)).is_ok();
     if !is_archive {
         return Err(ArchiveError::NotAnArchive { path: dir.to_owned() });
     }
-    let total = lengths(medium, dir, &segments);
-    let mut found = Verification { damages: faults(medium, dir)?, ..Verification::default() };
-    for (name, form) in segments {
-        let Some((name, form, path, file)) = open(medium, dir, name, form)? else {
+    let total = lengths(fs, dir, &segments);
+    let mut found = Verification { damages: faults(fs, dir)?, ..Verification::default() };
+    for (name, segment_state) in segments {
+        let Some((name, segment_state, path, file)) = open(fs, dir, name, segment_state)? else {
             continue;
         };
         let read = |error| Failure::to("read", &path)(error);
         check_format(&*file, &path, name)?;
         let before = found.bytes;
         found.segments += 1;
-        let mut steps = Steps::of(&*file, name, form).map_err(read)?;
-        while let Some(step) = steps.step().map_err(read)? {
+        let mut steps = RecordScanner::of(&*file, name, segment_state).map_err(read)?;
+        while let Some(step) = steps.read_next().map_err(read)? {
             found.take(step, &*file, &path, name).map_err(read)?;
             progress(found.bytes, total.max(found.bytes));
         }
         let length = file.len().map_err(read)?;
         found.bytes = before + length;
-        if form != Form::Open && length == 0 {
+        if segment_state != SegmentState::Active && length == 0 {
             let (path, reason) = (path.clone(), "the segment is empty: what was in it is lost");
             found.damages.push(Damage { path, offset: 0, length: 0, reason });
         }
-        found.damages.extend(end_missing(medium, dir, name, path, length));
+        found.damages.extend(end_missing(fs, dir, name, path, length));
     }
     progress(found.bytes, found.bytes);
     Ok(found)
 }
 
 /// Returns the segments that are missing, or that are not of this archive.
-fn faults(medium: &dyn Medium, dir: &Path) -> Result<Vec<Damage>, Failure> {
+fn faults(fs: &dyn FileSystem, dir: &Path) -> Result<Vec<Damage>, Failure> {
     let damage = |path, reason| Damage { path, offset: 0, length: 0, reason };
-    let (faults, is_damaged) = inspect(medium, dir)?;
+    let (faults, is_damaged) = inspect(fs, dir)?;
     let manifest = is_damaged.then(|| damage(manifest_path(dir), "the manifest is damaged"));
     let faults = faults.iter().map(|fault| damage(fault.path(dir), fault.reason()));
     Ok(manifest.into_iter().chain(faults).collect())
@@ -154,42 +157,44 @@ fn faults(medium: &dyn Medium, dir: &Path) -> Result<Vec<Damage>, Failure> {
 /// Returns the missing end of a segment of this length, if its index file shows that it was longer. A file whose length
 /// has changed since was rewritten, and so was its index file.
 fn end_missing(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     name: SegmentName,
     path: PathBuf,
     length: u64,
 ) -> Option<Damage> {
-    let missing = missing(medium, dir, name, length)?;
-    let now = medium.open_read(&path).and_then(|file| file.len()).ok()?;
+    let missing = missing(fs, dir, name, length)?;
+    let now = fs.open_read(&path).and_then(|file| file.len()).ok()?;
     let reason = "the end of the segment is missing";
     (now == length).then(|| Damage { path, offset: length, length: missing.get(), reason })
 }
 
 fn lengths<'s>(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
-    segments: impl IntoIterator<Item = (&'s SegmentName, &'s Form)>,
+    segments: impl IntoIterator<Item = (&'s SegmentName, &'s SegmentState)>,
 ) -> u64 {
-    let length = |(name, form): (&SegmentName, &Form)| {
-        medium.open_read(&name.path(dir, *form)).and_then(|file| file.len()).unwrap_or(0)
+    let length = |(name, segment_state): (&SegmentName, &SegmentState)| {
+        fs.open_read(&name.path(dir, *segment_state)).and_then(|file| file.len()).unwrap_or(0)
     };
     segments.into_iter().map(length).sum()
 }
 
-type Opened = (SegmentName, Form, PathBuf, Box<dyn MediumFile>);
+type Opened = (SegmentName, SegmentState, PathBuf, Box<dyn DiskFile>);
 
 /// Opens a segment. A writer may have sealed or compressed it in the meantime.
 fn open(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     name: SegmentName,
-    listed: Form,
+    listed: SegmentState,
 ) -> Result<Option<Opened>, Failure> {
-    for form in Form::ALL.into_iter().filter(|form| *form >= listed) {
-        let path = name.path(dir, form);
-        match medium.open_read(&path) {
-            Ok(file) => return Ok(Some((name, form, path, file))),
+    for segment_state in
+        SegmentState::ALL.into_iter().filter(|segment_state| *segment_state >= listed)
+    {
+        let path = name.path(dir, segment_state);
+        match fs.open_read(&path) {
+            Ok(file) => return Ok(Some((name, segment_state, path, file))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Failure::to("open", &path)(error)),
         }
@@ -200,8 +205,8 @@ fn open(
 impl Verification {
     fn take(
         &mut self,
-        step: Step,
-        file: &dyn MediumFile,
+        step: Scanned,
+        file: &dyn DiskFile,
         path: &Path,
         name: SegmentName,
     ) -> std::io::Result<()> {
@@ -209,7 +214,7 @@ impl Verification {
             self.damages.push(Damage { path: path.to_owned(), offset, length, reason });
         };
         match step {
-            Step::Record { offset, length, meaning } => {
+            Scanned::Record { offset, length, meaning } => {
                 self.bytes += length;
                 if matches!(meaning, Meaning::Delivery { .. }) {
                     match check(file, offset, length, name)? {
@@ -219,11 +224,11 @@ impl Verification {
                 }
                 self.records += 1;
             }
-            Step::Damage { offset, length, .. } => {
+            Scanned::Damage { offset, length, .. } => {
                 self.bytes += length;
                 damaged(offset, length, "these bytes are no record that was written");
             }
-            Step::Torn { offset } => self.torn += file.len()?.saturating_sub(offset),
+            Scanned::Torn { offset } => self.torn += file.len()?.saturating_sub(offset),
         }
         Ok(())
     }
@@ -231,7 +236,7 @@ impl Verification {
 
 /// Checks the digest of the body. The walk has already checked the checksums.
 fn check(
-    file: &dyn MediumFile,
+    file: &dyn DiskFile,
     offset: u64,
     length: u64,
     name: SegmentName,
@@ -239,6 +244,6 @@ fn check(
     let mut record = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
     let read = read_full(file, &mut record, offset)?;
     record.truncate(read);
-    let record = if is_packed(&record) { unpack(&record)? } else { record };
+    let record = if is_compressed(&record) { decompress(&record)? } else { record };
     Ok(read_delivery(&record.into(), name.salt).map(|_| ()))
 }

@@ -24,7 +24,7 @@ use crate::{
             format::name::SegmentName,
             fs::{
                 file_io::write_all,
-                medium::{Medium, MediumFile},
+                file_system::{DiskFile, FileSystem},
                 real_disk::RealDisk,
             },
             load,
@@ -79,7 +79,7 @@ impl EventfulDisk {
     }
 }
 
-impl Medium for EventfulDisk {
+impl FileSystem for EventfulDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         RealDisk.create_dir(dir)
     }
@@ -113,15 +113,15 @@ impl Medium for EventfulDisk {
         RealDisk.lock(path)
     }
 
-    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         RealDisk.create(path)
     }
 
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         RealDisk.open_append(path)
     }
 
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         if !path.starts_with(&self.watched) {
             return RealDisk.open_read(path);
         }
@@ -145,10 +145,10 @@ impl Medium for EventfulDisk {
 #[derive(Debug)]
 struct EventfulFile {
     disk: EventfulDisk,
-    file: Box<dyn MediumFile>,
+    file: Box<dyn DiskFile>,
 }
 
-impl MediumFile for EventfulFile {
+impl DiskFile for EventfulFile {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }
@@ -186,9 +186,10 @@ struct Restless {
 impl Restless {
     fn new(path: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let builder = DiskArchive::builder(path).segment_size(2600).upkeep_every(None).probe(false);
+        let builder =
+            DiskArchive::builder(path).segment_size(2600).maintenance_interval(None).probe(false);
         let builder = builder.segment_age(Duration::ZERO).compress_after(Duration::ZERO);
-        let archive = runtime.block_on(builder.remember_for(Duration::ZERO).open()).unwrap();
+        let archive = runtime.block_on(builder.ledger_retention(Duration::ZERO).open()).unwrap();
         let runtime = Arc::new(runtime);
         let mut restless = Self { runtime, archive, staying: Vec::new(), leaving: Vec::new() };
         // Some segments contain only deliveries that are removed, and one is being written.
@@ -196,7 +197,7 @@ impl Restless {
             let left = restless.processed(&format!("leaving {number}"));
             restless.leaving.push(left);
             if number == 0 {
-                restless.runtime.block_on(restless.archive.upkeep_now()).unwrap();
+                restless.runtime.block_on(restless.archive.maintain_now()).unwrap();
             }
         }
         for number in 0..3 {
@@ -229,7 +230,7 @@ impl Restless {
                 let one = delivery("/m", b"received during the backup");
                 let _ = append(&archive, &one).await.unwrap();
                 for _ in 0..2 {
-                    archive.upkeep_now().await.unwrap();
+                    archive.maintain_now().await.unwrap();
                 }
             });
         }
@@ -257,8 +258,8 @@ fn holds(path: &Path, needle: &str) -> bool {
     })
 }
 
-fn back_up(medium: &dyn Medium, from: &Path, to: &Path) -> Backup {
-    backup::backup(medium, from, to, &mut |_, _| {}).unwrap()
+fn back_up(fs: &dyn FileSystem, from: &Path, to: &Path) -> Backup {
+    backup::backup(fs, from, to, &mut |_, _| {}).unwrap()
 }
 
 /// Checks the contents of a backup during which an event occurred.
@@ -308,7 +309,7 @@ fn backup_misses_no_segment_that_is_sealed_and_compressed_while_the_directory_is
         let restless = Restless::new(&from);
         let (runtime, archive) = (Arc::clone(&restless.runtime), restless.archive.clone());
         let disk = EventfulDisk::new(&from, at, move || {
-            runtime.block_on(archive.upkeep_now()).unwrap();
+            runtime.block_on(archive.maintain_now()).unwrap();
         });
         let done = back_up(&disk, &from, &to);
         assert!(done.is_sound() && disk.is_over(), "call {at}: {done:?}");
@@ -392,10 +393,10 @@ fn segment_that_is_cut_and_written_on_while_it_is_copied_is_copied_again() {
         let restless = Restless::new(&from);
         restless.runtime.block_on(restless.archive.close());
         let path = segments(&from).pop().unwrap();
-        let (name, form) = SegmentName::parse(path.file_name().unwrap()).unwrap();
+        let (name, segment_state) = SegmentName::parse(path.file_name().unwrap()).unwrap();
         let file = RealDisk.open_append(&path).unwrap();
         let good = file.len().unwrap();
-        let records = load::records(&*file, name, form).unwrap().unwrap();
+        let records = load::records(&*file, name, segment_state).unwrap().unwrap();
         let [.., (long, _), (_, _), (short, _)] = &records[..] else { panic!("{records:?}") };
         assert!(long.length != short.length);
         let bytes = std::fs::read(&path).unwrap();

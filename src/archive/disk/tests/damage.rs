@@ -7,16 +7,13 @@ use super::{bytes, delivery};
 use crate::{
     archive::disk::{
         format::{
+            compressed::compress,
             entry::{DeliveryMeta, Entry},
-            name::{Form, SegmentName},
-            packed::pack,
+            name::{SegmentName, SegmentState},
             warc::{Encoded, Meaning, Salt, encode, warcinfo},
         },
-        fs::medium::MediumFile,
-        read::{
-            steps::Steps,
-            walk::{Step, Walk},
-        },
+        fs::file_system::DiskFile,
+        read::scanner::{PlainScanner, RecordScanner, Scanned},
     },
     delivery::{Delivery, Outcome},
 };
@@ -25,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 struct InMemory(Vec<u8>);
 
-impl MediumFile for InMemory {
+impl DiskFile for InMemory {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.len() as u64)
     }
@@ -52,20 +49,21 @@ impl MediumFile for InMemory {
 
 /// Returns the positions and meanings of the records found.
 fn records_in(file: &InMemory, salt: Salt) -> Vec<(u64, u64, String)> {
-    let mut walk = Walk::starting_at(file, salt, 0).unwrap();
+    let mut walk = PlainScanner::starting_at(file, salt, 0).unwrap();
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(step) = walk.step().unwrap() {
-        let (Step::Record { offset, .. } | Step::Damage { offset, .. } | Step::Torn { offset }) =
-            &step;
+    while let Some(step) = walk.read_next().unwrap() {
+        let (Scanned::Record { offset, .. }
+        | Scanned::Damage { offset, .. }
+        | Scanned::Torn { offset }) = &step;
         assert!(*offset == at, "a step begins where the last one ended");
         match step {
-            Step::Record { offset, length, meaning } => {
+            Scanned::Record { offset, length, meaning } => {
                 at = offset + length;
                 found.push((offset, length, format!("{meaning:?}")));
             }
-            Step::Damage { offset, length, .. } => at = offset + length,
-            Step::Torn { .. } => at = file.0.len() as u64,
+            Scanned::Damage { offset, length, .. } => at = offset + length,
+            Scanned::Torn { .. } => at = file.0.len() as u64,
         }
     }
     assert_eq!(at, file.0.len() as u64, "every byte is accounted for");
@@ -103,15 +101,15 @@ fn one_flipped_bit_loses_at_most_one_record() {
 }
 
 /// Returns the number of records found in a segment of this form, and the length of its damage.
-fn sealed_in(file: &InMemory, salt: Salt, form: Form) -> (usize, u64) {
+fn sealed_in(file: &InMemory, salt: Salt, segment_state: SegmentState) -> (usize, u64) {
     let name = SegmentName { sequence: 1, salt };
-    let mut steps = Steps::of(file, name, form).unwrap();
+    let mut steps = RecordScanner::of(file, name, segment_state).unwrap();
     let (mut records, mut damaged) = (0, 0);
-    while let Some(step) = steps.step().unwrap() {
+    while let Some(step) = steps.read_next().unwrap() {
         match step {
-            Step::Record { .. } => records += 1,
-            Step::Damage { length, .. } => damaged += length,
-            Step::Torn { .. } => panic!("the end of a sealed segment is torn"),
+            Scanned::Record { .. } => records += 1,
+            Scanned::Damage { length, .. } => damaged += length,
+            Scanned::Torn { .. } => panic!("the end of a sealed segment is torn"),
         }
     }
     (records, damaged)
@@ -122,27 +120,31 @@ fn packed(whole: &InMemory, salt: Salt) -> InMemory {
     let records = records_in(whole, salt);
     let place = |offset| usize::try_from(offset).unwrap();
     let record = |(at, length, _): &(u64, u64, String)| &whole.0[place(*at)..place(at + length)];
-    InMemory(records.iter().flat_map(|found| pack(record(found)).unwrap()).collect())
+    InMemory(records.iter().flat_map(|found| compress(record(found)).unwrap()).collect())
 }
 
 #[test]
 fn each_flipped_bit_of_a_sealed_segment_is_damage_of_one_record_at_most_and_no_torn_end() {
     let salt = Salt::random();
     let whole = segment(salt, &[delivery("/m", b"a"), delivery("/m", b"b")]);
-    for (form, mut file) in
-        [(Form::Packed, packed(&whole, salt)), (Form::Sealed, InMemory(whole.0.clone()))]
-    {
-        let (sound, damaged) = sealed_in(&file, salt, form);
+    for (segment_state, mut file) in [
+        (SegmentState::Compressed, packed(&whole, salt)),
+        (SegmentState::Sealed, InMemory(whole.0.clone())),
+    ] {
+        let (sound, damaged) = sealed_in(&file, salt, segment_state);
         assert_eq!((sound, damaged), (5, 0));
         // Searching for the next member is slow.
-        let step = if form == Form::Packed { 9 } else { 1 };
+        let step = if segment_state == SegmentState::Compressed { 9 } else { 1 };
         for bit in (0..8 * file.0.len()).step_by(step) {
             file.0[bit / 8] ^= 1 << (bit % 8);
-            let (records, damaged) = sealed_in(&file, salt, form);
-            assert!(records + 1 >= sound, "{form:?}: bit {bit} leaves {records} records");
-            assert_eq!(damaged > 0, records < sound, "{form:?}: bit {bit}");
+            let (records, damaged) = sealed_in(&file, salt, segment_state);
+            assert!(records + 1 >= sound, "{segment_state:?}: bit {bit} leaves {records} records");
+            assert_eq!(damaged > 0, records < sound, "{segment_state:?}: bit {bit}");
             // Some bytes of a gzip member have no effect, such as its time.
-            assert!(damaged > 0 || form == Form::Packed, "bit {bit} is not seen");
+            assert!(
+                damaged > 0 || segment_state == SegmentState::Compressed,
+                "bit {bit} is not seen"
+            );
             file.0[bit / 8] ^= 1 << (bit % 8);
         }
     }
@@ -241,9 +243,9 @@ fn what_a_record_means_reads_back() {
     let salt = Salt::random();
     let one = delivery("/m", b"a");
     let file = segment(salt, std::slice::from_ref(&one));
-    let mut walk = Walk::starting_at(&file, salt, 0).unwrap();
+    let mut walk = PlainScanner::starting_at(&file, salt, 0).unwrap();
     let mut meanings = Vec::new();
-    while let Some(Step::Record { meaning, .. }) = walk.step().unwrap() {
+    while let Some(Scanned::Record { meaning, .. }) = walk.read_next().unwrap() {
         meanings.push(meaning);
     }
     let [Meaning::Nothing, Meaning::Delivery { meta, .. }, Meaning::State { of, .. }] =

@@ -4,19 +4,16 @@ use std::{path::Path, time::Duration};
 
 use super::{append, delivery};
 use crate::{
-    archive::{
-        Acquire, Archive, DiskArchive, DiskArchiveBuilder, Query,
-        disk::{index::Index, write::command::Command},
-    },
+    archive::{Acquire, Archive, DiskArchive, DiskArchiveBuilder, Query, disk::index::Index},
     delivery::{Delivery, DeliveryId, InferenceDigest, InferenceKey, Outcome, State, StateKind},
 };
 
 fn builder(path: &Path) -> DiskArchiveBuilder {
-    DiskArchive::builder(path).segment_size(10_000).upkeep_every(None)
+    DiskArchive::builder(path).segment_size(10_000).maintenance_interval(None)
 }
 
 fn in_memory(archive: &DiskArchive) -> usize {
-    archive.keeper().unwrap().read(Index::entries_in_memory)
+    archive.compactor().unwrap().read(Index::entries_in_memory)
 }
 
 fn inference(of: &Delivery) -> InferenceDigest {
@@ -87,7 +84,7 @@ async fn settled_deliveries_leave_memory_for_index_files_and_are_found_there() {
     let archive = builder(dir.path()).segment_age(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
     assert_eq!(in_memory(&archive), 60);
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(in_memory(&archive), 12, "those that are failed or pending");
     assert_all(&archive, &all).await;
     for one in &all {
@@ -95,9 +92,9 @@ async fn settled_deliveries_leave_memory_for_index_files_and_are_found_there() {
         assert_eq!(append(&archive, &again).await.unwrap().id(), one.id(), "it is a repeat");
         archive.retry(Query::all().id(again.id())).await.unwrap();
     }
-    let keeper = archive.keeper().unwrap();
+    let compactor = archive.compactor().unwrap();
     for one in all.iter().skip(3).take(7) {
-        let processed = keeper.read(|index| index.processed_as(inference(one).id())).unwrap();
+        let processed = compactor.read(|index| index.processed_as(inference(one).id())).unwrap();
         assert_eq!(processed.first().unwrap().0, one.id());
     }
 }
@@ -109,7 +106,7 @@ async fn opening_has_nothing_in_memory_but_what_is_not_settled() {
         let age = if seals { Duration::ZERO } else { Duration::from_secs(9999 * 24 * 60 * 60) };
         let archive = builder(dir.path()).segment_age(age).open().await.unwrap();
         let all = filled(&archive).await;
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         archive.close().await;
         let archive = builder(dir.path()).open().await.unwrap();
         // If the last segment is not sealed, its entries are in memory too.
@@ -122,17 +119,17 @@ async fn opening_has_nothing_in_memory_but_what_is_not_settled() {
 
 #[tokio::test]
 async fn change_of_a_settled_delivery_survives_reopening_with_and_without_another_index_file() {
-    for upkeep in [false, true] {
+    for maintenance in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let open = || builder(dir.path()).segment_age(Duration::ZERO).open();
         let archive = open().await.unwrap();
         let all = filled(&archive).await;
-        archive.upkeep_now().await.unwrap();
+        archive.maintain_now().await.unwrap();
         assert_eq!(archive.retry(Query::all().state(StateKind::Dead)).await.unwrap(), 6);
         settle(&archive, all[0].id(), Outcome::processed(204)).await;
         assert_eq!(archive.remove(Query::all().id(all[3].id())).await.unwrap(), 1);
-        if upkeep {
-            archive.upkeep_now().await.unwrap();
+        if maintenance {
+            archive.maintain_now().await.unwrap();
         }
         archive.close().await;
         for archive in [DiskArchive::read_only(dir.path()).await.unwrap(), open().await.unwrap()] {
@@ -157,12 +154,12 @@ async fn state_in_a_later_segment_survives_its_compression() {
     let _ = append(&archive, &one).await.unwrap();
     let _ = append(&archive, &other).await.unwrap();
     let lease = archive.acquire(Acquire::new(one.id())).await.unwrap().lease.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let _ = append(&archive, &delivery("/m", &[b'a'; 100_000])).await.unwrap();
     // The first segment gets an index file that includes the start of the second one.
     assert_eq!(archive.remove(Query::all().id(other.id())).await.unwrap(), 1);
     archive.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     archive.close().await;
     let archive = open().open().await.unwrap();
     assert_eq!(archive.state(one.id()).await.unwrap(), Some(Outcome::processed(200).into()));
@@ -173,7 +170,7 @@ async fn deliveries_without_index_files_are_found_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).segment_age(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     archive.close().await;
     let index_files: Vec<_> = std::fs::read_dir(dir.path())
         .unwrap()
@@ -187,7 +184,7 @@ async fn deliveries_without_index_files_are_found_all_the_same() {
     }
     let archive = builder(dir.path()).open().await.unwrap();
     assert_all(&archive, &all).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(in_memory(&archive), 12);
     assert!(index_files.iter().all(|path| path.exists()), "they are written again");
 }
@@ -197,9 +194,9 @@ async fn damaged_index_file_is_an_error_with_its_path_and_can_be_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).segment_age(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let settled = &all[3];
-    let position = archive.keeper().unwrap().read(|index| index.locate(settled.id()));
+    let position = archive.compactor().unwrap().read(|index| index.locate(settled.id()));
     let path = position.unwrap().unwrap().segment.index_path(dir.path());
     let mut bytes = std::fs::read(&path).unwrap();
     // The entries follow the first page, which is 40 bytes long.

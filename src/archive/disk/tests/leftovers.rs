@@ -7,9 +7,9 @@ use crate::{
     archive::{
         Archive, ArchiveError, DiskArchive, Query,
         disk::format::{
+            compressed::compress,
             entry::Entry,
-            name::{Form, SegmentName},
-            packed::pack,
+            name::{SegmentName, SegmentState},
             warc::{FORMAT, Salt, encode, warcinfo, warcinfo_of},
         },
     },
@@ -64,10 +64,10 @@ async fn a_delivery_that_was_written_to_two_segments_is_forgotten_once() {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (delivery("/m", b"a"), delivery("/m", b"b"));
     written_twice(dir.path(), [&a, &b]);
-    let builder = DiskArchive::builder(dir.path()).upkeep_every(None);
-    let archive = builder.remember_for(Duration::ZERO).open().await.unwrap();
+    let builder = DiskArchive::builder(dir.path()).maintenance_interval(None);
+    let archive = builder.ledger_retention(Duration::ZERO).open().await.unwrap();
     assert_eq!(archive.remove(Query::all()).await.unwrap(), 2);
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(archive.stats().await.unwrap().removed, 0);
     assert!(segments(dir.path()).is_empty());
 }
@@ -87,19 +87,23 @@ async fn a_later_format_is_refused_and_nothing_in_the_directory_is_changed() {
 
 #[tokio::test]
 async fn a_later_format_is_refused_by_readers_too_and_in_every_form() {
-    for form in Form::ALL {
+    for segment_state in SegmentState::ALL {
         let dir = tempfile::tempdir().unwrap();
         let name = SegmentName { sequence: 1, salt: Salt::random() };
         let record = bytes(&[warcinfo_of(name, FORMAT + 1)]);
-        let file = if form == Form::Packed { pack(&record).unwrap() } else { record };
-        let path = name.path(dir.path(), form);
+        let file = if segment_state == SegmentState::Compressed {
+            compress(&record).unwrap()
+        } else {
+            record
+        };
+        let path = name.path(dir.path(), segment_state);
         fs::write(&path, &file).unwrap();
         let writing = DiskArchive::open(dir.path()).await.unwrap_err();
         let reading = DiskArchive::read_only(dir.path()).await.unwrap_err();
         let verifying = DiskArchive::verify(dir.path(), |_, _| {}).await.unwrap_err();
         for error in [writing, reading, verifying] {
             let newer = matches!(&error, ArchiveError::Newer { path: of, .. } if *of == path);
-            assert!(newer, "{form:?}: {error}");
+            assert!(newer, "{segment_state:?}: {error}");
         }
     }
 }
@@ -129,8 +133,12 @@ async fn a_damaged_format_is_damage_and_no_later_format() {
 #[tokio::test]
 async fn maintenance_warns_once_of_a_segment_that_is_damaged_while_the_archive_is_open() {
     let dir = tempfile::tempdir().unwrap();
-    let archive =
-        DiskArchive::builder(dir.path()).segment_size(500).upkeep_every(None).open().await.unwrap();
+    let archive = DiskArchive::builder(dir.path())
+        .segment_size(500)
+        .maintenance_interval(None)
+        .open()
+        .await
+        .unwrap();
     for body in [b"a", b"b"] {
         let _ = append(&archive, &delivery("/m", body)).await.unwrap();
     }
@@ -139,8 +147,8 @@ async fn maintenance_warns_once_of_a_segment_that_is_damaged_while_the_archive_i
     let last = bytes.len() - 10;
     bytes[last] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    let keeper = archive.keeper().unwrap();
-    let text = logged(|| (0..2).for_each(|_| keeper.upkeep().unwrap()));
+    let compactor = archive.compactor().unwrap();
+    let text = logged(|| (0..2).for_each(|_| compactor.maintenance().unwrap()));
     assert_eq!(text.matches("a segment is damaged").count(), 1, "{text}");
     assert!(text.contains(&path.display().to_string()), "{text}");
     assert!(fs::read(&path).unwrap() == bytes);
@@ -149,14 +157,14 @@ async fn maintenance_warns_once_of_a_segment_that_is_damaged_while_the_archive_i
 #[tokio::test]
 async fn request_that_cannot_be_read_is_logged_once_and_again_if_it_is_another() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = DiskArchive::builder(dir.path()).upkeep_every(None).open().await.unwrap();
-    let keeper = archive.keeper().unwrap();
+    let archive = DiskArchive::builder(dir.path()).maintenance_interval(None).open().await.unwrap();
+    let compactor = archive.compactor().unwrap();
     // Root can read every file.
     let request = || dir.path().join(format!("{}.request", DeliveryId::new()));
     let (first, second) = (request(), request());
     std::fs::create_dir(&first).unwrap();
     let warnings = |text: &str| text.matches("cannot do what another process asked for").count();
-    let rounds = || logged(|| (0..3).for_each(|_| drop(keeper.do_requests())));
+    let rounds = || logged(|| (0..3).for_each(|_| drop(compactor.do_requests())));
     assert_eq!(warnings(&rounds()), 1);
     std::fs::create_dir(&second).unwrap();
     let text = rounds();

@@ -18,7 +18,7 @@ use crate::archive::{
     disk::{
         DiskArchiveBuilder,
         fs::{
-            medium::{Medium, MediumFile},
+            file_system::{DiskFile, FileSystem},
             real_disk::RealDisk,
         },
     },
@@ -39,7 +39,7 @@ fn panic_once(to_come: &AtomicUsize) {
     assert!(next.is_err(), "by the test");
 }
 
-impl Medium for Panicking {
+impl FileSystem for Panicking {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         RealDisk.create_dir(dir)
     }
@@ -53,16 +53,16 @@ impl Medium for Panicking {
         RealDisk.lock(path)
     }
 
-    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         panic_once(&self.creates);
         RealDisk.create(path)
     }
 
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         RealDisk.open_append(path)
     }
 
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         panic_once(&self.reads);
         RealDisk.open_read(path)
     }
@@ -82,8 +82,8 @@ impl Medium for Panicking {
 
 async fn open(dir: &Path, every: Option<Duration>) -> (Arc<Panicking>, DiskArchive) {
     let disk = Arc::new(Panicking::default());
-    let builder = DiskArchive::builder(dir).probe(false).upkeep_every(every);
-    let builder = DiskArchiveBuilder { medium: Arc::clone(&disk) as Arc<dyn Medium>, ..builder };
+    let builder = DiskArchive::builder(dir).probe(false).maintenance_interval(every);
+    let builder = DiskArchiveBuilder { fs: Arc::clone(&disk) as Arc<dyn FileSystem>, ..builder };
     (disk, builder.segment_size(1).open().await.unwrap())
 }
 

@@ -41,7 +41,7 @@ fn finish(plan: Plan, index: &mut Index) -> Vec<Command> {
             }
             (Entry::Removal(ids), Change::GiveUp) => {
                 for id in ids {
-                    index.give_up(id).unwrap();
+                    index.mark_removed(id).unwrap();
                 }
             }
             other => panic!("{other:?}"),

@@ -13,17 +13,17 @@ use crate::{
 
 fn builder(path: &Path) -> DiskArchiveBuilder {
     let age = Duration::ZERO;
-    let builder = DiskArchive::builder(path).upkeep_every(None).remember_for(None);
+    let builder = DiskArchive::builder(path).maintenance_interval(None).ledger_retention(None);
     builder.segment_age(age).compress_after(age)
 }
 
 /// The removals that the segments of a directory record.
 fn removals_in(archive: &DiskArchive) -> Vec<DeliveryId> {
-    let keeper = archive.keeper().unwrap();
+    let compactor = archive.compactor().unwrap();
     let mut removals = Vec::new();
-    for (name, form) in Listing::of_dir(&*keeper.medium, &keeper.dir).unwrap().segments {
-        let file = keeper.medium.open_read(&name.path(&keeper.dir, form)).unwrap();
-        for (_, meaning) in load::records(&*file, name, form).unwrap().unwrap() {
+    for (name, segment_state) in Listing::of_dir(&*compactor.fs, &compactor.dir).unwrap().segments {
+        let file = compactor.fs.open_read(&name.path(&compactor.dir, segment_state)).unwrap();
+        for (_, meaning) in load::records(&*file, name, segment_state).unwrap().unwrap() {
             if let Meaning::Removal(ids) = meaning {
                 removals.extend(ids);
             }
@@ -34,10 +34,10 @@ fn removals_in(archive: &DiskArchive) -> Vec<DeliveryId> {
 
 /// The records in index files about deliveries of other segments.
 fn foreign_in(archive: &DiskArchive) -> Vec<(DeliveryId, ForeignRecord)> {
-    let keeper = archive.keeper().unwrap();
+    let compactor = archive.compactor().unwrap();
     let mut rows = Vec::new();
-    for name in Listing::of_dir(&*keeper.medium, &keeper.dir).unwrap().segments.into_keys() {
-        let file = keeper.read(|index| index.file_of(name).cloned());
+    for name in Listing::of_dir(&*compactor.fs, &compactor.dir).unwrap().segments.into_keys() {
+        let file = compactor.read(|index| index.file_of(name).cloned());
         let foreign = file.map(|file| file.foreign().unwrap()).unwrap_or_default();
         rows.extend(foreign.into_iter().map(|row| (row.id, row.record)));
     }
@@ -74,12 +74,12 @@ async fn removal_in_a_later_segment_is_dropped_when_that_segment_is_compressed()
     let _ = append(&archive, &one).await.unwrap();
     let lease = archive.acquire(Acquire::new(one.id())).await.unwrap().lease.unwrap();
     archive.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let two = delivery("/m", b"2");
     let _ = append(&archive, &two).await.unwrap();
     assert_eq!(archive.remove(Query::all().id(one.id())).await.unwrap(), 1);
     assert_eq!(removals_in(&archive), [one.id()], "it is in the segment that is being written");
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(removals_in(&archive), []);
     assert_eq!(foreign_in(&archive), []);
     archive.close().await;
@@ -93,11 +93,11 @@ async fn state_recorded_after_the_removal_is_kept() {
     let one = delivery("/m", b"1");
     let _ = append(&archive, &one).await.unwrap();
     let lease = archive.acquire(Acquire::new(one.id())).await.unwrap().lease.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let _ = append(&archive, &delivery("/m", b"2")).await.unwrap();
     assert_eq!(archive.remove(Query::all().id(one.id())).await.unwrap(), 1);
     archive.settle(lease, Outcome::processed(204), Duration::ZERO).await.unwrap();
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     assert_eq!(removals_in(&archive), []);
     assert_eq!(foreign_in(&archive), [(one.id(), ForeignRecord::State)]);
     archive.close().await;
@@ -112,18 +112,18 @@ async fn removal_of_a_delivery_with_bytes_left_is_kept() {
     for one in &all {
         let _ = append(&archive, one).await.unwrap();
     }
-    archive.upkeep_now().await.unwrap();
+    archive.maintain_now().await.unwrap();
     let _ = append(&archive, &delivery("/m", b"3")).await.unwrap();
-    let keeper = archive.keeper().unwrap();
+    let compactor = archive.compactor().unwrap();
     tokio::task::block_in_place(|| {
         // Only the first delivery is erased.
-        assert_eq!(keeper.remove(&Query::all().id(all[0].id())).unwrap(), 1);
-        assert_eq!(keeper.give_up_all(&Query::all().id(all[1].id())).unwrap(), 1);
-        keeper.seal().unwrap();
-        let listed = Listing::of_dir(&*keeper.medium, &keeper.dir).unwrap().segments;
-        let (name, form) = listed.into_iter().next_back().unwrap();
-        let mut state = keeper.turn().unwrap();
-        keeper.rewrite_without(name, form, &HashSet::new(), &mut state).unwrap();
+        assert_eq!(compactor.remove(&Query::all().id(all[0].id())).unwrap(), 1);
+        assert_eq!(compactor.mark_all_removed(&Query::all().id(all[1].id())).unwrap(), 1);
+        compactor.seal().unwrap();
+        let listed = Listing::of_dir(&*compactor.fs, &compactor.dir).unwrap().segments;
+        let (name, segment_state) = listed.into_iter().next_back().unwrap();
+        let mut state = compactor.turn().unwrap();
+        compactor.rewrite_without(name, segment_state, &HashSet::new(), &mut state).unwrap();
     });
     assert_eq!(removals_in(&archive), [all[1].id()]);
     assert_eq!(foreign_in(&archive), [(all[1].id(), ForeignRecord::Removal)]);

@@ -10,7 +10,7 @@ use crate::{
 fn sync_that_hangs_is_logged_while_it_hangs() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
     let text = logged_while(|text| {
-        let builder = DiskArchive::builder(dir.path()).medium(Arc::new(disk.clone()));
+        let builder = DiskArchive::builder(dir.path()).fs(Arc::new(disk.clone()));
         let archive = open(builder, tokio::time::Instant::now()).unwrap();
         disk.fail(Fault::HangingSync);
         drop(archive.append(Append::new(delivery("/m", b"a"))));

@@ -11,9 +11,8 @@ use crate::{
             format::{entry::Place, name::SegmentName, warc::Salt},
             fs::{
                 failure::Failure,
-                lock,
-                medium::{Lock, Medium},
-                unsynced,
+                file_system::{FileSystem, Lock},
+                lock, unsynced,
             },
         },
     },
@@ -26,7 +25,7 @@ const LOG_PERIOD: Duration = Duration::from_secs(10);
 /// The sequence of segments; the last is written.
 #[derive(Debug)]
 pub(in crate::archive::disk) struct Log {
-    pub(in crate::archive::disk) medium: Arc<dyn Medium>,
+    pub(in crate::archive::disk) fs: Arc<dyn FileSystem>,
     pub(in crate::archive::disk) dir: PathBuf,
     /// A segment is sealed once it reaches this length, in bytes.
     pub(in crate::archive::disk) segment_size: u64,
@@ -59,12 +58,12 @@ impl NotArchived {
 
 impl Log {
     pub(in crate::archive::disk) fn new(
-        medium: Arc<dyn Medium>,
+        fs: Arc<dyn FileSystem>,
         dir: PathBuf,
         segment_size: u64,
     ) -> Self {
         Self {
-            medium,
+            fs,
             dir,
             segment_size,
             next_sequence: 1,
@@ -112,7 +111,7 @@ impl Log {
         lock: &Lock,
         entries: usize,
     ) -> Result<(), NotArchived> {
-        let checked = lock::check(&*self.medium, &self.dir, lock);
+        let checked = lock::check(&*self.fs, &self.dir, lock);
         checked.map_err(|failure| self.failed(NotArchived { failure, unsure: false }, entries))
     }
 
@@ -145,7 +144,7 @@ impl Log {
             Some(segment) => segment,
             None => self.create().map_err(WriteError::Undone)?,
         };
-        let location = Location { medium: &*self.medium, dir: &self.dir, lock };
+        let location = Location { fs: &*self.fs, dir: &self.dir, lock };
         match segment.append(batch, location) {
             Ok(places) => {
                 if segment.durable_length() < self.segment_size {
@@ -176,7 +175,7 @@ impl Log {
             self.next_sequence = self.next_sequence.saturating_add(1);
             name
         });
-        let created = Segment::create(&*self.medium, &self.dir, name);
+        let created = Segment::create(&*self.fs, &self.dir, name);
         if created.is_err() {
             self.keep_name(name);
         }
@@ -192,7 +191,7 @@ impl Log {
 
     /// Returns whether no file has this name.
     fn is_free(&self, name: SegmentName) -> bool {
-        let open = self.medium.open_read(&name.open_path(&self.dir));
+        let open = self.fs.open_read(&name.open_path(&self.dir));
         open.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
@@ -200,7 +199,7 @@ impl Log {
     /// assumes that sealed segments are fully indexed, and drops records that are not in the index.
     pub(in crate::archive::disk) fn seal_full(&mut self) {
         let Some(name) = self.full.take() else { return };
-        if let Err(failure) = seal(&*self.medium, &self.dir, name) {
+        if let Err(failure) = seal(&*self.fs, &self.dir, name) {
             let source = std::error::Error::source(&failure);
             tracing::warn!(error = %failure, source, "a full segment keeps its name until the next start");
         }
@@ -212,7 +211,7 @@ impl Log {
             return Ok(());
         };
         // Even if the new name does not become durable, the segment is no longer written under either name.
-        seal(&*self.medium, &self.dir, segment.name())
+        seal(&*self.fs, &self.dir, segment.name())
     }
 
     /// Rewrites a segment whose file was removed, unless another file has its name now.
@@ -224,7 +223,7 @@ impl Log {
             self.spare = Some(segment.name());
             return None;
         }
-        let restored = segment.restore(&*self.medium, &self.dir);
+        let restored = segment.restore(&*self.fs, &self.dir);
         if let Err(failure) = &restored
             && let Some(suppressed) = self.leftovers.admit()
         {
@@ -239,11 +238,11 @@ impl Log {
     fn abandon(&mut self, segment: &Segment) {
         if segment.durable_length() > 0 {
             if segment.shows_more_than_durable() {
-                unsynced::mark(&*self.medium, &self.dir, segment.name());
+                unsynced::mark(&*self.fs, &self.dir, segment.name());
             }
             return;
         }
-        if let Err(error) = self.medium.remove(segment.path())
+        if let Err(error) = self.fs.remove(segment.path())
             && let Some(suppressed) = self.leftovers.admit()
         {
             let path = segment.path().display();
@@ -255,13 +254,13 @@ impl Log {
 
 /// Renames a segment to its sealed name.
 pub(in crate::archive::disk) fn seal(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &std::path::Path,
     name: SegmentName,
 ) -> Result<(), Failure> {
     let (open, sealed) = (name.open_path(dir), name.sealed_path(dir));
-    medium.rename(&open, &sealed).map_err(Failure::to("rename", &open))?;
-    medium.sync_dir(dir).map_err(Failure::to("sync", dir))
+    fs.rename(&open, &sealed).map_err(Failure::to("rename", &open))?;
+    fs.sync_dir(dir).map_err(Failure::to("sync", dir))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::{
 };
 
 use super::{
+    batch_window::{BatchWindow, Waiting},
     command::Command,
-    pace::{Pace, Waiting},
 };
 use crate::archive::ArchiveError;
 
@@ -85,10 +85,10 @@ impl Queue {
     }
 
     /// Takes the waiting commands, once enough have arrived to be prepared along with the `taken` earlier deliveries.
-    pub(in crate::archive::disk) fn take(&self, pace: Pace, taken: usize) -> Part {
+    pub(in crate::archive::disk) fn take(&self, window: BatchWindow, taken: usize) -> Part {
         let mut state = self.state();
         let last = loop {
-            match state.next(pace, taken) {
+            match state.next(window, taken) {
                 Next::Take { last } => break last,
                 Next::Sleep(sleep, patience) => {
                     state.sleep = sleep;
@@ -160,7 +160,7 @@ impl State {
         wakes
     }
 
-    fn next(&self, pace: Pace, taken: usize) -> Next {
+    fn next(&self, window: BatchWindow, taken: usize) -> Next {
         if self.closed || self.urgent {
             return Next::Take { last: true };
         }
@@ -170,8 +170,8 @@ impl State {
             since => since.unwrap_or(now),
         };
         let waiting = Waiting { taken, deliveries: self.deliveries, since };
-        let enough = pace.enough(waiting);
-        match pace.patience(waiting, now) {
+        let enough = window.enough(waiting);
+        match window.patience(waiting, now) {
             None => Next::Take { last: true },
             Some(_) if self.deliveries >= enough => Next::Take { last: false },
             patience => Next::Sleep(Sleep::UntilDeliveries(enough), patience),
@@ -224,7 +224,7 @@ mod tests {
         queue.push(command()).unwrap();
         queue.push(command()).unwrap();
         assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
-        assert_eq!(queue.take(Pace::new(), 0).commands.len(), 2);
+        assert_eq!(queue.take(BatchWindow::new(), 0).commands.len(), 2);
         queue.push(command()).unwrap();
     }
 
@@ -234,15 +234,15 @@ mod tests {
         queue.push(command()).unwrap();
         queue.close();
         assert!(matches!(queue.push(command()), Err(ArchiveError::Closed)));
-        assert_eq!(queue.take(Pace::new(), 0).commands.len(), 1);
-        let rest = queue.take(Pace::new(), 0);
+        assert_eq!(queue.take(BatchWindow::new(), 0).commands.len(), 1);
+        let rest = queue.take(BatchWindow::new(), 0);
         assert!(rest.commands.is_empty() && rest.last);
     }
 
     #[test]
     fn half_of_those_who_come_back_are_taken_to_be_prepared_while_the_others_are_on_their_way() {
         let queue = Queue::new(64);
-        let pace = Pace::after(
+        let window = BatchWindow::after(
             64,
             0,
             Duration::from_secs(1),
@@ -250,7 +250,7 @@ mod tests {
         );
         let take = |came: usize, taken: usize| {
             (0..came).for_each(|_| queue.push(command()).unwrap());
-            let part = queue.take(pace, taken);
+            let part = queue.take(window, taken);
             (part.commands.len(), part.last)
         };
         assert_eq!(take(32, 0), (32, false));

@@ -13,9 +13,8 @@ use crate::archive::disk::{
     fs::{
         failure::Failure,
         file_io::write_all,
-        lock,
-        medium::{Lock, Medium, MediumFile, is_reachable},
-        unsynced,
+        file_system::{DiskFile, FileSystem, Lock, is_reachable},
+        lock, unsynced,
     },
 };
 
@@ -24,7 +23,7 @@ use crate::archive::disk::{
 pub(in crate::archive::disk) struct Segment {
     name: SegmentName,
     path: PathBuf,
-    file: Box<dyn MediumFile>,
+    file: Box<dyn DiskFile>,
     /// The end of the last durable batch.
     good: u64,
 }
@@ -76,7 +75,7 @@ impl WriteError {
 /// The location of an archive, and the lock that shows that it is still there.
 #[derive(Clone, Copy)]
 pub(in crate::archive::disk) struct Location<'a> {
-    pub(in crate::archive::disk) medium: &'a dyn Medium,
+    pub(in crate::archive::disk) fs: &'a dyn FileSystem,
     pub(in crate::archive::disk) dir: &'a Path,
     pub(in crate::archive::disk) lock: &'a Lock,
 }
@@ -84,15 +83,15 @@ pub(in crate::archive::disk) struct Location<'a> {
 impl Segment {
     /// Creates the file of a new segment, with a durable name.
     pub(in crate::archive::disk) fn create(
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         dir: &Path,
         name: SegmentName,
     ) -> Result<Self, Failure> {
         let path = name.open_path(dir);
-        let file = medium.create(&path).map_err(Failure::to("create", &path))?;
-        if let Err(error) = medium.sync_dir(dir) {
+        let file = fs.create(&path).map_err(Failure::to("create", &path))?;
+        if let Err(error) = fs.sync_dir(dir) {
             // A failure is ignored, because the next segment then has another name.
-            drop(medium.remove(&path));
+            drop(fs.remove(&path));
             return Err(Failure::to("sync", dir)(error));
         }
         Ok(Self::resume(name, path, file, 0))
@@ -102,7 +101,7 @@ impl Segment {
     pub(in crate::archive::disk) fn resume(
         name: SegmentName,
         path: PathBuf,
-        file: Box<dyn MediumFile>,
+        file: Box<dyn DiskFile>,
         good: u64,
     ) -> Self {
         Self { name, path, file, good }
@@ -129,10 +128,10 @@ impl Segment {
     /// Writes the durable data to another file under the same name. A removed file can be read as long as it is open.
     pub(in crate::archive::disk) fn restore(
         &self,
-        medium: &dyn Medium,
+        fs: &dyn FileSystem,
         dir: &Path,
     ) -> Result<Self, Failure> {
-        let file = unsynced::rewrite(medium, dir, self.name, &*self.file, self.good)?;
+        let file = unsynced::rewrite(fs, dir, self.name, &*self.file, self.good)?;
         Ok(Self::resume(self.name, self.path.clone(), file, self.good))
     }
 
@@ -192,11 +191,11 @@ impl Segment {
     /// Checks that the file is still at its path. A sync succeeds even after the file was removed, or its directory was
     /// removed, renamed or replaced; the written data is then lost or unreachable.
     fn check_reachable(&self, location: Location<'_>) -> Result<(), WriteError> {
-        let Location { medium, dir, lock } = location;
-        if is_reachable(medium, &self.path, &*self.file) {
+        let Location { fs, dir, lock } = location;
+        if is_reachable(fs, &self.path, &*self.file) {
             return Ok(());
         }
-        if let Err(failure) = lock::check(medium, dir, lock) {
+        if let Err(failure) = lock::check(fs, dir, lock) {
             return Err(self.cut(failure, WriteError::Detached));
         }
         let reason = "the segment was removed, renamed or replaced while it was written";

@@ -7,9 +7,9 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    batch_window::BatchWindow,
     command::{Answer, Command},
     log::{Log, NotArchived},
-    pace::Pace,
     plan::{Change, Plan},
     queue::{Part, Queue},
 };
@@ -18,7 +18,7 @@ use crate::{
         ArchiveError,
         disk::{
             format::entry::{DeliveryMeta, Entry, Place},
-            fs::{failure::Failure, lock, medium::Lock, stall::StallWatch},
+            fs::{failure::Failure, file_system::Lock, lock, stall::StallWatch},
             health::Condition,
             index::{ForeignRecord, Index},
             shared::SharedIndex,
@@ -57,14 +57,14 @@ impl Writer {
 
     fn run(mut self) {
         let _closing = CloseOnDrop(Arc::clone(&self.queue));
-        let mut pace = Pace::new();
-        while let Some(plan) = self.gather(pace) {
-            pace = self.commit(plan);
+        let mut window = BatchWindow::new();
+        while let Some(plan) = self.gather(window) {
+            window = self.commit(plan);
         }
     }
 
     /// Takes queued commands, and plans them while further commands arrive. `None` once the queue is closed and empty.
-    fn gather(&mut self, pace: Pace) -> Option<Plan> {
+    fn gather(&mut self, window: BatchWindow) -> Option<Plan> {
         let mut plan = Plan::after(self.latest);
         if !self.carried.is_empty() {
             let carried = mem::take(&mut self.carried);
@@ -73,7 +73,7 @@ impl Writer {
             return Some(plan);
         }
         loop {
-            let Part { commands, last } = self.queue.take(pace, plan.appends());
+            let Part { commands, last } = self.queue.take(window, plan.appends());
             if last && commands.is_empty() && plan.appends() == 0 {
                 return None;
             }
@@ -89,7 +89,7 @@ impl Writer {
         self.log.encode_ahead(&mut plan.batch);
     }
 
-    fn commit(&mut self, mut plan: Plan) -> Pace {
+    fn commit(&mut self, mut plan: Plan) -> BatchWindow {
         let began = std::time::Instant::now();
         let _writing = self.stall.begin();
         self.carried = mem::take(&mut plan.waiting);
@@ -104,11 +104,12 @@ impl Writer {
         }
         self.answer_unwritten(mem::take(&mut plan.immediate));
         let seals = mem::take(&mut plan.seals);
-        let pace = if plan.changes.is_empty() { Pace::new() } else { self.write(plan, began) };
+        let window =
+            if plan.changes.is_empty() { BatchWindow::new() } else { self.write(plan, began) };
         for reply in seals {
             drop(reply.send(self.log.seal_now().map_err(ArchiveError::from)));
         }
-        pace
+        window
     }
 
     /// Answers commands that need no write, such as a repeat. The answer to a repeat states that the first delivery is
@@ -123,27 +124,28 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> Pace {
+    fn write(&mut self, mut plan: Plan, began: std::time::Instant) -> BatchWindow {
         let written = self.log.append(&mut plan.batch, &self.lock);
         self.condition.write_ended(written.is_ok(), written.is_err() && self.lost_lock());
         match written {
             Ok(places) => {
                 let now = std::time::Instant::now();
-                let pace = Pace::after(plan.appends(), self.queue.deliveries(), now - began, now);
+                let window =
+                    BatchWindow::after(plan.appends(), self.queue.deliveries(), now - began, now);
                 self.apply(plan, places);
-                pace
+                window
             }
             Err(error) => {
-                self.give_up(plan, &error);
-                Pace::new()
+                self.mark_removed(plan, &error);
+                BatchWindow::new()
             }
         }
     }
 
     /// Returns whether the lock file was deleted or replaced. If the whole directory is gone, it may come back.
     fn lost_lock(&self) -> bool {
-        let Log { medium, dir, .. } = &self.log;
-        lock::check(&**medium, dir, &self.lock).is_err() && medium.list(dir).is_ok()
+        let Log { fs, dir, .. } = &self.log;
+        lock::check(&**fs, dir, &self.lock).is_err() && fs.list(dir).is_ok()
     }
 
     /// Applies durable changes to the index, and answers in small groups, so that the first callers can send again
@@ -175,7 +177,7 @@ impl Writer {
     }
 
     /// Discards the batch, but ends leases whose holders are gone.
-    fn give_up(&self, plan: Plan, error: &NotArchived) {
+    fn mark_removed(&self, plan: Plan, error: &NotArchived) {
         self.index.write(|index| {
             for (entry, change) in plan.batch.into_entries().into_iter().zip(plan.changes) {
                 let Entry::State { of, state } = &entry else { continue };
@@ -206,7 +208,7 @@ fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
         (Entry::State { of, state }, Change::Block { on, now }) => index.block(of, &state, on, now),
         (Entry::State { of, state }, Change::Lease { token }) => index.lease(of, &state, token),
         (Entry::Removal(ids), Change::GiveUp) => {
-            ids.into_iter().try_for_each(|id| index.give_up(id))
+            ids.into_iter().try_for_each(|id| index.mark_removed(id))
         }
         // A plan contains no other pairs; ledger entries are written by the compactor.
         _ => Ok(()),
@@ -228,6 +230,6 @@ struct CloseOnDrop(Arc<Queue>);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-        drop(self.0.take(Pace::new(), 0));
+        drop(self.0.take(BatchWindow::new(), 0));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     archive::{
         Counts,
         disk::{
-            format::name::{Form, SegmentName},
+            format::name::{SegmentName, SegmentState},
             index::{Body, ForeignRecord, IndexEntry, LogPosition, Position},
         },
     },
@@ -41,21 +41,21 @@ pub(in crate::archive::disk) struct Builder {
 pub(in crate::archive::disk) struct Coverage {
     /// The number of bytes of the segment that the file covers.
     pub(in crate::archive::disk) length: u64,
-    pub(in crate::archive::disk) form: Form,
+    pub(in crate::archive::disk) segment_state: SegmentState,
     /// All records before this position of the log are included.
-    pub(in crate::archive::disk) folded: LogPosition,
+    pub(in crate::archive::disk) flushed: LogPosition,
 }
 
 impl Builder {
     pub(in crate::archive::disk) fn new(name: SegmentName, coverage: Coverage) -> Self {
-        let Coverage { length, form, folded } = coverage;
+        let Coverage { length, segment_state, flushed } = coverage;
         let header = Header {
             segment: name.to_string(),
             generation: uuid::Uuid::new_v4().as_u64_pair().0,
             length,
-            packed: form == Form::Packed,
-            sealed: form != Form::Open,
-            folded,
+            packed: segment_state == SegmentState::Compressed,
+            sealed: segment_state != SegmentState::Active,
+            flushed,
             ..Header::default()
         };
         Self {

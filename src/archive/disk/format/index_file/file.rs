@@ -18,12 +18,12 @@ use crate::{
         Counts, Query, StateFilter,
         disk::{
             format::{
-                name::{Form, SegmentName},
+                name::{SegmentName, SegmentState},
                 warc::Salt,
             },
             fs::{
                 failure::Failure,
-                medium::{Medium, MediumFile},
+                file_system::{DiskFile, FileSystem},
             },
             index::{ForeignRecord, IndexEntry, LogPosition, Position},
         },
@@ -62,7 +62,7 @@ pub(super) struct Header {
     /// Whether the segment was sealed.
     pub(super) sealed: bool,
     /// All records of the log before this position are included.
-    pub(super) folded: LogPosition,
+    pub(super) flushed: LogPosition,
     pub(super) entries: u32,
     pub(super) models: Vec<String>,
     /// The number of deliveries with a body of each model, by state.
@@ -127,7 +127,7 @@ fn first_page(pages: &mut Pages<'_>) -> io::Result<(u64, Section)> {
     Ok((u64::from_le_bytes(generation), section))
 }
 
-fn read_header(file: &dyn MediumFile, name: SegmentName) -> io::Result<Header> {
+fn read_header(file: &dyn DiskFile, name: SegmentName) -> io::Result<Header> {
     let mut pages = Pages::new(file, name.salt);
     let (generation, section) = first_page(&mut pages)?;
     // A damaged length must not determine how much memory is allocated.
@@ -145,7 +145,7 @@ fn read_header(file: &dyn MediumFile, name: SegmentName) -> io::Result<Header> {
 /// An index file that matches its segment. Rows are read on demand.
 #[derive(Clone, Debug)]
 pub(in crate::archive::disk) struct IndexFile {
-    medium: Arc<dyn Medium>,
+    fs: Arc<dyn FileSystem>,
     path: PathBuf,
     salt: Salt,
     header: Arc<Header>,
@@ -153,12 +153,12 @@ pub(in crate::archive::disk) struct IndexFile {
     /// Loaded only if appends use them.
     filters: Option<Arc<(Filter, Filter)>>,
     /// Kept open while the file may be renamed or removed.
-    pinned: Option<Arc<dyn MediumFile>>,
+    pinned: Option<Arc<dyn DiskFile>>,
 }
 
 /// The reason why an index file is not used.
 #[derive(Debug)]
-pub(in crate::archive::disk) enum Unfit {
+pub(in crate::archive::disk) enum IndexMismatch {
     Missing,
     /// The file covers more bytes than the segment has: this many are missing.
     Longer(NonZeroU64),
@@ -177,12 +177,12 @@ pub(in crate::archive::disk) struct Foreign {
 
 /// Returns the number of bytes missing at the end of a segment of this length, according to its index file.
 pub(in crate::archive::disk) fn missing(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     dir: &Path,
     name: SegmentName,
     length: u64,
 ) -> Option<NonZeroU64> {
-    let file = medium.open_read(&name.index_path(dir)).ok()?;
+    let file = fs.open_read(&name.index_path(dir)).ok()?;
     let header = read_header(&*file, name).ok()?;
     NonZeroU64::new(header.length.checked_sub(length)?)
 }
@@ -191,28 +191,28 @@ impl IndexFile {
     /// Opens the index file of a segment, if it matches a segment of this form and length. The segment may be longer:
     /// the rest still has to be read.
     pub(in crate::archive::disk) fn open(
-        medium: &Arc<dyn Medium>,
+        fs: &Arc<dyn FileSystem>,
         path: PathBuf,
-        (name, form): (SegmentName, Form),
+        (name, segment_state): (SegmentName, SegmentState),
         length: u64,
-    ) -> Result<Self, Unfit> {
-        let file = medium.open_read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Unfit::Missing,
-            _ => Unfit::Other(error),
+    ) -> Result<Self, IndexMismatch> {
+        let file = fs.open_read(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => IndexMismatch::Missing,
+            _ => IndexMismatch::Other(error),
         })?;
-        let header = read_header(&*file, name).map_err(Unfit::Other)?;
+        let header = read_header(&*file, name).map_err(IndexMismatch::Other)?;
         if let Some(missing) = header.length.checked_sub(length).and_then(NonZeroU64::new) {
-            return Err(Unfit::Longer(missing));
+            return Err(IndexMismatch::Longer(missing));
         }
-        let is_packed = form == Form::Packed;
-        if header.packed != is_packed || (is_packed && header.length != length) {
-            return Err(Unfit::Other(damaged("it is of another form of the segment")));
+        let is_compressed = segment_state == SegmentState::Compressed;
+        if header.packed != is_compressed || (is_compressed && header.length != length) {
+            return Err(IndexMismatch::Other(damaged("it is of another form of the segment")));
         }
         let models = header.models.iter().map(|model| model.parse()).collect::<Result<_, _>>();
-        let models = models.map_err(|error| Unfit::Other(io::Error::other(error)))?;
-        let medium = Arc::clone(medium);
+        let models = models.map_err(|error| IndexMismatch::Other(io::Error::other(error)))?;
+        let fs = Arc::clone(fs);
         let header = Arc::new(header);
-        Ok(Self { medium, path, salt: name.salt, header, models, filters: None, pinned: None })
+        Ok(Self { fs, path, salt: name.salt, header, models, filters: None, pinned: None })
     }
 
     /// Loads the filters into memory.
@@ -247,8 +247,8 @@ impl IndexFile {
         self.header.sealed
     }
 
-    pub(in crate::archive::disk) fn folded(&self) -> LogPosition {
-        self.header.folded
+    pub(in crate::archive::disk) fn flushed(&self) -> LogPosition {
+        self.header.flushed
     }
 
     /// Returns the number of entries.
@@ -291,10 +291,10 @@ impl IndexFile {
         self.filters.as_ref().is_none_or(|filters| filters.1.may_hold(inference))
     }
 
-    fn file(&self) -> io::Result<Arc<dyn MediumFile>> {
+    fn file(&self) -> io::Result<Arc<dyn DiskFile>> {
         match &self.pinned {
             Some(file) => Ok(Arc::clone(file)),
-            None => Ok(self.medium.open_read(&self.path)?.into()),
+            None => Ok(self.fs.open_read(&self.path)?.into()),
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::disk::{
     format::warc::{Checksum, Salt},
-    fs::{file_io::read_full, medium::MediumFile},
+    fs::{file_io::read_full, file_system::DiskFile},
 };
 
 const CHECKSUM: usize = size_of::<u32>();
@@ -73,14 +73,14 @@ fn checksum(salt: Salt, offset: u64, payload: &[u8]) -> [u8; CHECKSUM] {
 /// Reads pages, and caches the last one.
 #[derive(Debug)]
 pub(super) struct Pages<'f> {
-    file: &'f dyn MediumFile,
+    file: &'f dyn DiskFile,
     salt: Salt,
     offset: Option<u64>,
     page: Vec<u8>,
 }
 
 impl<'f> Pages<'f> {
-    pub(super) fn new(file: &'f dyn MediumFile, salt: Salt) -> Self {
+    pub(super) fn new(file: &'f dyn DiskFile, salt: Salt) -> Self {
         Self { file, salt, offset: None, page: Vec::new() }
     }
 

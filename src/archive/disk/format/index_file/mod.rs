@@ -9,4 +9,4 @@ mod layout;
 mod row;
 
 pub(in crate::archive::disk) use build::{Builder, Coverage};
-pub(in crate::archive::disk) use file::{Foreign, IndexFile, Unfit, missing};
+pub(in crate::archive::disk) use file::{Foreign, IndexFile, IndexMismatch, missing};

@@ -59,9 +59,9 @@ pub(super) fn put_entry(entry: &IndexEntry, model: u32, texts: &mut Texts, row: 
     put_time(entry.received_at, row);
     let (tag, Span { offset, length }) = match entry.body {
         Body::Stored(span) => (0, span),
-        Body::GivenUp(span) => (1, span),
+        Body::Removed(span) => (1, span),
         Body::Copy(span) => (2, span),
-        Body::Gone => (3, Span::default()),
+        Body::Erased => (3, Span::default()),
         Body::Forgotten => (4, Span::default()),
     };
     row.put_u8(tag);
@@ -88,9 +88,9 @@ pub(super) fn entry(
     let span = Span { offset, length };
     let body = match tag {
         0 => Body::Stored(span),
-        1 => Body::GivenUp(span),
+        1 => Body::Removed(span),
         2 => Body::Copy(span),
-        3 => Body::Gone,
+        3 => Body::Erased,
         4 => Body::Forgotten,
         _ => return Ok(None),
     };
@@ -279,7 +279,7 @@ mod tests {
         ] {
             let mut texts = Texts::default();
             for body in
-                [Body::Gone, Body::Stored(Span { offset: 1 << 40, length: 9 }), Body::Forgotten]
+                [Body::Erased, Body::Stored(Span { offset: 1 << 40, length: 9 }), Body::Forgotten]
             {
                 let entry = IndexEntry {
                     id: DeliveryId::new(),

@@ -24,17 +24,17 @@ use crate::{
 pub(in crate::archive::disk) const AT_A_TIME: usize = 1024;
 
 /// An index file is replaced once at least this many of its entries, and at least an eighth of all, have changed.
-const WORTH_FOLDING: usize = 1024;
+const MIN_CHANGED_ENTRIES: usize = 1024;
 
 /// The index file of the newest segment is replaced once the segment has grown by this many bytes.
-const WORTH_A_FILE: u64 = 8 * 1024 * 1024;
+const MIN_GROWTH: u64 = 8 * 1024 * 1024;
 
 /// The inputs of an index file besides the entries in memory.
 #[derive(Debug)]
-pub(in crate::archive::disk) struct Basis {
+pub(in crate::archive::disk) struct IndexSource {
     /// The number of bytes of the segment that the entries cover.
     pub(in crate::archive::disk) length: u64,
-    pub(in crate::archive::disk) folded: LogPosition,
+    pub(in crate::archive::disk) flushed: LogPosition,
     pub(in crate::archive::disk) entries: u32,
     pub(in crate::archive::disk) file: Option<IndexFile>,
     pub(in crate::archive::disk) damages: Vec<(u64, u32)>,
@@ -44,15 +44,15 @@ pub(in crate::archive::disk) struct Basis {
 impl Index {
     /// Returns the sealed segments whose index file is missing or out of date, and the open segment if it has grown
     /// enough. `open` is the last segment, if it is being written.
-    pub(in crate::archive::disk) fn to_fold(&self, open: Option<SegmentName>) -> Vec<SegmentName> {
+    pub(in crate::archive::disk) fn to_flush(&self, open: Option<SegmentName>) -> Vec<SegmentName> {
         let is_due = |name: SegmentName, segment: &Segment| match &segment.file {
             _ if segment.is_cut => false,
             Some(file) if Some(name) != open && !file.is_sealed() => true,
             Some(file) => {
-                segment.unsaved >= WORTH_FOLDING.max(index(segment.len) / 8)
-                    || segment.end - file.length().min(segment.end) >= WORTH_A_FILE
+                segment.unsaved >= MIN_CHANGED_ENTRIES.max(index(segment.len) / 8)
+                    || segment.end - file.length().min(segment.end) >= MIN_GROWTH
             }
-            None => Some(name) != open || segment.end >= WORTH_A_FILE,
+            None => Some(name) != open || segment.end >= MIN_GROWTH,
         };
         let segments = self.segments.iter();
         segments.filter(|(name, it)| is_due(**name, it)).map(|(name, _)| *name).collect()
@@ -75,12 +75,12 @@ impl Index {
     }
 
     /// Returns the current inputs for an index file of a segment.
-    pub(in crate::archive::disk) fn basis(&self, name: SegmentName) -> Option<Basis> {
+    pub(in crate::archive::disk) fn source(&self, name: SegmentName) -> Option<IndexSource> {
         let segment = self.segments.get(&name)?;
         let (last, end) = self.segments.last_key_value()?;
-        Some(Basis {
+        Some(IndexSource {
             length: segment.end,
-            folded: LogPosition { sequence: last.sequence, offset: end.end },
+            flushed: LogPosition { sequence: last.sequence, offset: end.end },
             entries: segment.len,
             file: segment.file.clone(),
             damages: segment.damages.clone(),
@@ -111,7 +111,7 @@ impl Index {
     }
 
     /// Records that the index file of a segment includes its records about these deliveries of other segments.
-    pub(in crate::archive::disk) fn folded_foreign(
+    pub(in crate::archive::disk) fn flushed_foreign(
         &mut self,
         name: SegmentName,
         told: &BTreeMap<Position, ForeignRecord>,
@@ -160,7 +160,7 @@ impl Index {
     }
 
     /// Handles a failed write of an index file: the entries copied for it exist only in memory.
-    pub(in crate::archive::disk) fn not_folded(&mut self, name: SegmentName) {
+    pub(in crate::archive::disk) fn flush_failed(&mut self, name: SegmentName) {
         for slot in self.segment_mut(name).entries.values_mut() {
             if slot.saved == Saved::Copied {
                 slot.saved = Saved::No;
@@ -230,7 +230,7 @@ fn positions(
 /// Updates the position of an entry after its segment was rewritten.
 pub(in crate::archive::disk) fn move_to(entry: &mut IndexEntry, spans: &HashMap<DeliveryId, Span>) {
     if let Some(new) = spans.get(&entry.id)
-        && let Body::Stored(span) | Body::GivenUp(span) | Body::Copy(span) = &mut entry.body
+        && let Body::Stored(span) | Body::Removed(span) | Body::Copy(span) = &mut entry.body
     {
         *span = *new;
     }

@@ -16,7 +16,7 @@ pub(crate) type FileId = (u64, u64);
 
 /// The file system operations of the archive. No other code in this folder accesses files, so that tests can substitute
 /// a disk that fails or crashes at any call.
-pub(crate) trait Medium: Debug + Send + Sync + 'static {
+pub(crate) trait FileSystem: Debug + Send + Sync + 'static {
     /// Creates a directory and its parents, durably. It may already exist.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
@@ -39,16 +39,16 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Creates a new file for appending; fails if it exists. Its name is durable after [`Medium::sync_dir`].
-    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;
+    /// Creates a new file for appending; fails if it exists. Its name is durable after [`FileSystem::sync_dir`].
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Opens a file for appending and reading.
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Opens a file for reading.
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>>;
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Renames a file. Durable after [`Medium::sync_dir`].
+    /// Renames a file. Durable after [`FileSystem::sync_dir`].
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
@@ -83,8 +83,8 @@ pub(crate) trait Medium: Debug + Send + Sync + 'static {
     }
 }
 
-/// An open file of a [`Medium`].
-pub(crate) trait MediumFile: Debug + Send + Sync {
+/// An open file of a [`FileSystem`].
+pub(crate) trait DiskFile: Debug + Send + Sync {
     /// Returns the length of the file in bytes.
     fn len(&self) -> io::Result<u64>;
 
@@ -114,12 +114,12 @@ pub(crate) trait MediumFile: Debug + Send + Sync {
 /// Returns whether `path` still names this open file. False once the file, or a directory above it, was removed,
 /// renamed or replaced: data written to it is then unreachable. Other errors are inconclusive and count as true.
 pub(in crate::archive::disk) fn is_reachable(
-    medium: &dyn Medium,
+    fs: &dyn FileSystem,
     path: &Path,
-    file: &dyn MediumFile,
+    file: &dyn DiskFile,
 ) -> bool {
     let Some(open) = file.identity() else { return true };
-    match medium.identity(path) {
+    match fs.identity(path) {
         Ok(named) => named.is_none_or(|named| named == open),
         Err(error) => {
             !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)

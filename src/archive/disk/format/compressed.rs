@@ -7,11 +7,10 @@ use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 
 use super::warc::{Header, Meaning, Salt, whole_record};
 use crate::archive::disk::{
-    fs::medium::MediumFile,
+    fs::file_system::DiskFile,
     read::{
         cursor::Cursor,
-        walk::Step,
-        window::{WINDOW, Window},
+        scanner::{Scanned, WINDOW, Window},
     },
 };
 
@@ -19,26 +18,26 @@ use crate::archive::disk::{
 const MEMBER: &[u8] = &[0x1f, 0x8b, 8];
 
 /// Compresses a record into a member.
-pub(in crate::archive::disk) fn pack(record: &[u8]) -> io::Result<Vec<u8>> {
+pub(in crate::archive::disk) fn compress(record: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(record)?;
     encoder.finish()
 }
 
 /// Returns whether these bytes begin a member, and not an uncompressed record.
-pub(in crate::archive::disk) fn is_packed(bytes: &[u8]) -> bool {
+pub(in crate::archive::disk) fn is_compressed(bytes: &[u8]) -> bool {
     bytes.starts_with(MEMBER)
 }
 
 /// Decompresses a member into a record.
-pub(in crate::archive::disk) fn unpack(member: &[u8]) -> io::Result<Vec<u8>> {
+pub(in crate::archive::disk) fn decompress(member: &[u8]) -> io::Result<Vec<u8>> {
     let mut record = Vec::with_capacity(member.len().saturating_mul(4));
     GzDecoder::new(member).read_to_end(&mut record)?;
     Ok(record)
 }
 
 /// Decompresses at most `most` bytes of the record in a member that may be truncated or damaged.
-pub(in crate::archive::disk) fn unpack_start(member: &[u8], most: usize) -> Vec<u8> {
+pub(in crate::archive::disk) fn decompress_start(member: &[u8], most: usize) -> Vec<u8> {
     let mut start = Vec::new();
     // Bytes before the damage are used, because the record has its own checksum.
     let _ = GzDecoder::new(member).take(most as u64).read_to_end(&mut start);
@@ -47,31 +46,31 @@ pub(in crate::archive::disk) fn unpack_start(member: &[u8], most: usize) -> Vec<
 
 /// Reads a compressed segment record by record, and skips damaged bytes.
 #[derive(Debug)]
-pub(in crate::archive::disk) struct PackedWalk<'f> {
-    file: &'f dyn MediumFile,
+pub(in crate::archive::disk) struct CompressedScanner<'f> {
+    file: &'f dyn DiskFile,
     salt: Salt,
     length: u64,
     at: u64,
 }
 
-impl<'f> PackedWalk<'f> {
-    pub(in crate::archive::disk) fn new(file: &'f dyn MediumFile, salt: Salt) -> io::Result<Self> {
+impl<'f> CompressedScanner<'f> {
+    pub(in crate::archive::disk) fn new(file: &'f dyn DiskFile, salt: Salt) -> io::Result<Self> {
         Ok(Self { file, salt, length: file.len()?, at: 0 })
     }
 
     /// Returns the next step; `None` at the end. The end of a compressed segment is never torn, because the segment was
     /// complete when it was renamed.
-    pub(in crate::archive::disk) fn step(&mut self) -> io::Result<Option<Step>> {
+    pub(in crate::archive::disk) fn read_next(&mut self) -> io::Result<Option<Scanned>> {
         let offset = self.at;
         if offset >= self.length {
             return Ok(None);
         }
         if let Some((length, meaning)) = self.member(offset)? {
             self.at = offset + length;
-            return Ok(Some(Step::Record { offset, length, meaning }));
+            return Ok(Some(Scanned::Record { offset, length, meaning }));
         }
         self.at = self.next_member(offset + 1)?;
-        Ok(Some(Step::Damage { offset, length: self.at - offset, meta: None }))
+        Ok(Some(Scanned::Damage { offset, length: self.at - offset, meta: None }))
     }
 
     /// Returns the length of the member at `offset` and the meaning of its record, if its checksums match.

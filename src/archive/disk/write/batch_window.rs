@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_millis(1);
 /// interrupts and wake-ups that a larger batch shares. The wait for others is therefore limited to the duration of the
 /// last batch, and a single sender does not wait at all. Commands that have arrived are prepared in the meantime.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::archive::disk) struct Pace {
+pub(in crate::archive::disk) struct BatchWindow {
     expected: usize,
     until: Instant,
 }
@@ -35,7 +35,7 @@ pub(in crate::archive::disk) struct Waiting {
     pub(in crate::archive::disk) since: Instant,
 }
 
-impl Pace {
+impl BatchWindow {
     /// Returns the window before the first batch.
     pub(in crate::archive::disk) fn new() -> Self {
         Self { expected: 0, until: Instant::now() }
@@ -85,45 +85,50 @@ mod tests {
 
     const SYNC: Duration = Duration::from_micros(800);
 
-    fn patience(pace: Pace, deliveries: usize, after: Duration, now: Instant) -> Option<Duration> {
-        pace.patience(Waiting { taken: 0, deliveries, since: now }, now + after)
+    fn patience(
+        window: BatchWindow,
+        deliveries: usize,
+        after: Duration,
+        now: Instant,
+    ) -> Option<Duration> {
+        window.patience(Waiting { taken: 0, deliveries, since: now }, now + after)
     }
 
     #[test]
     fn those_who_were_just_told_are_waited_for() {
         let now = Instant::now();
-        let pace = Pace::after(32, 32, SYNC, now);
-        assert_eq!(patience(pace, 32, Duration::ZERO, now), Some(SYNC));
-        assert_eq!(patience(pace, 64, Duration::ZERO, now), None);
-        assert_eq!(patience(pace, 63, SYNC, now), None);
+        let window = BatchWindow::after(32, 32, SYNC, now);
+        assert_eq!(patience(window, 32, Duration::ZERO, now), Some(SYNC));
+        assert_eq!(patience(window, 64, Duration::ZERO, now), None);
+        assert_eq!(patience(window, 63, SYNC, now), None);
     }
 
     #[test]
     fn a_lone_delivery_is_written_at_once() {
         let now = Instant::now();
-        assert_eq!(patience(Pace::new(), 1, Duration::ZERO, now), None);
-        assert_eq!(patience(Pace::after(1, 0, SYNC, now), 1, Duration::ZERO, now), None);
-        assert_eq!(patience(Pace::after(64, 0, SYNC, now), 1, SYNC, now), None);
+        assert_eq!(patience(BatchWindow::new(), 1, Duration::ZERO, now), None);
+        assert_eq!(patience(BatchWindow::after(1, 0, SYNC, now), 1, Duration::ZERO, now), None);
+        assert_eq!(patience(BatchWindow::after(64, 0, SYNC, now), 1, SYNC, now), None);
     }
 
     #[test]
     fn a_slow_disk_is_waited_for_no_longer_than_a_millisecond() {
         let now = Instant::now();
-        let pace = Pace::after(32, 32, Duration::from_millis(20), now);
-        assert_eq!(patience(pace, 32, Duration::ZERO, now), Some(LONGEST));
+        let window = BatchWindow::after(32, 32, Duration::from_millis(20), now);
+        assert_eq!(patience(window, 32, Duration::ZERO, now), Some(LONGEST));
     }
 
     #[test]
     fn a_very_fast_disk_is_not_waited_for() {
         let now = Instant::now();
-        let pace = Pace::after(32, 32, Duration::from_micros(40), now);
-        assert_eq!(patience(pace, 32, Duration::ZERO, now), None);
+        let window = BatchWindow::after(32, 32, Duration::from_micros(40), now);
+        assert_eq!(patience(window, 32, Duration::ZERO, now), None);
     }
 
     #[test]
     fn outcomes_wait_a_little_for_a_delivery() {
         let now = Instant::now();
-        assert_eq!(patience(Pace::new(), 0, Duration::ZERO, now), Some(OUTCOMES_WAIT));
-        assert_eq!(patience(Pace::new(), 0, OUTCOMES_WAIT, now), None);
+        assert_eq!(patience(BatchWindow::new(), 0, Duration::ZERO, now), Some(OUTCOMES_WAIT));
+        assert_eq!(patience(BatchWindow::new(), 0, OUTCOMES_WAIT, now), None);
     }
 }

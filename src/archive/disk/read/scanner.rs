@@ -1,15 +1,16 @@
 use std::io;
 
-use super::window::{WINDOW, Window};
 use crate::archive::disk::{
     format::{
+        compressed::CompressedScanner,
         entry::DeliveryMeta,
+        name::{SegmentName, SegmentState},
         warc::{
             Checksum, Flaw, Header, Kind, LONGEST_NOTE, MAGIC, Meaning, Salt, TRAILER, kind_of,
             meaning_of,
         },
     },
-    fs::medium::MediumFile,
+    fs::{file_io::read_full, file_system::DiskFile},
 };
 
 /// The read size that covers nearly every header, in bytes.
@@ -17,7 +18,7 @@ const MOST_HEADERS: usize = 4 * 1024;
 
 /// Reads a segment record by record, and skips damaged bytes.
 #[derive(Debug)]
-pub(in crate::archive::disk) struct Walk<'f> {
+pub(in crate::archive::disk) struct PlainScanner<'f> {
     window: Window<'f>,
     salt: Salt,
     length: u64,
@@ -26,7 +27,7 @@ pub(in crate::archive::disk) struct Walk<'f> {
 
 /// The next item in a segment.
 #[derive(Debug)]
-pub(in crate::archive::disk) enum Step {
+pub(in crate::archive::disk) enum Scanned {
     /// A record whose checksums match.
     Record { offset: u64, length: u64, meaning: Meaning },
     /// Invalid bytes in the place of a record, and the metadata if the header of a delivery is intact.
@@ -58,10 +59,10 @@ struct Head {
     kind: Kind,
 }
 
-impl<'f> Walk<'f> {
+impl<'f> PlainScanner<'f> {
     /// Starts at the end of a record, or at 0.
     pub(in crate::archive::disk) fn starting_at(
-        file: &'f dyn MediumFile,
+        file: &'f dyn DiskFile,
         salt: Salt,
         offset: u64,
     ) -> io::Result<Self> {
@@ -75,22 +76,22 @@ impl<'f> Walk<'f> {
     }
 
     /// Returns the next step; `None` at the end.
-    pub(in crate::archive::disk) fn step(&mut self) -> io::Result<Option<Step>> {
+    pub(in crate::archive::disk) fn read_next(&mut self) -> io::Result<Option<Scanned>> {
         let offset = self.at;
         if offset >= self.length {
             return Ok(None);
         }
         let step = match self.probe(offset)? {
-            Probe::Whole { length, meaning } => Step::Record { offset, length, meaning },
-            Probe::Spoilt { length, meta } => Step::Damage { offset, length, meta },
+            Probe::Whole { length, meaning } => Scanned::Record { offset, length, meaning },
+            Probe::Spoilt { length, meta } => Scanned::Damage { offset, length, meta },
             Probe::NoRecord => match self.next_header(offset + 1)? {
-                Some(next) => Step::Damage { offset, length: next - offset, meta: None },
-                None => Step::Torn { offset },
+                Some(next) => Scanned::Damage { offset, length: next - offset, meta: None },
+                None => Scanned::Torn { offset },
             },
         };
         self.at = match &step {
-            Step::Record { length, .. } | Step::Damage { length, .. } => offset + length,
-            Step::Torn { .. } => self.length,
+            Scanned::Record { length, .. } | Scanned::Damage { length, .. } => offset + length,
+            Scanned::Torn { .. } => self.length,
         };
         Ok(Some(step))
     }
@@ -195,4 +196,102 @@ fn head(header: &Header<'_>, salt: Salt) -> Option<Head> {
         checksum: header.begin_checksum(salt),
         kind: kind_of(header),
     })
+}
+
+/// Reads a segment in any form.
+///
+/// Only the end of a segment that was being written can be torn. A sealed segment was complete when it was renamed, so
+/// that invalid bytes at its end are damage, as anywhere else.
+#[derive(Debug)]
+pub(in crate::archive::disk) enum RecordScanner<'f> {
+    Open(PlainScanner<'f>),
+    Sealed(PlainScanner<'f>),
+    Packed(CompressedScanner<'f>),
+}
+
+impl<'f> RecordScanner<'f> {
+    pub(in crate::archive::disk) fn of(
+        file: &'f dyn DiskFile,
+        name: SegmentName,
+        segment_state: SegmentState,
+    ) -> io::Result<Self> {
+        Self::starting_at(file, name, segment_state, 0)
+    }
+
+    /// Starts at the end of a record. A compressed segment is always read from its beginning.
+    pub(in crate::archive::disk) fn starting_at(
+        file: &'f dyn DiskFile,
+        name: SegmentName,
+        segment_state: SegmentState,
+        offset: u64,
+    ) -> io::Result<Self> {
+        Ok(match segment_state {
+            SegmentState::Active => Self::Open(PlainScanner::starting_at(file, name.salt, offset)?),
+            SegmentState::Sealed => {
+                Self::Sealed(PlainScanner::starting_at(file, name.salt, offset)?)
+            }
+            SegmentState::Compressed => Self::Packed(CompressedScanner::new(file, name.salt)?),
+        })
+    }
+
+    pub(in crate::archive::disk) fn read_next(&mut self) -> io::Result<Option<Scanned>> {
+        match self {
+            Self::Open(walk) => walk.read_next(),
+            Self::Sealed(walk) => {
+                let length = walk.length();
+                Ok(walk.read_next()?.map(|step| not_torn(step, length)))
+            }
+            Self::Packed(walk) => walk.read_next(),
+        }
+    }
+}
+
+fn not_torn(step: Scanned, end: u64) -> Scanned {
+    match step {
+        Scanned::Torn { offset } => {
+            Scanned::Damage { offset, length: end.saturating_sub(offset), meta: None }
+        }
+        step => step,
+    }
+}
+
+/// The size of one read, and the maximum length of a header, in bytes.
+pub(in crate::archive::disk) const WINDOW: usize = 512 * 1024;
+
+/// The most recently read part of a file. When moving forward in small steps, nearly every step is already in memory.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct Window<'f> {
+    file: &'f dyn DiskFile,
+    length: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'f> Window<'f> {
+    /// Creates a window on a file of this length.
+    pub(in crate::archive::disk) fn new(file: &'f dyn DiskFile, length: u64) -> Self {
+        Self { file, length, start: 0, bytes: Vec::new() }
+    }
+
+    /// Returns at least `wanted` bytes starting at `offset` (at most [`WINDOW`]), and all further buffered bytes; fewer
+    /// only at the end of the file.
+    pub(in crate::archive::disk) fn at(&mut self, offset: u64, wanted: usize) -> io::Result<&[u8]> {
+        let end = self.length.min(offset.saturating_add(wanted as u64));
+        if offset < self.start || end > self.start + self.bytes.len() as u64 {
+            self.fill(offset)?;
+        }
+        let skip = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
+        Ok(self.bytes.get(skip..).unwrap_or_default())
+    }
+
+    fn fill(&mut self, offset: u64) -> io::Result<()> {
+        // Bounded by the file length, so that a length in a damaged header does not determine how much memory is
+        // allocated.
+        let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(WINDOW);
+        self.bytes.resize(left.min(WINDOW), 0);
+        self.start = offset;
+        let read = read_full(self.file, &mut self.bytes, offset)?;
+        self.bytes.truncate(read);
+        Ok(())
+    }
 }

@@ -1,36 +1,36 @@
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    archive::{StateFilter, disk::format::name::Form},
+    archive::{StateFilter, disk::format::name::SegmentState},
     delivery::StateKind,
 };
 
 /// The retention policy, and the thresholds for sealing and compressing.
 #[derive(Clone, Debug)]
-pub(in crate::archive::disk) struct Terms {
+pub(in crate::archive::disk) struct RetentionPolicy {
     pub(in crate::archive::disk) segment_age: Duration,
     pub(in crate::archive::disk) compress_after: Option<Duration>,
-    pub(in crate::archive::disk) keep_for: Option<Duration>,
+    pub(in crate::archive::disk) retention: Option<Duration>,
     /// The same for dead and undecodable deliveries.
-    pub(in crate::archive::disk) keep_dead_for: Option<Duration>,
-    pub(in crate::archive::disk) keep_bytes: Option<u64>,
+    pub(in crate::archive::disk) dead_retention: Option<Duration>,
+    pub(in crate::archive::disk) max_bytes: Option<u64>,
     /// How long after its receipt a removed delivery is remembered, and the maximum number of such deliveries.
-    pub(in crate::archive::disk) remember_for: Option<Duration>,
-    pub(in crate::archive::disk) remember: u64,
+    pub(in crate::archive::disk) ledger_retention: Option<Duration>,
+    pub(in crate::archive::disk) ledger_limit: u64,
     /// The maintenance interval; with `None`, maintenance runs only on request.
     pub(in crate::archive::disk) every: Option<Duration>,
 }
 
-impl Default for Terms {
+impl Default for RetentionPolicy {
     fn default() -> Self {
         Self {
             segment_age: Duration::from_secs(24 * 60 * 60),
             compress_after: Some(Duration::from_secs(7 * 24 * 60 * 60)),
-            keep_for: None,
-            keep_dead_for: None,
-            keep_bytes: None,
-            remember_for: Some(Duration::from_secs(30 * 24 * 60 * 60)),
-            remember: 2_000_000,
+            retention: None,
+            dead_retention: None,
+            max_bytes: None,
+            ledger_retention: Some(Duration::from_secs(30 * 24 * 60 * 60)),
+            ledger_limit: 2_000_000,
             every: Some(Duration::from_secs(60)),
         }
     }
@@ -39,7 +39,7 @@ impl Default for Terms {
 /// When the first and the last delivery of a segment were received; `None` if it contains none, or none any more.
 pub(in crate::archive::disk) type Times = Option<(SystemTime, SystemTime)>;
 
-impl Terms {
+impl RetentionPolicy {
     /// Returns whether a segment must be sealed although it is not full.
     pub(in crate::archive::disk) fn seals(&self, times: Times, now: SystemTime) -> bool {
         times.is_some_and(|(first, _)| age(first, now) >= self.segment_age)
@@ -48,12 +48,12 @@ impl Terms {
     /// Returns whether a sealed segment must be compressed.
     pub(in crate::archive::disk) fn compresses(
         &self,
-        form: Form,
+        segment_state: SegmentState,
         times: Times,
         now: SystemTime,
     ) -> bool {
         let due = |after| times.is_none_or(|(_, last)| age(last, now) >= after);
-        form == Form::Sealed && self.compress_after.is_some_and(due)
+        segment_state == SegmentState::Sealed && self.compress_after.is_some_and(due)
     }
 
     /// Returns the states of the deliveries in a segment that must be removed because of their age.
@@ -67,8 +67,8 @@ impl Terms {
             keep.is_some_and(old)
         };
         let dead = [StateKind::Dead, StateKind::Undecodable].map(StateFilter::Only);
-        let finished = due(self.keep_for).then_some(StateFilter::Finished);
-        let dead = due(self.keep_dead_for).then_some(dead);
+        let finished = due(self.retention).then_some(StateFilter::Finished);
+        let dead = due(self.dead_retention).then_some(dead);
         finished.into_iter().chain(dead.into_iter().flatten())
     }
 
@@ -80,8 +80,8 @@ impl Terms {
         remembered: u64,
         now: SystemTime,
     ) -> bool {
-        let old = self.remember_for.is_some_and(|window| age(last, now) >= window);
-        old || remembered > self.remember
+        let old = self.ledger_retention.is_some_and(|window| age(last, now) >= window);
+        old || remembered > self.ledger_limit
     }
 }
 
@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn a_segment_is_sealed_for_its_oldest_and_the_rest_is_done_for_its_newest() {
-        let terms = Terms {
+        let policy = RetentionPolicy {
             segment_age: HOUR * 2,
             compress_after: Some(HOUR * 2),
-            keep_for: Some(HOUR * 2),
-            ..Terms::default()
+            retention: Some(HOUR * 2),
+            ..RetentionPolicy::default()
         };
         let now = SystemTime::UNIX_EPOCH + HOUR * 3;
         for (times, first_is_old, last_is_old) in [
@@ -114,40 +114,53 @@ mod tests {
             (Some((hour(1), hour(2))), true, false),
             (Some((hour(2), hour(9))), false, false),
         ] {
-            assert_eq!(terms.seals(times, now), first_is_old, "{times:?}");
-            assert_eq!(terms.compresses(Form::Sealed, times, now), last_is_old, "{times:?}");
-            assert_eq!(terms.removes(times, now).count(), usize::from(last_is_old), "{times:?}");
+            assert_eq!(policy.seals(times, now), first_is_old, "{times:?}");
+            assert_eq!(
+                policy.compresses(SegmentState::Sealed, times, now),
+                last_is_old,
+                "{times:?}"
+            );
+            assert_eq!(policy.removes(times, now).count(), usize::from(last_is_old), "{times:?}");
         }
-        assert!(!terms.seals(None, now) && terms.removes(None, now).next().is_none());
-        assert!(terms.compresses(Form::Sealed, None, now));
-        assert!(!terms.compresses(Form::Packed, Some((hour(1), hour(1))), now));
+        assert!(!policy.seals(None, now) && policy.removes(None, now).next().is_none());
+        assert!(policy.compresses(SegmentState::Sealed, None, now));
+        assert!(!policy.compresses(SegmentState::Compressed, Some((hour(1), hour(1))), now));
     }
 
     #[test]
     fn what_is_removed_is_forgotten_for_its_age_or_number() {
-        let terms = Terms { remember_for: Some(HOUR * 2), remember: 10, ..Terms::default() };
+        let policy = RetentionPolicy {
+            ledger_retention: Some(HOUR * 2),
+            ledger_limit: 10,
+            ..RetentionPolicy::default()
+        };
         for (last, remembered, forgets) in
             [(1, 10, false), (0, 10, true), (1, 11, true), (9, 10, false)]
         {
             assert_eq!(
-                terms.forgets(hour(last), remembered, hour(2)),
+                policy.forgets(hour(last), remembered, hour(2)),
                 forgets,
                 "{last} {remembered}"
             );
         }
-        assert!(!Terms { remember_for: None, ..terms }.forgets(hour(0), 10, hour(9999)));
+        assert!(!RetentionPolicy { ledger_retention: None, ..policy }.forgets(
+            hour(0),
+            10,
+            hour(9999)
+        ));
     }
 
     #[test]
     fn without_a_choice_nothing_is_removed() {
         let times = Some((hour(0), hour(0)));
-        let removed = |terms: Terms| terms.removes(times, SystemTime::now()).collect::<Vec<_>>();
-        assert_eq!(removed(Terms::default()), []);
-        let terms = Terms { keep_for: Some(HOUR), ..Terms::default() };
-        assert_eq!(removed(terms), [StateFilter::Finished], "dead ones are kept");
-        let terms = Terms { keep_dead_for: Some(HOUR), ..Terms::default() };
+        let removed =
+            |policy: RetentionPolicy| policy.removes(times, SystemTime::now()).collect::<Vec<_>>();
+        assert_eq!(removed(RetentionPolicy::default()), []);
+        let policy = RetentionPolicy { retention: Some(HOUR), ..RetentionPolicy::default() };
+        assert_eq!(removed(policy), [StateFilter::Finished], "dead ones are kept");
+        let policy = RetentionPolicy { dead_retention: Some(HOUR), ..RetentionPolicy::default() };
         let dead = [StateKind::Dead, StateKind::Undecodable].map(StateFilter::Only);
-        assert_eq!(removed(terms), dead);
-        assert_eq!(Terms::default().keep_bytes, None);
+        assert_eq!(removed(policy), dead);
+        assert_eq!(RetentionPolicy::default().max_bytes, None);
     }
 }

@@ -11,78 +11,83 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    keeper::Keeper,
-    request::{Answer, Mail, Request, answer, mail, report_failure, wanted_in},
-    state::State,
+    compactor::Compactor,
+    request::{
+        Answer, ControlRequests, Request, answer, control_requests, read_request, report_failure,
+    },
+    state::CompactionState,
 };
 use crate::archive::{
     ArchiveError, Query,
     disk::{
-        format::name::{Form, SegmentName},
+        format::name::{SegmentName, SegmentState},
         fs::{failure::Failure, lock::lock_path},
     },
 };
 
-type Chore = Result<(), ArchiveError>;
+type StepResult = Result<(), ArchiveError>;
 
-impl Keeper {
+impl Compactor {
     /// Runs all steps that are due. A failed step does not prevent the others; the first error is returned.
-    pub(in crate::archive::disk) fn upkeep(&self) -> Chore {
-        let done = self.do_chores();
+    pub(in crate::archive::disk) fn maintenance(&self) -> StepResult {
+        let done = self.run_steps();
         self.condition.note_maintenance(done.is_err());
         done
     }
 
-    fn do_chores(&self) -> Chore {
+    fn run_steps(&self) -> StepResult {
         let requests = self.do_requests();
         let mut state = self.turn()?;
         let results = [
             requests,
-            self.noted("finish a removal", self.finish_removals(&mut state)),
-            self.noted("check the segments", self.check_segments(&mut state)),
-            self.noted("seal a segment for its age", self.seal_old()),
-            self.noted("remove old deliveries", self.remove_old(&mut state)),
-            self.noted("drop superseded states", self.drop_superseded(&mut state)),
-            self.noted("compress a segment", self.compress_old(&mut state)),
-            self.noted("write an index file", self.write_indexes(&mut state).map_err(Into::into)),
-            self.noted("remove deliveries for room", self.remove_for_room(&mut state)),
-            self.noted("forget removed deliveries", self.forget_old(&mut state)),
+            self.log_error("finish a removal", self.finish_removals(&mut state)),
+            self.log_error("check the segments", self.check_segments(&mut state)),
+            self.log_error("seal a segment for its age", self.seal_old()),
+            self.log_error("remove old deliveries", self.remove_old(&mut state)),
+            self.log_error("drop superseded states", self.drop_superseded(&mut state)),
+            self.log_error("compress a segment", self.compress_old(&mut state)),
+            self.log_error(
+                "write an index file",
+                self.write_indexes(&mut state).map_err(Into::into),
+            ),
+            self.log_error("remove deliveries for room", self.remove_for_room(&mut state)),
+            self.log_error("forget removed deliveries", self.forget_old(&mut state)),
         ];
         results.into_iter().collect()
     }
 
     /// Executes the requests from other processes, and records that the archive is open.
-    pub(in crate::archive::disk) fn do_requests(&self) -> Chore {
+    pub(in crate::archive::disk) fn do_requests(&self) -> StepResult {
         const WHAT: &str = "do what another process asked for";
         // A directory that no longer belongs to this archive is not touched. The writer logs the loss.
         drop(self.turn()?);
-        let _before = self.medium.note_time(&lock_path(&self.dir));
-        let mail = mail(&*self.medium, &self.dir, SystemTime::now());
-        let Mail { requests, untaken } = match mail {
-            Ok(mail) => mail,
-            Err(failure) => return self.noted(WHAT, Err(failure.into())),
+        let _before = self.fs.note_time(&lock_path(&self.dir));
+        let control_requests = control_requests(&*self.fs, &self.dir, SystemTime::now());
+        let ControlRequests { requests, untaken } = match control_requests {
+            Ok(control_requests) => control_requests,
+            Err(failure) => return self.log_error(WHAT, Err(failure.into())),
         };
         for path in untaken {
             // If removal fails, it is retried the next time the file is seen.
-            drop(self.medium.remove(&path));
+            drop(self.fs.remove(&path));
         }
         if let Ok(mut state) = self.turn() {
             state.failed_requests.retain(|path| requests.contains(path));
         }
         // A request that fails does not prevent the others.
-        let done = requests.iter().map(|path| self.noted_once(path, self.request(path)));
+        let done = requests.iter().map(|path| self.log_error_once(path, self.request(path)));
         done.fold(Ok(()), Result::and)
     }
 
-    fn request(&self, path: &Path) -> Chore {
+    fn request(&self, path: &Path) -> StepResult {
         let mut state = self.turn()?;
-        let came = match wanted_in(&*self.medium, path)? {
+        let came = match read_request(&*self.fs, path)? {
             Some(Ok(request)) => match self.execute(&request, &mut state) {
                 Ok(done) => Answer::Done(done),
                 Err(error) => {
                     // The request is retried unless the other process, which reads the error, withdraws it.
                     if !state.failed_requests.contains(path) {
-                        report_failure(&*self.medium, path, &error)?;
+                        report_failure(&*self.fs, path, &error)?;
                     }
                     return Err(error);
                 }
@@ -93,13 +98,13 @@ impl Keeper {
             }
             None => return Ok(()),
         };
-        Ok(answer(&*self.medium, &self.dir, path, &came)?)
+        Ok(answer(&*self.fs, &self.dir, path, &came)?)
     }
 
-    fn execute(&self, request: &Request, state: &mut State) -> Result<u64, ArchiveError> {
+    fn execute(&self, request: &Request, state: &mut CompactionState) -> Result<u64, ArchiveError> {
         match request {
             Request::Remove(query) => {
-                let removed = self.give_up_all(query)?;
+                let removed = self.mark_all_removed(query)?;
                 self.finish_removals(state)?;
                 Ok(removed)
             }
@@ -108,7 +113,7 @@ impl Keeper {
     }
 
     /// Logs the first failure of a request only, because it is retried every second.
-    fn noted_once(&self, path: &Path, done: Chore) -> Chore {
+    fn log_error_once(&self, path: &Path, done: StepResult) -> StepResult {
         let Err(error) = &done else { return done };
         let is_known =
             self.turn().is_ok_and(|mut state| !state.failed_requests.insert(path.to_owned()));
@@ -122,7 +127,7 @@ impl Keeper {
         done
     }
 
-    fn noted(&self, what: &str, done: Chore) -> Chore {
+    fn log_error(&self, what: &str, done: StepResult) -> StepResult {
         if let Err(error) = &done {
             let source = std::error::Error::source(error);
             tracing::warn!(path = %self.dir.display(), %error, source, "cannot {what}");
@@ -130,20 +135,20 @@ impl Keeper {
         done
     }
 
-    fn seal_old(&self) -> Chore {
+    fn seal_old(&self) -> StepResult {
         let now = SystemTime::now();
         // An abandoned segment is sealed at the next start.
         let last = self.segments()?.into_iter().next_back();
-        let due = last.is_some_and(|(name, form)| {
-            form == Form::Open && self.terms.seals(self.received(name), now)
+        let due = last.is_some_and(|(name, segment_state)| {
+            segment_state == SegmentState::Active && self.policy.seals(self.received(name), now)
         });
         if due { self.seal() } else { Ok(()) }
     }
 
-    fn remove_old(&self, state: &mut State) -> Chore {
+    fn remove_old(&self, state: &mut CompactionState) -> StepResult {
         let now = SystemTime::now();
         for name in self.sealed()?.into_keys() {
-            for states in self.terms.removes(self.received(name), now) {
+            for states in self.policy.removes(self.received(name), now) {
                 self.remove_in(name, &Query::all().states(states))?;
             }
         }
@@ -152,19 +157,28 @@ impl Keeper {
 
     /// Removes the deliveries that `query` selects in a segment. Returns their number.
     fn remove_in(&self, name: SegmentName, query: &Query) -> Result<u64, ArchiveError> {
-        let removed = self.give_up_in(name, query)?;
+        let removed = self.mark_removed_in(name, query)?;
         if removed > 0 {
             tracing::info!(path = %self.dir.display(), segment = %name, removed, "removed old deliveries");
         }
         Ok(removed)
     }
 
-    fn compress_old(&self, state: &mut State) -> Chore {
+    fn compress_old(&self, state: &mut CompactionState) -> StepResult {
         let now = SystemTime::now();
-        for (name, form) in self.sealed()? {
-            let is_due = self.terms.compresses(form, self.received(name), now);
-            if is_due && !self.is_damaged(name, state) && !self.is_cut(name, form, state)? {
-                self.rewrite(name, form, Form::Packed, &HashMap::new(), state)?;
+        for (name, segment_state) in self.sealed()? {
+            let is_due = self.policy.compresses(segment_state, self.received(name), now);
+            if is_due
+                && !self.is_damaged(name, state)
+                && !self.is_cut(name, segment_state, state)?
+            {
+                self.rewrite(
+                    name,
+                    segment_state,
+                    SegmentState::Compressed,
+                    &HashMap::new(),
+                    state,
+                )?;
             }
         }
         Ok(())
@@ -176,27 +190,34 @@ impl Keeper {
     }
 
     /// Returns whether a part of a segment is known to be damaged.
-    pub(in crate::archive::disk) fn is_damaged(&self, name: SegmentName, state: &State) -> bool {
+    pub(in crate::archive::disk) fn is_damaged(
+        &self,
+        name: SegmentName,
+        state: &CompactionState,
+    ) -> bool {
         state.damaged.contains(&name) || self.read(|index| index.is_damaged(name))
     }
 
     /// Moves index entries from memory to index files once there are enough of them.
-    pub(in crate::archive::disk) fn index_sealed(&self) -> Chore {
+    pub(in crate::archive::disk) fn index_sealed(&self) -> StepResult {
         // The directory is not listed, because this runs every second. The last segment is therefore treated as active,
         // although it may be sealed.
-        if self.read(|index| index.to_fold(index.last_segment())).is_empty() {
+        if self.read(|index| index.to_flush(index.last_segment())).is_empty() {
             return Ok(());
         }
         let mut state = self.turn()?;
         let results = [
-            self.noted("drop superseded states", self.drop_superseded(&mut state)),
-            self.noted("write an index file", self.write_indexes(&mut state).map_err(Into::into)),
+            self.log_error("drop superseded states", self.drop_superseded(&mut state)),
+            self.log_error(
+                "write an index file",
+                self.write_indexes(&mut state).map_err(Into::into),
+            ),
         ];
         results.into_iter().collect()
     }
 
-    fn remove_for_room(&self, state: &mut State) -> Chore {
-        let Some(most) = self.terms.keep_bytes else {
+    fn remove_for_room(&self, state: &mut CompactionState) -> StepResult {
+        let Some(most) = self.policy.max_bytes else {
             return Ok(());
         };
         for name in self.sealed()?.into_keys() {
@@ -212,9 +233,9 @@ impl Keeper {
 
     /// Returns the total size of all segments in bytes.
     fn total(&self) -> Result<u64, Failure> {
-        let length = |(name, form): (SegmentName, Form)| {
-            let path = name.path(&self.dir, form);
-            let file = self.medium.open_read(&path).map_err(Failure::to("open", &path))?;
+        let length = |(name, segment_state): (SegmentName, SegmentState)| {
+            let path = name.path(&self.dir, segment_state);
+            let file = self.fs.open_read(&path).map_err(Failure::to("open", &path))?;
             file.len().map_err(Failure::to("read", &path))
         };
         self.segments()?.into_iter().map(length).sum()
@@ -222,10 +243,14 @@ impl Keeper {
 
     /// Returns the segments that are no longer written, oldest first. A segment that was added to the directory after
     /// the archive was opened is excluded until the next open, because the index does not cover it.
-    pub(in crate::archive::disk) fn sealed(&self) -> Result<BTreeMap<SegmentName, Form>, Failure> {
+    pub(in crate::archive::disk) fn sealed(
+        &self,
+    ) -> Result<BTreeMap<SegmentName, SegmentState>, Failure> {
         let mut segments = self.segments()?;
         self.read(|index| {
-            segments.retain(|name, form| *form != Form::Open && index.has_segment(*name));
+            segments.retain(|name, segment_state| {
+                *segment_state != SegmentState::Active && index.has_segment(*name)
+            });
         });
         Ok(segments)
     }

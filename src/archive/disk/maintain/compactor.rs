@@ -9,9 +9,9 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     indexing::Prepared,
+    policy::RetentionPolicy,
     rewrite::{Removal, Rewrite},
-    state::State,
-    terms::Terms,
+    state::CompactionState,
 };
 use crate::{
     archive::{
@@ -20,9 +20,9 @@ use crate::{
             archive::writer_stopped,
             format::{
                 entry::Place,
-                name::{Form, SegmentName},
+                name::{SegmentName, SegmentState},
             },
-            fs::{failure::Failure, lock, medium::Medium, replace},
+            fs::{failure::Failure, file_system::FileSystem, lock, replace},
             health::Condition,
             index::{DeliveryEntry, Found, Index, each_found},
             read::listing::Listing,
@@ -46,14 +46,14 @@ const PINNED_AT_A_TIME: usize = 128;
 /// Maintains the segments that are no longer written. Runs one task at a time, and waits for the writer only to have a
 /// segment sealed or a command executed.
 #[derive(Debug)]
-pub(in crate::archive::disk) struct Keeper {
-    pub(in crate::archive::disk) medium: Arc<dyn Medium>,
+pub(in crate::archive::disk) struct Compactor {
+    pub(in crate::archive::disk) fs: Arc<dyn FileSystem>,
     pub(in crate::archive::disk) dir: PathBuf,
     pub(in crate::archive::disk) index: Arc<SharedIndex>,
     pub(in crate::archive::disk) queue: Arc<Queue>,
     pub(in crate::archive::disk) condition: Arc<Condition>,
-    pub(in crate::archive::disk) terms: Terms,
-    pub(in crate::archive::disk) state: Mutex<State>,
+    pub(in crate::archive::disk) policy: RetentionPolicy,
+    pub(in crate::archive::disk) state: Mutex<CompactionState>,
 }
 
 /// The result of rewriting a segment.
@@ -63,35 +63,40 @@ pub(in crate::archive::disk) struct Done {
     pub(in crate::archive::disk) told: HashSet<DeliveryId>,
 }
 
-impl Keeper {
+impl Compactor {
     /// Stops all further changes: the directory may soon belong to another archive.
     pub(in crate::archive::disk) fn close(&self) {
         self.lock().lock = None;
     }
 
     /// Returns the right to change segments; an error once the archive is closed, or its lock file was deleted.
-    pub(in crate::archive::disk) fn turn(&self) -> Result<MutexGuard<'_, State>, ArchiveError> {
+    pub(in crate::archive::disk) fn turn(
+        &self,
+    ) -> Result<MutexGuard<'_, CompactionState>, ArchiveError> {
         let state = self.lock();
         let lock = state.lock.as_ref().ok_or(ArchiveError::Closed)?;
-        lock::check(&*self.medium, &self.dir, lock)?;
+        lock::check(&*self.fs, &self.dir, lock)?;
         Ok(state)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CompactionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes the deliveries that `query` selects. Returns their number. Concurrent removals are erased together.
     pub(in crate::archive::disk) fn remove(&self, query: &Query) -> Result<u64, ArchiveError> {
-        let removed = self.give_up_all(query)?;
+        let removed = self.mark_all_removed(query)?;
         self.finish_removals(&mut *self.turn()?)?;
         Ok(removed)
     }
 
-    pub(in crate::archive::disk) fn give_up_all(&self, query: &Query) -> Result<u64, ArchiveError> {
+    pub(in crate::archive::disk) fn mark_all_removed(
+        &self,
+        query: &Query,
+    ) -> Result<u64, ArchiveError> {
         let mut removed = 0;
         self.for_each_part(query, |entries| {
-            removed += self.give_up(entries, query)?;
+            removed += self.mark_removed(entries, query)?;
             Ok(())
         })?;
         if removed > 0 {
@@ -101,7 +106,7 @@ impl Keeper {
     }
 
     /// Has the writer mark as removed those of these deliveries that `query` selects. Returns their number.
-    pub(in crate::archive::disk) fn give_up(
+    pub(in crate::archive::disk) fn mark_removed(
         &self,
         entries: &[DeliveryEntry],
         query: &Query,
@@ -169,21 +174,24 @@ impl Keeper {
     /// a power failure.
     pub(in crate::archive::disk) fn finish_removals(
         &self,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<(), ArchiveError> {
         self.finish(state)?;
-        self.erase(self.read(Index::left_over)?, state)
+        self.erase(self.read(Index::removals_to_finish)?, state)
     }
 
     /// Makes renamed files durable, and removes the files that they supersede.
-    pub(in crate::archive::disk) fn finish(&self, state: &mut State) -> Result<(), Failure> {
-        let (medium, dir) = (&*self.medium, &*self.dir);
+    pub(in crate::archive::disk) fn finish(
+        &self,
+        state: &mut CompactionState,
+    ) -> Result<(), Failure> {
+        let (fs, dir) = (&*self.fs, &*self.dir);
         if state.unsynced {
-            medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+            fs.sync_dir(dir).map_err(Failure::to("sync", dir))?;
             state.unsynced = false;
         }
         while let Some(path) = state.leftovers.first() {
-            replace::remove(medium, dir, path)?;
+            replace::remove(fs, dir, path)?;
             state.leftovers.pop_first();
         }
         Ok(())
@@ -193,7 +201,7 @@ impl Keeper {
     fn erase(
         &self,
         deliveries: HashMap<DeliveryId, Vec<Place>>,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<(), ArchiveError> {
         let mut removals: BTreeMap<SegmentName, HashMap<DeliveryId, Place>> = BTreeMap::new();
         for (id, places) in deliveries {
@@ -205,46 +213,46 @@ impl Keeper {
             return Ok(());
         }
         let mut segments = self.segments()?;
-        if removals.keys().any(|name| segments.get(name) == Some(&Form::Open)) {
+        if removals.keys().any(|name| segments.get(name) == Some(&SegmentState::Active)) {
             self.seal()?;
             segments = self.segments()?;
         }
         let mut told = HashSet::new();
         for (name, places) in removals {
-            let Some(form) = segments.get(&name) else {
-                self.dropped(places.keys().copied(), name)?;
+            let Some(segment_state) = segments.get(&name) else {
+                self.note_erased(places.keys().copied(), name)?;
                 continue;
             };
-            let to = (*form).max(Form::Sealed);
-            told.extend(self.rewrite(name, *form, to, &places, state)?.told);
-            self.forget_untold(places.keys(), &told)?;
+            let to = (*segment_state).max(SegmentState::Sealed);
+            told.extend(self.rewrite(name, *segment_state, to, &places, state)?.told);
+            self.forget_without_ledger_entry(places.keys(), &told)?;
         }
         Ok(())
     }
 
     /// Drops deliveries without a ledger entry from the index. If the record of a delivery was damaged, its ledger
     /// entry may be unknown, and the next start could not restore it.
-    fn forget_untold<'i>(
+    fn forget_without_ledger_entry<'i>(
         &self,
         ids: impl Iterator<Item = &'i DeliveryId>,
         told: &HashSet<DeliveryId>,
     ) -> Result<(), Failure> {
-        let untold: Vec<_> = ids.copied().filter(|id| !told.contains(id)).collect();
-        if !untold.is_empty() {
-            self.change(|index| index.forget(untold))?;
+        let missing: Vec<_> = ids.copied().filter(|id| !told.contains(id)).collect();
+        if !missing.is_empty() {
+            self.change(|index| index.forget(missing))?;
         }
         Ok(())
     }
 
     /// Records that only the ledger entries of these deliveries are left in this segment.
-    fn dropped(
+    fn note_erased(
         &self,
         ids: impl Iterator<Item = DeliveryId>,
         name: SegmentName,
     ) -> Result<(), Failure> {
         let ids: Vec<_> = ids.collect();
         for some in ids.chunks(PINNED_AT_A_TIME) {
-            self.change(|index| index.dropped(some.iter().copied(), name))?;
+            self.change(|index| index.note_erased(some.iter().copied(), name))?;
         }
         Ok(())
     }
@@ -256,8 +264,8 @@ impl Keeper {
 
     pub(in crate::archive::disk) fn segments(
         &self,
-    ) -> Result<BTreeMap<SegmentName, Form>, Failure> {
-        Ok(Listing::of_dir(&*self.medium, &self.dir)?.segments)
+    ) -> Result<BTreeMap<SegmentName, SegmentState>, Failure> {
+        Ok(Listing::of_dir(&*self.fs, &self.dir)?.segments)
     }
 
     pub(in crate::archive::disk) fn read<T>(&self, what: impl FnOnce(&Index) -> T) -> T {
@@ -284,7 +292,7 @@ impl Keeper {
     }
 
     /// Marks the deliveries that `query` selects in a segment as removed. Returns their number.
-    pub(in crate::archive::disk) fn give_up_in(
+    pub(in crate::archive::disk) fn mark_removed_in(
         &self,
         name: SegmentName,
         query: &Query,
@@ -292,7 +300,7 @@ impl Keeper {
         let (mut removed, mut next) = (0, Some(0));
         while let Some(from) = next {
             let (entries, after) = self.read(|index| index.part_of_segment(name, query, from))?;
-            removed += self.give_up(&entries, query)?;
+            removed += self.mark_removed(&entries, query)?;
             next = after;
         }
         Ok(removed)
@@ -304,62 +312,65 @@ impl Keeper {
     pub(in crate::archive::disk) fn rewrite(
         &self,
         name: SegmentName,
-        from: Form,
-        to: Form,
+        from: SegmentState,
+        to: SegmentState,
         erased: &HashMap<DeliveryId, Place>,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<Done, Failure> {
-        self.rewrite_or_give_up(name, (from, to), (erased, &HashSet::new()), state)
+        self.rewrite_or_clean_up(name, (from, to), (erased, &HashSet::new()), state)
     }
 
     /// Rewrites a segment without the records that begin at these offsets.
     pub(in crate::archive::disk) fn rewrite_without(
         &self,
         name: SegmentName,
-        form: Form,
+        segment_state: SegmentState,
         skip: &HashSet<u64>,
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<(), Failure> {
-        self.rewrite_or_give_up(name, (form, form), (&HashMap::new(), skip), state).map(drop)
+        self.rewrite_or_clean_up(
+            name,
+            (segment_state, segment_state),
+            (&HashMap::new(), skip),
+            state,
+        )
+        .map(drop)
     }
 
-    fn rewrite_or_give_up(
+    fn rewrite_or_clean_up(
         &self,
         name: SegmentName,
-        (from, to): (Form, Form),
+        (from, to): (SegmentState, SegmentState),
         without: (&HashMap<DeliveryId, Place>, &HashSet<u64>),
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<Done, Failure> {
         let result = self.try_rewrite(name, (from, to), without, state);
         result.inspect_err(|_| {
             let files = [name.path(&self.dir, to), name.index_path(&self.dir)];
-            state
-                .leftovers
-                .extend(files.iter().filter_map(|it| replace::give_up(&*self.medium, it)));
-            self.change(|index| index.not_folded(name));
+            state.leftovers.extend(files.iter().filter_map(|it| replace::abandon(&*self.fs, it)));
+            self.change(|index| index.flush_failed(name));
         })
     }
 
     fn try_rewrite(
         &self,
         name: SegmentName,
-        (from, to): (Form, Form),
+        (from, to): (SegmentState, SegmentState),
         (erased, skip): (&HashMap<DeliveryId, Place>, &HashSet<u64>),
-        state: &mut State,
+        state: &mut CompactionState,
     ) -> Result<Done, Failure> {
-        let (medium, dir) = (&*self.medium, &*self.dir);
+        let (fs, dir) = (&*self.fs, &*self.dir);
         // A ledger entry counts as written only once its segment is durable under its name.
         self.finish(state)?;
         let drop = self.removals(erased)?;
         let is_erased = |id| self.read(|index| index.is_erased(id));
-        let rewrite =
-            Rewrite { medium, dir, name, from, to, drop: &drop, skip, erased: &is_erased };
+        let rewrite = Rewrite { fs, dir, name, from, to, drop: &drop, skip, erased: &is_erased };
         let new = rewrite.run()?;
         let is_damaged = !new.damages.is_empty();
-        if is_damaged && from != to && to == Form::Packed {
+        if is_damaged && from != to && to == SegmentState::Compressed {
             // Other tools can read neither damaged bytes between compressed records nor the records after them.
             self.note_damaged(name, from, state);
-            replace::remove(medium, dir, &new.unfinished)?;
+            replace::remove(fs, dir, &new.unfinished)?;
             return Ok(Done::default());
         }
         let done = Done { told: new.removed() };
@@ -367,20 +378,18 @@ impl Keeper {
         let prepared = self.prepare_index(name, &moved)?;
         // An index file for the old form must not exist next to the new segment.
         self.change(|index| index.pin_file(name))?;
-        replace::remove(medium, dir, &name.index_path(dir))?;
+        replace::remove(fs, dir, &name.index_path(dir))?;
         let Prepared { unfinished, path, file, foreign } = prepared;
         self.change(|index| {
             let segment = name.path(dir, to);
-            medium
-                .rename(&new.unfinished, &segment)
-                .map_err(Failure::to("rename", &new.unfinished))?;
+            fs.rename(&new.unfinished, &segment).map_err(Failure::to("rename", &new.unfinished))?;
             index.install(name, file);
             index.moved(name, moved.length, &moved.spans, moved.damages);
             Ok(())
         })?;
         state.unsynced = true;
         state.leftovers.extend((from != to).then(|| name.path(dir, from)));
-        self.dropped(erased.keys().copied(), name)?;
+        self.note_erased(erased.keys().copied(), name)?;
         self.finish(state)?;
         if is_damaged {
             self.note_damaged(name, to, state);
@@ -388,10 +397,10 @@ impl Keeper {
             state.damaged.remove(&name);
         }
         // Only after the segment that it describes is durable under its name.
-        medium.rename(&unfinished, &path).map_err(Failure::to("rename", &unfinished))?;
+        fs.rename(&unfinished, &path).map_err(Failure::to("rename", &unfinished))?;
         self.change(|index| index.file_renamed(name, &path));
-        medium.sync_dir(dir).map_err(Failure::to("sync", dir))?;
-        self.finish_fold(name, &foreign);
+        fs.sync_dir(dir).map_err(Failure::to("sync", dir))?;
+        self.finish_flush(name, &foreign);
         Ok(done)
     }
 
@@ -400,13 +409,13 @@ impl Keeper {
     pub(in crate::archive::disk) fn note_damaged(
         &self,
         name: SegmentName,
-        form: Form,
-        state: &mut State,
+        segment_state: SegmentState,
+        state: &mut CompactionState,
     ) {
         if state.damaged.insert(name) {
             self.condition.note_damaged_segment(name);
             tracing::warn!(
-                path = %name.path(&self.dir, form).display(),
+                path = %name.path(&self.dir, segment_state).display(),
                 "a segment is damaged: its damaged bytes are kept, and it is not compressed; see 'inbox verify'"
             );
         }

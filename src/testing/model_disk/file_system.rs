@@ -11,9 +11,9 @@ use super::{
     disk::{Shared, State},
     image::Call,
 };
-use crate::archive::{Medium, MediumFile};
+use crate::archive::{DiskFile, FileSystem};
 
-impl Medium for ModelDisk {
+impl FileSystem for ModelDisk {
     /// Creates nothing: directories are not modelled and always exist.
     fn create_dir(&self, _: &Path) -> io::Result<()> {
         self.0.faults.change()
@@ -33,7 +33,7 @@ impl Medium for ModelDisk {
         Ok(taken.then(|| lock() as Box<dyn Any + Send + Sync>))
     }
 
-    fn create(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.0.faults.change()?;
         let mut state = self.state();
         if state.now.file(path).is_some() {
@@ -43,12 +43,12 @@ impl Medium for ModelDisk {
         self.opened(&state, path)
     }
 
-    fn open_append(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.0.faults.change()?;
         self.opened(&self.state(), path)
     }
 
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.opened(&self.state(), path)
     }
 
@@ -76,7 +76,7 @@ impl Medium for ModelDisk {
 }
 
 impl ModelDisk {
-    fn opened(&self, state: &State, path: &Path) -> io::Result<Box<dyn MediumFile>> {
+    fn opened(&self, state: &State, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = state.now.file(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(ModelFile { disk: self.clone(), file }))
     }
@@ -100,7 +100,7 @@ struct ModelFile {
     file: usize,
 }
 
-impl MediumFile for ModelFile {
+impl DiskFile for ModelFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.disk.state().now.bytes(self.file).len() as u64)
     }

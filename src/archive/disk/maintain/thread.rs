@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::keeper::Keeper;
+use super::compactor::Compactor;
 use crate::supervise::{backoff, catch_and_report};
 
 /// The polling interval for requests from other processes.
@@ -16,21 +16,21 @@ const REQUESTS: Duration = Duration::from_secs(1);
 
 /// The maintenance thread, separate from the writer.
 #[derive(Debug)]
-pub(in crate::archive::disk) struct Upkeep {
+pub(in crate::archive::disk) struct MaintenanceThread {
     stop: SyncSender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Upkeep {
+impl MaintenanceThread {
     /// Starts the thread. It executes requests and writes large index files every second, or at the interval `every` if
     /// that is shorter, and runs full maintenance at the interval `every`.
     pub(in crate::archive::disk) fn start(
-        keeper: Arc<Keeper>,
+        compactor: Arc<Compactor>,
         every: Duration,
     ) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
-        let builder = thread::Builder::new().name("inbox-upkeep".to_owned());
-        let thread = builder.spawn(move || supervise(&keeper, every, &stopped))?;
+        let builder = thread::Builder::new().name("inbox-maintain".to_owned());
+        let thread = builder.spawn(move || supervise(&compactor, every, &stopped))?;
         Ok(Self { stop, thread })
     }
 
@@ -42,7 +42,7 @@ impl Upkeep {
 }
 
 /// Continues after a panic, with a pause: the next round completes the work of an interrupted one, as after a failure.
-fn supervise(keeper: &Keeper, every: Duration, stopped: &Receiver<()>) {
+fn supervise(compactor: &Compactor, every: Duration, stopped: &Receiver<()>) {
     let (mut last, mut panics) = (Instant::now(), 0);
     let mut pause = every.min(REQUESTS);
     while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(pause) {
@@ -50,16 +50,16 @@ fn supervise(keeper: &Keeper, every: Duration, stopped: &Receiver<()>) {
         // Failures are logged where they occur, and retried in the next round.
         let round = || {
             drop(if is_due {
-                keeper.upkeep()
+                compactor.maintenance()
             } else {
-                keeper.do_requests().and(keeper.index_sealed())
+                compactor.do_requests().and(compactor.index_sealed())
             });
         };
         panics =
             if catch_and_report("archive-maintenance", round).is_some() { 0 } else { panics + 1 };
         pause = if panics == 0 { every.min(REQUESTS) } else { every.min(backoff(panics)) };
         if is_due && panics > 0 {
-            keeper.condition.note_maintenance(true);
+            compactor.condition.note_maintenance(true);
         }
         if is_due {
             last = Instant::now();
