@@ -4,7 +4,6 @@
 //! call it alike, and get its result as a value.
 
 mod attempt;
-mod decode;
 mod failure;
 mod handler_result;
 mod in_flight;
@@ -21,8 +20,6 @@ mod single_flight;
 
 pub use attempt::Attempt;
 pub(crate) use attempt::Trigger;
-pub use decode::PayloadType;
-pub(crate) use decode::{Undecodable, load};
 pub use failure::Failure;
 pub use handler_result::Disposition;
 pub(crate) use in_flight::InFlight;
@@ -36,4 +33,6 @@ pub(crate) use request_context::{RequestContext, logs_details};
 pub use response_body::{BoxError, DELIVERY_ID, REPEAT, Repeat, ResponseBody};
 pub(crate) use response_body::{accepted, as_the_first, mark_repeat};
 pub use retry_policy::RetryPolicy;
+pub use run::PayloadType;
+pub(crate) use run::{Undecodable, load};
 pub(crate) use shutdown::{Shutdown, last_writes};

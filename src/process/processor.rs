@@ -18,11 +18,10 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Attempt, BoxError, Clock, Rejection, RequestContext, ResponseBody, RetryPolicy, Trigger,
-    decode::{self, Undecodable, decode},
     in_flight::InFlight,
     leases::{self, HeldLeases},
     repeat::Waiters,
-    run::{Interruption, RunEnd, run},
+    run::{Interruption, RunEnd, Undecodable, decode, detect_drift, run},
     shutdown::Shutdown,
 };
 use crate::{
@@ -276,7 +275,7 @@ impl Processor {
             Ok(inference) => inference,
             Err(error) => return Processed::NotRun(reject_undecodable(&context, error, in_flight)),
         };
-        decode::detect_drift(&context, &delivery);
+        detect_drift(&context, &delivery);
         let mut earlier = None;
         if let Some(mut entering) = in_flight.take() {
             match self.enter_flight(&mut entering, inference, trigger).await {

@@ -1,7 +1,12 @@
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Extensions, Response};
 use http_body::Body;
 
 use super::{
@@ -9,7 +14,12 @@ use super::{
     failure::stated_reason,
     handler_result::{HandlerResult, classify_response},
 };
-use crate::supervise::{Panic, catch, catch_async};
+use crate::{
+    delivery::{Delivery, InferenceDigest, prefix},
+    metrics,
+    provider::{Loaded, Model, Tolerated},
+    supervise::{Panic, catch, catch_async},
+};
 
 /// Why a handler is stopped, or does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,4 +126,109 @@ async fn call_handler<F: Future>(
         interrupted.as_mut().poll(context).map(CallEnd::Interrupted)
     })
     .await
+}
+
+/// The name of the Rust type to which the model decodes deliveries. In the request extensions, for the log line of a
+/// handler that expects another type.
+///
+/// ```
+/// use tower_inbox::{Inference, layer::PayloadType, provider::foxyai::ImageGroup};
+///
+/// fn group(extensions: &http::Extensions) -> Result<&Inference<ImageGroup>, String> {
+///     extensions.get().ok_or_else(|| match extensions.get::<PayloadType>() {
+///         Some(found) => format!("expected an image group, found {}", found.name()),
+///         None => "the request is not a delivery".to_owned(),
+///     })
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadType(&'static str);
+
+impl PayloadType {
+    /// The name as [`std::any::type_name`] returns it.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+/// Why a body cannot be decoded: the JSON path, and the reason without a value of the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Undecodable {
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+impl Undecodable {
+    fn whole(reason: String) -> Self {
+        Self { path: "$".to_owned(), reason }
+    }
+}
+
+/// The longest part of an inference key that is logged, in bytes. The sender chooses its length.
+const MAX_LOGGED_KEY: usize = 256;
+
+/// Decodes a delivery to the type of its model, and puts the inference and its key into `extensions`.
+pub(crate) fn decode(
+    context: &RequestContext,
+    delivery: &Delivery,
+    extensions: &mut Extensions,
+) -> Result<InferenceDigest, Undecodable> {
+    let started = Instant::now();
+    // The payload type is the user's code: a panic in it must not leave the delivery without an outcome.
+    let scope: Vec<_> = context.captures.iter().collect();
+    let decoded = catch(|| load(&context.model, delivery, &scope, extensions));
+    context.record_duration("decode_us", started);
+    let Loaded { key, tolerated } = match decoded {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(undecodable)) => return Err(undecodable),
+        Err(panic) => return Err(Undecodable::whole(format!("decoding {panic}"))),
+    };
+    report_tolerated(context, &tolerated);
+    let text = key.to_string();
+    context.span.record("inference", prefix(&text, MAX_LOGGED_KEY));
+    let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
+    extensions.insert(key);
+    extensions.insert(PayloadType(context.model.payload_type()));
+    Ok(inference)
+}
+
+/// Counts what did not have the expected form and was tolerated, and logs it once per path.
+fn report_tolerated(context: &RequestContext, tolerated: &[Tolerated]) {
+    if tolerated.is_empty() {
+        return;
+    }
+    metrics::tolerated(&context.name, tolerated.len());
+    for (path, odd) in context.model.new_of(tolerated) {
+        tracing::warn!(
+            path,
+            expected = odd.expected(),
+            found = odd.found(),
+            "tolerated: a member does not have the expected form; Inference::raw has it unchanged"
+        );
+    }
+}
+
+/// Loads the body of a delivery, decompressed if the model decompresses.
+pub(crate) fn load(
+    model: &Model,
+    delivery: &Delivery,
+    scope: &[(&str, &str)],
+    extensions: &mut Extensions,
+) -> Result<Loaded, Undecodable> {
+    let plain = model.plain(delivery).map_err(|error| Undecodable::whole(error.to_string()))?;
+    model.load(&plain, scope, extensions).map_err(|error| match model.encoding_left(delivery) {
+        Some(encoding) => Undecodable::whole(format!("{encoding}; enable Model::decompress()")),
+        None => Undecodable { path: error.path().to_owned(), reason: error.to_string() },
+    })
+}
+
+/// Logs each place that is unknown to the type, once per place.
+pub(super) fn detect_drift(context: &RequestContext, delivery: &Delivery) {
+    for path in catch(|| context.model.look(delivery)).unwrap_or_default() {
+        metrics::unknown(&context.name);
+        tracing::warn!(
+            path,
+            "schema drift: the payload type does not know this member or enum value; Inference::raw has it"
+        );
+    }
 }

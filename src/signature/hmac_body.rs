@@ -5,10 +5,10 @@ use http::{HeaderName, request::Parts};
 use super::{
     BodyForm, Encoding, KeyEncoding, Proof, Scheme, SchemeError, Secret, SecretSet, SignError,
     Signature, SignatureError,
-    body::Reading,
     doctor::{Difference, Variant, WELL_KNOWN, other_prefixes},
     hmac::{self, HmacFormat, HmacKeys},
     place::GivenHeader,
+    scheme::Reading,
 };
 use crate::delivery::{Digest, Redaction};
 

@@ -17,7 +17,6 @@
 //! Secrets and keys are wiped from memory on drop.
 
 mod any_of;
-mod body;
 pub mod doctor;
 #[cfg(feature = "ed25519")]
 mod ed25519;
@@ -27,7 +26,6 @@ mod hmac;
 mod hmac_body;
 mod hmac_template;
 mod place;
-mod placement;
 mod proof;
 mod scheme;
 mod secret;
@@ -41,8 +39,6 @@ mod token;
 mod tolerance;
 
 pub use any_of::AnyOf;
-pub use body::BodyForm;
-pub(crate) use body::Decompressed;
 #[cfg(feature = "ed25519")]
 pub use ed25519::{Ed25519Key, Ed25519KeyError, Ed25519Keys, Ed25519Template};
 pub(crate) use encoding::BASE64;
@@ -51,8 +47,10 @@ pub use error::{SchemeError, SignError, SignatureError};
 pub use hmac_body::HmacBody;
 pub use hmac_template::HmacTemplate;
 pub use place::Place;
-pub use placement::Placement;
+pub use place::Placement;
 pub use proof::{ParseProofError, Proof};
+pub use scheme::BodyForm;
+pub(crate) use scheme::Decompressed;
 pub use scheme::{Scheme, Unsigned};
 pub use secret::{Secret, SecretError};
 pub use secret_set::SecretSet;

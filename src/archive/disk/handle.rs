@@ -11,7 +11,7 @@ use std::{
 use super::{
     fs::space::Space,
     health::Condition,
-    maintain::{compactor::Compactor, thread::MaintenanceThread},
+    maintain::{compactor::Compactor, maintenance::MaintenanceThread},
     read::reader::Reader,
     shared::SharedIndex,
     write::queue::Queue,

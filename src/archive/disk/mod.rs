@@ -26,7 +26,6 @@ mod fs;
 mod handle;
 mod health;
 mod index;
-mod load;
 mod maintain;
 mod open;
 mod read;

@@ -9,8 +9,7 @@ use tokio::time::Instant;
 use super::{
     DiskArchive, DiskArchiveBuilder,
     fs::{
-        failure::Failure,
-        file_system::FileSystem,
+        file_system::{Failure, FileSystem},
         lock::{self, acquire},
         permissions::warn_if_accessible,
         probe::warn_if_not_durable,
@@ -19,8 +18,11 @@ use super::{
     },
     handle::Handle,
     health::Condition,
-    maintain::{compactor::Compactor, state::CompactionState, thread::MaintenanceThread},
-    read::{read_only::look, reader::Reader},
+    maintain::{
+        compactor::{CompactionState, Compactor},
+        maintenance::MaintenanceThread,
+    },
+    read::reader::{Reader, look},
     recovery::recover,
     shared::SharedIndex,
     write::{command::Command, queue::Queue, writer::Writer},

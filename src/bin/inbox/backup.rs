@@ -11,8 +11,7 @@ use tower_inbox::archive::{Backup, DiskArchive, Restored};
 use crate::{
     CommandResult,
     cli::after_help,
-    console::{self, Progress, code, deliveries},
-    escape::escape,
+    console::{self, Progress, code, deliveries, escape},
     verify::print_damages,
 };
 

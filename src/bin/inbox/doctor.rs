@@ -18,11 +18,9 @@ use tower_inbox::{
 use crate::{
     CommandResult, Failure,
     cli::after_help,
-    console::{self, RED, code},
-    escape::escape,
+    console::{self, RED, code, escape},
     format,
-    ids::resolve_ids,
-    select::{open, parse_time},
+    select::{open, parse_time, resolve_ids},
     send::{SigningArgs, parse_header},
 };
 

@@ -22,9 +22,8 @@ use crate::{
     CommandResult,
     cli::after_help,
     console::{self, code},
-    format::{self, json_help},
+    format::{self, Table, json_help},
     select::{Scope, Selection, entries, narrow, open, state_parser},
-    table::Table,
 };
 
 /// The time between two looks at the archive with `--follow`.

@@ -9,10 +9,8 @@ mod cli;
 mod client;
 mod console;
 mod doctor;
-mod escape;
 mod export;
 mod format;
-mod ids;
 mod list;
 mod model;
 mod quarantine;
@@ -23,7 +21,6 @@ mod select;
 mod send;
 mod show;
 mod stats;
-mod table;
 mod verify;
 
 use std::{error::Error, process::ExitCode};

@@ -22,15 +22,13 @@ use crate::{
     client::{self, Poster},
     console::{self, RED, code},
     doctor::{Diagnosis, parts},
-    format::{self, json_help},
-    ids::{missing, resolve_ids},
+    format::{self, Table, json_help},
     list::{self, ListArgs},
     remove::remove,
     replay::{Replacements, replayed},
-    select::{Scope, entries, narrow, open},
+    select::{Scope, entries, missing, narrow, open, resolve_ids},
     send::SigningArgs,
     show::{self, ShowArgs},
-    table::Table,
 };
 
 /// List, show, release or remove rejected deliveries that were kept

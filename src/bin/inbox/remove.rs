@@ -14,8 +14,7 @@ use crate::{
     change::{Change, Changed, apply, print_selected},
     cli::after_help,
     console::{self, code, deliveries},
-    ids::{missing, resolve_ids},
-    select::{Selection, entries, narrow, open, parse_age, parse_time},
+    select::{Selection, entries, missing, narrow, open, parse_age, parse_time, resolve_ids},
 };
 
 /// Remove finished deliveries that are older than an age

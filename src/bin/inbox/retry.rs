@@ -13,10 +13,8 @@ use crate::{
     change::{Change, Changed, apply},
     cli::after_help,
     console::{self, code, deliveries},
-    format,
-    ids::{missing, resolve_ids},
-    select::{Scope, entries, narrow, open, state_parser},
-    table::Table,
+    format::{self, Table},
+    select::{Scope, entries, missing, narrow, open, resolve_ids, state_parser},
 };
 
 /// Process dead, undecodable or failed deliveries again

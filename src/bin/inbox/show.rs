@@ -15,11 +15,9 @@ use tower_inbox::{
 use crate::{
     CommandResult, Failure,
     cli::after_help,
-    console::{self, code},
-    escape::{escape, escape_bytes, write_body},
+    console::{self, code, escape, escape_bytes, write_body},
     format::{self, json_help},
-    ids::{is_prefix, resolve_ids, whole_id},
-    select::{Selection, find_inference, narrow, open},
+    select::{Selection, find_inference, is_prefix, narrow, open, resolve_ids, whole_id},
 };
 
 /// Show deliveries: state, head, or exact body

@@ -12,8 +12,7 @@ use tower_inbox::archive::Stats;
 use crate::{
     CommandResult,
     cli::after_help,
-    console::{self, code},
-    escape::escape,
+    console::{self, code, escape},
     format,
     select::open,
 };

@@ -12,8 +12,7 @@ use tower_inbox::archive::{DiskArchive, Verification};
 use crate::{
     CommandResult,
     cli::after_help,
-    console::{self, Progress, code},
-    escape::escape,
+    console::{self, Progress, code, escape},
 };
 
 /// Read the whole archive, and check every checksum and digest

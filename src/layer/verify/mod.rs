@@ -1,7 +1,6 @@
 //! Checks the signature over the exact bytes, and keeps rejected deliveries in a quarantine.
 
 mod quarantine;
-mod quarantine_limits;
 mod quarantine_store;
 mod service;
 

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::quarantine_limits::Capacity;
+use super::quarantine::Capacity;
 use crate::{
     archive::{Acquire, Append, Archive, ArchiveError, Query},
     delivery::{Delivery, DeliveryId, Outcome},

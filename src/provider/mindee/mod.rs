@@ -72,23 +72,21 @@ mod any_field;
 pub mod catalogue;
 mod field;
 mod inference;
-mod job;
 mod location;
 mod model;
 mod response;
 mod results;
-mod value;
 
 pub use any_field::{AnyField, Fields, FieldsIter};
+pub use field::Value;
 pub use field::{Confidence, Field, List, Object};
 pub use inference::{ActiveOptions, DataSchemaOptions, File, Job, ModelRef, Processed};
-pub use job::{JobDetails, JobResponse, JobStatus, WebhookCall};
 pub use location::{Location, Locations, Point, Polygon};
 pub use model::{Mindee, classification, crop, extraction, ocr, signature, split};
 pub use response::{ErrorItem, ErrorResponse, FailedInference, Response};
+pub use response::{JobDetails, JobResponse, JobStatus, WebhookCall};
 pub use results::{
     Classification, ClassificationResult, Classified, Crop, CropItem, CropResult, Extraction,
     ExtractionResult, Ocr, OcrPage, OcrResult, OcrWord, PageRange, Rag, RawPage, RawText, Split,
     SplitItem, SplitResult,
 };
-pub use value::Value;

@@ -44,11 +44,8 @@
 
 mod examine;
 mod head;
-mod well_known;
 
 pub(super) use examine::other_prefixes;
 pub use examine::{BodyChange, Difference, Finding, Variant, examine};
+pub(super) use examine::{TIMED_HEADERS, TIMED_LISTS, TOKEN_HEADERS, TOKEN_PARAMETERS, WELL_KNOWN};
 pub use head::{HeadFinding, examine_head};
-pub(super) use well_known::{
-    TIMED_HEADERS, TIMED_LISTS, TOKEN_HEADERS, TOKEN_PARAMETERS, WELL_KNOWN,
-};

@@ -1,4 +1,8 @@
-use super::{ModelDisk, choice::Each, dice::Dice, image::Image};
+use super::{
+    ModelDisk,
+    choice::{Dice, Each},
+    content::Image,
+};
 
 /// The possible disks after a power failure or the death of the process, at one moment.
 #[derive(Clone, Debug)]

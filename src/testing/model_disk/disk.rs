@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{
+    content::{Call, Image},
     crash::Crash,
     gate::Gate,
-    image::{Call, Image},
 };
 use crate::{
     archive::{ArchiveError, DiskArchive, DiskArchiveBuilder},

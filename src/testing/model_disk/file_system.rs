@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     ModelDisk,
+    content::Call,
     disk::{Shared, State},
-    image::Call,
 };
 use crate::archive::{DiskFile, FileSystem};
 

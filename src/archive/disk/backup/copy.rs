@@ -11,13 +11,11 @@ use crate::archive::{
     disk::{
         format::{
             index_file::missing,
-            name::{SegmentName, SegmentState},
-            version::check_format,
+            name::{SegmentName, SegmentState, check_format},
         },
         fs::{
-            failure::Failure,
             file_io::read_full,
-            file_system::{DiskFile, FileSystem},
+            file_system::{DiskFile, Failure, FileSystem},
             replace::{self, Replacement},
         },
         read::scanner::{RecordScanner, Scanned},

@@ -11,7 +11,11 @@ use std::{
 
 use crate::archive::disk::{
     format::name::{SegmentName, SegmentState},
-    fs::{failure::Failure, file_io::read_full, file_system::FileSystem, replace::replace},
+    fs::{
+        file_io::read_full,
+        file_system::{Failure, FileSystem},
+        replace::replace,
+    },
 };
 
 const FILE_NAME: &str = "inbox.backup";

@@ -32,8 +32,7 @@ use super::{
     DiskArchive, background,
     format::name::{SegmentName, SegmentState},
     fs::{
-        failure::Failure,
-        file_system::{FileSystem, Lock},
+        file_system::{Failure, FileSystem, Lock},
         lock::lock_path,
         permissions::warn_if_accessible,
         real_disk::RealDisk,

@@ -13,8 +13,7 @@ use crate::archive::{
         DiskArchive, background,
         format::name::SegmentName,
         fs::{
-            failure::Failure,
-            file_system::FileSystem,
+            file_system::{Failure, FileSystem},
             lock::{acquire, lock_path},
             real_disk::RealDisk,
         },

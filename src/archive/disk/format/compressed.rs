@@ -8,10 +8,7 @@ use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use super::warc::{Header, Meaning, Salt, whole_record};
 use crate::archive::disk::{
     fs::file_system::DiskFile,
-    read::{
-        cursor::Cursor,
-        scanner::{Scanned, WINDOW, Window},
-    },
+    read::scanner::{Cursor, Scanned, WINDOW, Window},
 };
 
 /// The start of every member: the magic bytes, and deflate as the method.

@@ -5,5 +5,4 @@ pub(super) mod entry;
 pub(super) mod index_file;
 pub(super) mod manifest;
 pub(super) mod name;
-pub(super) mod version;
 pub(super) mod warc;

@@ -9,9 +9,8 @@ use std::{
 };
 
 use super::{
-    failure::Failure,
     file_io::read_full,
-    file_system::{FileSystem, Lock},
+    file_system::{Failure, FileSystem, Lock},
 };
 use crate::archive::{ArchiveError, disk::format::warc::printable};
 

@@ -6,9 +6,8 @@ use std::{
 };
 
 use super::{
-    failure::Failure,
     file_io::write_all,
-    file_system::{DiskFile, FileSystem},
+    file_system::{DiskFile, Failure, FileSystem},
 };
 use crate::archive::disk::read::listing::UNFINISHED;
 

@@ -7,9 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    failure::Failure,
     file_io::{read_full, write_all},
-    file_system::{DiskFile, FileSystem},
+    file_system::{DiskFile, Failure, FileSystem},
 };
 use crate::archive::disk::{format::name::SegmentName, read::listing::UNFINISHED};
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     archive::disk::{
         format::{index_file::IndexFile, name::SegmentName},
-        fs::failure::Failure,
+        fs::file_system::Failure,
     },
     delivery::DeliveryId,
 };

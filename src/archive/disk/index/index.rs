@@ -12,7 +12,7 @@ use crate::{
                 index_file::IndexFile,
                 name::SegmentName,
             },
-            fs::failure::Failure,
+            fs::file_system::Failure,
         },
         unsettled::Unsettled,
     },

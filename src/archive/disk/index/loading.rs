@@ -12,7 +12,7 @@ use crate::{
             name::{SegmentName, SegmentState},
             warc::Meaning,
         },
-        fs::failure::Failure,
+        fs::file_system::Failure,
     },
     delivery::DeliveryId,
 };

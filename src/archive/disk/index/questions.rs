@@ -16,7 +16,7 @@ use crate::{
                 entry::{DeliveryMeta, Place},
                 name::SegmentName,
             },
-            fs::failure::Failure,
+            fs::file_system::Failure,
         },
     },
     delivery::{DeliveryId, State, StateKind},

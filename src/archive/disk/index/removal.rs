@@ -4,7 +4,7 @@ use super::{Body, Index, Position, segment::Saved};
 use crate::{
     archive::disk::{
         format::{entry::Place, name::SegmentName},
-        fs::failure::Failure,
+        fs::file_system::Failure,
     },
     delivery::DeliveryId,
 };

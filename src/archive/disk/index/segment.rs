@@ -6,7 +6,7 @@ use crate::{
         Counts, Query,
         disk::{
             format::{index_file::IndexFile, name::SegmentName},
-            fs::failure::Failure,
+            fs::file_system::Failure,
         },
     },
     delivery::{ModelName, StateKind},

@@ -10,7 +10,7 @@ use crate::{
         ArchiveError, Begun, Claim, Lease, LeaseToken,
         disk::{
             format::entry::{DeliveryMeta, Place},
-            fs::failure::Failure,
+            fs::file_system::Failure,
         },
         memory::begun,
         unsettled::{FlightEntry, Selection},

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -8,10 +8,11 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    forget::Ledger,
     indexing::Prepared,
+    inventory::Inventory,
     policy::RetentionPolicy,
     rewrite::{Removal, Rewrite},
-    state::CompactionState,
 };
 use crate::{
     archive::{
@@ -22,7 +23,10 @@ use crate::{
                 entry::Place,
                 name::{SegmentName, SegmentState},
             },
-            fs::{failure::Failure, file_system::FileSystem, lock, replace},
+            fs::{
+                file_system::{Failure, FileSystem, Lock},
+                lock, replace,
+            },
             health::Condition,
             index::{DeliveryEntry, Found, Index, each_found},
             read::listing::Listing,
@@ -439,5 +443,39 @@ impl Compactor {
             })?;
         }
         Ok(removals)
+    }
+}
+
+/// The state of maintenance. Locked while a segment is changed.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct CompactionState {
+    /// Excludes other writers while segments are changed, even if the writer has died. `None` once the archive is
+    /// closed.
+    pub(in crate::archive::disk) lock: Option<Lock>,
+    /// Segments that are partly damaged. They are left as they are until their deliveries are removed.
+    pub(in crate::archive::disk) damaged: HashSet<SegmentName>,
+    /// Facts about segments that contain only ledger entries.
+    pub(in crate::archive::disk) ledgers: HashMap<SegmentName, Ledger>,
+    /// Whether a power failure could bring back the old file of a rewritten segment.
+    pub(in crate::archive::disk) unsynced: bool,
+    /// Files that may contain removed deliveries, and could not be deleted.
+    pub(in crate::archive::disk) leftovers: BTreeSet<PathBuf>,
+    /// Requests from other processes that could not be read, executed or answered. Each is logged once.
+    pub(in crate::archive::disk) failed_requests: BTreeSet<PathBuf>,
+    /// The segments that should exist.
+    pub(in crate::archive::disk) inventory: Inventory,
+}
+
+impl CompactionState {
+    pub(in crate::archive::disk) fn new(lock: Lock, inventory: Inventory) -> Self {
+        Self {
+            lock: Some(lock),
+            damaged: HashSet::new(),
+            ledgers: HashMap::new(),
+            unsynced: false,
+            leftovers: BTreeSet::new(),
+            failed_requests: BTreeSet::new(),
+            inventory,
+        }
     }
 }

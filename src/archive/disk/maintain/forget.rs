@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::SystemTime};
 
-use super::{compactor::Compactor, state::CompactionState};
+use super::compactor::{CompactionState, Compactor};
 use crate::{
     archive::{
         ArchiveError,
@@ -12,9 +12,9 @@ use crate::{
                 name::{SegmentName, SegmentState},
                 warc::Meaning,
             },
-            fs::{failure::Failure, replace},
+            fs::{file_system::Failure, replace},
             index::Index,
-            load::records,
+            recovery::records,
         },
     },
     delivery::DeliveryId,

@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use super::{compactor::Compactor, state::CompactionState};
+use super::compactor::{CompactionState, Compactor};
 use crate::{
     archive::disk::{
         format::{
@@ -13,7 +13,7 @@ use crate::{
             name::{SegmentName, SegmentState},
         },
         fs::{
-            failure::Failure,
+            file_system::Failure,
             replace::{self, Replacement},
         },
         index::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, io, path::Path};
 
-use super::{compactor::Compactor, state::CompactionState};
+use super::compactor::{CompactionState, Compactor};
 use crate::archive::{
     ArchiveError,
     disk::{
@@ -11,7 +11,11 @@ use crate::archive::{
             manifest::{Manifest, SegmentFault, manifest_path},
             name::{SegmentName, SegmentState},
         },
-        fs::{failure::Failure, file_io::read_full, file_system::FileSystem, replace::replace},
+        fs::{
+            file_io::read_full,
+            file_system::{Failure, FileSystem},
+            replace::replace,
+        },
         index::Index,
         read::listing::Listing,
     },

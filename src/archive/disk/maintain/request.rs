@@ -13,9 +13,8 @@ use crate::{
     archive::{
         ArchiveError, Query,
         disk::fs::{
-            failure::Failure,
             file_io::{read_full, write_all},
-            file_system::FileSystem,
+            file_system::{Failure, FileSystem},
             replace::{remove, replace},
         },
         parse_query, print_query,

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{compactor::Compactor, state::CompactionState};
+use super::compactor::{CompactionState, Compactor};
 use crate::archive::{
     ArchiveError,
     disk::{
@@ -13,9 +13,9 @@ use crate::archive::{
             name::{SegmentName, SegmentState},
             warc::Meaning,
         },
-        fs::failure::Failure,
+        fs::file_system::Failure,
         index::Index,
-        load::records,
+        recovery::records,
     },
 };
 

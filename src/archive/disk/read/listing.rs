@@ -6,7 +6,7 @@ use std::{
 
 use crate::archive::disk::{
     format::name::{SegmentName, SegmentState},
-    fs::{failure::Failure, file_system::FileSystem},
+    fs::file_system::{Failure, FileSystem},
 };
 
 /// The file extension of unfinished files.

@@ -7,7 +7,7 @@ use crate::{
         disk::{
             DiskArchive, background,
             format::name::{SegmentName, SegmentState},
-            fs::failure::Failure,
+            fs::file_system::Failure,
             index::Index,
         },
     },

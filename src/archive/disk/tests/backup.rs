@@ -27,8 +27,8 @@ use crate::{
                 file_system::{DiskFile, FileSystem},
                 real_disk::RealDisk,
             },
-            load,
             read::listing::Listing,
+            recovery,
         },
     },
     delivery::{Delivery, DeliveryId, Outcome, StateKind},
@@ -396,7 +396,7 @@ fn segment_that_is_cut_and_written_on_while_it_is_copied_is_copied_again() {
         let (name, segment_state) = SegmentName::parse(path.file_name().unwrap()).unwrap();
         let file = RealDisk.open_append(&path).unwrap();
         let good = file.len().unwrap();
-        let records = load::records(&*file, name, segment_state).unwrap().unwrap();
+        let records = recovery::records(&*file, name, segment_state).unwrap().unwrap();
         let [.., (long, _), (_, _), (short, _)] = &records[..] else { panic!("{records:?}") };
         assert!(long.length != short.length);
         let bytes = std::fs::read(&path).unwrap();

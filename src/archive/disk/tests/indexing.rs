@@ -155,7 +155,7 @@ async fn state_in_a_later_segment_survives_its_compression() {
     let _ = append(&archive, &other).await.unwrap();
     let lease = archive.acquire(Acquire::new(one.id())).await.unwrap().lease.unwrap();
     archive.maintain_now().await.unwrap();
-    let _ = append(&archive, &delivery("/m", &[b'a'; 100_000])).await.unwrap();
+    let _ = append(&archive, &delivery("/m", &vec![b'a'; 100_000])).await.unwrap();
     // The first segment gets an index file that includes the start of the second one.
     assert_eq!(archive.remove(Query::all().id(other.id())).await.unwrap(), 1);
     archive.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();

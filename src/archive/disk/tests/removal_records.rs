@@ -6,7 +6,7 @@ use super::{append, delivery};
 use crate::{
     archive::{
         Acquire, Archive, DiskArchive, DiskArchiveBuilder, Query,
-        disk::{format::warc::Meaning, index::ForeignRecord, load, read::listing::Listing},
+        disk::{format::warc::Meaning, index::ForeignRecord, read::listing::Listing, recovery},
     },
     delivery::{DeliveryId, Outcome, State},
 };
@@ -23,7 +23,7 @@ fn removals_in(archive: &DiskArchive) -> Vec<DeliveryId> {
     let mut removals = Vec::new();
     for (name, segment_state) in Listing::of_dir(&*compactor.fs, &compactor.dir).unwrap().segments {
         let file = compactor.fs.open_read(&name.path(&compactor.dir, segment_state)).unwrap();
-        for (_, meaning) in load::records(&*file, name, segment_state).unwrap().unwrap() {
+        for (_, meaning) in recovery::records(&*file, name, segment_state).unwrap().unwrap() {
             if let Meaning::Removal(ids) = meaning {
                 removals.extend(ids);
             }

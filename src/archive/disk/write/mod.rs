@@ -1,7 +1,5 @@
 //! Appends records: the queue of commands, the thread that writes, its plan of a batch, and the open segment.
 
-pub(super) mod batch;
-pub(super) mod batch_window;
 pub(super) mod command;
 pub(super) mod log;
 pub(super) mod plan;

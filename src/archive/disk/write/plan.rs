@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use tokio::time::Instant;
 
 use super::{
-    batch::Batch,
     command::{Answer, Command, Reply},
+    log::Batch,
 };
 use crate::{
     archive::{
@@ -14,7 +14,7 @@ use crate::{
         Query, Release,
         disk::{
             format::entry::{Entry, MAX_REMOVED, Place},
-            fs::failure::Failure,
+            fs::file_system::Failure,
             index::{DeliveryEntry, Index},
         },
         transition::{self, Known, Repeat},

@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::batch::Batch;
+use super::log::Batch;
 use crate::archive::disk::{
     format::{
         entry::Place,
@@ -11,9 +11,8 @@ use crate::archive::disk::{
         warc::{Encoded, warcinfo},
     },
     fs::{
-        failure::Failure,
         file_io::write_all,
-        file_system::{DiskFile, FileSystem, Lock, is_reachable},
+        file_system::{DiskFile, Failure, FileSystem, Lock, is_reachable},
         lock, unsynced,
     },
 };

@@ -7,18 +7,21 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    batch_window::BatchWindow,
     command::{Answer, Command},
     log::{Log, NotArchived},
     plan::{Change, Plan},
-    queue::{Part, Queue},
+    queue::{BatchWindow, Part, Queue},
 };
 use crate::{
     archive::{
         ArchiveError,
         disk::{
             format::entry::{DeliveryMeta, Entry, Place},
-            fs::{failure::Failure, file_system::Lock, lock, stall::StallWatch},
+            fs::{
+                file_system::{Failure, Lock},
+                lock,
+                stall::StallWatch,
+            },
             health::Condition,
             index::{ForeignRecord, Index},
             shared::SharedIndex,

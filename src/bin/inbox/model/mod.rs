@@ -1,6 +1,5 @@
 //! `inbox model`: generates structs for the fields of a custom Mindee model.
 
-mod kind;
 mod name;
 mod structs;
 
@@ -41,7 +40,7 @@ pub(crate) fn run(args: &ModelArgs) -> CommandResult {
     let fields = sample.fields().map_err(|failed| {
         format!("sample has no fields: {failed}; use a payload of a completed extraction")
     })?;
-    let structs = structs::all(&args.name, &kind::members(fields));
+    let structs = structs::all(&args.name, &structs::members(fields));
     io::stdout().write_all(structs::file(&structs)?.as_bytes())?;
     Ok(code(true))
 }

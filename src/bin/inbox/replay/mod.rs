@@ -30,11 +30,9 @@ use crate::{
     cli::after_help,
     client::{self, PostError, Poster, ResponseCounts},
     console::{self, Progress, code, deliveries},
-    format,
-    ids::{missing, resolve_ids},
-    select::{Selection, entries, narrow, open},
+    format::{self, Table},
+    select::{Selection, entries, missing, narrow, open, resolve_ids},
     send::{SigningArgs, parse_header},
-    table::Table,
 };
 
 /// Post archived deliveries to another server, such as a developer's

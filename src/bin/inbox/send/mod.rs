@@ -3,7 +3,6 @@
 mod load;
 mod provider;
 mod signing;
-mod vary;
 
 use std::{
     error::Error,
@@ -21,14 +20,13 @@ use http_body_util::Full;
 use tower_inbox::signature::{Scheme, sign_request};
 use uuid::Uuid;
 
+use self::load::{Load, Variations};
 pub(crate) use self::signing::SigningArgs;
-use self::{load::Load, vary::Variations};
 use crate::{
     CommandResult,
     cli::after_help,
     client::{self, PostError, Poster},
-    console::{self, code},
-    escape::{escape_bytes, write_body},
+    console::{self, code, escape_bytes, write_body},
 };
 
 /// Sign a payload as a provider does, and post it

@@ -31,18 +31,16 @@
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
-mod banking;
 mod common;
 mod financial;
 mod health;
 mod identity;
-mod people;
 mod transport;
 
-pub use banking::{
+pub use common::{Address, Date, Locale, PostalAddress};
+pub use financial::{
     BankAccountDetails, BankAddress, BankStatement, DailyBalance, Payslip, PayslipItem, Transaction,
 };
-pub use common::{Address, Date, Locale, PostalAddress};
 pub use financial::{
     CompanyRegistration, FinancialDocument, FinancialDocumentType, Invoice, LineItem,
     PaymentDetails, PurchaseCategory, PurchaseSubcategory, Receipt, ReceiptLineItem, ReceiptType,
@@ -52,9 +50,9 @@ pub use health::{
     Amounts, Copayment, HealthcareService, Nutrient, NutritionFacts, ServingSize, Sodium,
     UsHealthcareCard,
 };
+pub use identity::{Award, BusinessCard, Education, Experience, LanguageSkill, Project, Resume};
 pub use identity::{
     DriversLicense, IdentityDocumentType, InternationalId, MachineReadableZone, Passport,
     PassportSex, Sex,
 };
-pub use people::{Award, BusinessCard, Education, Experience, LanguageSkill, Project, Resume};
 pub use transport::{BillOfLading, EuropeanVehicleRegistration, VehicleCategory};

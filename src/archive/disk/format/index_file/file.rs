@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    filter::Filter,
+    build::Filter,
     layout::{PAYLOAD, PageWriter, Pages, Section, damaged},
     row::{self, ENTRY, FOREIGN, take_id},
 };
@@ -21,10 +21,7 @@ use crate::{
                 name::{SegmentName, SegmentState},
                 warc::Salt,
             },
-            fs::{
-                failure::Failure,
-                file_system::{DiskFile, FileSystem},
-            },
+            fs::file_system::{DiskFile, Failure, FileSystem},
             index::{ForeignRecord, IndexEntry, LogPosition, Position},
         },
     },

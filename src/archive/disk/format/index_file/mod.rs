@@ -4,7 +4,6 @@
 
 mod build;
 mod file;
-mod filter;
 mod layout;
 mod row;
 

@@ -8,15 +8,15 @@ mod fingerprint;
 mod header;
 mod header_writer;
 mod http_head;
-mod meaning;
 mod tombstone;
 
 pub(in crate::archive::disk) use checksum::{Checksum, Salt};
 pub(in crate::archive::disk) use date::printable;
-pub(in crate::archive::disk) use decode::{Kind, format_in, kind_of, read_delivery};
+pub(in crate::archive::disk) use decode::{
+    Kind, LONGEST_NOTE, Meaning, format_in, kind_of, meaning_of, read_delivery, whole_record,
+};
 #[cfg(test)]
 pub(in crate::archive::disk) use encode::warcinfo_of;
 pub(in crate::archive::disk) use encode::{Encoded, FORMAT, encode, warcinfo};
 pub(in crate::archive::disk) use header::{Flaw, Header, MAGIC, TRAILER};
-pub(in crate::archive::disk) use meaning::{LONGEST_NOTE, Meaning, meaning_of, whole_record};
 pub(in crate::archive::disk) use tombstone::MAX_LEDGER_ENTRIES;

@@ -51,7 +51,7 @@ fn parse_line(line: &str) -> Option<Tombstone> {
 mod tests {
     use super::*;
     use crate::{
-        archive::disk::{format::warc::meaning::LONGEST_NOTE, tests::delivery},
+        archive::disk::{format::warc::decode::LONGEST_NOTE, tests::delivery},
         delivery::{Outcome, State},
     };
 
