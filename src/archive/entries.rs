@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sender_is_told_that_nobody_listens() {
+    async fn send_reports_a_refused_connection() {
         let (sender, entries) = Entries::channel(1);
         drop(entries);
         assert!(!sender.send(Ok(1)).await);

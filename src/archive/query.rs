@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn finished_leaves_out_what_a_person_may_look_at() {
+    fn finished_filter_excludes_dead_and_undecodable() {
         let finished =
             StateKind::ALL.into_iter().filter(|kind| StateFilter::Finished.selects(*kind));
         assert_eq!(finished.collect::<Vec<_>>(), [StateKind::Processed, StateKind::Repeat]);

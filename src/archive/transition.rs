@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn acquire_leases_what_is_unsettled_and_revives_only_on_request() {
+    fn acquire_leases_unsettled_deliveries_and_revives_settled_ones_only_on_request() {
         assert_eq!(acquire(&known(PENDING, true), false), Some(PENDING.leased()));
         assert_eq!(acquire(&known(PENDING, false), true), None);
         assert_eq!(acquire(&known(LEASED, true), true), None);

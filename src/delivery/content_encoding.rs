@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_and_deflate_are_decompressed_whatever_the_case_of_the_header() {
+    fn gzip_and_deflate_are_decompressed_with_any_header_case() {
         for (values, body) in [
             (&["gzip"][..], gzip(TEXT)),
             (&["X-GZIP"], gzip(TEXT)),

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_and_revival_never_touch_what_was_processed() {
+    fn retry_and_revival_never_change_processed_deliveries() {
         let processed = State::from(Outcome::processed(200));
         assert!(!processed.is_retryable() && !processed.is_revivable() && processed.is_final());
         let poisoned = State::from(Outcome::poisoned("crashed"));

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn response_to_an_invalid_signature_does_not_say_what_was_wrong() {
+    async fn response_to_an_invalid_signature_does_not_reveal_the_reason() {
         let cause = SignatureError::Mismatch { place: Place::Query("x-signature".to_owned()) };
         let response = Rejection::Signature(cause).reject();
         assert_eq!(response.status(), 401);

@@ -142,7 +142,7 @@ async fn backup_beside_a_server_under_load_has_all_that_was_acknowledged_before_
 }
 
 #[tokio::test]
-async fn backup_copies_sealed_segments_once_and_what_was_removed_disappears_from_it() {
+async fn backup_copies_sealed_segments_once_and_drops_removed_deliveries() {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("from"), dir.path().join("to"));
     let archive = builder(&from).open().await.unwrap();

@@ -62,7 +62,7 @@ async fn with_dead_one(archive: &DiskArchive) -> Delivery {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn removal_never_takes_what_was_made_pending_before() {
+async fn removal_never_removes_deliveries_that_were_retried_before() {
     for wait in [0, 1, 2, 3, 5, 8, 13].into_iter().step_by(stride(3)) {
         let dir = tempfile::tempdir().unwrap();
         let archive = SlowDisk::new(SYNC).open(builder(dir.path())).await.unwrap();
@@ -82,7 +82,7 @@ async fn removal_never_takes_what_was_made_pending_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn receipt_never_names_what_a_removal_has_given_up() {
+async fn receipt_of_a_repeat_never_names_a_removed_delivery() {
     for wait in [0, 1, 2, 3, 5, 8, 13].into_iter().step_by(stride(3)) {
         let dir = tempfile::tempdir().unwrap();
         let archive = SlowDisk::new(SYNC).open(builder(dir.path())).await.unwrap();
@@ -107,7 +107,7 @@ async fn receipt_never_names_what_a_removal_has_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retry_never_touches_what_was_processed_meanwhile() {
+async fn retry_never_changes_deliveries_processed_in_the_meantime() {
     let dir = tempfile::tempdir().unwrap();
     let builder = DiskArchive::builder(dir.path()).maintenance_interval(None);
     let archive = SlowDisk::new(Duration::from_millis(2)).open(builder).await.unwrap();
@@ -169,7 +169,7 @@ async fn lease_is_a_crash_after_reopening_and_the_third_in_a_row_is_poisoned() {
 }
 
 #[tokio::test]
-async fn lease_that_nobody_takes_is_released() {
+async fn lease_is_released_if_its_receiver_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let one = delivery("/m", b"its sender hung up");
@@ -186,7 +186,7 @@ async fn lease_that_nobody_takes_is_released() {
 }
 
 #[tokio::test]
-async fn repeats_of_what_is_settled_write_nothing() {
+async fn repeats_of_settled_deliveries_write_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let one = settled(&archive, "one", Outcome::processed(200)).await;

@@ -8,7 +8,7 @@ use tower_inbox::{
 };
 
 #[tokio::test]
-async fn whatever_call_fails_each_receipt_holds_and_the_next_append_works() {
+async fn receipts_hold_and_appends_continue_after_every_failing_call() {
     for after in (0..).step_by(stride(5)) {
         let dir = tempfile::tempdir().unwrap();
         let disk = FaultyDisk::new();

@@ -44,7 +44,7 @@ async fn remembered(archive: &DiskArchive, all: &[Delivery]) -> Vec<bool> {
 }
 
 #[tokio::test]
-async fn what_was_removed_is_forgotten_once_it_is_old_and_its_segments_are_gone() {
+async fn removed_deliveries_are_forgotten_with_their_old_segments() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = filled(&archive).await;
@@ -99,7 +99,7 @@ async fn of_too_many_the_oldest_are_forgotten() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_remembered_with_what_lies_elsewhere_of_it() {
+async fn state_recorded_among_forgotten_deliveries_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).ledger_retention(Duration::ZERO).open().await.unwrap();
     let first = delivery("/m", b"the first, which stays");
@@ -122,7 +122,7 @@ async fn what_is_there_is_remembered_with_what_lies_elsewhere_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_settled_is_not_removed_by_age_and_so_never_forgotten() {
+async fn unsettled_deliveries_are_neither_removed_by_age_nor_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let builder = || builder(dir.path()).retention(Duration::ZERO).ledger_retention(Duration::ZERO);
     let archive = builder().segment_age(Duration::ZERO).open().await.unwrap();

@@ -90,7 +90,7 @@ async fn an_index_file_that_does_not_fit_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_segment_that_was_cut_between_two_records_is_told_of() {
+async fn segment_truncated_between_two_records_is_reported() {
     for compress_after in [None, Some(Duration::ZERO)] {
         let dir = tempfile::tempdir().unwrap();
         let builder = || builder(dir.path()).compress_after(compress_after);
@@ -209,7 +209,7 @@ fn in_header_and_trailer(segment: &[u8]) -> [usize; 2] {
 }
 
 #[tokio::test]
-async fn a_damaged_last_record_of_a_sealed_segment_is_reported_and_stays_what_it_is() {
+async fn damaged_last_record_of_a_sealed_segment_is_reported_and_kept() {
     for flipped in 0..2 {
         let dir = tempfile::tempdir().unwrap();
         let archive = builder(dir.path()).open().await.unwrap();
@@ -292,7 +292,7 @@ async fn appends_go_on_while_statvfs_hangs_and_the_last_known_free_space_counts(
 }
 
 #[tokio::test]
-async fn below_the_watermark_an_archive_is_opened_and_what_is_in_it_can_be_erased() {
+async fn archive_below_the_watermark_opens_and_erases() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
     let archive = disk.open(builder(dir.path())).await.unwrap();
     let mut all = fill(&archive).await;

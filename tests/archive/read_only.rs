@@ -9,7 +9,7 @@ use tower_inbox::{
 };
 
 #[tokio::test]
-async fn a_reader_sees_what_was_there_and_changes_nothing() {
+async fn read_only_archive_reads_a_snapshot_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::builder(dir.path()).segment_size(1500).open().await.unwrap();
     let all: Vec<_> = (0..5).map(|n| delivery("/m", format!("{n}").as_bytes())).collect();
@@ -57,7 +57,7 @@ async fn a_reader_goes_on_while_segments_are_written_anew_beneath_it() {
 }
 
 #[tokio::test]
-async fn a_scan_finds_all_that_stays_while_what_was_before_it_is_forgotten() {
+async fn scan_finds_all_remaining_deliveries_while_earlier_ones_are_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let builder = DiskArchive::builder(dir.path()).segment_size(3000).maintenance_interval(None);
     let archive = builder.ledger_retention(Duration::ZERO).open().await.unwrap();

@@ -50,7 +50,7 @@ async fn assert_left(archive: &DiskArchive, all: &[Delivery], gone: &[usize]) {
 }
 
 #[tokio::test]
-async fn what_was_removed_is_in_no_file_and_stays_removed_when_the_archive_is_opened_again() {
+async fn removed_deliveries_are_in_no_file_and_stay_removed_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let all = filled(&archive).await;
@@ -117,7 +117,7 @@ fn spoil(path: &Path, number: usize, in_body: bool) {
 }
 
 #[tokio::test]
-async fn what_is_damaged_is_removed_too_stays_known_and_what_else_is_damaged_stays() {
+async fn damaged_delivery_is_removed_and_remembered_and_other_damage_is_kept() {
     for (in_body, indexed) in [(true, true), (false, true), (true, false)] {
         let dir = tempfile::tempdir().unwrap();
         let archive = builder(dir.path()).open().await.unwrap();
@@ -153,7 +153,7 @@ async fn removing_a_delivery_with_a_damaged_header_keeps_its_ledger_entry() {
 }
 
 #[tokio::test]
-async fn removing_fails_at_any_call_without_losing_what_stays() {
+async fn removal_that_fails_at_any_call_loses_no_other_delivery() {
     for after in 0.. {
         let (dir, disk) = (tempfile::tempdir().unwrap(), FaultyDisk::new());
         let archive = disk.open(builder(dir.path())).await.unwrap();
@@ -182,7 +182,7 @@ async fn removing_fails_at_any_call_without_losing_what_stays() {
 }
 
 #[tokio::test]
-async fn what_is_settled_and_old_is_removed_and_the_rest_is_kept() {
+async fn old_settled_deliveries_are_removed_and_the_rest_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).retention(Duration::ZERO).open().await.unwrap();
     let all = filled(&archive).await;
@@ -262,7 +262,7 @@ async fn a_request_that_cannot_be_done_keeps_no_other_from_being_done() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_took_for_a_day_is_removed() {
+async fn unread_answer_to_a_request_is_removed_after_a_day() {
     let dir = tempfile::tempdir().unwrap();
     let archive = builder(dir.path()).open().await.unwrap();
     let old = dir.path().join("0192f0c1-2a3b-7c4d-8e5f-000000000000.answer");
@@ -276,8 +276,7 @@ async fn an_answer_that_nobody_took_for_a_day_is_removed() {
 }
 
 #[tokio::test]
-async fn the_bytes_of_what_was_removed_before_it_was_settled_are_archived_anew_also_after_a_start()
-{
+async fn body_removed_before_it_was_settled_is_archived_again_also_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second) = (delivery("/m", b"twice"), delivery("/m", b"twice"));
     let archive = builder(dir.path()).open().await.unwrap();
@@ -337,7 +336,7 @@ async fn request_that_fails_is_answered_with_the_error_at_once_and_withdrawn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn request_that_fails_is_tried_again_if_nobody_waits_for_the_answer() {
+async fn failed_request_is_retried_if_its_sender_has_left() {
     let dir = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::new();
     let builder = builder(dir.path()).maintenance_interval(Duration::from_millis(10));

@@ -7,7 +7,7 @@ use tower_inbox::{
 };
 
 #[tokio::test]
-async fn what_was_archived_is_there_when_the_archive_is_opened_again() {
+async fn archived_deliveries_survive_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("not/there/yet");
     let (a, b) = (delivery("/a", b"a"), delivery("/b", b"b"));
@@ -59,7 +59,7 @@ async fn a_directory_has_one_writer() {
 }
 
 #[tokio::test]
-async fn dropping_the_archive_writes_what_waits() {
+async fn dropping_the_archive_writes_queued_commands() {
     let dir = tempfile::tempdir().unwrap();
     let archive = DiskArchive::open(dir.path()).await.unwrap();
     let work: Vec<_> =
@@ -164,7 +164,7 @@ fn spoil(segment: &Path, needle: &str) {
 }
 
 #[tokio::test]
-async fn what_was_processed_as_an_inference_is_known_after_a_start_also_without_its_body() {
+async fn processed_inference_is_known_after_reopening_also_without_its_body() {
     let dir = tempfile::tempdir().unwrap();
     let one = delivery("/m", b"an inference");
     let inference = InferenceDigest::of(one.model(), &InferenceKey::new("key"), one.digest());

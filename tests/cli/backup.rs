@@ -3,7 +3,7 @@ use tower_inbox::{Archive, DiskArchive};
 use super::{builder, fill, inbox, written};
 
 #[tokio::test]
-async fn backup_and_restore_print_what_they_did_and_what_to_do_next() {
+async fn backup_and_restore_print_a_summary_and_the_next_step() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     let to = path("backup").to_str().unwrap().to_owned();

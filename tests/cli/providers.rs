@@ -124,7 +124,7 @@ fn secret_of(sender: &str) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn model_of_each_provider_accepts_what_is_sent_as_it() {
+async fn model_of_each_provider_accepts_its_own_signature() {
     let archive = MemoryArchive::new();
     let all = || signing().into_iter().chain(with_tokens()).chain(with_keys());
     let mut inbox = Inbox::builder(archive.clone());

@@ -34,7 +34,7 @@ async fn quarantine(dir: &Path, arguments: &[&str]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn release_posts_what_the_repaired_secret_proves_and_removes_it() {
+async fn release_posts_deliveries_verified_by_the_repaired_secret_and_removes_them() {
     let dir = tempfile::tempdir().unwrap();
     // Run maintenance, which executes the removal, as a server does.
     let archive =

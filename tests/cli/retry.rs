@@ -96,7 +96,7 @@ async fn retry_requeues_dead_undecodable_and_failed_deliveries_only() {
 }
 
 #[tokio::test]
-async fn retry_by_id_requeues_what_it_can_and_reports_the_others() {
+async fn retry_by_id_requeues_eligible_deliveries_and_reports_the_others() {
     let dir = tempfile::tempdir().unwrap();
     let all = four(&builder(dir.path()).open().await.unwrap()).await;
     let ids: Vec<_> = all.iter().map(|one| one.id().to_string()).collect();

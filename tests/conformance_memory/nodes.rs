@@ -446,7 +446,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_nodes_do_every_delivery_settles_once(
+    fn every_delivery_settles_once_with_random_operations_of_several_nodes(
         steps in proptest::collection::vec(step(), 1..80)
     ) {
         play(steps);

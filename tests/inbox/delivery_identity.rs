@@ -84,7 +84,7 @@ fn message(id: &str, seconds_ago: u64) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn message_id_identifies_a_delivery_whatever_its_timestamp() {
+async fn message_id_identifies_a_delivery_regardless_of_its_timestamp() {
     let inbox = inbox_of(ModelBuilder::<Caption>::new().verified_by(webhooks(RIGHT)));
     let three = ["msg_1", "msg_2", "msg_3"].map(|id| message(id, 0));
     assert_eq!(archived_of(&inbox, three).await, 3);

@@ -151,7 +151,7 @@ async fn released_delivery_is_stored_although_the_same_one_was_dead_and_removed(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retry_does_not_run_again_what_is_processed_meanwhile() {
+async fn retry_skips_deliveries_processed_in_the_meantime() {
     const DELIVERIES: u64 = 200;
     let directory = tempfile::tempdir().unwrap();
     let disk = DiskArchive::builder(directory.path().join("inbox")).maintenance_interval(None);

@@ -97,7 +97,7 @@ async fn replay_runs_selected_deliveries_in_order_with_their_head_and_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replay_never_changes_what_is_settled() {
+async fn replay_never_changes_settled_deliveries() {
     for first in [200, 404] {
         let (archive, recorder) = (memory(), Recorder::answering(first));
         let inbox = three(&archive, &recorder).await;
@@ -142,7 +142,7 @@ async fn replay_respects_rate_and_concurrency() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn verified_replay_leaves_out_what_the_current_secrets_reject() {
+async fn verified_replay_skips_deliveries_rejected_by_the_current_secrets() {
     let (archive, recorder) = (memory(), Recorder::answering(200));
     three(&archive, &recorder).await;
     let with = |secret: &str| {
@@ -201,7 +201,7 @@ async fn check_types_decodes_archived_deliveries_without_a_handler() {
 }
 
 #[tokio::test]
-async fn check_types_of_nothing_fails_and_says_what_was_left_out() {
+async fn check_types_without_deliveries_fails_and_lists_skipped_models() {
     let archive = memory();
     three(&archive, &Recorder::answering(200)).await;
     let model = ModelBuilder::<Misread>::new().unsigned();

@@ -91,7 +91,7 @@ async fn with_unrecorded_outcome(broken: &BrokenSettles) -> Inbox {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_records_at_once_what_waits_in_its_backoff_after_the_disk_has_recovered() {
+async fn shutdown_records_outcomes_waiting_in_backoff_once_the_disk_has_recovered() {
     let archive = memory();
     let broken = BrokenSettles::new(&archive, false);
     let inbox = with_unrecorded_outcome(&broken).await;
@@ -227,7 +227,7 @@ fn post(path: &str, signature: &str) -> String {
 
 /// The order in the README: signal, inbox, server.
 #[tokio::test]
-async fn server_of_the_readme_ends_whatever_clients_and_handlers_do() {
+async fn readme_server_shuts_down_with_stuck_clients_and_handlers() {
     let archive = memory();
     let inbox = inbox(archive.clone());
     let handler = || async {

@@ -65,7 +65,7 @@ async fn tolerated_members_are_logged_once_per_path_without_their_values() {
 }
 
 #[tokio::test]
-async fn strict_model_answers_as_undecodable_and_archives_what_would_be_tolerated() {
+async fn strict_model_rejects_as_undecodable_and_archives_bodies_that_would_be_tolerated() {
     let inbox = inbox_of(Model::strict);
     let (status, _) = post(&inbox, &odd("g1")).await;
     assert_eq!(status, 202);

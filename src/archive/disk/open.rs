@@ -18,8 +18,10 @@ use super::{
     },
     handle::Handle,
     health::Condition,
+    index::Index,
     maintain::{
         compactor::{CompactionState, Compactor},
+        inventory::Inventory,
         maintenance::MaintenanceThread,
     },
     read::reader::{Reader, look},
@@ -49,11 +51,7 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         warn_if_not_durable(&*fs, &path);
     }
     let (mut index, log, inventory) = recover(&fs, &path, segment_size)?;
-    let condition = Arc::new(Condition::default());
-    condition.note_missing(inventory.missing());
-    for damage in index.damages() {
-        condition.note_damage(damage.segment, damage.offset);
-    }
+    let condition = Arc::new(condition_of(&index, &inventory));
     lock::log_downtime(&*fs, &path, index.unsettled());
     let poisoned = index.queue_all(now, SystemTime::now())?;
     let (index, queue) = (Arc::new(SharedIndex::new(index)), Arc::new(Queue::new(queue_capacity)));
@@ -99,6 +97,15 @@ pub(super) fn open(options: DiskArchiveBuilder, now: Instant) -> Result<DiskArch
         handle.set_maintenance_thread(maintenance);
     }
     Ok(DiskArchive::from_handle(handle))
+}
+
+fn condition_of(index: &Index, inventory: &Inventory) -> Condition {
+    let condition = Condition::default();
+    condition.note_missing(inventory.missing());
+    for damage in index.damages() {
+        condition.note_damage(damage.segment, damage.offset);
+    }
+    condition
 }
 
 /// Opens an archive read-only. Blocks.

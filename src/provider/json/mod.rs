@@ -6,6 +6,7 @@ pub(crate) mod json_path;
 mod listed;
 mod members;
 
+pub(in crate::provider) mod open_enum;
 pub(in crate::provider) mod open_struct;
 mod other_members;
 mod text;
@@ -18,7 +19,7 @@ pub(in crate::provider) use members::{
     Absent, Given, Name, Over, empty, first, id_text, last_ids, object_or_null, once,
     once_or_empty, once_strict, or_null, unless_null,
 };
-pub(in crate::provider) use open_struct::open_enum;
+pub(in crate::provider) use open_enum::open_enum;
 pub(in crate::provider) use open_struct::open_struct;
 pub(in crate::provider) use other_members::Keep;
 pub use other_members::OtherMembers;

@@ -234,48 +234,13 @@ impl<'a> Subjects<'a> {
 
     /// Calls the operation, and returns a future that awaits it.
     fn start(&self, operation: Operation, copy: Subject, lease: Lease) -> Job<'_, Result> {
-        let Self { fixture: Fixture { archive, model }, .. } = self;
+        let archive = &self.fixture.archive;
         let id = lease.id();
         let query = self.fixture.query().id(id);
         match operation {
-            Operation::Repeat | Operation::RepeatWithLease => {
-                let mut append = Append::new(self.delivery(copy).clone());
-                if operation == Operation::RepeatWithLease {
-                    append = append.leased_for(LEASE);
-                }
-                let append = archive.append(append);
-                Box::pin(async {
-                    let appended = done("append", append).await;
-                    let subject = self.subject(appended.receipt.id());
-                    let attempt = appended.lease.map(|lease| lease.attempt());
-                    let repeat = appended.receipt.is_repeat();
-                    let answer = Answer::Appended(subject, repeat, appended.state, attempt);
-                    (answer, appended.lease.into_iter().collect())
-                })
-            }
-            Operation::Claim => {
-                let claim = archive.claim(self.fixture.wants(9));
-                Box::pin(async move {
-                    let claimed = done("claim", claim).await.leases;
-                    let all = claimed.iter().all(|(claimed, _)| claimed == model);
-                    assert!(all, "a claim returns the model of each delivery: {claimed:?}");
-                    let leases: Vec<_> = claimed.into_iter().map(|(_, lease)| lease).collect();
-                    (Answer::Claimed(self.attempts(&leases)), leases)
-                })
-            }
-            Operation::Acquire | Operation::AcquireReviving => {
-                let mut acquire = Acquire::new(id).leased_for(LEASE);
-                if operation == Operation::AcquireReviving {
-                    acquire = acquire.reviving();
-                }
-                let acquire = archive.acquire(acquire);
-                Box::pin(async {
-                    let acquired = done("acquire", acquire).await;
-                    let attempt = acquired.lease.map(|lease| lease.attempt());
-                    let answer = Answer::Acquired(acquired.state, attempt);
-                    (answer, acquired.lease.into_iter().collect())
-                })
-            }
+            Operation::Repeat | Operation::RepeatWithLease => self.repeat(operation, copy),
+            Operation::Claim => self.claim(),
+            Operation::Acquire | Operation::AcquireReviving => self.acquire(operation, id),
             Operation::Renew => {
                 let renew = archive.renew(vec![lease], LEASE);
                 answer(async move {
@@ -329,6 +294,50 @@ impl<'a> Subjects<'a> {
                 answer(async { Answer::Found(done("read a state", state).await) })
             }
         }
+    }
+
+    fn repeat(&self, operation: Operation, copy: Subject) -> Job<'_, Result> {
+        let archive = &self.fixture.archive;
+        let mut append = Append::new(self.delivery(copy).clone());
+        if operation == Operation::RepeatWithLease {
+            append = append.leased_for(LEASE);
+        }
+        let append = archive.append(append);
+        Box::pin(async {
+            let appended = done("append", append).await;
+            let subject = self.subject(appended.receipt.id());
+            let attempt = appended.lease.map(|lease| lease.attempt());
+            let repeat = appended.receipt.is_repeat();
+            let answer = Answer::Appended(subject, repeat, appended.state, attempt);
+            (answer, appended.lease.into_iter().collect())
+        })
+    }
+
+    fn claim(&self) -> Job<'_, Result> {
+        let Fixture { archive, model } = &self.fixture;
+        let claim = archive.claim(self.fixture.wants(9));
+        Box::pin(async move {
+            let claimed = done("claim", claim).await.leases;
+            let all = claimed.iter().all(|(claimed, _)| claimed == model);
+            assert!(all, "a claim returns the model of each delivery: {claimed:?}");
+            let leases: Vec<_> = claimed.into_iter().map(|(_, lease)| lease).collect();
+            (Answer::Claimed(self.attempts(&leases)), leases)
+        })
+    }
+
+    fn acquire(&self, operation: Operation, id: DeliveryId) -> Job<'_, Result> {
+        let archive = &self.fixture.archive;
+        let mut acquire = Acquire::new(id).leased_for(LEASE);
+        if operation == Operation::AcquireReviving {
+            acquire = acquire.reviving();
+        }
+        let acquire = archive.acquire(acquire);
+        Box::pin(async {
+            let acquired = done("acquire", acquire).await;
+            let attempt = acquired.lease.map(|lease| lease.attempt());
+            let answer = Answer::Acquired(acquired.state, attempt);
+            (answer, acquired.lease.into_iter().collect())
+        })
     }
 
     fn subject(&self, id: DeliveryId) -> Subject {

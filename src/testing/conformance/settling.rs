@@ -87,7 +87,7 @@ pub(super) async fn retry_changes_only_dead_undecodable_and_failed(archive: &dyn
     assert_eq!(due, expected, "retried deliveries are due at once");
 }
 
-pub(super) async fn remove_changes_only_what_it_selects(archive: &dyn Archive) {
+pub(super) async fn remove_changes_only_selected_deliveries(archive: &dyn Archive) {
     let fixture = Fixture::new(archive);
     let pending = fixture.pending("pending").await;
     let failed = fixture.settled("failed", Outcome::failed("503")).await;

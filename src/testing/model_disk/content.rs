@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_sync_forgot_no_later_sync_brings_back() {
+    fn data_lost_by_a_failed_sync_is_not_restored_by_a_later_one() {
         let mut content = Content::durable(b"abcd".to_vec());
         content.append(b"efgh", 4);
         content.forget();

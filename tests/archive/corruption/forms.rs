@@ -117,19 +117,19 @@ fn assert_told(sealed: &Sealed, at: usize, found: &Found) {
 }
 
 #[test]
-fn a_flipped_bit_of_a_sealed_segment_loses_one_record_at_most_and_is_told() {
+fn flipped_bit_in_a_sealed_segment_loses_at_most_one_record_and_is_reported() {
     let sealed = Sealed::make(false);
     sealed.flip(None, false, |at, found| assert_told(&sealed, at, found));
 }
 
 #[test]
-fn a_flipped_bit_of_a_compressed_segment_loses_one_record_at_most_and_is_told() {
+fn flipped_bit_in_a_compressed_segment_loses_at_most_one_record_and_is_reported() {
     let sealed = Sealed::make(true);
     sealed.flip(None, false, |at, found| assert_told(&sealed, at, found));
 }
 
 #[test]
-fn what_is_done_to_a_segment_with_a_flipped_bit_loses_nothing_more_and_is_told_still() {
+fn rewriting_a_segment_with_a_flipped_bit_loses_nothing_more_and_is_still_reported() {
     let sealed = Sealed::make(false);
     sealed.flip(None, true, |at, found| assert_told(&sealed, at, found));
 }

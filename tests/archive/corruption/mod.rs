@@ -33,7 +33,7 @@ fn each_flipped_bit_loses_one_delivery_at_most_and_is_reported_with_its_place() 
 }
 
 #[test]
-fn whatever_is_done_to_a_segment_it_is_read_in_bounded_work_and_nothing_is_invented() {
+fn mutated_segment_is_read_in_bounded_work_and_yields_no_invented_delivery() {
     let mut dice = Dice::new(std::env::var("INBOX_SEED").map_or(1, |seed| seed.parse().unwrap()));
     for _ in 0..3000 / stride(6) {
         let script: Vec<u8> = (0..=dice.below(8))

@@ -44,7 +44,7 @@ pub(super) fn a_history(disk: &ModelDisk, verifier: &Verifier) -> Driver {
 }
 
 #[test]
-fn whatever_a_crash_leaves_of_a_small_history_what_was_answered_holds() {
+fn acknowledged_operations_survive_every_crash_of_a_short_history() {
     for (block, segment_size) in
         [(256, 1500), (512, 1500), (512, 1 << 20), (4096, 1500), (4096, 1 << 20)]
     {

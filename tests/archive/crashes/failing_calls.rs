@@ -40,7 +40,7 @@ fn work_through(verifier: &Verifier, disk: &ModelDisk) -> Driver {
 }
 
 #[test]
-fn whatever_call_fails_what_was_answered_survives_a_power_failure_at_every_later_moment() {
+fn acknowledged_operations_survive_a_power_failure_after_every_failing_call() {
     let mut verifier = Verifier::new(1500);
     for after in (0..).step_by(stride(7)) {
         let mut happened = false;
@@ -66,7 +66,7 @@ fn whatever_call_fails_what_was_answered_survives_a_power_failure_at_every_later
 }
 
 #[test]
-fn whatever_call_fails_while_a_kill_is_repaired_no_repeat_rests_on_what_is_lost() {
+fn repeats_never_refer_to_lost_deliveries_if_a_call_fails_during_recovery() {
     let mut verifier = Verifier::new(1500);
     let disk = ModelDisk::new(512);
     let driver = a_history(&disk, &verifier);
@@ -152,7 +152,7 @@ fn fail_everywhere(segment_size: u64, forgets: bool, fault: impl Fn(usize) -> Fa
 }
 
 #[test]
-fn whatever_call_fails_while_segments_are_written_anew_what_was_removed_stays_removed() {
+fn removed_deliveries_stay_removed_if_any_call_of_a_rewrite_fails() {
     for (segment_size, forgets) in [(3000, false), (1500, true)] {
         let once = |after| Fault::OneError { after, errno: 5 };
         let calls = fail_everywhere(segment_size, forgets, once);
@@ -161,7 +161,7 @@ fn whatever_call_fails_while_segments_are_written_anew_what_was_removed_stays_re
 }
 
 #[test]
-fn from_whatever_call_on_the_disk_fails_what_was_removed_stays_removed() {
+fn removed_deliveries_stay_removed_from_every_failing_disk_call_on() {
     for (segment_size, forgets) in [(3000, false), (1500, true)] {
         let calls = fail_everywhere(segment_size, forgets, |after| Fault::From { after });
         assert!(calls > 20, "{calls} calls");

@@ -93,7 +93,7 @@ fn a_crash_while_something_is_forgotten_loses_nothing_else_and_brings_nothing_ba
 
 /// A damaged segment gets no index file, so no later write makes the removal durable implicitly.
 #[test]
-fn what_was_removed_from_a_damaged_segment_stays_removed_when_the_power_fails() {
+fn removal_from_a_damaged_segment_survives_a_power_failure() {
     let mut verifier = Verifier::new(1 << 20);
     let disk = ModelDisk::new(512);
     let mut driver = Driver::new(disk.clone());

@@ -20,7 +20,7 @@ const CRASHES: usize = 5;
 
 /// A failure prints its seed. `INBOX_SEED` runs only the history with that seed.
 #[test]
-fn whatever_crashes_leave_of_long_histories_what_was_answered_holds() {
+fn acknowledged_operations_survive_random_crashes_of_long_histories() {
     if let Ok(seed) = std::env::var("INBOX_SEED") {
         println!("{:?}", one_history(seed.parse().unwrap(), Tally::default()));
         return;

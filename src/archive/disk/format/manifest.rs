@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn manifest_of_a_copy_tells_what_was_removed_and_what_is_missing() {
+    fn manifest_of_a_copy_distinguishes_removed_and_missing_segments() {
         let names: Vec<_> = (1..=6).map(name).collect();
         let mut manifest = Manifest::default().with(&sealed(names.clone()));
         for removed in &names[..2] {
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn index_file_without_its_segment_tells_that_it_is_missing() {
+    fn index_file_without_its_segment_is_reported_as_missing() {
         let [first, last] = [1, 4].map(name);
         let listing = Listing { orphaned: vec![last], ..sealed([first]) };
         let faults = [SegmentFault::Missing(last), SegmentFault::Gap(2, 3)];

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_tells_from_when_to_when_it_was_not_open() {
+    fn downtime_is_logged_at_open() {
         let dir = tempfile::tempdir().unwrap();
         let path = lock_path(dir.path());
         let told = || logged(|| log_downtime(&RealDisk, dir.path(), 7));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn lock_file_dated_before_1970_or_after_9999_is_no_obstacle() {
+    fn lock_file_dated_before_1970_or_after_9999_is_accepted() {
         let dir = tempfile::tempdir().unwrap();
         let path = lock_path(dir.path());
         let year = Duration::from_secs(365 * 24 * 60 * 60);

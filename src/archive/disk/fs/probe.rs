@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_known_for_what_it_is() {
+    fn directory_on_tmpfs_is_detected() {
         // A directory that is in memory on every Linux system.
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         if Path::new("/dev/shm").is_dir() && !mountinfo.is_empty() {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn opening_warns_of_a_directory_in_memory_unless_it_is_told_not_to_look() {
+    fn opening_warns_of_a_directory_on_tmpfs_unless_the_probe_is_disabled() {
         if Path::new("/dev/shm").is_dir() {
             let dir = tempfile::tempdir_in("/dev/shm").unwrap();
             for probes in [true, false] {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn syncs_that_reached_no_drive_are_told_from_those_of_fast_ones() {
+    fn syncs_that_reach_no_drive_are_distinguished_from_fast_drives() {
         assert!(is_implausible(Duration::from_micros(2)));
         assert!(!is_implausible(Duration::from_micros(20)));
     }
@@ -181,7 +181,7 @@ not a mount
     }
 
     #[test]
-    fn only_what_is_gone_without_power_is_in_memory() {
+    fn only_volatile_file_systems_count_as_memory() {
         assert!(is_in_memory("tmpfs") && is_in_memory("ramfs"));
         assert!(!is_in_memory("ext4") && !is_in_memory("overlay") && !is_in_memory("zfs"));
     }

@@ -27,7 +27,7 @@ pub(in crate::archive::disk) const AT_A_TIME: usize = 1024;
 const MIN_CHANGED_ENTRIES: usize = 1024;
 
 /// The index file of the newest segment is replaced once the segment has grown by this many bytes.
-const MIN_GROWTH: u64 = 8 * 1024 * 1024;
+const MIN_GROWTH: u64 = 4 * 1024 * 1024;
 
 /// The inputs of an index file besides the entries in memory.
 #[derive(Debug)]
@@ -56,6 +56,10 @@ impl Index {
         };
         let segments = self.segments.iter();
         segments.filter(|(name, it)| is_due(**name, it)).map(|(name, _)| *name).collect()
+    }
+
+    pub(in crate::archive::disk) fn segment_names(&self) -> Vec<SegmentName> {
+        self.segments.keys().copied().collect()
     }
 
     pub(in crate::archive::disk) fn last_segment(&self) -> Option<SegmentName> {

@@ -74,11 +74,26 @@ impl Index {
         Ok(())
     }
 
-    /// Returns true if only the ledger entry of the delivery is left, in the segment of the delivery.
-    pub(in crate::archive::disk) fn is_erased(&self, id: DeliveryId) -> Result<bool, Failure> {
-        let Some(position) = self.locate(id)? else { return Ok(false) };
-        let is_gone = self.raw(position)?.is_some_and(|entry| entry.body == Body::Erased);
-        Ok(is_gone && !self.has_copies(id))
+    /// Returns those of these deliveries of which only the ledger entry is left, in this segment. `ids` must be sorted.
+    pub(in crate::archive::disk) fn erased_in(
+        &self,
+        name: SegmentName,
+        ids: &[DeliveryId],
+    ) -> Result<Vec<DeliveryId>, Failure> {
+        let Some(segment) = self.segments.get(&name) else { return Ok(Vec::new()) };
+        let mut found = match &segment.file {
+            Some(file) => file.of_ids(file.ids_in_range(ids))?,
+            None => Vec::new(),
+        };
+        found.retain(|(number, _)| !segment.entries.contains_key(number));
+        let in_memory = ids.iter().filter_map(|id| {
+            let position = self.by_id.get(id).filter(|position| position.segment == name)?;
+            let slot = segment.entries.get(&position.number)?;
+            Some((position.number, slot.entry.clone()))
+        });
+        let erased = found.into_iter().chain(in_memory).map(|(_, entry)| entry);
+        let erased = erased.filter(|entry| entry.body == Body::Erased);
+        Ok(erased.map(|entry| entry.id).filter(|id| !self.has_copies(*id)).collect())
     }
 
     /// Returns the places of the remaining bytes of a removed delivery.

@@ -367,8 +367,9 @@ impl Compactor {
         // A ledger entry counts as written only once its segment is durable under its name.
         self.finish(state)?;
         let drop = self.removals(erased)?;
-        let is_erased = |id| self.read(|index| index.is_erased(id));
-        let rewrite = Rewrite { fs, dir, name, from, to, drop: &drop, skip, erased: &is_erased };
+        let not_erased = |ids| self.not_erased(ids);
+        let rewrite =
+            Rewrite { fs, dir, name, from, to, drop: &drop, skip, not_erased: &not_erased };
         let new = rewrite.run()?;
         let is_damaged = !new.damages.is_empty();
         if is_damaged && from != to && to == SegmentState::Compressed {
@@ -423,6 +424,21 @@ impl Compactor {
                 "a segment is damaged: its damaged bytes are kept, and it is not compressed; see 'inbox verify'"
             );
         }
+    }
+
+    /// Returns those of these removed deliveries that have more left than a ledger entry in their own segment, or that
+    /// are not in the index.
+    fn not_erased(&self, mut ids: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Failure> {
+        ids.sort_unstable();
+        ids.dedup();
+        for name in self.read(Index::segment_names) {
+            let mut erased = HashSet::new();
+            for some in ids.chunks(AT_A_TIME) {
+                erased.extend(self.read(|index| index.erased_in(name, some))?);
+            }
+            ids.retain(|id| !erased.contains(id));
+        }
+        Ok(ids)
     }
 
     fn removals(

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_is_forgotten_for_its_age_or_number() {
+    fn removed_deliveries_are_forgotten_by_age_or_number() {
         let policy = RetentionPolicy {
             ledger_retention: Some(HOUR * 2),
             ledger_limit: 10,

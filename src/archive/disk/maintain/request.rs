@@ -320,7 +320,7 @@ mod tests {
     use crate::archive::disk::fs::real_disk::RealDisk;
 
     #[test]
-    fn who_asks_what_is_not_understood_is_told_so() {
+    fn unknown_request_is_answered_as_not_understood() {
         let dir = tempfile::tempdir().unwrap();
         let query = Request::Remove(Query::all().settled());
         let error = thread::scope(|scope| {

@@ -11,7 +11,7 @@ use crate::{
     archive::disk::{
         format::{
             compressed::{compress, is_compressed},
-            entry::{DeliveryMeta, Entry, Place, Tombstone},
+            entry::{DeliveryMeta, Entry, MAX_REMOVED, Place, Tombstone},
             name::{SegmentName, SegmentState},
             warc::{MAX_LEDGER_ENTRIES, Meaning, encode},
         },
@@ -87,8 +87,9 @@ pub(in crate::archive::disk) struct Rewrite<'a> {
     pub(in crate::archive::disk) drop: &'a HashMap<DeliveryId, Removal>,
     /// The offsets of further records to leave out, in addition to those of `drop`.
     pub(in crate::archive::disk) skip: &'a HashSet<u64>,
-    /// The removed deliveries of which only the ledger entry is left, so that the record of the removal is not needed.
-    pub(in crate::archive::disk) erased: &'a dyn Fn(DeliveryId) -> Result<bool, Failure>,
+    /// Returns those of these removed deliveries that have bytes left, which need the record of their removal.
+    pub(in crate::archive::disk) not_erased:
+        &'a dyn Fn(Vec<DeliveryId>) -> Result<Vec<DeliveryId>, Failure>,
 }
 
 impl Rewrite<'_> {
@@ -102,6 +103,7 @@ impl Rewrite<'_> {
             segment: self.name,
             compress: self.to == SegmentState::Compressed,
             ledger: Vec::new(),
+            removals: Vec::new(),
             records: Vec::new(),
             entries: 0,
             damages: Vec::new(),
@@ -120,6 +122,7 @@ impl Rewrite<'_> {
             }
         }
         out.write_ledger()?;
+        self.write_removals(&mut out)?;
         let (length, damages, records) = (out.file.length(), out.damages, out.records);
         let unfinished = out.file.finish()?;
         Ok(Rewritten { unfinished, segment_state: self.to, length, records, damages })
@@ -147,7 +150,10 @@ impl Rewrite<'_> {
             (None, Meaning::Removed(tombstones)) => {
                 tombstones.into_iter().try_for_each(|tombstone| out.remember(tombstone))
             }
-            (None, Meaning::Removal(ids)) => self.removal(ids, old, (offset, length), out),
+            (None, Meaning::Removal(ids)) => {
+                out.removals.extend(ids);
+                Ok(())
+            }
             (None, meaning) => {
                 // Queued ledger entries must precede the next delivery, which has a number, and states of their
                 // deliveries.
@@ -159,29 +165,15 @@ impl Rewrite<'_> {
         }
     }
 
-    /// Writes the record of a removal without the deliveries that no longer need it.
-    fn removal(
-        &self,
-        ids: Vec<DeliveryId>,
-        old: &Old<'_>,
-        (offset, length): (u64, u64),
-        out: &mut Out,
-    ) -> Result<(), Failure> {
-        let before = ids.len();
-        let mut needed = Vec::with_capacity(before);
-        for id in ids {
-            if !(self.erased)(id)? {
-                needed.push(id);
-            }
+    /// Writes the records of the removals that are still needed. Their order among the other records has no meaning.
+    fn write_removals(&self, out: &mut Out) -> Result<(), Failure> {
+        let removals = (self.not_erased)(std::mem::take(&mut out.removals))?;
+        for ids in removals.chunks(MAX_REMOVED) {
+            let removal = Entry::Removal(ids.to_vec());
+            let record = encode(&removal, self.name.salt).slices().concat();
+            out.write(&record, Meaning::Removal(ids.to_vec()))?;
         }
-        if needed.is_empty() {
-            return Ok(());
-        }
-        if needed.len() == before {
-            return out.write(&old.read(offset, length)?, Meaning::Removal(needed));
-        }
-        let record = encode(&Entry::Removal(needed.clone()), self.name.salt).slices().concat();
-        out.write(&record, Meaning::Removal(needed))
+        Ok(())
     }
 
     /// Keeps damaged bytes, because deliveries may be recovered from them, but drops those of removed deliveries. The
@@ -248,6 +240,8 @@ struct Out {
     file: Replacement,
     /// Ledger entries that will be written as one record.
     ledger: Vec<Tombstone>,
+    /// Removed deliveries of other records, which are written last.
+    removals: Vec<DeliveryId>,
     segment: SegmentName,
     compress: bool,
     records: Vec<(Place, Meaning)>,
@@ -372,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn of_damaged_bytes_those_stay_that_are_of_nobody_who_is_removed() {
+    fn damaged_bytes_are_kept_except_those_of_removed_deliveries() {
         let [a, b, elsewhere, nowhere] = [(); 4].map(|()| DeliveryId::new());
         let drop = HashMap::from([
             (a, removal(120, 10)),

@@ -279,7 +279,7 @@ fn assert_consistent(restless: &Restless, to: &Path, what: &str) {
 }
 
 #[test]
-fn backup_is_consistent_whatever_is_removed_and_forgotten_between_its_calls() {
+fn backup_is_consistent_beside_removals_and_forgetting_at_every_call() {
     // Testing every call takes minutes.
     for at in (0..).step_by(4) {
         let dir = tempfile::tempdir().unwrap();

@@ -239,7 +239,7 @@ fn a_body_full_of_beginnings_does_not_hold_up_the_search() {
 }
 
 #[test]
-fn what_a_record_means_reads_back() {
+fn record_meanings_round_trip() {
     let salt = Salt::random();
     let one = delivery("/m", b"a");
     let file = segment(salt, std::slice::from_ref(&one));

@@ -100,7 +100,7 @@ async fn settled_deliveries_leave_memory_for_index_files_and_are_found_there() {
 }
 
 #[tokio::test]
-async fn opening_has_nothing_in_memory_but_what_is_not_settled() {
+async fn opening_loads_only_unsettled_deliveries_into_memory() {
     for seals in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let age = if seals { Duration::ZERO } else { Duration::from_secs(9999 * 24 * 60 * 60) };

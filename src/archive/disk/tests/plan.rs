@@ -149,7 +149,7 @@ fn record_found_damaged_is_no_reason_to_call_a_delivery_a_repeat() {
 }
 
 #[test]
-fn answer_that_nobody_takes_releases_its_lease() {
+fn receiver_dropped_before_the_answer_releases_the_lease() {
     let (command, answer) = append(&delivery("/m", b"a"), true);
     drop(answer);
     let mut plan = plan(vec![command], &Index::default());

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_encoded_ahead_is_what_is_written_unless_it_was_for_another_segment() {
+    fn record_encoded_ahead_is_written_unless_it_was_for_another_segment() {
         let entries = ["a", "b"].map(|body| Entry::Delivery {
             delivery: delivery("/m", body.as_bytes()),
             leased: false,

@@ -149,6 +149,18 @@ impl Plan {
         self.waiting.push(command);
     }
 
+    /// Returns the delivery of this batch or of the index that has this fingerprint.
+    fn first(
+        &self,
+        fingerprint: Fingerprint,
+        index: &Index,
+    ) -> Result<Option<DeliveryId>, Failure> {
+        match self.stored.get(&fingerprint) {
+            Some(id) => Ok(Some(*id)),
+            None => Ok(index.first(fingerprint)?.map(|entry| entry.id)),
+        }
+    }
+
     fn append(
         &mut self,
         append: Append,
@@ -156,17 +168,12 @@ impl Plan {
         reply: Reply<Appended>,
         index: &Index,
     ) -> Option<Command> {
-        let fingerprint = append.delivery().fingerprint();
-        let stored = self.stored.get(&fingerprint).copied();
-        let first = match stored {
-            Some(id) => Some(id),
-            None => match index.first(fingerprint) {
-                Ok(first) => first.map(|entry| entry.id),
-                Err(failure) => {
-                    self.refuse(reply, failure.into());
-                    return None;
-                }
-            },
+        let first = match self.first(append.delivery().fingerprint(), index) {
+            Ok(first) => first,
+            Err(failure) => {
+                self.refuse(reply, failure.into());
+                return None;
+            }
         };
         let Some(first) = first else {
             self.store(&append, now, reply, index);

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_let_in_where_no_delivery_is() {
+    fn full_queue_accepts_outcomes_but_no_deliveries() {
         let queue = Queue::new(0);
         assert!(matches!(queue.push(command()), Err(ArchiveError::Overloaded)));
         let (id, state) = (DeliveryId::new(), State::NEW);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_queue_gives_out_what_waits_and_takes_no_more() {
+    fn closed_queue_drains_and_rejects_new_commands() {
         let queue = Queue::new(2);
         queue.push(command()).unwrap();
         queue.close();
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_those_who_come_back_are_taken_to_be_prepared_while_the_others_are_on_their_way() {
+    fn half_of_the_expected_deliveries_are_taken_and_prepared_early() {
         let queue = Queue::new(64);
         let window = BatchWindow::after(
             64,
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_were_just_told_are_waited_for() {
+    fn window_waits_for_senders_that_were_just_answered() {
         let now = Instant::now();
         let window = BatchWindow::after(32, 32, SYNC, now);
         assert_eq!(patience(window, 32, Duration::ZERO, now), Some(SYNC));

@@ -280,6 +280,17 @@ impl IndexFile {
         self.header.ids.is_some_and(|(first, last)| (first..=last).contains(id.as_bytes()))
     }
 
+    /// Returns those of these sorted ids that are between the lowest and the highest id of the file.
+    pub(in crate::archive::disk) fn ids_in_range<'i>(
+        &self,
+        ids: &'i [DeliveryId],
+    ) -> &'i [DeliveryId] {
+        let Some((first, last)) = self.header.ids else { return &[] };
+        let from = ids.partition_point(|id| *id.as_bytes() < first);
+        let to = ids.partition_point(|id| *id.as_bytes() <= last);
+        ids.get(from..to).unwrap_or_default()
+    }
+
     pub(in crate::archive::disk) fn may_hold_fingerprint(&self, fingerprint: &[u8; 12]) -> bool {
         self.filters.as_ref().is_none_or(|filters| filters.0.may_hold(fingerprint))
     }
@@ -341,6 +352,43 @@ impl IndexFile {
     pub(in crate::archive::disk) fn of_id(&self, id: DeliveryId) -> Result<Vec<u32>, Failure> {
         let prefix = id.as_bytes().get(..ID_PREFIX).unwrap_or_default();
         self.find(self.header.sections.by_id, ID_ROW, prefix, |entry| entry.id == id)
+    }
+
+    /// Returns the entries with these ids, which must be sorted. Reads each page of the range once.
+    pub(in crate::archive::disk) fn of_ids(
+        &self,
+        ids: &[DeliveryId],
+    ) -> Result<Vec<(u32, IndexEntry)>, Failure> {
+        let section = self.header.sections.by_id;
+        let prefix = |id: &DeliveryId| id.as_bytes().first_chunk::<ID_PREFIX>().copied();
+        let mut prefixes: Vec<_> = ids.iter().filter_map(prefix).collect();
+        prefixes.dedup();
+        let (Some(first), Some(last)) = (prefixes.first(), prefixes.last()) else {
+            return Ok(Vec::new());
+        };
+        self.read(|pages| {
+            let mut numbers = Vec::new();
+            for row in pages.lower_bound(section, ID_ROW, first)?..section.rows {
+                let row = pages.row(section, ID_ROW, row)?;
+                let (Some(prefix), Some(number)) = (row.first_chunk(), row.last_chunk()) else {
+                    break;
+                };
+                if prefix > last {
+                    break;
+                }
+                if prefixes.binary_search(prefix).is_ok() {
+                    numbers.push(u32::from_be_bytes(*number));
+                }
+            }
+            numbers.sort_unstable();
+            let entries = numbers.into_iter();
+            let entries = entries.map(|number| Ok((number, self.entry_in(pages, number)?)));
+            let is_wanted = |entry: &IndexEntry| ids.binary_search(&entry.id).is_ok();
+            let wanted = |found: &io::Result<(u32, IndexEntry)>| {
+                found.as_ref().map_or(true, |(_, entry)| is_wanted(entry))
+            };
+            entries.filter(wanted).collect()
+        })
     }
 
     /// Returns the numbers of the entries with this fingerprint, in order.

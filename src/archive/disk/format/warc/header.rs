@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_ends_early_is_told_from_a_damaged_one() {
+    fn truncated_header_is_distinguished_from_a_damaged_one() {
         let salt = Salt::random();
         let bytes = header(salt);
         for end in 0..bytes.len() {
