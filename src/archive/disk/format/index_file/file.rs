@@ -59,6 +59,7 @@ pub(super) struct Header {
     /// Whether the segment was sealed.
     pub(super) sealed: bool,
     /// All records of the log before this position are included.
+    #[serde(rename = "folded")]
     pub(super) flushed: LogPosition,
     pub(super) entries: u32,
     pub(super) models: Vec<String>,
