@@ -1,0 +1,14 @@
+//! The archive on PostgreSQL. The tests need a server: see `support.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test states what it expects by panicking"
+)]
+
+mod conformance;
+#[path = "../conformance_memory/nodes.rs"]
+mod nodes;
+mod support;
+mod virtual_time;
