@@ -39,7 +39,7 @@ struct Hold(#[expect(dead_code, reason = "ends the blocking task when dropped")]
 
 fn hold() -> Hold {
     let (sender, receiver) = mpsc::channel::<()>();
-    tokio::task::spawn_blocking(move || drop(receiver.recv()));
+    tokio::task::spawn_blocking(move || receiver.recv().is_err());
     Hold(sender)
 }
 

@@ -693,6 +693,8 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %I SET search_path FROM CURRENT', name);
         EXECUTE format('ALTER FUNCTION %I SET plan_cache_mode = force_generic_plan', name);
         EXECUTE format('ALTER FUNCTION %I SET enable_seqscan = off', name);
+        -- The estimated cost of a disabled scan would start the compiler.
+        EXECUTE format('ALTER FUNCTION %I SET jit = off', name);
         -- Only `append` joins many rows, all of them of its own batch.
         IF name <> 'append' THEN
             EXECUTE format('ALTER FUNCTION %I SET enable_hashjoin = off', name);
