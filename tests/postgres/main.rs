@@ -8,7 +8,10 @@
 )]
 
 mod conformance;
+mod durability;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
+mod retention;
+mod schema;
 mod support;
 mod virtual_time;

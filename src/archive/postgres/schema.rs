@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use tokio::time::Instant;
+use tokio_postgres::types::Type;
 
 use super::{
     error::{Failure, OpenError},
@@ -96,12 +97,14 @@ impl Schema {
     }
 
     async fn version(&self, session: &Session) -> Result<Option<i32>, Failure> {
-        let table = format!("{}.schema_version", self.quoted());
-        let exists = format!("SELECT to_regclass({}) IS NOT NULL", quote_literal(&table));
-        let rows = session.query(&exists, &[]).await?;
+        // Not `to_regclass`: its cache may be older than the lock that this transaction has waited for.
+        let exists = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+            WHERE n.nspname = $1 AND c.relname = 'schema_version')";
+        let rows = session.query(exists, &[(&self.name, Type::TEXT)]).await?;
         if !super::operations::only::<bool>(&rows)? {
             return Ok(None);
         }
+        let table = format!("{}.schema_version", self.quoted());
         let rows = session.query(&format!("SELECT max(version) FROM {table}"), &[]).await?;
         rows.first().map_or(Ok(None), |row| value(row, 0))
     }
