@@ -9,6 +9,7 @@
 
 mod conformance;
 mod durability;
+mod exactly_once;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
 mod retention;

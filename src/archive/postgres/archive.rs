@@ -57,6 +57,22 @@ const ENTRIES_AHEAD: usize = 1024;
 /// # }
 /// ```
 ///
+/// # Exactly-once effects in the same database
+///
+/// A handler that writes to the same database can settle its delivery in its own transaction, with any client: it calls
+/// the function `processed(delivery, lease, status)` of the schema as its last statement. If the lease was lost, the call
+/// fails, and the transaction is rolled back. The lease is [`Attempt::lease`](crate::layer::Attempt::lease), and its UUID
+/// the bytes of its token.
+///
+/// ```sql
+/// BEGIN;
+/// INSERT INTO invoices VALUES (…);
+/// SELECT inbox.processed('01890a5d-ac96-774b-bcce-b302099a8057', '6f1c…', 200);
+/// COMMIT;
+/// ```
+///
+/// # Removal
+///
 /// Removal deletes the rows of head and body. The server reuses their space after a vacuum, and its log and backups keep
 /// them for as long as they are retained.
 #[derive(Clone)]

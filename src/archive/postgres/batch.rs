@@ -246,7 +246,7 @@ impl<S: Statement> Shared<S> {
             let resent = lost.is_some();
             match self.statement.run(&open, jobs, resent).await {
                 Err(failure @ Failure::Lost(_)) if Instant::now() < deadline => {
-                    lost = Some(failure)
+                    lost = Some(failure);
                 }
                 Err(failure) if conflicts.allow_retry(&failure).await => *session = Some(open),
                 result => {

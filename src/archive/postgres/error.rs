@@ -69,7 +69,7 @@ fn is_shutdown(code: &SqlState) -> bool {
 
 fn is_io(error: &tokio_postgres::Error) -> bool {
     let source = std::error::Error::source(error);
-    source.is_some_and(|source| source.is::<std::io::Error>())
+    source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 impl From<Failure> for ArchiveError {

@@ -9,22 +9,25 @@
 //! content-type: application/json
 //! ```
 
+use std::fmt::Write;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 use crate::{delivery::Head, signature::Proof};
 
 /// Writes the head and the proof of a delivery.
 pub(super) fn write(head: &Head, proof: &Proof) -> Vec<u8> {
+    // Writing to a string cannot fail.
     let mut text = format!("proof: {proof}\r\n");
     if let Some(peer) = head.peer() {
-        text.push_str(&format!("peer: {peer}\r\n"));
+        let _ = write!(text, "peer: {peer}\r\n");
     }
     // A line break cannot be in a valid host.
     if let Some(host) = head.host().filter(|host| !host.contains(['\r', '\n'])) {
-        text.push_str(&format!("host: {host}\r\n"));
+        let _ = write!(text, "host: {host}\r\n");
     }
     let version = version_name(head.version());
-    text.push_str(&format!("\r\n{} {} {version}\r\n", head.method(), head.uri()));
+    let _ = write!(text, "\r\n{} {} {version}\r\n", head.method(), head.uri());
     let mut bytes = text.into_bytes();
     for (name, value) in head.headers() {
         for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {

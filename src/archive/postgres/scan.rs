@@ -1,34 +1,39 @@
 //! Pages of the ledger. Each page is a short transaction: a long one would keep the dead rows of all tables.
 
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
 use uuid::Uuid;
 
 use super::{
     error::Failure,
-    operations::{Operations, kind_number, nanos, uuid, value},
+    operations::{Operations, kind_number, nanos, only, uuid, value},
     read::{COLUMNS, Entry},
+    session::Params,
 };
 use crate::{
     archive::{ArchiveError, Archived, EntrySender, LedgerEntry, Query},
-    delivery::{InferenceId, StateKind},
+    delivery::{InferenceDigest, InferenceId, StateKind},
 };
 
-/// The most entries of a page.
-const PAGE: i64 = 500;
-/// The most ledger rows that the statement for one page visits.
-const WINDOW: i64 = 20_000;
+/// The most deliveries of a page, before conditions apply.
+const PAGE: usize = 1000;
 /// The most bodies, and about the most bytes, that one statement reads.
 const BODIES: usize = 64;
 const BODY_BYTES: usize = 4 << 20;
 
-/// The table that determines the order, and has few rows besides those selected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the candidates of a query come from.
+#[derive(Clone, Debug)]
 enum Source {
+    /// All deliveries.
     Ledger,
     /// Pending, leased and failed deliveries.
     Unsettled,
     /// Dead and undecodable deliveries.
     Dead,
+    /// These, in append order.
+    Ids(Vec<Uuid>),
 }
 
 /// Reads the selected entries page by page.
@@ -36,24 +41,17 @@ pub(super) struct Pages<'o> {
     operations: &'o Operations,
     query: Query,
     kinds: Vec<StateKind>,
-    source: Source,
+    /// None before the first page.
+    source: Option<Source>,
     is_descending: bool,
-    /// The first and last number that are still to be read; None before the first page.
-    left: Option<(i64, i64)>,
+    /// The number of the last candidate, in the order of append.
+    last: Option<i64>,
 }
 
 impl<'o> Pages<'o> {
     pub(super) fn new(operations: &'o Operations, query: &Query, kinds: Vec<StateKind>) -> Self {
-        let all = |some: &[StateKind]| kinds.iter().all(|kind| some.contains(kind));
-        let source = if all(&[StateKind::Pending, StateKind::Leased, StateKind::Failed]) {
-            Source::Unsettled
-        } else if all(&[StateKind::Dead, StateKind::Undecodable]) {
-            Source::Dead
-        } else {
-            Source::Ledger
-        };
         let query = query.clone();
-        Self { operations, query, kinds, source, is_descending: false, left: None }
+        Self { operations, query, kinds, source: None, is_descending: false, last: None }
     }
 
     pub(super) fn latest_first(mut self) -> Self {
@@ -63,26 +61,16 @@ impl<'o> Pages<'o> {
 
     /// Returns the next entries; None at the end. A page may be empty.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Entry>>, ArchiveError> {
-        let (first, last) = match self.left {
-            Some(left) => left,
-            None => self.range().await?,
+        let mut source = match self.source.take() {
+            Some(source) => source,
+            None => self.find_source().await?,
         };
-        if first > last || self.kinds.is_empty() {
+        let ids = self.candidates(&mut source).await?;
+        self.source = Some(source);
+        if ids.is_empty() || self.kinds.is_empty() {
             return Ok(None);
         }
-        let (from, to) = match (self.source, self.is_descending) {
-            (Source::Ledger, false) => (first, last.min(first.saturating_add(WINDOW - 1))),
-            (Source::Ledger, true) => (first.max(last.saturating_sub(WINDOW - 1)), last),
-            _ => (first, last),
-        };
-        let rows = self.page(from, to).await?;
-        let end = rows.last().map(|row| value::<i64>(row, 0)).transpose()?;
-        let end = end.filter(|_| i64::try_from(rows.len()).is_ok_and(|rows| rows >= PAGE));
-        self.left = Some(if self.is_descending {
-            (first, end.unwrap_or(from) - 1)
-        } else {
-            (end.unwrap_or(to) + 1, last)
-        });
+        let rows = self.page(ids).await?;
         let mut entries = Vec::with_capacity(rows.len());
         for row in &rows {
             let entry = Entry::of(row)?;
@@ -94,47 +82,71 @@ impl<'o> Pages<'o> {
         Ok(Some(entries))
     }
 
-    /// The numbers that the source has now.
-    async fn range(&self) -> Result<(i64, i64), ArchiveError> {
+    async fn find_source(&self) -> Result<Source, ArchiveError> {
         let Operations { sql, pool, .. } = self.operations;
         let schema = &sql.schema;
-        if self.source == Source::Dead {
+        if let Some(ids) = self.query.selected_ids() {
+            let ids: Vec<Uuid> = ids.iter().copied().map(uuid).collect();
+            let find = format!("SELECT seq, id FROM {schema}.ledger WHERE id = ANY ($1)");
+            return self.ids(&find, &[(&ids, Type::UUID_ARRAY)]).await;
+        }
+        if let Some(inference) = self.query.selected_inference() {
+            let [first, last] = [0, u8::MAX].map(|rest| with_rest(inference, rest));
+            let find = format!(
+                "SELECT seq, id FROM {schema}.inferences WHERE inference BETWEEN $1 AND $2 \
+                 UNION SELECT seq, id FROM {schema}.work WHERE inference BETWEEN $1 AND $2"
+            );
+            return self.ids(&find, &[(&first, Type::BYTEA), (&last, Type::BYTEA)]).await;
+        }
+        let all = |some: &[StateKind]| self.kinds.iter().all(|kind| some.contains(kind));
+        if all(&[StateKind::Pending, StateKind::Leased, StateKind::Failed]) {
+            return Ok(Source::Unsettled);
+        }
+        if all(&[StateKind::Dead, StateKind::Undecodable]) {
             // A delivery whose third lease in a row has expired is dead, even if nobody has claimed it since.
             pool.query(&format!("SELECT {schema}.expire_leases(100)"), &[]).await?;
+            return Ok(Source::Dead);
         }
-        let from = match self.source {
-            Source::Ledger => format!("{schema}.ledger"),
+        Ok(Source::Ledger)
+    }
+
+    async fn ids(&self, find: &str, params: Params<'_>) -> Result<Source, ArchiveError> {
+        let rows = self.operations.pool.query_again(find, params).await?;
+        let found = rows.iter().map(|row| Ok((value(row, 0)?, value(row, 1)?)));
+        let mut found = found.collect::<Result<Vec<(i64, Uuid)>, Failure>>()?;
+        // Taken from the end.
+        found.sort_unstable_by_key(|(seq, _)| if self.is_descending { *seq } else { -*seq });
+        Ok(Source::Ids(found.into_iter().map(|(_, id)| id).collect()))
+    }
+
+    /// Returns the ids of the next deliveries of the source.
+    async fn candidates(&mut self, source: &mut Source) -> Result<Vec<Uuid>, ArchiveError> {
+        let Operations { sql, pool, .. } = self.operations;
+        let schema = &sql.schema;
+        let from = match source {
+            Source::Ids(ids) => return Ok(ids.split_off(ids.len().saturating_sub(PAGE))),
+            Source::Ledger => format!("{schema}.ledger WHERE true"),
             Source::Unsettled => format!("{schema}.work WHERE kind IN (0, 1, 3)"),
             Source::Dead => format!("{schema}.work WHERE kind IN (4, 5)"),
         };
-        let range = format!("SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM {from}");
-        let rows = pool.query_again(&range, &[]).await?;
-        let row = rows.first().ok_or_else(|| Failure::Answer("no row".to_owned()))?;
-        Ok((value(row, 0)?, value(row, 1)?))
+        let (after, order) = if self.is_descending { ("<", "DESC") } else { (">", "ASC") };
+        let start = if self.is_descending { i64::MAX } else { i64::MIN };
+        let next = format!(
+            "SELECT seq, id FROM {from} AND seq {after} $1 ORDER BY seq {order} LIMIT {PAGE}"
+        );
+        let rows = pool.query_again(&next, &[(&self.last.unwrap_or(start), Type::INT8)]).await?;
+        if let Some(last) = rows.last() {
+            self.last = Some(value(last, 0)?);
+        }
+        Ok(rows.iter().map(|row| value(row, 1)).collect::<Result<_, Failure>>()?)
     }
 
-    async fn page(&self, from: i64, to: i64) -> Result<Vec<tokio_postgres::Row>, ArchiveError> {
-        let schema = &self.operations.sql.schema;
+    /// Reads those of the deliveries that match.
+    async fn page(&self, ids: Vec<Uuid>) -> Result<Vec<Row>, ArchiveError> {
         let kinds: Vec<i16> = self.kinds.iter().copied().map(kind_number).collect();
         let mut conditions = Conditions::default();
-        let (table, number) = match self.source {
-            Source::Ledger => (format!("{schema}.deliveries d"), "d.seq"),
-            source => {
-                let kinds = if source == Source::Dead { "4, 5" } else { "0, 1, 3" };
-                conditions.text(format!("u.kind IN ({kinds})"));
-                (format!("{schema}.work u JOIN {schema}.deliveries d ON d.id = u.id"), "u.seq")
-            }
-        };
-        conditions.text("d.has_body".to_owned());
-        conditions.value(&format!("{number} >= "), from, Type::INT8);
-        conditions.value(&format!("{number} <= "), to, Type::INT8);
-        if self.kinds.len() < StateKind::ALL.len() {
-            conditions.value("d.kind = ANY ", kinds, Type::INT2_ARRAY);
-        }
-        if let Some(ids) = self.query.selected_ids() {
-            let ids: Vec<Uuid> = ids.iter().copied().map(uuid).collect();
-            conditions.value("d.id = ANY ", ids, Type::UUID_ARRAY);
-        }
+        conditions.value("d.id = ANY ", ids, Type::UUID_ARRAY);
+        conditions.value("d.kind = ANY ", kinds, Type::INT2_ARRAY);
         if let Some(model) = self.query.selected_model() {
             conditions.value("d.model = ", model.as_str().to_owned(), Type::TEXT);
         }
@@ -145,18 +157,27 @@ impl<'o> Pages<'o> {
             conditions.value("d.received_ns < ", nanos(before), Type::INT8);
         }
         if let Some(inference) = self.query.selected_inference() {
-            conditions.inference(schema, inference);
+            conditions.value("d.inference >= ", with_rest(inference, 0), Type::BYTEA);
+            conditions.value("d.inference <= ", with_rest(inference, u8::MAX), Type::BYTEA);
         }
-        let order = if self.is_descending { "DESC" } else { "ASC" };
         let sql = format!(
-            "SELECT {COLUMNS} FROM {table} WHERE {} ORDER BY {number} {order} LIMIT {PAGE}",
-            conditions.texts.join(" AND ")
+            "SELECT {COLUMNS} FROM {}.deliveries d WHERE d.has_body AND {} ORDER BY d.seq {}",
+            self.operations.sql.schema,
+            conditions.texts.join(" AND "),
+            if self.is_descending { "DESC" } else { "ASC" },
         );
         let values = conditions.values.iter();
         let params: Vec<_> =
             values.map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect();
         Ok(self.operations.pool.query_again(&sql, &params).await?)
     }
+}
+
+/// The first or the last digest that begins with the id of an inference.
+fn with_rest(inference: InferenceId, rest: u8) -> Vec<u8> {
+    let mut bytes = inference.as_bytes().to_vec();
+    bytes.resize(InferenceDigest::LENGTH, rest);
+    bytes
 }
 
 /// The conditions of a statement, with their values.
@@ -167,35 +188,9 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn text(&mut self, text: String) {
-        self.texts.push(text);
-    }
-
-    fn place(&mut self, value: impl ToSql + Send + Sync + 'static, kind: Type) -> usize {
-        self.values.push((Box::new(value), kind));
-        self.values.len()
-    }
-
     fn value(&mut self, text: &str, value: impl ToSql + Send + Sync + 'static, kind: Type) {
-        let place = self.place(value, kind);
-        self.text(format!("{text}(${place})"));
-    }
-
-    /// Every digest that begins with the id of the inference.
-    fn inference(&mut self, schema: &str, inference: InferenceId) {
-        let digest = |rest: u8| {
-            let mut bytes = inference.as_bytes().to_vec();
-            bytes.resize(24, rest);
-            bytes
-        };
-        let first = self.place(digest(0), Type::BYTEA);
-        let last = self.place(digest(u8::MAX), Type::BYTEA);
-        let range = format!("inference BETWEEN ${first} AND ${last}");
-        self.text(format!("d.{range}"));
-        self.text(format!(
-            "d.id IN (SELECT id FROM {schema}.inferences WHERE {range} \
-             UNION ALL SELECT id FROM {schema}.work WHERE {range})"
-        ));
+        self.values.push((Box::new(value), kind));
+        self.texts.push(format!("{text}(${})", self.values.len()));
     }
 }
 
@@ -284,7 +279,7 @@ impl Operations {
                 (&inference as _, Type::BYTEA),
             ];
             let rows = self.pool.query_durably(sql, &params).await?;
-            let number: i64 = super::operations::only(&rows)?;
+            let number: i64 = only(&rows)?;
             changed += number.max(0).unsigned_abs();
         }
         Ok(changed)

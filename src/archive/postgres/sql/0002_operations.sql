@@ -591,6 +591,16 @@ BEGIN
                 r.id, r.token, r.kind, r.outcome, r.inference, r.is_poisoned, r.attempt, r.retry_us
             ) THEN 'done' ELSE 'lost' END;
         END IF;
+        IF result = 'lost' AND r.kind = 2 THEN
+            -- The handler has settled it in its own transaction, which does not know the inference.
+            UPDATE ledger SET outcome = r.outcome, inference = r.inference
+            WHERE id = r.id AND kind = 2 AND settled_by = r.token;
+            IF FOUND THEN
+                INSERT INTO inferences SELECT l.inference, l.id, l.seq FROM ledger l
+                WHERE l.id = r.id AND l.inference IS NOT NULL ON CONFLICT DO NOTHING;
+                result := 'done';
+            END IF;
+        END IF;
         IF result = 'lost' THEN
             SELECT CASE WHEN resent AND d.state = r.outcome THEN 'done' ELSE 'lost' END INTO result
             FROM deliveries d WHERE d.id = r.id;
@@ -599,6 +609,28 @@ BEGIN
         result := coalesce(result, 'unknown');
         RETURN NEXT;
     END LOOP;
+END
+$$;
+
+-- For handlers: settles a delivery as processed in the transaction of the caller. If the lease was lost, it raises an
+-- error, and the transaction is rolled back with everything that the handler wrote. So its effects in this database happen
+-- exactly once.
+CREATE FUNCTION processed(delivery uuid, lease uuid, status integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    w work;
+BEGIN
+    IF status NOT BETWEEN 200 AND 299 THEN
+        RAISE EXCEPTION 'status % is no success', status USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    w := lock_leased(delivery, processed.lease);
+    IF w.id IS NULL THEN
+        RAISE EXCEPTION 'lease of delivery % was lost', delivery;
+    END IF;
+    PERFORM settle(
+        ARRAY[delivery], ARRAY[processed.lease], ARRAY[2::smallint], ARRAY['processed ' || status], ARRAY[NULL::bytea],
+        ARRAY[false], ARRAY[0], ARRAY[0::bigint], false
+    );
+    UPDATE ledger SET settled_by = processed.lease WHERE ledger.id = delivery;
 END
 $$;
 
@@ -688,7 +720,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY[
         'append', 'append_repeat', 'claim', 'acquire', 'renew', 'release', 'begin_inference', 'settle', 'retry', 'remove',
-        'expire_leases'
+        'expire_leases', 'processed'
     ] LOOP
         EXECUTE format('ALTER FUNCTION %I SET search_path FROM CURRENT', name);
         EXECUTE format('ALTER FUNCTION %I SET plan_cache_mode = force_generic_plan', name);
