@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use tower_inbox::{
     Archive, Outcome,
-    archive::{Acquire, Append, ArchiveError, PostgresArchive, Query, WriteState},
+    archive::{Acquire, Append, ArchiveError, Claim, PostgresArchive, Query, WriteState},
     delivery::{Delivery, Receipt, State},
     testing::Sample,
 };
@@ -187,7 +187,7 @@ async fn unreachable_server_is_unavailable_within_the_deadline() {
     let result = archive.append(Append::new(delivery("nobody"))).await;
     let refused = matches!(result, Err(ArchiveError::Unavailable(_) | ArchiveError::Unsure(_)));
     assert!(refused, "{result:?}");
-    let result = archive.claim(tower_inbox::archive::Claim::new(vec![], 1)).await;
+    let result = archive.claim(Claim::new(vec![], 1)).await;
     assert!(matches!(result, Err(ArchiveError::Unavailable(_) | ArchiveError::Unsure(_))));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(archive.health().await.unwrap().writes, Some(WriteState::Failing));
@@ -283,13 +283,35 @@ async fn expired_lease_is_taken_over_by_another_node_and_the_late_outcome_is_los
 }
 
 #[tokio::test]
+async fn claim_waits_for_the_only_due_delivery_while_another_transaction_changes_it() {
+    let Some(server) = server() else { return };
+    let schema = server.schema();
+    let (archive, client) = (schema.open().await, schema.client().await);
+    let append = Append::new(delivery("failed")).leased_for(LEASE);
+    let lease = archive.append(append).await.unwrap().lease.unwrap();
+    archive.settle(lease, Outcome::failed_at(1, "503"), Duration::ZERO).await.unwrap();
+    client.batch_execute("BEGIN").await.unwrap();
+    let retry = format!("SELECT retry('{{{}}}', '{{3}}', NULL)", lease.id());
+    client.batch_execute(&retry).await.unwrap();
+    let model = "/hooks/durable".parse().unwrap();
+    let claim = tokio::spawn(archive.claim(Claim::new(vec![(model, 9)], 9)));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!claim.is_finished(), "the delivery was due all the time");
+    client.batch_execute("COMMIT").await.unwrap();
+    let claimed = claim.await.unwrap().unwrap().leases;
+    let attempts: Vec<_> = claimed.iter().map(|(_, lease)| lease.attempt()).collect();
+    assert_eq!(attempts, [1], "attempts start again after a retry");
+    schema.drop().await;
+}
+
+#[tokio::test]
 async fn lease_of_dropped_claim_is_released() {
     let Some(server) = server() else { return };
     let schema = server.schema();
     let archive = schema.open().await;
     let model = "/hooks/durable".parse().unwrap();
     archive.append(Append::new(delivery("dropped"))).await.unwrap();
-    drop(archive.claim(tower_inbox::archive::Claim::new(vec![(model, 9)], 9)));
+    drop(archive.claim(Claim::new(vec![(model, 9)], 9)));
     eventually("the delivery is pending again", async || {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let pending = archive.latest(Query::all().pending(), 9).await.unwrap();
