@@ -1,7 +1,7 @@
 //! The durable store of deliveries and their states.
 //!
 //! [`Archive`] is the trait. [`DiskArchive`] stores deliveries on disk, [`MemoryArchive`] for the lifetime of the
-//! process.
+//! process. `PostgresArchive` (feature `postgres`) is shared by several nodes.
 
 mod contract;
 mod counts;

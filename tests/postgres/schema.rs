@@ -25,8 +25,9 @@ async fn version_1_with_rows_is_migrated() {
     client.batch_execute(VERSION_1).await.unwrap();
     client
         .batch_execute(
-            "CREATE TABLE schema_version (version integer PRIMARY KEY, applied_at timestamptz DEFAULT now());
-             INSERT INTO schema_version VALUES (1);
+            "CREATE TABLE schema_version (version integer PRIMARY KEY, compatible_with integer NOT NULL,
+                applied_at timestamptz DEFAULT now());
+             INSERT INTO schema_version VALUES (1, 1);
              INSERT INTO ledger (id, seq, day, received_ns, length, kind, has_body, model, fingerprint, digest, outcome)
              VALUES ('01890a5d-ac96-774b-bcce-b302099a8057', nextval('append_order'), '2026-01-01', 7, 1, 2, false,
                 '/hooks/old', '\\x00', '\\x00', 'processed 200');",
@@ -71,7 +72,11 @@ async fn newer_and_missing_schemas_are_refused() {
     assert!(text(&missing).contains("does not exist"), "{}", text(&missing));
     drop(schema.open().await);
     let client = schema.client().await;
-    client.batch_execute("INSERT INTO schema_version VALUES (1000)").await.unwrap();
+    let needed = schema.builder().schema_status().await.unwrap().needed;
+    let compatible = format!("INSERT INTO schema_version VALUES (999, {needed})");
+    client.batch_execute(&compatible).await.unwrap();
+    drop(schema.open().await);
+    client.batch_execute("INSERT INTO schema_version VALUES (1000, 1000)").await.unwrap();
     for migrate in [true, false] {
         let newer = schema.builder().migrate(migrate).open().await.unwrap_err();
         assert!(text(&newer).contains("has version 1000, which is newer than"), "{}", text(&newer));

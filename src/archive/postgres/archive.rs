@@ -137,6 +137,10 @@ impl PostgresArchive {
 
     /// Returns the SQL script that creates a schema of this name, for services that may not create tables themselves.
     ///
+    /// Such a service opens the archive with [`migrate(false)`](PostgresArchiveBuilder::migrate). Its role needs `USAGE`
+    /// on the schema, `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its tables, and `USAGE` on its sequences. Partitions are
+    /// created and dropped with the rights of the owner.
+    ///
     /// # Errors
     ///
     /// [`ArchiveError::Other`] if the name is not 1 to 63 bytes long.

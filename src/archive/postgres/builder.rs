@@ -3,6 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_postgres::{
     Config, NoTls, Socket,
+    config::TargetSessionAttrs,
     tls::{MakeTlsConnect, TlsConnect},
 };
 
@@ -201,6 +202,10 @@ impl PostgresArchiveBuilder {
         // A connection to a server that is gone without a word fails after about this time.
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(Duration::from_secs(30));
+        }
+        // After a failover, a connection to a server that only reads is of no use.
+        if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         config.keepalives_idle(Duration::from_secs(15));
         config.keepalives_interval(Duration::from_secs(5));

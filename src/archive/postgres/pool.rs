@@ -140,12 +140,12 @@ impl Pool {
 
     /// Runs a statement once, and again if it was rolled back by a deadlock.
     pub(super) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        let taken = self.take().await?;
+        let mut taken = self.take().await?;
         let mut conflicts = Conflicts::new();
         loop {
             match taken.session()?.query(sql, params).await {
                 Err(failure) if conflicts.allow_retry(&failure).await => {}
-                result => return result,
+                result => return taken.returned(result),
             }
         }
     }
@@ -156,12 +156,12 @@ impl Pool {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Failure> {
-        let taken = self.take().await?;
+        let mut taken = self.take().await?;
         let mut conflicts = Conflicts::new();
         loop {
             match taken.session()?.query_durably(sql, params).await {
                 Err(failure) if conflicts.allow_retry(&failure).await => {}
-                result => return result,
+                result => return taken.returned(result),
             }
         }
     }
@@ -207,6 +207,16 @@ impl Taken<'_> {
     pub(super) fn session(&self) -> Result<&Session, Failure> {
         let closed = || Failure::NoConnection("the connection was closed".to_owned());
         self.session.as_ref().ok_or_else(closed)
+    }
+}
+
+impl Taken<'_> {
+    /// Returns the result. A connection that was lost does not return to the pool.
+    fn returned<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
+        if matches!(result, Err(Failure::Lost(_))) {
+            self.session = None;
+        }
+        result
     }
 }
 

@@ -13,12 +13,13 @@ use super::{
 };
 use crate::archive::ArchiveError;
 
-/// The statements of each version. A version is never changed after its release. It must not break the previous version
-/// of the crate: it adds, and a later one removes what no supported version uses.
-const VERSIONS: [&str; 3] = [
-    include_str!("sql/0001_tables.sql"),
-    include_str!("sql/0002_operations.sql"),
-    include_str!("sql/0003_maintenance.sql"),
+/// The statements of each version, after the oldest version whose crate still works with it. A version is never changed
+/// after its release. So that nodes can be updated one by one, a version only adds, and a later one removes what no
+/// supported crate uses.
+const VERSIONS: [(i32, &str); 3] = [
+    (1, include_str!("sql/0001_tables.sql")),
+    (2, include_str!("sql/0002_operations.sql")),
+    (3, include_str!("sql/0003_maintenance.sql")),
 ];
 
 /// The version that this crate needs.
@@ -32,8 +33,10 @@ fn needed() -> i32 {
 pub struct SchemaStatus {
     /// The version in the database; `None` if there is none.
     pub found: Option<i32>,
-    /// The version that this crate needs. It also works with later ones that are marked as compatible.
+    /// The version that this crate needs.
     pub needed: i32,
+    /// Whether this crate works with the version in the database: an equal one, or a later one that is compatible.
+    pub is_usable: bool,
 }
 
 impl SchemaStatus {
@@ -80,12 +83,15 @@ impl Schema {
              CREATE SCHEMA {schema};\n    END IF;\nEND\n$create$;\n\
              SET LOCAL search_path = {schema}, pg_temp;\n\
              CREATE TABLE IF NOT EXISTS schema_version (\n    version integer PRIMARY KEY,\n    \
-             applied_at timestamptz NOT NULL DEFAULT now()\n);\n"
+             compatible_with integer NOT NULL,\n    applied_at timestamptz NOT NULL DEFAULT now()\n);\n"
         );
-        for (version, sql) in (1..).zip(VERSIONS) {
+        for (version, (oldest, sql)) in (1..).zip(VERSIONS) {
             if version > found {
                 // Writing to a string cannot fail.
-                let _ = write!(text, "\n{sql}\nINSERT INTO schema_version VALUES ({version});\n");
+                let _ = write!(
+                    text,
+                    "\n{sql}\nINSERT INTO schema_version VALUES ({version}, {oldest});\n"
+                );
             }
         }
         text
@@ -96,7 +102,8 @@ impl Schema {
         format!("BEGIN;\n{}COMMIT;\n", self.statements(0))
     }
 
-    async fn version(&self, session: &Session) -> Result<Option<i32>, Failure> {
+    /// The version in the database, and the oldest version whose crate works with it.
+    async fn version(&self, session: &Session) -> Result<Option<(i32, i32)>, Failure> {
         // Not `to_regclass`: its cache may be older than the lock that this transaction has waited for.
         let exists = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
             WHERE n.nspname = $1 AND c.relname = 'schema_version')";
@@ -104,13 +111,18 @@ impl Schema {
         if !super::operations::only::<bool>(&rows)? {
             return Ok(None);
         }
-        let table = format!("{}.schema_version", self.quoted());
-        let rows = session.query(&format!("SELECT max(version) FROM {table}"), &[]).await?;
-        rows.first().map_or(Ok(None), |row| value(row, 0))
+        let latest = format!(
+            "SELECT version, compatible_with FROM {}.schema_version ORDER BY version DESC LIMIT 1",
+            self.quoted()
+        );
+        let rows = session.query(&latest, &[]).await?;
+        rows.first().map(|row| Ok((value(row, 0)?, value(row, 1)?))).transpose()
     }
 
     pub(super) async fn status(&self, session: &Session) -> Result<SchemaStatus, Failure> {
-        Ok(SchemaStatus { found: self.version(session).await?, needed: needed() })
+        let (found, needed) = (self.version(session).await?, needed());
+        let is_usable = found.is_some_and(|(version, oldest)| (oldest..=version).contains(&needed));
+        Ok(SchemaStatus { found: found.map(|(version, _)| version), needed, is_usable })
     }
 
     /// Adds the missing versions. Nodes that start at the same time wait for each other.
@@ -126,9 +138,9 @@ impl Schema {
         );
         let result = async {
             session.batch(&lock).await?;
-            let found = self.version(session).await?;
-            if found.is_none_or(|found| found < needed()) {
-                session.batch(&self.statements(found.unwrap_or_default())).await?;
+            let found = self.version(session).await?.map_or(0, |(version, _)| version);
+            if found < needed() {
+                session.batch(&self.statements(found)).await?;
             }
             session.batch("COMMIT").await
         };
@@ -140,13 +152,13 @@ impl Schema {
         Ok(self.status(session).await?)
     }
 
-    /// Fails unless the schema has the version that this crate needs.
+    /// Fails unless this crate works with the version of the schema.
     pub(super) fn check(&self, status: SchemaStatus) -> Result<(), OpenError> {
         let (schema, needed) = (self.name.clone(), status.needed);
         match status.found {
             None => Err(OpenError::Missing { schema }),
             Some(found) if found < needed => Err(OpenError::Older { schema, found, needed }),
-            Some(found) if found > needed => Err(OpenError::Newer { schema, found, needed }),
+            Some(found) if !status.is_usable => Err(OpenError::Newer { schema, found, needed }),
             Some(_) => Ok(()),
         }
     }
@@ -229,7 +241,7 @@ mod tests {
     fn script_has_every_version() {
         let script = Schema::new("inbox").unwrap().script();
         for version in 1..=needed() {
-            assert!(script.contains(&format!("INSERT INTO schema_version VALUES ({version});")));
+            assert!(script.contains(&format!("INSERT INTO schema_version VALUES ({version}, ")));
         }
     }
 }
