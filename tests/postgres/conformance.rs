@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use proptest::test_runner::{Config, TestRunner};
-use tower_inbox::testing::{conformance, conformance_of_expiring_leases, conformance_of_pairs};
+use tower_inbox::{
+    archive::PostgresArchive,
+    testing::{conformance, conformance_of_expiring_leases, conformance_of_pairs},
+};
 
 use super::{
     nodes::{self, NODES},
-    support::{Schema, server, shared},
+    support::{Schema, own_server, pgbouncer, server, shared},
     virtual_time::VirtualTime,
 };
 
@@ -36,6 +39,23 @@ async fn postgres_archive_conforms_in_every_pair_of_operations() {
     conformance_of_pairs(&archive, step()).await;
     archive.close().await;
     schema.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_archive_conforms_over_pgbouncer_in_transaction_mode() {
+    let Some(server) = own_server("") else { return };
+    let ((mut process, stdin), url) = pgbouncer(&server);
+    let archive = PostgresArchive::builder(&url).schema("bounced").open().await.unwrap();
+    conformance(&archive).await;
+    conformance_of_pairs(&archive, 41).await;
+    archive.maintain_now().await.unwrap();
+    let client = server.client().await;
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
+    let connections: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
+    assert!((2..=4).contains(&connections), "all statements went through pgbouncer: {connections}");
+    archive.close().await;
+    drop(stdin);
+    process.wait().unwrap();
 }
 
 fn paused_runtime() -> tokio::runtime::Runtime {

@@ -169,13 +169,13 @@ async fn archive_reconnects_after_the_server_has_crashed() {
     );
     tokio::time::sleep(Duration::from_millis(500)).await;
     server.start_again();
-    appending.await.unwrap().unwrap();
+    let _ = appending.await.unwrap().unwrap();
     settling.await.unwrap().unwrap();
     assert_eq!(archive.get(first.id()).await.unwrap().unwrap().delivery, first);
     assert_eq!(archive.state(first.id()).await.unwrap(), Some(Outcome::processed(200).into()));
     server.crash_and_restart();
     assert_eq!(archive.get(first.id()).await.unwrap().unwrap().delivery, first);
-    archive.append(Append::new(delivery("after"))).await.unwrap();
+    let _ = archive.append(Append::new(delivery("after"))).await.unwrap();
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ async fn full_queue_rejects_appends_at_once() {
     assert!(matches!(result, Err(ArchiveError::Overloaded)), "{result:?}");
     require_no_standby(&client).await;
     for append in appends {
-        append.await.unwrap().unwrap();
+        let _ = append.await.unwrap().unwrap();
     }
 }
 
@@ -310,7 +310,7 @@ async fn lease_of_dropped_claim_is_released() {
     let schema = server.schema();
     let archive = schema.open().await;
     let model = "/hooks/durable".parse().unwrap();
-    archive.append(Append::new(delivery("dropped"))).await.unwrap();
+    let _ = archive.append(Append::new(delivery("dropped"))).await.unwrap();
     drop(archive.claim(Claim::new(vec![(model, 9)], 9)));
     eventually("the delivery is pending again", async || {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -331,7 +331,7 @@ async fn closed_archive_has_sent_what_was_queued() {
         deliveries.iter().map(|delivery| archive.append(Append::new(delivery.clone()))).collect();
     archive.close().await;
     for append in appends {
-        append.await.unwrap();
+        let _ = append.await.unwrap();
     }
     let result = archive.append(Append::new(delivery("late"))).await;
     assert!(matches!(result, Err(ArchiveError::Closed)), "{result:?}");

@@ -23,7 +23,7 @@ async fn append(archive: &PostgresArchive, body: &str, outcome: Option<Outcome>)
     let delivery = delivery(body);
     let append = Append::new(delivery.clone());
     let Some(outcome) = outcome else {
-        archive.append(append).await.unwrap();
+        let _ = archive.append(append).await.unwrap();
         return delivery;
     };
     let lease = archive.append(append.leased_for(LEASE)).await.unwrap().lease.unwrap();

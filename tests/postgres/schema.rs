@@ -49,7 +49,7 @@ async fn version_1_with_rows_is_migrated() {
     let state = archive.state(old).await.unwrap().unwrap();
     assert_eq!(state.to_string(), "processed 200");
     let delivery = Sample::of("/hooks/new").body("new").delivery();
-    archive.append(Append::new(delivery)).await.unwrap();
+    let _ = archive.append(Append::new(delivery)).await.unwrap();
     schema.drop().await;
 }
 
@@ -103,7 +103,7 @@ async fn script_creates_the_schema_for_a_service_that_may_not_create_tables() {
     let builder = PostgresArchive::builder(url).schema(name).migrate(false).maintain_every(None);
     let archive = builder.open().await.unwrap();
     let delivery = Sample::of("/hooks/granted").body("granted").delivery();
-    archive.append(Append::new(delivery.clone())).await.unwrap();
+    let _ = archive.append(Append::new(delivery.clone())).await.unwrap();
     assert_eq!(archive.get(delivery.id()).await.unwrap().unwrap().delivery, delivery);
     archive.maintain_now().await.unwrap();
     archive.close().await;

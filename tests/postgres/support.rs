@@ -189,3 +189,32 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
 pub(crate) fn shared(archive: impl tower_inbox::Archive) -> Arc<dyn tower_inbox::Archive> {
     Arc::new(archive)
 }
+
+/// Starts pgbouncer in transaction mode in front of a server, with fewer connections than an archive has. Returns
+/// the process, which ends when its input is closed, and the URL.
+pub(crate) fn pgbouncer(server: &Server) -> ((Child, ChildStdin), String) {
+    let directory = server.directory.as_ref().expect("a server that the test has started");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server_port = server.url.rsplit([':', '/']).nth(1).unwrap();
+    let (users, file) = (directory.join("users.txt"), directory.join("pgbouncer.ini"));
+    std::fs::write(&users, "\"postgres\" \"\"\n").unwrap();
+    let configuration = format!(
+        "[databases]\n* = host=127.0.0.1 port={server_port}\n\
+         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+         auth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 3\n",
+        users.display()
+    );
+    std::fs::write(&file, configuration).unwrap();
+    let program = Path::new("/usr/sbin/pgbouncer");
+    assert!(program.exists(), "install pgbouncer");
+    let script = format!(
+        "{} -q {} & process=$!; cat >/dev/null; kill $process",
+        program.display(),
+        file.display()
+    );
+    let mut command = as_postgres(Path::new("/bin/sh"));
+    command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
+    ((child, stdin), format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+}

@@ -72,8 +72,8 @@ impl VirtualTime {
     async fn set(&self) {
         let count = self.operations.fetch_add(1, Ordering::Relaxed);
         let micros = i64::try_from(self.start.elapsed().as_micros()).unwrap() + count;
-        let set = "UPDATE test_clock SET t = s.t + $1 * interval '1 microsecond' FROM test_start s";
-        self.client.execute(set, &[&(micros as f64)]).await.unwrap();
+        let set = "UPDATE test_clock SET t = s.t + $1::bigint * interval '1 microsecond' FROM test_start s";
+        self.client.execute(set, &[&micros]).await.unwrap();
     }
 }
 
