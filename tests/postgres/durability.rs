@@ -93,7 +93,50 @@ async fn settle_whose_standby_wait_was_cancelled_is_not_confirmed() {
     signal_waiting(&client, "pg_cancel_backend").await;
     let result = settle.await.unwrap();
     assert!(matches!(result, Err(ArchiveError::Unsure(_))), "{result:?}");
+    let again = tokio::spawn(archive.settle(lease, Outcome::processed(200), Duration::ZERO));
+    eventually("it waits for the standby", async || number_waiting(&client).await > 0).await;
     require_no_standby(&client).await;
+    again.await.unwrap().expect("the outcome is recorded, and replicated now");
+}
+
+#[tokio::test]
+async fn lease_of_unconfirmed_append_is_released() {
+    let Some(server) = own_server("") else { return };
+    let (client, archive) = (server.client().await, open(&server, Duration::from_secs(60)).await);
+    require_absent_standby(&client).await;
+    let first = delivery("unconfirmed");
+    let append = tokio::spawn(archive.append(Append::new(first.clone()).leased_for(LEASE)));
+    signal_waiting(&client, "pg_cancel_backend").await;
+    append.await.unwrap().unwrap_err();
+    eventually("it is pending, without a crash", async || {
+        archive.state(first.id()).await.unwrap() == Some(State::NEW)
+    })
+    .await;
+    require_no_standby(&client).await;
+}
+
+#[tokio::test]
+async fn damaged_body_is_an_error_and_is_stored_again() {
+    let Some(server) = server() else { return };
+    let schema = server.schema();
+    let (archive, client) = (schema.open().await, schema.client().await);
+    let (pending, processed) = (delivery("pending"), delivery("processed"));
+    let _ = archive.append(Append::new(pending.clone())).await.unwrap();
+    let append = Append::new(processed.clone()).leased_for(LEASE);
+    let lease = archive.append(append).await.unwrap().lease.unwrap();
+    archive.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();
+    client.batch_execute("UPDATE bodies SET body = 'damaged'").await.unwrap();
+    for damaged in [&pending, &processed] {
+        let result = archive.get(damaged.id()).await;
+        assert!(matches!(result, Err(ArchiveError::Damaged { .. })), "{result:?}");
+    }
+    let again = delivery("pending");
+    let appended = archive.append(Append::new(again.clone())).await.unwrap();
+    assert_eq!(appended.receipt, Receipt::fresh(again.id()));
+    assert_eq!(archive.get(again.id()).await.unwrap().unwrap().delivery, again);
+    let appended = archive.append(Append::new(delivery("processed"))).await.unwrap();
+    assert_eq!(appended.receipt, Receipt::repeat(processed.id()), "its state is final");
+    schema.drop().await;
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ fn text(error: &dyn std::error::Error) -> String {
     error.to_string() + &source.unwrap_or_default()
 }
 
-const VERSION_1: &str = include_str!("../../src/archive/postgres/sql/0001_tables.sql");
+const VERSION_1: &str = include_str!("../../src/archive/postgres/sql/0001/tables.sql");
 
 #[tokio::test]
 async fn version_1_with_rows_is_migrated() {

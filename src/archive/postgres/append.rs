@@ -87,6 +87,12 @@ impl Statement for AppendStatement {
     fn untaken(&self, answer: Appended) {
         self.0.release_untaken(answer.lease);
     }
+
+    /// Nobody processes the delivery under the lease that it may have, so it must not expire as a crash.
+    fn is_unsure(&self, job: &AppendJob) {
+        let id = job.append.delivery().id();
+        self.0.release_untaken(job.token.map(|token| lease(id, token, 1, 0)));
+    }
 }
 
 impl AppendStatement {

@@ -158,7 +158,7 @@ impl PostgresArchive {
             runtime: Handle::current(),
         };
         let append = AppendStatement(operations.clone());
-        let settle = SettleStatement(operations.clone());
+        let settle = SettleStatement::new(operations.clone());
         let inner = Arc::new(Inner {
             append: Batcher::start(append, options.append_limits(), server.clone()),
             settle: Batcher::start(settle, options.settle_limits(), server),

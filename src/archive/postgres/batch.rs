@@ -43,6 +43,9 @@ pub(super) trait Statement: Send + Sync + 'static {
 
     /// Takes back an answer that the caller no longer waits for.
     fn untaken(&self, answer: Self::Answer);
+
+    /// The statement for this job failed, and may still have taken effect.
+    fn is_unsure(&self, job: &Self::Job);
 }
 
 /// The limits of a queue.
@@ -199,6 +202,7 @@ impl<S: Statement> Shared<S> {
                     self.one_by_one(server, &mut session, jobs, replies).await;
                 }
                 Err(failure) => {
+                    jobs.iter().for_each(|job| self.statement.is_unsure(job));
                     let all = replies.iter().map(|_| Err(failure.clone().into())).collect();
                     self.reply(replies, all);
                 }
@@ -217,9 +221,12 @@ impl<S: Statement> Shared<S> {
         replies: Replies<S>,
     ) {
         for (job, reply) in jobs.into_iter().zip(replies) {
-            let answers = match self.attempt(server, session, &[job]).await {
+            let answers = match self.attempt(server, session, std::slice::from_ref(&job)).await {
                 Ok(answers) => answers,
-                Err(failure) => vec![Err(failure.into())],
+                Err(failure) => {
+                    self.statement.is_unsure(&job);
+                    vec![Err(failure.into())]
+                }
             };
             self.reply(vec![reply], answers);
         }

@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn poisoned_outcome_in_the_sql_text_is_that_of_the_state_machine() {
         let crashed = State::Leased { attempts: 3, crashes: 2 }.crashed();
-        assert!(include_str!("sql/0002_operations.sql").contains(&format!("'{crashed}'")));
+        assert!(include_str!("sql/0002/states.sql").contains(&format!("'{crashed}'")));
     }
 
     #[test]

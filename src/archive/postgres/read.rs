@@ -96,6 +96,10 @@ impl Operations {
             let Some(row) = rows.first() else { return Ok(None) };
             let found = self.with_bodies(vec![Entry::of(row)?]).await?;
             if let Some(archived) = found.into_iter().next() {
+                if let Err(ArchiveError::Damaged { .. }) = &archived {
+                    let mark = format!("SELECT {schema}.mark_damaged($1)::text");
+                    self.pool.query_again(&mark, &[(&uuid(id), Type::UUID)]).await?;
+                }
                 return archived.map(Some);
             }
         }

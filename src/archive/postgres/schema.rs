@@ -16,10 +16,20 @@ use crate::archive::ArchiveError;
 /// The statements of each version, after the oldest version whose crate still works with it. A version is never changed
 /// after its release. So that nodes can be updated one by one, a version only adds, and a later one removes what no
 /// supported crate uses.
-const VERSIONS: [(i32, &str); 3] = [
-    (1, include_str!("sql/0001_tables.sql")),
-    (2, include_str!("sql/0002_operations.sql")),
-    (3, include_str!("sql/0003_maintenance.sql")),
+const VERSIONS: [(i32, &[&str]); 3] = [
+    (1, &[include_str!("sql/0001/tables.sql")]),
+    (
+        2,
+        &[
+            include_str!("sql/0002/states.sql"),
+            include_str!("sql/0002/append.sql"),
+            include_str!("sql/0002/leases.sql"),
+            include_str!("sql/0002/settle.sql"),
+            include_str!("sql/0002/queries.sql"),
+            include_str!("sql/0002/settings.sql"),
+        ],
+    ),
+    (3, &[include_str!("sql/0003/maintenance.sql")]),
 ];
 
 /// The version that this crate needs.
@@ -87,6 +97,7 @@ impl Schema {
         );
         for (version, (oldest, sql)) in (1..).zip(VERSIONS) {
             if version > found {
+                let sql = sql.join("\n");
                 // Writing to a string cannot fail.
                 let _ = write!(
                     text,

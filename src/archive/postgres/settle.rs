@@ -1,6 +1,10 @@
 //! Outcomes, in batches.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -12,7 +16,7 @@ use super::{
     session::{Params, Session},
 };
 use crate::{
-    archive::{ArchiveError, Lease},
+    archive::{ArchiveError, Lease, LeaseToken},
     delivery::{DeliveryId, Outcome},
 };
 
@@ -23,8 +27,31 @@ pub(super) struct SettleJob {
     pub(super) retry_in: Duration,
 }
 
+/// The most leases with an unsure outcome that are remembered.
+const UNSURE: usize = 10_000;
+
 /// The statement that records a batch of outcomes, durably.
-pub(super) struct SettleStatement(pub(super) Operations);
+pub(super) struct SettleStatement {
+    operations: Operations,
+    /// The leases whose outcome may be recorded, although an earlier statement failed.
+    unsure: Mutex<HashSet<LeaseToken>>,
+}
+
+impl SettleStatement {
+    pub(super) fn new(operations: Operations) -> Self {
+        Self { operations, unsure: Mutex::default() }
+    }
+
+    fn unsure(&self) -> MutexGuard<'_, HashSet<LeaseToken>> {
+        self.unsure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns true if an earlier statement for one of the jobs may have taken effect.
+    fn is_repeated(&self, jobs: &[SettleJob]) -> bool {
+        let unsure = self.unsure();
+        !unsure.is_empty() && jobs.iter().any(|job| unsure.contains(&job.lease.token()))
+    }
+}
 
 impl Statement for SettleStatement {
     type Job = SettleJob;
@@ -57,6 +84,7 @@ impl Statement for SettleStatement {
             |outcome: &Outcome| matches!(outcome, Outcome::Dead { poisoned: true, .. });
         let poisoned: Vec<bool> = jobs.iter().map(|job| is_poisoned(&job.outcome)).collect();
         let attempts: Vec<i32> = jobs.iter().map(|job| attempts(&job.outcome)).collect();
+        let resent = resent || self.is_repeated(jobs);
         let retries: Vec<i64> = jobs.iter().map(|job| micros(job.retry_in)).collect();
         let params: Params<'_> = &[
             (&ids, Type::UUID_ARRAY),
@@ -69,7 +97,7 @@ impl Statement for SettleStatement {
             (&retries, Type::INT8_ARRAY),
             (&resent, Type::BOOL),
         ];
-        let rows = session.query_durably(&self.0.sql.settle, params).await?;
+        let rows = session.query_durably(&self.operations.sql.settle, params).await?;
         let mut answers: Vec<(i32, Result<(), ArchiveError>)> = Vec::with_capacity(rows.len());
         for row in &rows {
             let place: i32 = value(row, 0)?;
@@ -78,6 +106,10 @@ impl Statement for SettleStatement {
             answers.push((place, result(value(row, 1)?, job.lease.id())));
         }
         answers.sort_by_key(|(place, _)| *place);
+        if resent {
+            let mut unsure = self.unsure();
+            jobs.iter().for_each(|job| drop(unsure.remove(&job.lease.token())));
+        }
         if answers.len() != jobs.len() {
             return Err(Failure::Answer(format!("{} rows for {}", answers.len(), jobs.len())));
         }
@@ -85,6 +117,13 @@ impl Statement for SettleStatement {
     }
 
     fn untaken(&self, (): ()) {}
+
+    fn is_unsure(&self, job: &SettleJob) {
+        let mut unsure = self.unsure();
+        if unsure.len() < UNSURE {
+            unsure.insert(job.lease.token());
+        }
+    }
 }
 
 /// The result of an operation under a lease.
