@@ -1,4 +1,5 @@
-//! What is acknowledged is on the disk of the server and on its standbys, whatever is cancelled, terminated or restarted.
+//! Acknowledged deliveries are on the disk of the server and on its standbys. Statements are cancelled, connections
+//! terminated, and servers restarted.
 
 use std::time::{Duration, Instant};
 
@@ -285,7 +286,8 @@ async fn terminated_connections_of_a_busy_archive_lose_nothing() {
 async fn full_queue_rejects_appends_at_once() {
     let Some(server) = own_server("") else { return };
     let (client, schema) = (server.client().await, server.schema());
-    let builder = schema.builder().waiting(2, 1 << 20).statement_deadline(Duration::from_secs(60));
+    let builder =
+        schema.builder().queue_capacity(2, 1 << 20).statement_deadline(Duration::from_secs(60));
     let archive = builder.open().await.unwrap();
     require_absent_standby(&client).await;
     let mut appends = vec![tokio::spawn(archive.append(Append::new(delivery("running"))))];

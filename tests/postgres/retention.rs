@@ -46,7 +46,7 @@ async fn partitions(client: &Client) -> i64 {
 }
 
 async fn open(schema: &Schema) -> PostgresArchive {
-    let builder = schema.builder().remove_bodies_after(2 * DAY).forget_after(10 * DAY);
+    let builder = schema.builder().retention(2 * DAY).ledger_retention(10 * DAY);
     builder.open().await.unwrap()
 }
 

@@ -100,7 +100,8 @@ async fn script_creates_the_schema_for_a_service_that_may_not_create_tables() {
         .await
         .unwrap();
     let url = server.url.replace("postgres@", &format!("{role}@"));
-    let builder = PostgresArchive::builder(url).schema(name).migrate(false).maintain_every(None);
+    let builder =
+        PostgresArchive::builder(url).schema(name).migrate(false).maintenance_interval(None);
     let archive = builder.open().await.unwrap();
     let delivery = Sample::of("/hooks/granted").body("granted").delivery();
     let _ = archive.append(Append::new(delivery.clone())).await.unwrap();
@@ -134,7 +135,7 @@ async fn password_is_in_no_text() {
     let Some(server) = server() else { return };
     let schema = server.schema();
     let url = server.url.replace("postgres@", "postgres:pa55word@");
-    let builder = || PostgresArchive::builder(&url).schema(&schema.name).maintain_every(None);
+    let builder = || PostgresArchive::builder(&url).schema(&schema.name).maintenance_interval(None);
     let archive = builder().open().await.unwrap();
     let mut texts = vec![format!("{:?} {:?} {archive}", builder(), archive)];
     for invalid in ["postgres://u:pa55word@host:port/db", "host=a password=pa55word pa55word"] {

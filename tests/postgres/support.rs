@@ -154,7 +154,7 @@ pub(crate) struct Schema {
 
 impl Schema {
     pub(crate) fn builder(&self) -> PostgresArchiveBuilder {
-        PostgresArchive::builder(&self.url).schema(&self.name).maintain_every(None)
+        PostgresArchive::builder(&self.url).schema(&self.name).maintenance_interval(None)
     }
 
     pub(crate) async fn open(&self) -> PostgresArchive {

@@ -1,7 +1,7 @@
 //! Paused time of tokio as the clock of the database.
 //!
-//! Time advances only while nothing waits for the database: each operation holds a blocking task, during which tokio does
-//! not advance paused time.
+//! Time advances only while nothing waits for the database: each operation holds a blocking task, during which tokio
+//! does not advance paused time.
 
 use std::{
     fmt,

@@ -88,7 +88,7 @@ impl Statement for AppendStatement {
         self.0.release_untaken(answer.lease);
     }
 
-    /// Nobody processes the delivery under the lease that it may have, so it must not expire as a crash.
+    /// The caller gets an error and no lease. A lease that was taken is released, and does not expire as a crash.
     fn is_unsure(&self, job: &AppendJob) {
         let id = job.append.delivery().id();
         self.0.release_untaken(job.token.map(|token| lease(id, token, 1, 0)));

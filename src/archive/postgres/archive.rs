@@ -44,7 +44,7 @@ const ENTRIES_AHEAD: usize = 1024;
 ///
 /// Opens a few connections of its own, and reopens them when they are lost. Works over pgbouncer in transaction mode.
 ///
-/// Cheap to clone. Dropping the last clone sends what is queued; see [`close`](Self::close).
+/// Cheap to clone. Dropping the last clone sends the queued operations; see [`close`](Self::close).
 ///
 /// ```no_run
 /// use tower_inbox::archive::{Archive, PostgresArchive, Query};
@@ -59,10 +59,10 @@ const ENTRIES_AHEAD: usize = 1024;
 ///
 /// # Exactly-once effects in the same database
 ///
-/// A handler that writes to the same database can settle its delivery in its own transaction, with any client: it calls
-/// the function `processed(delivery, lease, status)` of the schema as its last statement. If the lease was lost, the call
-/// fails, and the transaction is rolled back. The lease is [`Attempt::lease`](crate::layer::Attempt::lease), and its UUID
-/// the bytes of its token.
+/// A handler that writes to the same database can settle its delivery in its own transaction, with any client: it
+/// calls the function `processed(delivery, lease, status)` of the schema as its last statement. If the lease was lost,
+/// the call fails, and the transaction is rolled back. The second argument is the token of
+/// [`Attempt::lease`](crate::layer::Attempt::lease), as a UUID.
 ///
 /// ```sql
 /// BEGIN;
@@ -73,8 +73,8 @@ const ENTRIES_AHEAD: usize = 1024;
 ///
 /// # Removal
 ///
-/// Removal deletes the rows of head and body. The server reuses their space after a vacuum, and its log and backups keep
-/// them for as long as they are retained.
+/// Removal deletes the rows of head and body. The server reuses their space after a vacuum. Its log and its backups
+/// keep them for as long as they are retained.
 #[derive(Clone)]
 pub struct PostgresArchive(Arc<Inner>);
 
@@ -127,7 +127,7 @@ impl PostgresArchive {
     /// let month = Duration::from_secs(30 * 24 * 60 * 60);
     /// let builder = PostgresArchive::builder("postgres://inbox@localhost/app")
     ///     .schema("webhooks")
-    ///     .remove_bodies_after(month)
+    ///     .retention(month)
     ///     .require_synchronous_standby(true);
     /// # let _ = builder;
     /// ```
@@ -137,9 +137,9 @@ impl PostgresArchive {
 
     /// Returns the SQL script that creates a schema of this name, for services that may not create tables themselves.
     ///
-    /// Such a service opens the archive with [`migrate(false)`](PostgresArchiveBuilder::migrate). Its role needs `USAGE`
-    /// on the schema, `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its tables, and `USAGE` on its sequences. Partitions are
-    /// created and dropped with the rights of the owner.
+    /// Such a service opens the archive with [`migrate(false)`](PostgresArchiveBuilder::migrate). Its role needs
+    /// `USAGE` on the schema, `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its tables, and `USAGE` on its sequences.
+    /// Partitions are created and dropped with the rights of the owner.
     ///
     /// # Errors
     ///
@@ -197,7 +197,7 @@ impl PostgresArchive {
         self.0.operations.size().await
     }
 
-    /// Sends what is queued, and closes all connections. From then on, every clone rejects operations.
+    /// Sends the queued operations, and closes all connections. From then on, every clone rejects operations.
     ///
     /// # Cancel safety
     ///

@@ -44,7 +44,7 @@ pub(super) trait Statement: Send + Sync + 'static {
     /// Takes back an answer that the caller no longer waits for.
     fn untaken(&self, answer: Self::Answer);
 
-    /// The statement for this job failed, and may still have taken effect.
+    /// Called for a job whose statement failed, and may have taken effect.
     fn is_unsure(&self, job: &Self::Job);
 }
 
@@ -202,7 +202,7 @@ impl<S: Statement> Shared<S> {
                     self.one_by_one(server, &mut session, jobs, replies).await;
                 }
                 Err(failure) => {
-                    jobs.iter().for_each(|job| self.statement.is_unsure(job));
+                    self.failed(&jobs, &failure);
                     let all = replies.iter().map(|_| Err(failure.clone().into())).collect();
                     self.reply(replies, all);
                 }
@@ -224,11 +224,20 @@ impl<S: Statement> Shared<S> {
             let answers = match self.attempt(server, session, std::slice::from_ref(&job)).await {
                 Ok(answers) => answers,
                 Err(failure) => {
-                    self.statement.is_unsure(&job);
+                    self.failed(std::slice::from_ref(&job), &failure);
                     vec![Err(failure.into())]
                 }
             };
             self.reply(vec![reply], answers);
+        }
+    }
+
+    /// Reports jobs whose statement may have taken effect.
+    fn failed(&self, jobs: &[S::Job], failure: &Failure) {
+        if matches!(failure, Failure::Lost(_) | Failure::Warned) {
+            for job in jobs {
+                self.statement.is_unsure(job);
+            }
         }
     }
 

@@ -106,35 +106,35 @@ impl PostgresArchiveBuilder {
 
     /// Sets the largest batch of appends: the number of deliveries, and the bytes of their heads and bodies. Default:
     /// 256 deliveries and 8 MiB. A delivery that is larger is a batch of its own.
-    pub fn batch(mut self, deliveries: usize, bytes: usize) -> Self {
+    pub fn batch_size(mut self, deliveries: usize, bytes: usize) -> Self {
         (self.batch_jobs, self.batch_bytes) = (deliveries.max(1), bytes);
         self
     }
 
     /// Sets how many deliveries and bytes may wait for a batch. Further appends are rejected with
     /// [`ArchiveError::Overloaded`]. Default: 4096 deliveries and 128 MiB.
-    pub fn waiting(mut self, deliveries: usize, bytes: usize) -> Self {
+    pub fn queue_capacity(mut self, deliveries: usize, bytes: usize) -> Self {
         (self.queued, self.queued_bytes) = (deliveries.max(1), bytes);
         self
     }
 
     /// Removes the heads and bodies of processed deliveries and repeats at this age, in whole days: the partition of a
     /// day is dropped. Deliveries in any other state keep theirs. Default: never.
-    pub fn remove_bodies_after(mut self, age: impl Into<Option<Duration>>) -> Self {
+    pub fn retention(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.retention.bodies = age.into();
         self
     }
 
-    /// Forgets processed deliveries and repeats without a body at this age, in whole days. A later repeat of a forgotten
-    /// delivery is a new delivery. Default: never.
-    pub fn forget_after(mut self, age: impl Into<Option<Duration>>) -> Self {
+    /// Removes the ledger entries of processed deliveries and repeats without a body at this age, in whole days. A
+    /// repeat that arrives later is a new delivery. Default: never.
+    pub fn ledger_retention(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.retention.ledger = age.into();
         self
     }
 
     /// Sets how often maintenance runs; `None` disables it. At least one node has to run it at least daily. Default: 60
     /// s.
-    pub fn maintain_every(mut self, interval: impl Into<Option<Duration>>) -> Self {
+    pub fn maintenance_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.maintenance = interval.into();
         self
     }

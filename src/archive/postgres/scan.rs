@@ -103,7 +103,7 @@ impl<'o> Pages<'o> {
             return Ok(Source::Unsettled);
         }
         if all(&[StateKind::Dead, StateKind::Undecodable]) {
-            // A delivery whose third lease in a row has expired is dead, even if nobody has claimed it since.
+            // A delivery whose third lease in a row has expired is dead, even if it was not claimed since.
             pool.query(&format!("SELECT {schema}.expire_leases(100)"), &[]).await?;
             return Ok(Source::Dead);
         }

@@ -1,4 +1,4 @@
-//! One connection. Connections are erased to one type, whatever their TLS.
+//! One connection. The type does not depend on the TLS implementation.
 
 use std::{
     fmt,

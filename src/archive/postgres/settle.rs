@@ -108,7 +108,9 @@ impl Statement for SettleStatement {
         answers.sort_by_key(|(place, _)| *place);
         if resent {
             let mut unsure = self.unsure();
-            jobs.iter().for_each(|job| drop(unsure.remove(&job.lease.token())));
+            for job in jobs {
+                unsure.remove(&job.lease.token());
+            }
         }
         if answers.len() != jobs.len() {
             return Err(Failure::Answer(format!("{} rows for {}", answers.len(), jobs.len())));

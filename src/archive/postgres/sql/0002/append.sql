@@ -10,7 +10,9 @@ RETURN CASE
         ELSE 'unchanged'
     END;
 
-CREATE TYPE appended AS (place integer, delivery uuid, is_fresh boolean, state text, leased boolean, attempt integer, crashes integer);
+CREATE TYPE appended AS (
+    place integer, delivery uuid, is_fresh boolean, state text, leased boolean, attempt integer, crashes integer
+);
 
 -- Stores one delivery unless another one has its fingerprint by now.
 CREATE FUNCTION store_one(
@@ -140,8 +142,8 @@ BEGIN
     IF cardinality(stored) = cardinality(ids) THEN
         RETURN;
     END IF;
-    -- The first delivery may be visible and not yet flushed or replicated, after a cancelled wait. This record makes the
-    -- commit wait until everything before it is.
+    -- The first delivery may be visible and not yet flushed or replicated, after a cancelled wait. This record makes
+    -- the commit wait for everything before it.
     PERFORM pg_logical_emit_message(true, 'inbox', '');
     FOR r IN
         SELECT u.place::int AS place, u.id FROM unnest(ids, fingerprints) WITH ORDINALITY AS u (id, fingerprint, place)

@@ -104,8 +104,8 @@ BEGIN
 END
 $$;
 
--- Extends leases, and returns the deliveries whose lease was lost. A row that another transaction has locked is about to
--- change, and is neither extended nor lost.
+-- Extends leases, and returns the deliveries whose lease was lost. A row that another transaction has locked is about
+-- to change, and is neither extended nor lost.
 CREATE FUNCTION renew(ids uuid[], tokens uuid[], length_us bigint) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM commit_fast();

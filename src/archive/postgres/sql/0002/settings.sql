@@ -1,12 +1,12 @@
--- The functions that clients call find the tables whatever the search path of the session is. Their plans are made once,
--- for tables of any size: `work` may be empty now and have a million rows in a minute.
+-- The functions that clients call have a search path of their own. Their plans are made once, for tables of any size:
+-- `work` may be empty now and have a million rows in a minute.
 DO $$
 DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'append', 'append_repeat', 'claim', 'acquire', 'renew', 'release', 'begin_inference', 'settle', 'retry', 'remove',
-        'mark_damaged', 'expire_leases', 'processed'
+        'append', 'append_repeat', 'claim', 'acquire', 'renew', 'release', 'begin_inference', 'settle', 'retry',
+        'remove', 'mark_damaged', 'expire_leases', 'processed'
     ] LOOP
         EXECUTE format('ALTER FUNCTION %I SET search_path FROM CURRENT', name);
         EXECUTE format('ALTER FUNCTION %I SET plan_cache_mode = force_generic_plan', name);

@@ -21,8 +21,8 @@ BEGIN
 END
 $$;
 
--- Records outcomes, at most one for each delivery: done, lost, unknown. `resent`: the answer to the same batch was lost,
--- so an outcome that is already recorded is done.
+-- Records outcomes, at most one for each delivery: done, lost, unknown. `resent`: the answer to an earlier attempt was
+-- lost, so an outcome that is already recorded is done.
 CREATE FUNCTION settle(
     ids uuid[], tokens uuid[], kinds smallint[], outcomes text[], sent_inferences bytea[], poisoned boolean[],
     attempts integer[], retries_us bigint[], resent boolean
@@ -100,8 +100,8 @@ END
 $$;
 
 -- For handlers: settles a delivery as processed in the transaction of the caller. If the lease was lost, it raises an
--- error, and the transaction is rolled back with everything that the handler wrote. So its effects in this database happen
--- exactly once.
+-- error, and the transaction is rolled back with everything that the handler wrote. So its effects in this database
+-- happen exactly once.
 CREATE FUNCTION processed(delivery uuid, lease uuid, status integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     w work;
@@ -114,8 +114,8 @@ BEGIN
         RAISE EXCEPTION 'lease of delivery % was lost', delivery;
     END IF;
     PERFORM settle(
-        ARRAY[delivery], ARRAY[processed.lease], ARRAY[2::smallint], ARRAY['processed ' || status], ARRAY[NULL::bytea],
-        ARRAY[false], ARRAY[0], ARRAY[0::bigint], false
+        ARRAY[delivery], ARRAY[processed.lease], ARRAY[2::smallint], ARRAY['processed ' || status],
+        ARRAY[NULL::bytea], ARRAY[false], ARRAY[0], ARRAY[0::bigint], false
     );
     UPDATE ledger SET settled_by = processed.lease WHERE ledger.id = delivery;
 END

@@ -1,7 +1,7 @@
 -- Version 2: the operations of the contract. Each is one transaction, and checks its precondition under a row lock.
 --
--- Locks are taken in the order work, ledger, turns, and within a table in the order of the key. A delivery without a row
--- in `work` is in a final state for good, so a row of `ledger` never has to be locked first.
+-- Locks are taken in the order work, ledger, turns, and within a table in the order of the key. A delivery without a
+-- row in `work` stays in its final state, so a row of `ledger` never has to be locked first.
 --
 -- Statements of one function see what other transactions committed before each statement: READ COMMITTED is required.
 

@@ -1,5 +1,5 @@
--- Version 3: partitions and retention. Partitions are created and dropped with the rights of the owner of the schema, so
--- that the service needs no right to create tables.
+-- Version 3: partitions and retention. Partitions are created and dropped with the rights of the owner of the schema,
+-- so that the service needs no right to create tables.
 
 -- Creates the partitions of bodies of today and of the next days, and returns their number.
 CREATE FUNCTION create_partitions(days_ahead integer) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -14,11 +14,14 @@ BEGIN
         name := 'bodies_' || to_char(body_day, 'YYYYMMDD');
         CONTINUE WHEN to_regclass(quote_ident(current_schema()) || '.' || name) IS NOT NULL;
         EXECUTE format(
-            'CREATE TABLE %I (LIKE bodies INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING CONSTRAINTS, CHECK (day = %L))',
+            'CREATE TABLE %I (LIKE bodies INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING CONSTRAINTS, '
+            'CHECK (day = %L))',
             name, body_day
         );
         -- Unlike CREATE TABLE … PARTITION OF, this does not wait for readers.
-        EXECUTE format('ALTER TABLE bodies ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, body_day, body_day + 1);
+        EXECUTE format(
+            'ALTER TABLE bodies ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, body_day, body_day + 1
+        );
         created := created + 1;
     END LOOP;
     RETURN created;
