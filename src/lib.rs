@@ -46,6 +46,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `disk` (default) | [`DiskArchive`](archive): an archive in a directory |
+//! | `postgres` | [`PostgresArchive`](archive): an archive in a PostgreSQL database, shared by several nodes |
 //! | `axum` | extractors for handlers; depends on `axum-core` only |
 //! | `ed25519` | Ed25519 signatures: fal, and version `v1a` of Standard Webhooks |
 //! | `metrics` | metrics through the `metrics` facade |

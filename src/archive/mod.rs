@@ -1,7 +1,7 @@
 //! The durable store of deliveries and their states.
 //!
 //! [`Archive`] is the trait. [`DiskArchive`] stores deliveries on disk, [`MemoryArchive`] for the lifetime of the
-//! process.
+//! process. `PostgresArchive` (feature `postgres`) is shared by several nodes.
 
 mod contract;
 mod counts;
@@ -12,6 +12,8 @@ mod error;
 mod health;
 mod lease;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
 #[cfg(feature = "disk")]
 mod query_text;
@@ -32,6 +34,8 @@ pub use health::{ArchiveHealth, Maintenance, StorageUsage, WriteState};
 pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};
 pub use memory::MemoryArchive;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresArchive, PostgresArchiveBuilder, SchemaStatus};
 pub use query::{Query, StateFilter};
 #[cfg(feature = "disk")]
 use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};

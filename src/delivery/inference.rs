@@ -157,11 +157,11 @@ impl InferenceDigest {
     }
 
     /// The length of [`to_bytes`](Self::to_bytes).
-    #[cfg(feature = "disk")]
+    #[cfg(any(feature = "disk", feature = "postgres"))]
     pub(crate) const LENGTH: usize = ID + VERSION + BYTES;
 
     /// The bytes of the digest, for archives that store it.
-    #[cfg(feature = "disk")]
+    #[cfg(any(feature = "disk", feature = "postgres"))]
     pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
         let parts = self.id.0.iter().chain(&self.version).chain(&self.bytes);

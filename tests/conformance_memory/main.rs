@@ -9,6 +9,9 @@
 mod broken;
 mod nodes;
 
+use std::sync::Arc;
+
+use proptest::prelude::*;
 use tower_inbox::{
     Archive, MemoryArchive,
     testing::{conformance, conformance_of_expiring_leases, conformance_of_pairs},
@@ -34,4 +37,21 @@ async fn leases_of_memory_archive_expire() {
     let archive = MemoryArchive::new();
     conformance_of_expiring_leases(&archive).await;
     conformance_of_expiring_leases(&archive).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_delivery_settles_once_with_random_operations_of_several_nodes(
+        steps in proptest::collection::vec(nodes::step(), 1..80)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let archive: Arc<dyn Archive> = Arc::new(MemoryArchive::new());
+        runtime.block_on(nodes::play([(); nodes::NODES].map(|()| Arc::clone(&archive)), steps));
+    }
 }

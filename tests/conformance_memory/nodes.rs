@@ -3,22 +3,22 @@
 //! Invariants: an acknowledged delivery exists until it is removed; a delivery has at most one valid lease at a time; a
 //! processed delivery never runs again; crashes and attempts are counted exactly; everything is settled in the end.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 use tower_inbox::{
-    Archive, DeliveryId, Digest, MemoryArchive, ModelName, Outcome,
+    Archive, DeliveryId, Digest, ModelName, Outcome,
     archive::{Acquire, Append, ArchiveError, Begun, Claim, Lease, Query, Release},
     delivery::{InferenceDigest, InferenceKey, StateKind},
     testing::Sample,
 };
 
-const NODES: usize = 3;
+pub(crate) const NODES: usize = 3;
 const LEASE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(crate) enum Step {
     Append {
         node: usize,
         body: u8,
@@ -67,7 +67,7 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let node = || 0..NODES;
     let kind = prop_oneof![
         4 => Just(StateKind::Processed),
@@ -162,9 +162,9 @@ impl Known {
     }
 }
 
-#[derive(Default)]
 struct World {
-    archive: MemoryArchive,
+    /// The archive of each node. All have the same contents.
+    archives: [Arc<dyn Archive>; NODES],
     /// The leases that each node considers valid.
     nodes: [Vec<Lease>; NODES],
     known: HashMap<DeliveryId, Known>,
@@ -211,7 +211,7 @@ impl World {
         if wants_lease {
             append = append.leased_for(LEASE);
         }
-        let appended = self.archive.append(append).await.unwrap();
+        let appended = self.archives[node].append(append).await.unwrap();
         let id = appended.receipt.id();
         if appended.receipt.is_repeat() {
             assert_eq!(self.latest.get(&body), Some(&id), "the last delivery with these bytes");
@@ -244,7 +244,7 @@ impl World {
         if revive {
             acquire = acquire.reviving();
         }
-        let acquired = self.archive.acquire(acquire).await.unwrap();
+        let acquired = self.archives[node].acquire(acquire).await.unwrap();
         let known = self.of(id);
         if revive && known.is_revivable() && !known.removed {
             known.restart();
@@ -258,7 +258,7 @@ impl World {
 
     async fn renew(&mut self, node: usize) {
         let leases = self.nodes[node].clone();
-        let lost = self.archive.renew(leases.clone(), LEASE).await.unwrap();
+        let lost = self.archives[node].renew(leases.clone(), LEASE).await.unwrap();
         let mut expected = Vec::new();
         for lease in leases {
             let known = self.of(lease.id());
@@ -276,7 +276,7 @@ impl World {
         (lease < leases.len()).then(|| leases.remove(lease))
     }
 
-    async fn settle(&mut self, lease: Lease, kind: StateKind, retry_in: Duration) {
+    async fn settle(&mut self, node: usize, lease: Lease, kind: StateKind, retry_in: Duration) {
         let body = self.of(lease.id()).body;
         let outcome = match kind {
             StateKind::Processed => Outcome::processed(200).with_inference(Some(inference(body))),
@@ -284,7 +284,7 @@ impl World {
             StateKind::Dead => Outcome::dead("404"),
             _ => Outcome::undecodable("$"),
         };
-        let result = self.archive.settle(lease, outcome, retry_in).await;
+        let result = self.archives[node].settle(lease, outcome, retry_in).await;
         let known = self.of(lease.id());
         let late_success = kind == StateKind::Processed && !known.is_settled();
         if !(known.holds(lease) || late_success) {
@@ -296,11 +296,11 @@ impl World {
         (known.outcome, known.crashes, known.poisoned) = (Some(kind), 0, false);
     }
 
-    async fn release(&mut self, lease: Lease, when_free: bool) {
+    async fn release(&mut self, node: usize, lease: Lease, when_free: bool) {
         let inference = inference(self.of(lease.id()).body).id();
         let when =
             if when_free { Release::WhenFree(inference) } else { Release::After(Duration::ZERO) };
-        let result = self.archive.release(lease, when).await;
+        let result = self.archives[node].release(lease, when).await;
         let known = self.of(lease.id());
         if known.holds(lease) {
             result.unwrap();
@@ -311,10 +311,10 @@ impl World {
         }
     }
 
-    async fn begin(&mut self, lease: Lease) {
+    async fn begin(&mut self, node: usize, lease: Lease) {
         let id = lease.id();
         let inference = inference(self.of(id).body);
-        let result = self.archive.begin(lease, inference).await;
+        let result = self.archives[node].begin(lease, inference).await;
         let is_busy = self.known.iter().any(|(other, known)| {
             *other != id && known.in_flight && known.body % 2 == self.known[&id].body % 2
         });
@@ -329,7 +329,7 @@ impl World {
     }
 
     async fn retry(&mut self) {
-        let retried = self.archive.retry(Query::all()).await.unwrap();
+        let retried = self.archives[0].retry(Query::all()).await.unwrap();
         let mut expected = 0;
         for known in self.known.values_mut().filter(|known| !known.removed) {
             if known.is_revivable() || known.poisoned || known.kind() == StateKind::Failed {
@@ -344,7 +344,7 @@ impl World {
         let Some(id) = self.latest.get(&body).copied() else { return };
         let query = Query::all().id(id);
         let query = if settled { query.settled() } else { query };
-        let removed = self.archive.remove(query).await.unwrap();
+        let removed = self.archives[0].remove(query).await.unwrap();
         let known = self.of(id);
         let is_removed = !known.removed && (!settled || known.is_settled());
         assert_eq!(removed, u64::from(is_removed), "remove changes what it selects");
@@ -353,7 +353,7 @@ impl World {
 
     async fn claim(&mut self, node: usize, limit: usize, suspects: usize) {
         let claim = Claim::new(vec![(model(), limit)], limit).suspects(suspects).leased_for(LEASE);
-        let claimed = self.archive.claim(claim).await.unwrap();
+        let claimed = self.archives[node].claim(claim).await.unwrap();
         assert!(claimed.leases.len() <= limit, "a claim has a limit");
         let suspect = claimed.leases.iter().filter(|(_, lease)| lease.crashes() > 0).count();
         assert!(suspect <= suspects, "a claim has a limit of suspects");
@@ -368,17 +368,17 @@ impl World {
             Step::Renew { node } => self.renew(node).await,
             Step::Settle { node, lease, kind, retry_in } => {
                 if let Some(lease) = self.take(node, lease) {
-                    self.settle(lease, kind, Duration::from_secs(retry_in)).await;
+                    self.settle(node, lease, kind, Duration::from_secs(retry_in)).await;
                 }
             }
             Step::Release { node, lease, when_free } => {
                 if let Some(lease) = self.take(node, lease) {
-                    self.release(lease, when_free).await;
+                    self.release(node, lease, when_free).await;
                 }
             }
             Step::Begin { node, lease } => {
                 if let Some(lease) = self.nodes[node].get(lease).copied() {
-                    self.begin(lease).await;
+                    self.begin(node, lease).await;
                 }
             }
             Step::Crash { node } => self.nodes[node].clear(),
@@ -391,9 +391,9 @@ impl World {
 
     async fn check(&self) {
         for (id, known) in &self.known {
-            let state = self.archive.state(*id).await.unwrap().expect("its state");
+            let state = self.archives[0].state(*id).await.unwrap().expect("its state");
             assert_eq!(state.kind(), known.kind(), "the state of a delivery: {state}");
-            let found = self.archive.get(*id).await.unwrap();
+            let found = self.archives[0].get(*id).await.unwrap();
             assert_eq!(found.is_none(), known.removed, "the body of a delivery");
             let body = found.map(|found| found.delivery.body().to_vec());
             assert!(body.is_none_or(|body| body == [known.body]), "the bytes as they were sent");
@@ -401,7 +401,7 @@ impl World {
         for lease in &self.leases {
             let held = self.known[&lease.id()].held.filter(|(held, _)| held == lease);
             let length = held.map_or(LEASE, |(_, until)| until - Instant::now());
-            let lost = self.archive.renew(vec![*lease], length).await.unwrap();
+            let lost = self.archives[0].renew(vec![*lease], length).await.unwrap();
             assert_eq!(lost.is_empty(), held.is_some(), "one valid lease of a delivery");
         }
     }
@@ -414,41 +414,30 @@ impl World {
             self.nodes[0].clear();
             self.claim(0, 99, 99).await;
             for lease in std::mem::take(&mut self.nodes[0]) {
-                self.settle(lease, StateKind::Processed, Duration::ZERO).await;
+                self.settle(0, lease, StateKind::Processed, Duration::ZERO).await;
             }
         }
         self.check().await;
         for (id, known) in self.known.iter().filter(|(_, known)| !known.removed) {
             assert!(known.is_settled(), "delivery {id} is never settled: {}", known.kind());
         }
-        let counts = self.archive.counts().await.unwrap();
+        let counts = self.archives[0].counts().await.unwrap();
         assert_eq!(counts.unsettled(&model()), 0, "nothing is left to be processed");
     }
 }
 
-fn play(steps: Vec<Step>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let mut world = World::default();
-        for step in steps {
-            world.take_step(step).await;
-            world.check().await;
-        }
-        world.drain().await;
-    });
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_delivery_settles_once_with_random_operations_of_several_nodes(
-        steps in proptest::collection::vec(step(), 1..80)
-    ) {
-        play(steps);
+/// Plays a history on archives with the same contents, one for each node.
+pub(crate) async fn play(archives: [Arc<dyn Archive>; NODES], steps: Vec<Step>) {
+    let mut world = World {
+        archives,
+        nodes: Default::default(),
+        known: HashMap::new(),
+        latest: HashMap::new(),
+        leases: Vec::new(),
+    };
+    for step in steps {
+        world.take_step(step).await;
+        world.check().await;
     }
+    world.drain().await;
 }

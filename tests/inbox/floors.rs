@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The floors, by the path below `src`. The first match applies.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 17] = [
     ("delivery/", 0),
     ("signature/", 0),
     ("metrics/", 1),
@@ -14,6 +14,7 @@ const FLOORS: [(&str, u8); 16] = [
     ("supervise", 1),
     ("provider/", 1),
     ("archive/disk/", 2),
+    ("archive/postgres/", 2),
     ("archive/", 1),
     ("process/", 3),
     ("layer/", 4),

@@ -1,0 +1,157 @@
+//! Appends, in batches.
+
+use std::time::SystemTime;
+
+use tokio_postgres::{Row, types::Type};
+use uuid::Uuid;
+
+use super::{
+    batch::Statement,
+    error::Failure,
+    head,
+    operations::{Operations, bytes_of, lease, micros, nanos, uuid, value},
+    session::{Params, Session},
+};
+use crate::{
+    archive::{Append, Appended, ArchiveError, LeaseToken},
+    delivery::{DeliveryId, State},
+};
+
+/// An append, and the token of the lease that it requests. The token is made here, so that a batch that is sent again
+/// finds its own leases.
+pub(super) struct AppendJob {
+    append: Append,
+    head: Vec<u8>,
+    token: Option<LeaseToken>,
+}
+
+impl AppendJob {
+    pub(super) fn new(append: Append) -> Self {
+        let delivery = append.delivery();
+        let head = head::write(delivery.head(), delivery.proof());
+        let token = append.lease_length().map(|_| LeaseToken::new());
+        Self { append, head, token }
+    }
+
+    /// The answer in a row.
+    fn answer(&self, row: &Row) -> Result<Appended, Failure> {
+        let id = bytes_of(value(row, 1)?);
+        let is_leased: bool = value(row, 4)?;
+        let lease = match self.token.filter(|_| is_leased) {
+            Some(token) => Some(lease(id, token, value(row, 5)?, value(row, 6)?)),
+            None => None,
+        };
+        if value(row, 2)? {
+            return Ok(self.append.stored(lease));
+        }
+        let state: &str = value(row, 3)?;
+        let state: State =
+            state.parse().map_err(|_| Failure::Answer(format!("state {state:?}")))?;
+        Ok(self.append.repeats(id, state, lease))
+    }
+}
+
+/// The statement that appends a batch, durably.
+pub(super) struct AppendStatement(pub(super) Operations);
+
+impl Statement for AppendStatement {
+    type Job = AppendJob;
+    type Answer = Appended;
+
+    fn size(job: &AppendJob) -> usize {
+        job.append.delivery().body().len() + job.head.len() + 512
+    }
+
+    fn key(job: &AppendJob) -> DeliveryId {
+        job.append.delivery().id()
+    }
+
+    async fn run(
+        &self,
+        session: &Session,
+        jobs: &[AppendJob],
+        resent: bool,
+    ) -> Result<Vec<Result<Appended, ArchiveError>>, Failure> {
+        match self.append(session, jobs, resent).await {
+            // The database has entered a day without a partition.
+            Err(Failure::Rejected { code, .. })
+                if code == tokio_postgres::error::SqlState::CHECK_VIOLATION =>
+            {
+                session.query(&self.0.sql.create_partitions, &[(&0_i32, Type::INT4)]).await?;
+                self.append(session, jobs, resent).await
+            }
+            result => result,
+        }
+    }
+
+    fn untaken(&self, answer: Appended) {
+        self.0.release_untaken(answer.lease);
+    }
+
+    /// The caller gets an error and no lease. A lease that was taken is released, and does not expire as a crash.
+    fn is_unsure(&self, job: &AppendJob) {
+        let id = job.append.delivery().id();
+        self.0.release_untaken(job.token.map(|token| lease(id, token, 1, 0)));
+    }
+}
+
+impl AppendStatement {
+    async fn append(
+        &self,
+        session: &Session,
+        jobs: &[AppendJob],
+        resent: bool,
+    ) -> Result<Vec<Result<Appended, ArchiveError>>, Failure> {
+        let deliveries = || jobs.iter().map(|job| job.append.delivery());
+        let ids: Vec<Uuid> = deliveries().map(|delivery| uuid(delivery.id())).collect();
+        let fingerprints: Vec<_> =
+            deliveries().map(|d| d.fingerprint().as_bytes().to_vec()).collect();
+        let models: Vec<&str> = deliveries().map(|delivery| delivery.model().as_str()).collect();
+        let received: Vec<i64> = deliveries().map(|d| nanos(d.received_at())).collect();
+        let digests: Vec<_> = deliveries().map(|d| d.digest().as_bytes().to_vec()).collect();
+        let heads: Vec<&[u8]> = jobs.iter().map(|job| job.head.as_slice()).collect();
+        let bodies: Vec<&[u8]> = deliveries().map(|delivery| &**delivery.body()).collect();
+        let tokens: Vec<Option<Uuid>> = jobs
+            .iter()
+            .map(|job| job.token.map(|token| Uuid::from_bytes(*token.as_bytes())))
+            .collect();
+        let lengths: Vec<i64> =
+            jobs.iter().map(|job| job.append.lease_length().map_or(0, micros)).collect();
+        let params: Params<'_> = &[
+            (&ids, Type::UUID_ARRAY),
+            (&fingerprints, Type::BYTEA_ARRAY),
+            (&models, Type::TEXT_ARRAY),
+            (&received, Type::INT8_ARRAY),
+            (&digests, Type::BYTEA_ARRAY),
+            (&heads, Type::BYTEA_ARRAY),
+            (&bodies, Type::BYTEA_ARRAY),
+            (&tokens, Type::UUID_ARRAY),
+            (&lengths, Type::INT8_ARRAY),
+            (&resent, Type::BOOL),
+        ];
+        let rows = session.query_durably(&self.0.sql.append, params).await?;
+        let mut answers: Vec<(i32, _)> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let place: i32 = value(row, 0)?;
+            let job = usize::try_from(place - 1).ok().and_then(|place| jobs.get(place));
+            let job = job.ok_or_else(|| Failure::Answer(format!("place {place}")))?;
+            answers.push((place, job.answer(row)?));
+        }
+        answers.sort_by_key(|(place, _)| *place);
+        if answers.len() != jobs.len() {
+            return Err(Failure::Answer(format!("{} rows for {}", answers.len(), jobs.len())));
+        }
+        Ok(answers.into_iter().map(|(_, answer)| Ok(answer)).collect())
+    }
+}
+
+/// The time of nanoseconds since 1970, which may be negative.
+pub(super) fn time_of(nanos: i64) -> SystemTime {
+    let since = std::time::Duration::from_nanos(nanos.unsigned_abs());
+    let time = if nanos < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(since)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(since)
+    };
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
+}

@@ -1,0 +1,263 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_postgres::{
+    Config, NoTls, Socket,
+    config::TargetSessionAttrs,
+    tls::{MakeTlsConnect, TlsConnect},
+};
+
+use super::{
+    PostgresArchive,
+    batch::Limits,
+    error::OpenError,
+    maintenance::Retention,
+    pool::Server,
+    schema::{self, Guarantees, Schema, SchemaStatus},
+    session::{Connect, Connector},
+};
+use crate::archive::ArchiveError;
+
+/// Options for opening a [`PostgresArchive`].
+#[derive(Clone)]
+#[must_use = "nothing is opened before `open` is awaited"]
+pub struct PostgresArchiveBuilder {
+    url: String,
+    connect: Arc<dyn Connect>,
+    schema: String,
+    migrates: bool,
+    requires_standby: bool,
+    pub(super) connections: usize,
+    pub(super) deadline: Duration,
+    pub(super) retention: Retention,
+    pub(super) maintenance: Option<Duration>,
+    batch_jobs: usize,
+    batch_bytes: usize,
+    queued: usize,
+    queued_bytes: usize,
+}
+
+impl PostgresArchiveBuilder {
+    pub(super) fn new(url: String) -> Self {
+        Self {
+            url,
+            connect: Arc::new(Connector(NoTls)),
+            schema: "inbox".to_owned(),
+            migrates: true,
+            requires_standby: false,
+            connections: 6,
+            deadline: Duration::from_secs(10),
+            retention: Retention::default(),
+            maintenance: Some(Duration::from_secs(60)),
+            batch_jobs: 256,
+            batch_bytes: 8 << 20,
+            queued: 4096,
+            queued_bytes: 128 << 20,
+        }
+    }
+
+    /// Sets how connections are encrypted. Default: no TLS.
+    pub fn tls<T>(mut self, tls: T) -> Self
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        self.connect = Arc::new(Connector(tls));
+        self
+    }
+
+    /// Sets the PostgreSQL schema with the tables of the archive. Several archives can share a database under different
+    /// schemas. Default: `inbox`.
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = name.into();
+        self
+    }
+
+    /// Sets whether opening creates the schema, and adds missing versions of it. If disabled, a schema that is missing
+    /// or old is an error. Default: enabled.
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.migrates = migrate;
+        self
+    }
+
+    /// Sets whether opening fails unless the server has a synchronous standby configured. Default: false.
+    ///
+    /// Without one, an acknowledged delivery is on the disk of one server, and a failover can lose the latest ones.
+    pub fn require_synchronous_standby(mut self, require: bool) -> Self {
+        self.requires_standby = require;
+        self
+    }
+
+    /// Sets the maximum number of connections of this archive. One each is for appends, for outcomes and for renewals
+    /// of leases, the others are for everything else. Default: 6. Values below 4 are treated as 4.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections.max(4);
+        self
+    }
+
+    /// Sets how long an operation waits for the database. A statement that takes longer is not cancelled: it may take
+    /// effect after the operation has failed with [`ArchiveError::Unsure`]. Default: 10 s.
+    pub fn statement_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets the largest batch of appends: the number of deliveries, and the bytes of their heads and bodies. Default:
+    /// 256 deliveries and 8 MiB. A delivery that is larger is a batch of its own.
+    pub fn batch_size(mut self, deliveries: usize, bytes: usize) -> Self {
+        (self.batch_jobs, self.batch_bytes) = (deliveries.max(1), bytes);
+        self
+    }
+
+    /// Sets how many deliveries and bytes may wait for a batch. Further appends are rejected with
+    /// [`ArchiveError::Overloaded`]. Default: 4096 deliveries and 128 MiB.
+    pub fn queue_capacity(mut self, deliveries: usize, bytes: usize) -> Self {
+        (self.queued, self.queued_bytes) = (deliveries.max(1), bytes);
+        self
+    }
+
+    /// Removes the heads and bodies of processed deliveries and repeats at this age, in whole days: the partition of a
+    /// day is dropped. Deliveries in any other state keep theirs. Default: never.
+    pub fn retention(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.retention.bodies = age.into();
+        self
+    }
+
+    /// Removes the ledger entries of processed deliveries and repeats without a body at this age, in whole days. A
+    /// repeat that arrives later is a new delivery. Default: never.
+    pub fn ledger_retention(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.retention.ledger = age.into();
+        self
+    }
+
+    /// Sets how often maintenance runs; `None` disables it. At least one node has to run it at least daily. Default: 60
+    /// s.
+    pub fn maintenance_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.maintenance = interval.into();
+        self
+    }
+
+    /// Connects, checks the server, and creates or checks the schema.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Unavailable`] if the database cannot be reached within the statement deadline;
+    /// [`ArchiveError::Other`] if it is older than PostgreSQL 14, has `fsync` turned off, or has another version of the
+    /// schema.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn open(self) -> Result<PostgresArchive, ArchiveError> {
+        let (server, schema) = (self.server()?, Schema::new(&self.schema)?);
+        let session = schema::session(&server, Instant::now() + self.deadline).await?;
+        let guarantees = schema::check_server(&session, self.requires_standby).await?;
+        let status = if self.migrates {
+            schema.migrate(&session).await?
+        } else {
+            schema.status(&session).await?
+        };
+        schema.check(status)?;
+        schema::check_tables(&session, &schema).await?;
+        drop(session);
+        log_guarantees(&guarantees);
+        let archive = PostgresArchive::start(&self, server, &schema);
+        archive.operations().create_partitions().await?;
+        Ok(archive)
+    }
+
+    /// Creates the schema, or adds its missing versions.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be reached, or the user may not create tables. Nothing has changed then.
+    pub async fn migrate_schema(&self) -> Result<SchemaStatus, ArchiveError> {
+        let (server, schema) = (self.server()?, Schema::new(&self.schema)?);
+        let session = schema::session(&server, Instant::now() + self.deadline).await?;
+        schema.migrate(&session).await
+    }
+
+    /// Returns the version of the schema in the database.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be reached.
+    pub async fn schema_status(&self) -> Result<SchemaStatus, ArchiveError> {
+        let (server, schema) = (self.server()?, Schema::new(&self.schema)?);
+        let session = schema::session(&server, Instant::now() + self.deadline).await?;
+        Ok(schema.status(&session).await?)
+    }
+
+    fn server(&self) -> Result<Server, OpenError> {
+        // The error of the parser may contain parts of the string, and so of the password.
+        let mut config: Config = self.url.parse().map_err(|_| OpenError::Url)?;
+        if config.get_application_name().is_none() {
+            config.application_name("tower-inbox");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(5));
+        }
+        // A connection to a server that is gone without a word fails after about this time.
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(Duration::from_secs(30));
+        }
+        // After a failover, a connection to a server that only reads is of no use.
+        if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        config.keepalives_idle(Duration::from_secs(15));
+        config.keepalives_interval(Duration::from_secs(5));
+        config.keepalives_retries(3);
+        Ok(Server { config, connect: Arc::clone(&self.connect) })
+    }
+
+    pub(super) fn append_limits(&self) -> Limits {
+        Limits {
+            jobs: self.batch_jobs,
+            bytes: self.batch_bytes,
+            queued: self.queued,
+            queued_bytes: self.queued_bytes,
+            deadline: self.deadline,
+        }
+    }
+
+    /// Outcomes are small, and their number is limited by that of running handlers.
+    pub(super) fn settle_limits(&self) -> Limits {
+        let (jobs, queued) = (self.batch_jobs, 1 << 20);
+        let unlimited = usize::MAX >> 1;
+        Limits { jobs, bytes: unlimited, queued, queued_bytes: unlimited, deadline: self.deadline }
+    }
+}
+
+fn log_guarantees(guarantees: &Guarantees) {
+    let Guarantees { version, standbys } = guarantees;
+    if standbys.trim().is_empty() {
+        tracing::info!(
+            version,
+            "a delivery is acknowledged when this database server has it on disk; a failover to an asynchronous \
+             standby can lose the latest ones"
+        );
+    } else {
+        tracing::info!(
+            version,
+            standbys,
+            "a delivery is acknowledged when the synchronous standbys have it too"
+        );
+    }
+}
+
+/// Without the connection string, which may contain a password.
+impl fmt::Debug for PostgresArchiveBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresArchiveBuilder")
+            .field("server", &self.server().ok())
+            .field("schema", &self.schema)
+            .field("migrates", &self.migrates)
+            .field("connections", &self.connections)
+            .field("deadline", &self.deadline)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,35 @@
+//! The archive of several nodes, on PostgreSQL.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `archive.rs`, `builder.rs` | the archive and its options |
+//! | `session.rs`, `pool.rs` | one connection with its warnings; a bounded number of connections |
+//! | `batch.rs` | a queue whose jobs are sent in batches, by one connection |
+//! | `append.rs`, `settle.rs` | the batches of appends and of outcomes |
+//! | `operations.rs` | the other operations of the contract |
+//! | `read.rs`, `scan.rs` | single deliveries, and pages of the ledger |
+//! | `head.rs` | the stored form of a request head |
+//! | `schema.rs`, `sql/` | tables, functions, and their versions |
+//! | `maintenance.rs` | partitions, retention, counts |
+//!
+//! Every transition of a delivery is a function in the database, which checks its precondition under a row lock. No
+//! session state is used: no named statements, `LISTEN`, or session locks. So pgbouncer in transaction mode works.
+
+mod append;
+mod archive;
+mod batch;
+mod builder;
+mod error;
+mod head;
+mod maintenance;
+mod operations;
+mod pool;
+mod read;
+mod scan;
+mod schema;
+mod session;
+mod settle;
+
+pub use archive::PostgresArchive;
+pub use builder::PostgresArchiveBuilder;
+pub use schema::SchemaStatus;

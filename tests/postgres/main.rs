@@ -1,0 +1,18 @@
+//! The archive on PostgreSQL. The tests need a server: see `support.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test states what it expects by panicking"
+)]
+
+mod conformance;
+mod durability;
+mod exactly_once;
+#[path = "../conformance_memory/nodes.rs"]
+mod nodes;
+mod retention;
+mod schema;
+mod support;
+mod virtual_time;

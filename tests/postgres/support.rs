@@ -1,0 +1,220 @@
+//! A PostgreSQL server for tests, and an archive in a schema of its own.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio_postgres::{Client, NoTls};
+use tower_inbox::archive::{PostgresArchive, PostgresArchiveBuilder};
+
+const VARIABLE: &str = "INBOX_TEST_POSTGRES";
+
+/// A server that was started by the test. Stops when dropped, or when the process ends in any way.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    directory: Option<PathBuf>,
+    _stop: Option<(Child, ChildStdin)>,
+}
+
+/// The server that all tests of this process share. `None` if the variable is not set.
+pub(crate) fn server() -> Option<&'static Server> {
+    static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+    SHARED.get_or_init(|| match std::env::var(VARIABLE) {
+        Ok(variable) if variable == "start" => Some(Server::start("")),
+        Ok(url) => Some(Server { url, directory: None, _stop: None }),
+        Err(_) => {
+            // Not captured by the harness, unlike `eprintln!`.
+            let line = "tests of PostgreSQL are not run: set INBOX_TEST_POSTGRES to `start`, or to a URL\n";
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            None
+        }
+    })
+    .as_ref()
+}
+
+/// A server of the test's own, with these lines of configuration. `None` unless the variable is `start`.
+pub(crate) fn own_server(configuration: &str) -> Option<Server> {
+    server()?;
+    (std::env::var(VARIABLE).unwrap() == "start").then(|| Server::start(configuration))
+}
+
+fn binaries() -> PathBuf {
+    let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
+        .expect("PostgreSQL is installed as Debian does it")
+        .map(|entry| entry.unwrap().path().join("bin"))
+        .filter(|path| path.join("postgres").exists())
+        .collect();
+    versions.sort();
+    versions.pop().expect("a version of PostgreSQL")
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
+}
+
+/// A command as the user `postgres`, because the server refuses to run as root.
+fn as_postgres(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", "postgres", "--"]).arg(program);
+    command
+}
+
+impl Server {
+    fn start(configuration: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("inbox-pg").tempdir().unwrap().keep();
+        if is_root() {
+            assert!(
+                Command::new("chown").arg("postgres").arg(&directory).status().unwrap().success()
+            );
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // The shell waits on its input, which closes when this process ends.
+        let script = format!(
+            "set -e; cd {dir}; {bin}/initdb -D data -A trust -E UTF8 --locale=C -U postgres >init.log; \
+             printf '%s\\n' \"$0\" >>data/postgresql.conf; \
+             {bin}/pg_ctl -D data -l log -w start >&2; echo ready; cat >/dev/null; \
+             {bin}/pg_ctl -D data -m immediate stop >&2; rm -rf {dir}",
+            dir = directory.display(),
+            bin = binaries().display(),
+        );
+        let settings = format!(
+            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n\
+             max_connections = 100\nlc_messages = 'C'\n{configuration}",
+            directory.display()
+        );
+        let mut child = as_postgres(Path::new("/bin/sh"))
+            .args(["-c", &script, &settings])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n", "the server did not start; see {}/log", directory.display());
+        let stdin = child.stdin.take().unwrap();
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+        Self { url, directory: Some(directory), _stop: Some((child, stdin)) }
+    }
+
+    /// Stops the server as a crash does, and starts it again.
+    pub(crate) fn crash_and_restart(&self) {
+        self.control("stop", "immediate");
+        self.control("start", "immediate");
+    }
+
+    pub(crate) fn stop(&self) {
+        self.control("stop", "immediate");
+    }
+
+    pub(crate) fn start_again(&self) {
+        self.control("start", "immediate");
+    }
+
+    fn control(&self, action: &str, mode: &str) {
+        let directory = self.directory.as_ref().expect("a server that the test has started");
+        let mut command = as_postgres(&binaries().join("pg_ctl"));
+        command.arg("-D").arg(directory.join("data")).arg("-l").arg(directory.join("log"));
+        let status = command.args(["-w", "-m", mode, action]).stdout(Stdio::null()).status();
+        assert!(status.unwrap().success(), "pg_ctl {action}");
+    }
+
+    /// A connection for the test's own statements.
+    pub(crate) async fn client(&self) -> Client {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// A schema of the test's own.
+    pub(crate) fn schema(&self) -> Schema {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{}_{number}", std::process::id());
+        Schema { url: self.url.clone(), name }
+    }
+}
+
+/// A schema for one or more archives.
+pub(crate) struct Schema {
+    url: String,
+    pub(crate) name: String,
+}
+
+impl Schema {
+    pub(crate) fn builder(&self) -> PostgresArchiveBuilder {
+        PostgresArchive::builder(&self.url).schema(&self.name).maintenance_interval(None)
+    }
+
+    pub(crate) async fn open(&self) -> PostgresArchive {
+        self.builder().open().await.unwrap()
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&format!("SET search_path = {}, pg_temp", self.name)).await.unwrap();
+        client
+    }
+
+    pub(crate) async fn drop(self) {
+        let client = self.client().await;
+        client.batch_execute(&format!("DROP SCHEMA {} CASCADE", self.name)).await.unwrap();
+    }
+}
+
+/// Waits until a condition holds, at most 20 s.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..400 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not within 20 s: {what}");
+}
+
+/// Shares an archive between several owners.
+pub(crate) fn shared(archive: impl tower_inbox::Archive) -> Arc<dyn tower_inbox::Archive> {
+    Arc::new(archive)
+}
+
+/// Starts pgbouncer in transaction mode in front of a server, with fewer connections than an archive has. Returns
+/// the process, which ends when its input is closed, and the URL.
+pub(crate) fn pgbouncer(server: &Server) -> ((Child, ChildStdin), String) {
+    let directory = server.directory.as_ref().expect("a server that the test has started");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server_port = server.url.rsplit([':', '/']).nth(1).unwrap();
+    let (users, file) = (directory.join("users.txt"), directory.join("pgbouncer.ini"));
+    std::fs::write(&users, "\"postgres\" \"\"\n").unwrap();
+    let configuration = format!(
+        "[databases]\n* = host=127.0.0.1 port={server_port}\n\
+         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+         auth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 3\n",
+        users.display()
+    );
+    std::fs::write(&file, configuration).unwrap();
+    let program = Path::new("/usr/sbin/pgbouncer");
+    assert!(program.exists(), "install pgbouncer");
+    let script = format!(
+        "{} -q {} & process=$!; cat >/dev/null; kill $process",
+        program.display(),
+        file.display()
+    );
+    let mut command = as_postgres(Path::new("/bin/sh"));
+    command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
+    ((child, stdin), format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+}
