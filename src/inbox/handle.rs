@@ -207,8 +207,8 @@ impl Inbox {
         self.pool.wait_idle().await;
     }
 
-    /// Workers claim no deliveries of this model any more, until it is [resumed](Self::resume). Running handlers go on,
-    /// deliveries are accepted, and inline ones are processed.
+    /// Stops the workers of this process from claiming deliveries of this model until it is [resumed](Self::resume).
+    /// Running handlers continue. New deliveries are accepted, and inline ones are processed.
     pub fn pause(&self, model: &ModelName) {
         self.pool.set_paused(model, true);
     }

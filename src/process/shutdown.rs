@@ -1,18 +1,18 @@
-//! The graceful shutdown of a process, as the deliveries that it is processing see it.
+//! The state of a graceful shutdown, and its effect on running handlers and unrecorded outcomes.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// How long the end of a shutdown may take at most: handlers that are still running are stopped, and their deliveries
-/// become pending again.
+/// The maximum duration of the last phase of a shutdown, in which running handlers are stopped and their deliveries are
+/// requeued.
 const LONGEST_LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// The waits before an outcome that could not be recorded is recorded again. The handler does not run again for it.
+/// The backoff for recording an outcome after a failure of the archive. The handler is not called again.
 const RECORD_AGAIN: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
 
-/// The same, up to this number of failures, once the process is shutting down.
+/// The same during a shutdown, up to this number of failures.
 const RECORD_AGAIN_AT_SHUTDOWN: Duration = Duration::from_secs(1);
 const MOST_FAILURES_AT_SHUTDOWN: usize = 60;
 
@@ -24,7 +24,7 @@ pub(crate) struct Shutdown {
 }
 
 impl Shutdown {
-    /// From now on nothing is claimed, and outcomes do not wait to be recorded again.
+    /// Starts the shutdown: nothing more is claimed, and pending backoffs for recording outcomes end immediately.
     pub(crate) fn start(&self) {
         self.started.cancel();
     }
@@ -38,23 +38,23 @@ impl Shutdown {
         self.started.clone().cancelled_owned()
     }
 
-    /// Runs work until the shutdown starts. None if it did before the end of the work.
+    /// Runs work until the shutdown starts. Returns `None` if the work did not complete before.
     pub(crate) async fn until_started<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.started.run_until_cancelled(work).await
     }
 
-    /// From now on running handlers are stopped, new ones do not run, and outcomes are not recorded again.
+    /// Stops running handlers, prevents new ones, and ends the retries of recording outcomes.
     pub(crate) fn stop_handlers(&self) {
         self.handlers_stopped.cancel();
     }
 
-    /// Runs work until handlers are stopped. None if they were before the end of the work.
+    /// Runs work until handlers are stopped. Returns `None` if the work did not complete before.
     pub(crate) async fn until_handlers_stop<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.handlers_stopped.run_until_cancelled(work).await
     }
 
-    /// Waits before an outcome is recorded again that could not be recorded `failures` times. A wait that the start of
-    /// the shutdown finds is cut short. False if it is not to be recorded again.
+    /// Waits before the next attempt to record an outcome, after `failures` failures. The start of a shutdown ends the
+    /// wait. Returns `false` if there is no further attempt.
     pub(super) async fn wait_to_record_again(&self, failures: usize) -> bool {
         let Some(wait) = self.wait(failures) else { return false };
         let sleep = tokio::time::sleep(wait);
@@ -78,7 +78,7 @@ impl Shutdown {
     }
 }
 
-/// How much of the time for a shutdown is for the last writes, and not for handlers: a tenth, at most 2 s.
+/// Returns the part of the shutdown timeout that is reserved for the last writes: a tenth, at most 2 s.
 pub(crate) fn last_writes(timeout: Duration) -> Duration {
     LONGEST_LAST_WRITES.min(timeout / 10)
 }

@@ -74,7 +74,7 @@ impl Index {
         Ok(())
     }
 
-    /// Returns those of these deliveries of which only the ledger entry is left, in this segment. `ids` must be sorted.
+    /// Returns the deliveries that have only a ledger entry left, in this segment. `ids` must be sorted.
     pub(in crate::archive::disk) fn erased_in(
         &self,
         name: SegmentName,
