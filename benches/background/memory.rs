@@ -26,7 +26,7 @@ pub(crate) fn measure() -> Result<(), Box<dyn Error>> {
             .model(PATH, mindee::extraction::<Fields>().unsigned())
             .background(Workers::new(4))
             .build()?;
-        inbox.pause(&PATH.parse()?);
+        inbox.pause(&PATH.parse()?).await?;
         let handler = service_fn(async |_: Request<InboxBody<Full<bytes::Bytes>>>| {
             Ok::<_, Infallible>(Response::new(Full::<bytes::Bytes>::default()))
         });

@@ -31,19 +31,19 @@ async fn server(name: &str, dir: &Path, delay: Duration) -> Server {
     };
     if archive == "disk" {
         let disk = open(dir, delay).await;
-        let (app, inbox) = background(disk.clone(), conduct);
+        let (app, inbox) = background(disk.clone(), conduct).await;
         return Server { app, end: Some(disk), inbox: Some(inbox) };
     }
-    let (app, inbox) = background(MemoryArchive::new(), conduct);
+    let (app, inbox) = background(MemoryArchive::new(), conduct).await;
     Server { app, end: None, inbox: Some(inbox) }
 }
 
-fn background(archive: impl Archive, conduct: &str) -> (Router, Inbox) {
+async fn background(archive: impl Archive, conduct: &str) -> (Router, Inbox) {
     let model = mindee::extraction::<Invoice>().verified_by(scheme());
     let builder = Inbox::builder(archive).model(PATH, model).background(Workers::new(4));
     let inbox = builder.build().unwrap();
     if conduct == "idle" {
-        inbox.pause(&PATH.parse().unwrap());
+        inbox.pause(&PATH.parse().unwrap()).await.unwrap();
     }
     let fails = conduct == "failing";
     let handler = async move |invoice: Inference<Payload>| {

@@ -156,6 +156,15 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
         })
     }
 
+    /// Pauses or resumes a model on every node: [`claim`](Self::claim) leases no delivery of a paused model.
+    /// [`append`](Self::append) and [`acquire`](Self::acquire) do not change, and leases continue.
+    ///
+    /// An archive of several nodes stores this durably. An archive of one process may forget it when it is closed.
+    fn set_paused(&self, model: ModelName, paused: bool) -> Work<()>;
+
+    /// Returns the paused models, sorted.
+    fn paused(&self) -> Work<Vec<ModelName>>;
+
     /// Returns the number of deliveries with a body, by model and state. The cost does not depend on the number of
     /// settled deliveries.
     fn counts(&self) -> Work<Counts>;
@@ -228,6 +237,14 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
         (**self).latest(query, most)
+    }
+
+    fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
+        (**self).set_paused(model, paused)
+    }
+
+    fn paused(&self) -> Work<Vec<ModelName>> {
+        (**self).paused()
     }
 
     fn counts(&self) -> Work<Counts> {

@@ -393,6 +393,15 @@ impl Archive for MemoryArchive {
         entries(self.store().selected(&query).map(Entry::line).collect())
     }
 
+    fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
+        self.store().unsettled.set_paused(model, paused);
+        done(Ok(()))
+    }
+
+    fn paused(&self) -> Work<Vec<ModelName>> {
+        done(Ok(self.store().unsettled.paused()))
+    }
+
     fn counts(&self) -> Work<Counts> {
         done(Ok(self.store().counts()))
     }

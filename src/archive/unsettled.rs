@@ -20,6 +20,7 @@ pub(crate) struct Unsettled {
     /// The leases that expire, ordered by expiry.
     expiring: BTreeSet<(Instant, DeliveryId)>,
     inserted: u64,
+    paused: BTreeSet<ModelName>,
 }
 
 #[derive(Debug)]
@@ -268,7 +269,21 @@ impl Unsettled {
         expired.map(|(_, id)| *id).collect()
     }
 
-    /// Selects due deliveries, round-robin over the models. Excludes those for which `skip` returns true.
+    /// Pauses or resumes a model, see [`Archive::set_paused`](super::Archive::set_paused).
+    pub(crate) fn set_paused(&mut self, model: ModelName, paused: bool) {
+        if paused {
+            self.paused.insert(model);
+        } else {
+            self.paused.remove(&model);
+        }
+    }
+
+    pub(crate) fn paused(&self) -> Vec<ModelName> {
+        self.paused.iter().cloned().collect()
+    }
+
+    /// Selects due deliveries, round-robin over the models that are not paused. Excludes those for which `skip` returns
+    /// true.
     pub(crate) fn select(
         &self,
         claim: &Claim,
@@ -280,6 +295,7 @@ impl Unsettled {
         let mut models: Vec<_> = claim
             .wants
             .iter()
+            .filter(|(model, _)| !self.paused.contains(model))
             .filter_map(|(model, limit)| Some((self.queues.get(model)?.in_order(), *limit)))
             .map(|(queue, limit)| (queue.peekable(), limit))
             .collect();

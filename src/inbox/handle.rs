@@ -207,20 +207,36 @@ impl Inbox {
         self.pool.wait_idle().await;
     }
 
-    /// Stops the workers of this process from claiming deliveries of this model until it is [resumed](Self::resume).
-    /// Running handlers continue. New deliveries are accepted, and inline ones are processed.
-    pub fn pause(&self, model: &ModelName) {
-        self.pool.set_paused(model, true);
+    /// Stops workers from claiming deliveries of this model until it is [resumed](Self::resume), on every node that
+    /// shares the archive. Running handlers continue. New deliveries are accepted, and inline ones are processed.
+    ///
+    /// A disk archive forgets it when it is closed; a PostgreSQL archive stores it.
+    ///
+    /// # Errors
+    ///
+    /// If the archive is not available.
+    pub async fn pause(&self, model: &ModelName) -> Result<(), ArchiveError> {
+        self.archive().set_paused(model.clone(), true).await
     }
 
-    /// Workers claim deliveries of this model again.
-    pub fn resume(&self, model: &ModelName) {
-        self.pool.set_paused(model, false);
+    /// Lets workers claim deliveries of this model again. Workers of other nodes notice within a second.
+    ///
+    /// # Errors
+    ///
+    /// If the archive is not available.
+    pub async fn resume(&self, model: &ModelName) -> Result<(), ArchiveError> {
+        self.archive().set_paused(model.clone(), false).await?;
+        self.pool.wake();
+        Ok(())
     }
 
     /// Returns true if the model is [paused](Self::pause).
-    pub fn is_paused(&self, model: &ModelName) -> bool {
-        self.pool.is_paused(model)
+    ///
+    /// # Errors
+    ///
+    /// If the archive is not available.
+    pub async fn is_paused(&self, model: &ModelName) -> Result<bool, ArchiveError> {
+        Ok(self.archive().paused().await?.contains(model))
     }
 
     /// How many deliveries the archive holds, by model and state. Removed ones do not count. Cheap: the cost does not

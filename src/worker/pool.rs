@@ -277,13 +277,9 @@ impl WorkerPool {
         self.0.shutdown().until_started(idle).await.unwrap_or_default();
     }
 
-    pub(crate) fn set_paused(&self, model: &ModelName, paused: bool) {
-        self.0.scheduler().set_paused(model, paused);
+    /// Wakes the workers, because a delivery may be due.
+    pub(crate) fn wake(&self) {
         self.0.processor.wake_workers();
-    }
-
-    pub(crate) fn is_paused(&self, model: &ModelName) -> bool {
-        self.0.scheduler().is_paused(model)
     }
 }
 

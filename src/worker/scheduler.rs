@@ -1,9 +1,6 @@
 //! Decides which models workers may start, and how many deliveries of each. Without I/O, tasks and locks.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -53,7 +50,6 @@ pub(super) struct Scheduler {
     running: usize,
     suspects: usize,
     models: BTreeMap<ModelName, ModelState>,
-    paused: BTreeSet<ModelName>,
     /// Counts claims, to serve the model first that was served longest ago.
     served: u64,
 }
@@ -94,14 +90,7 @@ pub(super) enum Next {
 
 impl Scheduler {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            running: 0,
-            suspects: 0,
-            models: BTreeMap::new(),
-            paused: BTreeSet::new(),
-            served: 0,
-        }
+        Self { limits, running: 0, suspects: 0, models: BTreeMap::new(), served: 0 }
     }
 
     /// What may be claimed now, of these models.
@@ -110,8 +99,8 @@ impl Scheduler {
         if limit == 0 {
             return Next::Wait(None);
         }
-        let open = models.iter().filter(|model| !self.paused.contains(*model));
-        let mut wants: Vec<_> = open
+        let mut wants: Vec<_> = models
+            .iter()
             .map(|model| (self.served(model), model, self.allowance(model, models, now)))
             .collect();
         wants.sort_unstable_by_key(|(served, ..)| *served);
@@ -136,9 +125,7 @@ impl Scheduler {
         let state = self.models.get(model);
         let own = state.map_or(0, |state| state.running);
         let is_idle = |other: &&ModelName| {
-            *other != model
-                && !self.paused.contains(*other)
-                && self.models.get(*other).is_none_or(|state| state.running == 0)
+            *other != model && self.models.get(*other).is_none_or(|state| state.running == 0)
         };
         let idle_models = models.iter().filter(is_idle).count();
         let more = (0..self.limits.all).take_while(|more| {
@@ -180,18 +167,6 @@ impl Scheduler {
 
     pub(super) fn running(&self) -> usize {
         self.running
-    }
-
-    pub(super) fn set_paused(&mut self, model: &ModelName, paused: bool) {
-        if paused {
-            self.paused.insert(model.clone());
-        } else {
-            self.paused.remove(model);
-        }
-    }
-
-    pub(super) fn is_paused(&self, model: &ModelName) -> bool {
-        self.paused.contains(model)
     }
 }
 
@@ -267,15 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn model_served_longest_ago_comes_first_and_paused_models_are_left_out() {
+    fn model_served_longest_ago_comes_first() {
         let (models, now) = (names(3), Instant::now());
         let mut scheduler = Scheduler::new(limits(9, None));
         scheduler.start(&models[0], false, now);
         scheduler.end(&models[0], false);
-        scheduler.set_paused(&models[1], true);
         let claim = wants(&scheduler, &models, now).unwrap();
         let order: Vec<_> = claim.wants.into_iter().map(|(model, _)| model).collect();
-        assert_eq!(order, [models[2].clone(), models[0].clone()]);
+        assert_eq!(order, [models[1].clone(), models[2].clone(), models[0].clone()]);
     }
 
     #[test]

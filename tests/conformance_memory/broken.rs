@@ -13,7 +13,7 @@ use tower_inbox::{
         Acquire, Acquired, Append, Appended, Archived, Begun, Claim, Claimed, Counts, Entries,
         Lease, LedgerEntry, Query, Release, Work,
     },
-    delivery::{Fingerprint, InferenceDigest, State, StateKind},
+    delivery::{Fingerprint, InferenceDigest, ModelName, State, StateKind},
 };
 
 use super::whole_suite;
@@ -37,6 +37,7 @@ enum Fault {
     UnfairClaim,
     /// `release` counts the attempt.
     ReleaseCounts,
+    PauseIsIgnored,
 }
 
 /// A [`MemoryArchive`] with a fault.
@@ -121,6 +122,7 @@ finds! {
     missing_single_flight_is_found: NoSingleFlight => "single flight";
     unfair_claim_is_found: UnfairClaim => "in rounds";
     release_that_counts_is_found: ReleaseCounts => "release";
+    ignored_pause_is_found: PauseIsIgnored => "paused";
 }
 
 impl Archive for Broken {
@@ -235,6 +237,17 @@ impl Archive for Broken {
             }
             Ok(selected.len() as u64)
         })
+    }
+
+    fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
+        if self.fault == Fault::PauseIsIgnored {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        self.inner.set_paused(model, paused)
+    }
+
+    fn paused(&self) -> Work<Vec<ModelName>> {
+        self.inner.paused()
     }
 
     fn remove(&self, query: Query) -> Work<u64> {

@@ -169,12 +169,12 @@ async fn paused_model_is_accepted_and_waits_until_it_is_resumed() {
     let inbox = inbox_with(memory(), Workers::new(2));
     inbox.start_workers(script.service()).unwrap();
     let model = CAPTIONS.parse().unwrap();
-    inbox.pause(&model);
+    inbox.pause(&model).await.unwrap();
     assert_eq!(post(&inbox, &script, "1").await.status, 202);
     tokio::time::sleep(3600 * SECOND).await;
-    assert!(script.runs().is_empty() && inbox.is_paused(&model));
+    assert!(script.runs().is_empty() && inbox.is_paused(&model).await.unwrap());
     assert_eq!(inbox.counts().await.unwrap().unsettled(&model), 1);
-    inbox.resume(&model);
+    inbox.resume(&model).await.unwrap();
     inbox.wait_idle().await;
     assert_eq!(script.jobs(), ["1"]);
 }

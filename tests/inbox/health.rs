@@ -201,7 +201,7 @@ async fn old_backlog_is_reported_and_deliveries_are_still_received() {
     let builder = Inbox::builder(memory()).model(CAPTIONS, captions()).background(Workers::new(1));
     let inbox = builder.build().unwrap();
     assert_health(&inbox, (200, 503), &[HealthReason::WorkersNotStarted]).await;
-    inbox.pause(&CAPTIONS.parse().unwrap());
+    inbox.pause(&CAPTIONS.parse().unwrap()).await.unwrap();
     inbox.start_workers(handler::<Full<Bytes>>(&Seen::default())).unwrap();
     wait_until(async || inbox.health().report().await.reasons().is_empty()).await;
     assert_eq!(post(&inbox, "1").await, 202);

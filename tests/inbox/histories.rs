@@ -420,8 +420,8 @@ impl<'d> History<'d> {
             Step::RetryAll => {
                 self.process.inbox.retry(Query::all()).await.unwrap();
             }
-            Step::Pause => self.process.inbox.pause(&CAPTIONS.parse().unwrap()),
-            Step::Resume => self.process.inbox.resume(&CAPTIONS.parse().unwrap()),
+            Step::Pause => self.process.inbox.pause(&CAPTIONS.parse().unwrap()).await.unwrap(),
+            Step::Resume => self.process.inbox.resume(&CAPTIONS.parse().unwrap()).await.unwrap(),
             Step::Shutdown => self.shutdown().await,
             Step::Crash => {
                 self.crashed = true;
@@ -453,6 +453,8 @@ impl<'d> History<'d> {
         }
         self.process =
             Self::run(self.mode, self.dir.is_some(), &self.archive, &self.world, &self.conduct);
+        // The archive in memory stays, with its paused models.
+        self.process.inbox.resume(&CAPTIONS.parse().unwrap()).await.unwrap();
     }
 
     /// Checks each acknowledged delivery: it is stored, a step was allowed to remove it, or its state is final.

@@ -126,7 +126,7 @@ pub(crate) async fn oldest_unsettled(exporter: &PrometheusHandle) -> Run {
         move || SystemTime::now() + Duration::from_secs(offset.load(Ordering::Relaxed) * 60 * 60);
     let builder = builder(memory()).clock(Clock::new(now)).background(Workers::new(1));
     let inbox = builder.build().unwrap();
-    inbox.pause(&CAPTIONS.parse().unwrap());
+    inbox.pause(&CAPTIONS.parse().unwrap()).await.unwrap();
     let before = exporter.render();
     send(inbox.layer().layer(by_text()), signed(caption("1"))).await;
     hours.store(2, Ordering::Relaxed);

@@ -21,7 +21,7 @@ use tower_inbox::{
         Acquire, Acquired, Append, Appended, Archived, Begun, Claim, Claimed, Counts, Entries,
         Lease, LedgerEntry, PostgresArchive, Query, Release, Work,
     },
-    delivery::{InferenceDigest, State},
+    delivery::{InferenceDigest, ModelName, State},
 };
 
 use super::support::Schema;
@@ -149,6 +149,14 @@ impl Archive for OnVirtualTime {
 
     fn ledger(&self, query: Query) -> Entries<LedgerEntry> {
         self.archive.ledger(query)
+    }
+
+    fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
+        self.at_this_time(move |archive| archive.set_paused(model, paused))
+    }
+
+    fn paused(&self) -> Work<Vec<ModelName>> {
+        self.at_this_time(|archive| archive.paused())
     }
 
     fn counts(&self) -> Work<Counts> {

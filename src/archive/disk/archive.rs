@@ -34,7 +34,7 @@ use crate::{
         transition::{Repeat, repeat},
         unsettled::later,
     },
-    delivery::{DeliveryId, InferenceDigest, Outcome, State},
+    delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State},
 };
 
 /// Stores deliveries in a directory of WARC files, which `less` and every web archive tool can read.
@@ -369,6 +369,16 @@ impl Archive for DiskArchive {
     fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
         let reader = Arc::clone(&self.0.reader);
         background::run(move || latest(&reader, &query, most))
+    }
+
+    /// Forgotten when the archive is closed.
+    fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
+        let set = |_| self.0.index.write(|index| index.set_paused(model, paused));
+        Box::pin(ready(self.compactor().map(set)))
+    }
+
+    fn paused(&self) -> Work<Vec<ModelName>> {
+        Box::pin(ready(Ok(self.0.index.read(Index::paused))))
     }
 
     fn counts(&self) -> Work<Counts> {

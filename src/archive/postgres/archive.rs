@@ -27,7 +27,7 @@ use crate::{
         Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
         Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, Work,
     },
-    delivery::{DeliveryId, InferenceDigest, Outcome, State, StateKind},
+    delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind},
 };
 
 /// How many deliveries, and how many ledger entries, a scan reads ahead.
@@ -376,6 +376,14 @@ impl Archive for PostgresArchive {
         let work =
             move |operations: Operations| async move { operations.latest(&query, most).await };
         in_the_end(self.spawn(work, |_, _| {}))
+    }
+
+    fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
+        self.read(move |operations| async move { operations.set_paused(&model, paused).await })
+    }
+
+    fn paused(&self) -> Work<Vec<ModelName>> {
+        self.read(|operations| async move { operations.paused().await })
     }
 
     fn counts(&self) -> Work<Counts> {

@@ -12,12 +12,12 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
-use super::{error::Failure, pool::Pool, settle::result};
+use super::{error::Failure, pool::Pool, session::Params, settle::result};
 use crate::{
     archive::{
         Acquire, Acquired, ArchiveError, Begun, Claim, Claimed, Counts, Lease, LeaseToken, Release,
     },
-    delivery::{DeliveryId, InferenceDigest, Outcome, State, StateKind},
+    delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind},
 };
 
 /// The statements, with the name of the schema.
@@ -33,6 +33,8 @@ pub(super) struct Sql {
     begin: String,
     pub(super) retry: String,
     pub(super) remove: String,
+    set_paused: String,
+    paused: String,
     counts: String,
     pub(super) create_partitions: String,
 }
@@ -54,6 +56,8 @@ impl Sql {
             begin: call("begin_inference", 3),
             retry: call("retry", 3),
             remove: call("remove", 3),
+            set_paused: call("set_paused", 2),
+            paused: format!("SELECT model FROM {schema}.paused ORDER BY model COLLATE \"C\""),
             create_partitions: call("create_partitions", 1),
             counts: format!(
                 "SELECT model, kind, deliveries, oldest_ns FROM {schema}.current_counts"
@@ -188,6 +192,26 @@ impl Operations {
             },
             _ => Err(ArchiveError::LeaseLost { id: lease.id() }),
         }
+    }
+
+    pub(super) async fn set_paused(
+        &self,
+        model: &ModelName,
+        paused: bool,
+    ) -> Result<(), ArchiveError> {
+        let params: Params<'_> = &[(&model.as_str(), Type::TEXT), (&paused, Type::BOOL)];
+        // Can be repeated without another effect.
+        self.pool.query_again(&self.sql.set_paused, params).await?;
+        Ok(())
+    }
+
+    pub(super) async fn paused(&self) -> Result<Vec<ModelName>, ArchiveError> {
+        let rows = self.pool.query_again(&self.sql.paused, &[]).await?;
+        let models = rows.iter().map(|row| {
+            let name: &str = value(row, 0)?;
+            Ok(name.parse().map_err(|_| Failure::Answer(format!("model {name:?}")))?)
+        });
+        models.collect()
     }
 
     pub(super) async fn counts(&self) -> Result<Counts, ArchiveError> {

@@ -53,6 +53,36 @@ pub(super) async fn claim_takes_models_in_rounds(archive: &dyn Archive) {
     assert_eq!(state, State::NEW, "a model that is not wanted is not claimed");
 }
 
+pub(super) async fn claim_skips_paused_models(archive: &dyn Archive) {
+    let [a, b] = [(); 2].map(|()| Fixture::new(archive));
+    let (a1, b1) = (a.pending("1").await, b.pending("1").await);
+    let set_paused = async |paused| {
+        done("set_paused", archive.set_paused(a.model.clone(), paused)).await;
+        let found = done("paused", archive.paused()).await;
+        assert_eq!(found.contains(&a.model), paused, "the paused models");
+    };
+    let claim = async || {
+        let wants = vec![(a.model.clone(), 9), (b.model.clone(), 9)];
+        let claimed = done("claim", archive.claim(Claim::new(wants, 9).leased_for(LEASE))).await;
+        let ids: Vec<_> = claimed.leases.iter().map(|(_, lease)| lease.id()).collect();
+        for lease in leases(&claimed) {
+            a.release(lease, Release::After(NOW)).await;
+        }
+        ids
+    };
+    set_paused(true).await;
+    set_paused(true).await;
+    assert_eq!(claim().await, [b1], "a paused model is not claimed");
+    assert_eq!(a.claimed(9).await, Claimed::default(), "nothing of a paused model is due");
+    let Some(lease) = a.acquire(Acquire::new(a1)).await.lease else {
+        panic!("a delivery of a paused model can be acquired")
+    };
+    a.release(lease, Release::After(NOW)).await;
+    set_paused(false).await;
+    set_paused(false).await;
+    assert_eq!(claim().await, [a1, b1], "a model that is no longer paused is claimed");
+}
+
 pub(super) async fn claim_reports_when_next_delivery_is_due(archive: &dyn Archive) {
     let (fixture, other) = (Fixture::new(archive), Fixture::new(archive));
     assert_eq!(fixture.claimed(9).await, Claimed::default(), "nothing waits in a new model");

@@ -41,6 +41,7 @@ pub async fn conformance(archive: &dyn Archive) {
     querying::query_selects_by_inference(archive).await;
     querying::counts_follow_every_transition(archive).await;
     leasing::claim_takes_models_in_rounds(archive).await;
+    leasing::claim_skips_paused_models(archive).await;
     leasing::claim_reports_when_next_delivery_is_due(archive).await;
     leasing::delivery_is_due_after_its_wait(archive).await;
     leasing::no_delivery_is_claimed_twice(archive).await;

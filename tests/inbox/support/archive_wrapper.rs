@@ -8,7 +8,7 @@ use tower_inbox::{
         Acquire, Acquired, Append, Appended, ArchiveHealth, Archived, Begun, Claim, Claimed,
         Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
     },
-    delivery::{InferenceDigest, State},
+    delivery::{InferenceDigest, ModelName, State},
 };
 
 /// The operations of an archive. The default implementations delegate to [`inner`](Self::inner).
@@ -117,6 +117,14 @@ impl<T: Overrides> Archive for Overridden<T> {
 
     fn ledger(&self, query: Query) -> Entries<LedgerEntry> {
         self.0.ledger(query)
+    }
+
+    fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
+        self.0.inner().set_paused(model, paused)
+    }
+
+    fn paused(&self) -> Work<Vec<ModelName>> {
+        self.0.inner().paused()
     }
 
     fn counts(&self) -> Work<Counts> {

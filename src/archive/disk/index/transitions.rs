@@ -92,6 +92,15 @@ impl Index {
         self.unsettled.select(claim, now, skip)
     }
 
+    /// Pauses or resumes a model.
+    pub(in crate::archive::disk) fn set_paused(&mut self, model: ModelName, paused: bool) {
+        self.unsettled.set_paused(model, paused);
+    }
+
+    pub(in crate::archive::disk) fn paused(&self) -> Vec<ModelName> {
+        self.unsettled.paused()
+    }
+
     /// Returns true if this is the current lease of the delivery.
     pub(in crate::archive::disk) fn holds(&self, lease: &Lease) -> bool {
         self.unsettled.token(lease.id()) == Some(lease.token())

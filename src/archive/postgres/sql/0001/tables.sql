@@ -77,6 +77,9 @@ CREATE INDEX work_dead ON work (seq) WHERE kind IN (4, 5);
 CREATE INDEX work_waiting ON work (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX work_inference ON work (inference) WHERE inference IS NOT NULL;
 
+-- Models whose deliveries are not claimed.
+CREATE TABLE paused (model text PRIMARY KEY);
+
 -- Single flight: the delivery and lease that process an inference. A row without a valid lease means nothing.
 CREATE TABLE turns (
     key bytea PRIMARY KEY,

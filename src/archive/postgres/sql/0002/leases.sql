@@ -1,4 +1,16 @@
--- Leases due deliveries, one of each model in turn. One row without an id has the time until the next one is due.
+-- Pauses or resumes a model on every node.
+CREATE FUNCTION set_paused(p_model text, is_paused boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM commit_durably();
+    IF is_paused THEN
+        INSERT INTO paused VALUES (p_model) ON CONFLICT DO NOTHING;
+    ELSE
+        DELETE FROM paused WHERE paused.model = p_model;
+    END IF;
+END
+$$;
+
+-- Leases due deliveries of models that are not paused, one of each model in turn. One row without an id has the time until the next one is due.
 CREATE FUNCTION claim(models text[], limits integer[], most integer, suspects integer, length_us bigint)
 RETURNS TABLE (delivery uuid, model text, token uuid, attempt integer, crashes integer, next_due_us bigint)
 LANGUAGE plpgsql AS $$
@@ -10,6 +22,9 @@ DECLARE
     next_due timestamptz;
 BEGIN
     PERFORM commit_fast();
+    SELECT coalesce(array_agg(u.name ORDER BY u.place), '{}'), coalesce(array_agg(u.most ORDER BY u.place), '{}')
+    INTO models, limits FROM unnest(models, limits) WITH ORDINALITY AS u (name, most, place)
+    WHERE NOT EXISTS (SELECT FROM paused p WHERE p.model = u.name);
     FOR pass IN 1..3 LOOP
         t := clock();
         FOR w IN
