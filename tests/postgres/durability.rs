@@ -296,6 +296,10 @@ async fn required_standby_that_is_gone_fails_maintenance() {
     assert!(matches!(result, Err(ArchiveError::Other(_))), "{result:?}");
 }
 
+/// Senders at a time, and the deliveries that each sends one after the other.
+const IN_FLIGHT: usize = 64;
+const EACH: usize = 20;
+
 #[tokio::test]
 async fn appends_and_outcomes_in_flight_share_commits() {
     let Some(server) = own_server("") else { return };
@@ -305,8 +309,6 @@ async fn appends_and_outcomes_in_flight_share_commits() {
         client.query_one(sql, &[]).await.unwrap().get(0)
     };
     let before = transactions().await;
-    const IN_FLIGHT: usize = 64;
-    const EACH: usize = 20;
     let sender = |number| {
         let archive = archive.clone();
         tokio::spawn(async move {
