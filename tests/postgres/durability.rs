@@ -283,6 +283,54 @@ async fn terminated_connections_of_a_busy_archive_lose_nothing() {
 }
 
 #[tokio::test]
+async fn required_standby_that_is_gone_fails_maintenance() {
+    let Some(server) = own_server("") else { return };
+    let client = server.client().await;
+    let schema = server.schema();
+    drop(schema.open().await);
+    require_absent_standby(&client).await;
+    let builder = schema.builder().require_synchronous_standby(true);
+    let archive = builder.open().await.unwrap();
+    require_no_standby(&client).await;
+    let result = archive.maintain_now().await;
+    assert!(matches!(result, Err(ArchiveError::Other(_))), "{result:?}");
+}
+
+/// Senders at a time, and the deliveries that each sends one after the other.
+const IN_FLIGHT: usize = 64;
+const EACH: usize = 20;
+
+#[tokio::test]
+async fn appends_and_outcomes_in_flight_share_commits() {
+    let Some(server) = own_server("") else { return };
+    let (client, archive) = (server.client().await, open(&server, Duration::from_secs(60)).await);
+    let transactions = async || -> i64 {
+        let sql = "SELECT pg_current_xact_id()::text::bigint";
+        client.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    let before = transactions().await;
+    let sender = |number| {
+        let archive = archive.clone();
+        tokio::spawn(async move {
+            for round in 0..EACH {
+                let delivery = delivery(&format!("{number} {round}"));
+                let append = Append::new(delivery).leased_for(LEASE);
+                let lease = archive.append(append).await.unwrap().lease.unwrap();
+                archive.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();
+            }
+        })
+    };
+    let senders: Vec<_> = (0..IN_FLIGHT).map(sender).collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let written = transactions().await - before;
+    let deliveries = i64::try_from(IN_FLIGHT * EACH).unwrap();
+    // One in five for the append, and the same for the outcome.
+    assert!(5 * written <= 2 * deliveries, "{written} transactions for {deliveries} deliveries");
+}
+
+#[tokio::test]
 async fn full_queue_rejects_appends_at_once() {
     let Some(server) = own_server("") else { return };
     let (client, schema) = (server.client().await, server.schema());

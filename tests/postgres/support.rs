@@ -31,9 +31,7 @@ pub(crate) fn server() -> Option<&'static Server> {
         Ok(variable) if variable == "start" => Some(Server::start("")),
         Ok(url) => Some(Server { url, directory: None, _stop: None }),
         Err(_) => {
-            // Not captured by the harness, unlike `eprintln!`.
-            let line = "tests of PostgreSQL are not run: set INBOX_TEST_POSTGRES to `start`, or to a URL\n";
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            say("tests of PostgreSQL are not run: set INBOX_TEST_POSTGRES to `start`, or to a URL");
             None
         }
     })
@@ -43,7 +41,18 @@ pub(crate) fn server() -> Option<&'static Server> {
 /// A server of the test's own, with these lines of configuration. `None` unless the variable is `start`.
 pub(crate) fn own_server(configuration: &str) -> Option<Server> {
     server()?;
-    (std::env::var(VARIABLE).unwrap() == "start").then(|| Server::start(configuration))
+    if std::env::var(VARIABLE).unwrap() != "start" {
+        say(
+            "a test that configures or crashes its server is not run: set INBOX_TEST_POSTGRES to `start`",
+        );
+        return None;
+    }
+    Some(Server::start(configuration))
+}
+
+/// Prints a line that the harness does not capture, unlike `eprintln!`.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 fn binaries() -> PathBuf {
@@ -84,7 +93,7 @@ impl Server {
             "set -e; cd {dir}; {bin}/initdb -D data -A trust -E UTF8 --locale=C -U postgres >init.log; \
              printf '%s\\n' \"$0\" >>data/postgresql.conf; \
              {bin}/pg_ctl -D data -l log -w start >&2; echo ready; cat >/dev/null; \
-             {bin}/pg_ctl -D data -m immediate stop >&2; rm -rf {dir}",
+             {bin}/pg_ctl -D data -m immediate stop >&2 || true; cd /; rm -rf {dir}",
             dir = directory.display(),
             bin = binaries().display(),
         );

@@ -82,6 +82,7 @@ pub(super) struct Inner {
     pub(super) operations: Operations,
     pub(super) retention: Retention,
     pub(super) last_round: LastRound,
+    pub(super) requires_standby: bool,
     name: String,
     append: Batcher<AppendStatement>,
     settle: Batcher<SettleStatement>,
@@ -165,6 +166,7 @@ impl PostgresArchive {
             operations,
             retention: options.retention,
             last_round: LastRound::default(),
+            requires_standby: options.requires_standby,
             name,
             closed: AtomicBool::new(false),
         });
@@ -182,9 +184,11 @@ impl PostgresArchive {
     ///
     /// # Errors
     ///
-    /// If a step failed. The other steps have still run.
+    /// If a step failed, or a required synchronous standby is no longer configured. The other steps have still run.
     pub async fn maintain_now(&self) -> Result<(), ArchiveError> {
-        Ok(self.0.operations.maintain(self.0.retention).await?)
+        let Inner { operations, retention, requires_standby, .. } = &*self.0;
+        let result = operations.maintain(*retention).await;
+        Ok(result.and(operations.check_standby(*requires_standby).await)?)
     }
 
     /// Returns the size of the tables and indexes of this archive in bytes. Free space is not visible to a client, so

@@ -17,6 +17,8 @@ use super::{
     session::{Connect, Connector},
 };
 use crate::archive::ArchiveError;
+#[cfg(doc)]
+use crate::archive::ArchiveHealth;
 
 /// Options for opening a [`PostgresArchive`].
 #[derive(Clone)]
@@ -26,7 +28,7 @@ pub struct PostgresArchiveBuilder {
     connect: Arc<dyn Connect>,
     schema: String,
     migrates: bool,
-    requires_standby: bool,
+    pub(super) requires_standby: bool,
     pub(super) connections: usize,
     pub(super) deadline: Duration,
     pub(super) retention: Retention,
@@ -83,6 +85,8 @@ impl PostgresArchiveBuilder {
     }
 
     /// Sets whether opening fails unless the server has a synchronous standby configured. Default: false.
+    ///
+    /// Maintenance checks it again, and fails if none is configured any more: see [`ArchiveHealth::maintenance`].
     ///
     /// Without one, an acknowledged delivery is on the disk of one server, and a failover can lose the latest ones.
     pub fn require_synchronous_standby(mut self, require: bool) -> Self {

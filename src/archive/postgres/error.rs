@@ -21,6 +21,11 @@ pub(super) enum Failure {
     /// The statement took effect here, but may not be replicated.
     #[error("the database committed with a warning; a wait for a standby may have been cancelled")]
     Warned,
+    /// A synchronous standby is required.
+    #[error(
+        "the server no longer has a synchronous standby configured; set synchronous_standby_names"
+    )]
+    NoStandby,
     /// The answer has another form than this version expects.
     #[error("unexpected answer of the database: {0}")]
     Answer(String),
@@ -80,7 +85,9 @@ impl From<Failure> for ArchiveError {
             Failure::Rejected { code, .. } if is_temporary(code) => {
                 Self::Unavailable(Box::new(failure))
             }
-            Failure::Rejected { .. } | Failure::Answer(_) => Self::Other(Box::new(failure)),
+            Failure::Rejected { .. } | Failure::NoStandby | Failure::Answer(_) => {
+                Self::Other(Box::new(failure))
+            }
         }
     }
 }

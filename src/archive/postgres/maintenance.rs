@@ -63,6 +63,7 @@ async fn rounds(inner: Weak<Inner>, every: Duration) {
             return;
         }
         let result = inner.operations.maintain(inner.retention).await;
+        let result = result.and(inner.operations.check_standby(inner.requires_standby).await);
         if let Err(failure) = &result {
             let error = failure as &dyn std::error::Error;
             tracing::warn!(error, "maintenance of the archive failed; the next round tries again");
@@ -85,6 +86,17 @@ impl Operations {
         };
         let tidied = self.call::<bool>("tidy()", &[]).await.map(drop);
         created.and(dropped).and(deleted).and(tidied)
+    }
+
+    /// Fails if a synchronous standby is required, and the server no longer has one configured.
+    pub(super) async fn check_standby(&self, is_required: bool) -> Result<(), Failure> {
+        if !is_required {
+            return Ok(());
+        }
+        let sql = "SELECT current_setting('synchronous_standby_names')";
+        let rows = self.pool.query_again(sql, &[]).await?;
+        let standbys: &str = only(&rows)?;
+        if standbys.trim().is_empty() { Err(Failure::NoStandby) } else { Ok(()) }
     }
 
     pub(super) async fn create_partitions(&self) -> Result<(), Failure> {
