@@ -510,7 +510,7 @@ impl<'d> History<'d> {
     /// Checks that all deliveries are settled once handlers accept.
     async fn finish(&mut self) {
         *lock(&self.conduct) = Conduct::Accept;
-        self.process.inbox.resume(&CAPTIONS.parse().unwrap());
+        self.process.inbox.resume(&CAPTIONS.parse().unwrap()).await.unwrap();
         // Leases of crashed processes expire in memory.
         tokio::time::sleep(Duration::from_secs(70)).await;
         self.process.inbox.wait_idle().await;

@@ -168,7 +168,7 @@ fn respond(status: u16) -> Response<Body> {
 async fn backlog() {
     let builder = Inbox::builder(memory()).model(CAPTIONS, captions()).background(Workers::new(1));
     let inbox = builder.build().unwrap();
-    inbox.pause(&CAPTIONS.parse().unwrap());
+    inbox.pause(&CAPTIONS.parse().unwrap()).await.unwrap();
     let handler = service_fn(async |_: Request<InboxBody<Body>>| Ok::<_, Infallible>(respond(200)));
     inbox.start_workers(handler).unwrap();
     for job in ["1", "1", "2"] {

@@ -89,13 +89,13 @@ async fn repeat_of_dead_delivery_survives_removal_of_settled_ones_until_it_is_se
         inbox.wait_idle().await;
         assert_eq!(only_state(&archive).await.kind(), StateKind::Dead, "{archive}");
         // The repeat stays pending while its model is paused.
-        inbox.pause(&CAPTIONS.parse().unwrap());
+        inbox.pause(&CAPTIONS.parse().unwrap()).await.unwrap();
         assert_eq!(post(&inbox, &script, caption("1")).await, 202);
         for _ in 0..2 {
             assert_eq!(archive.remove(settled()).await.unwrap(), 0, "{archive}");
             assert_eq!(only_state(&archive).await, State::NEW, "{archive}");
         }
-        inbox.resume(&CAPTIONS.parse().unwrap());
+        inbox.resume(&CAPTIONS.parse().unwrap()).await.unwrap();
         inbox.wait_idle().await;
         assert_eq!(script.runs().len(), 2, "{archive}");
         for removed in [1, 0] {
