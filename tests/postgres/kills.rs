@@ -26,7 +26,7 @@ use super::support::{Server, eventually, own_server};
 
 const MODEL: &str = "/hooks/kills";
 const NODES: u16 = 3;
-const LEASE: Duration = Duration::from_millis(1000);
+const LEASE: Duration = Duration::from_secs(1);
 /// Longer than a lease.
 const STOPPED: Duration = Duration::from_millis(1400);
 /// The status with which the test itself settles what the nodes left unsettled.

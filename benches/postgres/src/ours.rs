@@ -26,7 +26,10 @@ impl Ours {
         client.batch_execute("DROP SCHEMA IF EXISTS inbox CASCADE").await.unwrap();
         let builder = PostgresArchive::builder(url).maintenance_interval(None);
         let wants = [(MODEL.parse().unwrap(), AT_A_TIME)].into();
-        Self { archive: builder.open().await.unwrap(), wants }
+        let archive = builder.open().await.unwrap();
+        // Frees the space of the earlier archive, and of its log.
+        client.batch_execute("CHECKPOINT").await.unwrap();
+        Self { archive, wants }
     }
 
     pub(crate) async fn append(self, body: Bytes) {

@@ -16,9 +16,9 @@ pub(crate) struct Server {
     stdin: Option<ChildStdin>,
 }
 
-/// Without checkpoints during a run, the server writes no full pages after one, whose number depends on the time.
+/// Few checkpoints: after one, the server writes full pages to its log, whose number depends on the time.
 const SETTINGS: &str = "synchronous_commit = on\nmax_connections = 200\nshared_buffers = '256MB'\n\
-    max_wal_size = '32GB'\ncheckpoint_timeout = '1h'\nlc_messages = 'C'\n\
+    max_wal_size = '1GB'\ncheckpoint_timeout = '1h'\nlc_messages = 'C'\n\
     shared_preload_libraries = 'pg_stat_statements'\n";
 
 impl Server {
