@@ -10,6 +10,7 @@
 mod conformance;
 mod durability;
 mod exactly_once;
+mod kills;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
 mod retention;

@@ -114,20 +114,21 @@ DECLARE
 BEGIN
     PERFORM commit_durably();
     t := clock();
+    -- Without heads and bodies, which would exceed `work_mem` and be copied to a file.
     WITH sent AS MATERIALIZED (
         SELECT s.*, nextval('append_order') AS seq FROM (
-            SELECT * FROM unnest(ids, fingerprints, models, received, digests, heads, contents, tokens, lengths_us)
-            WITH ORDINALITY AS s (id, fingerprint, model, received_ns, digest, head, body, token, length_us, place)
+            SELECT * FROM unnest(ids, fingerprints, models, received, digests, tokens, lengths_us)
+            WITH ORDINALITY AS s (id, fingerprint, model, received_ns, digest, token, length_us, place)
             ORDER BY place
         ) s
     ), fresh AS (
         INSERT INTO ledger (id, seq, day, received_ns, length, model, fingerprint, digest)
-        SELECT id, seq, body_day, received_ns, length(body), model, fingerprint, digest FROM sent
+        SELECT id, seq, body_day, received_ns, length(contents[place]), model, fingerprint, digest FROM sent
         -- In this order no two batches wait for each other.
         ORDER BY fingerprint, seq
         ON CONFLICT DO NOTHING RETURNING id
     ), kept AS (
-        INSERT INTO bodies SELECT body_day, id, head, body FROM sent JOIN fresh USING (id)
+        INSERT INTO bodies SELECT body_day, id, heads[place], contents[place] FROM sent JOIN fresh USING (id)
     ), queued AS (
         INSERT INTO work (id, seq, received_ns, model, kind, due, lease, attempts)
         SELECT id, seq, received_ns, model, (token IS NOT NULL)::int,
