@@ -1,6 +1,7 @@
 //! The command line: commands, their help, shell completions and man pages.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{self, Write},
     path::PathBuf,
@@ -53,17 +54,20 @@ Examples:
 ")
 )]
 pub(crate) struct Cli {
-    /// The directory of the archive
+    /// The directory of the archive, or the URL postgres://USER@HOST/DATABASE?schema=NAME
+    ///
+    /// The default schema is `inbox`. A URL with a password is accepted from the environment variable only. PGPASSWORD,
+    /// PGPASSFILE and ~/.pgpass are read.
     #[arg(
         long,
         global = true,
-        value_name = "DIR",
+        value_name = "DIR|URL",
         env = "INBOX_ARCHIVE",
         hide_env_values = true,
         default_value = "inbox",
         help_heading = "Global options"
     )]
-    pub(crate) archive: PathBuf,
+    pub(crate) archive: OsString,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
