@@ -12,9 +12,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+#[cfg(feature = "postgres")]
+use crate::schema;
 use crate::{
-    CommandResult, Failure, backup, doctor, export, list, model, quarantine, remove, replay, retry,
-    send, show, stats, verify,
+    CommandResult, Failure, backup, copy, doctor, export, list, model, quarantine, remove, replay,
+    retry, send, show, stats, verify,
 };
 
 /// The end of each long help: what the exit status means.
@@ -86,6 +88,9 @@ pub(crate) enum Command {
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
     Export(export::ExportArgs),
+    Copy(copy::CopyArgs),
+    #[cfg(feature = "postgres")]
+    Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),
     Quarantine(quarantine::QuarantineArgs),
     Send(send::SendArgs),

@@ -12,7 +12,7 @@ use crate::{Failure, console};
 pub(crate) const SCHEMA: &str = "inbox";
 
 /// A database, and the schema of the archive in it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Database {
     /// May contain the password.
     url: String,

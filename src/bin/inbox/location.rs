@@ -14,7 +14,7 @@ use crate::Failure;
 use crate::database::Database;
 
 /// An archive, not yet opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Location {
     Directory(PathBuf),
     #[cfg(feature = "postgres")]

@@ -8,6 +8,7 @@ mod change;
 mod cli;
 mod client;
 mod console;
+mod copy;
 #[cfg(feature = "postgres")]
 mod database;
 mod doctor;
@@ -20,6 +21,8 @@ mod quarantine;
 mod remove;
 mod replay;
 mod retry;
+#[cfg(feature = "postgres")]
+mod schema;
 mod select;
 mod send;
 mod show;
@@ -76,6 +79,9 @@ fn run(cli: Cli) -> CommandResult {
             Some(Command::Backup(args)) => backup::backup(args, &archive()?).await,
             Some(Command::Restore(args)) => backup::restore(args, &archive()?).await,
             Some(Command::Export(args)) => export::run(args, &archive()?).await,
+            Some(Command::Copy(args)) => copy::run(args, &cli.archive).await,
+            #[cfg(feature = "postgres")]
+            Some(Command::Schema(args)) => schema::run(args, archive()).await,
             Some(Command::Doctor(args)) => doctor::run(args, &archive()?).await,
             Some(Command::Quarantine(args)) => quarantine::run(args).await,
             Some(Command::Send(args)) => send::run(args).await,
