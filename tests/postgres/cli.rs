@@ -1,7 +1,8 @@
 //! The command `inbox` with an archive on PostgreSQL, beside a server that has it open.
 
 use std::{
-    process::{Command, Output},
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -234,4 +235,70 @@ async fn assert_same(source: &dyn Archive, target: &dyn Archive) {
         }
     }
     assert!(found.next().await.is_none());
+}
+
+#[tokio::test]
+async fn list_follow_lists_deliveries_as_they_are_archived() {
+    let Some(server) = server() else { return };
+    let schema = server.schema();
+    let archive = schema.open().await;
+    put(&archive, "before", None).await;
+    let mut following = command(&schema.archive_url())
+        .args(["list", "--follow", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let before: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(before["bytes"], 6);
+    let after = put(&archive, "after that", None).await;
+    let line = tokio::task::spawn_blocking(move || lines.next().unwrap().unwrap()).await.unwrap();
+    assert!(line.contains(&after.id().to_string()), "{line}");
+    following.kill().unwrap();
+    following.wait().unwrap();
+    schema.drop().await;
+}
+
+#[tokio::test]
+async fn ids_are_found_by_prefix_and_inference_for_doctor_and_replay() {
+    let Some(server) = server() else { return };
+    let schema = server.schema();
+    let archive = schema.open().await;
+    let delivery = put(&archive, "{}", None).await;
+    let prefix = &delivery.id().to_string()[..30];
+    let to = ["--to", "http://127.0.0.1:1"];
+    let output = schema.inbox(&[&["replay", prefix, "--dry-run"][..], &to].concat());
+    assert!(errors(&output).contains("would post 1 delivery"), "{}", errors(&output));
+    let output = schema.inbox(&["doctor", prefix, "--as", "mindee", "--secret", "s"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("rejected"));
+    let output =
+        schema.inbox(&["quarantine", "clear", "--all", "--quarantine", "postgres://x:1/x"]);
+    assert_eq!(output.status.code(), Some(2));
+    let url = schema.archive_url();
+    let output = schema.inbox(&["quarantine", "clear", "--all", "--quarantine", &url]);
+    assert!(errors(&output).contains("removed 1 delivery"), "{}", errors(&output));
+    schema.drop().await;
+}
+
+/// A role with a password, on a server that requires it, would need a configuration of its own: the server of the tests
+/// accepts any password, so this checks that the file is read, and refused if others can read it.
+#[cfg(unix)]
+#[tokio::test]
+async fn password_file_that_others_can_read_is_ignored() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let Some(server) = server() else { return };
+    let (schema, dir) = (server.schema(), tempfile::tempdir().unwrap());
+    drop(schema.open().await);
+    let file = dir.path().join("pgpass");
+    std::fs::write(&file, "*:*:*:*:hunter2\n").unwrap();
+    for (mode, is_ignored) in [(0o644, true), (0o600, false)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = command(&schema.archive_url()).env("PGPASSFILE", &file).arg("list").output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        assert_eq!(errors(&output).contains("others can read it"), is_ignored);
+    }
+    schema.drop().await;
 }

@@ -34,8 +34,8 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Copy deliveries and their states to another archive
 ///
 /// Ids, heads, bodies, times of receipt and outcomes are copied, in append order. Both archives are directories or
-/// PostgreSQL URLs. The target may have other deliveries. Repeat an interrupted copy: what was copied is not copied
-/// again.
+/// PostgreSQL URLs. The target may have other deliveries. Repeat an interrupted copy: deliveries that are in
+/// the target already are left out.
 ///
 /// Start no server with the target before the copy has ended, and stop the servers of the source, or repeat the copy
 /// after you have stopped them.
@@ -105,7 +105,7 @@ async fn warn_of_removed(from: &Location) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What was copied.
+/// The numbers of deliveries by result.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Copied {
     new: u64,
@@ -216,7 +216,7 @@ fn start<T: Send + 'static>(work: Work<T>) -> JoinHandle<Result<T, ArchiveError>
     tokio::spawn(work)
 }
 
-/// Leased at once if an outcome follows, so that nobody handles the delivery in between.
+/// Leased at once if an outcome follows, so that no server handles the delivery in between.
 fn append(archived: &Archived) -> Append {
     let append = Append::new(archived.delivery.clone());
     if archived.state.outcome().is_some() { append.leased_for(LEASE) } else { append }
