@@ -260,7 +260,7 @@ async fn list_follow_lists_deliveries_as_they_are_archived() {
 }
 
 #[tokio::test]
-async fn ids_are_found_by_prefix_and_inference_for_doctor_and_replay() {
+async fn ids_are_found_by_prefix_for_doctor_and_replay_and_quarantine_is_cleared() {
     let Some(server) = server() else { return };
     let schema = server.schema();
     let archive = schema.open().await;
@@ -272,17 +272,13 @@ async fn ids_are_found_by_prefix_and_inference_for_doctor_and_replay() {
     let output = schema.inbox(&["doctor", prefix, "--as", "mindee", "--secret", "s"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("rejected"));
-    let output =
-        schema.inbox(&["quarantine", "clear", "--all", "--quarantine", "postgres://x:1/x"]);
-    assert_eq!(output.status.code(), Some(2));
     let url = schema.archive_url();
     let output = schema.inbox(&["quarantine", "clear", "--all", "--quarantine", &url]);
     assert!(errors(&output).contains("removed 1 delivery"), "{}", errors(&output));
     schema.drop().await;
 }
 
-/// A role with a password, on a server that requires it, would need a configuration of its own: the server of the tests
-/// accepts any password, so this checks that the file is read, and refused if others can read it.
+/// The server of the tests accepts any password, so this checks only that the file is read or ignored.
 #[cfg(unix)]
 #[tokio::test]
 async fn password_file_that_others_can_read_is_ignored() {

@@ -56,7 +56,7 @@ Examples:
 ")
 )]
 pub(crate) struct Cli {
-    /// The directory of the archive, or the URL postgres://USER@HOST/DATABASE?schema=NAME
+    /// The directory of the archive, or the URL `postgres://USER@HOST/DATABASE?schema=NAME`
     ///
     /// The default schema is `inbox`. A URL with a password is accepted from the environment variable only. PGPASSWORD,
     /// PGPASSFILE and ~/.pgpass are read.

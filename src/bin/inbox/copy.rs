@@ -151,14 +151,14 @@ async fn copy_some(
 ) -> Result<(), Box<dyn Error>> {
     let state = |archived: &Archived| start(target.state(archived.delivery.id()));
     let states: Vec<_> = some.iter().map(state).collect();
-    let mut copies: Vec<JoinHandle<_>> = Vec::new();
+    let mut running: Vec<JoinHandle<_>> = Vec::new();
     for (archived, state) in some.into_iter().zip(states) {
         let known = state.await??;
         // Appended in this order.
         let append = known.is_none().then(|| target.append(append(&archived)));
-        copies.push(tokio::spawn(copy_one(archived, known, append, Arc::clone(target))));
+        running.push(tokio::spawn(copy_one(archived, known, append, Arc::clone(target))));
     }
-    for copy in copies {
+    for copy in running {
         match copy.await?? {
             CopiedOne::New => copied.new += 1,
             CopiedOne::Known => copied.known += 1,
