@@ -94,7 +94,7 @@ pub(crate) async fn run(args: CopyArgs, archive: &OsString) -> CommandResult {
 
 /// A directory stores a part of the fingerprint of a removed delivery, by which another archive could not find it.
 async fn warn_of_removed(from: &Location) -> Result<(), Box<dyn Error>> {
-    let Location::Directory(path) = from else { return Ok(()) };
+    let Some(path) = from.path() else { return Ok(()) };
     let removed = crate::location::open_directory(path).await?.stats().await?.removed;
     if removed > 0 {
         let removed = deliveries(removed);

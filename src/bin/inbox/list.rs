@@ -122,7 +122,7 @@ async fn follow(
     loop {
         list.flush()?;
         tokio::time::sleep(POLL).await;
-        if let Location::Directory(path) = at {
+        if let Some(path) = at.path() {
             let now = lengths(path)?;
             if before.replace(now.clone()) == Some(now) {
                 continue;
@@ -145,7 +145,7 @@ async fn entries_of(
     at: &Location,
     recent: &Query,
 ) -> Result<Vec<LedgerEntry>, ArchiveError> {
-    if matches!(at, Location::Directory(_)) {
+    if at.path().is_some() {
         return entries(archive, recent.clone()).await;
     }
     let mut latest = archive.latest(Query::all(), LATEST).await?;

@@ -44,6 +44,15 @@ impl Location {
         Err(Failure::usage(message))
     }
 
+    /// The directory; None for a database.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Directory(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            Self::Database(_) => None,
+        }
+    }
+
     /// The directory. Fails for a database, where `instead` replaces the command.
     #[cfg_attr(
         not(feature = "postgres"),
