@@ -47,6 +47,10 @@ pub(crate) async fn apply(
     change: Change,
     queries: Vec<Query>,
 ) -> Result<Changed, Box<dyn Error>> {
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::infallible_destructuring_match, reason = "the only kind of archive")
+    )]
     let path = match at {
         Location::Directory(path) => path,
         #[cfg(feature = "postgres")]

@@ -45,6 +45,10 @@ impl Location {
     }
 
     /// The directory; None for a database.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unnecessary_wraps, reason = "only a database has none")
+    )]
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Directory(path) => Some(path),
