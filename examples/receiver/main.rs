@@ -8,6 +8,7 @@
 //! started requests within 20 s and leaves the rest for the next start. It exits within 25 s, even if clients, handlers
 //! or the disk hang.
 
+mod archive;
 mod conduct;
 mod fal;
 mod hooks;
@@ -23,7 +24,7 @@ use std::{
 
 use axum::{Router, body::Body, middleware::from_fn_with_state};
 use tokio::{net::TcpListener, runtime::Runtime, time::timeout};
-use tower_inbox::{DiskArchive, Inbox, Workers};
+use tower_inbox::{Inbox, Workers};
 use tracing_subscriber::EnvFilter;
 
 use options::Options;
@@ -56,7 +57,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         log.with_ansi(false).init();
     }
 
-    let mut inbox = Inbox::builder(DiskArchive::open(&options.archive).await?)
+    let mut inbox = Inbox::builder(archive::open(&options.archive).await?)
         .reserve_prefix("/hooks")
         .peer_address(serve::peer_address);
     let mut app = Router::new();

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{env, error::Error, ffi::OsString, path::PathBuf, time::Duration};
+use std::{env, error::Error, ffi::OsString, time::Duration};
 
 use lexopt::{
     Arg::{Long, Short},
@@ -14,7 +14,9 @@ const HELP: &str = "\
 Receives webhooks, archives them, and answers what it decoded.
 
   --listen ADDRESS       where to listen (127.0.0.1:3000; port 0 takes a free one)
-  --archive DIR          where to keep deliveries (./inbox)
+  --archive DIR|URL      where to keep deliveries (or INBOX_ARCHIVE; ./inbox): a directory, or with the feature
+                         `postgres` a URL, postgres://USER@HOST/DATABASE?schema=NAME, which may contain a password
+                         in INBOX_ARCHIVE only
   --secret S             the secret of all who sign with one (or INBOX_SECRET); for Standard Webhooks and
                          Replicate in base64, with or without whsec_, else their paths are left out
   --token T              the token of all who do not sign (the secret, if not given)
@@ -47,7 +49,8 @@ What is logged is set by RUST_LOG (info).";
 
 pub(crate) struct Options {
     pub(crate) listen: String,
-    pub(crate) archive: PathBuf,
+    /// A directory, or the URL of a database.
+    pub(crate) archive: OsString,
     /// None accepts unsigned requests.
     pub(crate) senders: Option<Senders>,
     /// The number of workers in background mode.
@@ -71,14 +74,15 @@ fn probability(number: f64) -> Result<f64, String> {
 
 impl Options {
     pub(crate) fn parse() -> Result<Self, Box<dyn Error>> {
-        let (mut listen, mut archive) = ("127.0.0.1:3000".to_owned(), PathBuf::from("inbox"));
+        let mut listen = "127.0.0.1:3000".to_owned();
+        let mut archive = env::var_os("INBOX_ARCHIVE").unwrap_or_else(|| "inbox".into());
         let mut given = Given::by_environment();
         let (mut background, mut conduct) = (None, Conduct::default());
         let mut arguments = Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
                 Long("listen") => listen = arguments.value()?.string()?,
-                Long("archive") => archive = arguments.value()?.into(),
+                Long("archive") => archive = arguments.value()?,
                 Long("secret") => given.secret = Some(arguments.value()?),
                 Long("token") => given.token = Some(arguments.value()?),
                 Long("fal-key") => given.fal_key = Some(arguments.value()?.string()?),

@@ -60,7 +60,7 @@ fn no_command_creates_an_archive_and_help_is_printed() {
     assert!(!nowhere.exists(), "no command creates an archive");
     for arguments in [&[][..], &["help"], &["--help"], &["list", "--help"], &["help", "purge"]] {
         let help = written(&nowhere, arguments);
-        assert!(help.contains("--archive <DIR>"), "{arguments:?}");
+        assert!(help.contains("--archive <DIR|URL>"), "{arguments:?}");
         assert!(help.contains("Exit status:") && help.contains("Examples:"), "{arguments:?}");
     }
 }
@@ -121,4 +121,13 @@ async fn control_and_bidi_characters_of_a_sender_are_escaped() {
     assert!(error.contains(r"\u{9b}31m\u{202e}") && !error.contains('\u{9b}'), "{error}");
     // Without a terminal, the body is written unescaped.
     assert_eq!(inbox(dir.path(), &["show", &id, "--body"]).stdout, b"\x1b[2J");
+}
+
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn postgres_url_without_the_feature_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = inbox(dir.path(), &["list", "--archive", "postgres://inbox@db/app"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("the features 'cli' and 'postgres'"), "{}", errors(&output));
 }

@@ -7,6 +7,8 @@
     reason = "a test states what it expects by panicking"
 )]
 
+#[cfg(feature = "cli")]
+mod cli;
 mod conformance;
 mod durability;
 mod exactly_once;

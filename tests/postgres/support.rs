@@ -162,6 +162,11 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
+    #[cfg(feature = "cli")]
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn builder(&self) -> PostgresArchiveBuilder {
         PostgresArchive::builder(&self.url).schema(&self.name).maintenance_interval(None)
     }

@@ -12,6 +12,7 @@ use crate::{
     CommandResult,
     cli::after_help,
     console::{self, Progress, code, deliveries, escape},
+    location::Location,
     verify::print_damages,
 };
 
@@ -40,7 +41,8 @@ pub(crate) struct BackupArgs {
     to: PathBuf,
 }
 
-pub(crate) async fn backup(args: BackupArgs, path: &Path) -> CommandResult {
+pub(crate) async fn backup(args: BackupArgs, at: &Location) -> CommandResult {
+    let path = at.directory("use pg_basebackup, pg_dump, or 'inbox copy --to DIR'")?;
     let done = DiskArchive::backup(path, &args.to, progress()).await?;
     let mut out = console::stdout();
     print_damages(&mut out, &done.verification)?;
@@ -84,7 +86,8 @@ pub(crate) struct RestoreArgs {
     from: PathBuf,
 }
 
-pub(crate) async fn restore(args: RestoreArgs, path: &Path) -> CommandResult {
+pub(crate) async fn restore(args: RestoreArgs, at: &Location) -> CommandResult {
+    let path = at.directory("use pg_restore, or 'inbox copy --from DIR'")?;
     let Restored { segments, bytes, is_interrupted, verification, .. } =
         DiskArchive::restore(&args.from, path, progress()).await?;
     let mut out = console::stdout();

@@ -7,7 +7,7 @@ use tower_inbox::archive::{Archive, ArchiveError, DiskArchive, Query};
 
 use crate::{
     console::{self, deliveries},
-    select::open,
+    location::{Location, open, open_directory},
 };
 
 /// The timeout of a request to the process that has the archive open for writing.
@@ -26,25 +26,46 @@ pub(crate) enum Change {
 pub(crate) enum Changed {
     Here(u64),
     ByServer(u64),
+    /// In a database that servers share.
+    #[cfg(feature = "postgres")]
+    InDatabase(u64),
+}
+
+impl Changed {
+    pub(crate) fn number(&self) -> u64 {
+        match self {
+            Self::Here(changed) | Self::ByServer(changed) => *changed,
+            #[cfg(feature = "postgres")]
+            Self::InDatabase(changed) => *changed,
+        }
+    }
 }
 
 /// Applies a change to what each query selects.
 pub(crate) async fn apply(
-    path: &Path,
+    at: &Location,
     change: Change,
     queries: Vec<Query>,
 ) -> Result<Changed, Box<dyn Error>> {
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::infallible_destructuring_match, reason = "the only kind of archive")
+    )]
+    let path = match at {
+        Location::Directory(path) => path,
+        #[cfg(feature = "postgres")]
+        Location::Database(database) => {
+            let archive = database.open().await?;
+            let changed = change_all(&archive, change, queries).await?;
+            archive.close().await;
+            return Ok(Changed::InDatabase(changed));
+        }
+    };
     // Opening for writing creates an archive, which a mistyped path should not do.
-    drop(open(path).await?);
+    drop(open_directory(path).await?);
     match DiskArchive::builder(path).maintenance_interval(None).open().await {
         Ok(archive) => {
-            let mut changed = 0;
-            for query in queries {
-                changed += match change {
-                    Change::Remove => archive.remove(query).await?,
-                    Change::Retry => archive.retry(query).await?,
-                };
-            }
+            let changed = change_all(&archive, change, queries).await?;
             archive.close().await;
             Ok(Changed::Here(changed))
         }
@@ -54,6 +75,21 @@ pub(crate) async fn apply(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+async fn change_all(
+    archive: &dyn Archive,
+    change: Change,
+    queries: Vec<Query>,
+) -> Result<u64, ArchiveError> {
+    let mut changed = 0;
+    for query in queries {
+        changed += match change {
+            Change::Remove => archive.remove(query).await?,
+            Change::Retry => archive.retry(query).await?,
+        };
+    }
+    Ok(changed)
 }
 
 /// Sends all requests at once, because the other process reads requests once a second.
@@ -83,11 +119,11 @@ async fn ask(path: &Path, change: Change, queries: Vec<Query>) -> Result<u64, Bo
 
 /// Prints the number and the size of the deliveries that a command would process, for `--dry-run`.
 pub(crate) async fn print_selected(
-    path: &Path,
+    at: &Location,
     verb: &str,
     queries: Vec<Query>,
 ) -> Result<(), Box<dyn Error>> {
-    let archive = open(path).await?;
+    let archive = open(at).await?;
     let (mut count, mut bytes) = (0, 0);
     for query in queries {
         let mut found = archive.scan(query);

@@ -1,6 +1,7 @@
 //! The command line: commands, their help, shell completions and man pages.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{self, Write},
     path::PathBuf,
@@ -11,9 +12,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+#[cfg(feature = "postgres")]
+use crate::schema;
 use crate::{
-    CommandResult, Failure, backup, doctor, export, list, model, quarantine, remove, replay, retry,
-    send, show, stats, verify,
+    CommandResult, Failure, backup, copy, doctor, export, list, model, quarantine, remove, replay,
+    retry, send, show, stats, verify,
 };
 
 /// The end of each long help: what the exit status means.
@@ -53,17 +56,20 @@ Examples:
 ")
 )]
 pub(crate) struct Cli {
-    /// The directory of the archive
+    /// The directory of the archive, or the URL `postgres://USER@HOST/DATABASE?schema=NAME`
+    ///
+    /// The default schema is `inbox`. A URL with a password is accepted from the environment variable only. PGPASSWORD,
+    /// PGPASSFILE and ~/.pgpass are read.
     #[arg(
         long,
         global = true,
-        value_name = "DIR",
+        value_name = "DIR|URL",
         env = "INBOX_ARCHIVE",
         hide_env_values = true,
         default_value = "inbox",
         help_heading = "Global options"
     )]
-    pub(crate) archive: PathBuf,
+    pub(crate) archive: OsString,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -82,6 +88,9 @@ pub(crate) enum Command {
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
     Export(export::ExportArgs),
+    Copy(copy::CopyArgs),
+    #[cfg(feature = "postgres")]
+    Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),
     Quarantine(quarantine::QuarantineArgs),
     Send(send::SendArgs),

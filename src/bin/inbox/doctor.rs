@@ -20,7 +20,8 @@ use crate::{
     cli::after_help,
     console::{self, RED, code, escape},
     format,
-    select::{open, parse_time, resolve_ids},
+    location::{Location, open},
+    select::{parse_time, resolve_ids},
     send::{SigningArgs, parse_header},
 };
 
@@ -67,9 +68,9 @@ pub(crate) struct DoctorArgs {
     json: bool,
 }
 
-pub(crate) async fn run(args: DoctorArgs, path: &Path) -> CommandResult {
+pub(crate) async fn run(args: DoctorArgs, at: &Location) -> CommandResult {
     let scheme = args.signing.required_scheme()?;
-    let (head, body, received_at) = delivery(&args, path).await?;
+    let (head, body, received_at) = delivery(&args, at).await?;
     let at = args.at.unwrap_or(received_at);
     let diagnosis = Diagnosis::of(&*scheme, &head, &body, at);
     let mut out = console::stdout();
@@ -85,7 +86,7 @@ pub(crate) async fn run(args: DoctorArgs, path: &Path) -> CommandResult {
 /// The head, body and time of receipt of the file, if there is one of that name, or else of the archived delivery.
 async fn delivery(
     args: &DoctorArgs,
-    path: &Path,
+    at: &Location,
 ) -> Result<(Parts, Bytes, SystemTime), Box<dyn Error>> {
     if args.delivery == "-" || Path::new(&args.delivery).exists() {
         let (mut head, ()) = Request::post(args.path.clone()).body(())?.into_parts();
@@ -93,7 +94,7 @@ async fn delivery(
         return Ok((head, console::read(&args.delivery)?, SystemTime::now()));
     }
     let word = args.delivery.to_string_lossy().into_owned();
-    let archive = open(path).await?;
+    let archive = open(at).await?;
     let found = match resolve_ids(&archive, &[word]).await?.first() {
         Some(id) => archive.get(*id).await?,
         None => None,

@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fs::{self, File},
     io::{self, BufWriter},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,14 +12,15 @@ use std::{
 };
 
 use clap::Args;
-use tower_inbox::archive::{ArchiveError, DiskArchive, Query};
+use tower_inbox::archive::{Archive, ArchiveError, DiskArchive, Query};
 
 use crate::{
     CommandResult,
     change::print_selected,
     cli::after_help,
     console::{self, code, deliveries},
-    select::{Selection, narrow, open},
+    location::{Location, open},
+    select::{Selection, narrow},
 };
 
 /// Write deliveries and their states to one WARC file
@@ -43,17 +44,19 @@ pub(crate) struct ExportArgs {
     selection: Selection,
 }
 
-pub(crate) async fn run(args: ExportArgs, path: &Path) -> CommandResult {
-    let archive = open(path).await?;
+pub(crate) async fn run(args: ExportArgs, at: &Location) -> CommandResult {
+    let archive = open(at).await?;
     let inference = args.selection.scope.inference.as_deref();
     let query = narrow(&archive, args.selection.query(), None, inference).await?;
     if args.dry_run {
-        print_selected(path, "export", vec![query]).await?;
+        print_selected(at, "export", vec![query]).await?;
         return Ok(code(true));
     }
     let skipped = Arc::new(AtomicBool::new(false));
     let written = match &args.into {
-        None => archive.export(query, io::stdout(), report(&skipped)).await?,
+        None => {
+            DiskArchive::write_warc(archive.scan(query), io::stdout(), report(&skipped)).await?
+        }
         Some(path) => {
             let file = File::create_new(path)
                 .map_err(|error| format!("cannot create {}: {error}", path.display()))?;
@@ -67,12 +70,14 @@ pub(crate) async fn run(args: ExportArgs, path: &Path) -> CommandResult {
 }
 
 async fn into_file(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     query: Query,
     file: File,
     unreadable: impl FnMut(ArchiveError) + Send + 'static,
 ) -> Result<u64, Box<dyn Error>> {
-    let written = archive.export(query, BufWriter::new(file.try_clone()?), unreadable).await?;
+    let written =
+        DiskArchive::write_warc(archive.scan(query), BufWriter::new(file.try_clone()?), unreadable)
+            .await?;
     file.sync_all()?;
     Ok(written)
 }

@@ -14,7 +14,7 @@ use std::{
 use clap::Args;
 use tower_inbox::{
     DeliveryId,
-    archive::{Archive, ArchiveError, Archived, DiskArchive, LedgerEntry, Query},
+    archive::{Archive, ArchiveError, Archived, LedgerEntry, Query},
     delivery::StateKind,
 };
 
@@ -23,7 +23,8 @@ use crate::{
     cli::after_help,
     console::{self, code},
     format::{self, Table, json_help},
-    select::{Scope, Selection, entries, narrow, open, state_parser},
+    location::{Location, open},
+    select::{Scope, Selection, entries, narrow, state_parser},
 };
 
 /// The time between two looks at the archive with `--follow`.
@@ -31,6 +32,9 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// The longest time from the receipt of a delivery until it is archived, as far as `--follow` is concerned.
 const ARCHIVED_WITHIN: Duration = Duration::from_secs(60);
+
+/// The number of deliveries of a database that `--follow` reads each time. Bursts of more between two looks are missed.
+const LATEST: usize = 2_000;
 
 /// List the latest deliveries, oldest first
 #[derive(Args, Debug)]
@@ -61,19 +65,19 @@ pub(crate) struct ListArgs {
 /// The number of deliveries that are listed without `--limit`.
 const LIMIT: usize = 50;
 
-pub(crate) async fn run(args: ListArgs, path: &Path) -> CommandResult {
+pub(crate) async fn run(args: ListArgs, at: &Location) -> CommandResult {
     let start = SystemTime::now();
-    let archive = open(path).await?;
+    let archive = open(at).await?;
     let mut list = List::new(args.json);
     let query = args.selection.query();
     if args.follow {
         let recent = start.checked_sub(ARCHIVED_WITHIN).unwrap_or(SystemTime::UNIX_EPOCH);
         let recent = recent.max(query.received_since().unwrap_or(SystemTime::UNIX_EPOCH));
         let recent = query.clone().since(recent);
-        let seen = entries(&archive, recent.clone()).await?;
+        let seen = entries_of(&archive, at, &recent).await?;
         let seen = seen.into_iter().map(|entry| entry.id).collect();
         list_latest(&archive, query, &args, &mut list).await?;
-        return follow(path, &recent, seen, &mut list).await;
+        return follow(at, &recent, seen, &mut list).await;
     }
     let query = narrow(&archive, query, None, args.selection.scope.inference.as_deref()).await?;
     list_latest(&archive, query, &args, &mut list).await?;
@@ -81,7 +85,7 @@ pub(crate) async fn run(args: ListArgs, path: &Path) -> CommandResult {
 }
 
 async fn list_latest(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     query: Query,
     args: &ListArgs,
     list: &mut List,
@@ -109,7 +113,7 @@ async fn list_latest(
 
 /// Lists what `recent` selects and is not in `seen`, again and again, until the command is interrupted.
 async fn follow(
-    path: &Path,
+    at: &Location,
     recent: &Query,
     mut seen: HashSet<DeliveryId>,
     list: &mut List,
@@ -118,18 +122,39 @@ async fn follow(
     loop {
         list.flush()?;
         tokio::time::sleep(POLL).await;
-        let now = lengths(path)?;
-        if before.replace(now.clone()) == Some(now) {
-            continue;
+        if let Some(path) = at.path() {
+            let now = lengths(path)?;
+            if before.replace(now.clone()) == Some(now) {
+                continue;
+            }
         }
         // A read-only archive is as of its opening.
-        let archive = open(path).await?;
-        for entry in entries(&archive, recent.clone()).await? {
+        let archive = open(at).await?;
+        for entry in entries_of(&archive, at, recent).await? {
             if seen.insert(entry.id) {
                 list.write_entry(&archive, &entry).await?;
             }
         }
     }
+}
+
+/// The entries that `recent` selects. Of a database, only the latest deliveries are read: a query for a time would read
+/// its whole ledger.
+async fn entries_of(
+    archive: &dyn Archive,
+    at: &Location,
+    recent: &Query,
+) -> Result<Vec<LedgerEntry>, ArchiveError> {
+    if at.path().is_some() {
+        return entries(archive, recent.clone()).await;
+    }
+    let mut latest = archive.latest(Query::all(), LATEST).await?;
+    latest.retain(|entry| {
+        recent.selects_meta(entry.id, &entry.model, entry.received_at)
+            && recent.selects_state(&entry.state)
+    });
+    latest.reverse();
+    Ok(latest)
 }
 
 /// The lengths of the files in a directory, which change with every write to the archive.
@@ -184,7 +209,7 @@ impl List {
     }
 
     /// The same for an entry. Nothing is written if the delivery was removed meanwhile.
-    async fn write_entry(&mut self, archive: &DiskArchive, entry: &LedgerEntry) -> io::Result<()> {
+    async fn write_entry(&mut self, archive: &dyn Archive, entry: &LedgerEntry) -> io::Result<()> {
         match archive.get(entry.id).await.transpose() {
             Some(archived) => self.write(archived),
             None => Ok(()),
@@ -227,8 +252,8 @@ pub(crate) struct DeadArgs {
 /// The states that `inbox dead` lists.
 const DEAD: [StateKind; 2] = [StateKind::Dead, StateKind::Undecodable];
 
-pub(crate) async fn dead(args: DeadArgs, path: &Path) -> CommandResult {
-    let archive = open(path).await?;
+pub(crate) async fn dead(args: DeadArgs, at: &Location) -> CommandResult {
+    let archive = open(at).await?;
     let query = args.scope.query();
     let query = args.state.into_iter().fold(query, Query::state);
     let query = narrow(&archive, query, None, args.scope.inference.as_deref()).await?;

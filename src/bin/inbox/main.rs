@@ -1,4 +1,4 @@
-//! The command `inbox`: inspects, maintains and backs up a disk archive, retries and replays its deliveries, sends
+//! The command `inbox`: inspects, maintains and backs up an archive, retries and replays its deliveries, sends
 //! signed test payloads, explains rejected signatures, and generates structs for models.
 //!
 //! Each command is one module with its arguments and its `run`. Exit status: see [`cli`].
@@ -8,15 +8,21 @@ mod change;
 mod cli;
 mod client;
 mod console;
+mod copy;
+#[cfg(feature = "postgres")]
+mod database;
 mod doctor;
 mod export;
 mod format;
 mod list;
+mod location;
 mod model;
 mod quarantine;
 mod remove;
 mod replay;
 mod retry;
+#[cfg(feature = "postgres")]
+mod schema;
 mod select;
 mod send;
 mod show;
@@ -30,6 +36,7 @@ use clap::Parser;
 use self::{
     cli::{Cli, Command},
     console::Failure,
+    location::Location,
 };
 
 /// The exit status of a command, or the reason why it failed.
@@ -55,23 +62,27 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let path = &*cli.archive;
+    // Not for commands that use no archive.
+    let archive = || Location::of(&cli.archive);
     runtime.block_on(async {
         match cli.command {
             None => cli::print_help(),
-            Some(Command::List(args)) => list::run(args, path).await,
-            Some(Command::Show(args)) => show::run(args, path).await,
-            Some(Command::Dead(args)) => list::dead(args, path).await,
-            Some(Command::Stats(args)) => stats::run(args, path).await,
-            Some(Command::Verify(args)) => verify::run(args, path).await,
-            Some(Command::Retry(args)) => retry::run(args, path).await,
-            Some(Command::Replay(args)) => replay::run(args, path).await,
-            Some(Command::Purge(args)) => remove::purge(args, path).await,
-            Some(Command::Erase(args)) => remove::erase(args, path).await,
-            Some(Command::Backup(args)) => backup::backup(args, path).await,
-            Some(Command::Restore(args)) => backup::restore(args, path).await,
-            Some(Command::Export(args)) => export::run(args, path).await,
-            Some(Command::Doctor(args)) => doctor::run(args, path).await,
+            Some(Command::List(args)) => list::run(args, &archive()?).await,
+            Some(Command::Show(args)) => show::run(args, &archive()?).await,
+            Some(Command::Dead(args)) => list::dead(args, &archive()?).await,
+            Some(Command::Stats(args)) => stats::run(args, &archive()?).await,
+            Some(Command::Verify(args)) => verify::run(args, &archive()?).await,
+            Some(Command::Retry(args)) => retry::run(args, &archive()?).await,
+            Some(Command::Replay(args)) => replay::run(args, &archive()?).await,
+            Some(Command::Purge(args)) => remove::purge(args, &archive()?).await,
+            Some(Command::Erase(args)) => remove::erase(args, &archive()?).await,
+            Some(Command::Backup(args)) => backup::backup(args, &archive()?).await,
+            Some(Command::Restore(args)) => backup::restore(args, &archive()?).await,
+            Some(Command::Export(args)) => export::run(args, &archive()?).await,
+            Some(Command::Copy(args)) => copy::run(args, &cli.archive).await,
+            #[cfg(feature = "postgres")]
+            Some(Command::Schema(args)) => schema::run(args, archive()).await,
+            Some(Command::Doctor(args)) => doctor::run(args, &archive()?).await,
             Some(Command::Quarantine(args)) => quarantine::run(args).await,
             Some(Command::Send(args)) => send::run(args).await,
             Some(Command::Model(args)) => model::run(&args),

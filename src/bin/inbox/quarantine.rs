@@ -1,10 +1,6 @@
 //! `inbox quarantine`: rejected deliveries that were kept.
 
-use std::{
-    error::Error,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{error::Error, ffi::OsString, io::Write};
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
@@ -12,7 +8,7 @@ use http::{Response, StatusCode, Uri};
 use serde_json::{Value, json};
 use tower_inbox::{
     Delivery, DeliveryId,
-    archive::{Archive, DiskArchive, Query},
+    archive::{Archive, Query},
     layer::DELIVERY_ID,
 };
 
@@ -24,9 +20,10 @@ use crate::{
     doctor::{Diagnosis, parts},
     format::{self, Table, json_help},
     list::{self, ListArgs},
+    location::{Location, open},
     remove::remove,
     replay::{Replacements, replayed},
-    select::{Scope, entries, missing, narrow, open, resolve_ids},
+    select::{Scope, entries, missing, narrow, resolve_ids},
     send::SigningArgs,
     show::{self, ShowArgs},
 };
@@ -42,17 +39,17 @@ Examples:
 
 "))]
 pub(crate) struct QuarantineArgs {
-    /// The directory of the quarantine
+    /// The directory of the quarantine, or a PostgreSQL URL as in --archive
     #[arg(
         long,
         global = true,
-        value_name = "DIR",
+        value_name = "DIR|URL",
         env = "INBOX_QUARANTINE",
         hide_env_values = true,
         default_value = "inbox-quarantine",
         help_heading = "Global options"
     )]
-    quarantine: PathBuf,
+    quarantine: OsString,
     #[command(subcommand)]
     command: QuarantineCommand,
 }
@@ -145,18 +142,18 @@ struct Which {
 }
 
 pub(crate) async fn run(args: QuarantineArgs) -> CommandResult {
-    let path = &*args.quarantine;
+    let at = &Location::of(&args.quarantine)?;
     match args.command {
-        QuarantineCommand::List(args) => list::run(args, path).await,
-        QuarantineCommand::Show(args) => show::run(args, path).await,
-        QuarantineCommand::Release(args) => release(args, path).await,
-        QuarantineCommand::Clear(args) => clear(args, path).await,
+        QuarantineCommand::List(args) => list::run(args, at).await,
+        QuarantineCommand::Show(args) => show::run(args, at).await,
+        QuarantineCommand::Release(args) => release(args, at).await,
+        QuarantineCommand::Clear(args) => clear(args, at).await,
     }
 }
 
 impl Which {
     /// The query for these deliveries. Fails if one of the ids is not found.
-    async fn query(&self, archive: &DiskArchive) -> Result<Query, Box<dyn Error>> {
+    async fn query(&self, archive: &dyn Archive) -> Result<Query, Box<dyn Error>> {
         if self.ids.is_empty() && !self.all && !self.scope.is_given() {
             let message = "missing selection; use an ID, --all, --model, --since or --before";
             return Err(Failure::usage(message).into());
@@ -173,19 +170,19 @@ impl Which {
     }
 }
 
-async fn clear(args: ClearArgs, path: &Path) -> CommandResult {
-    let query = args.which.query(&open(path).await?).await?;
-    remove(path, vec![query], args.dry_run).await?;
+async fn clear(args: ClearArgs, at: &Location) -> CommandResult {
+    let query = args.which.query(&open(at).await?).await?;
+    remove(at, vec![query], args.dry_run).await?;
     Ok(code(true))
 }
 
-async fn release(args: ReleaseArgs, path: &Path) -> CommandResult {
+async fn release(args: ReleaseArgs, at: &Location) -> CommandResult {
     let to = client::url(&args.to)?;
     let scheme = Some(args.signing.required_scheme()?);
     let poster = Poster::new(&to).map_err(|error| -> Box<dyn Error> { error })?;
     let replacements = Replacements { scheme, ..Replacements::default() };
     let destination = Destination { to, replacements, poster };
-    let archive = open(path).await?;
+    let archive = open(at).await?;
     let query = args.which.query(&archive).await?;
     let mut output = Output::new(args.json);
     let (mut released, mut found, mut failed) = (Vec::new(), archive.scan(query), 0_u64);
@@ -208,7 +205,7 @@ async fn release(args: ReleaseArgs, path: &Path) -> CommandResult {
     }
     output.flush()?;
     if !released.is_empty() {
-        remove(path, vec![Query::all().ids(released)], false).await?;
+        remove(at, vec![Query::all().ids(released)], false).await?;
     }
     Ok(code(failed == 0))
 }

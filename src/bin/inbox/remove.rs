@@ -5,16 +5,17 @@ use std::{error::Error, ffi::OsString, path::Path, time::SystemTime};
 use clap::Args;
 use tower_inbox::{
     DeliveryId, ModelName,
-    archive::{DiskArchive, Query, StateFilter},
+    archive::{Archive, Query, StateFilter},
     delivery::StateKind,
 };
 
 use crate::{
     CommandResult, Failure,
-    change::{Change, Changed, apply, print_selected},
+    change::{Change, apply, print_selected},
     cli::after_help,
     console::{self, code, deliveries},
-    select::{Selection, entries, missing, narrow, open, parse_age, parse_time, resolve_ids},
+    location::{Location, open},
+    select::{Selection, entries, missing, narrow, parse_age, parse_time, resolve_ids},
 };
 
 /// Remove finished deliveries that are older than an age
@@ -49,12 +50,12 @@ pub(crate) struct PurgeArgs {
     unsettled: bool,
 }
 
-pub(crate) async fn purge(args: PurgeArgs, path: &Path) -> CommandResult {
+pub(crate) async fn purge(args: PurgeArgs, at: &Location) -> CommandResult {
     let query = args.keep.or(args.before).into_iter().fold(Query::all(), Query::before);
     let query = args.model.into_iter().fold(query, Query::model);
     let states = purged_states(args.dead, args.unsettled);
     let queries = states.into_iter().map(|states| query.clone().states(states)).collect();
-    remove(path, queries, args.dry_run).await?;
+    remove(at, queries, args.dry_run).await?;
     Ok(code(true))
 }
 
@@ -101,8 +102,8 @@ pub(crate) struct EraseArgs {
     selection: Selection,
 }
 
-pub(crate) async fn erase(args: EraseArgs, path: &Path) -> CommandResult {
-    let archive = open(path).await?;
+pub(crate) async fn erase(args: EraseArgs, at: &Location) -> CommandResult {
+    let archive = open(at).await?;
     let ids = given_ids(&archive, &args).await?;
     let inference = args.selection.scope.inference.as_deref();
     let query = narrow(&archive, args.selection.query(), ids.clone(), inference).await?;
@@ -115,14 +116,14 @@ pub(crate) async fn erase(args: EraseArgs, path: &Path) -> CommandResult {
         ));
     }
     if missing.is_empty() || !found.is_empty() {
-        remove(path, vec![query], args.dry_run).await?;
+        remove(at, vec![query], args.dry_run).await?;
     }
     Ok(code(missing.is_empty()))
 }
 
 /// The ids on the command line and in the file; None without any.
 async fn given_ids(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     args: &EraseArgs,
 ) -> Result<Option<Vec<DeliveryId>>, Box<dyn Error>> {
     let mut ids = resolve_ids(archive, &args.ids).await?;
@@ -150,16 +151,15 @@ fn ids_in(file: &str, text: &[u8]) -> Result<Vec<DeliveryId>, Box<dyn Error>> {
 
 /// Removes what the queries select, or prints it.
 pub(crate) async fn remove(
-    path: &Path,
+    at: &Location,
     queries: Vec<Query>,
     dry_run: bool,
 ) -> Result<(), Box<dyn Error>> {
     if dry_run {
-        return print_selected(path, "remove", queries).await;
+        return print_selected(at, "remove", queries).await;
     }
-    let (Changed::Here(removed) | Changed::ByServer(removed)) =
-        apply(path, Change::Remove, queries).await?;
-    console::result(&format!("removed {}", deliveries(removed)));
+    let removed = apply(at, Change::Remove, queries).await?;
+    console::result(&format!("removed {}", deliveries(removed.number())));
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! `inbox retry`: requeues dead, undecodable and failed deliveries.
 
-use std::{error::Error, path::Path};
+use std::error::Error;
 
 use clap::Args;
 use tower_inbox::{
-    archive::{ArchiveError, DiskArchive, LedgerEntry, Query},
+    archive::{Archive, ArchiveError, LedgerEntry, Query},
     delivery::StateKind,
 };
 
@@ -14,7 +14,8 @@ use crate::{
     cli::after_help,
     console::{self, code, deliveries},
     format::{self, Table},
-    select::{Scope, entries, missing, narrow, open, resolve_ids, state_parser},
+    location::{Location, open},
+    select::{Scope, entries, missing, narrow, resolve_ids, state_parser},
 };
 
 /// Process dead, undecodable or failed deliveries again
@@ -49,13 +50,13 @@ pub(crate) struct RetryArgs {
 /// The states from which a delivery can be requeued.
 const RETRYABLE: [StateKind; 3] = [StateKind::Dead, StateKind::Undecodable, StateKind::Failed];
 
-pub(crate) async fn run(args: RetryArgs, path: &Path) -> CommandResult {
+pub(crate) async fn run(args: RetryArgs, at: &Location) -> CommandResult {
     let has_ids = !args.ids.is_empty();
     if !has_ids && !args.all && args.state.is_none() && !args.scope.is_given() {
         let message = "missing selection; use an ID, --all, --model, --state, --since, --before or --inference";
         return Err(Failure::usage(message).into());
     }
-    let archive = open(path).await?;
+    let archive = open(at).await?;
     let ids = resolve_ids(&archive, &args.ids).await?;
     let query = args.state.into_iter().fold(args.scope.query(), Query::state);
     let inference = args.scope.inference.as_deref();
@@ -68,21 +69,25 @@ pub(crate) async fn run(args: RetryArgs, path: &Path) -> CommandResult {
     if args.dry_run {
         print(&selected)?;
     } else if !selected.is_empty() || !has_ids {
-        retry(path, query).await?;
+        retry(at, query).await?;
     }
     Ok(code(missing.is_empty()))
 }
 
-async fn retryable(archive: &DiskArchive, query: Query) -> Result<Vec<LedgerEntry>, ArchiveError> {
+async fn retryable(archive: &dyn Archive, query: Query) -> Result<Vec<LedgerEntry>, ArchiveError> {
     let mut found = entries(archive, query).await?;
     found.retain(|entry| RETRYABLE.contains(&entry.state.kind()));
     Ok(found)
 }
 
-async fn retry(path: &Path, query: Query) -> Result<(), Box<dyn Error>> {
-    let result = match apply(path, Change::Retry, vec![query]).await? {
+async fn retry(at: &Location, query: Query) -> Result<(), Box<dyn Error>> {
+    let result = match apply(at, Change::Retry, vec![query]).await? {
         Changed::Here(retried) => {
             format!("requeued {}; processed when the server starts", deliveries(retried))
+        }
+        #[cfg(feature = "postgres")]
+        Changed::InDatabase(retried) => {
+            format!("requeued {}; running servers process them within seconds", deliveries(retried))
         }
         Changed::ByServer(retried) => {
             format!("requeued {}; processed within seconds", deliveries(retried))

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     error::Error,
-    path::Path,
     time::SystemTime,
 };
 
@@ -13,7 +12,7 @@ use clap::{
 };
 use tower_inbox::{
     DeliveryId, ModelName,
-    archive::{Archive, ArchiveError, DiskArchive, LedgerEntry, Query, StateFilter},
+    archive::{Archive, ArchiveError, LedgerEntry, Query, StateFilter},
     delivery::{InferenceId, StateKind},
 };
 
@@ -104,21 +103,11 @@ impl Selection {
     }
 }
 
-/// Opens the archive in this directory, to be read.
-pub(crate) async fn open(path: &Path) -> Result<DiskArchive, Box<dyn Error>> {
-    if path.is_dir() {
-        return Ok(DiskArchive::read_only(path).await?);
-    }
-    let path = path.display();
-    Err(Failure::usage(format!("no archive in {path}; use --archive DIR, or set INBOX_ARCHIVE"))
-        .into())
-}
-
 /// The query for what `query`, the ids (if there are any) and the inference (if there is one) select together.
 ///
 /// An inference is looked up now, in all models, and becomes a list of ids.
 pub(crate) async fn narrow(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     query: Query,
     ids: Option<Vec<DeliveryId>>,
     inference: Option<&str>,
@@ -137,7 +126,7 @@ pub(crate) async fn narrow(
 /// `key` is the text of an `InferenceKey`, whose version is ignored, or the 24 hexadecimal digits of an `InferenceId`.
 /// If the query has no model, the key is tried for every model.
 pub(crate) async fn find_inference(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     query: &Query,
     key: &str,
 ) -> Result<Vec<LedgerEntry>, ArchiveError> {
@@ -165,7 +154,7 @@ fn without_version(key: &str) -> String {
 
 /// The ledger entries that `query` selects.
 pub(crate) async fn entries(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     query: Query,
 ) -> Result<Vec<LedgerEntry>, ArchiveError> {
     let (mut entries, mut found) = (archive.ledger(query), Vec::new());
@@ -212,7 +201,7 @@ const LISTED_CANDIDATES: usize = 10;
 ///
 /// If a word is neither, or if a prefix names no delivery or several ones.
 pub(crate) async fn resolve_ids(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     words: &[String],
 ) -> Result<Vec<DeliveryId>, Box<dyn Error>> {
     let prefixes: Vec<_> = words.iter().filter(|word| whole_id(word).is_none()).cloned().collect();
@@ -243,7 +232,7 @@ fn hex_digits(word: &str) -> Option<String> {
 
 /// The deliveries that each prefix matches, found in one pass through the ledger.
 async fn candidates(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     prefixes: &[String],
 ) -> Result<BTreeMap<String, Vec<LedgerEntry>>, Box<dyn Error>> {
     let mut found = BTreeMap::new();
@@ -273,7 +262,7 @@ async fn candidates(
 }
 
 fn only_candidate(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     prefix: &str,
     candidates: &[LedgerEntry],
 ) -> Result<DeliveryId, Box<dyn Error>> {

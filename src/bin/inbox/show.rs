@@ -3,13 +3,12 @@
 use std::{
     error::Error,
     io::{self, Write},
-    path::Path,
 };
 
 use clap::Args;
 use tower_inbox::{
     DeliveryId,
-    archive::{Archive, Archived, DiskArchive, LedgerEntry, Query},
+    archive::{Archive, Archived, LedgerEntry, Query},
 };
 
 use crate::{
@@ -17,7 +16,8 @@ use crate::{
     cli::after_help,
     console::{self, code, escape, escape_bytes, write_body},
     format::{self, json_help},
-    select::{Selection, find_inference, is_prefix, narrow, open, resolve_ids, whole_id},
+    location::{Location, open},
+    select::{Selection, find_inference, is_prefix, narrow, resolve_ids, whole_id},
 };
 
 /// Show deliveries: state, head, or exact body
@@ -61,13 +61,13 @@ pub(crate) struct ShowArgs {
 /// The number of deliveries that are shown without `--last`.
 const LIMIT: usize = 50;
 
-pub(crate) async fn run(args: ShowArgs, path: &Path) -> CommandResult {
+pub(crate) async fn run(args: ShowArgs, at: &Location) -> CommandResult {
     if args.ids.is_empty() && args.last.is_none() && !args.selection.is_given() {
         let message =
             "missing delivery; use an ID, --last N, or a condition such as --inference KEY";
         return Err(Failure::usage(message).into());
     }
-    let archive = open(path).await?;
+    let archive = open(at).await?;
     let ids = selected(&archive, &args).await?;
     if args.body && ids.len() > 1 {
         let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
@@ -92,7 +92,7 @@ pub(crate) async fn run(args: ShowArgs, path: &Path) -> CommandResult {
 
 /// The ids of the deliveries to show: those of each word, or the latest that the conditions select.
 async fn selected(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     args: &ShowArgs,
 ) -> Result<Vec<DeliveryId>, Box<dyn Error>> {
     let query = args.selection.query();
@@ -119,7 +119,7 @@ async fn selected(
 
 /// The deliveries that a word names: an id, a key, or a unique prefix of an id, tried in this order.
 async fn named_by(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     query: &Query,
     word: &str,
 ) -> Result<Vec<DeliveryId>, Box<dyn Error>> {
@@ -141,7 +141,7 @@ async fn named_by(
     Err(Failure::not_found(message).into())
 }
 
-async fn report_missing(archive: &DiskArchive, id: DeliveryId) -> Result<(), Box<dyn Error>> {
+async fn report_missing(archive: &dyn Archive, id: DeliveryId) -> Result<(), Box<dyn Error>> {
     let state = archive.state(id).await?;
     let state = state.map(|state| format!("; its state is {}", format::state(&state)));
     console::error(&format!("delivery {id} was removed{}", state.unwrap_or_default()));

@@ -1,20 +1,22 @@
 //! `inbox stats`: numbers of deliveries, segments and bytes.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::io::{self, Write};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tower_inbox::archive::Stats;
+#[cfg(feature = "postgres")]
+use tower_inbox::{
+    archive::{Archive, Counts},
+    delivery::StateKind,
+};
 
 use crate::{
     CommandResult,
     cli::after_help,
     console::{self, code, escape},
     format,
-    select::open,
+    location::{Location, open_directory},
 };
 
 /// The states of segments, in the order of [`Stats::segments`].
@@ -31,6 +33,9 @@ JSON members:
   models        object: number of deliveries by model
   segments      object: active, sealed and compressed, each with segments and bytes
 
+On PostgreSQL, removed, received and segments are null, and one more member:
+  bytes         size of the tables and indexes
+
 Examples:
   inbox stats
   inbox stats --json | jq .states.dead
@@ -42,9 +47,23 @@ pub(crate) struct StatsArgs {
     json: bool,
 }
 
-pub(crate) async fn run(args: StatsArgs, path: &Path) -> CommandResult {
-    let stats = open(path).await?.stats().await?;
+pub(crate) async fn run(args: StatsArgs, at: &Location) -> CommandResult {
     let mut out = console::stdout();
+    let stats = match at {
+        Location::Directory(path) => open_directory(path).await?.stats().await?,
+        #[cfg(feature = "postgres")]
+        Location::Database(database) => {
+            let archive = database.open().await?;
+            let (counts, bytes) = (archive.counts().await?, archive.size().await?);
+            if args.json {
+                console::json_line(&mut out, &counts_object(&counts, bytes))?;
+            } else {
+                write_counts(&mut out, &counts, bytes)?;
+            }
+            out.flush()?;
+            return Ok(code(true));
+        }
+    };
     if args.json {
         console::json_line(&mut out, &object(&stats))?;
     } else {
@@ -93,5 +112,52 @@ fn object(stats: &Stats) -> Value {
         "removed": stats.removed,
         "models": models.collect::<Map<_, _>>(),
         "segments": segments.collect::<Map<_, _>>(),
+    })
+}
+
+#[cfg(feature = "postgres")]
+fn write_counts(page: &mut impl Write, counts: &Counts, bytes: u64) -> io::Result<()> {
+    writeln!(page, "{:>12}  deliveries", all_deliveries(counts))?;
+    for (kind, count) in by_state(counts) {
+        writeln!(page, "{count:>12}  {kind}")?;
+    }
+    for (model, count) in by_model(counts) {
+        writeln!(page, "{count:>12}  for {}", escape(&model))?;
+    }
+    writeln!(page, "{bytes:>12}  bytes in tables and indexes")
+}
+
+#[cfg(feature = "postgres")]
+fn counts_object(counts: &Counts, bytes: u64) -> Value {
+    let states = by_state(counts).map(|(kind, count)| (kind.to_string(), json!(count)));
+    let models = by_model(counts).map(|(model, count)| (model, json!(count)));
+    json!({
+        "deliveries": all_deliveries(counts),
+        "received": null,
+        "states": states.collect::<Map<_, _>>(),
+        "removed": null,
+        "models": models.collect::<Map<_, _>>(),
+        "segments": null,
+        "bytes": bytes,
+    })
+}
+
+#[cfg(feature = "postgres")]
+fn all_deliveries(counts: &Counts) -> u64 {
+    counts.iter().map(|(_, _, count)| count).sum()
+}
+
+/// The states that occur, and pending.
+#[cfg(feature = "postgres")]
+fn by_state(counts: &Counts) -> impl Iterator<Item = (StateKind, u64)> {
+    let counted = StateKind::ALL.into_iter().map(|kind| (kind, counts.of_all(kind)));
+    counted.filter(|(kind, count)| *kind == StateKind::Pending || *count > 0)
+}
+
+#[cfg(feature = "postgres")]
+fn by_model(counts: &Counts) -> impl Iterator<Item = (String, u64)> {
+    counts.models().map(|model| {
+        let of_model = StateKind::ALL.into_iter().map(|kind| counts.of(model, kind));
+        (model.to_string(), of_model.sum())
     })
 }

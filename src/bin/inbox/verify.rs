@@ -1,9 +1,6 @@
 //! `inbox verify`: reads the whole archive and checks it.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::io::{self, Write};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -13,6 +10,7 @@ use crate::{
     CommandResult,
     cli::after_help,
     console::{self, Progress, code, escape},
+    location::Location,
 };
 
 /// Read the whole archive, and check every checksum and digest
@@ -38,7 +36,9 @@ pub(crate) struct VerifyArgs {
     json: bool,
 }
 
-pub(crate) async fn run(args: VerifyArgs, path: &Path) -> CommandResult {
+pub(crate) async fn run(args: VerifyArgs, at: &Location) -> CommandResult {
+    let path =
+        at.directory("check backups by restoring them, and turn on data checksums (initdb -k)")?;
     let bar = Progress::of_bytes();
     let found = DiskArchive::verify(path, move |read, of| bar.show(read, of)).await?;
     let mut out = console::stdout();

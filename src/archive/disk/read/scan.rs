@@ -5,7 +5,7 @@ use std::{io::Write, path::Path};
 use super::reader::Reader;
 use crate::{
     archive::{
-        ArchiveError, Archived, EntrySender, LedgerEntry, Query,
+        ArchiveError, Archived, Entries, EntrySender, LedgerEntry, Query,
         disk::{
             DiskArchive, background,
             format::{
@@ -126,6 +126,38 @@ impl DiskArchive {
     ) -> Result<u64, ArchiveError> {
         let reader = self.reader();
         background::run(move || export(&reader, &query, into, unreadable)).await
+    }
+
+    /// Writes deliveries of any archive and their states to one WARC file, as [`export`](Self::export) does. Returns
+    /// their number. Blocks while it writes.
+    ///
+    /// # Errors
+    ///
+    /// If writing fails. Deliveries that cannot be read are passed to `unreadable` and left out.
+    pub async fn write_warc(
+        mut found: Entries,
+        mut into: impl Write,
+        mut unreadable: impl FnMut(ArchiveError),
+    ) -> Result<u64, ArchiveError> {
+        let name = SegmentName { sequence: 1, salt: Salt::random() };
+        let failed = || Failure::to("write", Path::new("the export"));
+        write(&mut into, &warcinfo(name)).map_err(failed())?;
+        let mut written = 0;
+        while let Some(archived) = found.next().await {
+            let archived = match archived {
+                Ok(archived) => archived,
+                Err(error) => {
+                    unreadable(error);
+                    continue;
+                }
+            };
+            for entry in entries(archived) {
+                write(&mut into, &encode(&entry, name.salt)).map_err(failed())?;
+            }
+            written += 1;
+        }
+        into.flush().map_err(failed())?;
+        Ok(written)
     }
 }
 

@@ -6,7 +6,6 @@ use std::{
     error::Error,
     io::{self, Write},
     num::NonZeroU32,
-    path::Path,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -20,7 +19,7 @@ use tokio::{
 };
 use tower_inbox::{
     Delivery,
-    archive::{Archive, DiskArchive, Query},
+    archive::{Archive, Query},
 };
 
 pub(crate) use self::request::{Replacements, replayed};
@@ -31,7 +30,8 @@ use crate::{
     client::{self, PostError, Poster, ResponseCounts},
     console::{self, Progress, code, deliveries},
     format::{self, Table},
-    select::{Selection, entries, missing, narrow, open, resolve_ids},
+    location::{Location, open},
+    select::{Selection, entries, missing, narrow, resolve_ids},
     send::{SigningArgs, parse_header},
 };
 
@@ -91,12 +91,12 @@ pub(crate) struct ReplayArgs {
     selection: Selection,
 }
 
-pub(crate) async fn run(args: ReplayArgs, path: &Path) -> CommandResult {
+pub(crate) async fn run(args: ReplayArgs, at: &Location) -> CommandResult {
     let to = client::url(&args.to)?;
     let scheme = args.signing.scheme()?;
     let replacements =
         Replacements { headers: args.set_header, parameters: args.set_query, scheme };
-    let archive = open(path).await?;
+    let archive = open(at).await?;
     let ids = resolve_ids(&archive, &args.ids).await?;
     let has_ids = !ids.is_empty();
     let inference = args.selection.scope.inference.as_deref();
@@ -125,7 +125,7 @@ pub(crate) async fn run(args: ReplayArgs, path: &Path) -> CommandResult {
 }
 
 /// Prints ids, lengths, methods and URLs. Replacements are left out, because they may be secret.
-async fn print_requests(archive: &DiskArchive, query: Query, to: &Uri) -> CommandResult {
+async fn print_requests(archive: &dyn Archive, query: Query, to: &Uri) -> CommandResult {
     let (mut out, mut table) = (console::stdout(), Table::new(["ID", "BYTES", "REQUEST"]));
     let (mut count, mut code, mut found) = (0, ExitCode::SUCCESS, archive.scan(query));
     while let Some(archived) = found.next().await {
@@ -149,7 +149,7 @@ async fn print_requests(archive: &DiskArchive, query: Query, to: &Uri) -> Comman
 }
 
 async fn replay(
-    archive: &DiskArchive,
+    archive: &dyn Archive,
     query: Query,
     replayer: &Arc<Replayer>,
     concurrency: NonZeroU32,
