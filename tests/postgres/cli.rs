@@ -252,10 +252,12 @@ async fn list_follow_lists_deliveries_as_they_are_archived() {
     let before: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(before["bytes"], 6);
     let after = put(&archive, "after that", None).await;
-    let line = tokio::task::spawn_blocking(move || lines.next().unwrap().unwrap()).await.unwrap();
-    assert!(line.contains(&after.id().to_string()), "{line}");
+    let line = tokio::task::spawn_blocking(move || lines.next());
+    let line = tokio::time::timeout(Duration::from_secs(20), line).await;
     following.kill().unwrap();
     following.wait().unwrap();
+    let line = line.expect("listed within 20 s").unwrap().unwrap().unwrap();
+    assert!(line.contains(&after.id().to_string()), "{line}");
     schema.drop().await;
 }
 
