@@ -62,6 +62,7 @@ page!(schema_changes, "schema-changes.md");
 page!(providers, "providers.md");
 page!(own_provider, "own-provider.md");
 page!(archive, "archive.md");
+page!(many_nodes, "many-nodes.md");
 page!(operation, "operation.md");
 page!(http, "http.md");
 page!(metrics, "metrics.md");
