@@ -10,6 +10,7 @@
 //! | [`providers`] | the providers, what each posts, and what that was verified against |
 //! | [`own_provider`] | a model of a sender that is not in the list |
 //! | [`archive`] | what the disk archive promises, backup, retention, repeats |
+//! | [`many_nodes`] | an archive on PostgreSQL for several receivers: which archive to choose, failover, operation |
 //! | [`operation`] | health probes, systemd, Kubernetes, rotation of secrets, erasure, upgrades, alerts |
 //! | [`http`] | timeouts, limits, compressed bodies, what the server answers before the inbox sees a request |
 //! | [`metrics`] | metrics, dashboard, alerts |
@@ -35,6 +36,7 @@ macro_rules! page {
             doc = "[archive]: crate::guide::archive\n",
             doc = "[backups]: crate::guide::archive#backups\n",
             doc = "[retention]: crate::guide::archive#retention\n",
+            doc = "[many-nodes]: crate::guide::many_nodes\n",
             doc = "[operation]: crate::guide::operation\n",
             doc = "[alerts]: crate::guide::operation#when-an-alert-fires\n",
             doc = "[http]: crate::guide::http\n",

@@ -10,6 +10,7 @@
 mod alerts;
 mod copies;
 mod gauges;
+mod many_nodes;
 mod page;
 mod promtool;
 mod runs;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
 }
 
@@ -25,7 +25,7 @@ fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
     page.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
-fn documents(yaml: &str) -> Vec<Value> {
+pub(crate) fn documents(yaml: &str) -> Vec<Value> {
     let documents = serde_yaml_ng::Deserializer::from_str(yaml);
     documents.map(|document| Value::deserialize(document).unwrap()).collect()
 }
@@ -90,14 +90,16 @@ fn commands<'p>(page: &'p str) -> Vec<Vec<&'p str>> {
 
 #[test]
 fn commands_and_options_on_the_page_and_in_the_alerts_exist() {
-    let (page, rules) = (page(), read("docs/prometheus-rules.yaml"));
+    let page = [page(), read("docs/many-nodes.md")].join("\n");
+    let rules = read("docs/prometheus-rules.yaml");
     let inline: Vec<_> = page.split("```").step_by(2).collect();
     let inline = inline.join("");
     let mut all = commands(&inline);
     all.extend(commands(&rules));
     assert!(all.len() >= 10, "{all:?}");
     for words in all {
-        let help = Command::new(env!("CARGO_BIN_EXE_inbox")).args(["help", words[0]]).output();
+        let names = if words[0] == "schema" { &words[..2] } else { &words[..1] };
+        let help = Command::new(env!("CARGO_BIN_EXE_inbox")).arg("help").args(names).output();
         let help = help.unwrap();
         assert!(help.status.success(), "there is no command {words:?}");
         let text = String::from_utf8(help.stdout).unwrap();

@@ -110,7 +110,9 @@ impl Drop for Inner {
 impl PostgresArchive {
     /// Opens the archive in the schema `inbox` of this database without TLS, and creates the schema if it is missing.
     ///
-    /// `url` is a connection string as `libpq` reads it: `postgres://USER@HOST/DATABASE`, or `KEY=VALUE` pairs.
+    /// `url` is a connection string as [`tokio_postgres::Config`] reads it: `postgres://USER:PASSWORD@HOST/DATABASE`, or
+    /// `KEY=VALUE` pairs. With several hosts (`HOST1,HOST2`), the first one that accepts writes is used. Environment
+    /// variables and password files are not read.
     ///
     /// # Errors
     ///
@@ -137,6 +139,9 @@ impl PostgresArchive {
     }
 
     /// Returns the SQL script that creates a schema of this name, for services that may not create tables themselves.
+    ///
+    /// The script fails if the schema has tables of an archive already; use
+    /// [`migrate_schema`](PostgresArchiveBuilder::migrate_schema) to update those.
     ///
     /// Such a service opens the archive with [`migrate(false)`](PostgresArchiveBuilder::migrate). Its role needs
     /// `USAGE` on the schema, `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its tables, and `USAGE` on its sequences.
@@ -185,6 +190,10 @@ impl PostgresArchive {
     /// # Errors
     ///
     /// If a step failed, or a required synchronous standby is no longer configured. The other steps have still run.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the remaining steps are left to the next round.
     pub async fn maintain_now(&self) -> Result<(), ArchiveError> {
         let Inner { operations, retention, requires_standby, .. } = &*self.0;
         let result = operations.maintain(*retention).await;

@@ -58,7 +58,8 @@ impl PostgresArchiveBuilder {
         }
     }
 
-    /// Sets how connections are encrypted. Default: no TLS.
+    /// Sets the connector that encrypts connections, such as that of the crate `tokio-postgres-rustls`. Default: no TLS.
+    /// Set `sslmode=require` in the URL as well: without it, a server that offers no TLS gets a plain connection.
     pub fn tls<T>(mut self, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -86,23 +87,30 @@ impl PostgresArchiveBuilder {
 
     /// Sets whether opening fails unless the server has a synchronous standby configured. Default: false.
     ///
-    /// Maintenance checks it again, and fails if none is configured any more: see [`ArchiveHealth::maintenance`].
+    /// Checks the setting `synchronous_standby_names`, and not whether a standby is connected: while none is, commits
+    /// wait, and appends fail after the [statement deadline](Self::statement_deadline). Maintenance checks it again, and
+    /// fails if it was removed: see [`ArchiveHealth::maintenance`]. Deliveries are still acknowledged then.
     ///
-    /// Without one, an acknowledged delivery is on the disk of one server, and a failover can lose the latest ones.
+    /// Without a synchronous standby, an acknowledged delivery is on the disk of one server, and a failover to an
+    /// asynchronous replica loses the deliveries acknowledged last.
     pub fn require_synchronous_standby(mut self, require: bool) -> Self {
         self.requires_standby = require;
         self
     }
 
     /// Sets the maximum number of connections of this archive. One each is for appends, for outcomes and for renewals
-    /// of leases, the others are for everything else. Default: 6. Values below 4 are treated as 4.
+    /// of leases, the others are for everything else. They are opened when they are needed. Opening the archive uses
+    /// one more. Default: 6. Values below 4 are treated as 4.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(4);
         self
     }
 
     /// Sets how long an operation waits for the database. A statement that takes longer is not cancelled: it may take
-    /// effect after the operation has failed with [`ArchiveError::Unsure`]. Default: 10 s.
+    /// effect after the operation has failed with [`ArchiveError::Unsure`]. Also limits how long [`open`](Self::open)
+    /// attempts to connect. Default: 10 s.
+    ///
+    /// Set it below [`InboxBuilder::archive_timeout`](crate::InboxBuilder::archive_timeout), which limits a request.
     pub fn statement_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -122,22 +130,27 @@ impl PostgresArchiveBuilder {
         self
     }
 
-    /// Removes the heads and bodies of processed deliveries and repeats at this age, in whole days: the partition of a
-    /// day is dropped. Deliveries in any other state keep theirs. Default: never.
+    /// Sets the age at which the heads and bodies of processed deliveries and repeats are removed, in whole days, rounded
+    /// down: the partition of a day (UTC) is dropped. Deliveries in any other state keep theirs. `None` keeps all.
+    /// Default: `None`.
+    ///
+    /// Nodes with different values apply the shortest.
     pub fn retention(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.retention.bodies = age.into();
         self
     }
 
-    /// Removes the ledger entries of processed deliveries and repeats without a body at this age, in whole days. A
-    /// repeat that arrives later is a new delivery. Default: never.
+    /// Sets the age at which the ledger entries of processed deliveries and repeats without a body are removed, in whole
+    /// days, rounded down. A repeat that arrives later is a new delivery. `None` keeps all. Default: `None`.
+    ///
+    /// Without [`retention`](Self::retention), only deliveries that were removed have no body.
     pub fn ledger_retention(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.retention.ledger = age.into();
         self
     }
 
-    /// Sets how often maintenance runs; `None` disables it. At least one node has to run it at least daily. Default: 60
-    /// s.
+    /// Sets how often maintenance runs: it creates partitions for the next 7 days, applies retention, and adds up
+    /// counts. `None` disables it; then run it on another node, at least daily. Default: 60 s.
     pub fn maintenance_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.maintenance = interval.into();
         self
@@ -147,13 +160,23 @@ impl PostgresArchiveBuilder {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Unavailable`] if the database cannot be reached within the statement deadline;
-    /// [`ArchiveError::Other`] if it is older than PostgreSQL 14, has `fsync` turned off, or has another version of the
-    /// schema.
+    /// [`ArchiveError::Unavailable`] if the database cannot be reached within the statement deadline, or accepts no
+    /// writes. [`ArchiveError::Other`]
+    ///
+    /// - if the URL or the name of the schema is invalid;
+    /// - if the server is older than PostgreSQL 14, has `fsync` turned off, or has no synchronous standby although one is
+    ///   required;
+    /// - if the default isolation level of the role is not `read committed`;
+    /// - if the schema is missing or has a version that does not work with this crate, or the role may not create it;
+    /// - if a table of the schema is unlogged.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the schema is migrated either completely or not at all.
     pub async fn open(self) -> Result<PostgresArchive, ArchiveError> {
         let (server, schema) = (self.server()?, Schema::new(&self.schema)?);
         let session = schema::session(&server, Instant::now() + self.deadline).await?;
@@ -172,22 +195,24 @@ impl PostgresArchiveBuilder {
         Ok(archive)
     }
 
-    /// Creates the schema, or adds its missing versions.
+    /// Creates the schema, or adds its missing versions, in one transaction, and returns the version. Does not change a
+    /// schema that is newer. Nodes may have the archive open meanwhile.
     ///
     /// # Errors
     ///
-    /// If the database cannot be reached, or the user may not create tables. Nothing has changed then.
+    /// If the database cannot be reached, or the role may not create tables. Nothing has changed then, unless the
+    /// connection was lost during the commit.
     pub async fn migrate_schema(&self) -> Result<SchemaStatus, ArchiveError> {
         let (server, schema) = (self.server()?, Schema::new(&self.schema)?);
         let session = schema::session(&server, Instant::now() + self.deadline).await?;
         schema.migrate(&session).await
     }
 
-    /// Returns the version of the schema in the database.
+    /// Returns the version of the schema in the database, and the version that this crate needs. Changes nothing.
     ///
     /// # Errors
     ///
-    /// If the database cannot be reached.
+    /// If the database cannot be reached, or the role may not read the schema.
     pub async fn schema_status(&self) -> Result<SchemaStatus, ArchiveError> {
         let (server, schema) = (self.server()?, Schema::new(&self.schema)?);
         let session = schema::session(&server, Instant::now() + self.deadline).await?;
