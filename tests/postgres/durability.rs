@@ -223,6 +223,20 @@ async fn archive_reconnects_after_the_server_has_crashed() {
 }
 
 #[tokio::test]
+async fn health_recovers_after_an_outage_without_an_append() {
+    let Some(server) = own_server("") else { return };
+    let archive = open(&server, Duration::from_millis(700)).await;
+    let writes = async || archive.health().await.unwrap().writes;
+    server.stop();
+    archive.append(Append::new(delivery("during"))).await.unwrap_err();
+    eventually("the failure is known", async || writes().await == Some(WriteState::Failing)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(writes().await, Some(WriteState::Failing), "the server is still down");
+    server.start_again();
+    eventually("the node is ready", async || writes().await == Some(WriteState::Working)).await;
+}
+
+#[tokio::test]
 async fn unreachable_server_is_unavailable_within_the_deadline() {
     let Some(server) = own_server("") else { return };
     let archive = open(&server, Duration::from_millis(700)).await;

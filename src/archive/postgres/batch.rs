@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     sync::{Notify, oneshot, watch},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -21,6 +21,9 @@ use crate::{
     archive::{ArchiveError, WriteState},
     delivery::DeliveryId,
 };
+
+/// How often it is tested whether the database commits again after a failure.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A statement for several jobs.
 pub(super) trait Statement: Send + Sync + 'static {
@@ -184,7 +187,7 @@ impl<S: Statement> Shared<S> {
 
     async fn run(&self, server: &Server) {
         let mut session = None;
-        while let Some((jobs, replies)) = self.next().await {
+        while let Some((jobs, replies)) = self.next(server, &mut session).await {
             self.queue().running_since = Some(Instant::now());
             let result = self.attempt(server, &mut session, &jobs).await;
             let failed = result.is_err();
@@ -273,10 +276,15 @@ impl<S: Statement> Shared<S> {
         }
     }
 
-    /// Waits for jobs, and takes as many as fit into a batch. None when the queue is closed and empty.
-    async fn next(&self) -> Option<(Vec<S::Job>, Replies<S>)> {
+    /// Waits for jobs, and takes as many as fit into a batch. None when the queue is closed and empty. After a failure,
+    /// tests once a second whether the database commits again.
+    async fn next(
+        &self,
+        server: &Server,
+        session: &mut Option<Session>,
+    ) -> Option<(Vec<S::Job>, Replies<S>)> {
         loop {
-            {
+            let failed = {
                 let mut queue = self.queue();
                 if let Some(batch) = queue.take(self.limits) {
                     return Some(batch);
@@ -284,9 +292,28 @@ impl<S: Statement> Shared<S> {
                 if queue.closed {
                     return None;
                 }
+                queue.failed
+            };
+            if !failed {
+                self.changed.notified().await;
+            } else if timeout(PROBE_INTERVAL, self.changed.notified()).await.is_err() {
+                let recovered = self.probe(server, session).await.is_ok();
+                self.queue().failed = !recovered;
             }
-            self.changed.notified().await;
         }
+    }
+
+    /// Commits a record of the log that has no other effect. Without it, a node that gets no deliveries because it is
+    /// not ready would never be ready again.
+    async fn probe(&self, server: &Server, session: &mut Option<Session>) -> Result<(), Failure> {
+        let open = match session.take().filter(|session| !session.is_closed()) {
+            Some(open) => open,
+            None => server.session(Instant::now() + self.limits.deadline).await?,
+        };
+        let written =
+            open.query_durably("SELECT pg_logical_emit_message(true, 'inbox', '')", &[]).await;
+        *session = Some(open);
+        written.map(drop)
     }
 
     fn reply(&self, replies: Replies<S>, answers: Vec<Result<S::Answer, ArchiveError>>) {
