@@ -29,5 +29,7 @@ pub use inference::{InferenceDigest, InferenceId, InferenceKey, ParseInferenceEr
 pub use outcome::{Outcome, ParseOutcomeError};
 pub(crate) use outcome::{one_line, prefix};
 pub use record::{Delivery, Receipt};
+#[cfg(any(feature = "disk", feature = "postgres"))]
+pub(crate) use record::{from_nanos, to_nanos};
 pub use redaction::Redaction;
 pub use state::{State, StateKind};

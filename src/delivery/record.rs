@@ -220,6 +220,26 @@ impl Receipt {
     }
 }
 
+/// Returns a time in nanoseconds since 1970, as archives store it. Negative before 1970. The range is 1677 to 2262.
+#[cfg(any(feature = "disk", feature = "postgres"))]
+pub(crate) fn to_nanos(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
+}
+
+/// Returns the time of nanoseconds since 1970; `None` if the system cannot represent it.
+#[cfg(any(feature = "disk", feature = "postgres"))]
+pub(crate) fn from_nanos(nanos: i64) -> Option<SystemTime> {
+    let away = std::time::Duration::from_nanos(nanos.unsigned_abs());
+    if nanos < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(away)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(away)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -296,5 +316,14 @@ mod tests {
             one.fingerprint(),
         );
         assert_eq!(restored, one);
+    }
+
+    #[cfg(any(feature = "disk", feature = "postgres"))]
+    #[test]
+    fn times_before_1970_read_back() {
+        let early = SystemTime::UNIX_EPOCH - std::time::Duration::new(1, 7);
+        for time in [early, SystemTime::UNIX_EPOCH] {
+            assert_eq!(from_nanos(to_nanos(time)), Some(time));
+        }
     }
 }

@@ -1,20 +1,18 @@
 //! Appends, in batches.
 
-use std::time::SystemTime;
-
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
 use super::{
-    batch::Statement,
+    batch::{Statement, answers},
     error::Failure,
     head,
-    operations::{Operations, bytes_of, lease, micros, nanos, uuid, value},
+    operations::{Operations, bytes_of, lease, micros, state, token_uuid, uuid, value},
     session::{Params, Session},
 };
 use crate::{
     archive::{Append, Appended, ArchiveError, LeaseToken},
-    delivery::{DeliveryId, State},
+    delivery::{DeliveryId, to_nanos},
 };
 
 /// An append, and the token of the lease that it requests. The token is made here, so that a batch that is sent again
@@ -44,10 +42,7 @@ impl AppendJob {
         if value(row, 2)? {
             return Ok(self.append.stored(lease));
         }
-        let state: &str = value(row, 3)?;
-        let state: State =
-            state.parse().map_err(|_| Failure::Answer(format!("state {state:?}")))?;
-        Ok(self.append.repeats(id, state, lease))
+        Ok(self.append.repeats(id, state(value(row, 3)?)?, lease))
     }
 }
 
@@ -107,14 +102,11 @@ impl AppendStatement {
         let fingerprints: Vec<_> =
             deliveries().map(|d| d.fingerprint().as_bytes().to_vec()).collect();
         let models: Vec<&str> = deliveries().map(|delivery| delivery.model().as_str()).collect();
-        let received: Vec<i64> = deliveries().map(|d| nanos(d.received_at())).collect();
+        let received: Vec<i64> = deliveries().map(|d| to_nanos(d.received_at())).collect();
         let digests: Vec<_> = deliveries().map(|d| d.digest().as_bytes().to_vec()).collect();
         let heads: Vec<&[u8]> = jobs.iter().map(|job| job.head.as_slice()).collect();
         let bodies: Vec<&[u8]> = deliveries().map(|delivery| &**delivery.body()).collect();
-        let tokens: Vec<Option<Uuid>> = jobs
-            .iter()
-            .map(|job| job.token.map(|token| Uuid::from_bytes(*token.as_bytes())))
-            .collect();
+        let tokens: Vec<Option<Uuid>> = jobs.iter().map(|job| job.token.map(token_uuid)).collect();
         let lengths: Vec<i64> =
             jobs.iter().map(|job| job.append.lease_length().map_or(0, micros)).collect();
         let params: Params<'_> = &[
@@ -130,28 +122,6 @@ impl AppendStatement {
             (&resent, Type::BOOL),
         ];
         let rows = session.query_durably(&self.0.sql.append, params).await?;
-        let mut answers: Vec<(i32, _)> = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let place: i32 = value(row, 0)?;
-            let job = usize::try_from(place - 1).ok().and_then(|place| jobs.get(place));
-            let job = job.ok_or_else(|| Failure::Answer(format!("place {place}")))?;
-            answers.push((place, job.answer(row)?));
-        }
-        answers.sort_by_key(|(place, _)| *place);
-        if answers.len() != jobs.len() {
-            return Err(Failure::Answer(format!("{} rows for {}", answers.len(), jobs.len())));
-        }
-        Ok(answers.into_iter().map(|(_, answer)| Ok(answer)).collect())
+        answers(&rows, jobs, |row, job| job.answer(row).map(Ok))
     }
-}
-
-/// The time of nanoseconds since 1970, which may be negative.
-pub(super) fn time_of(nanos: i64) -> SystemTime {
-    let since = std::time::Duration::from_nanos(nanos.unsigned_abs());
-    let time = if nanos < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(since)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(since)
-    };
-    time.unwrap_or(SystemTime::UNIX_EPOCH)
 }

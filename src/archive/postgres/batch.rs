@@ -11,9 +11,11 @@ use tokio::{
     sync::{Notify, oneshot, watch},
     time::{Instant, timeout},
 };
+use tokio_postgres::Row;
 
 use super::{
     error::Failure,
+    operations::value,
     pool::{Conflicts, Server},
     session::Session,
 };
@@ -178,6 +180,26 @@ impl<S: Statement> fmt::Debug for Batcher<S> {
     }
 }
 
+/// Returns the answer of each job, in the order of the jobs. The first column of a row is the place of its job, from 1.
+pub(super) fn answers<J, A>(
+    rows: &[Row],
+    jobs: &[J],
+    answer: impl Fn(&Row, &J) -> Result<A, Failure>,
+) -> Result<Vec<A>, Failure> {
+    let mut answers: Vec<(i32, A)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place: i32 = value(row, 0)?;
+        let job = usize::try_from(place - 1).ok().and_then(|place| jobs.get(place));
+        let job = job.ok_or_else(|| Failure::Answer(format!("place {place}")))?;
+        answers.push((place, answer(row, job)?));
+    }
+    answers.sort_by_key(|(place, _)| *place);
+    if answers.len() != jobs.len() {
+        return Err(Failure::Answer(format!("{} rows for {}", answers.len(), jobs.len())));
+    }
+    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+}
+
 type Replies<S> = Vec<oneshot::Sender<Result<<S as Statement>::Answer, ArchiveError>>>;
 
 impl<S: Statement> Shared<S> {
@@ -255,12 +277,9 @@ impl<S: Statement> Shared<S> {
         let deadline = Instant::now() + self.limits.deadline;
         let (mut lost, mut conflicts) = (None, Conflicts::new());
         loop {
-            let open = match session.take().filter(|session| !session.is_closed()) {
-                Some(open) => open,
-                None => match server.session(deadline).await {
-                    Ok(open) => open,
-                    Err(failure) => return Err(lost.unwrap_or(failure)),
-                },
+            let open = match server.kept_or_new(session, deadline).await {
+                Ok(open) => open,
+                Err(failure) => return Err(lost.unwrap_or(failure)),
             };
             let resent = lost.is_some();
             match self.statement.run(&open, jobs, resent).await {
@@ -306,10 +325,7 @@ impl<S: Statement> Shared<S> {
     /// Commits a record of the log that has no other effect. Without it, a node that gets no deliveries because it is
     /// not ready would never be ready again.
     async fn probe(&self, server: &Server, session: &mut Option<Session>) -> Result<(), Failure> {
-        let open = match session.take().filter(|session| !session.is_closed()) {
-            Some(open) => open,
-            None => server.session(Instant::now() + self.limits.deadline).await?,
-        };
+        let open = server.kept_or_new(session, Instant::now() + self.limits.deadline).await?;
         let written =
             open.query_durably("SELECT pg_logical_emit_message(true, 'inbox', '')", &[]).await;
         *session = Some(open);

@@ -1,9 +1,6 @@
 //! The operations of the contract that are sent one by one.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 use tokio_postgres::{
@@ -17,7 +14,7 @@ use crate::{
     archive::{
         Acquire, Acquired, ArchiveError, Begun, Claim, Claimed, Counts, Lease, LeaseToken, Release,
     },
-    delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind},
+    delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind, from_nanos},
 };
 
 /// The statements, with the name of the schema.
@@ -120,7 +117,7 @@ impl Operations {
                 &[
                     (&uuid(id), Type::UUID),
                     (&acquire.revive, Type::BOOL),
-                    (&Uuid::from_bytes(*token.as_bytes()), Type::UUID),
+                    (&token_uuid(token), Type::UUID),
                     (&micros(acquire.lease_length), Type::INT8),
                 ],
             )
@@ -140,8 +137,7 @@ impl Operations {
         length: Duration,
     ) -> Result<Vec<DeliveryId>, ArchiveError> {
         let ids: Vec<Uuid> = leases.iter().map(|lease| uuid(lease.id())).collect();
-        let tokens: Vec<Uuid> =
-            leases.iter().map(|lease| Uuid::from_bytes(*lease.token().as_bytes())).collect();
+        let tokens: Vec<Uuid> = leases.iter().map(|lease| token_uuid(lease.token())).collect();
         let params = [
             (&ids as _, Type::UUID_ARRAY),
             (&tokens as _, Type::UUID_ARRAY),
@@ -159,7 +155,7 @@ impl Operations {
         };
         let params = [
             (&uuid(lease.id()) as _, Type::UUID),
-            (&Uuid::from_bytes(*lease.token().as_bytes()) as _, Type::UUID),
+            (&token_uuid(lease.token()) as _, Type::UUID),
             (&micros(wait) as _, Type::INT8),
             (&inference as _, Type::BYTEA),
         ];
@@ -174,7 +170,7 @@ impl Operations {
     ) -> Result<Begun, ArchiveError> {
         let params = [
             (&uuid(lease.id()) as _, Type::UUID),
-            (&Uuid::from_bytes(*lease.token().as_bytes()) as _, Type::UUID),
+            (&token_uuid(lease.token()) as _, Type::UUID),
             (&inference.to_bytes().to_vec() as _, Type::BYTEA),
         ];
         // To enter a flight again under the same lease has no effect.
@@ -200,31 +196,25 @@ impl Operations {
         paused: bool,
     ) -> Result<(), ArchiveError> {
         let params: Params<'_> = &[(&model.as_str(), Type::TEXT), (&paused, Type::BOOL)];
-        // Can be repeated without another effect.
-        self.pool.query_again(&self.sql.set_paused, params).await?;
+        self.pool.query_durably(&self.sql.set_paused, params).await?;
         Ok(())
     }
 
     pub(super) async fn paused(&self) -> Result<Vec<ModelName>, ArchiveError> {
         let rows = self.pool.query_again(&self.sql.paused, &[]).await?;
-        let models = rows.iter().map(|row| {
-            let name: &str = value(row, 0)?;
-            Ok(name.parse().map_err(|_| Failure::Answer(format!("model {name:?}")))?)
-        });
-        models.collect()
+        Ok(rows.iter().map(|row| model(row, 0)).collect::<Result<_, _>>()?)
     }
 
     pub(super) async fn counts(&self) -> Result<Counts, ArchiveError> {
         let rows = self.pool.query_again(&self.sql.counts, &[]).await?;
         let (mut counts, mut oldest) = (Counts::default(), None::<i64>);
         for row in &rows {
-            let (name, deliveries): (&str, i64) = (value(row, 0)?, value(row, 2)?);
-            let model = name.parse().map_err(|_| Failure::Answer(format!("model {name:?}")))?;
-            counts.add(&model, kind(value(row, 1)?)?, deliveries.max(0).unsigned_abs());
+            let deliveries: i64 = value(row, 2)?;
+            counts.add(&model(row, 0)?, kind(value(row, 1)?)?, deliveries.max(0).unsigned_abs());
             let received: Option<i64> = value(row, 3)?;
             oldest = received.into_iter().chain(oldest).min();
         }
-        counts.set_oldest_unsettled(oldest.map(super::append::time_of));
+        counts.set_oldest_unsettled(oldest.and_then(from_nanos));
         Ok(counts)
     }
 
@@ -247,6 +237,10 @@ pub(super) fn uuid(id: DeliveryId) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
 
+pub(super) fn token_uuid(token: LeaseToken) -> Uuid {
+    Uuid::from_bytes(*token.as_bytes())
+}
+
 pub(super) fn bytes_of(id: Uuid) -> DeliveryId {
     DeliveryId::from_bytes(id.into_bytes())
 }
@@ -264,6 +258,11 @@ pub(super) fn value<'r, T: FromSql<'r>>(row: &'r Row, column: usize) -> Result<T
 /// The only value of the only row.
 pub(super) fn only<'r, T: FromSql<'r>>(rows: &'r [Row]) -> Result<T, Failure> {
     value(rows.first().ok_or_else(|| Failure::Answer("no row".to_owned()))?, 0)
+}
+
+pub(super) fn model(row: &Row, column: usize) -> Result<ModelName, Failure> {
+    let name: &str = value(row, column)?;
+    name.parse().map_err(|_| Failure::Answer(format!("model {name:?}")))
 }
 
 pub(super) fn state(text: &str) -> Result<State, Failure> {
@@ -285,14 +284,6 @@ pub(super) fn kind(number: i16) -> Result<StateKind, Failure> {
 pub(super) fn micros(duration: Duration) -> i64 {
     const MOST: i64 = 30 * 365 * 24 * 60 * 60 * 1_000_000;
     i64::try_from(duration.as_micros()).unwrap_or(MOST).min(MOST)
-}
-
-/// Nanoseconds since 1970.
-pub(super) fn nanos(time: SystemTime) -> i64 {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
-    }
 }
 
 /// A limit, at most 10,000: more is not claimed at a time.
@@ -318,12 +309,5 @@ mod tests {
     fn poisoned_outcome_in_the_sql_text_is_that_of_the_state_machine() {
         let crashed = State::Leased { attempts: 3, crashes: 2 }.crashed();
         assert!(include_str!("sql/0002/states.sql").contains(&format!("'{crashed}'")));
-    }
-
-    #[test]
-    fn times_before_1970_read_back() {
-        for time in [SystemTime::UNIX_EPOCH - Duration::new(1, 7), SystemTime::UNIX_EPOCH] {
-            assert_eq!(super::super::append::time_of(nanos(time)), time);
-        }
     }
 }

@@ -31,6 +31,18 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Takes the session that is kept from an earlier statement, or opens one.
+    pub(super) async fn kept_or_new(
+        &self,
+        kept: &mut Option<Session>,
+        deadline: Instant,
+    ) -> Result<Session, Failure> {
+        match kept.take().filter(|session| !session.is_closed()) {
+            Some(session) => Ok(session),
+            None => self.session(deadline).await,
+        }
+    }
+
     /// Opens a connection. Attempts it until `deadline`.
     pub(super) async fn session(&self, deadline: Instant) -> Result<Session, Failure> {
         let mut backoff = BACKOFF;
@@ -140,14 +152,7 @@ impl Pool {
 
     /// Runs a statement once, and again if it was rolled back by a deadlock.
     pub(super) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
-        let mut taken = self.take().await?;
-        let mut conflicts = Conflicts::new();
-        loop {
-            match taken.session()?.query(sql, params).await {
-                Err(failure) if conflicts.allow_retry(&failure).await => {}
-                result => return taken.returned(result),
-            }
-        }
+        self.run(sql, params, false).await
     }
 
     /// Runs a statement whose effect has to be durable, see [`Session::query_durably`].
@@ -156,10 +161,20 @@ impl Pool {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Failure> {
+        self.run(sql, params, true).await
+    }
+
+    async fn run(&self, sql: &str, params: Params<'_>, durably: bool) -> Result<Vec<Row>, Failure> {
         let mut taken = self.take().await?;
         let mut conflicts = Conflicts::new();
         loop {
-            match taken.session()?.query_durably(sql, params).await {
+            let session = taken.session()?;
+            let result = if durably {
+                session.query_durably(sql, params).await
+            } else {
+                session.query(sql, params).await
+            };
+            match result {
                 Err(failure) if conflicts.allow_retry(&failure).await => {}
                 result => return taken.returned(result),
             }
@@ -208,9 +223,7 @@ impl Taken<'_> {
         let closed = || Failure::NoConnection("the connection was closed".to_owned());
         self.session.as_ref().ok_or_else(closed)
     }
-}
 
-impl Taken<'_> {
     /// Returns the result. A connection that was lost does not return to the pool.
     fn returned<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         if matches!(result, Err(Failure::Lost(_))) {

@@ -1,20 +1,19 @@
 //! Single deliveries.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::SystemTime};
 
 use bytes::Bytes;
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
 use super::{
-    append::time_of,
     error::Failure,
     head,
-    operations::{Operations, bytes_of, state, uuid, value},
+    operations::{Operations, bytes_of, model, only, state, uuid, value},
 };
 use crate::{
     archive::{ArchiveError, Archived, LedgerEntry},
-    delivery::{Delivery, DeliveryId, Fingerprint, ModelName, State},
+    delivery::{Delivery, DeliveryId, Fingerprint, State, from_nanos},
 };
 
 /// The columns of an [`Entry`], of the view `deliveries`.
@@ -33,13 +32,11 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn of(row: &Row) -> Result<Self, Failure> {
-        let name: &str = value(row, 2)?;
-        let model: ModelName =
-            name.parse().map_err(|_| Failure::Answer(format!("model {name:?}")))?;
         let id = bytes_of(value(row, 1)?);
+        let received_at = from_nanos(value(row, 3)?).unwrap_or(SystemTime::UNIX_EPOCH);
         let state = state(value(row, 7)?)?;
         Ok(Self {
-            line: LedgerEntry::new(id, model, time_of(value(row, 3)?), state),
+            line: LedgerEntry::new(id, model(row, 2)?, received_at, state),
             length: usize::try_from(value::<i32>(row, 4)?).unwrap_or_default(),
             fingerprint: Fingerprint::from_bytes(digest(row, 5)?),
             digest: digest(row, 6)?,
@@ -76,7 +73,7 @@ impl Operations {
         let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class \
             WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'";
         let rows = self.pool.query_again(sql, &[(&self.sql.schema, Type::TEXT)]).await?;
-        Ok(super::operations::only::<i64>(&rows)?.max(0).unsigned_abs())
+        Ok(only::<i64>(&rows)?.max(0).unsigned_abs())
     }
 
     pub(super) async fn state(&self, id: DeliveryId) -> Result<Option<State>, ArchiveError> {

@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::{
     error::Failure,
-    operations::{Operations, kind_number, nanos, only, uuid, value},
+    operations::{Operations, kind_number, only, uuid, value},
     read::{COLUMNS, Entry},
     session::Params,
 };
 use crate::{
     archive::{ArchiveError, Archived, EntrySender, LedgerEntry, Query},
-    delivery::{InferenceDigest, InferenceId, StateKind},
+    delivery::{InferenceDigest, InferenceId, StateKind, to_nanos},
 };
 
 /// The most deliveries of a page, before conditions apply.
@@ -151,10 +151,10 @@ impl<'o> Pages<'o> {
             conditions.value("d.model = ", model.as_str().to_owned(), Type::TEXT);
         }
         if let Some(since) = self.query.received_since() {
-            conditions.value("d.received_ns >= ", nanos(since), Type::INT8);
+            conditions.value("d.received_ns >= ", to_nanos(since), Type::INT8);
         }
         if let Some(before) = self.query.received_before() {
-            conditions.value("d.received_ns < ", nanos(before), Type::INT8);
+            conditions.value("d.received_ns < ", to_nanos(before), Type::INT8);
         }
         if let Some(inference) = self.query.selected_inference() {
             conditions.value("d.inference >= ", with_rest(inference, 0), Type::BYTEA);
@@ -218,42 +218,50 @@ impl Operations {
 
     /// Sends all selected ledger entries.
     pub(super) async fn send_ledger(&self, query: &Query, sender: EntrySender<LedgerEntry>) {
+        let sent = self.try_send_ledger(query, &sender).await;
+        end(sender, sent).await;
+    }
+
+    /// Returns false if the receiver is gone.
+    async fn try_send_ledger(
+        &self,
+        query: &Query,
+        sender: &EntrySender<LedgerEntry>,
+    ) -> Result<bool, ArchiveError> {
         let mut pages = Pages::new(self, query, kinds(query));
-        loop {
-            let entries = match pages.next().await {
-                Ok(Some(entries)) => entries,
-                Ok(None) => return sender.finish(),
-                Err(error) => return interrupted(&sender, error).await,
-            };
+        while let Some(entries) = pages.next().await? {
             for entry in entries {
                 if !sender.send(Ok(entry.line)).await {
-                    return;
+                    return Ok(false);
                 }
             }
         }
+        Ok(true)
     }
 
     /// Sends all selected deliveries.
     pub(super) async fn send_deliveries(&self, query: &Query, sender: EntrySender<Archived>) {
+        let sent = self.try_send_deliveries(query, &sender).await;
+        end(sender, sent).await;
+    }
+
+    /// Returns false if the receiver is gone.
+    async fn try_send_deliveries(
+        &self,
+        query: &Query,
+        sender: &EntrySender<Archived>,
+    ) -> Result<bool, ArchiveError> {
         let mut pages = Pages::new(self, query, kinds(query));
-        loop {
-            let entries = match pages.next().await {
-                Ok(Some(entries)) => entries,
-                Ok(None) => return sender.finish(),
-                Err(error) => return interrupted(&sender, error).await,
-            };
+        while let Some(entries) = pages.next().await? {
             for part in parts(entries) {
-                let found = match self.with_bodies(part).await {
-                    Ok(found) => found,
-                    Err(error) => return interrupted(&sender, error).await,
-                };
-                for archived in found {
+                for archived in self.with_bodies(part).await? {
                     if !sender.send(archived).await {
-                        return;
+                        return Ok(false);
                     }
                 }
             }
         }
+        Ok(true)
     }
 
     /// Calls `retry` or `remove` for all selected deliveries, page by page. The database checks states again, under a
@@ -286,9 +294,13 @@ impl Operations {
     }
 }
 
-/// Sends the error. Without `finish` the stream ends as incomplete.
-async fn interrupted<T>(sender: &EntrySender<T>, error: ArchiveError) {
-    sender.send(Err(error)).await;
+/// Ends a stream. Without `finish` it ends as incomplete.
+async fn end<T>(sender: EntrySender<T>, sent: Result<bool, ArchiveError>) {
+    match sent {
+        Ok(true) => sender.finish(),
+        Ok(false) => {}
+        Err(error) => drop(sender.send(Err(error)).await),
+    }
 }
 
 /// Splits entries into parts whose bodies are read by one statement.

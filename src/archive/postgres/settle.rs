@@ -10,9 +10,9 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::{
-    batch::Statement,
+    batch::{Statement, answers},
     error::Failure,
-    operations::{Operations, kind_number, micros, uuid, value},
+    operations::{Operations, kind_number, micros, token_uuid, uuid, value},
     session::{Params, Session},
 };
 use crate::{
@@ -72,8 +72,7 @@ impl Statement for SettleStatement {
         resent: bool,
     ) -> Result<Vec<Result<(), ArchiveError>>, Failure> {
         let ids: Vec<Uuid> = jobs.iter().map(|job| uuid(job.lease.id())).collect();
-        let tokens: Vec<Uuid> =
-            jobs.iter().map(|job| Uuid::from_bytes(*job.lease.token().as_bytes())).collect();
+        let tokens: Vec<Uuid> = jobs.iter().map(|job| token_uuid(job.lease.token())).collect();
         let kinds: Vec<i16> = jobs.iter().map(|job| kind_number(job.outcome.kind())).collect();
         let outcomes: Vec<String> = jobs.iter().map(|job| job.outcome.to_string()).collect();
         let inferences: Vec<Option<Vec<u8>>> = jobs
@@ -98,24 +97,13 @@ impl Statement for SettleStatement {
             (&resent, Type::BOOL),
         ];
         let rows = session.query_durably(&self.operations.sql.settle, params).await?;
-        let mut answers: Vec<(i32, Result<(), ArchiveError>)> = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let place: i32 = value(row, 0)?;
-            let job = usize::try_from(place - 1).ok().and_then(|place| jobs.get(place));
-            let job = job.ok_or_else(|| Failure::Answer(format!("place {place}")))?;
-            answers.push((place, result(value(row, 1)?, job.lease.id())));
-        }
-        answers.sort_by_key(|(place, _)| *place);
         if resent {
             let mut unsure = self.unsure();
             for job in jobs {
                 unsure.remove(&job.lease.token());
             }
         }
-        if answers.len() != jobs.len() {
-            return Err(Failure::Answer(format!("{} rows for {}", answers.len(), jobs.len())));
-        }
-        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+        answers(&rows, jobs, |row, job| Ok(result(value(row, 1)?, job.lease.id())))
     }
 
     fn untaken(&self, (): ()) {}

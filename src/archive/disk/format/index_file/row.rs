@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut};
 
 use crate::{
     archive::disk::index::{Body, ForeignRecord, IndexEntry, Span},
-    delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State},
+    delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, from_nanos, to_nanos},
 };
 
 /// The bytes of a state: kind, flags, attempts or status, crashes or offset of its reason, length of the reason, due
@@ -56,7 +56,7 @@ pub(super) type Text<'t> = &'t mut dyn FnMut(u32, u32) -> std::io::Result<String
 pub(super) fn put_entry(entry: &IndexEntry, model: u32, texts: &mut Texts, row: &mut Vec<u8>) {
     row.put_slice(entry.id.as_bytes());
     row.put_slice(&entry.fingerprint);
-    put_time(entry.received_at, row);
+    row.put_i64_le(to_nanos(entry.received_at));
     let (tag, Span { offset, length }) = match entry.body {
         Body::Stored(span) => (0, span),
         Body::Removed(span) => (1, span),
@@ -83,7 +83,7 @@ pub(super) fn entry(
     let id = take_id(&mut row);
     let mut fingerprint = [0; 12];
     row.copy_to_slice(&mut fingerprint);
-    let received_at = take_time(&mut row);
+    let received_at = from_nanos(row.get_i64_le());
     let (tag, offset, length) = (row.get_u8(), row.get_uint_le(6), row.get_uint_le(5));
     let span = Span { offset, length };
     let body = match tag {
@@ -227,25 +227,6 @@ pub(super) fn take_id(row: &mut &[u8]) -> DeliveryId {
     let mut id = [0; 16];
     row.copy_to_slice(&mut id);
     DeliveryId::from_bytes(id)
-}
-
-/// In nanoseconds since 1970; negative values are before 1970. The range is 1677 to 2262.
-fn put_time(time: SystemTime, row: &mut Vec<u8>) {
-    let nanos = match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(error) => i64::try_from(error.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
-    };
-    row.put_i64_le(nanos);
-}
-
-fn take_time(row: &mut &[u8]) -> Option<SystemTime> {
-    let nanos = row.get_i64_le();
-    let away = Duration::from_nanos(nanos.unsigned_abs());
-    if nanos < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(away)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(away)
-    }
 }
 
 #[cfg(test)]
