@@ -11,9 +11,9 @@ use std::{
 use super::{
     fs::space::Space,
     health::Condition,
+    index::SharedIndex,
     maintain::{compactor::Compactor, maintenance::MaintenanceThread},
     read::reader::Reader,
-    shared::SharedIndex,
     write::queue::Queue,
 };
 

@@ -30,7 +30,6 @@ mod maintain;
 mod open;
 mod read;
 mod recovery;
-mod shared;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -18,7 +18,7 @@ use super::{
     },
     handle::Handle,
     health::Condition,
-    index::Index,
+    index::{Index, SharedIndex},
     maintain::{
         compactor::{CompactionState, Compactor},
         inventory::Inventory,
@@ -26,7 +26,6 @@ use super::{
     },
     read::reader::{Reader, look},
     recovery::recover,
-    shared::SharedIndex,
     write::{command::Command, queue::Queue, writer::Writer},
 };
 use crate::archive::ArchiveError;

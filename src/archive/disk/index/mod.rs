@@ -16,6 +16,6 @@ mod transitions;
 
 pub(super) use entry::{Body, Damage, DeliveryEntry, IndexEntry, LogPosition, Position, Span};
 pub(super) use flush::{AT_A_TIME, IndexSource, move_to};
-pub(super) use index::Index;
+pub(super) use index::{Index, SharedIndex};
 pub(super) use questions::{Cursor, Found, each_found};
 pub(super) use segment::ForeignRecord;

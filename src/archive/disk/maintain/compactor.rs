@@ -28,9 +28,8 @@ use crate::{
                 lock, replace,
             },
             health::Condition,
-            index::{DeliveryEntry, Found, Index, each_found},
+            index::{DeliveryEntry, Found, Index, SharedIndex, each_found},
             read::listing::Listing,
-            shared::SharedIndex,
             write::{
                 command::{Command, Reply},
                 queue::Queue,

@@ -240,7 +240,7 @@ struct Out {
     file: Replacement,
     /// Ledger entries that will be written as one record.
     ledger: Vec<Tombstone>,
-    /// Removed deliveries of other records, which are written last.
+    /// The removals recorded in the segment. Those that are still needed are written last.
     removals: Vec<DeliveryId>,
     segment: SegmentName,
     compress: bool,

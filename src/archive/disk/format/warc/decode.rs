@@ -3,12 +3,10 @@ use http::Version;
 
 use super::{
     checksum::Salt,
-    date,
     encode::{LEASED, REMOVES, protocol},
-    fingerprint,
     header::{Header, TRAILER},
     http_head::{Framing, Parsed, model_in, read},
-    tombstone,
+    tombstone, values,
 };
 use crate::{
     archive::disk::format::entry::{DeliveryMeta, Tombstone, short},
@@ -55,7 +53,7 @@ fn delivery_in(header: &Header<'_>) -> Option<Kind> {
         id: id_in(header, "WARC-Record-ID")?,
         model: model(header)?,
         fingerprint: short(fingerprint_in(header)?),
-        received_at: date::parse(header.text("WARC-Date")?)?,
+        received_at: values::parse_date(header.text("WARC-Date")?)?,
     };
     Some(Kind::Delivery { meta, leased: header.raw(LEASED).is_some() })
 }
@@ -127,7 +125,7 @@ fn assemble(record: &Bytes, header: &Header<'_>, block: &[u8]) -> Option<Deliver
         model(header)?,
         head,
         record.slice_ref(body),
-        date::parse(header.text("WARC-Date")?)?,
+        values::parse_date(header.text("WARC-Date")?)?,
         header.text("Inbox-Proof")?.parse().ok()?,
         fingerprint_in(header)?,
     ))
@@ -170,7 +168,7 @@ fn digest_in(header: &Header<'_>) -> Option<Digest> {
 
 /// The fingerprint is stored, because the target of the record is redacted.
 fn fingerprint_in(header: &Header<'_>) -> Option<Fingerprint> {
-    fingerprint::parse(header.text("Inbox-Fingerprint")?)
+    values::parse_fingerprint(header.text("Inbox-Fingerprint")?)
 }
 
 /// The maximum length of a note's block that is read, in bytes. The largest removal has 39 KB.

@@ -5,11 +5,10 @@ use http::{Version, uri::Authority};
 
 use super::{
     checksum::Salt,
-    fingerprint,
     header::TRAILER,
     header_writer::{HeaderWriter, Urn},
     http_head::{framing, model_in, path_and_query, write},
-    tombstone,
+    tombstone, values,
 };
 use crate::{
     archive::disk::format::{entry::Entry, name::SegmentName},
@@ -110,7 +109,7 @@ fn request(delivery: &Delivery, leased: bool, salt: Salt) -> Encoded {
     let mut header = HeaderWriter::new("request", delivery.id(), delivery.received_at());
     target_fields(&mut header, head);
     header.field("WARC-Payload-Digest", format_args!("sha256:{}", delivery.digest()));
-    header.field("Inbox-Fingerprint", fingerprint::print(delivery.fingerprint()));
+    header.field("Inbox-Fingerprint", values::print_fingerprint(delivery.fingerprint()));
     if model_in(path_and_query(head)) != Some(delivery.model().as_str()) {
         header.field("Inbox-Model", delivery.model());
     }

@@ -5,8 +5,8 @@ use std::{
 
 use super::{
     checksum::{Checksum, Salt},
-    date,
     header::{CHECKSUMS, MAGIC},
+    values,
 };
 use crate::delivery::DeliveryId;
 
@@ -28,7 +28,7 @@ impl HeaderWriter {
         let mut header = Self(bytes);
         header.field("WARC-Type", kind);
         header.field("WARC-Record-ID", Urn(id));
-        header.field("WARC-Date", date::print(date));
+        header.field("WARC-Date", values::print_date(date));
         header
     }
 

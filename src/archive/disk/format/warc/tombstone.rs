@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::fingerprint;
+use super::values;
 use crate::archive::{
     disk::format::entry::{DeliveryMeta, Tombstone},
     nanos, parse_nanos,
@@ -21,7 +21,7 @@ pub(super) fn print(tombstones: &[Tombstone]) -> String {
     for tombstone in tombstones {
         let Tombstone { meta, state, removed_at } = tombstone;
         let DeliveryMeta { id, model, fingerprint, received_at } = meta;
-        let fingerprint = fingerprint::print_short(*fingerprint);
+        let fingerprint = values::print_short(*fingerprint);
         let (received_at, removed_at) = (nanos(*received_at), nanos(*removed_at));
         // Writing to a string cannot fail.
         let _ = write!(block, "{id} {fingerprint} {received_at} {removed_at} {model} {state}\r\n");
@@ -39,7 +39,7 @@ pub(super) fn parse(block: &str) -> Option<Vec<Tombstone>> {
 fn parse_line(line: &str) -> Option<Tombstone> {
     let mut words = line.splitn(6, ' ');
     let id = words.next()?.parse().ok()?;
-    let fingerprint = fingerprint::parse_short(words.next()?)?;
+    let fingerprint = values::parse_short(words.next()?)?;
     let (received_at, removed_at) = (parse_nanos(words.next()?)?, parse_nanos(words.next()?)?);
     let model = words.next()?.parse().ok()?;
     let state = words.next()?.parse().ok()?;
