@@ -8,6 +8,7 @@ use std::{
     io::{self, BufWriter, Write},
     path::Path,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -77,7 +78,7 @@ pub(crate) async fn run(args: ListArgs, at: &Location) -> CommandResult {
         let seen = entries_of(&archive, at, &recent).await?;
         let seen = seen.into_iter().map(|entry| entry.id).collect();
         list_latest(&archive, query, &args, &mut list).await?;
-        return follow(at, &recent, seen, &mut list).await;
+        return follow(archive, at, &recent, seen, &mut list).await;
     }
     let query = narrow(&archive, query, None, args.selection.scope.inference.as_deref()).await?;
     list_latest(&archive, query, &args, &mut list).await?;
@@ -113,6 +114,7 @@ async fn list_latest(
 
 /// Lists what `recent` selects and is not in `seen`, again and again, until the command is interrupted.
 async fn follow(
+    mut archive: Arc<dyn Archive>,
     at: &Location,
     recent: &Query,
     mut seen: HashSet<DeliveryId>,
@@ -127,9 +129,9 @@ async fn follow(
             if before.replace(now.clone()) == Some(now) {
                 continue;
             }
+            // A directory is read as of its opening.
+            archive = open(at).await?;
         }
-        // A read-only archive is as of its opening.
-        let archive = open(at).await?;
         for entry in entries_of(&archive, at, recent).await? {
             if seen.insert(entry.id) {
                 list.write_entry(&archive, &entry).await?;
