@@ -59,8 +59,9 @@ async fn put(archive: &dyn Archive, body: &str, outcome: Option<Outcome>) -> Del
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn deliveries_are_listed_shown_and_counted_beside_a_server() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let archive = schema.open().await;
     let pending = put(&archive, "one", None).await;
@@ -84,8 +85,9 @@ async fn deliveries_are_listed_shown_and_counted_beside_a_server() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn deliveries_are_retried_removed_and_exported_beside_a_server() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let archive = schema.open().await;
     let dead = put(&archive, "two", Some(Outcome::dead("no reason"))).await;
@@ -108,8 +110,9 @@ async fn deliveries_are_retried_removed_and_exported_beside_a_server() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn commands_for_files_name_what_to_use_instead() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     for (arguments, wanted) in [
         (&["verify"][..], "data checksums"),
@@ -123,8 +126,9 @@ async fn commands_for_files_name_what_to_use_instead() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn schema_is_printed_migrated_and_checked() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let missing = schema.inbox(&["schema", "status"]);
     assert_eq!(missing.status.code(), Some(1));
@@ -139,8 +143,9 @@ async fn schema_is_printed_migrated_and_checked() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn password_is_refused_on_the_command_line_and_read_from_the_environment() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     drop(schema.open().await);
     let url = schema.archive_url().replacen('@', ":hunter2@", 1);
@@ -156,8 +161,9 @@ async fn password_is_refused_on_the_command_line_and_read_from_the_environment()
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn copy_to_and_from_a_database_keeps_bytes_ids_and_states() {
-    let Some(server) = server() else { return };
+    let server = server();
     let (schema, dir) = (server.schema(), tempfile::tempdir().unwrap());
     let from = dir.path().join("from");
     let source = DiskArchive::open(&from).await.unwrap();
@@ -198,8 +204,9 @@ async fn copy_to_and_from_a_database_keeps_bytes_ids_and_states() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn interrupted_copy_is_continued_without_duplicates() {
-    let Some(server) = server() else { return };
+    let server = server();
     let (schema, dir) = (server.schema(), tempfile::tempdir().unwrap());
     let source = DiskArchive::open(dir.path()).await.unwrap();
     let (a, b) = (
@@ -238,8 +245,9 @@ async fn assert_same(source: &dyn Archive, target: &dyn Archive) {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn list_follow_lists_deliveries_as_they_are_archived() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let archive = schema.open().await;
     put(&archive, "before", None).await;
@@ -262,8 +270,9 @@ async fn list_follow_lists_deliveries_as_they_are_archived() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn ids_are_found_by_prefix_for_doctor_and_replay_and_quarantine_is_cleared() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let archive = schema.open().await;
     let delivery = put(&archive, "{}", None).await;
@@ -283,10 +292,11 @@ async fn ids_are_found_by_prefix_for_doctor_and_replay_and_quarantine_is_cleared
 /// The server of the tests accepts any password, so this checks only that the file is read or ignored.
 #[cfg(unix)]
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn password_file_that_others_can_read_is_ignored() {
     use std::os::unix::fs::PermissionsExt;
 
-    let Some(server) = server() else { return };
+    let server = server();
     let (schema, dir) = (server.schema(), tempfile::tempdir().unwrap());
     drop(schema.open().await);
     let file = dir.path().join("pgpass");

@@ -10,7 +10,7 @@ use tower_inbox::{
 
 use super::{
     nodes::{self, NODES},
-    support::{Schema, own_server, pgbouncer, server, shared},
+    support::{Schema, Server, pgbouncer, server, shared},
     virtual_time::VirtualTime,
 };
 
@@ -20,8 +20,9 @@ fn step() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn postgres_archive_conforms() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let archive = schema.open().await;
     conformance(&archive).await;
@@ -32,8 +33,9 @@ async fn postgres_archive_conforms() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn postgres_archive_conforms_in_every_pair_of_operations() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let archive = schema.builder().connections(12).open().await.unwrap();
     conformance_of_pairs(&archive, step()).await;
@@ -42,8 +44,9 @@ async fn postgres_archive_conforms_in_every_pair_of_operations() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn postgres_archive_conforms_over_pgbouncer_in_transaction_mode() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let ((mut process, stdin), url) = pgbouncer(&server);
     let archive = PostgresArchive::builder(&url).schema("bounced").open().await.unwrap();
     conformance(&archive).await;
@@ -73,8 +76,9 @@ async fn open_nodes(schema: &Schema) -> [Arc<dyn tower_inbox::Archive>; NODES] {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 fn leases_of_postgres_archive_expire() {
-    let Some(server) = server() else { return };
+    let server = server();
     paused_runtime().block_on(async {
         let schema = server.schema();
         let [archive, ..] = open_nodes(&schema).await;
@@ -84,8 +88,9 @@ fn leases_of_postgres_archive_expire() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 fn every_delivery_settles_once_with_random_operations_of_several_nodes() {
-    let Some(server) = server() else { return };
+    let server = server();
     let cases = if std::env::var_os("INBOX_TEST_ALL").is_some() { 300 } else { 30 };
     let mut runner = TestRunner::new(Config {
         cases,

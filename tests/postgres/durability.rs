@@ -11,7 +11,7 @@ use tower_inbox::{
     testing::Sample,
 };
 
-use super::support::{Server, eventually, own_server, server};
+use super::support::{Server, eventually, server};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -63,8 +63,9 @@ async fn open(server: &Server, deadline: Duration) -> PostgresArchive {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn warning_of_cancelled_standby_wait_is_not_acknowledged_nor_is_a_repeat_of_it() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, archive) = (server.client().await, open(&server, Duration::from_secs(60)).await);
     require_absent_standby(&client).await;
     let first = delivery("cancelled");
@@ -84,8 +85,9 @@ async fn warning_of_cancelled_standby_wait_is_not_acknowledged_nor_is_a_repeat_o
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn settle_whose_standby_wait_was_cancelled_is_not_confirmed() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, archive) = (server.client().await, open(&server, Duration::from_secs(60)).await);
     let append = Append::new(delivery("settle")).leased_for(LEASE);
     let lease = archive.append(append).await.unwrap().lease.unwrap();
@@ -101,8 +103,9 @@ async fn settle_whose_standby_wait_was_cancelled_is_not_confirmed() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn lease_of_unconfirmed_append_is_released() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, archive) = (server.client().await, open(&server, Duration::from_secs(60)).await);
     require_absent_standby(&client).await;
     let first = delivery("unconfirmed");
@@ -117,8 +120,9 @@ async fn lease_of_unconfirmed_append_is_released() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn damaged_body_is_an_error_and_is_stored_again() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let (archive, client) = (schema.open().await, schema.client().await);
     let (pending, processed) = (delivery("pending"), delivery("processed"));
@@ -141,8 +145,9 @@ async fn damaged_body_is_an_error_and_is_stored_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn append_whose_answer_is_lost_is_sent_again_and_is_fresh() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, archive) = (server.client().await, open(&server, Duration::from_secs(60)).await);
     require_absent_standby(&client).await;
     let first = delivery("lost");
@@ -159,8 +164,9 @@ async fn append_whose_answer_is_lost_is_sent_again_and_is_fresh() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn settle_whose_answer_is_lost_is_sent_again_and_is_done() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, archive) = (server.client().await, open(&server, Duration::from_secs(60)).await);
     for outcome in [Outcome::processed(200), Outcome::failed("503"), Outcome::dead("404")] {
         let append = Append::new(delivery(&outcome.to_string())).leased_for(LEASE);
@@ -176,8 +182,9 @@ async fn settle_whose_answer_is_lost_is_sent_again_and_is_done() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn statement_beyond_its_deadline_fails_and_is_not_cancelled() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, archive) = (server.client().await, open(&server, Duration::from_secs(1)).await);
     require_absent_standby(&client).await;
     let (first, second) = (delivery("late"), delivery("queued"));
@@ -200,8 +207,9 @@ async fn statement_beyond_its_deadline_fails_and_is_not_cancelled() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn archive_reconnects_after_the_server_has_crashed() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let archive = open(&server, Duration::from_secs(20)).await;
     let first = delivery("before");
     let append = Append::new(first.clone()).leased_for(LEASE);
@@ -223,8 +231,9 @@ async fn archive_reconnects_after_the_server_has_crashed() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn health_recovers_after_an_outage_without_an_append() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let archive = open(&server, Duration::from_millis(700)).await;
     let writes = async || archive.health().await.unwrap().writes;
     server.stop();
@@ -236,9 +245,36 @@ async fn health_recovers_after_an_outage_without_an_append() {
     eventually("the node is ready", async || writes().await == Some(WriteState::Working)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
+async fn archive_opens_at_most_six_connections() {
+    let server = Server::start("");
+    let archive = open(&server, Duration::from_secs(20)).await;
+    let operations: Vec<_> = (0..64)
+        .map(|number| {
+            let archive = archive.clone();
+            tokio::spawn(async move {
+                let one = delivery(&number.to_string());
+                let append = Append::new(one.clone()).leased_for(LEASE);
+                let lease = archive.append(append).await.unwrap().lease.unwrap();
+                assert!(archive.renew(vec![lease], LEASE).await.unwrap().is_empty());
+                assert_eq!(archive.get(one.id()).await.unwrap().unwrap().delivery, one);
+                archive.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();
+            })
+        })
+        .collect();
+    for operation in operations {
+        operation.await.unwrap();
+    }
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tower-inbox'";
+    let connections: i64 = server.client().await.query_one(count, &[]).await.unwrap().get(0);
+    assert_eq!(connections, 6);
+}
+
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn unreachable_server_is_unavailable_within_the_deadline() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let archive = open(&server, Duration::from_millis(700)).await;
     server.stop();
     let start = Instant::now();
@@ -252,8 +288,9 @@ async fn unreachable_server_is_unavailable_within_the_deadline() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn terminated_connections_of_a_busy_archive_lose_nothing() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, archive) = (server.client().await, open(&server, Duration::from_secs(20)).await);
     let work = tokio::spawn({
         let archive = archive.clone();
@@ -297,8 +334,9 @@ async fn terminated_connections_of_a_busy_archive_lose_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn required_standby_that_is_gone_fails_maintenance() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let client = server.client().await;
     let schema = server.schema();
     drop(schema.open().await);
@@ -315,8 +353,9 @@ const IN_FLIGHT: usize = 64;
 const EACH: usize = 20;
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn appends_and_outcomes_in_flight_share_commits() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, archive) = (server.client().await, open(&server, Duration::from_secs(60)).await);
     let transactions = async || -> i64 {
         let sql = "SELECT pg_current_xact_id()::text::bigint";
@@ -345,8 +384,9 @@ async fn appends_and_outcomes_in_flight_share_commits() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn full_queue_rejects_appends_at_once() {
-    let Some(server) = own_server("") else { return };
+    let server = Server::start("");
     let (client, schema) = (server.client().await, server.schema());
     let builder =
         schema.builder().queue_capacity(2, 1 << 20).statement_deadline(Duration::from_secs(60));
@@ -366,8 +406,9 @@ async fn full_queue_rejects_appends_at_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn expired_lease_is_taken_over_by_another_node_and_the_late_outcome_is_lost() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let (one, two) = (schema.open().await, schema.open().await);
     let late = Duration::from_millis(300);
@@ -390,8 +431,9 @@ async fn expired_lease_is_taken_over_by_another_node_and_the_late_outcome_is_los
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn claim_waits_for_the_only_due_delivery_while_another_transaction_changes_it() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let (archive, client) = (schema.open().await, schema.client().await);
     let append = Append::new(delivery("failed")).leased_for(LEASE);
@@ -412,8 +454,9 @@ async fn claim_waits_for_the_only_due_delivery_while_another_transaction_changes
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn lease_of_dropped_claim_is_released() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let archive = schema.open().await;
     let model = "/hooks/durable".parse().unwrap();
@@ -429,8 +472,9 @@ async fn lease_of_dropped_claim_is_released() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn closed_archive_has_sent_what_was_queued() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let archive = schema.open().await;
     let deliveries: Vec<_> = (0..20).map(|number| delivery(&number.to_string())).collect();

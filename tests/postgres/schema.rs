@@ -6,7 +6,7 @@ use tower_inbox::{
     testing::Sample,
 };
 
-use super::support::{own_server, server};
+use super::support::{Server, server};
 
 /// The whole chain of causes.
 fn text(error: &dyn std::error::Error) -> String {
@@ -17,8 +17,9 @@ fn text(error: &dyn std::error::Error) -> String {
 const VERSION_1: &str = include_str!("../../src/archive/postgres/sql/0001/tables.sql");
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn version_1_with_rows_is_migrated() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let client = schema.client().await;
     client.batch_execute(&format!("CREATE SCHEMA {}", schema.name)).await.unwrap();
@@ -54,8 +55,9 @@ async fn version_1_with_rows_is_migrated() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn nodes_that_open_at_the_same_time_migrate_once() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let opens: Vec<_> = (0..5).map(|_| tokio::spawn(schema.builder().open())).collect();
     for open in opens {
@@ -65,8 +67,9 @@ async fn nodes_that_open_at_the_same_time_migrate_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn newer_and_missing_schemas_are_refused() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let missing = schema.builder().migrate(false).open().await.unwrap_err();
     assert!(text(&missing).contains("does not exist"), "{}", text(&missing));
@@ -85,8 +88,9 @@ async fn newer_and_missing_schemas_are_refused() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn script_creates_the_schema_for_a_service_that_may_not_create_tables() {
-    let Some(server) = server() else { return };
+    let server = server();
     let (schema, client) = (server.schema(), server.client().await);
     client.batch_execute(&PostgresArchive::schema_script(&schema.name).unwrap()).await.unwrap();
     let (name, role) = (&schema.name, format!("role_{}", schema.name));
@@ -113,15 +117,17 @@ async fn script_creates_the_schema_for_a_service_that_may_not_create_tables() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn server_that_would_lose_deliveries_is_refused() {
-    let Some(server) = own_server("fsync = off") else { return };
+    let server = Server::start("fsync = off");
     let refused = server.schema().builder().open().await.unwrap_err();
     assert!(text(&refused).contains("fsync is off"), "{}", text(&refused));
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn standby_and_isolation_are_checked() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let refused = schema.builder().require_synchronous_standby(true).open().await.unwrap_err();
     assert!(text(&refused).contains("no synchronous standby"), "{}", text(&refused));
@@ -131,8 +137,9 @@ async fn standby_and_isolation_are_checked() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn password_is_in_no_text() {
-    let Some(server) = server() else { return };
+    let server = server();
     let schema = server.schema();
     let url = server.url.replace("postgres@", "postgres:pa55word@");
     let builder = || PostgresArchive::builder(&url).schema(&schema.name).maintenance_interval(None);

@@ -1,7 +1,7 @@
 //! A PostgreSQL server for tests, and an archive in a schema of its own.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -24,35 +24,16 @@ pub(crate) struct Server {
     _stop: Option<(Child, ChildStdin)>,
 }
 
-/// The server that all tests of this process share. `None` if the variable is not set.
-pub(crate) fn server() -> Option<&'static Server> {
-    static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-    SHARED.get_or_init(|| match std::env::var(VARIABLE) {
-        Ok(variable) if variable == "start" => Some(Server::start("")),
-        Ok(url) => Some(Server { url, directory: None, _stop: None }),
-        Err(_) => {
-            say("tests of PostgreSQL are not run: set INBOX_TEST_POSTGRES to `start`, or to a URL");
-            None
+/// The server that all tests of this process share: that of the URL in the variable, or one that is started.
+pub(crate) fn server() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let url = std::env::var(VARIABLE).expect("INBOX_TEST_POSTGRES is `start`, or a URL");
+        match &*url {
+            "start" => Server::start(""),
+            _ => Server { url, directory: None, _stop: None },
         }
     })
-    .as_ref()
-}
-
-/// A server of the test's own, with these lines of configuration. `None` unless the variable is `start`.
-pub(crate) fn own_server(configuration: &str) -> Option<Server> {
-    server()?;
-    if std::env::var(VARIABLE).unwrap() != "start" {
-        say(
-            "a test that configures or crashes its server is not run: set INBOX_TEST_POSTGRES to `start`",
-        );
-        return None;
-    }
-    Some(Server::start(configuration))
-}
-
-/// Prints a line that the harness does not capture, unlike `eprintln!`.
-fn say(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 fn binaries() -> PathBuf {
@@ -80,7 +61,8 @@ fn as_postgres(program: &Path) -> Command {
 }
 
 impl Server {
-    fn start(configuration: &str) -> Self {
+    /// Starts a server of the test's own, with these lines of configuration, for tests that configure or crash it.
+    pub(crate) fn start(configuration: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("inbox-pg").tempdir().unwrap().keep();
         if is_root() {
             assert!(
