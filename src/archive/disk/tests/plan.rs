@@ -39,7 +39,7 @@ fn finish(plan: Plan, index: &mut Index) -> Vec<Command> {
             (Entry::State { of, state }, Change::Lease { token }) => {
                 index.lease(of, &state, token).unwrap();
             }
-            (Entry::Removal(ids), Change::GiveUp) => {
+            (Entry::Removal(ids), Change::Remove) => {
                 for id in ids {
                     index.mark_removed(id).unwrap();
                 }

@@ -86,6 +86,25 @@ impl Command {
             }
         }
     }
+
+    /// Answers a command that was not executed, because the archive is closed.
+    pub(in crate::archive::disk) fn refuse(self) {
+        match self {
+            Self::Append { reply, .. } => refuse(reply),
+            Self::Claim { reply, .. } => refuse(reply),
+            Self::Acquire { reply, .. } => refuse(reply),
+            Self::Settle { reply, .. } | Self::Release { reply, .. } | Self::Seal(reply) => {
+                refuse(reply);
+            }
+            Self::Retry { reply, .. } => refuse(reply),
+            Self::Remove { reply, .. } => refuse(reply),
+            Self::Unreadable { .. } | Self::Record { .. } => {}
+        }
+    }
+}
+
+fn refuse<T>(reply: Reply<T>) {
+    drop(reply.send(Err(ArchiveError::Closed)));
 }
 
 /// The leases in a result. They must be released if the caller does not take the result.

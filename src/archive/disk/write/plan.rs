@@ -43,7 +43,7 @@ pub(in crate::archive::disk) enum Change {
     Lease {
         token: LeaseToken,
     },
-    GiveUp,
+    Remove,
 }
 
 /// The entries to write for a batch of commands, and the answers to send.
@@ -379,7 +379,7 @@ impl Plan {
                 self.touched.insert(entry.id, Some(known));
             }
             self.batch.push(Entry::Removal(some.iter().map(|entry| entry.id).collect()));
-            self.changes.push(Change::GiveUp);
+            self.changes.push(Change::Remove);
         }
         let selected = selected.into_iter().map(|entry| entry.id).collect();
         self.answer(Answer::without_lease(reply, selected));

@@ -138,7 +138,7 @@ impl Writer {
                 window
             }
             Err(error) => {
-                self.mark_removed(plan, &error);
+                self.discard(plan, &error);
                 BatchWindow::new()
             }
         }
@@ -179,7 +179,7 @@ impl Writer {
     }
 
     /// Discards the batch, but ends leases whose holders are gone.
-    fn mark_removed(&self, plan: Plan, error: &NotArchived) {
+    fn discard(&self, plan: Plan, error: &NotArchived) {
         self.index.write(|index| {
             for (entry, change) in plan.batch.into_entries().into_iter().zip(plan.changes) {
                 let Entry::State { of, state } = &entry else { continue };
@@ -209,7 +209,7 @@ fn apply(index: &mut Index, entry: Entry, place: Place, change: Change) {
         }
         (Entry::State { of, state }, Change::Block { on, now }) => index.block(of, &state, on, now),
         (Entry::State { of, state }, Change::Lease { token }) => index.lease(of, &state, token),
-        (Entry::Removal(ids), Change::GiveUp) => {
+        (Entry::Removal(ids), Change::Remove) => {
             ids.into_iter().try_for_each(|id| index.mark_removed(id))
         }
         // A plan contains no other pairs; ledger entries are written by the compactor.
@@ -226,12 +226,30 @@ fn noted(applied: Result<(), Failure>) {
     }
 }
 
-/// Closes the queue if the writer panics, so that no caller waits for it.
+/// Closes the queue if the writer panics, and refuses the commands that it did not take, so that no caller waits for it.
 struct CloseOnDrop(Arc<Queue>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-        drop(self.0.take(BatchWindow::new(), 0));
+        self.0.take_now().into_iter().for_each(Command::refuse);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn commands_that_a_panicking_writer_did_not_take_are_refused_as_closed() {
+        let queue = Arc::new(Queue::new(1));
+        let (reply, mut answer) = oneshot::channel();
+        queue.push(Command::Seal(reply)).unwrap();
+        drop(CloseOnDrop(Arc::clone(&queue)));
+        assert!(matches!(answer.try_recv(), Ok(Err(ArchiveError::Closed))));
+        let (reply, _answer) = oneshot::channel();
+        assert!(matches!(queue.push(Command::Seal(reply)), Err(ArchiveError::Closed)));
     }
 }
