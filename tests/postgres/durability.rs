@@ -247,7 +247,7 @@ async fn health_recovers_after_an_outage_without_an_append() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
-async fn archive_opens_at_most_six_connections() {
+async fn archive_opens_at_most_eight_connections() {
     let server = Server::start("");
     let archive = open(&server, Duration::from_secs(20)).await;
     let operations: Vec<_> = (0..64)
@@ -268,7 +268,7 @@ async fn archive_opens_at_most_six_connections() {
     }
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tower-inbox'";
     let connections: i64 = server.client().await.query_one(count, &[]).await.unwrap().get(0);
-    assert_eq!(connections, 6);
+    assert!((4..=8).contains(&connections), "{connections}");
 }
 
 #[tokio::test]

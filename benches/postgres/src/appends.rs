@@ -58,7 +58,7 @@ pub(crate) async fn run(server: &Server, client: &Client, options: &Options) {
         "to by hand"
     );
     for &size in &options.sizes {
-        let bodies = Arc::new(Bodies::new(size * 1000));
+        let bodies = Arc::new(Bodies::new(size * 1000, options.content));
         for &in_flight in &options.in_flight {
             let (rounds, bare) = rounds(server, client, options, &bodies, in_flight).await;
             let wal = median(rounds.wal);
@@ -83,7 +83,7 @@ async fn rounds(
     bodies: &Arc<Bodies>,
     in_flight: usize,
 ) -> (Rounds, f64) {
-    let ours = Ours::open(&server.url, client).await;
+    let ours = Ours::open(&server.url, client, options.connections).await;
     let by_hand = ByHand::open(&server.url, options.pool, client).await;
     let mut rounds = Rounds::default();
     // The first round warms up.

@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 
 use crate::{
     job_queue::JobQueue,
-    load::{Bodies, rate},
+    load::{Bodies, Content, rate},
     options::Options,
     ours::Ours,
     server::{Server, Written},
@@ -104,8 +104,10 @@ pub(crate) async fn run(server: &Server, client: &Client, options: &Options) {
     let connections = u32::try_from(options.pool * 2).unwrap();
     let queue = JobQueue::open(&server.url, connections).await;
     for &size in &options.sizes {
-        let (ours, bodies) =
-            (Ours::open(&server.url, client).await, Arc::new(Bodies::new(size * 1000)));
+        let (ours, bodies) = (
+            Ours::open(&server.url, client, options.connections).await,
+            Arc::new(Bodies::new(size * 1000, options.content)),
+        );
         let [mut rates, mut others, mut ratios] = [const { Vec::new() }; 3];
         let [mut transactions, mut of_queue] = [const { Vec::new() }; 2];
         for round in 0..=options.rounds {
@@ -139,7 +141,8 @@ pub(crate) async fn run(server: &Server, client: &Client, options: &Options) {
 
 /// The throughput while a transaction holds an old snapshot, so that a vacuum removes nothing, compared with before.
 pub(crate) async fn run_with_old_snapshot(server: &Server, client: &Client, held: Duration) {
-    let (ours, bodies) = (Ours::open(&server.url, client).await, Arc::new(Bodies::new(2000)));
+    let (ours, bodies) =
+        (Ours::open(&server.url, client, None).await, Arc::new(Bodies::new(2000, Content::Words)));
     flow_of_ours(&ours, &bodies, held / 10).await;
     let without = rate(flow_of_ours(&ours, &bodies, held).await);
     client.batch_execute("VACUUM inbox.work, inbox.ledger").await.unwrap();

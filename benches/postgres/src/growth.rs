@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_postgres::Client;
 
 use crate::{
-    load::{Bodies, closed_loop, rate},
+    load::{Bodies, Content, closed_loop, rate},
     ours::Ours,
     server::Server,
 };
@@ -14,8 +14,8 @@ const FEW: usize = 10_000;
 const TIME: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(server: &Server, client: &Client, deliveries: usize) {
-    let ours = Ours::open(&server.url, client).await;
-    let bodies = Arc::new(Bodies::new(200));
+    let ours = Ours::open(&server.url, client, None).await;
+    let bodies = Arc::new(Bodies::new(200, Content::Random));
     println!("with many deliveries, all of them pending; claims of 64, repeats with 64 in flight");
     let few = measure(&ours, &bodies, FEW, FEW).await;
     let many = measure(&ours, &bodies, deliveries.saturating_sub(FEW), deliveries).await;
@@ -36,7 +36,7 @@ async fn measure(ours: &Ours, bodies: &Bodies, more: usize, all: usize) -> (f64,
         left -= some;
     }
     // The same bodies again, from the first.
-    let again = Bodies::new(200);
+    let again = Bodies::new(200, Content::Random);
     let most = all / 2;
     let repeats = closed_loop(64, TIME, || {
         let body = again.next_of(most);

@@ -19,8 +19,8 @@ pub(crate) struct Bodies {
 const BUFFER: usize = 16 << 20;
 
 impl Bodies {
-    pub(crate) fn new(size: usize) -> Self {
-        Self { buffer: text(BUFFER + size).into(), size, next: AtomicUsize::new(0) }
+    pub(crate) fn new(size: usize, content: Content) -> Self {
+        Self { buffer: content.text(BUFFER + size).into(), size, next: AtomicUsize::new(0) }
     }
 
     /// The next one of the first `count` bodies, over and over.
@@ -37,18 +37,62 @@ impl Bodies {
     }
 }
 
-/// Letters and digits at random, because a job queue may take text only.
-fn text(length: usize) -> Vec<u8> {
-    const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            ALPHABET[(state >> 40) as usize % 64]
-        })
-        .collect()
+/// The content of bodies. Without quotes and line breaks, because a job queue may escape them.
+#[derive(Clone, Copy)]
+pub(crate) enum Content {
+    /// Words with coordinates, indented. LZ4 shrinks it to a sixth, as it does the result of an OCR model.
+    Words,
+    /// Letters and digits at random, which LZ4 does not shrink.
+    Random,
+}
+
+impl Content {
+    fn text(self, length: usize) -> Vec<u8> {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut text = Vec::with_capacity(length + 1024);
+        while text.len() < length {
+            match self {
+                Self::Words => random.word(&mut text),
+                Self::Random => text.push(random.letter()),
+            }
+        }
+        text.truncate(length);
+        text
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 11
+    }
+
+    fn letter(&mut self) -> u8 {
+        const ALPHABET: &[u8; 64] =
+            b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";
+        ALPHABET[self.next() as usize % 64]
+    }
+
+    fn word(&mut self, text: &mut Vec<u8>) {
+        text.extend_from_slice(b"            {              content: ");
+        text.extend((0..3 + self.next() % 6).map(|_| self.letter()));
+        text.extend_from_slice(b",              polygon: [");
+        let (x, y) = (self.next() % 1_000_000_000, self.next() % 1_000_000_000);
+        for (right, below) in [(0, 0), (1, 0), (1, 1), (0, 1)] {
+            let (x, y) = (x + right * 51_344_812, y + below * 12_345_678);
+            text.extend_from_slice(
+                format!(
+                    "                [                  0.{x:016},                  0.{y:016}                ],"
+                )
+                .as_bytes(),
+            );
+        }
+        text.extend_from_slice(b"              ]            },");
+    }
 }
 
 pub(crate) const MODEL: &str = "/hooks/invoices";

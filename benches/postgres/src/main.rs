@@ -39,6 +39,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let version: String = client.query_one("SHOW server_version", &[]).await?.get(0);
     println!("PostgreSQL {version}; {} rounds of {:?}; medians\n", options.rounds, options.time);
     appends::run(&server, &client, &options).await;
+    if options.only_appends {
+        return Ok(());
+    }
     end_to_end::run(&server, &client, &options).await;
     if !options.held.is_zero() {
         end_to_end::run_with_old_snapshot(&server, &client, options.held).await;

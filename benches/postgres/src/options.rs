@@ -2,15 +2,18 @@ use std::time::Duration;
 
 use lexopt::{Arg::Long, ValueExt};
 
-use crate::support::list::list;
+use crate::{load::Content, support::list::list};
 
 const HELP: &str = "\
 The archive on PostgreSQL, a hand-written handler, and a job queue, in alternating rounds. Starts a server of its own.
 
   --sizes 2,24,223      sizes of bodies, in KB
   --in-flight 1,16,64   numbers of appends in flight
+  --random              bodies that cannot be compressed, instead of words with coordinates
+  --only-appends        measures appends only
   --rounds 5            number of rounds; the printed ratios are medians over the rounds
   --millis 1000         duration of a round of one candidate
+  --connections N       connections of the archive. Default: those of the archive
   --pool 16             connections of the hand-written handler, and of the job queue
   --held-seconds 20     how long an old snapshot is held open; 0: not at all
   --idle-seconds 10     how long the statements of an idle node are counted; 0: not at all
@@ -21,8 +24,11 @@ The archive on PostgreSQL, a hand-written handler, and a job queue, in alternati
 pub(crate) struct Options {
     pub(crate) sizes: Vec<usize>,
     pub(crate) in_flight: Vec<usize>,
+    pub(crate) content: Content,
+    pub(crate) only_appends: bool,
     pub(crate) rounds: usize,
     pub(crate) time: Duration,
+    pub(crate) connections: Option<usize>,
     pub(crate) pool: usize,
     pub(crate) held: Duration,
     pub(crate) idle: Duration,
@@ -35,8 +41,11 @@ impl Options {
         let mut options = Self {
             sizes: vec![2, 24, 223],
             in_flight: vec![1, 16, 64],
+            content: Content::Words,
+            only_appends: false,
             rounds: 5,
             time: Duration::from_secs(1),
+            connections: None,
             pool: 16,
             held: Duration::from_secs(20),
             idle: Duration::from_secs(10),
@@ -48,8 +57,11 @@ impl Options {
             match argument {
                 Long("sizes") => options.sizes = list(&arguments.value()?.string()?)?,
                 Long("in-flight") => options.in_flight = list(&arguments.value()?.string()?)?,
+                Long("random") => options.content = Content::Random,
+                Long("only-appends") => options.only_appends = true,
                 Long("rounds") => options.rounds = arguments.value()?.parse()?,
                 Long("millis") => options.time = Duration::from_millis(arguments.value()?.parse()?),
+                Long("connections") => options.connections = Some(arguments.value()?.parse()?),
                 Long("pool") => options.pool = arguments.value()?.parse()?,
                 Long("held-seconds") => {
                     options.held = Duration::from_secs(arguments.value()?.parse()?);

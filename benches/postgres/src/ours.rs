@@ -22,9 +22,12 @@ const AT_A_TIME: usize = 64;
 
 impl Ours {
     /// An archive without deliveries.
-    pub(crate) async fn open(url: &str, client: &Client) -> Self {
+    pub(crate) async fn open(url: &str, client: &Client, connections: Option<usize>) -> Self {
         client.batch_execute("DROP SCHEMA IF EXISTS inbox CASCADE").await.unwrap();
-        let builder = PostgresArchive::builder(url).maintenance_interval(None);
+        let mut builder = PostgresArchive::builder(url).maintenance_interval(None);
+        if let Some(connections) = connections {
+            builder = builder.connections(connections);
+        }
         let wants = [(MODEL.parse().unwrap(), AT_A_TIME)].into();
         let archive = builder.open().await.unwrap();
         // Frees the space of the earlier archive, and of its log.

@@ -159,7 +159,7 @@ impl PostgresArchive {
         let pool = |connections| Arc::new(Pool::new(server.clone(), connections, options.deadline));
         let operations = Operations {
             sql: Arc::new(Sql::new(schema.quoted())),
-            pool: pool(options.connections.saturating_sub(3)),
+            pool: pool(options.other_connections()),
             renewals: pool(1),
             runtime: Handle::current(),
         };

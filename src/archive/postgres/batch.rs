@@ -24,6 +24,10 @@ use crate::{
     delivery::DeliveryId,
 };
 
+/// A batch is sent beside running ones when this many jobs wait, or this many bytes. Below that, waiting for a running
+/// batch makes fewer and larger batches.
+const PARALLEL_JOBS: usize = 16;
+const PARALLEL_BYTES: usize = 512 << 10;
 /// How often it is tested whether the database commits again after a failure.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -66,12 +70,14 @@ pub(super) struct Limits {
     pub(super) queued_bytes: usize,
     /// How long the statement for a batch is attempted.
     pub(super) deadline: Duration,
+    /// The maximum number of batches that run at the same time, each on a connection of its own.
+    pub(super) parallel: usize,
 }
 
-/// A queue, and the task that sends its batches.
+/// A queue, and the tasks that send its batches.
 pub(super) struct Batcher<S: Statement> {
     shared: Arc<Shared<S>>,
-    /// Closed when the task has ended.
+    /// Closed when all tasks have ended.
     ended: watch::Receiver<()>,
 }
 
@@ -86,8 +92,8 @@ struct Queue<S: Statement> {
     jobs: VecDeque<Queued<S>>,
     bytes: usize,
     closed: bool,
-    /// When the running statement was started.
-    running_since: Option<Instant>,
+    /// When the running statements were started. At most one for each task.
+    running_since: Vec<Instant>,
     /// Whether the last statement failed.
     failed: bool,
 }
@@ -97,26 +103,37 @@ struct Queued<S: Statement> {
     reply: oneshot::Sender<Result<S::Answer, ArchiveError>>,
 }
 
+/// Jobs that are sent together.
+struct Batch<S: Statement> {
+    jobs: Vec<S::Job>,
+    replies: Replies<S>,
+    started: Instant,
+}
+
 type Reply<S> = oneshot::Receiver<Result<<S as Statement>::Answer, ArchiveError>>;
 
 impl<S: Statement> Batcher<S> {
-    /// Starts the task. It ends after [`close`](Self::close), when everything queued was sent.
+    /// Starts the tasks. They end after [`close`](Self::close), when everything queued was sent.
     pub(super) fn start(statement: S, limits: Limits, server: Server) -> Self {
         let queue = Queue {
             jobs: VecDeque::new(),
             bytes: 0,
             closed: false,
-            running_since: None,
+            running_since: Vec::new(),
             failed: false,
         };
         let (queue, changed) = (Mutex::new(queue), Notify::new());
         let shared = Arc::new(Shared { statement, limits, queue, changed });
-        let running = Arc::clone(&shared);
         let (running_task, ended) = watch::channel(());
-        tokio::spawn(async move {
-            running.run(&server).await;
-            drop(running_task);
-        });
+        let running_task = Arc::new(running_task);
+        for _ in 0..limits.parallel.max(1) {
+            let (shared, server) = (Arc::clone(&shared), server.clone());
+            let running_task = Arc::clone(&running_task);
+            tokio::spawn(async move {
+                shared.run(&server).await;
+                drop(running_task);
+            });
+        }
         Self { shared, ended }
     }
 
@@ -136,14 +153,18 @@ impl<S: Statement> Batcher<S> {
         }
         queue.bytes += size;
         queue.jobs.push_back(Queued { job, reply });
+        let is_due = queue.is_due();
         drop(queue);
-        self.shared.changed.notify_one();
+        if is_due {
+            self.shared.changed.notify_one();
+        }
         Ok(receiver)
     }
 
     /// Rejects further jobs. Queued ones are still sent.
     pub(super) fn close(&self) {
         self.shared.queue().closed = true;
+        self.shared.changed.notify_waiters();
         self.shared.changed.notify_one();
     }
 
@@ -155,8 +176,8 @@ impl<S: Statement> Batcher<S> {
 
     pub(super) fn write_state(&self) -> WriteState {
         let queue = self.shared.queue();
-        let stalled =
-            queue.running_since.is_some_and(|since| since.elapsed() > self.shared.limits.deadline);
+        let deadline = self.shared.limits.deadline;
+        let stalled = queue.running_since.iter().any(|since| since.elapsed() > deadline);
         match (stalled, queue.failed, queue.closed) {
             (_, _, true) => WriteState::Stopped,
             (true, _, _) => WriteState::Stalled,
@@ -209,8 +230,7 @@ impl<S: Statement> Shared<S> {
 
     async fn run(&self, server: &Server) {
         let mut session = None;
-        while let Some((jobs, replies)) = self.next(server, &mut session).await {
-            self.queue().running_since = Some(Instant::now());
+        while let Some(Batch { jobs, replies, started }) = self.next(server, &mut session).await {
             let result = self.attempt(server, &mut session, &jobs).await;
             let failed = result.is_err();
             if let Err(failure) = &result {
@@ -232,8 +252,7 @@ impl<S: Statement> Shared<S> {
                     self.reply(replies, all);
                 }
             }
-            let mut queue = self.queue();
-            (queue.running_since, queue.failed) = (None, failed);
+            self.queue().ended(started, failed);
         }
     }
 
@@ -297,15 +316,17 @@ impl<S: Statement> Shared<S> {
 
     /// Waits for jobs, and takes as many as fit into a batch. None when the queue is closed and empty. After a failure,
     /// tests once a second whether the database commits again.
-    async fn next(
-        &self,
-        server: &Server,
-        session: &mut Option<Session>,
-    ) -> Option<(Vec<S::Job>, Replies<S>)> {
+    async fn next(&self, server: &Server, session: &mut Option<Session>) -> Option<Batch<S>> {
         loop {
+            // Before the queue is looked at, so that no change is missed.
+            let changed = self.changed.notified();
             let failed = {
                 let mut queue = self.queue();
-                if let Some(batch) = queue.take(self.limits) {
+                if queue.is_due() {
+                    let batch = queue.take(self.limits);
+                    if queue.is_due() {
+                        self.changed.notify_one();
+                    }
                     return Some(batch);
                 }
                 if queue.closed {
@@ -314,8 +335,8 @@ impl<S: Statement> Shared<S> {
                 queue.failed
             };
             if !failed {
-                self.changed.notified().await;
-            } else if timeout(PROBE_INTERVAL, self.changed.notified()).await.is_err() {
+                changed.await;
+            } else if timeout(PROBE_INTERVAL, changed).await.is_err() {
                 let recovered = self.probe(server, session).await.is_ok();
                 self.queue().failed = !recovered;
             }
@@ -344,7 +365,15 @@ impl<S: Statement> Shared<S> {
 }
 
 impl<S: Statement> Queue<S> {
-    fn take(&mut self, limits: Limits) -> Option<(Vec<S::Job>, Replies<S>)> {
+    /// Whether a batch should be sent now.
+    fn is_due(&self) -> bool {
+        let is_idle = self.running_since.is_empty() || self.closed;
+        let is_large = self.jobs.len() >= PARALLEL_JOBS || self.bytes >= PARALLEL_BYTES;
+        !self.jobs.is_empty() && (is_idle || is_large)
+    }
+
+    /// Removes as many jobs as fit into a batch.
+    fn take(&mut self, limits: Limits) -> Batch<S> {
         let (mut jobs, mut replies, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut keys = std::collections::HashSet::new();
         while let Some(next) = self.jobs.front() {
@@ -360,6 +389,107 @@ impl<S: Statement> Queue<S> {
             replies.push(reply);
         }
         self.bytes = self.bytes.saturating_sub(bytes);
-        (!jobs.is_empty()).then_some((jobs, replies))
+        let started = Instant::now();
+        self.running_since.push(started);
+        Batch { jobs, replies, started }
+    }
+
+    fn ended(&mut self, started: Instant, failed: bool) {
+        if let Some(place) = self.running_since.iter().position(|since| *since == started) {
+            self.running_since.swap_remove(place);
+        }
+        self.failed = failed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Never run.
+    struct Nothing;
+
+    impl Statement for Nothing {
+        type Job = usize;
+        type Answer = ();
+
+        fn size(bytes: &usize) -> usize {
+            *bytes
+        }
+
+        fn key(_: &usize) -> DeliveryId {
+            DeliveryId::new()
+        }
+
+        async fn run(
+            &self,
+            _: &Session,
+            _: &[usize],
+            _: bool,
+        ) -> Result<Vec<Result<(), ArchiveError>>, Failure> {
+            Ok(Vec::new())
+        }
+
+        fn untaken(&self, (): ()) {}
+
+        fn is_unsure(&self, _: &usize) {}
+    }
+
+    const LIMITS: Limits = Limits {
+        jobs: 256,
+        bytes: 8 << 20,
+        queued: 4096,
+        queued_bytes: 128 << 20,
+        deadline: Duration::from_secs(10),
+        parallel: 2,
+    };
+
+    fn queue(jobs: usize, bytes: usize) -> Queue<Nothing> {
+        let queued = |_| Queued { job: bytes, reply: oneshot::channel().0 };
+        Queue {
+            jobs: (0..jobs).map(queued).collect(),
+            bytes: jobs * bytes,
+            closed: false,
+            running_since: Vec::new(),
+            failed: false,
+        }
+    }
+
+    #[test]
+    fn idle_queue_sends_one_job_at_once() {
+        assert!(queue(1, 10).is_due());
+        assert!(!queue(0, 0).is_due());
+    }
+
+    #[tokio::test]
+    async fn batch_is_sent_beside_a_running_one_when_many_jobs_or_bytes_wait() {
+        let due_beside_a_batch = |jobs, bytes| {
+            let mut queue = queue(jobs, bytes);
+            queue.running_since.push(Instant::now());
+            queue.is_due()
+        };
+        assert!(!due_beside_a_batch(PARALLEL_JOBS - 1, 10));
+        assert!(due_beside_a_batch(PARALLEL_JOBS, 10));
+        assert!(!due_beside_a_batch(1, PARALLEL_BYTES - 1));
+        assert!(due_beside_a_batch(1, PARALLEL_BYTES));
+    }
+
+    #[tokio::test]
+    async fn closed_queue_sends_what_is_left_beside_a_running_batch() {
+        let mut queue = queue(1, 10);
+        queue.running_since.push(Instant::now());
+        queue.closed = true;
+        assert!(queue.is_due());
+    }
+
+    #[tokio::test]
+    async fn batch_that_ended_no_longer_runs() {
+        let mut queue = queue(2, 10);
+        let batch = queue.take(LIMITS);
+        assert_eq!((batch.jobs.len(), queue.bytes), (2, 0));
+        queue.jobs.push_back(Queued { job: 10, reply: oneshot::channel().0 });
+        assert!(!queue.is_due());
+        queue.ended(batch.started, true);
+        assert!(queue.is_due() && queue.failed);
     }
 }

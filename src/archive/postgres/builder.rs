@@ -47,7 +47,7 @@ impl PostgresArchiveBuilder {
             schema: "inbox".to_owned(),
             migrates: true,
             requires_standby: false,
-            connections: 6,
+            connections: 8,
             deadline: Duration::from_secs(10),
             retention: Retention::default(),
             maintenance: Some(Duration::from_secs(60)),
@@ -98,9 +98,9 @@ impl PostgresArchiveBuilder {
         self
     }
 
-    /// Sets the maximum number of connections of this archive. One each is for appends, for outcomes and for renewals
-    /// of leases, the others are for everything else. They are opened when they are needed. Opening the archive uses
-    /// one more. Default: 6. Values below 4 are treated as 4.
+    /// Sets the maximum number of connections of this archive. One each is for outcomes and for renewals of leases. Of
+    /// the others, half are for appends, rounded down, and the rest for everything else. They are opened when they are
+    /// needed. Opening the archive uses one more. Default: 8. Values below 4 are treated as 4.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(4);
         self
@@ -242,6 +242,16 @@ impl PostgresArchiveBuilder {
         Ok(Server { config, connect: Arc::clone(&self.connect) })
     }
 
+    /// The number of connections for appends. While one waits for its commit, the next batch is sent over another.
+    fn append_connections(&self) -> usize {
+        self.connections.saturating_sub(2) / 2
+    }
+
+    /// The number of connections that are not for appends, outcomes and renewals.
+    pub(super) fn other_connections(&self) -> usize {
+        self.connections.saturating_sub(2 + self.append_connections())
+    }
+
     pub(super) fn append_limits(&self) -> Limits {
         Limits {
             jobs: self.batch_jobs,
@@ -249,6 +259,7 @@ impl PostgresArchiveBuilder {
             queued: self.queued,
             queued_bytes: self.queued_bytes,
             deadline: self.deadline,
+            parallel: self.append_connections(),
         }
     }
 
@@ -256,7 +267,14 @@ impl PostgresArchiveBuilder {
     pub(super) fn settle_limits(&self) -> Limits {
         let (jobs, queued) = (self.batch_jobs, 1 << 20);
         let unlimited = usize::MAX >> 1;
-        Limits { jobs, bytes: unlimited, queued, queued_bytes: unlimited, deadline: self.deadline }
+        Limits {
+            jobs,
+            bytes: unlimited,
+            queued,
+            queued_bytes: unlimited,
+            deadline: self.deadline,
+            parallel: 1,
+        }
     }
 }
 

@@ -101,7 +101,8 @@ BEGIN
 END
 $$;
 
--- Stores a batch. Fresh deliveries are inserted by one statement. `resent`: the answer to the same batch was lost.
+-- Stores a batch. Fresh deliveries are inserted by one statement, which fails if another delivery has the id of one.
+-- `resent`: the answer to the same batch was lost, so that its own rows may be there.
 CREATE FUNCTION append(
     ids uuid[], fingerprints bytea[], models text[], received bigint[], digests bytea[], heads bytea[],
     contents bytea[], tokens uuid[], lengths_us bigint[], resent boolean
@@ -109,37 +110,40 @@ CREATE FUNCTION append(
 DECLARE
     t timestamptz;
     body_day date := today();
-    stored uuid[];
+    stored uuid[] := '{}';
     r record;
 BEGIN
     PERFORM commit_durably();
     t := clock();
-    -- Without heads and bodies, which would exceed `work_mem` and be copied to a file.
-    WITH sent AS MATERIALIZED (
-        SELECT s.*, nextval('append_order') AS seq FROM (
-            SELECT * FROM unnest(ids, fingerprints, models, received, digests, tokens, lengths_us)
-            WITH ORDINALITY AS s (id, fingerprint, model, received_ns, digest, token, length_us, place)
-            ORDER BY place
-        ) s
-    ), fresh AS (
-        INSERT INTO ledger (id, seq, day, received_ns, length, model, fingerprint, digest)
-        SELECT id, seq, body_day, received_ns, length(contents[place]), model, fingerprint, digest FROM sent
-        -- In this order no two batches wait for each other.
-        ORDER BY fingerprint, seq
-        ON CONFLICT DO NOTHING RETURNING id
-    ), kept AS (
-        INSERT INTO bodies SELECT body_day, id, heads[place], contents[place] FROM sent JOIN fresh USING (id)
-    ), queued AS (
-        INSERT INTO work (id, seq, received_ns, model, kind, due, lease, attempts)
-        SELECT id, seq, received_ns, model, (token IS NOT NULL)::int,
-            CASE WHEN token IS NULL THEN t ELSE after_us(t, length_us) END, token, (token IS NOT NULL)::int
-        FROM sent JOIN fresh USING (id)
-    )
-    SELECT coalesce(array_agg(id), '{}') INTO stored FROM fresh;
-    RETURN QUERY
-    SELECT u.place::int, u.id, true, CASE WHEN u.token IS NULL THEN 'pending 0 0' ELSE 'leased 1 0' END,
-        u.token IS NOT NULL, 1, 0
-    FROM unnest(ids, tokens) WITH ORDINALITY AS u (id, token, place) WHERE u.id = ANY (stored);
+    IF NOT resent THEN
+        -- Without heads and bodies, which would exceed `work_mem` and be copied to a file.
+        WITH sent AS MATERIALIZED (
+            SELECT s.*, nextval('append_order') AS seq FROM (
+                SELECT * FROM unnest(ids, fingerprints, models, received, digests, tokens, lengths_us)
+                WITH ORDINALITY AS s (id, fingerprint, model, received_ns, digest, token, length_us, place)
+                ORDER BY place
+            ) s
+        ), fresh AS (
+            INSERT INTO ledger (id, seq, day, received_ns, length, model, fingerprint, digest)
+            SELECT id, seq, body_day, received_ns, length(contents[place]), model, fingerprint, digest FROM sent
+            -- In this order no two batches wait for each other.
+            ORDER BY fingerprint, seq
+            -- Names the index, so that the others are not searched first.
+            ON CONFLICT (fingerprint) WHERE is_first DO NOTHING RETURNING id
+        ), kept AS (
+            INSERT INTO bodies SELECT body_day, id, heads[place], contents[place] FROM sent JOIN fresh USING (id)
+        ), queued AS (
+            INSERT INTO work (id, seq, received_ns, model, kind, due, lease, attempts)
+            SELECT id, seq, received_ns, model, (token IS NOT NULL)::int,
+                CASE WHEN token IS NULL THEN t ELSE after_us(t, length_us) END, token, (token IS NOT NULL)::int
+            FROM sent JOIN fresh USING (id)
+        )
+        SELECT coalesce(array_agg(id), '{}') INTO stored FROM fresh;
+        RETURN QUERY
+        SELECT u.place::int, u.id, true, CASE WHEN u.token IS NULL THEN 'pending 0 0' ELSE 'leased 1 0' END,
+            u.token IS NOT NULL, 1, 0
+        FROM unnest(ids, tokens) WITH ORDINALITY AS u (id, token, place) JOIN unnest(stored) AS s (id) USING (id);
+    END IF;
     IF cardinality(stored) = cardinality(ids) THEN
         RETURN;
     END IF;
