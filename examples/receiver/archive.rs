@@ -2,6 +2,8 @@
 
 use std::{error::Error, ffi::OsStr, sync::Arc};
 
+#[cfg(feature = "postgres")]
+use tower_inbox::archive::PostgresUrl;
 use tower_inbox::{Archive, DiskArchive};
 
 /// Opens the archive that `--archive` or `INBOX_ARCHIVE` names.
@@ -17,14 +19,22 @@ pub(crate) async fn open(archive: &OsStr) -> Result<Arc<dyn Archive>, Box<dyn Er
 
 #[cfg(feature = "postgres")]
 async fn open_database(url: &str) -> Result<Arc<dyn Archive>, Box<dyn Error>> {
-    let parsed = tower_inbox::archive::PostgresUrl::parse_with_env(url)?;
+    let parsed = PostgresUrl::parse_with_env(url).map_err(|error| text(&error))?;
     // Other users of the machine can read command lines.
     if parsed.has_password() && std::env::args().any(|argument| argument.ends_with(url)) {
         return Err(
             "password on the command line; set INBOX_ARCHIVE, PGPASSWORD or PGPASSFILE".into()
         );
     }
-    Ok(Arc::new(parsed.builder()?.open().await?))
+    let builder = parsed.builder().map_err(|error| text(&error))?;
+    Ok(Arc::new(builder.open().await.map_err(|error| text(&error))?))
+}
+
+/// The text of an error with its sources, because the error that ends the program is printed by `Debug`.
+#[cfg(feature = "postgres")]
+fn text(error: &dyn Error) -> String {
+    let source = error.source().map(|source| format!(": {}", text(source)));
+    format!("{error}{}", source.unwrap_or_default())
 }
 
 #[cfg(not(feature = "postgres"))]

@@ -138,7 +138,8 @@ pub(super) fn advice(source: &(dyn std::error::Error + 'static)) -> Option<&'sta
     let error = source.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<Error>()?;
     let Error::InvalidCertificate(reason) = error else { return None };
     match reason {
-        CertificateError::UnknownIssuer => Some(
+        // A bad signature is that of another authority with the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Some(
             "set sslrootcert to the root certificate of the authority that issued the server's",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {

@@ -14,7 +14,7 @@ use crate::archive::ArchiveError;
 /// Reads an environment variable.
 pub(super) type Env<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 
-/// The parameters that are taken out of a URL, because [`Config`] does not know them, or not all of their values.
+/// The parameters that are taken out of a URL, because [`Config`] rejects them, or some of their values.
 const OWN: [&str; 3] = ["schema", "sslmode", "sslrootcert"];
 
 /// Parameters of libpq that are not supported. Only these are named in errors: in a malformed URL, what looks like the
