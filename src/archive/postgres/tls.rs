@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use tokio_postgres::config::SslMode as DriverMode;
 
+#[cfg(feature = "postgres-rustls")]
+use super::PostgresArchiveBuilder;
 use super::{
-    PostgresArchiveBuilder,
     error::OpenError,
     url::{Env, variable},
 };
@@ -51,7 +52,7 @@ pub(super) enum Roots {
 
 /// How the certificate of the server is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "postgres-rustls"), expect(dead_code, reason = "used by the connector"))]
+#[cfg(feature = "postgres-rustls")]
 pub(super) enum Verification<'s> {
     None,
     /// Without the host name.
@@ -96,10 +97,7 @@ impl TlsSettings {
         }
     }
 
-    #[cfg_attr(
-        not(feature = "postgres-rustls"),
-        expect(dead_code, reason = "used by the connector")
-    )]
+    #[cfg(feature = "postgres-rustls")]
     pub(super) fn verification(&self) -> Verification<'_> {
         match (self.mode, &self.roots) {
             (SslMode::VerifyFull, roots) => {
@@ -120,16 +118,6 @@ impl TlsSettings {
             return Ok(builder);
         }
         Ok(builder.tls(super::rustls::connector(self.verification())?))
-    }
-
-    /// Modes that need a connector are errors before.
-    #[cfg(not(feature = "postgres-rustls"))]
-    #[expect(clippy::unnecessary_wraps, reason = "it can fail with the feature postgres-rustls")]
-    pub(super) fn apply(
-        &self,
-        builder: PostgresArchiveBuilder,
-    ) -> Result<PostgresArchiveBuilder, OpenError> {
-        Ok(builder)
     }
 }
 

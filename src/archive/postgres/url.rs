@@ -70,7 +70,7 @@ const UNSUPPORTED: [&str; 12] = [
 /// without TLS if the handshake fails; client certificates and revocation lists are not supported.
 ///
 /// The cryptography is the default provider that the process has installed in rustls, or else graviola, which requires
-/// AVX2 and ADX on x86_64 (processors since about 2014).
+/// AVX2 and ADX on `x86_64` (processors since about 2014).
 ///
 /// ```no_run
 /// use tower_inbox::archive::PostgresUrl;
@@ -159,6 +159,8 @@ impl PostgresUrl {
     /// [`ArchiveError::Other`] if the root certificates cannot be read.
     pub fn builder(&self) -> Result<PostgresArchiveBuilder, ArchiveError> {
         let builder = PostgresArchiveBuilder::with_config(Some(self.config.clone()));
+        // Without the feature, modes that require TLS are errors of the parser.
+        #[cfg(feature = "postgres-rustls")]
         let builder = self.tls.apply(builder)?;
         Ok(match &self.schema {
             Some(schema) => builder.schema(schema),

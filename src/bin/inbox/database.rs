@@ -12,7 +12,7 @@ pub(crate) const SCHEMA: &str = "inbox";
 /// A database, and the schema of the archive in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Database {
-    url: PostgresUrl,
+    url: Box<PostgresUrl>,
     pub(crate) schema: String,
 }
 
@@ -31,7 +31,7 @@ impl Database {
             console::warn(warning);
         }
         let schema = url.schema().unwrap_or(SCHEMA).to_owned();
-        Ok(Self { url, schema })
+        Ok(Self { url: Box::new(url), schema })
     }
 
     /// The options to open the archive. The command does no maintenance of its own.
