@@ -47,14 +47,16 @@
 //! |---|---|
 //! | `disk` (default) | [`DiskArchive`](archive): an archive in a directory |
 //! | `postgres` | [`PostgresArchive`](archive): an archive in a PostgreSQL database, shared by several nodes |
+//! | `postgres-rustls` | TLS for that archive, with the settings of libpq (not in `full`) |
 //! | `axum` | extractors for handlers; depends on `axum-core` only |
 //! | `ed25519` | Ed25519 signatures: fal, and version `v1a` of Standard Webhooks |
 //! | `metrics` | metrics through the `metrics` facade |
 //! | `testing` | signed posts in process, samples, and the conformance suite for archives |
 //! | `cli`, `cli-tls` | the command `inbox`; `https://` URLs for it (not in `full`) |
-//! | `full` | all of the above but `cli-tls` |
+//! | `full` | all of the above but `cli-tls` and `postgres-rustls` |
 //!
-//! A feature adds API, and never changes behaviour.
+//! A feature adds API, and never changes behaviour. One exception: with `postgres-rustls`, `archive::PostgresUrl` uses TLS
+//! if the server supports it, unless the URL has `sslmode=disable`.
 //!
 //! # Cancel safety
 //!

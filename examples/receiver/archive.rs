@@ -2,6 +2,8 @@
 
 use std::{error::Error, ffi::OsStr, sync::Arc};
 
+#[cfg(feature = "postgres")]
+use tower_inbox::archive::PostgresUrl;
 use tower_inbox::{Archive, DiskArchive};
 
 /// Opens the archive that `--archive` or `INBOX_ARCHIVE` names.
@@ -17,41 +19,22 @@ pub(crate) async fn open(archive: &OsStr) -> Result<Arc<dyn Archive>, Box<dyn Er
 
 #[cfg(feature = "postgres")]
 async fn open_database(url: &str) -> Result<Arc<dyn Archive>, Box<dyn Error>> {
-    use tokio_postgres::Config;
-    use tower_inbox::archive::PostgresArchive;
-
-    let given = url;
-    let (url, schema) = without_schema(url);
-    // The error of the parser may contain parts of the password.
-    let config: Config = url.parse().map_err(|_| "invalid URL of an archive")?;
-    let mut builder = PostgresArchive::builder(&url);
-    if config.get_password().is_some() {
-        // Other users of the machine can read command lines.
-        if std::env::args().any(|argument| argument.ends_with(given)) {
-            return Err("password on the command line; set INBOX_ARCHIVE or PGPASSWORD".into());
-        }
-    } else if let Ok(password) = std::env::var("PGPASSWORD") {
-        let encode =
-            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let separator = if url.contains('?') { '&' } else { '?' };
-        let password = encode(&password).replace('+', "%20");
-        builder = PostgresArchive::builder(format!("{url}{separator}password={password}"));
+    let parsed = PostgresUrl::parse_with_env(url).map_err(|error| text(&error))?;
+    // Other users of the machine can read command lines.
+    if parsed.has_password() && std::env::args().any(|argument| argument.ends_with(url)) {
+        return Err(
+            "password on the command line; set INBOX_ARCHIVE, PGPASSWORD or PGPASSFILE".into()
+        );
     }
-    if let Some(schema) = schema {
-        builder = builder.schema(schema);
-    }
-    Ok(Arc::new(builder.open().await?))
+    let builder = parsed.builder().map_err(|error| text(&error))?;
+    Ok(Arc::new(builder.open().await.map_err(|error| text(&error))?))
 }
 
-/// Splits the parameter `schema` from a URL.
+/// The text of an error with its sources, because the error that ends the program is printed by `Debug`.
 #[cfg(feature = "postgres")]
-fn without_schema(url: &str) -> (String, Option<String>) {
-    let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), None) };
-    let is_schema = |pair: &&str| pair.starts_with("schema=");
-    let (schema, others): (Vec<_>, Vec<_>) = query.split('&').partition(is_schema);
-    let schema = schema.first().and_then(|pair| pair.split_once('=')).map(|(_, name)| name.into());
-    let separator = if others.is_empty() { "" } else { "?" };
-    (format!("{base}{separator}{}", others.join("&")), schema)
+fn text(error: &dyn Error) -> String {
+    let source = error.source().map(|source| format!(": {}", text(source)));
+    format!("{error}{}", source.unwrap_or_default())
 }
 
 #[cfg(not(feature = "postgres"))]

@@ -16,7 +16,8 @@ Receives webhooks, archives them, and answers what it decoded.
   --listen ADDRESS       where to listen (127.0.0.1:3000; port 0 takes a free one)
   --archive DIR|URL      where to keep deliveries (or INBOX_ARCHIVE; ./inbox): a directory, or with the feature
                          `postgres` a URL, postgres://USER@HOST/DATABASE?schema=NAME, which may contain a password
-                         in INBOX_ARCHIVE only
+                         in INBOX_ARCHIVE only; PGPASSWORD, PGPASSFILE and ~/.pgpass are read. With the feature
+                         `postgres-rustls`, sslmode=verify-full and sslrootcert=FILE encrypt the connections
   --secret S             the secret of all who sign with one (or INBOX_SECRET); for Standard Webhooks and
                          Replicate in base64, with or without whsec_, else their paths are left out
   --token T              the token of all who do not sign (the secret, if not given)

@@ -35,7 +35,7 @@ pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};
 pub use memory::MemoryArchive;
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresArchive, PostgresArchiveBuilder, SchemaStatus};
+pub use postgres::{PostgresArchive, PostgresArchiveBuilder, PostgresUrl, SchemaStatus};
 pub use query::{Query, StateFilter};
 #[cfg(feature = "disk")]
 use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};

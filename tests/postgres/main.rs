@@ -18,4 +18,6 @@ mod nodes;
 mod retention;
 mod schema;
 mod support;
+#[cfg(feature = "postgres-rustls")]
+mod tls;
 mod virtual_time;

@@ -112,7 +112,7 @@ impl PostgresArchive {
     ///
     /// `url` is a connection string as [`tokio_postgres::Config`] reads it: `postgres://USER:PASSWORD@HOST/DATABASE`, or
     /// `KEY=VALUE` pairs. With several hosts (`HOST1,HOST2`), the first one that accepts writes is used. Environment
-    /// variables and password files are not read.
+    /// variables and password files are not read; [`PostgresUrl`](super::PostgresUrl) does that, and TLS.
     ///
     /// # Errors
     ///
@@ -135,7 +135,8 @@ impl PostgresArchive {
     /// # let _ = builder;
     /// ```
     pub fn builder(url: impl Into<String>) -> PostgresArchiveBuilder {
-        PostgresArchiveBuilder::new(url.into())
+        // The error of the parser may contain parts of the string, and so of the password.
+        PostgresArchiveBuilder::with_config(url.into().parse().ok())
     }
 
     /// Returns the SQL script that creates a schema of this name, for services that may not create tables themselves.

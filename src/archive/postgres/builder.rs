@@ -18,13 +18,14 @@ use super::{
 };
 use crate::archive::ArchiveError;
 #[cfg(doc)]
-use crate::archive::ArchiveHealth;
+use crate::archive::{ArchiveHealth, PostgresUrl};
 
 /// Options for opening a [`PostgresArchive`].
 #[derive(Clone)]
 #[must_use = "nothing is opened before `open` is awaited"]
 pub struct PostgresArchiveBuilder {
-    url: String,
+    /// None if the connection string is invalid.
+    config: Option<Config>,
     connect: Arc<dyn Connect>,
     schema: String,
     migrates: bool,
@@ -40,9 +41,9 @@ pub struct PostgresArchiveBuilder {
 }
 
 impl PostgresArchiveBuilder {
-    pub(super) fn new(url: String) -> Self {
+    pub(super) fn with_config(config: Option<Config>) -> Self {
         Self {
-            url,
+            config,
             connect: Arc::new(Connector(NoTls)),
             schema: "inbox".to_owned(),
             migrates: true,
@@ -60,6 +61,7 @@ impl PostgresArchiveBuilder {
 
     /// Sets the connector that encrypts connections, such as that of the crate `tokio-postgres-rustls`. Default: no TLS.
     /// Set `sslmode=require` in the URL as well: without it, a server that offers no TLS gets a plain connection.
+    /// [`PostgresUrl`] sets one for the `sslmode` of the URL.
     pub fn tls<T>(mut self, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -220,8 +222,7 @@ impl PostgresArchiveBuilder {
     }
 
     fn server(&self) -> Result<Server, OpenError> {
-        // The error of the parser may contain parts of the string, and so of the password.
-        let mut config: Config = self.url.parse().map_err(|_| OpenError::Url)?;
+        let mut config = self.config.clone().ok_or(OpenError::Url)?;
         if config.get_application_name().is_none() {
             config.application_name("tower-inbox");
         }

@@ -47,12 +47,14 @@ impl Failure {
 
     /// The failure of an attempt to connect.
     pub(super) fn connecting(error: &tokio_postgres::Error) -> Self {
-        let text = match error.as_db_error() {
-            Some(db) => db.message().to_owned(),
-            None => std::error::Error::source(error)
-                .map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
+        let source = std::error::Error::source(error);
+        let text = match (error.as_db_error(), source) {
+            (Some(db), _) => db.message().to_owned(),
+            (None, Some(source)) => format!("{error}: {source}"),
+            (None, None) => error.to_string(),
         };
-        Self::NoConnection(text)
+        let advice = source.and_then(advice_on_tls).map(|advice| format!("{text}; {advice}"));
+        Self::NoConnection(advice.unwrap_or(text))
     }
 
     pub(super) fn is(&self, wanted: &SqlState) -> bool {
@@ -63,6 +65,26 @@ impl Failure {
     pub(super) fn is_conflict(&self) -> bool {
         self.is(&SqlState::T_R_DEADLOCK_DETECTED) || self.is(&SqlState::T_R_SERIALIZATION_FAILURE)
     }
+}
+
+/// What to do about an attempt to connect that failed because of TLS. `source` is that of the driver's error.
+fn advice_on_tls(source: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let text = source.to_string();
+    // The end of a rejection by `pg_hba.conf`.
+    if text.contains("no encryption") {
+        return Some(
+            "if the server requires TLS, use sslmode=verify-full, which needs the feature 'postgres-rustls'",
+        );
+    }
+    if text == "server does not support TLS" {
+        return Some(
+            "turn on ssl on the server, or use sslmode=disable in a network that you trust",
+        );
+    }
+    #[cfg(feature = "postgres-rustls")]
+    return super::rustls::advice(source);
+    #[cfg(not(feature = "postgres-rustls"))]
+    None
 }
 
 /// Returns true for the errors with which the server ends a connection.
@@ -108,6 +130,35 @@ pub(super) struct NotInTime(pub(super) Duration);
 pub(super) enum OpenError {
     #[error("invalid connection string; expected postgres://USER@HOST/DATABASE or KEY=VALUE pairs")]
     Url,
+    #[error("the parameter {0} of the URL is not supported; remove it")]
+    Parameter(&'static str),
+    #[error("the environment variable {0} is not valid Unicode")]
+    Variable(&'static str),
+    #[error("invalid PGCHANNELBINDING; expected disable, prefer or require")]
+    ChannelBinding,
+    #[error("invalid sslmode; expected disable, prefer, require, verify-ca or verify-full")]
+    SslMode,
+    #[error(
+        "sslrootcert=system requires sslmode=verify-full: anybody can have a certificate of a public authority"
+    )]
+    WeakSslMode,
+    #[error(
+        "sslmode requires TLS, which this build does not have; enable the feature 'postgres-rustls'"
+    )]
+    NoTls,
+    #[error(
+        "sslmode=verify-ca requires a root certificate; set sslrootcert=FILE, or use verify-full"
+    )]
+    NoRoots,
+    #[cfg(feature = "postgres-rustls")]
+    #[error("the system has no root certificates; install them, or set sslrootcert=FILE")]
+    NoSystemRoots,
+    #[cfg(feature = "postgres-rustls")]
+    #[error("cannot use the root certificates in {}: {reason}", file.display())]
+    Roots { file: std::path::PathBuf, reason: String },
+    #[cfg(feature = "postgres-rustls")]
+    #[error("cannot set up TLS")]
+    Tls(#[source] rustls::Error),
     #[error("invalid schema name {0:?}; expected 1 to 63 bytes without NUL")]
     SchemaName(String),
     #[error("PostgreSQL {0} is too old; use 14 or later")]

@@ -3,6 +3,8 @@
 //! | file | contents |
 //! |---|---|
 //! | `archive.rs`, `builder.rs` | the archive and its options |
+//! | `url.rs`, `password.rs` | a URL with its environment; `PGPASSWORD` and the password file |
+//! | `tls.rs`, `rustls.rs` | `sslmode` and `sslrootcert`; connections encrypted by rustls |
 //! | `session.rs`, `pool.rs` | one connection with its warnings; a bounded number of connections |
 //! | `batch.rs` | a queue whose jobs are sent in batches, by one connection |
 //! | `append.rs`, `settle.rs` | the batches of appends and of outcomes |
@@ -23,13 +25,19 @@ mod error;
 mod head;
 mod maintenance;
 mod operations;
+mod password;
 mod pool;
 mod read;
+#[cfg(feature = "postgres-rustls")]
+mod rustls;
 mod scan;
 mod schema;
 mod session;
 mod settle;
+mod tls;
+mod url;
 
 pub use archive::PostgresArchive;
 pub use builder::PostgresArchiveBuilder;
 pub use schema::SchemaStatus;
+pub use url::PostgresUrl;

@@ -60,6 +60,10 @@ pub(crate) struct Cli {
     ///
     /// The default schema is `inbox`. A URL with a password is accepted from the environment variable only. PGPASSWORD,
     /// PGPASSFILE and ~/.pgpass are read.
+    ///
+    /// The parameters `sslmode`, `sslrootcert` and `channel_binding`, and PGSSLMODE, PGSSLROOTCERT and PGCHANNELBINDING,
+    /// have the meaning that they have for psql. Use `sslmode=verify-full` over a network: `require` encrypts, and does
+    /// not verify the server. TLS requires a build with the feature postgres-rustls.
     #[arg(
         long,
         global = true,

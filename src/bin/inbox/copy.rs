@@ -76,7 +76,7 @@ pub(crate) async fn run(args: CopyArgs, archive: &OsString) -> CommandResult {
         }
         #[cfg(feature = "postgres")]
         Location::Database(database) => {
-            let target = Arc::new(database.builder().migrate(true).open().await?);
+            let target = Arc::new(database.builder()?.migrate(true).open().await?);
             let result = copy(&*source, &(Arc::clone(&target) as Arc<dyn Archive>)).await;
             target.close().await;
             (target.to_string(), result)

@@ -73,12 +73,12 @@ pub(crate) async fn run(args: SchemaArgs, archive: Result<Location, Failure>) ->
         SchemaCommand::Print { schema } => print(schema, archive),
         SchemaCommand::Migrate => {
             let database = database(archive?)?;
-            let status = database.builder().migrate_schema().await?;
+            let status = database.builder()?.migrate_schema().await?;
             write_status(&database.schema, status)
         }
         SchemaCommand::Status { json } => {
             let database = database(archive?)?;
-            let status = database.builder().schema_status().await?;
+            let status = database.builder()?.schema_status().await?;
             if !json {
                 return write_status(&database.schema, status);
             }
