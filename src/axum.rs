@@ -1,8 +1,8 @@
 //! Extractors and response parts for axum. Depends on `axum-core` only.
 //!
-//! [`Inference<T>`], [`Delivery`], [`Captures`], [`InferenceKey`] and [`Attempt`] are extractors for handlers inside an
-//! [`Inbox`](crate::Inbox). If one is missing, the response is 500 with an empty body, and the log names the missing
-//! layer or the two types. [`Disposition`] and [`Failure`] are parts of a response.
+//! [`Inference<T>`], [`Batch<T>`], [`Delivery`], [`Captures`], [`InferenceKey`] and [`Attempt`] are extractors for
+//! handlers inside an [`Inbox`](crate::Inbox). If one is missing, the response is 500 with an empty body, and the log
+//! names the missing layer or the two types. [`Disposition`], [`Failure`] and [`EachStatus`] are parts of a response.
 //!
 //! ```
 //! use axum::{Router, http::StatusCode, routing::post};
@@ -57,7 +57,7 @@ use http::{StatusCode, request::Parts};
 
 use crate::{
     delivery::Delivery,
-    layer::{Attempt, Captures, Disposition, Failure, PayloadType},
+    layer::{Attempt, Batch, Captures, Disposition, EachStatus, Failure, PayloadType},
     provider::{Inference, InferenceKey},
     worker::RouteProbe,
 };
@@ -71,6 +71,13 @@ impl IntoResponse for Disposition {
 
 /// The last part of a response: `(StatusCode::SERVICE_UNAVAILABLE, Failure::new("the ledger database is down"))`.
 impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
+    }
+}
+
+/// The response to a batch.
+impl IntoResponse for EachStatus {
     fn into_response(self) -> Response {
         (self, ()).into_response()
     }
@@ -93,6 +100,24 @@ impl IntoResponseParts for Failure {
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
         parts.extensions_mut().insert(self);
         Ok(parts)
+    }
+}
+
+/// A part of a response before its body.
+impl IntoResponseParts for EachStatus {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
+        parts.extensions_mut().insert(self);
+        Ok(parts)
+    }
+}
+
+impl<T: Send + Sync + 'static, S: Sync> FromRequestParts<S> for Batch<T> {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get().cloned().ok_or_else(|| missing(parts, "Batch", "BatchLayer"))
     }
 }
 

@@ -56,6 +56,7 @@
 //! close the connection.
 
 mod archive;
+mod batch;
 mod body;
 mod buffer;
 mod dispatch;
@@ -68,6 +69,7 @@ mod verify;
 use std::mem;
 
 pub use archive::{ArchiveFuture, ArchiveLayer, ArchiveService};
+pub use batch::{Batch, BatchFuture, BatchLayer, BatchService, EachStatus};
 pub use body::{BufferedBody, InboxBody, RoutedBody};
 pub use buffer::{Budget, BufferFuture, BufferLayer, BufferService, DEFAULT_BYTES_IN_FLIGHT};
 pub use dispatch::{DispatchLayer, DispatchService};

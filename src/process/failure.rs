@@ -45,7 +45,7 @@ const MAX_BODY: u64 = 4096;
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The reason that the response of a failed handler states, and the response with its body intact.
-pub(super) async fn stated_reason<R>(
+pub(crate) async fn stated_reason<R>(
     response: Response<R>,
 ) -> (Option<String>, Response<ResponseBody>)
 where

@@ -21,6 +21,7 @@ mod single_flight;
 pub use attempt::Attempt;
 pub(crate) use attempt::Trigger;
 pub use failure::Failure;
+pub(crate) use failure::stated_reason;
 pub use handler_result::Disposition;
 pub(crate) use in_flight::InFlight;
 pub use processor::Processor;

@@ -11,6 +11,7 @@
 mod archive_failures;
 mod background;
 mod background_crash;
+mod batches;
 mod clock;
 mod composition;
 mod compressed;

@@ -125,14 +125,10 @@ impl<S: Statement> Batcher<S> {
         let (queue, changed) = (Mutex::new(queue), Notify::new());
         let shared = Arc::new(Shared { statement, limits, queue, changed });
         let (running_task, ended) = watch::channel(());
-        let running_task = Arc::new(running_task);
+        let running_task = Arc::new((running_task, server));
         for _ in 0..limits.parallel.max(1) {
-            let (shared, server) = (Arc::clone(&shared), server.clone());
-            let running_task = Arc::clone(&running_task);
-            tokio::spawn(async move {
-                shared.run(&server).await;
-                drop(running_task);
-            });
+            let (shared, running_task) = (Arc::clone(&shared), Arc::clone(&running_task));
+            tokio::spawn(async move { shared.run(&running_task.1).await });
         }
         Self { shared, ended }
     }
