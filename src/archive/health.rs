@@ -42,6 +42,41 @@ pub struct ArchiveHealth {
     pub missing: Option<u64>,
     /// The last round of maintenance; `None` if unknown, or if no round has finished yet.
     pub maintenance: Option<Maintenance>,
+    /// The condition of the database; `None` if unknown, or if the archive has none.
+    pub database: Option<DatabaseHealth>,
+}
+
+/// The condition of the database of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabaseHealth {
+    /// Whether the database answers.
+    pub reachable: bool,
+    /// Whether the version of the schema fits this process; `None` if unknown.
+    pub schema: Option<SchemaState>,
+    /// Whether a synchronous standby is configured and connected; `None` if none is required, or if unknown.
+    pub has_standby: Option<bool>,
+}
+
+impl DatabaseHealth {
+    /// For archives: a database that answers or does not; everything else is unknown.
+    pub fn new(reachable: bool) -> Self {
+        Self { reachable, schema: None, has_standby: None }
+    }
+}
+
+/// Whether the schema in a database fits the process that uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaState {
+    /// The process works with it.
+    Usable,
+    /// The database has no schema of an archive, or it is empty.
+    Missing,
+    /// It lacks versions that the process needs. Migrate it.
+    Outdated,
+    /// It was migrated to a version that is not compatible with the process. Update the process.
+    TooNew,
 }
 
 /// Whether an archive can write deliveries.

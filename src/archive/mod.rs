@@ -30,7 +30,9 @@ pub use disk::{Backup, Damage, DiskArchive, DiskArchiveBuilder, Restored, Stats,
 pub(crate) use disk::{DiskFile, FileId, FileSystem, Lock, RealDisk};
 pub use entries::{Entries, EntrySender, LedgerEntry};
 pub use error::ArchiveError;
-pub use health::{ArchiveHealth, Maintenance, StorageUsage, WriteState};
+pub use health::{
+    ArchiveHealth, DatabaseHealth, Maintenance, SchemaState, StorageUsage, WriteState,
+};
 pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};
 pub use memory::MemoryArchive;

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::Inbox;
 use crate::{
-    archive::{Acquire, ArchiveError, Query},
+    archive::{ArchiveError, Query},
     delivery::{Delivery, DeliveryId, State},
     process::{Job, RequestContext, Trigger},
     provider::Model,
@@ -193,7 +193,7 @@ impl ReplayOne {
             verify(&model, &delivery)?;
         }
         let context = RequestContext::archived(&delivery, model, captures);
-        let acquired = processor.archive().acquire(Acquire::new(id)).await;
+        let acquired = processor.archive().acquire(processor.acquire(id)).await;
         let acquired = acquired.map_err(NotReplayed::Archive)?;
         let in_flight = match (acquired.lease, acquired.state) {
             (Some(lease), _) => Some(processor.in_flight(lease, &context)),

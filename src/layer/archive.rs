@@ -27,7 +27,7 @@ use super::{
     take_ready,
 };
 use crate::{
-    archive::{Append, Appended, ArchiveError, LEASE_LENGTH, Work},
+    archive::{Append, Appended, ArchiveError, Work},
     delivery::{Delivery, DeliveryId},
     metrics,
     process::{
@@ -125,7 +125,7 @@ where
         let delivery = delivery(&parts, &buffered);
         let append = Append::new(delivery.clone());
         let append = match self.mode {
-            Mode::Inline => append.leased_for(LEASE_LENGTH),
+            Mode::Inline => append.leased_for(self.processor.config().lease_length),
             Mode::Background { .. } => append,
         };
         // The append starts here, so that deliveries are archived in the order in which they were read.

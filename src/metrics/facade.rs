@@ -173,7 +173,9 @@ pub(crate) fn storage_usage(usage: Option<StorageUsage>) {
 }
 
 pub(crate) fn archive_health(health: ArchiveHealth) {
-    let writable = |state| state == WriteState::Working && health.has_space != Some(false);
+    let is_reachable = health.database.is_none_or(|database| database.reachable);
+    let writable =
+        |state| state == WriteState::Working && health.has_space != Some(false) && is_reachable;
     gauge!(ARCHIVE_WRITABLE).set(or_unknown(health.writes.map(writable).map(u64::from)));
     gauge!(ARCHIVE_DAMAGED).set(or_unknown(health.damaged));
     gauge!(ARCHIVE_MISSING).set(or_unknown(health.missing));

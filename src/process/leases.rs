@@ -15,17 +15,16 @@ use tokio::{
 
 use super::Processor;
 use crate::{
-    archive::{LEASE_LENGTH, Lease, LeaseToken},
+    archive::{Lease, LeaseToken},
     delivery::DeliveryId,
     supervise::supervise,
 };
 
-/// How often the leases of this process are renewed: three times in the length of one.
-const RENEWAL: Duration = Duration::from_secs(20);
-
 /// The leases that this process holds, to renew them and to stop the handlers of those that were lost.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HeldLeases {
+    /// The length of each lease. All are renewed three times in that time.
+    length: Duration,
     held: Mutex<Held>,
     /// Some lease was lost.
     lost: Notify,
@@ -34,7 +33,18 @@ pub(super) struct HeldLeases {
 #[derive(Debug, Default)]
 struct Held {
     leases: HashMap<LeaseToken, HeldLease>,
+    /// When the last successful renewal was sent, or when the first lease was added since there were none.
+    renewed_at: Option<Instant>,
     renewal: Option<JoinHandle<()>>,
+}
+
+/// How long ago the leases of this process were renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Renewals {
+    /// The time since the last successful renewal.
+    pub(crate) age: Duration,
+    /// Renewals have failed for longer than a third of the length of a lease.
+    pub(crate) failed: bool,
 }
 
 #[derive(Debug)]
@@ -46,10 +56,23 @@ struct HeldLease {
 }
 
 impl HeldLeases {
+    pub(super) fn new(length: Duration) -> Self {
+        Self { length, held: Mutex::default(), lost: Notify::new() }
+    }
+
+    /// How often the leases are renewed.
+    fn interval(&self) -> Duration {
+        self.length / 3
+    }
+
     /// Adds a lease. `renewal` starts the task that renews, if none is running.
     pub(super) fn add(&self, lease: Lease, renewal: impl FnOnce() -> Option<JoinHandle<()>>) {
         let mut held = self.lock();
-        let until = Instant::now() + LEASE_LENGTH;
+        let now = Instant::now();
+        if held.leases.is_empty() {
+            held.renewed_at = Some(now);
+        }
+        let until = now + self.length;
         held.leases.insert(lease.token(), HeldLease { lease, until, lost: false });
         if held.renewal.as_ref().is_none_or(JoinHandle::is_finished) {
             held.renewal = renewal();
@@ -72,6 +95,15 @@ impl HeldLeases {
         Some(live.map(|holding| holding.lease).collect())
     }
 
+    /// The renewals of the leases that are held; None if there are none.
+    pub(super) fn renewals(&self, now: Instant) -> Option<Renewals> {
+        let held = self.lock();
+        let renewed_at = held.renewed_at.filter(|_| !held.leases.is_empty())?;
+        let age = now.saturating_duration_since(renewed_at);
+        // A renewal was due after a third of the length, and has failed for another third since.
+        Some(Renewals { age, failed: age > self.interval() * 2 })
+    }
+
     /// All leases that are held.
     pub(super) fn held(&self) -> Vec<Lease> {
         self.lock().leases.values().map(|holding| holding.lease).collect()
@@ -84,9 +116,10 @@ impl HeldLeases {
             if lost(&holding.lease) {
                 holding.lost = true;
             } else {
-                holding.until = sent + LEASE_LENGTH;
+                holding.until = sent + self.length;
             }
         }
+        held.renewed_at = Some(sent);
         drop(held);
         self.lost.notify_waiters();
     }
@@ -132,15 +165,16 @@ pub(super) fn spawn_renewal(
 
 /// Renews the leases of this process until there are none.
 async fn renew(processor: impl Fn() -> Option<Processor>) {
-    let mut next = Instant::now() + RENEWAL;
+    let mut sent = Instant::now();
     loop {
-        tokio::time::sleep_until(next).await;
+        let Some(interval) = processor().map(|it| it.leases().interval()) else { return };
+        tokio::time::sleep_until(sent + interval).await;
         let Some(processor) = processor() else { return };
         let Some(leases) = processor.leases().to_renew() else { return };
-        let sent = Instant::now();
-        next = sent + RENEWAL;
+        let length = processor.leases().length;
+        sent = Instant::now();
         // An archive that hangs must not keep handlers running under leases that have ended.
-        match timeout_at(next, processor.archive().renew(leases, LEASE_LENGTH)).await {
+        match timeout_at(sent + interval, processor.archive().renew(leases, length)).await {
             Ok(Ok(lost)) => {
                 let lost: HashSet<DeliveryId> = lost.into_iter().collect();
                 processor.leases().renewed(sent, |lease| lost.contains(&lease.id()));
@@ -151,7 +185,7 @@ async fn renew(processor: impl Fn() -> Option<Processor>) {
                 processor.leases().not_renewed(Instant::now());
             }
             Err(_) => {
-                tracing::error!(timeout = ?RENEWAL, "leases were not renewed in time");
+                tracing::error!(timeout = ?interval, "leases were not renewed in time");
                 processor.leases().not_renewed(Instant::now());
             }
         }
@@ -161,10 +195,11 @@ async fn renew(processor: impl Fn() -> Option<Processor>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::LEASE_LENGTH;
 
     #[tokio::test(start_paused = true)]
     async fn lease_is_lost_when_the_archive_says_so_or_when_it_was_not_renewed_in_time() {
-        let held = HeldLeases::default();
+        let held = HeldLeases::new(LEASE_LENGTH);
         let [kept, lost] = [(); 2].map(|()| Lease::new(DeliveryId::new(), LeaseToken::new(), 1, 0));
         for lease in [kept, lost] {
             held.add(lease, || None);
@@ -180,5 +215,27 @@ mod tests {
             held.remove(lease.token());
         }
         assert_eq!(held.to_renew(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn renewals_have_failed_after_two_thirds_of_a_lease_without_success() {
+        let (held, start) = (HeldLeases::new(LEASE_LENGTH), Instant::now());
+        let failed = |held: &HeldLeases, seconds| {
+            let renewals = held.renewals(start + Duration::from_secs(seconds));
+            renewals.map(|renewals| (renewals.age.as_secs(), renewals.failed))
+        };
+        assert_eq!(failed(&held, 1000), None, "no lease, no renewal");
+        let lease = Lease::new(DeliveryId::new(), LeaseToken::new(), 1, 0);
+        held.add(lease, || None);
+        assert_eq!(failed(&held, 40), Some((40, false)));
+        held.not_renewed(start + Duration::from_secs(40));
+        assert_eq!(failed(&held, 41), Some((41, true)));
+        held.renewed(start + Duration::from_secs(60), |_| false);
+        assert_eq!(failed(&held, 61), Some((1, false)));
+        held.remove(lease.token());
+        assert_eq!(failed(&held, 1000), None);
+        tokio::time::advance(Duration::from_secs(1000)).await;
+        held.add(lease, || None);
+        assert_eq!(failed(&held, 1001), Some((1, false)), "counted from the first lease");
     }
 }

@@ -24,6 +24,7 @@ pub use failure::Failure;
 pub(crate) use failure::stated_reason;
 pub use handler_result::Disposition;
 pub(crate) use in_flight::InFlight;
+pub(crate) use leases::Renewals;
 pub use processor::Processor;
 pub(crate) use processor::{HANDLER_TIMEOUT, Job, ProcessConfig, Processed};
 pub(crate) use rejection::RejectedRequest;

@@ -13,20 +13,21 @@ use http_body::Body;
 use tokio::{
     sync::{Notify, futures::Notified},
     task::JoinHandle,
+    time::Instant,
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
     Attempt, BoxError, Clock, Rejection, RequestContext, ResponseBody, RetryPolicy, Trigger,
     in_flight::InFlight,
-    leases::{self, HeldLeases},
+    leases::{self, HeldLeases, Renewals},
     repeat::Waiters,
     run::{Interruption, RunEnd, Undecodable, decode, detect_drift, run},
     shutdown::Shutdown,
 };
 use crate::{
-    archive::{Acquire, Archive, Lease, Release},
-    delivery::{Delivery, Outcome},
+    archive::{Acquire, Archive, LEASE_LENGTH, Lease, Release},
+    delivery::{Delivery, DeliveryId, Outcome},
     metrics,
 };
 
@@ -71,6 +72,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) archive_timeout: Option<Duration>,
     /// The time after which a handler is stopped, if workers can retry.
     pub(crate) handler_timeout: Duration,
+    /// The length of a lease.
+    pub(crate) lease_length: Duration,
     pub(crate) clock: Clock,
 }
 
@@ -89,6 +92,7 @@ impl Default for ProcessConfig {
             answer_within: ANSWER_WITHIN,
             archive_timeout: Some(ARCHIVE_TIMEOUT),
             handler_timeout: HANDLER_TIMEOUT,
+            lease_length: LEASE_LENGTH,
             clock: Clock::default(),
         }
     }
@@ -124,9 +128,9 @@ impl Processor {
     pub(crate) fn with_config(archive: Box<dyn Archive>, config: ProcessConfig) -> Self {
         Self(Arc::new(Inner {
             archive,
+            leases: HeldLeases::new(config.lease_length),
             config,
             tasks: TaskTracker::new(),
-            leases: HeldLeases::default(),
             waiters: Waiters::default(),
             due: Notify::new(),
             ended: Notify::new(),
@@ -226,6 +230,16 @@ impl Processor {
 
     pub(super) fn leases(&self) -> &HeldLeases {
         &self.0.leases
+    }
+
+    /// The renewals of the leases that this process holds; None if there are none.
+    pub(crate) fn renewals(&self) -> Option<Renewals> {
+        self.0.leases.renewals(Instant::now())
+    }
+
+    /// A request to lease a delivery, for the configured length.
+    pub(crate) fn acquire(&self, id: DeliveryId) -> Acquire {
+        Acquire::new(id).leased_for(self.config().lease_length)
     }
 
     pub(super) fn remove_lease(&self, lease: Lease) {
@@ -331,7 +345,7 @@ impl Processor {
         let Err(undecodable) = decode(context, delivery, &mut http::Extensions::new()) else {
             return Ok(());
         };
-        let acquired = self.archive().acquire(Acquire::new(delivery.id())).await;
+        let acquired = self.archive().acquire(self.acquire(delivery.id())).await;
         let lease = match acquired {
             Ok(acquired) => acquired.lease,
             Err(error) => return Err(context.reject(Rejection::State(error.into()))),

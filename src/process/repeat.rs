@@ -11,7 +11,7 @@ use tokio::{sync::Notify, time::timeout};
 
 use super::{Processor, Rejection, RequestContext, in_flight::InFlight};
 use crate::{
-    archive::{Acquire, ArchiveError},
+    archive::ArchiveError,
     delivery::{DeliveryId, InferenceId, Outcome, State},
 };
 
@@ -53,7 +53,7 @@ impl Processor {
         id: DeliveryId,
         context: &RequestContext,
     ) -> Result<Option<Resolution>, ArchiveError> {
-        let acquired = self.archive().acquire(Acquire::new(id).reviving()).await?;
+        let acquired = self.archive().acquire(self.acquire(id).reviving()).await?;
         if let Some(lease) = acquired.lease {
             return Ok(Some(Resolution::Process(self.in_flight(lease, context))));
         }

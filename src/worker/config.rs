@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::scheduler::Limits;
 use crate::{
-    archive::Archive,
+    archive::{Archive, LEASE_LENGTH},
     delivery::ModelName,
     process::{HANDLER_TIMEOUT, ProcessConfig, Processor, RetryPolicy},
 };
@@ -24,9 +24,17 @@ use crate::{
 pub struct Workers {
     pub(super) limits: Limits,
     pub(super) decode_first: bool,
+    pub(super) poll_interval: Duration,
     handler_timeout: Duration,
+    lease_length: Duration,
     retries: RetryPolicy,
 }
+
+/// The default of [`Workers::poll_interval`].
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The shortest lease. Leases are renewed three times in their length.
+const MIN_LEASE_LENGTH: Duration = Duration::from_secs(3);
 
 impl Workers {
     /// Sets the maximum number of concurrent deliveries. Values below 1 are treated as 1.
@@ -34,7 +42,9 @@ impl Workers {
         Self {
             limits: Limits { all: workers.max(1), each_model: None, each_model_per_second: None },
             decode_first: false,
+            poll_interval: POLL_INTERVAL,
             handler_timeout: HANDLER_TIMEOUT,
+            lease_length: LEASE_LENGTH,
             retries: RetryPolicy::default(),
         }
     }
@@ -65,6 +75,27 @@ impl Workers {
         self
     }
 
+    /// Sets the length of the leases under which this process handles deliveries, also while their senders wait. They
+    /// are renewed three times in that time. Values below 3 s are treated as 3 s. Default: 60 s.
+    ///
+    /// With an archive that is shared by several processes, it is the time after which others take over the deliveries
+    /// of a process that was killed, and the longest time for which a process may hang without losing them. Each
+    /// process sets the length of its own leases.
+    pub fn lease_length(mut self, length: Duration) -> Self {
+        self.lease_length = length.max(MIN_LEASE_LENGTH);
+        self
+    }
+
+    /// Sets how often idle workers ask the archive for due deliveries, which other processes may have added or requeued.
+    /// Values below 10 ms are treated as 10 ms. Default: 1 s.
+    ///
+    /// Workers start deliveries of their own process at once, and retries when they are due. A longer interval saves
+    /// statements on a shared database, and delays only deliveries of other processes.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = interval.max(Duration::from_millis(10));
+        self
+    }
+
     /// Sets when failed deliveries are retried. Default: [`RetryPolicy::default`].
     pub fn retries(mut self, retries: RetryPolicy) -> Self {
         self.retries = retries;
@@ -85,8 +116,8 @@ impl Workers {
     }
 
     pub(crate) fn process_config(self) -> ProcessConfig {
-        let (retries, handler_timeout) = (self.retries, self.handler_timeout);
-        ProcessConfig { retries, handler_timeout, ..ProcessConfig::default() }
+        let Self { retries, handler_timeout, lease_length, .. } = self;
+        ProcessConfig { retries, handler_timeout, lease_length, ..ProcessConfig::default() }
     }
 
     pub(crate) fn decodes_first(self) -> bool {

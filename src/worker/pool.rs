@@ -14,15 +14,12 @@ use super::{
     scheduler::{Next, Scheduler},
 };
 use crate::{
-    archive::{Claimed, Lease, Release},
+    archive::{Claim, Claimed, Lease, Release, Work},
     delivery::ModelName,
     layer::{Models, step::Mode},
     process::{InFlight, Job, Processor, RequestContext, Shutdown, Trigger, last_writes},
     supervise::{catch_async, report, supervise},
 };
-
-/// How often an idle pool asks the archive for due deliveries: other processes may have added or retried some.
-const POLL: Duration = Duration::from_secs(1);
 
 /// The wait before the next attempt of a delivery that cannot be read, or has no model any more.
 const NOT_PROCESSABLE: Duration = Duration::from_secs(60);
@@ -271,7 +268,7 @@ impl WorkerPool {
                 if self.0.is_idle().await {
                     return;
                 }
-                drop(tokio::time::timeout(POLL, ended).await);
+                drop(tokio::time::timeout(self.0.config.poll_interval, ended).await);
             }
         };
         self.0.shutdown().until_started(idle).await.unwrap_or_default();
@@ -308,24 +305,25 @@ impl Pool {
 
     /// Claims and processes due deliveries until the pool stops.
     async fn drive(self: &Arc<Self>, handler: &BoxedHandler) {
+        let poll_interval = self.config.poll_interval;
         while !self.shutdown().has_started() {
             let models = self.models.names();
             let next = self.scheduler().next(&models, Instant::now());
             let wait = match next {
                 Next::Wait(wait) => wait,
-                Next::Claim(claim) => match self.processor.archive().claim(claim).await {
+                Next::Claim(claim) => match self.claim(claim).await {
                     Ok(Claimed { leases, next_due, .. }) => {
                         let claimed = !leases.is_empty();
                         self.process(handler, leases);
                         if claimed {
                             continue;
                         }
-                        Some(next_due.map_or(POLL, |due| due.min(POLL)))
+                        Some(next_due.map_or(poll_interval, |due| due.min(poll_interval)))
                     }
                     Err(error) => {
                         let error = &error as &dyn std::error::Error;
                         tracing::error!(error, "due deliveries could not be claimed");
-                        Some(POLL)
+                        Some(poll_interval)
                     }
                 },
             };
@@ -335,6 +333,11 @@ impl Pool {
                 None => drop(due.await),
             }
         }
+    }
+
+    fn claim(&self, claim: Claim) -> Work<Claimed> {
+        let length = self.processor.config().lease_length;
+        self.processor.archive().claim(claim.leased_for(length))
     }
 
     fn process(self: &Arc<Self>, handler: &BoxedHandler, leases: Vec<(ModelName, Lease)>) {

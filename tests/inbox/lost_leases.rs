@@ -107,8 +107,12 @@ impl Drop for Running {
 }
 
 fn node(archive: impl Archive) -> Inbox {
+    node_with(archive, Workers::new(1))
+}
+
+fn node_with(archive: impl Archive, workers: Workers) -> Inbox {
     let builder = Inbox::builder(archive).model(CAPTIONS, captions());
-    builder.background(Workers::new(1).handler_timeout(3600 * SECOND)).build().unwrap()
+    builder.background(workers.handler_timeout(3600 * SECOND)).build().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,4 +199,53 @@ async fn renewed_lease_is_not_taken_over() {
     second.wait_idle().await;
     assert_eq!(events.seen.all(), ["first: attempt 1 at 0", "first: returned at 600"]);
     assert_eq!(processed(&only_state(&archive).await), Some(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_length_is_when_handlers_stop_and_another_node_takes_over() {
+    let (archive, events) = (memory(), Events::new());
+    let without_renewals = Overridden(WithoutRenewals(archive.clone(), Renewals::Fail));
+    let first = node_with(without_renewals, Workers::new(1).lease_length(6 * SECOND));
+    let handler = events.handler("first", 600 * SECOND, 503);
+    first.start_workers(handler.clone()).unwrap();
+    assert_eq!(send(first.layer().layer(handler), signed(caption("1"))).await.status, 202);
+    tokio::time::sleep(SECOND).await;
+    let second = node(archive.clone());
+    second.start_workers(events.handler("second", SECOND, 200)).unwrap();
+    tokio::time::sleep(20 * SECOND).await;
+    let mut all = events.seen.all();
+    all[1..3].sort_unstable();
+    assert_eq!(
+        all,
+        [
+            "first: attempt 1 at 0",
+            "first: stopped at 6",
+            "second: attempt 2 at 6",
+            "second: returned at 7"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_length_applies_to_a_delivery_whose_sender_waits() {
+    let (archive, events) = (memory(), Events::new());
+    let without_renewals = Overridden(WithoutRenewals(archive, Renewals::Fail));
+    let inbox = Inbox::builder(without_renewals).model(CAPTIONS, captions());
+    let inbox = inbox.workers(Workers::new(1).lease_length(6 * SECOND)).build().unwrap();
+    let service = inbox.layer().layer(events.handler("first", 600 * SECOND, 200));
+    assert_eq!(send(service, signed(caption("1"))).await.status, 503);
+    assert_eq!(events.seen.all().last().unwrap(), "first: stopped at 6");
+}
+
+#[tokio::test(start_paused = true)]
+async fn poll_interval_is_when_idle_workers_find_deliveries_of_other_nodes() {
+    let (archive, events) = (memory(), Events::new());
+    let node = node_with(archive.clone(), Workers::new(1).poll_interval(10 * SECOND));
+    node.start_workers(events.handler("node", SECOND, 200)).unwrap();
+    tokio::time::sleep(SECOND).await;
+    let other = node_with(archive.clone(), Workers::new(1));
+    let unused = events.handler("other", SECOND, 200);
+    assert_eq!(send(other.layer().layer(unused), signed(caption("1"))).await.status, 202);
+    node.wait_idle().await;
+    assert_eq!(events.seen.all(), ["node: attempt 1 at 10", "node: returned at 11"]);
 }

@@ -12,6 +12,7 @@ mod cli;
 mod conformance;
 mod durability;
 mod exactly_once;
+mod health;
 mod kills;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;

@@ -36,7 +36,7 @@ pub(crate) fn server() -> &'static Server {
     })
 }
 
-fn binaries() -> PathBuf {
+pub(crate) fn binaries() -> PathBuf {
     let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
         .expect("PostgreSQL is installed as Debian does it")
         .map(|entry| entry.unwrap().path().join("bin"))

@@ -169,6 +169,7 @@ impl Handle {
             damaged: Some(noted.damages.len() as u64),
             missing: noted.missing,
             maintenance: noted.maintenance,
+            database: None,
         }
     }
 }

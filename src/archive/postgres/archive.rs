@@ -15,6 +15,7 @@ use super::{
     append::{AppendJob, AppendStatement},
     batch::Batcher,
     error::NotInTime,
+    health::Checks,
     maintenance::{self, LastRound, Retention},
     operations::{Operations, Sql},
     pool::{Pool, Server},
@@ -39,8 +40,9 @@ const ENTRIES_AHEAD: usize = 1024;
 /// An append is acknowledged when its transaction is on the disk of the server and, if the server has synchronous
 /// standbys, on theirs. Appends of one node are written in batches: the next batch collects while the last one commits.
 ///
-/// Leases expire by the clock of the database. A node that ends without a shutdown loses its leases after 60 s, which
-/// counts as a crash of their deliveries.
+/// Leases expire by the clock of the database. A node that ends without a shutdown loses its leases when they end,
+/// after 60 s by default ([`Workers::lease_length`](crate::Workers::lease_length)), which counts as a crash of their
+/// deliveries.
 ///
 /// Opens a few connections of its own, and reopens them when they are lost. Works over pgbouncer in transaction mode.
 ///
@@ -83,6 +85,7 @@ pub(super) struct Inner {
     pub(super) retention: Retention,
     pub(super) last_round: LastRound,
     pub(super) requires_standby: bool,
+    checks: Arc<Checks>,
     name: String,
     append: Batcher<AppendStatement>,
     settle: Batcher<SettleStatement>,
@@ -173,6 +176,7 @@ impl PostgresArchive {
             retention: options.retention,
             last_round: LastRound::default(),
             requires_standby: options.requires_standby,
+            checks: Arc::new(Checks::new(options.requires_standby)),
             name,
             closed: AtomicBool::new(false),
         });
@@ -405,12 +409,17 @@ impl Archive for PostgresArchive {
     }
 
     fn health(&self) -> Work<ArchiveHealth> {
-        let health = ArchiveHealth {
-            writes: Some(self.0.append.write_state()),
-            maintenance: self.0.last_round.get(),
-            ..ArchiveHealth::default()
-        };
-        Box::pin(ready(Ok(health)))
+        let (this, checks) = (self.clone(), Arc::clone(&self.0.checks));
+        Box::pin(async move {
+            let database =
+                if this.0.is_closed() { None } else { checks.database(&this.0.operations).await };
+            Ok(ArchiveHealth {
+                writes: Some(this.0.append.write_state()),
+                maintenance: this.0.last_round.get(),
+                database,
+                ..ArchiveHealth::default()
+            })
+        })
     }
 }
 

@@ -18,9 +18,13 @@ use super::{
 };
 use crate::archive::ArchiveError;
 #[cfg(doc)]
-use crate::archive::{ArchiveHealth, PostgresUrl};
+use crate::archive::{DatabaseHealth, PostgresUrl};
 
 /// Options for opening a [`PostgresArchive`].
+///
+/// The length of leases and the interval at which idle workers poll the database are options of the process that
+/// handles deliveries, with any archive: [`Workers::lease_length`](crate::Workers::lease_length) and
+/// [`Workers::poll_interval`](crate::Workers::poll_interval).
 #[derive(Clone)]
 #[must_use = "nothing is opened before `open` is awaited"]
 pub struct PostgresArchiveBuilder {
@@ -90,8 +94,9 @@ impl PostgresArchiveBuilder {
     /// Sets whether opening fails unless the server has a synchronous standby configured. Default: false.
     ///
     /// Checks the setting `synchronous_standby_names`, and not whether a standby is connected: while none is, commits
-    /// wait, and appends fail after the [statement deadline](Self::statement_deadline). Maintenance checks it again, and
-    /// fails if it was removed: see [`ArchiveHealth::maintenance`]. Deliveries are still acknowledged then.
+    /// wait, and appends fail after the [statement deadline](Self::statement_deadline). Health probes report both:
+    /// see [`DatabaseHealth::has_standby`]. Maintenance checks the setting again, and fails if it was removed.
+    /// Deliveries are still acknowledged then.
     ///
     /// Without a synchronous standby, an acknowledged delivery is on the disk of one server, and a failover to an
     /// asynchronous replica loses the deliveries acknowledged last.

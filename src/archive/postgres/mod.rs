@@ -13,6 +13,7 @@
 //! | `head.rs` | the stored form of a request head |
 //! | `schema.rs`, `sql/` | tables, functions, and their versions |
 //! | `maintenance.rs` | partitions, retention, counts |
+//! | `health.rs` | whether the database answers, its schema, and its standby |
 //!
 //! Every transition of a delivery is a function in the database, which checks its precondition under a row lock. No
 //! session state is used: no named statements, `LISTEN`, or session locks. So pgbouncer in transaction mode works.
@@ -23,6 +24,7 @@ mod batch;
 mod builder;
 mod error;
 mod head;
+mod health;
 mod maintenance;
 mod operations;
 mod password;

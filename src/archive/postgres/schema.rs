@@ -11,7 +11,7 @@ use super::{
     pool::Server,
     session::Session,
 };
-use crate::archive::ArchiveError;
+use crate::archive::{ArchiveError, SchemaState};
 
 /// The statements of each version, after the oldest version whose crate still works with it. A version is never changed
 /// after its release. So that nodes can be updated one by one, a version only adds, and a later one removes what no
@@ -50,6 +50,22 @@ pub struct SchemaStatus {
 }
 
 impl SchemaStatus {
+    /// `found` is the version in the database, and the oldest version whose crate works with it.
+    pub(super) fn of(found: Option<(i32, i32)>) -> Self {
+        let needed = needed();
+        let is_usable = found.is_some_and(|(version, oldest)| (oldest..=version).contains(&needed));
+        Self { found: found.map(|(version, _)| version), needed, is_usable }
+    }
+
+    pub(super) fn state(self) -> SchemaState {
+        match self.found {
+            _ if self.is_usable => SchemaState::Usable,
+            None => SchemaState::Missing,
+            Some(found) if found < self.needed => SchemaState::Outdated,
+            Some(_) => SchemaState::TooNew,
+        }
+    }
+
     /// Returns true if the versions are equal.
     pub fn is_current(&self) -> bool {
         self.found == Some(self.needed)
@@ -131,9 +147,7 @@ impl Schema {
     }
 
     pub(super) async fn status(&self, session: &Session) -> Result<SchemaStatus, Failure> {
-        let (found, needed) = (self.version(session).await?, needed());
-        let is_usable = found.is_some_and(|(version, oldest)| (oldest..=version).contains(&needed));
-        Ok(SchemaStatus { found: found.map(|(version, _)| version), needed, is_usable })
+        Ok(SchemaStatus::of(self.version(session).await?))
     }
 
     /// Adds the missing versions. Nodes that start at the same time wait for each other.

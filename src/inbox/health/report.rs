@@ -3,7 +3,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
-    archive::{ArchiveHealth, Maintenance, WriteState},
+    archive::{ArchiveHealth, DatabaseHealth, Maintenance, SchemaState, WriteState},
+    process::Renewals,
     worker::PoolState,
 };
 
@@ -16,6 +17,9 @@ use crate::{
 /// | [`ArchiveFailing`](Self::ArchiveFailing) | 200 | 503 | the last write failed |
 /// | [`ArchiveStalled`](Self::ArchiveStalled) | 200 | 503 | a write does not end |
 /// | [`ArchiveUnknown`](Self::ArchiveUnknown) | 200 | 503 | the archive does not answer |
+/// | [`DatabaseUnreachable`](Self::DatabaseUnreachable) | 200 | 503 | the database of the archive does not answer |
+/// | [`SchemaOutdated`](Self::SchemaOutdated) | 200 | 503 | the database lacks migrations |
+/// | [`SchemaTooNew`](Self::SchemaTooNew) | 200 | 503 | the database was migrated for a later version of this program |
 /// | [`NoSpace`](Self::NoSpace) | 200 | 503 | new deliveries are rejected |
 /// | [`WorkersNotStarted`](Self::WorkersNotStarted) | 200 | 503 | background mode without workers |
 /// | [`ShuttingDown`](Self::ShuttingDown) | 200 | 503 | [`Inbox::shutdown`](crate::Inbox::shutdown) was called |
@@ -25,6 +29,8 @@ use crate::{
 /// | [`Damaged`](Self::Damaged) | 200 | 200 | parts of the archive cannot be read |
 /// | [`Missing`](Self::Missing) | 200 | 200 | parts of the archive are missing |
 /// | [`MaintenanceFailed`](Self::MaintenanceFailed) | 200 | 200 | the last maintenance of the archive failed |
+/// | [`StandbyMissing`](Self::StandbyMissing) | 200 | 200 | a required synchronous standby is not configured or not connected |
+/// | [`LeasesNotRenewed`](Self::LeasesNotRenewed) | 200 | 200 | the leases of running deliveries cannot be renewed |
 ///
 /// An inbox is not live only if nothing but a restart helps, and not ready only if it rejects deliveries. A backlog or
 /// damage needs a person; an orchestrator that stopped sending requests because of it would make it worse.
@@ -41,6 +47,12 @@ pub enum HealthReason {
     ArchiveStalled,
     /// The archive did not report its condition, or not in time.
     ArchiveUnknown,
+    /// The database of the archive refuses connections, or has not answered for 2 s.
+    DatabaseUnreachable,
+    /// The schema in the database is missing, or lacks versions that this program needs. Migrate it.
+    SchemaOutdated,
+    /// The schema in the database was migrated to a version that is not compatible with this program. Update it.
+    SchemaTooNew,
     /// Too little space is free for new deliveries.
     NoSpace,
     /// The inbox accepts deliveries in the background, and [`Inbox::start_workers`](crate::Inbox::start_workers) was
@@ -61,6 +73,12 @@ pub enum HealthReason {
     Missing,
     /// The last round of the archive's maintenance failed.
     MaintenanceFailed,
+    /// A synchronous standby is required, and none is configured or none is connected. If one is configured, commits
+    /// wait for it, and deliveries are rejected when they have waited for too long.
+    StandbyMissing,
+    /// The last successful renewal of leases was sent more than two thirds of their length ago: since one that was due
+    /// after a third, they have failed. Handlers are stopped when their leases end.
+    LeasesNotRenewed,
 }
 
 impl HealthReason {
@@ -72,6 +90,9 @@ impl HealthReason {
             Self::ArchiveFailing => "archive_failing",
             Self::ArchiveStalled => "archive_stalled",
             Self::ArchiveUnknown => "archive_unknown",
+            Self::DatabaseUnreachable => "database_unreachable",
+            Self::SchemaOutdated => "schema_outdated",
+            Self::SchemaTooNew => "schema_too_new",
             Self::NoSpace => "no_space",
             Self::WorkersNotStarted => "workers_not_started",
             Self::ShuttingDown => "shutting_down",
@@ -81,6 +102,8 @@ impl HealthReason {
             Self::Damaged => "damaged",
             Self::Missing => "missing",
             Self::MaintenanceFailed => "maintenance_failed",
+            Self::StandbyMissing => "standby_missing",
+            Self::LeasesNotRenewed => "leases_not_renewed",
         }
     }
 
@@ -97,6 +120,9 @@ impl HealthReason {
                 | Self::ArchiveFailing
                 | Self::ArchiveStalled
                 | Self::ArchiveUnknown
+                | Self::DatabaseUnreachable
+                | Self::SchemaOutdated
+                | Self::SchemaTooNew
                 | Self::NoSpace
                 | Self::WorkersNotStarted
                 | Self::ShuttingDown
@@ -119,6 +145,8 @@ pub(super) struct Facts {
     /// None if the archive did not answer.
     pub(super) backlog: Option<Backlog>,
     pub(super) workers: PoolState,
+    /// None if no lease is held.
+    pub(super) renewals: Option<Renewals>,
     /// Whether deliveries are accepted in the background.
     pub(super) needs_workers: bool,
 }
@@ -155,7 +183,7 @@ impl HealthReport {
 
     /// The JSON for a probe that succeeds or fails. Holds names and numbers only: no paths, models or messages.
     pub(super) fn json(&self, succeeds: bool, now: std::time::SystemTime) -> String {
-        let Facts { archive, backlog, workers, .. } = &self.facts;
+        let Facts { archive, backlog, workers, renewals, .. } = &self.facts;
         let status = match (succeeds, self.reasons.is_empty()) {
             (false, _) => "unavailable",
             (true, false) => "degraded",
@@ -174,10 +202,12 @@ impl HealthReport {
                 damaged: archive.damaged,
                 missing: archive.missing,
                 maintenance: archive.maintenance.map(maintenance),
+                database: archive.database.map(database_json),
             }),
             workers: workers.as_str(),
             unsettled: backlog.map(|backlog| backlog.unsettled),
             oldest_unsettled_seconds: backlog.and_then(|backlog| Some(backlog.oldest?.as_secs())),
+            leases_renewed_seconds_ago: renewals.map(|renewals| renewals.age.as_secs()),
         };
         // Names, numbers and booleans can always be written.
         serde_json::to_string(&json).unwrap_or_default()
@@ -205,6 +235,9 @@ impl Facts {
             PoolState::Stopping => Some(HealthReason::ShuttingDown),
             PoolState::Ended => Some(HealthReason::WorkersEnded),
         });
+        if self.renewals.is_some_and(|renewals| renewals.failed) {
+            reasons.push(HealthReason::LeasesNotRenewed);
+        }
         reasons
     }
 }
@@ -226,6 +259,34 @@ fn archive_reasons(archive: &ArchiveHealth, reasons: &mut Vec<HealthReason>) {
     ] {
         reasons.extend(holds.then_some(reason));
     }
+    if let Some(database) = &archive.database {
+        database_reasons(*database, reasons);
+    }
+}
+
+fn database_reasons(database: DatabaseHealth, reasons: &mut Vec<HealthReason>) {
+    let DatabaseHealth { reachable, schema, has_standby } = database;
+    if !reachable {
+        // The rest is as old as the last answer.
+        reasons.push(HealthReason::DatabaseUnreachable);
+        return;
+    }
+    reasons.extend(match schema {
+        None | Some(SchemaState::Usable) => None,
+        Some(SchemaState::Missing | SchemaState::Outdated) => Some(HealthReason::SchemaOutdated),
+        Some(SchemaState::TooNew) => Some(HealthReason::SchemaTooNew),
+    });
+    reasons.extend((has_standby == Some(false)).then_some(HealthReason::StandbyMissing));
+}
+
+fn database_json(database: DatabaseHealth) -> DatabaseJson {
+    let schema = database.schema.map(|schema| match schema {
+        SchemaState::Usable => "usable",
+        SchemaState::Missing => "missing",
+        SchemaState::Outdated => "outdated",
+        SchemaState::TooNew => "too_new",
+    });
+    DatabaseJson { reachable: database.reachable, schema, has_standby: database.has_standby }
 }
 
 fn write_state(state: WriteState) -> &'static str {
@@ -245,6 +306,9 @@ struct Json {
     workers: &'static str,
     unsettled: Option<u64>,
     oldest_unsettled_seconds: Option<u64>,
+    /// Only while leases are held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leases_renewed_seconds_ago: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -254,6 +318,16 @@ struct ArchiveJson {
     damaged: Option<u64>,
     missing: Option<u64>,
     maintenance: Option<MaintenanceJson>,
+    /// Only of archives that have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<DatabaseJson>,
+}
+
+#[derive(Serialize)]
+struct DatabaseJson {
+    reachable: bool,
+    schema: Option<&'static str>,
+    has_standby: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -277,12 +351,14 @@ mod tests {
             damaged: Some(0),
             missing: Some(0),
             maintenance: Some(Maintenance::new(SystemTime::UNIX_EPOCH, false)),
+            database: None,
         };
         let backlog = Backlog { unsettled: 1, oldest: LIMIT };
         Facts {
             archive: Some(archive),
             backlog: Some(backlog),
             workers: PoolState::Running,
+            renewals: Some(Renewals { age: Duration::from_secs(40), failed: false }),
             needs_workers: true,
         }
     }
@@ -299,6 +375,19 @@ mod tests {
         let with_workers = |workers| Facts { workers, ..well() };
         let failed = Maintenance::new(SystemTime::UNIX_EPOCH, true);
         let old = Backlog { unsettled: 1, oldest: Some(Duration::from_secs(61)) };
+        let stale = Some(Renewals { age: Duration::from_secs(41), failed: true });
+        let with_database = |reachable, schema, has_standby| {
+            let database = DatabaseHealth { reachable, schema: Some(schema), has_standby };
+            with_archive(|archive| archive.database = Some(database))
+        };
+        let usable = SchemaState::Usable;
+        let unreachable = with_database(false, SchemaState::Missing, Some(false));
+        let (missing, outdated, too_new) = (
+            with_database(true, SchemaState::Missing, None),
+            with_database(true, SchemaState::Outdated, Some(true)),
+            with_database(true, SchemaState::TooNew, None),
+        );
+        let no_standby = with_database(true, usable, Some(false));
         let cases = [
             (with_writes(WriteState::Stopped), HealthReason::ArchiveStopped, false, false),
             (with_workers(PoolState::Ended), HealthReason::WorkersEnded, false, true),
@@ -306,6 +395,12 @@ mod tests {
             (with_writes(WriteState::Stalled), HealthReason::ArchiveStalled, true, false),
             (Facts { archive: None, ..well() }, HealthReason::ArchiveUnknown, true, false),
             (with_archive(|a| a.has_space = Some(false)), HealthReason::NoSpace, true, false),
+            (unreachable, HealthReason::DatabaseUnreachable, true, false),
+            (missing, HealthReason::SchemaOutdated, true, false),
+            (outdated, HealthReason::SchemaOutdated, true, false),
+            (too_new, HealthReason::SchemaTooNew, true, false),
+            (no_standby, HealthReason::StandbyMissing, true, true),
+            (Facts { renewals: stale, ..well() }, HealthReason::LeasesNotRenewed, true, true),
             (with_workers(PoolState::NotStarted), HealthReason::WorkersNotStarted, true, false),
             (with_workers(PoolState::Stopping), HealthReason::ShuttingDown, true, false),
             (with_workers(PoolState::Restarting), HealthReason::WorkersRestarting, true, true),
@@ -350,11 +445,18 @@ mod tests {
             format!(
                 r#"{{"status":"{status}","reasons":["no_space"],"archive":{{"writes":"working","has_space":false,"#
             ) + r#""damaged":0,"missing":null,"maintenance":{"finished_seconds_ago":9,"failed":false}},"#
-                + r#""workers":"running","unsettled":1,"oldest_unsettled_seconds":60}"#
+                + r#""workers":"running","unsettled":1,"oldest_unsettled_seconds":60,"#
+                + r#""leases_renewed_seconds_ago":40}"#
         };
         assert_eq!(report.json(false, now), expected("unavailable"));
         assert_eq!(report.json(true, now), expected("degraded"));
         let report = HealthReport::new(well(), None);
         assert!(report.json(true, now).starts_with(r#"{"status":"ok","reasons":[],"#));
+        let mut database = DatabaseHealth::new(true);
+        database.schema = Some(SchemaState::TooNew);
+        let facts = with_archive(|archive| archive.database = Some(database));
+        let json = HealthReport::new(Facts { renewals: None, ..facts }, None).json(false, now);
+        let database = r#""database":{"reachable":true,"schema":"too_new","has_standby":null}},"#;
+        assert!(json.contains(database) && !json.contains("leases"), "{json}");
     }
 }

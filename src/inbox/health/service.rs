@@ -159,6 +159,7 @@ impl Health {
             archive: health.ok().and_then(Result::ok),
             backlog,
             workers: self.pool.state(),
+            renewals: self.processor.renewals(),
             needs_workers: self.needs_workers,
         }
     }
