@@ -1,4 +1,7 @@
-use std::{collections::VecDeque, fmt, future::ready, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, fmt, future::ready, ops::RangeInclusive, pin::Pin, sync::Arc,
+    time::Duration,
+};
 
 use super::{
     ArchiveError, ArchiveHealth, Counts, Entries, Lease, LedgerEntry, Query, StorageUsage,
@@ -121,6 +124,17 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// archive completes the removal later.
     fn remove(&self, query: Query) -> Work<u64>;
 
+    /// If the unsettled deliveries exceed `limit`, deletes the oldest ones that are not leased, by time of receipt, until
+    /// the others fit into `target`; the newest one stays. Their ledger entries are deleted, too, so a repeat is a new
+    /// delivery. Returns their number, or `None` if the archive does not support this. Default: `None`.
+    ///
+    /// Limits a [quarantine](crate::layer::Quarantine) across processes: concurrent calls together leave at most
+    /// `limit`. A quarantine in an archive without support counts in memory, so its limit holds for one process.
+    fn trim(&self, limit: Capacity, target: Capacity) -> Work<Option<u64>> {
+        let _ = (limit, target);
+        Box::pin(ready(Ok(None)))
+    }
+
     /// Returns the state of a delivery, including one without a body, or `None` if the delivery does not exist.
     fn state(&self, id: DeliveryId) -> Work<Option<State>>;
 
@@ -153,6 +167,24 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
                 latest.truncate(most);
             }
             Ok(latest.into())
+        })
+    }
+
+    /// Returns the ledger entries of all deliveries with a body whose id is in one of the ranges, in append order. For
+    /// prefixes of ids.
+    ///
+    /// The default implementation reads the whole ledger.
+    fn ledger_between(&self, ranges: Vec<RangeInclusive<DeliveryId>>) -> Work<Vec<LedgerEntry>> {
+        let mut entries = self.ledger(Query::all());
+        Box::pin(async move {
+            let mut found = Vec::new();
+            while let Some(entry) = entries.next().await {
+                let entry = entry?;
+                if ranges.iter().any(|range| range.contains(&entry.id)) {
+                    found.push(entry);
+                }
+            }
+            Ok(found)
         })
     }
 
@@ -219,6 +251,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
         (**self).remove(query)
     }
 
+    fn trim(&self, limit: Capacity, target: Capacity) -> Work<Option<u64>> {
+        (**self).trim(limit, target)
+    }
+
     fn state(&self, id: DeliveryId) -> Work<Option<State>> {
         (**self).state(id)
     }
@@ -237,6 +273,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
         (**self).latest(query, most)
+    }
+
+    fn ledger_between(&self, ranges: Vec<RangeInclusive<DeliveryId>>) -> Work<Vec<LedgerEntry>> {
+        (**self).ledger_between(ranges)
     }
 
     fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
@@ -258,6 +298,21 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
     fn health(&self) -> Work<ArchiveHealth> {
         (**self).health()
     }
+}
+
+/// A number of deliveries, and of bytes of their bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "both limits, and nothing else, make a capacity")]
+pub struct Capacity {
+    /// The number of deliveries.
+    pub deliveries: usize,
+    /// The bytes of all bodies.
+    pub bytes: usize,
+}
+
+impl Capacity {
+    /// No limit.
+    pub const UNLIMITED: Self = Self { deliveries: usize::MAX, bytes: usize::MAX };
 }
 
 /// A request to store a delivery. An [`Appended`], and therefore a [`Receipt`], can only be created from an `Append`.

@@ -21,7 +21,8 @@ mod transition;
 mod unsettled;
 
 pub use contract::{
-    Acquire, Acquired, Append, Appended, Archive, Archived, Begun, Claim, Claimed, Release, Work,
+    Acquire, Acquired, Append, Appended, Archive, Archived, Begun, Capacity, Claim, Claimed,
+    Release, Work,
 };
 pub use counts::Counts;
 #[cfg(feature = "disk")]
@@ -37,7 +38,7 @@ pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};
 pub use memory::MemoryArchive;
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresArchive, PostgresArchiveBuilder, PostgresUrl, SchemaStatus};
+pub use postgres::{LedgerFollower, PostgresArchive, PostgresArchiveBuilder, PostgresUrl, SchemaStatus};
 pub use query::{Query, StateFilter};
 #[cfg(feature = "disk")]
 use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};

@@ -271,6 +271,39 @@ async fn list_follow_lists_deliveries_as_they_are_archived() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
+async fn list_follow_with_a_state_lists_deliveries_when_they_have_it() {
+    let server = server();
+    let schema = server.schema();
+    let archive = schema.open().await;
+    let before = put(&archive, "before", None).await;
+    put(&archive, "listed", Some(Outcome::dead("at the start"))).await;
+    let mut following = command(&schema.archive_url())
+        .args(["list", "--follow", "--json", "--state", "dead"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let listed: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(listed["bytes"], 6);
+    let after = put(&archive, "after", None).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    for delivery in [&after, &before] {
+        let lease = archive.acquire(Acquire::new(delivery.id())).await.unwrap().lease.unwrap();
+        archive.settle(lease, Outcome::dead("later"), Duration::ZERO).await.unwrap();
+        let line = tokio::task::spawn_blocking(move || (lines.next(), lines));
+        let line = tokio::time::timeout(Duration::from_secs(20), line).await;
+        let (line, rest) = line.expect("listed within 20 s").unwrap();
+        let line: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
+        assert_eq!(line["id"], delivery.id().to_string());
+        lines = rest;
+    }
+    following.kill().unwrap();
+    following.wait().unwrap();
+    schema.drop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn ids_are_found_by_prefix_for_doctor_and_replay_and_quarantine_is_cleared() {
     let server = server();
     let schema = server.schema();

@@ -12,10 +12,12 @@ mod cli;
 mod conformance;
 mod durability;
 mod exactly_once;
+mod follow;
 mod health;
 mod kills;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
+mod quarantine;
 mod retention;
 mod schema;
 mod support;

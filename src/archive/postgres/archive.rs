@@ -1,6 +1,7 @@
 use std::{
     fmt,
     future::ready,
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,6 +16,7 @@ use super::{
     append::{AppendJob, AppendStatement},
     batch::Batcher,
     error::NotInTime,
+    follow::LedgerFollower,
     health::Checks,
     maintenance::{self, LastRound, Retention},
     operations::{Operations, Sql},
@@ -26,7 +28,7 @@ use super::{
 use crate::{
     archive::{
         Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
-        Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, Work,
+        Capacity, Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, Work,
     },
     delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind},
 };
@@ -215,6 +217,15 @@ impl PostgresArchive {
         self.0.operations.size().await
     }
 
+    /// Returns a reader of the ledger entries of deliveries that are appended from now on, by any node.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be reached.
+    pub async fn follow(&self) -> Result<LedgerFollower, ArchiveError> {
+        LedgerFollower::new(self.0.operations.clone()).await
+    }
+
     /// Sends the queued operations, and closes all connections. From then on, every clone rejects operations.
     ///
     /// # Cancel safety
@@ -366,6 +377,10 @@ impl Archive for PostgresArchive {
         in_the_end(self.spawn(work, |_, _| {}))
     }
 
+    fn trim(&self, limit: Capacity, target: Capacity) -> Work<Option<u64>> {
+        self.read(move |operations| async move { operations.trim(limit, target).await.map(Some) })
+    }
+
     fn state(&self, id: DeliveryId) -> Work<Option<State>> {
         self.read(move |operations| async move { operations.state(id).await })
     }
@@ -393,6 +408,12 @@ impl Archive for PostgresArchive {
     fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
         let work =
             move |operations: Operations| async move { operations.latest(&query, most).await };
+        in_the_end(self.spawn(work, |_, _| {}))
+    }
+
+    fn ledger_between(&self, ranges: Vec<RangeInclusive<DeliveryId>>) -> Work<Vec<LedgerEntry>> {
+        let work =
+            move |operations: Operations| async move { operations.ledger_between(&ranges).await };
         in_the_end(self.spawn(work, |_, _| {}))
     }
 

@@ -10,6 +10,7 @@
 //! | `append.rs`, `settle.rs` | the batches of appends and of outcomes |
 //! | `operations.rs` | the other operations of the contract |
 //! | `read.rs`, `scan.rs` | single deliveries, and pages of the ledger |
+//! | `follow.rs` | new entries of the ledger |
 //! | `head.rs` | the stored form of a request head |
 //! | `schema.rs`, `sql/` | tables, functions, and their versions |
 //! | `maintenance.rs` | partitions, retention, counts |
@@ -23,6 +24,7 @@ mod archive;
 mod batch;
 mod builder;
 mod error;
+mod follow;
 mod head;
 mod health;
 mod maintenance;
@@ -41,5 +43,6 @@ mod url;
 
 pub use archive::PostgresArchive;
 pub use builder::PostgresArchiveBuilder;
+pub use follow::LedgerFollower;
 pub use schema::SchemaStatus;
 pub use url::PostgresUrl;

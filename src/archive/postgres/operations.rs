@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::{error::Failure, pool::Pool, session::Params, settle::result};
 use crate::{
     archive::{
-        Acquire, Acquired, ArchiveError, Begun, Claim, Claimed, Counts, Lease, LeaseToken, Release,
+        Acquire, Acquired, ArchiveError, Begun, Capacity, Claim, Claimed, Counts, Lease,
+        LeaseToken, Release,
     },
     delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind, from_nanos},
 };
@@ -30,6 +31,7 @@ pub(super) struct Sql {
     begin: String,
     pub(super) retry: String,
     pub(super) remove: String,
+    trim: String,
     set_paused: String,
     paused: String,
     counts: String,
@@ -53,6 +55,7 @@ impl Sql {
             begin: call("begin_inference", 3),
             retry: call("retry", 3),
             remove: call("remove", 3),
+            trim: call("trim_unsettled", 4),
             set_paused: call("set_paused", 2),
             paused: format!("SELECT model FROM {schema}.paused ORDER BY model COLLATE \"C\""),
             create_partitions: call("create_partitions", 1),
@@ -188,6 +191,22 @@ impl Operations {
             },
             _ => Err(ArchiveError::LeaseLost { id: lease.id() }),
         }
+    }
+
+    pub(super) async fn trim(
+        &self,
+        limit: Capacity,
+        target: Capacity,
+    ) -> Result<u64, ArchiveError> {
+        let number = |limit| i64::try_from(limit).unwrap_or(i64::MAX);
+        let params = [
+            (&number(limit.deliveries) as _, Type::INT8),
+            (&number(limit.bytes) as _, Type::INT8),
+            (&number(target.deliveries) as _, Type::INT8),
+            (&number(target.bytes) as _, Type::INT8),
+        ];
+        let rows = self.pool.query_again(&self.sql.trim, &params).await?;
+        Ok(only::<i64>(&rows)?.max(0).unsigned_abs())
     }
 
     pub(super) async fn set_paused(

@@ -23,6 +23,8 @@ pub(super) const COLUMNS: &str =
 /// The ledger's part of a delivery.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    /// The number in the order of appends.
+    pub(super) seq: i64,
     pub(super) line: LedgerEntry,
     pub(super) length: usize,
     pub(super) day: String,
@@ -36,6 +38,7 @@ impl Entry {
         let received_at = from_nanos(value(row, 3)?).unwrap_or(SystemTime::UNIX_EPOCH);
         let state = state(value(row, 7)?)?;
         Ok(Self {
+            seq: value(row, 0)?,
             line: LedgerEntry::new(id, model(row, 2)?, received_at, state),
             length: usize::try_from(value::<i32>(row, 4)?).unwrap_or_default(),
             fingerprint: Fingerprint::from_bytes(digest(row, 5)?),

@@ -1,5 +1,7 @@
 //! Pages of the ledger. Each page is a short transaction: a long one would keep the dead rows of all tables.
 
+use std::ops::RangeInclusive;
+
 use tokio_postgres::{
     Row,
     types::{ToSql, Type},
@@ -8,13 +10,13 @@ use uuid::Uuid;
 
 use super::{
     error::Failure,
-    operations::{Operations, kind_number, only, uuid, value},
+    operations::{Operations, bytes_of, kind_number, only, uuid, value},
     read::{COLUMNS, Entry},
     session::Params,
 };
 use crate::{
     archive::{ArchiveError, Archived, EntrySender, LedgerEntry, Query},
-    delivery::{InferenceDigest, InferenceId, StateKind, to_nanos},
+    delivery::{DeliveryId, InferenceDigest, InferenceId, StateKind, to_nanos},
 };
 
 /// The most deliveries of a page, before conditions apply.
@@ -52,6 +54,14 @@ impl<'o> Pages<'o> {
     pub(super) fn new(operations: &'o Operations, query: &Query, kinds: Vec<StateKind>) -> Self {
         let query = query.clone();
         Self { operations, query, kinds, source: None, is_descending: false, last: None }
+    }
+
+    /// Reads all entries after this number.
+    pub(super) fn after(operations: &'o Operations, number: i64) -> Self {
+        let query = Query::all();
+        let mut pages = Self::new(operations, &query, kinds(&query));
+        (pages.source, pages.last) = (Some(Source::Ledger), Some(number));
+        pages
     }
 
     pub(super) fn latest_first(mut self) -> Self {
@@ -214,6 +224,27 @@ impl Operations {
         }
         latest.truncate(most);
         Ok(latest)
+    }
+
+    pub(super) async fn ledger_between(
+        &self,
+        ranges: &[RangeInclusive<DeliveryId>],
+    ) -> Result<Vec<LedgerEntry>, ArchiveError> {
+        let find = format!("SELECT id FROM {}.ledger WHERE id BETWEEN $1 AND $2", self.sql.schema);
+        let mut ids = Vec::new();
+        for range in ranges {
+            let [first, last] = [*range.start(), *range.end()].map(uuid);
+            let params = [(&first as _, Type::UUID), (&last as _, Type::UUID)];
+            for row in &self.pool.query_again(&find, &params).await? {
+                ids.push(bytes_of(value(row, 0)?));
+            }
+        }
+        let query = Query::all().ids(ids);
+        let (mut pages, mut found) = (Pages::new(self, &query, kinds(&query)), Vec::new());
+        while let Some(entries) = pages.next().await? {
+            found.extend(entries.into_iter().map(|entry| entry.line));
+        }
+        Ok(found)
     }
 
     /// Sends all selected ledger entries.

@@ -16,7 +16,7 @@ use crate::archive::{ArchiveError, SchemaState};
 /// The statements of each version, after the oldest version whose crate still works with it. A version is never changed
 /// after its release. So that nodes can be updated one by one, a version only adds, and a later one removes what no
 /// supported crate uses.
-const VERSIONS: [(i32, &[&str]); 3] = [
+const VERSIONS: [(i32, &[&str]); 4] = [
     (1, &[include_str!("sql/0001/tables.sql")]),
     (
         2,
@@ -30,6 +30,14 @@ const VERSIONS: [(i32, &[&str]); 3] = [
         ],
     ),
     (3, &[include_str!("sql/0003/maintenance.sql")]),
+    (
+        3,
+        &[
+            include_str!("sql/0004/trim.sql"),
+            include_str!("sql/0004/position.sql"),
+            include_str!("sql/0004/settings.sql"),
+        ],
+    ),
 ];
 
 /// The version that this crate needs.

@@ -8,11 +8,15 @@ use std::{
     io::{self, BufWriter, Write},
     path::Path,
     process::ExitCode,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
+#[cfg(feature = "postgres")]
+use std::collections::VecDeque;
+
 use clap::Args;
+#[cfg(feature = "postgres")]
+use tower_inbox::archive::{LedgerFollower, PostgresArchive, StateFilter};
 use tower_inbox::{
     DeliveryId,
     archive::{Archive, ArchiveError, Archived, LedgerEntry, Query},
@@ -34,8 +38,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// The longest time from the receipt of a delivery until it is archived, as far as `--follow` is concerned.
 const ARCHIVED_WITHIN: Duration = Duration::from_secs(60);
 
-/// The number of deliveries of a database that `--follow` reads each time. Bursts of more between two looks are missed.
-const LATEST: usize = 2_000;
+/// The number of deliveries of a database that `--follow` with a state waits for at most: the latest ones.
+#[cfg(feature = "postgres")]
+const WAITING: usize = 2_000;
 
 /// List the latest deliveries, oldest first
 #[derive(Args, Debug)]
@@ -75,29 +80,46 @@ pub(crate) async fn run(args: ListArgs, at: &Location) -> CommandResult {
         let recent = start.checked_sub(ARCHIVED_WITHIN).unwrap_or(SystemTime::UNIX_EPOCH);
         let recent = recent.max(query.received_since().unwrap_or(SystemTime::UNIX_EPOCH));
         let recent = query.clone().since(recent);
-        let seen = entries_of(&archive, at, &recent).await?;
-        let seen = seen.into_iter().map(|entry| entry.id).collect();
-        list_latest(&archive, query, &args, &mut list).await?;
-        return follow(archive, at, &recent, seen, &mut list).await;
+        return match at {
+            Location::Directory(path) => {
+                let seen = entries(&archive, recent.clone()).await?;
+                let mut seen: HashSet<_> = seen.into_iter().map(|entry| entry.id).collect();
+                seen.extend(list_latest(&archive, query, &args, &mut list).await?);
+                follow_directory(at, path, &recent, seen, &mut list).await
+            }
+            #[cfg(feature = "postgres")]
+            Location::Database(database) => {
+                let archive = database.open().await?;
+                let mut following = Following::new(&archive, recent).await?;
+                following.listed = list_latest(&archive, query, &args, &mut list).await?;
+                following.follow(&mut list).await
+            }
+        };
     }
     let query = narrow(&archive, query, None, args.selection.scope.inference.as_deref()).await?;
     list_latest(&archive, query, &args, &mut list).await?;
     list.finish()
 }
 
+/// Returns the deliveries that it listed.
 async fn list_latest(
     archive: &dyn Archive,
     query: Query,
     args: &ListArgs,
     list: &mut List,
-) -> Result<(), Box<dyn Error>> {
-    let limit = args.limit.unwrap_or(LIMIT);
+) -> Result<HashSet<DeliveryId>, Box<dyn Error>> {
+    let (limit, mut listed) = (args.limit.unwrap_or(LIMIT), HashSet::new());
     if limit == 0 {
         let mut found = archive.scan(query);
         while let Some(archived) = found.next().await {
+            if args.follow
+                && let Ok(archived) = &archived
+            {
+                listed.insert(archived.delivery.id());
+            }
             list.write(archived)?;
         }
-        return Ok(());
+        return Ok(listed);
     }
     let mut latest = archive.latest(query, limit.saturating_add(1)).await?;
     if latest.len() > limit {
@@ -108,14 +130,15 @@ async fn list_latest(
     }
     for entry in latest.into_iter().rev() {
         list.write_entry(archive, &entry).await?;
+        listed.insert(entry.id);
     }
-    Ok(())
+    Ok(listed)
 }
 
 /// Lists what `recent` selects and is not in `seen`, again and again, until the command is interrupted.
-async fn follow(
-    mut archive: Arc<dyn Archive>,
+async fn follow_directory(
     at: &Location,
+    path: &Path,
     recent: &Query,
     mut seen: HashSet<DeliveryId>,
     list: &mut List,
@@ -124,15 +147,13 @@ async fn follow(
     loop {
         list.flush()?;
         tokio::time::sleep(POLL).await;
-        if let Some(path) = at.path() {
-            let now = lengths(path)?;
-            if before.replace(now.clone()) == Some(now) {
-                continue;
-            }
-            // A directory is read as of its opening.
-            archive = open(at).await?;
+        let now = lengths(path)?;
+        if before.replace(now.clone()) == Some(now) {
+            continue;
         }
-        for entry in entries_of(&archive, at, recent).await? {
+        // A directory is read as of its opening.
+        let archive = open(at).await?;
+        for entry in entries(&archive, recent.clone()).await? {
             if seen.insert(entry.id) {
                 list.write_entry(&archive, &entry).await?;
             }
@@ -140,23 +161,69 @@ async fn follow(
     }
 }
 
-/// The entries that `recent` selects. Of a database, only the latest deliveries are read: a query for a time would read
-/// its whole ledger.
-async fn entries_of(
-    archive: &dyn Archive,
-    at: &Location,
-    recent: &Query,
-) -> Result<Vec<LedgerEntry>, ArchiveError> {
-    if at.path().is_some() {
-        return entries(archive, recent.clone()).await;
+/// Lists the deliveries of a database as they are appended, or first have a state.
+#[cfg(feature = "postgres")]
+struct Following<'a> {
+    archive: &'a PostgresArchive,
+    new: LedgerFollower,
+    recent: Query,
+    /// Deliveries without the selected state, in append order.
+    waiting: VecDeque<DeliveryId>,
+    /// What was listed before, and may be found again.
+    listed: HashSet<DeliveryId>,
+}
+
+#[cfg(feature = "postgres")]
+impl<'a> Following<'a> {
+    async fn new(archive: &'a PostgresArchive, recent: Query) -> Result<Self, ArchiveError> {
+        let new = archive.follow().await?;
+        let mut waiting = VecDeque::new();
+        if recent.selected_states() != StateFilter::Any {
+            let latest = archive.latest(Query::all(), WAITING).await?;
+            let other = latest.into_iter().rev().filter(|entry| {
+                recent.selects_meta(entry.id, &entry.model, entry.received_at)
+                    && !recent.selects_state(&entry.state)
+            });
+            waiting.extend(other.map(|entry| entry.id));
+        }
+        Ok(Self { archive, new, recent, waiting, listed: HashSet::new() })
     }
-    let mut latest = archive.latest(Query::all(), LATEST).await?;
-    latest.retain(|entry| {
-        recent.selects_meta(entry.id, &entry.model, entry.received_at)
-            && recent.selects_state(&entry.state)
-    });
-    latest.reverse();
-    Ok(latest)
+
+    async fn follow(mut self, list: &mut List) -> CommandResult {
+        loop {
+            list.flush()?;
+            tokio::time::sleep(POLL).await;
+            for entry in self.changed().await? {
+                if !self.listed.remove(&entry.id) {
+                    list.write_entry(self.archive, &entry).await?;
+                }
+            }
+        }
+    }
+
+    /// The deliveries that have the selected state since the last call.
+    async fn changed(&mut self) -> Result<Vec<LedgerEntry>, ArchiveError> {
+        let mut changed = Vec::new();
+        if !self.waiting.is_empty() {
+            let waiting = self.recent.clone().ids(self.waiting.iter().copied());
+            changed = entries(self.archive, waiting).await?;
+            let ids: HashSet<_> = changed.iter().map(|entry| entry.id).collect();
+            self.waiting.retain(|id| !ids.contains(id));
+        }
+        for entry in self.new.next().await? {
+            if !self.recent.selects_meta(entry.id, &entry.model, entry.received_at) {
+                continue;
+            }
+            if self.recent.selects_state(&entry.state) {
+                changed.push(entry);
+            } else {
+                self.waiting.push_back(entry.id);
+            }
+        }
+        let excess = self.waiting.len().saturating_sub(WAITING);
+        self.waiting.drain(..excess);
+        Ok(changed)
+    }
 }
 
 /// The lengths of the files in a directory, which change with every write to the archive.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     error::Error,
+    ops::RangeInclusive,
     time::SystemTime,
 };
 
@@ -230,7 +231,13 @@ fn hex_digits(word: &str) -> Option<String> {
     is_hex.then(|| digits.to_ascii_lowercase())
 }
 
-/// The deliveries that each prefix matches, found in one pass through the ledger.
+/// The first and the last id that begin with these digits.
+fn range(digits: &str) -> Option<RangeInclusive<DeliveryId>> {
+    let end = |digit: &str| format!("{digits}{}", digit.repeat(32 - digits.len())).parse().ok();
+    Some(end("0")?..=end("f")?)
+}
+
+/// The deliveries that each prefix matches.
 async fn candidates(
     archive: &dyn Archive,
     prefixes: &[String],
@@ -250,9 +257,8 @@ async fn candidates(
     if wanted.is_empty() {
         return Ok(found);
     }
-    let mut entries = archive.ledger(Query::all());
-    while let Some(entry) = entries.next().await {
-        let entry = entry?;
+    let ranges = wanted.iter().filter_map(|(_, digits)| range(digits)).collect();
+    for entry in archive.ledger_between(ranges).await? {
         let id = hex::encode(entry.id.as_bytes());
         for (prefix, _) in wanted.iter().filter(|(_, digits)| id.starts_with(digits)) {
             found.entry((*prefix).clone()).or_insert_with(Vec::new).push(entry.clone());
@@ -332,6 +338,20 @@ mod tests {
             assert!(time_before(text, now).is_err(), "{text}");
         }
         assert!(age_before("1970-01-03", now).is_err());
+    }
+
+    #[test]
+    fn range_of_a_prefix_has_the_ids_that_begin_with_it() {
+        let range = range("01890a5d").unwrap();
+        for (id, wanted) in [
+            ("01890a5d-0000-0000-0000-000000000000", true),
+            ("01890a5d-ac96-774b-bcce-b302099a8057", true),
+            ("01890a5d-ffff-ffff-ffff-ffffffffffff", true),
+            ("01890a5c-ffff-ffff-ffff-ffffffffffff", false),
+            ("01890a5e-0000-0000-0000-000000000000", false),
+        ] {
+            assert_eq!(range.contains(&id.parse().unwrap()), wanted, "{id}");
+        }
     }
 
     #[test]

@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::quarantine_store::QuarantineStore;
+use super::quarantine_store::{QuarantineStore, holds};
 use crate::{
-    archive::{Archive, ArchiveError},
+    archive::{Archive, ArchiveError, Capacity},
     delivery::{Delivery, DeliveryId},
     metrics,
 };
@@ -21,6 +21,9 @@ use crate::{
 /// first. Repeats are stored once. It accepts a burst of twice its capacity, and then its capacity per hour, because an
 /// archive keeps a ledger entry of each removed delivery. Senders are answered 401, and do not wait until their
 /// delivery is stored: deliveries that are being stored when the process ends are lost.
+///
+/// The capacity of a quarantine in a `PostgresArchive` holds for all processes that use it; the rate is that of each
+/// process. Processes with different capacities apply the smallest. In other archives, one process uses a quarantine.
 ///
 /// Requests that their head alone rejects are not kept, because their body is not read: a missing or malformed
 /// signature, a timestamp out of tolerance, a wrong token or password. [`reading_all`](Self::reading_all) keeps them,
@@ -56,7 +59,7 @@ impl Quarantine {
             admission: Admission::default(),
             tasks: TaskTracker::new(),
         };
-        Self { capacity: Capacity::default(), reads_all: false, inner: Arc::new(inner) }
+        Self { capacity: CAPACITY, reads_all: false, inner: Arc::new(inner) }
     }
 
     /// Sets the maximum number of deliveries. Default: 1000.
@@ -175,32 +178,8 @@ impl fmt::Debug for Quarantine {
 /// The maximum number of deliveries that are being stored at the same time. Each takes memory.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// The maximum size of a quarantine.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Capacity {
-    pub(super) deliveries: usize,
-    pub(super) bytes: usize,
-}
-
-/// 1000 deliveries, 64 MiB.
-impl Default for Capacity {
-    fn default() -> Self {
-        Self { deliveries: 1000, bytes: 64 << 20 }
-    }
-}
-
-impl Capacity {
-    pub(super) fn holds(self, deliveries: usize, bytes: usize) -> bool {
-        deliveries <= self.deliveries && bytes <= self.bytes
-    }
-
-    /// The size to which a full quarantine is trimmed: seven eighths. Each removal is expensive, so deliveries are not
-    /// removed one by one.
-    pub(super) fn after_trim(self) -> Self {
-        let trimmed = |limit: usize| limit - limit / 8;
-        Self { deliveries: trimmed(self.deliveries), bytes: trimmed(self.bytes) }
-    }
-}
+/// The default capacity of a quarantine.
+const CAPACITY: Capacity = Capacity { deliveries: 1000, bytes: 64 << 20 };
 
 /// Admits deliveries to a quarantine, or discards them. Clones share the state.
 #[derive(Clone, Debug, Default)]
@@ -229,7 +208,7 @@ impl Admission {
         let mut state = self.state();
         let limit =
             Capacity { deliveries: capacity.deliveries.min(MAX_IN_FLIGHT), bytes: capacity.bytes };
-        let fits = limit.holds(state.deliveries + 1, state.bytes.saturating_add(bytes));
+        let fits = holds(limit, state.deliveries + 1, state.bytes.saturating_add(bytes));
         if !fits || !state.rate.admit(now, capacity.deliveries) {
             state.discarded += 1;
             return None;

@@ -8,16 +8,27 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::quarantine::Capacity;
 use crate::{
-    archive::{Acquire, Append, Archive, ArchiveError, Query},
+    archive::{Acquire, Append, Archive, ArchiveError, Capacity, Query},
     delivery::{Delivery, DeliveryId, Outcome},
 };
 
 pub(super) struct QuarantineStore {
     archive: Box<dyn Archive>,
-    /// Built from the archive on first use.
-    index: OnceCell<Mutex<QuarantineIndex>>,
+    /// Built on first use. None if the archive limits itself, because other processes may use it, too.
+    index: OnceCell<Option<Mutex<QuarantineIndex>>>,
+}
+
+/// Returns true if these deliveries fit.
+pub(super) fn holds(capacity: Capacity, deliveries: usize, bytes: usize) -> bool {
+    deliveries <= capacity.deliveries && bytes <= capacity.bytes
+}
+
+/// The size to which a full quarantine is trimmed: seven eighths. Each removal is expensive, so deliveries are not
+/// removed one by one.
+fn after_trim(capacity: Capacity) -> Capacity {
+    let trimmed = |limit: usize| limit - limit / 8;
+    Capacity { deliveries: trimmed(capacity.deliveries), bytes: trimmed(capacity.bytes) }
 }
 
 impl QuarantineStore {
@@ -42,13 +53,16 @@ impl QuarantineStore {
         if receipt.is_repeat() {
             return Ok(());
         }
-        let remove_before = {
-            let mut index = self.index().await?;
+        let remove_before = self.index().await?.map(|mut index| {
             index.add(received_at, receipt.id(), bytes);
             index.trim(capacity)
+        });
+        let removed = match remove_before {
+            None => self.archive.trim(capacity, after_trim(capacity)).await?.unwrap_or(0),
+            Some(None) => 0,
+            Some(Some(before)) => self.archive.remove(Query::all().before(before)).await?,
         };
-        if let Some(before) = remove_before {
-            let removed = self.archive.remove(Query::all().before(before)).await?;
+        if removed > 0 {
             tracing::info!(removed, "the quarantine is full; removed the oldest deliveries");
         }
         Ok(())
@@ -63,7 +77,9 @@ impl QuarantineStore {
         if let Some(lease) = self.archive.acquire(Acquire::new(id)).await?.lease {
             self.archive.settle(lease, Outcome::processed(200), Duration::ZERO).await?;
         }
-        self.index().await?.remove(received_at, id);
+        if let Some(mut index) = self.index().await? {
+            index.remove(received_at, id);
+        }
         Ok(())
     }
 
@@ -71,12 +87,16 @@ impl QuarantineStore {
         self.archive.remove(Query::all().settled()).await.map(drop)
     }
 
-    async fn index(&self) -> Result<MutexGuard<'_, QuarantineIndex>, ArchiveError> {
-        let index = self.index.get_or_try_init(|| self.build_index()).await?;
-        Ok(index.lock().unwrap_or_else(PoisonError::into_inner))
+    async fn index(&self) -> Result<Option<MutexGuard<'_, QuarantineIndex>>, ArchiveError> {
+        let index = self.index.get_or_try_init(|| self.build_index()).await?.as_ref();
+        Ok(index.map(|index| index.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    async fn build_index(&self) -> Result<Mutex<QuarantineIndex>, ArchiveError> {
+    async fn build_index(&self) -> Result<Option<Mutex<QuarantineIndex>>, ArchiveError> {
+        // Without a limit, it only tests whether the archive supports it.
+        if self.archive.trim(Capacity::UNLIMITED, Capacity::UNLIMITED).await?.is_some() {
+            return Ok(None);
+        }
         let mut index = QuarantineIndex::default();
         let mut entries = self.archive.scan(Query::all().pending());
         while let Some(entry) = entries.next().await {
@@ -90,7 +110,7 @@ impl QuarantineStore {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Mutex::new(index))
+        Ok(Some(Mutex::new(index)))
     }
 }
 
@@ -120,14 +140,14 @@ impl QuarantineIndex {
     /// If the capacity is exceeded, removes the oldest deliveries, and returns the time before which all deliveries
     /// have to be removed from the archive. The newest one stays: alone it fits.
     fn trim(&mut self, capacity: Capacity) -> Option<SystemTime> {
-        if capacity.holds(self.deliveries.len(), self.bytes) {
+        if holds(capacity, self.deliveries.len(), self.bytes) {
             return None;
         }
-        let target = capacity.after_trim();
+        let target = after_trim(capacity);
         let mut last = None;
         while let Some(oldest) = self.oldest() {
             let fits =
-                target.holds(self.deliveries.len(), self.bytes) || self.deliveries.len() == 1;
+                holds(target, self.deliveries.len(), self.bytes) || self.deliveries.len() == 1;
             // A query by time cannot distinguish deliveries of the same instant: they are removed together.
             if fits && last != Some(oldest) {
                 return Some(oldest);
