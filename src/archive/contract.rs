@@ -4,8 +4,8 @@ use std::{
 };
 
 use super::{
-    ArchiveError, ArchiveHealth, Counts, Entries, Lease, LedgerEntry, Query, StorageUsage,
-    lease::LEASE_LENGTH,
+    ArchiveError, ArchiveHealth, Counts, Entries, Lease, LedgerEntry, Query, RemovedEntry,
+    StorageUsage, lease::LEASE_LENGTH,
 };
 use crate::delivery::{
     Delivery, DeliveryId, InferenceDigest, InferenceId, ModelName, Outcome, Receipt, State,
@@ -188,6 +188,14 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
         })
     }
 
+    /// Returns the ledger entries of deliveries without a body of which a repeat is not stored: those that are processed,
+    /// a repeat, or poisoned. In append order. For copies to another archive.
+    ///
+    /// The default implementation returns none.
+    fn removed(&self) -> Entries<RemovedEntry> {
+        Entries::ready([])
+    }
+
     /// Pauses or resumes a model on every node: [`claim`](Self::claim) leases no delivery of a paused model.
     /// [`append`](Self::append) and [`acquire`](Self::acquire) do not change, and leases continue.
     ///
@@ -201,7 +209,8 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// settled deliveries.
     fn counts(&self) -> Work<Counts>;
 
-    /// Returns the disk space used by the archive and the free disk space, or `None` if unknown. Default: `None`.
+    /// Returns the disk space used by the archive and the free disk space, or `None` if both are unknown. Default:
+    /// `None`.
     fn usage(&self) -> Work<Option<StorageUsage>> {
         Box::pin(ready(Ok(None)))
     }
@@ -277,6 +286,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn ledger_between(&self, ranges: Vec<RangeInclusive<DeliveryId>>) -> Work<Vec<LedgerEntry>> {
         (**self).ledger_between(ranges)
+    }
+
+    fn removed(&self) -> Entries<RemovedEntry> {
+        (**self).removed()
     }
 
     fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {

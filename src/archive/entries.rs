@@ -15,7 +15,7 @@ use futures_core::Stream;
 use tokio::sync::mpsc;
 
 use super::{ArchiveError, Archived};
-use crate::delivery::{DeliveryId, ModelName, State};
+use crate::delivery::{DeliveryId, Fingerprint, ModelName, State};
 
 /// The metadata of a delivery, available without reading its head and body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,25 @@ impl LedgerEntry {
     /// For archives: creates the ledger entry of a delivery.
     pub fn new(id: DeliveryId, model: ModelName, received_at: SystemTime, state: State) -> Self {
         Self { id, model, received_at, state }
+    }
+}
+
+/// The ledger entry of a delivery without a body, for copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RemovedEntry {
+    /// The ledger entry.
+    pub entry: LedgerEntry,
+    /// The fingerprint of the delivery. Only its first 12 bytes are known: archives keep and compare no more.
+    pub fingerprint: Fingerprint,
+}
+
+impl RemovedEntry {
+    /// For archives: creates the entry of a delivery whose fingerprint has this prefix.
+    pub fn new(entry: LedgerEntry, prefix: [u8; 12]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(prefix).for_each(|(byte, known)| *byte = known);
+        Self { entry, fingerprint: Fingerprint::from_bytes(bytes) }
     }
 }
 

@@ -8,14 +8,14 @@ use std::time::SystemTime;
 pub struct StorageUsage {
     /// The bytes that the archive uses.
     pub used: u64,
-    /// The free bytes on the storage of the archive.
-    pub free: u64,
+    /// The free bytes on the storage of the archive; `None` if unknown.
+    pub free: Option<u64>,
 }
 
 impl StorageUsage {
     /// For archives: the bytes used and free.
-    pub fn new(used: u64, free: u64) -> Self {
-        Self { used, free }
+    pub fn new(used: u64, free: impl Into<Option<u64>>) -> Self {
+        Self { used, free: free.into() }
     }
 }
 

@@ -29,7 +29,7 @@ pub use counts::Counts;
 pub use disk::{Backup, Damage, DiskArchive, DiskArchiveBuilder, Restored, Stats, Verification};
 #[cfg(all(feature = "disk", feature = "testing"))]
 pub(crate) use disk::{DiskFile, FileId, FileSystem, Lock, RealDisk};
-pub use entries::{Entries, EntrySender, LedgerEntry};
+pub use entries::{Entries, EntrySender, LedgerEntry, RemovedEntry};
 pub use error::ArchiveError;
 pub use health::{
     ArchiveHealth, DatabaseHealth, Maintenance, SchemaState, StorageUsage, WriteState,
@@ -38,7 +38,10 @@ pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};
 pub use memory::MemoryArchive;
 #[cfg(feature = "postgres")]
-pub use postgres::{LedgerFollower, PostgresArchive, PostgresArchiveBuilder, PostgresUrl, SchemaStatus};
+pub use postgres::{
+    DatabaseSize, LedgerFollower, PostgresArchive, PostgresArchiveBuilder, PostgresUrl,
+    SchemaStatus,
+};
 pub use query::{Query, StateFilter};
 #[cfg(feature = "disk")]
 use query_text::{nanos, parse as parse_query, parse_nanos, print as print_query};

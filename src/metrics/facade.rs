@@ -169,7 +169,7 @@ pub(crate) fn oldest_unsettled(age: Option<Duration>) {
 
 pub(crate) fn storage_usage(usage: Option<StorageUsage>) {
     gauge!(ARCHIVE_SIZE).set(or_unknown(usage.map(|usage| usage.used)));
-    gauge!(ARCHIVE_FREE).set(or_unknown(usage.map(|usage| usage.free)));
+    gauge!(ARCHIVE_FREE).set(or_unknown(usage.and_then(|usage| usage.free)));
 }
 
 pub(crate) fn archive_health(health: ArchiveHealth) {

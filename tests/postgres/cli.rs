@@ -205,6 +205,63 @@ async fn copy_to_and_from_a_database_keeps_bytes_ids_and_states() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
+async fn repeats_of_removed_deliveries_are_recognized_after_copies_between_disk_and_database() {
+    let server = server();
+    let (schema, other_schema) = (server.schema(), server.schema());
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let source = DiskArchive::open(path("from")).await.unwrap();
+    let kept = put(&source, "kept", Some(Outcome::processed(200))).await;
+    let mut removed = Vec::new();
+    for (body, outcome) in [
+        ("done", Some(Outcome::processed(204))),
+        ("repeat", Some(Outcome::repeat(kept.id()))),
+        ("poisoned", Some(Outcome::poisoned("crashed"))),
+        ("dead", Some(Outcome::dead("no reason"))),
+        ("pending", None),
+    ] {
+        removed.push(put(&source, body, outcome).await);
+    }
+    let ids = removed.iter().map(Delivery::id);
+    assert_eq!(source.remove(Query::all().ids(ids)).await.unwrap(), 5);
+    source.close().await;
+    let copy = |from: &str, to: &str| {
+        let output = command(to).args(["copy", "--from", from]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        errors(&output)
+    };
+    let (first, second) = (schema.archive_url(), other_schema.archive_url());
+    for (from, to) in [(&path("from"), &first), (&first, &path("back")), (&path("back"), &second)] {
+        let output = copy(from, to);
+        assert!(output.contains("ledger entries of 3 deliveries without a body"), "{output}");
+        assert!(!copy(from, to).contains("ledger entries"), "they are in the target already");
+    }
+    assert_repeats(&schema.open().await, &removed).await;
+    assert_repeats(&DiskArchive::open(path("back")).await.unwrap(), &removed).await;
+    assert_repeats(&other_schema.open().await, &removed).await;
+    schema.drop().await;
+    other_schema.drop().await;
+}
+
+/// Repeats of the first three deliveries are recognized, and their bytes are not stored. Those of the others are new.
+async fn assert_repeats(archive: &dyn Archive, removed: &[Delivery]) {
+    let states = ["processed 204", "repeat ", "dead poisoned - crashed"];
+    for (place, delivery) in removed.iter().enumerate() {
+        assert!(archive.get(delivery.id()).await.unwrap().is_none(), "{archive}");
+        let repeat = Sample::of("/hooks/a").body(delivery.body().clone()).delivery();
+        let appended = archive.append(Append::new(repeat)).await.unwrap();
+        match states.get(place) {
+            Some(state) => {
+                assert_eq!(appended.receipt.id(), delivery.id(), "{archive} {state}");
+                assert!(appended.state.to_string().contains(state), "{}", appended.state);
+            }
+            None => assert!(!appended.receipt.is_repeat(), "{archive} {}", appended.state),
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn interrupted_copy_is_continued_without_duplicates() {
     let server = server();
     let (schema, dir) = (server.schema(), tempfile::tempdir().unwrap());

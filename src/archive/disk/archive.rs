@@ -19,7 +19,7 @@ use super::{
     },
     read::{
         reader::Reader,
-        scan::{DELIVERIES_AHEAD, ENTRIES_AHEAD, latest, ledger, scan},
+        scan::{DELIVERIES_AHEAD, ENTRIES_AHEAD, latest, ledger, removed, scan},
         stats::usage,
     },
     write::{
@@ -30,7 +30,8 @@ use super::{
 use crate::{
     archive::{
         Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
-        Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
+        Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, RemovedEntry,
+        StorageUsage, Work,
         transition::{Repeat, repeat},
         unsettled::later,
     },
@@ -369,6 +370,13 @@ impl Archive for DiskArchive {
     fn latest(&self, query: Query, most: usize) -> Work<Vec<LedgerEntry>> {
         let reader = Arc::clone(&self.0.reader);
         background::run(move || latest(&reader, &query, most))
+    }
+
+    fn removed(&self) -> Entries<RemovedEntry> {
+        let (sender, found) = Entries::channel(ENTRIES_AHEAD);
+        let reader = Arc::clone(&self.0.reader);
+        background::start(move || removed(&reader, sender));
+        found
     }
 
     /// Forgotten when the archive is closed.

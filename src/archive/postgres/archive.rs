@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::oneshot, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, oneshot},
+    time::{Instant, timeout},
+};
 
 use super::{
     PostgresArchiveBuilder,
@@ -21,6 +25,7 @@ use super::{
     maintenance::{self, LastRound, Retention},
     operations::{Operations, Sql},
     pool::{Pool, Server},
+    read::DatabaseSize,
     scan::kinds,
     schema::Schema,
     settle::{SettleJob, SettleStatement},
@@ -28,7 +33,8 @@ use super::{
 use crate::{
     archive::{
         Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
-        Capacity, Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, Work,
+        Capacity, Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release,
+        RemovedEntry, StorageUsage, Work,
     },
     delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind},
 };
@@ -36,6 +42,9 @@ use crate::{
 /// How many deliveries, and how many ledger entries, a scan reads ahead.
 const DELIVERIES_AHEAD: usize = 16;
 const ENTRIES_AHEAD: usize = 1024;
+
+/// How long a size is reused: to read it costs in proportion to the number of partitions.
+const MEASURED_FOR: Duration = Duration::from_secs(10);
 
 /// Stores deliveries in PostgreSQL, shared by several nodes. PostgreSQL 14 or later.
 ///
@@ -88,6 +97,8 @@ pub(super) struct Inner {
     pub(super) last_round: LastRound,
     pub(super) requires_standby: bool,
     checks: Arc<Checks>,
+    /// The last size, and when it was read.
+    measured: Mutex<Option<(Instant, DatabaseSize)>>,
     name: String,
     append: Batcher<AppendStatement>,
     settle: Batcher<SettleStatement>,
@@ -179,6 +190,7 @@ impl PostgresArchive {
             last_round: LastRound::default(),
             requires_standby: options.requires_standby,
             checks: Arc::new(Checks::new(options.requires_standby)),
+            measured: Mutex::default(),
             name,
             closed: AtomicBool::new(false),
         });
@@ -207,13 +219,13 @@ impl PostgresArchive {
         Ok(result.and(operations.check_standby(*requires_standby).await)?)
     }
 
-    /// Returns the size of the tables and indexes of this archive in bytes. Free space is not visible to a client, so
-    /// [`Archive::usage`] returns `None`.
+    /// Returns the size of the tables and indexes of this archive. [`Archive::usage`] returns the sum, at most 10 s old,
+    /// and no free space, which is not visible to a client.
     ///
     /// # Errors
     ///
     /// If the database cannot be reached.
-    pub async fn size(&self) -> Result<u64, ArchiveError> {
+    pub async fn size(&self) -> Result<DatabaseSize, ArchiveError> {
         self.0.operations.size().await
     }
 
@@ -417,6 +429,14 @@ impl Archive for PostgresArchive {
         in_the_end(self.spawn(work, |_, _| {}))
     }
 
+    fn removed(&self) -> Entries<RemovedEntry> {
+        let (sender, found) = Entries::channel(ENTRIES_AHEAD);
+        let operations = self.0.operations.clone();
+        let send = async move { operations.send_removed(sender).await };
+        self.0.operations.runtime.spawn(send);
+        found
+    }
+
     fn set_paused(&self, model: ModelName, paused: bool) -> Work<()> {
         self.read(move |operations| async move { operations.set_paused(&model, paused).await })
     }
@@ -427,6 +447,22 @@ impl Archive for PostgresArchive {
 
     fn counts(&self) -> Work<Counts> {
         self.read(|operations| async move { operations.counts().await })
+    }
+
+    fn usage(&self) -> Work<Option<StorageUsage>> {
+        let this = self.clone();
+        self.read(|operations| async move {
+            let mut measured = this.0.measured.lock().await;
+            let size = match *measured {
+                Some((at, size)) if at.elapsed() < MEASURED_FOR => size,
+                _ => {
+                    let size = operations.size().await?;
+                    *measured = Some((Instant::now(), size));
+                    size
+                }
+            };
+            Ok(Some(StorageUsage::new(size.all(), None)))
+        })
     }
 
     fn health(&self) -> Work<ArchiveHealth> {

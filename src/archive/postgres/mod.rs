@@ -44,5 +44,6 @@ mod url;
 pub use archive::PostgresArchive;
 pub use builder::PostgresArchiveBuilder;
 pub use follow::LedgerFollower;
+pub use read::DatabaseSize;
 pub use schema::SchemaStatus;
 pub use url::PostgresUrl;

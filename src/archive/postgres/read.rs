@@ -9,12 +9,29 @@ use uuid::Uuid;
 use super::{
     error::Failure,
     head,
-    operations::{Operations, bytes_of, model, only, state, uuid, value},
+    operations::{Operations, bytes_of, model, state, uuid, value},
 };
 use crate::{
     archive::{ArchiveError, Archived, LedgerEntry},
     delivery::{Delivery, DeliveryId, Fingerprint, State, from_nanos},
 };
+
+/// The size of a [`PostgresArchive`](super::PostgresArchive), with indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DatabaseSize {
+    /// The bytes of heads and bodies.
+    pub bodies: u64,
+    /// The bytes of the ledger and of all other tables.
+    pub ledger: u64,
+}
+
+impl DatabaseSize {
+    /// The bytes of all tables and indexes.
+    pub fn all(self) -> u64 {
+        self.bodies.saturating_add(self.ledger)
+    }
+}
 
 /// The columns of an [`Entry`], of the view `deliveries`.
 pub(super) const COLUMNS: &str =
@@ -72,11 +89,15 @@ fn digest(row: &Row, column: usize) -> Result<[u8; 32], Failure> {
 }
 
 impl Operations {
-    pub(super) async fn size(&self) -> Result<u64, ArchiveError> {
-        let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class \
-            WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'";
+    pub(super) async fn size(&self) -> Result<DatabaseSize, ArchiveError> {
+        // Only `bodies` has partitions.
+        let sql = "SELECT coalesce(sum(pg_total_relation_size(oid)) FILTER (WHERE relispartition), 0)::bigint, \
+            coalesce(sum(pg_total_relation_size(oid)) FILTER (WHERE NOT relispartition), 0)::bigint \
+            FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'";
         let rows = self.pool.query_again(sql, &[(&self.sql.schema, Type::TEXT)]).await?;
-        Ok(only::<i64>(&rows)?.max(0).unsigned_abs())
+        let row = rows.first().ok_or_else(|| Failure::Answer("no row".to_owned()))?;
+        let bytes = |column| value::<i64>(row, column).map(|bytes| bytes.max(0).unsigned_abs());
+        Ok(DatabaseSize { bodies: bytes(0)?, ledger: bytes(1)? })
     }
 
     pub(super) async fn state(&self, id: DeliveryId) -> Result<Option<State>, ArchiveError> {

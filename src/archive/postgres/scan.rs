@@ -1,6 +1,6 @@
 //! Pages of the ledger. Each page is a short transaction: a long one would keep the dead rows of all tables.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::SystemTime};
 
 use tokio_postgres::{
     Row,
@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use super::{
     error::Failure,
-    operations::{Operations, bytes_of, kind_number, only, uuid, value},
+    operations::{Operations, bytes_of, kind_number, model, only, state, uuid, value},
     read::{COLUMNS, Entry},
     session::Params,
 };
 use crate::{
-    archive::{ArchiveError, Archived, EntrySender, LedgerEntry, Query},
-    delivery::{DeliveryId, InferenceDigest, InferenceId, StateKind, to_nanos},
+    archive::{ArchiveError, Archived, EntrySender, LedgerEntry, Query, RemovedEntry},
+    delivery::{DeliveryId, InferenceDigest, InferenceId, StateKind, from_nanos, to_nanos},
 };
 
 /// The most deliveries of a page, before conditions apply.
@@ -268,6 +268,48 @@ impl Operations {
             }
         }
         Ok(true)
+    }
+
+    /// Sends the ledger entries of final deliveries without a body.
+    pub(super) async fn send_removed(&self, sender: EntrySender<RemovedEntry>) {
+        let sent = self.try_send_removed(&sender).await;
+        end(sender, sent).await;
+    }
+
+    /// Returns false if the receiver is gone.
+    async fn try_send_removed(
+        &self,
+        sender: &EntrySender<RemovedEntry>,
+    ) -> Result<bool, ArchiveError> {
+        let sql = format!(
+            "SELECT seq, id, model, received_ns, state, substr(fingerprint, 1, 12) FROM {}.deliveries \
+             WHERE seq > $1 AND NOT has_body AND kind IN (2, 4, 6) ORDER BY seq LIMIT {PAGE}",
+            self.sql.schema
+        );
+        let mut last = i64::MIN;
+        loop {
+            let rows = self.pool.query_again(&sql, &[(&last, Type::INT8)]).await?;
+            for row in &rows {
+                last = value(row, 0)?;
+                let received_at = from_nanos(value(row, 3)?).unwrap_or(SystemTime::UNIX_EPOCH);
+                let state = state(value(row, 4)?)?;
+                if !state.is_final() {
+                    continue;
+                }
+                let id = bytes_of(value(row, 1)?);
+                let entry = LedgerEntry::new(id, model(row, 2)?, received_at, state);
+                let prefix: &[u8] = value(row, 5)?;
+                let prefix = prefix
+                    .try_into()
+                    .map_err(|_| Failure::Answer("a fingerprint of another length".to_owned()))?;
+                if !sender.send(Ok(RemovedEntry::new(entry, prefix))).await {
+                    return Ok(false);
+                }
+            }
+            if rows.is_empty() {
+                return Ok(true);
+            }
+        }
     }
 
     /// Sends all selected deliveries.

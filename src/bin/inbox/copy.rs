@@ -7,14 +7,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use clap::Args;
+use http::{HeaderMap, Method, Uri, Version};
 use tokio::task::JoinHandle;
 use tower_inbox::{
     archive::{
         Acquire, Append, Appended, Archive, ArchiveError, Archived, DiskArchive, Query, Release,
-        Work,
+        RemovedEntry, Work,
     },
-    delivery::{Outcome, State},
+    delivery::{Delivery, Head, Outcome, State},
+    signature::Proof,
 };
 
 use crate::{
@@ -40,8 +43,8 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Start no server with the target before the copy has ended, and stop the servers of the source, or repeat the copy
 /// after you have stopped them.
 ///
-/// Removed deliveries are not copied: the target handles a repeat of one as a new delivery. The attempts of pending
-/// deliveries are counted from zero. The exit status is 1 if a delivery could not be read.
+/// Of removed deliveries, the ledger entries are copied, so that the target recognizes their repeats. The attempts of
+/// pending deliveries are counted from zero. The exit status is 1 if a delivery could not be read.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:
@@ -65,7 +68,6 @@ pub(crate) async fn run(args: CopyArgs, archive: &OsString) -> CommandResult {
         return Err(Failure::usage("both archives are the same; use --from and --to").into());
     }
     let source = open(&from).await?;
-    warn_of_removed(&from).await?;
     let (copied, result) = match &to {
         Location::Directory(path) => {
             let target = DiskArchive::builder(path).maintenance_interval(None).open().await?;
@@ -82,7 +84,11 @@ pub(crate) async fn run(args: CopyArgs, archive: &OsString) -> CommandResult {
             (target.to_string(), result)
         }
     };
-    let Copied { new, known, repeats, unreadable } = result?;
+    let Copied { new, known, repeats, unreadable, removed } = result?;
+    if removed > 0 {
+        let removed = deliveries(removed);
+        console::note(&format!("copied the ledger entries of {removed} without a body"));
+    }
     if repeats > 0 {
         let repeats = deliveries(repeats);
         console::note(&format!("{repeats} repeat a delivery of the target, and are left out"));
@@ -90,19 +96,6 @@ pub(crate) async fn run(args: CopyArgs, archive: &OsString) -> CommandResult {
     let (new, known) = (deliveries(new), deliveries(known));
     console::result(&format!("copied {new} to {copied}; {known} were there before"));
     Ok(code(unreadable == 0))
-}
-
-/// A directory stores a part of the fingerprint of a removed delivery, by which another archive could not find it.
-async fn warn_of_removed(from: &Location) -> Result<(), Box<dyn Error>> {
-    let Some(path) = from.path() else { return Ok(()) };
-    let removed = crate::location::open_directory(path).await?.stats().await?.removed;
-    if removed > 0 {
-        let removed = deliveries(removed);
-        console::warn(&format!(
-            "{removed} removed from the source are not copied; the target handles repeats of them as new deliveries"
-        ));
-    }
-    Ok(())
 }
 
 /// The numbers of deliveries by result.
@@ -114,6 +107,8 @@ struct Copied {
     /// The target has another delivery with the same fingerprint.
     repeats: u64,
     unreadable: u64,
+    /// Ledger entries of deliveries without a body.
+    removed: u64,
 }
 
 async fn copy(source: &dyn Archive, target: &Arc<dyn Archive>) -> Result<Copied, Box<dyn Error>> {
@@ -140,7 +135,54 @@ async fn copy(source: &dyn Archive, target: &Arc<dyn Archive>) -> Result<Copied,
         }
     }
     copy_some(together, target, &mut copied).await?;
+    copied.removed = copy_removed(source, target).await?;
     Ok(copied)
+}
+
+/// Copies the ledger entries of deliveries without a body: appends each without head and body, records its outcome, and
+/// removes it. Returns their number. Entries that the target has already are left out.
+async fn copy_removed(
+    source: &dyn Archive,
+    target: &Arc<dyn Archive>,
+) -> Result<u64, Box<dyn Error>> {
+    let (mut entries, mut together, mut to_remove) = (source.removed(), Vec::new(), Vec::new());
+    loop {
+        let entry = entries.next().await.transpose()?;
+        let is_last = entry.is_none();
+        together.extend(entry.map(placeholder));
+        if together.len() >= TOGETHER || is_last {
+            let ids: Vec<_> = together.iter().map(|one: &Archived| one.delivery.id()).collect();
+            copy_some(std::mem::take(&mut together), target, &mut Copied::default()).await?;
+            for id in ids {
+                let copied = target.get(id).await?;
+                if copied.is_some_and(|copied| copied.delivery.proof().scheme() == PLACEHOLDER) {
+                    to_remove.push(id);
+                }
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    if to_remove.is_empty() {
+        return Ok(0);
+    }
+    Ok(target.remove(Query::all().ids(to_remove)).await?)
+}
+
+/// The scheme in the proof of a delivery that is appended to be removed. Recognizes those of an interrupted copy.
+const PLACEHOLDER: &str = "inbox-copy";
+
+/// The delivery of a ledger entry, without its head and body.
+fn placeholder(removed: RemovedEntry) -> Archived {
+    let RemovedEntry { entry, fingerprint, .. } = removed;
+    let (method, uri) = (Method::POST, Uri::from_static("/"));
+    let head = Head::from_archive(method, uri, Version::HTTP_11, HeaderMap::new(), None, None);
+    let proof = Proof::new(PLACEHOLDER, "none", "removed");
+    let (id, model, received_at) = (entry.id, entry.model, entry.received_at);
+    let body = Bytes::new();
+    let delivery = Delivery::from_archive(id, model, head, body, received_at, proof, fingerprint);
+    Archived::new(delivery, entry.state)
 }
 
 /// Copies some deliveries at the same time, so that the target writes them in one batch.

@@ -44,19 +44,6 @@ impl Location {
         Err(Failure::usage(message))
     }
 
-    /// The directory; None for a database.
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(clippy::unnecessary_wraps, reason = "only a database has none")
-    )]
-    pub(crate) fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Directory(path) => Some(path),
-            #[cfg(feature = "postgres")]
-            Self::Database(_) => None,
-        }
-    }
-
     /// The directory. Fails for a database, where `instead` replaces the command.
     #[cfg_attr(
         not(feature = "postgres"),

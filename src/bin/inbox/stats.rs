@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tower_inbox::archive::Stats;
 #[cfg(feature = "postgres")]
 use tower_inbox::{
-    archive::{Archive, Counts},
+    archive::{Archive, Counts, DatabaseSize},
     delivery::StateKind,
 };
 
@@ -33,8 +33,10 @@ JSON members:
   models        object: number of deliveries by model
   segments      object: active, sealed and compressed, each with segments and bytes
 
-On PostgreSQL, removed, received and segments are null, and one more member:
+On PostgreSQL, removed, received and segments are null, and three more members:
   bytes         size of the tables and indexes
+  body_bytes    of these, those of heads and bodies
+  ledger_bytes  of these, those of the ledger and of all other tables
 
 Examples:
   inbox stats
@@ -54,11 +56,11 @@ pub(crate) async fn run(args: StatsArgs, at: &Location) -> CommandResult {
         #[cfg(feature = "postgres")]
         Location::Database(database) => {
             let archive = database.open().await?;
-            let (counts, bytes) = (archive.counts().await?, archive.size().await?);
+            let (counts, size) = (archive.counts().await?, archive.size().await?);
             if args.json {
-                console::json_line(&mut out, &counts_object(&counts, bytes))?;
+                console::json_line(&mut out, &counts_object(&counts, size))?;
             } else {
-                write_counts(&mut out, &counts, bytes)?;
+                write_counts(&mut out, &counts, size)?;
             }
             out.flush()?;
             return Ok(code(true));
@@ -116,7 +118,7 @@ fn object(stats: &Stats) -> Value {
 }
 
 #[cfg(feature = "postgres")]
-fn write_counts(page: &mut impl Write, counts: &Counts, bytes: u64) -> io::Result<()> {
+fn write_counts(page: &mut impl Write, counts: &Counts, size: DatabaseSize) -> io::Result<()> {
     writeln!(page, "{:>12}  deliveries", all_deliveries(counts))?;
     for (kind, count) in by_state(counts) {
         writeln!(page, "{count:>12}  {kind}")?;
@@ -124,11 +126,12 @@ fn write_counts(page: &mut impl Write, counts: &Counts, bytes: u64) -> io::Resul
     for (model, count) in by_model(counts) {
         writeln!(page, "{count:>12}  for {}", escape(&model))?;
     }
-    writeln!(page, "{bytes:>12}  bytes in tables and indexes")
+    writeln!(page, "{:>12}  bytes in heads and bodies", size.bodies)?;
+    writeln!(page, "{:>12}  bytes in the ledger and other tables", size.ledger)
 }
 
 #[cfg(feature = "postgres")]
-fn counts_object(counts: &Counts, bytes: u64) -> Value {
+fn counts_object(counts: &Counts, size: DatabaseSize) -> Value {
     let states = by_state(counts).map(|(kind, count)| (kind.to_string(), json!(count)));
     let models = by_model(counts).map(|(model, count)| (model, json!(count)));
     json!({
@@ -138,7 +141,9 @@ fn counts_object(counts: &Counts, bytes: u64) -> Value {
         "removed": null,
         "models": models.collect::<Map<_, _>>(),
         "segments": null,
-        "bytes": bytes,
+        "bytes": size.all(),
+        "body_bytes": size.bodies,
+        "ledger_bytes": size.ledger,
     })
 }
 

@@ -40,6 +40,10 @@ pub(super) async fn query_selects_by_id_model_and_time(archive: &dyn Archive) {
     for (query, expected, what) in cases {
         assert_eq!(fixture.ids(query).await, expected, "a scan {what}");
     }
+    let ranges = vec![*at_10..=*at_10, elsewhere..=elsewhere, *at_30..=*at_30];
+    let found = done("ledger_between", archive.ledger_between(ranges)).await;
+    let found: Vec<_> = found.into_iter().map(|entry| entry.id).collect();
+    assert_eq!(found, [*at_30, *at_10, elsewhere], "ids of ranges, in the order of append");
     let sampled = fixture.ids(query().one_in(2)).await;
     assert!(sampled.iter().all(|id| ids.contains(id)), "a sample is a part of the whole");
     assert_eq!(fixture.ids(query().one_in(2)).await, sampled, "a sample is stable");

@@ -7,10 +7,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Damage, DeliveryEntry, Index, IndexEntry, Position, segment::Segment};
+use super::{Body, Damage, DeliveryEntry, Index, IndexEntry, Position, segment::Segment};
 use crate::{
     archive::{
-        Counts, Query, StateFilter,
+        Counts, LedgerEntry, Query, RemovedEntry, StateFilter,
         disk::{
             format::{
                 entry::{DeliveryMeta, Place},
@@ -137,6 +137,37 @@ impl Index {
         let next = if some.len() < rest.len() { some.last() } else { None };
         let next = next.map_or(Cursor::End, |last| Cursor::Behind(*last));
         Ok(Part { found, next })
+    }
+
+    /// Returns the final deliveries without a body in a part of the log, and the start of the next part.
+    pub(in crate::archive::disk) fn removed_part(
+        &self,
+        from: Cursor,
+    ) -> Result<(Vec<RemovedEntry>, Cursor), Failure> {
+        let (from, number) = match from {
+            Cursor::At(position) => (Bound::Included(position.segment), position.number),
+            Cursor::Start | Cursor::Behind(_) => (Bound::Unbounded, 0),
+            Cursor::End => return Ok((Vec::new(), Cursor::End)),
+        };
+        let mut segments = self.segments.range((from, Bound::Unbounded));
+        let Some((name, segment)) = segments.next() else { return Ok((Vec::new(), Cursor::End)) };
+        let is_same = matches!(from, Bound::Included(from) if from == *name);
+        let start = if is_same { number } else { 0 };
+        let end = start.saturating_add(AT_A_TIME).min(segment.len);
+        let mut removed = Vec::new();
+        for (_, entry) in segment.some(start..end, &Query::all())? {
+            let IndexEntry { id, model, fingerprint, received_at, body, state } = entry;
+            if matches!(body, Body::Removed(_) | Body::Erased) && state.is_final() {
+                let entry = LedgerEntry::new(id, model, received_at, state);
+                removed.push(RemovedEntry::new(entry, fingerprint));
+            }
+        }
+        let next = if end < segment.len {
+            Some(Position { segment: *name, number: end })
+        } else {
+            segments.next().map(|(name, _)| Position { segment: *name, number: 0 })
+        };
+        Ok((removed, next.map_or(Cursor::End, Cursor::At)))
     }
 
     fn found(

@@ -5,7 +5,7 @@ use std::{io::Write, path::Path};
 use super::reader::Reader;
 use crate::{
     archive::{
-        ArchiveError, Archived, Entries, EntrySender, LedgerEntry, Query,
+        ArchiveError, Archived, Entries, EntrySender, LedgerEntry, Query, RemovedEntry,
         disk::{
             DiskArchive, background,
             format::{
@@ -51,6 +51,27 @@ pub(in crate::archive::disk) fn ledger(
         Found::Entry(entry) => Some(Ok(entry.ledger_entry())),
         Found::Damage(_) => None,
     });
+}
+
+/// Sends the ledger entry of each final delivery without a body. Blocks, but reads no segment.
+pub(in crate::archive::disk) fn removed(reader: &Reader, sender: EntrySender<RemovedEntry>) {
+    let mut from = Cursor::Start;
+    while from != Cursor::End {
+        let (entries, next) = match reader.retried(|index| index.removed_part(from)) {
+            Ok(part) => part,
+            Err(error) => {
+                sender.blocking_send(Err(error));
+                break;
+            }
+        };
+        for entry in entries {
+            if !sender.blocking_send(Ok(entry)) {
+                return;
+            }
+        }
+        from = next;
+    }
+    sender.finish();
 }
 
 /// Sends what `item` returns for everything found. An error of the index ends the stream.

@@ -1,4 +1,4 @@
--- Version 4: the capacity of a quarantine, positions in the ledger, and ledger entries of another archive.
+-- Version 4: the capacity of a quarantine, copies of removed deliveries, and positions in the ledger.
 
 -- If more than `most` pending and failed deliveries are stored, or more than `most_bytes` of their bodies, deletes the
 -- oldest until at most `target` and `target_bytes` are left. The newest stays. Their ledger entries are deleted, too: a
