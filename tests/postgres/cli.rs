@@ -9,7 +9,8 @@ use std::{
 use serde_json::Value;
 use tower_inbox::{
     Archive, Delivery, DiskArchive, Outcome,
-    archive::{Acquire, Append, Query},
+    archive::{Acquire, Append, Query, RemovedEntry},
+    signature::Proof,
     testing::Sample,
 };
 
@@ -241,6 +242,51 @@ async fn repeats_of_removed_deliveries_are_recognized_after_copies_between_disk_
     assert_repeats(&other_schema.open().await, &removed).await;
     schema.drop().await;
     other_schema.drop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
+async fn interrupted_copy_of_ledger_entries_is_continued() {
+    let server = server();
+    let (schema, dir) = (server.schema(), tempfile::tempdir().unwrap());
+    let source = DiskArchive::open(dir.path()).await.unwrap();
+    let mut removed = Vec::new();
+    for body in ["appended", "settled", "neither"] {
+        removed.push(put(&source, body, Some(Outcome::processed(200))).await);
+    }
+    let kept = put(&source, "kept", Some(Outcome::processed(200))).await;
+    let ids = removed.iter().map(Delivery::id);
+    source.remove(Query::all().ids(ids)).await.unwrap();
+    let mut entries = source.removed();
+    let target = schema.open().await;
+    // What a copy has done when it is killed between two statements.
+    for settles in [false, true] {
+        let RemovedEntry { entry, fingerprint, .. } = entries.next().await.unwrap().unwrap();
+        let delivery = Delivery::from_archive(
+            entry.id,
+            entry.model,
+            kept.head().clone(),
+            bytes::Bytes::new(),
+            entry.received_at,
+            Proof::new("inbox-copy", "none", "removed"),
+            fingerprint,
+        );
+        let _ = target.append(Append::new(delivery)).await.unwrap();
+        if settles {
+            let lease = target.acquire(Acquire::new(entry.id)).await.unwrap().lease.unwrap();
+            target.settle(lease, Outcome::processed(200), Duration::ZERO).await.unwrap();
+        }
+    }
+    source.close().await;
+    schema.written(&["copy", "--from", dir.path().to_str().unwrap()]);
+    let left = target.latest(Query::all(), 9).await.unwrap();
+    assert_eq!(left.into_iter().map(|entry| entry.id).collect::<Vec<_>>(), [kept.id()]);
+    for delivery in &removed {
+        let repeat = Sample::of("/hooks/a").body(delivery.body().clone()).delivery();
+        let appended = target.append(Append::new(repeat)).await.unwrap();
+        assert_eq!(appended.receipt.id(), delivery.id());
+    }
+    schema.drop().await;
 }
 
 /// Repeats of the first three deliveries are recognized, and their bytes are not stored. Those of the others are new.

@@ -20,9 +20,10 @@ async fn put(archive: &PostgresArchive, body: &str) -> DeliveryId {
 async fn append_open(schema: &Schema, id: DeliveryId) -> tokio_postgres::Client {
     let client = schema.client().await;
     let (id, fingerprint) = (Uuid::from_bytes(*id.as_bytes()), fastrand::u64(..));
+    let zeros = "0".repeat(48);
     let statements = format!(
-        "BEGIN; SELECT append(ARRAY['{id}'::uuid], ARRAY['\\x{fingerprint:064x}'::bytea], ARRAY['/hooks/follow'],
-            ARRAY[7], ARRAY['\\x{fingerprint:064x}'::bytea], ARRAY['\\x'::bytea], ARRAY['\\x'::bytea],
+        "BEGIN; SELECT append(ARRAY['{id}'::uuid], ARRAY['\\x{fingerprint:016x}{zeros}'::bytea], ARRAY['/hooks/follow'],
+            ARRAY[7], ARRAY['\\x{fingerprint:016x}{zeros}'::bytea], ARRAY['\\x'::bytea], ARRAY['\\x'::bytea],
             ARRAY[NULL::uuid], ARRAY[0::bigint], false)"
     );
     client.batch_execute(&statements).await.unwrap();
