@@ -188,8 +188,8 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
         })
     }
 
-    /// Returns the ledger entries of deliveries without a body of which a repeat is not stored: those that are processed,
-    /// a repeat, or poisoned. In append order. For copies to another archive.
+    /// Returns the ledger entries of deliveries without a body that are processed, a repeat, or poisoned, in append
+    /// order. Their repeats are recognized and not stored. For copies to another archive.
     ///
     /// The default implementation returns none.
     fn removed(&self) -> Entries<RemovedEntry> {

@@ -169,7 +169,7 @@ struct Following<'a> {
     recent: Query,
     /// Deliveries without the selected state, in append order.
     waiting: VecDeque<DeliveryId>,
-    /// What was listed before, and may be found again.
+    /// Deliveries that were listed at the start, and may be found again.
     listed: HashSet<DeliveryId>,
 }
 
