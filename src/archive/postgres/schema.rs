@@ -34,7 +34,6 @@ const VERSIONS: [(i32, &[&str]); 4] = [
         3,
         &[
             include_str!("sql/0004/trim.sql"),
-            include_str!("sql/0004/prefix.sql"),
             include_str!("sql/0004/position.sql"),
             include_str!("sql/0004/settings.sql"),
         ],

@@ -20,12 +20,15 @@ CREATE FUNCTION store_one(
     p_token uuid, length_us bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    number bigint := nextval('append_order');
+    number bigint;
     body_day date := today();
 BEGIN
+    -- Takes the number after the lock on `ledger`, as `append` does.
     INSERT INTO ledger (id, seq, day, received_ns, length, model, fingerprint, digest)
-    VALUES (p_id, number, body_day, p_received_ns, length(p_body), p_model, p_fingerprint, p_digest)
-    ON CONFLICT DO NOTHING;
+    VALUES (
+        p_id, nextval('append_order'), body_day, p_received_ns, length(p_body), p_model, p_fingerprint, p_digest
+    )
+    ON CONFLICT DO NOTHING RETURNING seq INTO number;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -54,10 +57,11 @@ DECLARE
 BEGIN
     LOOP
         SELECT l.fingerprint INTO own FROM ledger l WHERE l.id = p_id;
-        IF own <> p_fingerprint THEN
+        IF substr(own, 1, 12) <> substr(p_fingerprint, 1, 12) THEN
             RAISE EXCEPTION 'another delivery has the id %', p_id;
         END IF;
-        SELECT l.id INTO first_id FROM ledger l WHERE l.fingerprint = p_fingerprint AND l.is_first;
+        SELECT l.id INTO first_id FROM ledger l
+        WHERE substr(l.fingerprint, 1, 12) = substr(p_fingerprint, 1, 12) AND l.is_first;
         IF NOT FOUND THEN
             IF own IS NOT NULL THEN
                 RAISE EXCEPTION 'another delivery has the id %', p_id;
@@ -116,6 +120,7 @@ BEGIN
     PERFORM commit_durably();
     t := clock();
     IF NOT resent THEN
+        -- Takes numbers after the lock on `ledger`, on which `append_position` relies.
         -- Without heads and bodies, which would exceed `work_mem` and be copied to a file.
         WITH sent AS MATERIALIZED (
             SELECT s.*, nextval('append_order') AS seq FROM (
@@ -129,7 +134,7 @@ BEGIN
             -- In this order no two batches wait for each other.
             ORDER BY fingerprint, seq
             -- Names the index, so that the others are not searched first.
-            ON CONFLICT (fingerprint) WHERE is_first DO NOTHING RETURNING id
+            ON CONFLICT (substr(fingerprint, 1, 12)) WHERE is_first DO NOTHING RETURNING id
         ), kept AS (
             INSERT INTO bodies SELECT body_day, id, heads[place], contents[place] FROM sent JOIN fresh USING (id)
         ), queued AS (
