@@ -14,10 +14,13 @@ mod durability;
 mod exactly_once;
 mod follow;
 mod health;
+mod failover;
 mod kills;
+mod node;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
 mod quarantine;
+mod results;
 mod retention;
 mod schema;
 mod support;
