@@ -16,10 +16,12 @@ mod follow;
 mod health;
 mod failover;
 mod kills;
+mod links;
 mod node;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
 mod quarantine;
+mod proxy;
 mod results;
 mod retention;
 mod schema;
