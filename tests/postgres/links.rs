@@ -104,6 +104,25 @@ async fn append_over_a_link_that_hangs_fails_at_the_deadline_and_is_stored_at_mo
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
+async fn first_host_that_accepts_connections_and_does_not_answer_does_not_hide_the_second() {
+    let server = Server::start("");
+    let schema = server.schema();
+    let proxy = Proxy::start(&server).await;
+    let hosts = format!("{},127.0.0.1:{}", proxy.address(), server.port());
+    let builder = PostgresArchive::builder(format!("postgres://postgres@{hosts}/postgres"));
+    let builder = builder.schema(&schema.name).statement_deadline(Duration::from_secs(10));
+    let archive = builder.open().await.unwrap();
+    let _ = archive.append(Append::new(delivery("over the first"))).await.unwrap();
+    proxy.stop();
+    proxy.close();
+    let start = Instant::now();
+    let _ = archive.append(Append::new(delivery("over the second"))).await.unwrap();
+    let line = format!("the second host was used {:?} after the first hung\n", start.elapsed());
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
 /// What the handlers of a node did.
 #[derive(Clone, Default)]
 struct Runs(Arc<Mutex<Vec<&'static str>>>);
