@@ -97,7 +97,7 @@ async fn promoted_synchronous_standby_has_everything_acknowledged_under_load() {
     ));
     load(&nodes, 150).await;
     let title = "failover to a synchronous standby";
-    let results = Results::check(&mut nodes, &archive, title).await;
+    let results = Results::check(&mut nodes, &standby, &archive, title).await;
     assert!(results.processed() > 200, "there was a load");
 }
 

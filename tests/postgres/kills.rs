@@ -103,7 +103,7 @@ async fn survive(target: Target<'_>, turns: usize, title: &str) {
     sleep(Duration::from_secs(1)).await;
     let kills = turns * TURN.iter().filter(|fault| fault.is_kill()).count();
     let title = format!("{kills} kills {title} within {:?}", began.elapsed());
-    let results = Results::check(&mut nodes, &archive, &title).await;
+    let results = Results::check(&mut nodes, target.server, &archive, &title).await;
     let load = (results.acknowledged(), results.processed());
     assert!(load.0 > 200 && load.1 > 100, "there was a load: {load:?}");
 }

@@ -2,7 +2,9 @@
 
 use std::{
     convert::Infallible,
+    env,
     io::Write,
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -119,8 +121,67 @@ async fn first_host_that_accepts_connections_and_does_not_answer_does_not_hide_t
     proxy.close();
     let start = Instant::now();
     let _ = archive.append(Append::new(delivery("over the second"))).await.unwrap();
-    let line = format!("the second host was used {:?} after the first hung\n", start.elapsed());
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    print(&format!("the second host was used {:?} after the first hung", start.elapsed()));
+}
+
+const IN_NAMESPACE: &str = "INBOX_IN_NAMESPACE";
+
+#[test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
+fn server_that_vanishes_without_closing_connections_is_given_up_after_tcp_user_timeout() {
+    // A network namespace ends with its processes. Only root can create one.
+    let test = ["--exact", "links::process_in_a_network_namespace", "--nocapture"];
+    let mut command = Command::new("unshare");
+    command.arg("--net").arg(env::current_exe().unwrap()).args(test).env(IN_NAMESPACE, "1");
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("unshare failed") {
+        return print("skipped: a network namespace can only be created as root");
+    }
+    assert!(output.status.success(), "{errors}");
+    print(errors.lines().last().unwrap_or_default());
+}
+
+fn print(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+fn ip(arguments: &str) {
+    assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success());
+}
+
+/// Runs in a process of its own, and returns at once otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn process_in_a_network_namespace() {
+    if env::var(IN_NAMESPACE).is_err() {
+        return;
+    }
+    let address = "10.77.0.1";
+    ip("link set lo up");
+    ip(&format!("address add {address}/32 dev lo"));
+    let server = Server::start(&format!("listen_addresses = '127.0.0.1,{address}'"));
+    server.accept_from(address).await;
+    let port = server.port();
+    let hosts = format!("{address}:{port},127.0.0.1:{port}");
+    let url = format!("postgres://postgres@{hosts}/postgres?tcp_user_timeout=2");
+    let archive = PostgresArchive::connect(&url).await.unwrap();
+    let _ = archive.append(Append::new(delivery("before"))).await.unwrap();
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE host(client_addr) = '10.77.0.1'";
+    let client = server.client().await;
+    let connections: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
+    assert!(connections > 0, "connected to the address that vanishes");
+
+    // From now on, packets to the address are discarded.
+    ip(&format!("address delete {address}/32 dev lo"));
+    ip(&format!("route add blackhole {address}/32"));
+    let (start, sent) = (Instant::now(), delivery("sent into the void"));
+    let appended = archive.append(Append::new(sent.clone())).await.unwrap();
+    let elapsed = start.elapsed();
+    assert_eq!(appended.receipt, Receipt::fresh(sent.id()));
+    assert!((Duration::from_secs(2)..Duration::from_secs(8)).contains(&elapsed), "{elapsed:?}");
+    print(&format!(
+        "a connection without packets was given up after {elapsed:?}, at a timeout of 2 s"
+    ));
 }
 
 /// What the handlers of a node did.

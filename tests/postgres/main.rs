@@ -9,7 +9,9 @@
 
 #[cfg(feature = "cli")]
 mod cli;
+mod clock_skew;
 mod conformance;
+mod disk_full;
 mod durability;
 mod exactly_once;
 mod follow;

@@ -247,8 +247,8 @@ impl Node {
 
     /// Starts a node whose clock is wrong by `skew` seconds.
     pub(crate) fn start_with_skew(url: &str, directory: &Path, number: u16, skew: i64) -> Self {
-        let mut command = skewed(skew);
-        command.arg(env::current_exe().unwrap());
+        let mut command = Command::new(env::current_exe().unwrap());
+        skew_clock(&mut command, skew);
         Self::spawn(command, url, directory, number, skew)
     }
 
@@ -273,12 +273,9 @@ impl Node {
     }
 }
 
-/// The command `faketime`, which starts its arguments with a clock that is wrong by `skew` seconds. Only the clock of
-/// the day is wrong, as on a real machine.
-pub(crate) fn skewed(skew: i64) -> Command {
-    let program = Path::new("/usr/bin/faketime");
-    assert!(program.exists(), "install faketime");
-    let mut command = Command::new(program);
-    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").args(["-f", &format!("{skew:+}s")]);
-    command
+/// Gives a process a clock that is wrong by `skew` seconds. Only the clock of the day is wrong, as on a real machine.
+/// The command `faketime` would start a process between the two.
+pub(crate) fn skew_clock(command: &mut Command, skew: i64) {
+    command.env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketime.so.1");
+    command.env("FAKETIME", format!("{skew:+}s")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
 }

@@ -15,7 +15,7 @@ use tower_inbox::{
 
 use super::{
     node::{LEASE, Node, body_of, claim, key_of, model},
-    support::eventually,
+    support::{Server, eventually},
 };
 
 /// The status with which the test itself settles what the nodes left unsettled.
@@ -97,8 +97,14 @@ impl Results {
     }
 
     /// Kills the nodes, settles what they left unsettled, and checks everything. Prints what there was.
-    pub(crate) async fn check(nodes: &mut [Node], archive: &PostgresArchive, title: &str) -> Self {
+    pub(crate) async fn check(
+        nodes: &mut [Node],
+        server: &Server,
+        archive: &PostgresArchive,
+        title: &str,
+    ) -> Self {
         nodes.iter_mut().for_each(Node::kill);
+        wait_for_statements(server).await;
         let poisoned = settle_rest(archive).await;
         let results = Self::read(nodes);
         results.check_receipts();
@@ -173,6 +179,17 @@ pub(crate) async fn load(nodes: &[Node], more: usize) {
     let before = Results::read(nodes).acknowledged();
     eventually("the nodes acknowledge deliveries", async || {
         Results::read(nodes).acknowledged() >= before + more
+    })
+    .await;
+}
+
+/// Waits until the statements of the killed nodes have ended.
+async fn wait_for_statements(server: &Server) {
+    let client = server.client().await;
+    let sql = "SELECT count(*) FROM pg_stat_activity \
+               WHERE backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()";
+    eventually("no statement is running", async || {
+        client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0
     })
     .await;
 }

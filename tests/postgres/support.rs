@@ -1,7 +1,7 @@
 //! A PostgreSQL server for tests, and an archive in a schema of its own.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -64,6 +64,15 @@ impl Server {
     /// Starts a server of the test's own, with these lines of configuration, for tests that configure or crash it.
     pub(crate) fn start(configuration: &str) -> Self {
         Self::create("initdb -D data -A trust -E UTF8 --locale=C -U postgres", configuration)
+    }
+
+    /// Starts a server of the test's own with its log in this directory, in segments of 1 MiB.
+    pub(crate) fn start_with_log_in(directory: &Path, configuration: &str) -> Self {
+        let program = format!(
+            "initdb -D data -A trust -E UTF8 --locale=C -U postgres --wal-segsize=1 -X {}",
+            directory.display()
+        );
+        Self::create(&program, configuration)
     }
 
     /// Starts a streaming standby of this server with this name. It is asynchronous until the server says otherwise.
@@ -171,6 +180,25 @@ impl Server {
         command.arg("-D").arg(directory.join("data")).arg("-l").arg(directory.join("log"));
         let status = command.args(["-w", "-m", mode, action]).stdout(Stdio::null()).status();
         assert!(status.unwrap().success(), "pg_ctl {action}");
+    }
+
+    /// Starts the server if it has ended, for example because it could not recover.
+    pub(crate) fn start_if_ended(&self) {
+        let directory = self.directory.as_ref().expect("a server that the test has started");
+        let mut command = as_postgres(&binaries().join("pg_ctl"));
+        command.arg("-D").arg(directory.join("data")).arg("status").stdout(Stdio::null());
+        if !command.status().unwrap().success() {
+            self.start_again();
+        }
+    }
+
+    /// Accepts connections from this address.
+    pub(crate) async fn accept_from(&self, address: &str) {
+        let directory = self.directory.as_ref().expect("a server that the test has started");
+        let file = directory.join("data/pg_hba.conf");
+        let mut file = std::fs::OpenOptions::new().append(true).open(file).unwrap();
+        file.write_all(format!("host all all {address}/32 trust\n").as_bytes()).unwrap();
+        self.client().await.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     }
 
     /// A connection for the test's own statements.
