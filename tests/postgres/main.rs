@@ -24,6 +24,7 @@ mod node;
 mod nodes;
 mod quarantine;
 mod proxy;
+mod receivers;
 mod results;
 mod retention;
 mod schema;
