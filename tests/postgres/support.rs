@@ -192,6 +192,12 @@ impl Server {
         }
     }
 
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> String {
+        let directory = self.directory.as_ref().expect("a server that the test has started");
+        std::fs::read_to_string(directory.join("log")).unwrap()
+    }
+
     /// Accepts connections from this address.
     pub(crate) async fn accept_from(&self, address: &str) {
         let directory = self.directory.as_ref().expect("a server that the test has started");
