@@ -37,9 +37,9 @@ fn delivery(body: &str) -> Delivery {
     Sample::of(MODEL).body(body.to_owned()).delivery()
 }
 
-/// Opens the archive of the schema over this link.
+/// Opens the archive of the schema over this link, with one connection for appends, which the first append opens.
 async fn open_over(proxy: &Proxy, schema: &Schema, deadline: Duration) -> PostgresArchive {
-    let builder = PostgresArchive::builder(proxy.url()).schema(&schema.name);
+    let builder = PostgresArchive::builder(proxy.url()).schema(&schema.name).connections(4);
     builder.maintenance_interval(None).statement_deadline(deadline).open().await.unwrap()
 }
 
