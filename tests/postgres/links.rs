@@ -164,7 +164,8 @@ async fn process_in_a_network_namespace() {
     let port = server.port();
     let hosts = format!("{address}:{port},127.0.0.1:{port}");
     let url = format!("postgres://postgres@{hosts}/postgres?tcp_user_timeout=2");
-    let archive = PostgresArchive::connect(&url).await.unwrap();
+    // One for appends, which the first append opens.
+    let archive = PostgresArchive::builder(&url).connections(4).open().await.unwrap();
     let _ = archive.append(Append::new(delivery("before"))).await.unwrap();
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE host(client_addr) = '10.77.0.1'";
     let client = server.client().await;
