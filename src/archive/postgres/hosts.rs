@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_postgres::{
     Config,
@@ -52,32 +52,33 @@ pub(super) async fn connect_to_any(
     deadline: Instant,
 ) -> Result<Session, Failure> {
     let mut hosts = single_hosts(config).into_iter();
-    let (mut attempts, mut failure, mut next) = (JoinSet::new(), None, Instant::now());
+    let mut attempts: JoinSet<(Attempt, Result<Session, Failure>)> = JoinSet::new();
+    let (mut failure, mut next) = (None, Instant::now());
     loop {
-        tokio::select! {
-            () = sleep_until(deadline) => {
+        let until = if hosts.len() > 0 { next.min(deadline) } else { deadline };
+        match timeout_at(until, attempts.join_next()).await {
+            Ok(Some(Ok((_, Ok(session))))) => return Ok(session),
+            Ok(Some(Ok((attempt, Err(refused))))) => {
+                next = Instant::now();
+                if next + attempt.backoff >= deadline && attempts.is_empty() && hosts.len() == 0 {
+                    return Err(refused);
+                }
+                failure = Some(refused);
+                attempts.spawn(attempt.run_after_backoff(Arc::clone(connect)));
+            }
+            Ok(Some(Err(error))) => return Err(Failure::NoConnection(error.to_string())),
+            Err(_) if Instant::now() >= deadline => {
                 let no_answer = || Failure::NoConnection("no answer in time".to_owned());
                 return Err(failure.unwrap_or_else(no_answer));
             }
-            () = sleep_until(next), if hosts.len() > 0 => {
+            // No attempt is running yet, or the next host is due.
+            Ok(None) | Err(_) => {
                 if let Some(config) = hosts.next() {
                     let attempt = Attempt { config, backoff: BACKOFF };
                     attempts.spawn(attempt.run(Arc::clone(connect)));
                 }
                 next = Instant::now() + HEAD_START;
             }
-            Some(ended) = attempts.join_next() => match ended {
-                Ok((_, Ok(session))) => return Ok(session),
-                Ok((attempt, Err(refused))) => {
-                    next = Instant::now();
-                    if next + attempt.backoff >= deadline && attempts.is_empty() && hosts.len() == 0 {
-                        return Err(refused);
-                    }
-                    failure = Some(refused);
-                    attempts.spawn(attempt.run_after_backoff(Arc::clone(connect)));
-                }
-                Err(error) => return Err(Failure::NoConnection(error.to_string())),
-            },
         }
     }
 }
