@@ -14,16 +14,16 @@ mod conformance;
 mod disk_full;
 mod durability;
 mod exactly_once;
+mod failover;
 mod follow;
 mod health;
-mod failover;
 mod kills;
 mod links;
 mod node;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
-mod quarantine;
 mod proxy;
+mod quarantine;
 mod receivers;
 mod results;
 mod retention;
