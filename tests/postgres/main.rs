@@ -9,15 +9,23 @@
 
 #[cfg(feature = "cli")]
 mod cli;
+mod clock_skew;
 mod conformance;
+mod disk_full;
 mod durability;
 mod exactly_once;
+mod failover;
 mod follow;
 mod health;
 mod kills;
+mod links;
+mod node;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
+mod proxy;
 mod quarantine;
+mod receivers;
+mod results;
 mod retention;
 mod schema;
 mod support;

@@ -103,6 +103,29 @@ async fn bodies_of_final_deliveries_are_dropped_and_all_others_are_kept() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
+async fn day_of_an_unsettled_delivery_that_is_locked_is_dropped_in_a_later_round() {
+    let server = server();
+    let schema = server.schema();
+    let archive = open(&schema).await;
+    let (client, other) = (schema.client().await, schema.client().await);
+    let processed = append(&archive, "processed", Some(Outcome::processed(200))).await;
+    let pending = append(&archive, "pending", None).await;
+    in_days(&client, 5).await;
+    // Another node changes the delivery at this time, so its body cannot be moved.
+    other.batch_execute("BEGIN; SELECT FROM work FOR UPDATE").await.unwrap();
+    archive.maintain_now().await.unwrap();
+    for kept in [&processed, &pending] {
+        assert!(has_body(&archive, kept.id()).await, "the day is kept");
+    }
+    other.batch_execute("COMMIT").await.unwrap();
+    archive.maintain_now().await.unwrap();
+    assert!(!has_body(&archive, processed.id()).await);
+    assert_eq!(archive.get(pending.id()).await.unwrap().unwrap().delivery, pending);
+    schema.drop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn ledger_entries_without_a_body_are_forgotten() {
     let server = server();
     let schema = server.schema();

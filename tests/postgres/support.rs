@@ -1,7 +1,7 @@
 //! A PostgreSQL server for tests, and an archive in a schema of its own.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -63,6 +63,31 @@ fn as_postgres(program: &Path) -> Command {
 impl Server {
     /// Starts a server of the test's own, with these lines of configuration, for tests that configure or crash it.
     pub(crate) fn start(configuration: &str) -> Self {
+        Self::create("initdb -D data -A trust -E UTF8 --locale=C -U postgres", configuration)
+    }
+
+    /// Starts a server of the test's own with its log in this directory, in segments of 1 MiB.
+    pub(crate) fn start_with_log_in(directory: &Path, configuration: &str) -> Self {
+        let program = format!(
+            "initdb -D data -A trust -E UTF8 --locale=C -U postgres --wal-segsize=1 -X {}",
+            directory.display()
+        );
+        Self::create(&program, configuration)
+    }
+
+    /// Starts a streaming standby of this server with this name. It is asynchronous until the server says otherwise.
+    pub(crate) fn standby(&self, name: &str) -> Self {
+        let create = format!(
+            "pg_basebackup -D data -R -X stream -c fast -d 'host=127.0.0.1 port={} user=postgres'",
+            self.port()
+        );
+        let configuration =
+            format!("cluster_name = '{name}'\nwal_retrieve_retry_interval = '100ms'");
+        Self::create(&create, &configuration)
+    }
+
+    /// Creates a data directory with this program and its arguments, and starts a server in it.
+    fn create(program: &str, configuration: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("inbox-pg").tempdir().unwrap().keep();
         if is_root() {
             assert!(
@@ -72,8 +97,7 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // The shell waits on its input, which closes when this process ends.
         let script = format!(
-            "set -e; cd {dir}; {bin}/initdb -D data -A trust -E UTF8 --locale=C -U postgres >init.log; \
-             printf '%s\\n' \"$0\" >>data/postgresql.conf; \
+            "set -e; cd {dir}; {bin}/{program} >init.log; printf '%s\\n' \"$0\" >>data/postgresql.conf; \
              {bin}/pg_ctl -D data -l log -w start >&2; echo ready; cat >/dev/null; \
              {bin}/pg_ctl -D data -m immediate stop >&2 || true; cd /; rm -rf {dir}",
             dir = directory.display(),
@@ -99,6 +123,43 @@ impl Server {
         Self { url, directory: Some(directory), _stop: Some((child, stdin)) }
     }
 
+    pub(crate) fn port(&self) -> &str {
+        self.url.rsplit([':', '/']).nth(1).unwrap()
+    }
+
+    /// The URL of the one of these servers that accepts writes.
+    pub(crate) fn url_of(servers: &[&Self]) -> String {
+        let hosts: Vec<_> =
+            servers.iter().map(|server| format!("127.0.0.1:{}", server.port())).collect();
+        let hosts = hosts.join(",");
+        format!("postgres://postgres@{hosts}/postgres?target_session_attrs=read-write")
+    }
+
+    /// Kills the postmaster, and waits until its other processes have ended.
+    pub(crate) async fn kill(&self) {
+        let children = self.kill_postmaster();
+        eventually("the processes of the server have ended", async || {
+            !children.iter().any(|child| Path::new("/proc").join(child.to_string()).exists())
+        })
+        .await;
+    }
+
+    /// Kills the postmaster, and returns its other processes.
+    pub(crate) fn kill_postmaster(&self) -> Vec<u32> {
+        let directory = self.directory.as_ref().expect("a server that the test has started");
+        let file = std::fs::read_to_string(directory.join("data/postmaster.pid")).unwrap();
+        let process: u32 = file.lines().next().unwrap().parse().unwrap();
+        let children = format!("/proc/{process}/task/{process}/children");
+        let children = std::fs::read_to_string(children).unwrap();
+        signal(process, "KILL");
+        children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+    }
+
+    /// Makes a standby accept writes.
+    pub(crate) fn promote(&self) {
+        self.control("promote", "immediate");
+    }
+
     /// Stops the server as a crash does, and starts it again.
     pub(crate) fn crash_and_restart(&self) {
         self.control("stop", "immediate");
@@ -119,6 +180,31 @@ impl Server {
         command.arg("-D").arg(directory.join("data")).arg("-l").arg(directory.join("log"));
         let status = command.args(["-w", "-m", mode, action]).stdout(Stdio::null()).status();
         assert!(status.unwrap().success(), "pg_ctl {action}");
+    }
+
+    /// Starts the server if it has ended, for example because it could not recover.
+    pub(crate) fn start_if_ended(&self) {
+        let directory = self.directory.as_ref().expect("a server that the test has started");
+        let mut command = as_postgres(&binaries().join("pg_ctl"));
+        command.arg("-D").arg(directory.join("data")).arg("status").stdout(Stdio::null());
+        if !command.status().unwrap().success() {
+            self.start_again();
+        }
+    }
+
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> String {
+        let directory = self.directory.as_ref().expect("a server that the test has started");
+        std::fs::read_to_string(directory.join("log")).unwrap()
+    }
+
+    /// Accepts connections from this address.
+    pub(crate) async fn accept_from(&self, address: &str) {
+        let directory = self.directory.as_ref().expect("a server that the test has started");
+        let file = directory.join("data/pg_hba.conf");
+        let mut file = std::fs::OpenOptions::new().append(true).open(file).unwrap();
+        file.write_all(format!("host all all {address}/32 trust\n").as_bytes()).unwrap();
+        self.client().await.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     }
 
     /// A connection for the test's own statements.
@@ -170,6 +256,11 @@ impl Schema {
     }
 }
 
+pub(crate) fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(status.unwrap().success(), "kill -{name} {process}");
+}
+
 /// Waits until a condition holds, at most 20 s.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     for _ in 0..400 {
@@ -191,13 +282,14 @@ pub(crate) fn shared(archive: impl tower_inbox::Archive) -> Arc<dyn tower_inbox:
 pub(crate) fn pgbouncer(server: &Server) -> ((Child, ChildStdin), String) {
     let directory = server.directory.as_ref().expect("a server that the test has started");
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server_port = server.url.rsplit([':', '/']).nth(1).unwrap();
+    let server_port = server.port();
     let (users, file) = (directory.join("users.txt"), directory.join("pgbouncer.ini"));
     std::fs::write(&users, "\"postgres\" \"\"\n").unwrap();
     let configuration = format!(
         "[databases]\n* = host=127.0.0.1 port={server_port}\n\
          [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-         auth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 3\n",
+         auth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = 3\n\
+         server_login_retry = 1\n",
         users.display()
     );
     std::fs::write(&file, configuration).unwrap();

@@ -6,6 +6,7 @@
 //! | `url.rs`, `password.rs` | a URL with its environment; `PGPASSWORD` and the password file |
 //! | `tls.rs`, `rustls.rs` | `sslmode` and `sslrootcert`; connections encrypted by rustls |
 //! | `session.rs`, `pool.rs` | one connection with its warnings; a bounded number of connections |
+//! | `hosts.rs` | the first of several hosts that accepts writes |
 //! | `batch.rs` | a queue whose jobs are sent in batches, by one connection |
 //! | `append.rs`, `settle.rs` | the batches of appends and of outcomes |
 //! | `operations.rs` | the other operations of the contract |
@@ -27,6 +28,7 @@ mod error;
 mod follow;
 mod head;
 mod health;
+mod hosts;
 mod maintenance;
 mod operations;
 mod password;

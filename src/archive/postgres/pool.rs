@@ -14,12 +14,10 @@ use tokio_postgres::{Config, Row};
 
 use super::{
     error::Failure,
+    hosts::connect_to_any,
     session::{Connect, Params, Session},
 };
 
-/// The first wait between two attempts to connect. Doubles up to [`MAX_BACKOFF`].
-const BACKOFF: Duration = Duration::from_millis(50);
-const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// How often a statement is sent again after a deadlock.
 const CONFLICTS: u32 = 5;
 
@@ -45,20 +43,7 @@ impl Server {
 
     /// Opens a connection. Attempts it until `deadline`.
     pub(super) async fn session(&self, deadline: Instant) -> Result<Session, Failure> {
-        let mut backoff = BACKOFF;
-        loop {
-            let failure =
-                match timeout_at(deadline, self.connect.connect(self.config.clone())).await {
-                    Ok(Ok(session)) => return Ok(session),
-                    Ok(Err(failure)) => failure,
-                    Err(_) => return Err(Failure::NoConnection("no answer in time".to_owned())),
-                };
-            if Instant::now() + backoff >= deadline {
-                return Err(failure);
-            }
-            sleep(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            backoff = (backoff * 2).min(MAX_BACKOFF);
-        }
+        connect_to_any(&self.config, &self.connect, deadline).await
     }
 }
 
