@@ -3,7 +3,7 @@ use std::{
     fmt,
     future::poll_fn,
     marker::PhantomData,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
@@ -329,9 +329,9 @@ where
         .map(|member| ((member.inference, member.attempt), member.reply))
         .unzip();
     request.extensions_mut().insert(Batch(items.into()));
-    let result = tokio::select! {
-        result = catch_async(respond(service, request)) => result,
-        () = all_stopped(&mut replies) => return,
+    let Some(result) = unless_stopped(catch_async(respond(service, request)), &mut replies).await
+    else {
+        return;
     };
     let answer = result.unwrap_or_else(|panic| {
         report("batch", &panic);
@@ -360,10 +360,22 @@ where
     }
 }
 
-async fn all_stopped(replies: &mut [oneshot::Sender<Reply>]) {
-    for reply in replies {
-        reply.closed().await;
-    }
+/// The output of the handler, or `None` if all deliveries are stopped before.
+async fn unless_stopped<F: Future>(
+    handler: F,
+    replies: &mut [oneshot::Sender<Reply>],
+) -> Option<F::Output> {
+    let mut handler = pin!(handler);
+    let mut stopped = pin!(async {
+        for reply in replies {
+            reply.closed().await;
+        }
+    });
+    poll_fn(|context| match handler.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => stopped.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
 /// The response of the handler to a batch.
