@@ -83,7 +83,7 @@ async fn rounds(
     bodies: &Arc<Bodies>,
     in_flight: usize,
 ) -> (Rounds, f64) {
-    let ours = Ours::open(&server.url, client, options.connections).await;
+    let ours = Ours::open(&server.url, client, options).await;
     let by_hand = ByHand::open(&server.url, options.pool, client).await;
     let mut rounds = Rounds::default();
     // The first round warms up.

@@ -105,7 +105,7 @@ pub(crate) async fn run(server: &Server, client: &Client, options: &Options) {
     let queue = JobQueue::open(&server.url, connections).await;
     for &size in &options.sizes {
         let (ours, bodies) = (
-            Ours::open(&server.url, client, options.connections).await,
+            Ours::open(&server.url, client, options).await,
             Arc::new(Bodies::new(size * 1000, options.content)),
         );
         let [mut rates, mut others, mut ratios] = [const { Vec::new() }; 3];
@@ -140,9 +140,12 @@ pub(crate) async fn run(server: &Server, client: &Client, options: &Options) {
 }
 
 /// The throughput while a transaction holds an old snapshot, so that a vacuum removes nothing, compared with before.
-pub(crate) async fn run_with_old_snapshot(server: &Server, client: &Client, held: Duration) {
-    let (ours, bodies) =
-        (Ours::open(&server.url, client, None).await, Arc::new(Bodies::new(2000, Content::Words)));
+pub(crate) async fn run_with_old_snapshot(server: &Server, client: &Client, options: &Options) {
+    let held = options.held;
+    let (ours, bodies) = (
+        Ours::open(&server.url, client, options).await,
+        Arc::new(Bodies::new(2000, Content::Words)),
+    );
     flow_of_ours(&ours, &bodies, held / 10).await;
     let without = rate(flow_of_ours(&ours, &bodies, held).await);
     client.batch_execute("VACUUM inbox.work, inbox.ledger").await.unwrap();

@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 
 use crate::{
     load::{Bodies, Content, closed_loop, rate},
+    options::Options,
     ours::Ours,
     server::Server,
 };
@@ -13,8 +14,8 @@ use crate::{
 const FEW: usize = 10_000;
 const TIME: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(server: &Server, client: &Client, deliveries: usize) {
-    let ours = Ours::open(&server.url, client, None).await;
+pub(crate) async fn run(server: &Server, client: &Client, options: &Options, deliveries: usize) {
+    let ours = Ours::open(&server.url, client, options).await;
     let bodies = Arc::new(Bodies::new(200, Content::Random));
     println!("with many deliveries, all of them pending; claims of 64, repeats with 64 in flight");
     let few = measure(&ours, &bodies, FEW, FEW).await;

@@ -10,12 +10,13 @@ use tower_inbox::{
     Inbox, Secret, Workers, archive::PostgresArchive, layer::InboxBody, provider::foxyai,
 };
 
-use crate::server::Server;
+use crate::{options::Options, server::Server};
 
 const STATEMENTS: &str = "SELECT query, sum(calls)::float8 FROM pg_stat_statements \
     WHERE query NOT LIKE '%pg_stat%' GROUP BY query ORDER BY 2 DESC";
 
-pub(crate) async fn run(server: &Server, client: &Client, time: Duration) {
+pub(crate) async fn run(server: &Server, client: &Client, options: &Options) {
+    let time = options.idle;
     client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").await.unwrap();
     client.batch_execute("DROP SCHEMA IF EXISTS inbox CASCADE").await.unwrap();
     let archive = PostgresArchive::connect(&server.url).await.unwrap();

@@ -34,7 +34,7 @@ use server::Server;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
-    let server = Server::start(&options.dir);
+    let server = Server::start(&options.dir, options.flush_micros);
     let client = server.client().await;
     let version: String = client.query_one("SHOW server_version", &[]).await?.get(0);
     println!("PostgreSQL {version}; {} rounds of {:?}; medians\n", options.rounds, options.time);
@@ -44,13 +44,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     end_to_end::run(&server, &client, &options).await;
     if !options.held.is_zero() {
-        end_to_end::run_with_old_snapshot(&server, &client, options.held).await;
+        end_to_end::run_with_old_snapshot(&server, &client, &options).await;
     }
     if !options.idle.is_zero() {
-        idle::run(&server, &client, options.idle).await;
+        idle::run(&server, &client, &options).await;
     }
     if let Some(deliveries) = options.deliveries {
-        growth::run(&server, &client, deliveries).await;
+        growth::run(&server, &client, &options, deliveries).await;
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ The archive on PostgreSQL, a hand-written handler, and a job queue, in alternati
   --rounds 5            number of rounds; the printed ratios are medians over the rounds
   --millis 1000         duration of a round of one candidate
   --connections N       connections of the archive. Default: those of the archive
+  --batch-kb N          most bytes of a batch of the archive. Default: that of the archive
+  --flush-micros N      each flush of the log waits that long first, as on a network volume. Default: 0
   --pool 16             connections of the hand-written handler, and of the job queue
   --held-seconds 20     how long an old snapshot is held open; 0: not at all
   --idle-seconds 10     how long the statements of an idle node are counted; 0: not at all
@@ -29,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) time: Duration,
     pub(crate) connections: Option<usize>,
+    pub(crate) batch_kb: Option<usize>,
+    pub(crate) flush_micros: u32,
     pub(crate) pool: usize,
     pub(crate) held: Duration,
     pub(crate) idle: Duration,
@@ -46,6 +50,8 @@ impl Options {
             rounds: 5,
             time: Duration::from_secs(1),
             connections: None,
+            batch_kb: None,
+            flush_micros: 0,
             pool: 16,
             held: Duration::from_secs(20),
             idle: Duration::from_secs(10),
@@ -62,6 +68,8 @@ impl Options {
                 Long("rounds") => options.rounds = arguments.value()?.parse()?,
                 Long("millis") => options.time = Duration::from_millis(arguments.value()?.parse()?),
                 Long("connections") => options.connections = Some(arguments.value()?.parse()?),
+                Long("batch-kb") => options.batch_kb = Some(arguments.value()?.parse()?),
+                Long("flush-micros") => options.flush_micros = arguments.value()?.parse()?,
                 Long("pool") => options.pool = arguments.value()?.parse()?,
                 Long("held-seconds") => {
                     options.held = Duration::from_secs(arguments.value()?.parse()?);

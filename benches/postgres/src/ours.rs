@@ -9,7 +9,10 @@ use tower_inbox::{
     archive::{Append, Claim, Lease, PostgresArchive},
 };
 
-use crate::load::{MODEL, delivery};
+use crate::{
+    load::{MODEL, delivery},
+    options::Options,
+};
 
 #[derive(Clone)]
 pub(crate) struct Ours {
@@ -22,10 +25,13 @@ const AT_A_TIME: usize = 64;
 
 impl Ours {
     /// An archive without deliveries.
-    pub(crate) async fn open(url: &str, client: &Client, connections: Option<usize>) -> Self {
+    pub(crate) async fn open(url: &str, client: &Client, options: &Options) -> Self {
         client.batch_execute("DROP SCHEMA IF EXISTS inbox CASCADE").await.unwrap();
         let mut builder = PostgresArchive::builder(url).maintenance_interval(None);
-        if let Some(connections) = connections {
+        if let Some(kilobytes) = options.batch_kb {
+            builder = builder.batch_size(256, kilobytes * 1000);
+        }
+        if let Some(connections) = options.connections {
             builder = builder.connections(connections);
         }
         let wants = [(MODEL.parse().unwrap(), AT_A_TIME)].into();

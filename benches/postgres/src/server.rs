@@ -22,7 +22,7 @@ const SETTINGS: &str = "synchronous_commit = on\nmax_connections = 200\nshared_b
     shared_preload_libraries = 'pg_stat_statements'\n";
 
 impl Server {
-    pub(crate) fn start(parent: &Path) -> Self {
+    pub(crate) fn start(parent: &Path, flush_micros: u32) -> Self {
         let directory =
             tempfile::Builder::new().prefix("inbox-pg").tempdir_in(parent).unwrap().keep();
         if is_root() {
@@ -40,7 +40,7 @@ impl Server {
             bin = binaries().display(),
         );
         let settings = format!(
-            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n{SETTINGS}",
+            "commit_delay = {flush_micros}\ncommit_siblings = 0\nport = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n{SETTINGS}",
             directory.display()
         );
         let mut command = Command::new("/bin/sh");
