@@ -7,7 +7,7 @@
 //! | `tls.rs`, `rustls.rs` | `sslmode` and `sslrootcert`; connections encrypted by rustls |
 //! | `session.rs`, `pool.rs` | one connection with its warnings; a bounded number of connections |
 //! | `hosts.rs` | the first of several hosts that accepts writes |
-//! | `batch.rs` | a queue whose jobs are sent in batches, by one connection |
+//! | `batch.rs` | a queue whose jobs are sent in batches |
 //! | `append.rs`, `settle.rs` | the batches of appends and of outcomes |
 //! | `operations.rs` | the other operations of the contract |
 //! | `read.rs`, `scan.rs` | single deliveries, and pages of the ledger |
