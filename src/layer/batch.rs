@@ -12,12 +12,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
-use pin_project_lite::pin_project;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::future::{StepFuture, StepResult};
 use crate::{
     delivery::ModelName,
     process::{Attempt, BoxError, Disposition, Failure, ResponseBody, stated_reason},
@@ -34,8 +34,8 @@ use crate::{
 ///
 /// Each delivery keeps its own lease, attempts, timeout and retries; the time that it waits is part of its handler
 /// timeout. So a batch has no more deliveries than are processed at the same time: with
-/// [workers](crate::Workers::new), have at least `max` of them. A delivery whose process crashed before runs when
-/// nothing else does that crashed, so a batch that crashes again is smaller.
+/// [workers](crate::Workers::new), have at least `max` of them. After a crash of the process, workers run the deliveries
+/// of its batch one at a time.
 ///
 /// Requests without an `Inference<T>` pass through.
 ///
@@ -163,7 +163,7 @@ impl<T> fmt::Debug for Batch<T> {
 /// The status for each delivery of a batch, in the order of [`Batch::iter`]. Put it into the extensions of the response.
 /// A status has the meaning that it has for a single delivery: see [`Disposition`]. A delivery without one is retried.
 ///
-/// With feature `axum` it is a response: `EachStatus::new(statuses)`.
+/// With feature `axum` it is a response.
 ///
 /// ```
 /// use http::StatusCode;
@@ -176,16 +176,9 @@ impl<T> fmt::Debug for Batch<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EachStatus(Arc<[StatusCode]>);
 
-impl EachStatus {
-    /// Creates the statuses.
-    pub fn new(statuses: impl IntoIterator<Item = StatusCode>) -> Self {
-        Self(statuses.into_iter().collect())
-    }
-}
-
 impl FromIterator<StatusCode> for EachStatus {
     fn from_iter<I: IntoIterator<Item = StatusCode>>(statuses: I) -> Self {
-        Self::new(statuses)
+        Self(statuses.into_iter().collect())
     }
 }
 
@@ -223,7 +216,7 @@ where
 {
     type Response = Response<ResponseBody>;
     type Error = S::Error;
-    type Future = BatchFuture<S, Request<B>>;
+    type Future = StepFuture<S, B, InBatch<B>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
@@ -231,29 +224,29 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Some(inference) = request.extensions().get::<Inference<T>>().cloned() else {
-            let state = State::NotReady { service: self.inner.clone(), request: Some(request) };
-            return BatchFuture { state };
+            return StepFuture::readying(self.inner.clone(), request);
         };
         let (reply, receiver) = oneshot::channel();
         let member = Member { attempt: request.extensions().get().copied(), inference, reply };
         let model = member.inference.delivery().model().clone();
-        if let Some(open) = self.open.join(&model, member, self.limits.max) {
+        if let Some(completed) = self.open.join(&model, member, self.limits.max) {
             let (service, within) = (self.inner.clone(), self.limits.within);
-            let batches = Arc::clone(&self.open);
+            let open = Arc::clone(&self.open);
             let batch = async move {
-                let members = batches.complete(&model, open, within).await;
+                let members = open.complete(&model, completed, within).await;
                 call_handler(service, request, members).await;
             };
             tokio::spawn(batch.instrument(tracing::Span::current()));
         }
-        BatchFuture { state: State::Member { receiver } }
+        StepFuture::before(InBatch { receiver, body: PhantomData }, self.inner.clone())
     }
 }
 
 /// Deliveries of a model that wait for others. The first one calls the handler.
 struct Open<T> {
-    members: Mutex<Vec<Member<T>>>,
-    full: Notify,
+    members: Vec<Member<T>>,
+    /// Gets the members when there are as many as there may be.
+    complete: oneshot::Sender<Vec<Member<T>>>,
 }
 
 struct Member<T> {
@@ -263,7 +256,7 @@ struct Member<T> {
 }
 
 /// At most one open batch of each model.
-struct OpenBatches<T>(Mutex<HashMap<ModelName, Arc<Open<T>>>>);
+struct OpenBatches<T>(Mutex<HashMap<ModelName, Open<T>>>);
 
 impl<T> Default for OpenBatches<T> {
     fn default() -> Self {
@@ -271,45 +264,59 @@ impl<T> Default for OpenBatches<T> {
     }
 }
 
-fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl<T> OpenBatches<T> {
-    /// Adds a delivery to the open batch of its model. Returns the batch if the delivery is its first.
-    fn join(&self, model: &ModelName, member: Member<T>, max: usize) -> Option<Arc<Open<T>>> {
-        let mut batches = lock(&self.0);
-        let new = || Arc::new(Open { members: Mutex::default(), full: Notify::new() });
-        let open = Arc::clone(batches.entry(model.clone()).or_insert_with(new));
-        let count = {
-            let mut members = lock(&open.members);
-            members.push(member);
-            members.len()
-        };
-        if count >= max {
-            batches.remove(model);
-            open.full.notify_one();
+    fn lock(&self) -> MutexGuard<'_, HashMap<ModelName, Open<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a delivery to the open batch of its model. Returns the end of the batch if the delivery is its first.
+    fn join(
+        &self,
+        model: &ModelName,
+        member: Member<T>,
+        max: usize,
+    ) -> Option<oneshot::Receiver<Vec<Member<T>>>> {
+        let (mut batches, mut end) = (self.lock(), None);
+        let open = batches.entry(model.clone()).or_insert_with(|| {
+            let (complete, completed) = oneshot::channel();
+            end = Some(completed);
+            Open { members: Vec::new(), complete }
+        });
+        open.members.push(member);
+        if open.members.len() >= max
+            && let Some(Open { members, complete }) = batches.remove(model)
+        {
+            // The receiver is gone if its runtime has ended. The members are stopped then.
+            drop(complete.send(members));
         }
-        (count == 1).then_some(open)
+        end
     }
 
     /// Waits until the batch is full, or for `within`. Returns its deliveries, without those that were stopped.
     async fn complete(
         &self,
         model: &ModelName,
-        open: Arc<Open<T>>,
+        mut completed: oneshot::Receiver<Vec<Member<T>>>,
         within: Duration,
     ) -> Vec<Member<T>> {
-        if tokio::time::timeout(within, open.full.notified()).await.is_err() {
-            let mut batches = lock(&self.0);
-            // It may be full since, and another one open.
-            if batches.get(model).is_some_and(|other| Arc::ptr_eq(other, &open)) {
-                batches.remove(model);
-            }
-        }
-        let mut members = std::mem::take(&mut *lock(&open.members));
+        let mut members = match tokio::time::timeout(within, &mut completed).await {
+            Ok(members) => members.unwrap_or_default(),
+            Err(_) => self.take(model, completed),
+        };
         members.retain(|member| !member.reply.is_closed());
         members
+    }
+
+    /// Ends a batch that is not full, unless it is full meanwhile, and another one is open.
+    fn take(
+        &self,
+        model: &ModelName,
+        mut completed: oneshot::Receiver<Vec<Member<T>>>,
+    ) -> Vec<Member<T>> {
+        let mut batches = self.lock();
+        completed
+            .try_recv()
+            .unwrap_or_else(|_| batches.remove(model).map(|open| open.members).unwrap_or_default())
     }
 }
 
@@ -455,66 +462,26 @@ impl Reply {
     }
 }
 
-pin_project! {
-    /// The future of a [`BatchService`].
-    pub struct BatchFuture<S, Q>
-    where
-        S: Service<Q>,
-    {
-        #[pin]
-        state: State<S, Q>,
+/// Waits until the batch of a delivery is handled, and returns the response. The inner service does not get the request
+/// of the delivery.
+pub struct InBatch<B> {
+    receiver: oneshot::Receiver<Reply>,
+    body: PhantomData<fn() -> B>,
+}
+
+impl<B> Future for InBatch<B> {
+    type Output = StepResult<B>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = ready!(Pin::new(&mut self.receiver).poll(context));
+        // The task of the batch ended with its runtime.
+        let stopped = |_| Reply::failed("the batch was stopped");
+        Poll::Ready(Err(reply.unwrap_or_else(stopped).into_response()))
     }
 }
 
-pin_project! {
-    #[project = StateProjection]
-    enum State<S, Q>
-    where
-        S: Service<Q>,
-    {
-        // A request without an inference, for which the inner service is not ready yet.
-        NotReady { service: S, request: Option<Q> },
-        Through { #[pin] response: S::Future },
-        Member { receiver: oneshot::Receiver<Reply> },
-    }
-}
-
-impl<S, B, R> Future for BatchFuture<S, Request<B>>
-where
-    S: Service<Request<B>, Response = Response<R>>,
-    R: Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<BoxError>,
-{
-    type Output = Result<Response<ResponseBody>, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        loop {
-            let response = match state.as_mut().project() {
-                StateProjection::NotReady { service, request } => {
-                    ready!(service.poll_ready(context))?;
-                    let Some(request) = request.take() else { return Poll::Pending };
-                    service.call(request)
-                }
-                StateProjection::Through { response } => {
-                    return response
-                        .poll(context)
-                        .map_ok(|response| response.map(ResponseBody::new));
-                }
-                StateProjection::Member { receiver } => {
-                    let reply = ready!(Pin::new(receiver).poll(context));
-                    // The task of the batch ended with its runtime.
-                    let stopped = |_| Reply::failed("the batch was stopped");
-                    return Poll::Ready(Ok(reply.unwrap_or_else(stopped).into_response()));
-                }
-            };
-            state.set(State::Through { response });
-        }
-    }
-}
-
-impl<S: Service<Q>, Q> fmt::Debug for BatchFuture<S, Q> {
+impl<B> fmt::Debug for InBatch<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchFuture").finish_non_exhaustive()
+        f.debug_struct("InBatch").finish_non_exhaustive()
     }
 }

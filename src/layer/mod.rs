@@ -69,7 +69,7 @@ mod verify;
 use std::mem;
 
 pub use archive::{ArchiveFuture, ArchiveLayer, ArchiveService};
-pub use batch::{Batch, BatchFuture, BatchLayer, BatchService, EachStatus};
+pub use batch::{Batch, BatchLayer, BatchService, EachStatus, InBatch};
 pub use body::{BufferedBody, InboxBody, RoutedBody};
 pub use buffer::{Budget, BufferFuture, BufferLayer, BufferService, DEFAULT_BYTES_IN_FLIGHT};
 pub use dispatch::{DispatchLayer, DispatchService};
