@@ -169,6 +169,44 @@ async fn disposition_and_failure_of_a_batch_are_those_of_each_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn retry_after_and_text_of_a_failed_batch_are_those_of_each_delivery() {
+    let (batches, calls) = (Batches::default(), Arc::new(Mutex::new(0)));
+    let handler = batches.handler(move |_| {
+        *calls.lock().unwrap() += 1;
+        if *calls.lock().unwrap() > 1 {
+            return Response::builder()
+                .status(422)
+                .header("content-type", "text/plain")
+                .body(Full::from("the sum is wrong"))
+                .unwrap();
+        }
+        let busy = Response::builder().status(503).header("retry-after", "1000");
+        busy.body(Full::default()).unwrap()
+    });
+    let inbox = handled(&["1"], batches_of(1).layer(handler)).await;
+    let start = Instant::now();
+    inbox.wait_idle().await;
+    assert!(start.elapsed() >= 1000 * SECOND, "{:?}", start.elapsed());
+    let reason = dead_reason(inbox.archive()).await;
+    assert!(reason.ends_with("the handler returned 422: the sum is wrong"), "{reason}");
+}
+
+#[test]
+fn batch_for_the_test_of_a_handler_has_no_attempts() {
+    let caption = |job| {
+        Inference::<Caption>::load(Sample::of(CAPTIONS).body(caption(job)).delivery()).unwrap()
+    };
+    let batch = Batch::new(["1", "2"].map(caption));
+    assert_eq!((batch.len(), batch.is_empty()), (2, false));
+    assert!(
+        batch
+            .attempts()
+            .zip(["1", "2"])
+            .all(|((caption, attempt), job)| { caption.job == job && attempt.is_none() })
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn panic_of_the_handler_fails_each_delivery_of_the_batch_and_they_are_retried() {
     let (batches, calls) = (Batches::default(), Arc::new(Mutex::new(0)));
     let handler = batches.handler(move |_| {
