@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     archive::{Append, Appended, ArchiveError, LeaseToken},
-    delivery::{DeliveryId, to_nanos},
+    delivery::{Delivery, DeliveryId, to_nanos},
 };
 
 /// An append, and the token of the lease that it requests. The token is made here, so that a batch that is sent again
@@ -99,11 +99,12 @@ impl AppendStatement {
     ) -> Result<Vec<Result<Appended, ArchiveError>>, Failure> {
         let deliveries = || jobs.iter().map(|job| job.append.delivery());
         let ids: Vec<Uuid> = deliveries().map(|delivery| uuid(delivery.id())).collect();
-        let fingerprints: Vec<_> =
-            deliveries().map(|d| d.fingerprint().as_bytes().to_vec()).collect();
+        let fingerprints: Vec<_> = deliveries().map(Delivery::fingerprint).collect();
+        let fingerprints: Vec<&[u8]> = fingerprints.iter().map(|one| &one.as_bytes()[..]).collect();
         let models: Vec<&str> = deliveries().map(|delivery| delivery.model().as_str()).collect();
         let received: Vec<i64> = deliveries().map(|d| to_nanos(d.received_at())).collect();
-        let digests: Vec<_> = deliveries().map(|d| d.digest().as_bytes().to_vec()).collect();
+        let digests: Vec<_> = deliveries().map(Delivery::digest).collect();
+        let digests: Vec<&[u8]> = digests.iter().map(|one| &one.as_bytes()[..]).collect();
         let heads: Vec<&[u8]> = jobs.iter().map(|job| job.head.as_slice()).collect();
         let bodies: Vec<&[u8]> = deliveries().map(|delivery| &**delivery.body()).collect();
         let tokens: Vec<Option<Uuid>> = jobs.iter().map(|job| job.token.map(token_uuid)).collect();

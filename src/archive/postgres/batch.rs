@@ -161,7 +161,6 @@ impl<S: Statement> Batcher<S> {
     pub(super) fn close(&self) {
         self.shared.queue().closed = true;
         self.shared.changed.notify_waiters();
-        self.shared.changed.notify_one();
     }
 
     /// Waits until everything that was queued before [`close`](Self::close) is sent.
