@@ -2,9 +2,9 @@
 
 use std::{
     error::Error,
-    io::{BufRead, BufReader, Write},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use tower_inbox::{
 
 use super::{
     node::delivery,
-    support::{Server, eventually},
+    support::{Server, eventually, skip, spawn_until_ready},
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -35,19 +35,10 @@ impl SmallDisk {
         // The shell waits on its input, which closes when this process ends.
         let script = "mount -t tmpfs -o \"$1\" tmpfs \"$0\" && mkdir \"$0/data\" && chown postgres \"$0/data\" && \
              chmod 700 \"$0/data\" && echo ready; cat >/dev/null; umount -l \"$0\"; rmdir \"$0\"";
-        let mut guard = Command::new("/bin/sh")
-            .args(["-c", script])
-            .arg(&mount)
-            .arg(format!("size={mebibytes}m"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(guard.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let disk = Self { directory: mount.join("data"), guard };
-        (line == "ready\n").then_some(disk)
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).arg(&mount).arg(format!("size={mebibytes}m"));
+        let guard = spawn_until_ready(&mut command)?;
+        Some(Self { directory: mount.join("data"), guard })
     }
 
     fn directory(&self) -> &Path {
@@ -132,7 +123,7 @@ async fn settle_one(archive: &PostgresArchive, key: u64) -> Result<(), ArchiveEr
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn full_disk_of_the_tables_refuses_appends_until_there_is_room() {
-    let Some(disk) = SmallDisk::mount(12) else { return print_that_it_was_skipped() };
+    let Some(disk) = SmallDisk::mount(12) else { return skip(NOT_MOUNTED) };
     let server = Server::start("");
     let client = server.client().await;
     let create = format!("CREATE TABLESPACE small LOCATION '{}'", disk.directory().display());
@@ -159,7 +150,7 @@ async fn full_disk_of_the_tables_refuses_appends_until_there_is_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn full_disk_of_the_log_ends_the_server_and_loses_nothing_acknowledged() {
-    let Some(disk) = SmallDisk::mount(16) else { return print_that_it_was_skipped() };
+    let Some(disk) = SmallDisk::mount(16) else { return skip(NOT_MOUNTED) };
     let configuration = "min_wal_size = '2MB'\nmax_wal_size = '4MB'";
     let server = Server::start_with_log_in(disk.directory(), configuration);
     let builder = PostgresArchive::builder(&server.url).statement_deadline(Duration::from_secs(2));
@@ -184,7 +175,4 @@ async fn full_disk_of_the_log_ends_the_server_and_loses_nothing_acknowledged() {
     assert_eq!(archive.health().await.unwrap().writes, Some(WriteState::Working));
 }
 
-fn print_that_it_was_skipped() {
-    let text: &[u8] = b"skipped: a small file system can only be mounted as root\n";
-    std::io::stderr().write_all(text).unwrap();
-}
+const NOT_MOUNTED: &str = "a small file system can only be mounted as root";

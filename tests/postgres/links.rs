@@ -27,7 +27,7 @@ use tower_inbox::{
 
 use super::{
     proxy::Proxy,
-    support::{Schema, Server, eventually},
+    support::{Schema, Server, eventually, skip},
 };
 
 const MODEL: &str = "/hooks/links";
@@ -136,7 +136,7 @@ fn server_that_vanishes_without_closing_connections_is_given_up_after_tcp_user_t
     let output = command.stdin(Stdio::null()).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     if errors.contains("unshare failed") {
-        return print("skipped: a network namespace can only be created as root");
+        return skip("a network namespace can only be created as root");
     }
     assert!(output.status.success(), "{errors}");
     print(errors.lines().last().unwrap_or_default());

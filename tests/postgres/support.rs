@@ -50,6 +50,20 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
 }
 
+/// Starts a process that reads its input to the end, and waits until it prints `ready`. None if it does not.
+pub(crate) fn spawn_until_ready(command: &mut Command) -> Option<Child> {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let (mut child, mut line) = (command.spawn().unwrap(), String::new());
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (line == "ready\n").then_some(child)
+}
+
+/// Skips a test that needs a right of root, and prints so. Fails in CI.
+pub(crate) fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "not possible in CI: {reason}");
+    std::io::stderr().write_all(format!("skipped: {reason}\n").as_bytes()).unwrap();
+}
+
 /// A command as the user `postgres`, because the server refuses to run as root.
 fn as_postgres(program: &Path) -> Command {
     if !is_root() {
@@ -108,16 +122,11 @@ impl Server {
              max_connections = 100\nlc_messages = 'C'\n{configuration}",
             directory.display()
         );
-        let mut child = as_postgres(Path::new("/bin/sh"))
-            .args(["-c", &script, &settings])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n", "the server did not start; see {}/log", directory.display());
+        let mut child =
+            spawn_until_ready(as_postgres(Path::new("/bin/sh")).args(["-c", &script, &settings]))
+                .unwrap_or_else(|| {
+                    panic!("the server did not start; see {}/log", directory.display())
+                });
         let stdin = child.stdin.take().unwrap();
         let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
         Self { url, directory: Some(directory), _stop: Some((child, stdin)) }
