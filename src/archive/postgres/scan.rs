@@ -230,17 +230,17 @@ impl Operations {
         &self,
         ranges: &[RangeInclusive<DeliveryId>],
     ) -> Result<Vec<LedgerEntry>, ArchiveError> {
-        let find = format!("SELECT id FROM {}.ledger WHERE id BETWEEN $1 AND $2", self.sql.schema);
-        let mut ids = Vec::new();
-        for range in ranges {
-            let [first, last] = [*range.start(), *range.end()].map(uuid);
-            let params = [(&first as _, Type::UUID), (&last as _, Type::UUID)];
-            for row in &self.pool.query_again(&find, &params).await? {
-                ids.push(bytes_of(value(row, 0)?));
-            }
-        }
-        let query = Query::all().ids(ids);
+        let find = format!(
+            "SELECT DISTINCT l.seq, l.id FROM unnest($1, $2) AS r (first_id, last_id) \
+             JOIN {}.ledger l ON l.id BETWEEN r.first_id AND r.last_id",
+            self.sql.schema
+        );
+        let first: Vec<Uuid> = ranges.iter().map(|range| uuid(*range.start())).collect();
+        let last: Vec<Uuid> = ranges.iter().map(|range| uuid(*range.end())).collect();
+        let params = [(&first as _, Type::UUID_ARRAY), (&last as _, Type::UUID_ARRAY)];
+        let query = Query::all();
         let (mut pages, mut found) = (Pages::new(self, &query, kinds(&query)), Vec::new());
+        pages.source = Some(pages.ids(&find, &params).await?);
         while let Some(entries) = pages.next().await? {
             found.extend(entries.into_iter().map(|entry| entry.line));
         }

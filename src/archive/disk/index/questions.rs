@@ -91,27 +91,34 @@ impl Index {
         if let Some(ids) = query.selected_ids() {
             return self.part_of_ids(ids, query, from);
         }
+        let Some((start, segment)) = self.start_of_part(from) else {
+            return Ok(Part { found: Vec::new(), next: Cursor::End });
+        };
+        let range = part_of(segment, query, start.number);
+        let found = self.found(start.segment, segment, range.clone(), query)?;
+        Ok(Part { found, next: self.behind(start.segment, range.end) })
+    }
+
+    /// Returns the first position of a part of the log, and its segment. None at the end.
+    fn start_of_part(&self, from: Cursor) -> Option<(Position, &Segment)> {
         let (from, number) = match from {
             Cursor::At(position) => (Bound::Included(position.segment), position.number),
             Cursor::Start | Cursor::Behind(_) => (Bound::Unbounded, 0),
-            Cursor::End => return Ok(Part { found: Vec::new(), next: Cursor::End }),
+            Cursor::End => return None,
         };
-        let mut segments = self.segments.range((from, Bound::Unbounded));
-        let Some((name, segment)) = segments.next() else {
-            return Ok(Part { found: Vec::new(), next: Cursor::End });
-        };
+        let (name, segment) = self.segments.range((from, Bound::Unbounded)).next()?;
         // The segment may have been removed, which invalidates the number.
-        let number =
-            if matches!(from, Bound::Included(from) if from == *name) { number } else { 0 };
-        let range = part_of(segment, query, number);
-        let found = self.found(*name, segment, range.clone(), query)?;
-        let next = if range.end < segment.len {
-            Cursor::At(Position { segment: *name, number: range.end })
-        } else {
-            let next = segments.next();
-            next.map_or(Cursor::End, |(name, _)| Cursor::At(Position { segment: *name, number: 0 }))
-        };
-        Ok(Part { found, next })
+        let is_same = matches!(from, Bound::Included(from) if from == *name);
+        Some((Position { segment: *name, number: if is_same { number } else { 0 } }, segment))
+    }
+
+    /// Returns the start of the part behind the first `end` entries of a segment.
+    fn behind(&self, name: SegmentName, end: u32) -> Cursor {
+        if self.segments.get(&name).is_some_and(|segment| end < segment.len) {
+            return Cursor::At(Position { segment: name, number: end });
+        }
+        let next = self.segments.range((Bound::Excluded(name), Bound::Unbounded)).next();
+        next.map_or(Cursor::End, |(name, _)| Cursor::At(Position { segment: *name, number: 0 }))
     }
 
     /// Returns the next of these deliveries by id, sorted in the order of the log.
@@ -144,30 +151,19 @@ impl Index {
         &self,
         from: Cursor,
     ) -> Result<(Vec<RemovedEntry>, Cursor), Failure> {
-        let (from, number) = match from {
-            Cursor::At(position) => (Bound::Included(position.segment), position.number),
-            Cursor::Start | Cursor::Behind(_) => (Bound::Unbounded, 0),
-            Cursor::End => return Ok((Vec::new(), Cursor::End)),
-        };
-        let mut segments = self.segments.range((from, Bound::Unbounded));
-        let Some((name, segment)) = segments.next() else { return Ok((Vec::new(), Cursor::End)) };
-        let is_same = matches!(from, Bound::Included(from) if from == *name);
-        let start = if is_same { number } else { 0 };
-        let end = start.saturating_add(AT_A_TIME).min(segment.len);
         let mut removed = Vec::new();
-        for (_, entry) in segment.some(start..end, &Query::all())? {
+        let Some((start, segment)) = self.start_of_part(from) else {
+            return Ok((removed, Cursor::End));
+        };
+        let end = start.number.saturating_add(AT_A_TIME).min(segment.len);
+        for (_, entry) in segment.some(start.number..end, &Query::all())? {
             let IndexEntry { id, model, fingerprint, received_at, body, state } = entry;
             if matches!(body, Body::Removed(_) | Body::Erased) && state.is_final() {
                 let entry = LedgerEntry::new(id, model, received_at, state);
                 removed.push(RemovedEntry::new(entry, fingerprint));
             }
         }
-        let next = if end < segment.len {
-            Some(Position { segment: *name, number: end })
-        } else {
-            segments.next().map(|(name, _)| Position { segment: *name, number: 0 })
-        };
-        Ok((removed, next.map_or(Cursor::End, Cursor::At)))
+        Ok((removed, self.behind(start.segment, end)))
     }
 
     fn found(
