@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-/// Normalizes JSON: removes null members and objects that contain only nulls, and converts numbers to `f64`.
+/// Normalizes JSON: removes null members, objects that contain only nulls, and empty polygons, which are decoded like
+/// absent ones, and converts numbers to `f64`.
 pub(crate) fn by_meaning(json: Value) -> Value {
     match json {
         Value::Object(members) => members
             .into_iter()
-            .filter(|(_, value)| !value.is_null())
+            .filter(|(name, value)| !value.is_null() && !is_empty_polygon(name, value))
             .map(|(name, value)| (name, by_meaning(value)))
             .filter(|(_, value)| !is_empty(value))
             .collect(),
@@ -23,4 +24,8 @@ fn or_null(json: Value) -> Value {
 
 fn is_empty(json: &Value) -> bool {
     matches!(json, Value::Object(members) if members.is_empty())
+}
+
+fn is_empty_polygon(name: &str, json: &Value) -> bool {
+    name == "polygon" && matches!(json, Value::Array(points) if points.is_empty())
 }
