@@ -22,6 +22,7 @@ mod links;
 mod node;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
+mod old_snapshot;
 mod proxy;
 mod quarantine;
 mod receivers;

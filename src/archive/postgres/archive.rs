@@ -178,6 +178,7 @@ impl PostgresArchive {
             sql: Arc::new(Sql::new(schema.quoted())),
             pool: pool(options.other_connections()),
             renewals: pool(1),
+            claim_start: Arc::default(),
             runtime: Handle::current(),
         };
         let append = AppendStatement(operations.clone());

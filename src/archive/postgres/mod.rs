@@ -9,6 +9,7 @@
 //! | `hosts.rs` | the first of several hosts that accepts writes |
 //! | `batch.rs` | a queue whose jobs are sent in batches |
 //! | `append.rs`, `settle.rs` | the batches of appends and of outcomes |
+//! | `claim.rs` | claims, and from where each of them searches |
 //! | `operations.rs` | the other operations of the contract |
 //! | `read.rs`, `scan.rs` | single deliveries, and pages of the ledger |
 //! | `follow.rs` | new entries of the ledger |
@@ -24,6 +25,7 @@ mod append;
 mod archive;
 mod batch;
 mod builder;
+mod claim;
 mod error;
 mod follow;
 mod head;

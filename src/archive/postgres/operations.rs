@@ -1,6 +1,9 @@
 //! The operations of the contract that are sent one by one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::runtime::Handle;
 use tokio_postgres::{
@@ -9,11 +12,10 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
-use super::{error::Failure, pool::Pool, session::Params, settle::result};
+use super::{claim::ClaimStart, error::Failure, pool::Pool, session::Params, settle::result};
 use crate::{
     archive::{
-        Acquire, Acquired, ArchiveError, Begun, Capacity, Claim, Claimed, Counts, Lease,
-        LeaseToken, Release,
+        Acquire, Acquired, ArchiveError, Begun, Capacity, Counts, Lease, LeaseToken, Release,
     },
     delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind, from_nanos},
 };
@@ -24,7 +26,7 @@ pub(super) struct Sql {
     pub(super) schema: String,
     pub(super) append: String,
     pub(super) settle: String,
-    claim: String,
+    pub(super) claim: String,
     acquire: String,
     renew: String,
     release: String,
@@ -48,7 +50,7 @@ impl Sql {
         Self {
             append: call("append", 10),
             settle: call("settle", 9),
-            claim: call("claim", 5),
+            claim: call("claim", 7),
             acquire: call("acquire", 4),
             renew: call("renew", 3),
             release: call("release", 4),
@@ -74,43 +76,12 @@ pub(super) struct Operations {
     pub(super) pool: Arc<Pool>,
     /// Renewals do not wait for other operations.
     pub(super) renewals: Arc<Pool>,
+    /// From where the next claim searches.
+    pub(super) claim_start: Arc<Mutex<ClaimStart>>,
     pub(super) runtime: Handle,
 }
 
 impl Operations {
-    pub(super) async fn claim(&self, claim: Claim) -> Result<Claimed, ArchiveError> {
-        let models: Vec<&str> = claim.wants.iter().map(|(model, _)| model.as_str()).collect();
-        let limits: Vec<i32> = claim.wants.iter().map(|(_, limit)| count(*limit)).collect();
-        let rows = self
-            .pool
-            .query(
-                &self.sql.claim,
-                &[
-                    (&models, Type::TEXT_ARRAY),
-                    (&limits, Type::INT4_ARRAY),
-                    (&count(claim.limit), Type::INT4),
-                    (&count(claim.suspects), Type::INT4),
-                    (&micros(claim.lease_length), Type::INT8),
-                ],
-            )
-            .await?;
-        let (mut leases, mut next_due) = (Vec::new(), None);
-        for row in &rows {
-            let Some(id) = value::<Option<Uuid>>(row, 0)? else {
-                next_due = value::<Option<i64>>(row, 5)?;
-                continue;
-            };
-            let name: &str = value(row, 1)?;
-            let wanted = claim.wants.iter().find(|(model, _)| model.as_str() == name);
-            let (model, _) = wanted.ok_or_else(|| Failure::Answer(format!("model {name:?}")))?;
-            let token = LeaseToken::from_bytes(value::<Uuid>(row, 2)?.into_bytes());
-            let lease = lease(bytes_of(id), token, value(row, 3)?, value(row, 4)?);
-            leases.push((model.clone(), lease));
-        }
-        let next_due = next_due.map(|us| Duration::from_micros(us.max(0).unsigned_abs()));
-        Ok(Claimed::new(leases, next_due))
-    }
-
     pub(super) async fn acquire(&self, acquire: Acquire) -> Result<Acquired, ArchiveError> {
         let (id, token) = (acquire.id, LeaseToken::new());
         let rows = self
@@ -216,6 +187,8 @@ impl Operations {
     ) -> Result<(), ArchiveError> {
         let params: Params<'_> = &[(&model.as_str(), Type::TEXT), (&paused, Type::BOOL)];
         self.pool.query_durably(&self.sql.set_paused, params).await?;
+        // Deliveries were not searched while the model was paused.
+        self.claim_start().reset();
         Ok(())
     }
 
@@ -306,7 +279,7 @@ pub(super) fn micros(duration: Duration) -> i64 {
 }
 
 /// A limit, at most 10,000: more is not claimed at a time.
-fn count(number: usize) -> i32 {
+pub(super) fn count(number: usize) -> i32 {
     i32::try_from(number.min(10_000)).unwrap_or(10_000)
 }
 

@@ -10,35 +10,51 @@ BEGIN
 END
 $$;
 
--- Leases due deliveries of models that are not paused, one of each model in turn. One row without an id has the time until the next one is due.
-CREATE FUNCTION claim(models text[], limits integer[], most integer, suspects integer, length_us bigint)
-RETURNS TABLE (delivery uuid, model text, token uuid, attempt integer, crashes integer, next_due_us bigint)
+-- Leases due deliveries of models that are not paused, one of each model in turn. Only those that are due since a time
+-- for each model, and leases that end since a time, NULL for all: entries of an index whose row was updated or deleted
+-- stay until no snapshot sees the row, and a search from the beginning would read all of them.
+-- The last row has no id, but the time of the search, whether more leases than were looked at have expired, and the
+-- time until the next delivery is due.
+CREATE FUNCTION claim(
+    models text[], limits integer[], since_us bigint[], most integer, suspects integer, expired_since_us bigint,
+    length_us bigint)
+RETURNS TABLE (
+    delivery uuid, model text, token uuid, attempt integer, crashes integer, due_us bigint, more_expired boolean,
+    next_due_us bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     t timestamptz;
     w work;
+    expired integer;
+    expired_since timestamptz := coalesce(of_us(expired_since_us), '-infinity');
     claimed uuid[];
+    -- The due time of each, NULL for those that have crashed.
+    claimed_due timestamptz[];
     next_due timestamptz;
 BEGIN
     PERFORM commit_fast();
-    SELECT coalesce(array_agg(u.name ORDER BY u.place), '{}'), coalesce(array_agg(u.most ORDER BY u.place), '{}')
-    INTO models, limits FROM unnest(models, limits) WITH ORDINALITY AS u (name, most, place)
+    SELECT coalesce(array_agg(u.name ORDER BY u.place), '{}'), coalesce(array_agg(u.most ORDER BY u.place), '{}'),
+        coalesce(array_agg(u.since ORDER BY u.place), '{}')
+    INTO models, limits, since_us FROM unnest(models, limits, since_us) WITH ORDINALITY AS u (name, most, since, place)
     WHERE NOT EXISTS (SELECT FROM paused p WHERE p.model = u.name);
     FOR pass IN 1..3 LOOP
         t := clock();
+        expired := 0;
         FOR w IN
-            SELECT * FROM work WHERE kind = 1 AND due <= t AND model = ANY (models)
+            SELECT * FROM work WHERE kind = 1 AND due >= expired_since AND due <= t AND model = ANY (models)
             ORDER BY due LIMIT 100 FOR UPDATE SKIP LOCKED
         LOOP
             PERFORM crash(w);
+            expired := expired + 1;
         END LOOP;
         WITH wants AS (
-            SELECT * FROM unnest(models, limits) WITH ORDINALITY AS m (model, most_of_model, place)
+            SELECT model, most_of_model, coalesce(of_us(since), '-infinity') AS since, place
+            FROM unnest(models, limits, since_us) WITH ORDINALITY AS m (model, most_of_model, since, place)
         ), found AS (
             SELECT m.place, m.most_of_model, r.id, r.due, false AS is_suspect FROM wants m CROSS JOIN LATERAL (
                 SELECT id, due FROM work
-                WHERE model = m.model AND kind IN (0, 3) AND crashes = 0 AND due <= t
+                WHERE model = m.model AND kind IN (0, 3) AND crashes = 0 AND due >= m.since AND due <= t
                 ORDER BY due, id LIMIT least(m.most_of_model, most) FOR UPDATE SKIP LOCKED
             ) r
             UNION ALL
@@ -55,19 +71,24 @@ BEGIN
             SELECT *, row_number() OVER (PARTITION BY place ORDER BY due, id) AS final_round FROM allowed
             WHERE NOT is_suspect OR of_its_kind <= suspects
         )
-        SELECT array_agg(id ORDER BY final_round, place) INTO claimed FROM (
-            SELECT id, final_round, place FROM in_rounds WHERE final_round <= most_of_model
-            ORDER BY final_round, place LIMIT most
+        SELECT array_agg(id ORDER BY final_round, place),
+            array_agg(CASE WHEN NOT is_suspect THEN due END ORDER BY final_round, place)
+        INTO claimed, claimed_due FROM (
+            SELECT * FROM in_rounds WHERE final_round <= most_of_model ORDER BY final_round, place LIMIT most
         ) c;
         EXIT WHEN claimed IS NOT NULL OR most = 0;
         -- A row that another transaction has locked was skipped. If it is the only one, wait for that transaction.
+        -- Searched for each model, with a limit: the planner would join in an order that reads the entries of all models.
         EXIT WHEN NOT EXISTS (
-            SELECT FROM unnest(models, limits) AS m (model, most_of_model)
-            JOIN work w ON w.model = m.model AND w.kind IN (0, 3) AND w.crashes = 0 AND w.due <= t
-            WHERE m.most_of_model > 0
+            SELECT FROM unnest(models, limits, since_us) AS m (model, most_of_model, since) CROSS JOIN LATERAL (
+                SELECT FROM work WHERE model = m.model AND kind IN (0, 3) AND crashes = 0
+                    AND due >= coalesce(of_us(m.since), '-infinity') AND due <= t
+                LIMIT least(m.most_of_model, 1)
+            ) r
         );
-        PERFORM r.id FROM unnest(models, limits) AS m (model, most_of_model) CROSS JOIN LATERAL (
-            SELECT id FROM work WHERE model = m.model AND kind IN (0, 3) AND crashes = 0 AND due <= t
+        PERFORM r.id FROM unnest(models, limits, since_us) AS m (model, most_of_model, since) CROSS JOIN LATERAL (
+            SELECT id FROM work WHERE model = m.model AND kind IN (0, 3) AND crashes = 0
+                AND due >= coalesce(of_us(m.since), '-infinity') AND due <= t
             ORDER BY due, id LIMIT least(m.most_of_model, 1) FOR UPDATE
         ) r LIMIT 1;
     END LOOP;
@@ -78,7 +99,8 @@ BEGIN
             outcome = NULL, inference = NULL, flight = NULL, waits_for = NULL
         WHERE id = ANY (claimed) RETURNING *
     )
-    SELECT id, model, lease, attempts, crashes, NULL::bigint FROM leased ORDER BY array_position(claimed, id);
+    SELECT id, model, lease, attempts, crashes, to_us(claimed_due[place]), NULL::boolean, NULL::bigint
+    FROM (SELECT *, array_position(claimed, id) AS place FROM leased) l ORDER BY place;
     SELECT min(r.due) INTO next_due FROM unnest(models) AS m (model) CROSS JOIN LATERAL (
         (SELECT due FROM work WHERE model = m.model AND kind IN (0, 3) AND crashes = 0 AND due > t
          ORDER BY due LIMIT 1)
@@ -86,7 +108,7 @@ BEGIN
         (SELECT due FROM work WHERE model = m.model AND kind IN (0, 3) AND crashes > 0 AND due > t
          ORDER BY due LIMIT 1)
     ) r;
-    RETURN QUERY SELECT NULL::uuid, NULL::text, NULL::uuid, NULL::int, NULL::int,
+    RETURN QUERY SELECT NULL::uuid, NULL::text, NULL::uuid, NULL::int, NULL::int, to_us(t), expired = 100,
         (extract(epoch FROM next_due - t) * 1000000)::bigint;
 END
 $$;

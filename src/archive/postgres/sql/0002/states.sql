@@ -28,6 +28,12 @@ CREATE FUNCTION today() RETURNS date LANGUAGE sql VOLATILE RETURN (clock() AT TI
 CREATE FUNCTION after_us(t timestamptz, us bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE
 RETURN t + us * interval '1 microsecond';
 
+-- Times in microseconds since 1970.
+CREATE FUNCTION of_us(us bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE
+RETURN timestamptz '1970-01-01 00:00:00Z' + us * interval '1 microsecond';
+CREATE FUNCTION to_us(t timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE
+RETURN (extract(epoch FROM t) * 1000000)::bigint;
+
 CREATE FUNCTION poisoned_outcome() RETURNS text LANGUAGE sql IMMUTABLE
 RETURN 'dead poisoned - the process crashed 3 times in a row during processing';
 
