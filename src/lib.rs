@@ -86,11 +86,11 @@ pub use archive::DiskArchive;
 pub use archive::{Archive, Counts, MemoryArchive};
 pub use delivery::{Captures, Delivery, DeliveryId, Digest, ModelName, Outcome, Receipt};
 pub use inbox::{
-    BuildError, Health, HealthReason, HealthReport, HealthService, Inbox, InboxBuilder, InboxLayer,
-    InboxService, NotReleased, NotReplayed, Released, Replay, ReplayError, Replayed, Replaying,
-    TypeReport,
+    BuildError, ExpectError, Expectations, Health, HealthReason, HealthReport, HealthService,
+    Inbox, InboxBuilder, InboxLayer, InboxService, NotReleased, NotReplayed, OverdueResult,
+    Released, Replay, ReplayError, Replayed, Replaying, TypeReport,
 };
-pub use process::RetryPolicy;
+pub use process::{Expected, RetryPolicy};
 pub use provider::{Inference, Model};
 pub use signature::Secret;
 pub use worker::{HandlerService, RouteProbe, RunningWorkers, Workers, WorkersError};

@@ -167,10 +167,25 @@ impl Delivery {
         self.inner.received_at
     }
 
+    /// Whether the delivery was posted by its provider, or fetched from its API.
+    pub fn provenance(&self) -> Provenance {
+        if self.proof().is_polled() { Provenance::Poll } else { Provenance::Webhook }
+    }
+
     /// The proof of the sender: scheme, name of the secret, form of the body.
     pub fn proof(&self) -> &Proof {
         &self.inner.proof
     }
+}
+
+/// How a delivery came to the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Provenance {
+    /// The provider posted it.
+    Webhook,
+    /// It was overdue, and fetched from the API of the provider: see [`Expectations`](crate::Expectations).
+    Poll,
 }
 
 /// Shows the length of the body, never its bytes.

@@ -2,7 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use http::request::Parts;
 
-use super::Inbox;
+use super::{Expectations, Inbox, expectations::Checks};
 use crate::{
     archive::Archive,
     layer::{
@@ -29,6 +29,7 @@ pub struct InboxBuilder {
     quarantine: Option<Quarantine>,
     clock: Clock,
     peer_address: PeerAddress,
+    expectations: Option<Expectations>,
 }
 
 impl InboxBuilder {
@@ -45,6 +46,7 @@ impl InboxBuilder {
             quarantine: None,
             clock: Clock::default(),
             peer_address: PeerAddress::default(),
+            expectations: None,
         }
     }
 
@@ -112,6 +114,13 @@ impl InboxBuilder {
         self
     }
 
+    /// Records which results are due, and fetches those that do not arrive: see [`Expectations`]. Default:
+    /// [`Inbox::expect`] is an error.
+    pub fn expectations(mut self, expectations: Expectations) -> Self {
+        self.expectations = Some(expectations);
+        self
+    }
+
     /// Sets the clock for times of receipt, signatures, ages and retries. Default: the system clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -171,6 +180,7 @@ impl InboxBuilder {
             answer_within: self.answer_within,
             archive_timeout: self.archive_timeout,
             clock: self.clock.clone(),
+            expected: self.expectations.as_ref().map(|of| of.results().clone()),
             ..self.workers.process_config()
         };
         let decode_first = self.workers.decodes_first();
@@ -183,6 +193,7 @@ impl InboxBuilder {
             processor,
             mode,
             quarantine: self.quarantine,
+            checks: self.expectations.map(|of| Checks::new(of, self.clock.clone())),
             clock: self.clock,
             peer_address: self.peer_address,
         })

@@ -6,7 +6,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Health, InboxBuilder};
+use super::{Health, InboxBuilder, OverdueResult, expectations::Checks};
 use crate::{
     archive::{Archive, ArchiveError, Counts, Query},
     delivery::ModelName,
@@ -15,7 +15,7 @@ use crate::{
         DispatchService, Models, PeerAddress, ProcessLayer, ProcessService, Quarantine, RouteLayer,
         RouteService, VerifyLayer, VerifyService, step::Mode,
     },
-    process::{Clock, Processor},
+    process::{Clock, Expected, Processor},
     worker::{BoxedHandler, HandlerService, WorkerPool, WorkersError},
 };
 
@@ -51,6 +51,7 @@ pub struct Inbox {
     pub(super) quarantine: Option<Quarantine>,
     pub(super) clock: Clock,
     pub(super) peer_address: PeerAddress,
+    pub(super) checks: Option<Checks>,
 }
 
 impl Inbox {
@@ -143,7 +144,11 @@ impl Inbox {
     /// # }
     /// ```
     pub fn start_workers<B>(&self, service: impl HandlerService<B>) -> Result<(), WorkersError> {
-        self.pool.start(BoxedHandler::new(service))
+        self.pool.start(BoxedHandler::new(service))?;
+        match &self.checks {
+            Some(checks) => checks.start(&self.processor, &self.models),
+            None => Ok(()),
+        }
     }
 
     /// Shuts down gracefully. Ends within `timeout`, even if clients, handlers or the archive hang:
@@ -165,7 +170,7 @@ impl Inbox {
     ///
     /// Workers claim nothing any more. Running handlers go on.
     pub async fn shutdown(&self, timeout: Duration) {
-        self.pool.shutdown(timeout, self.requests_ended()).await;
+        self.pool.shutdown(timeout, self.requests_ended(timeout / 2)).await;
     }
 
     /// Completes when [`shutdown`](Self::shutdown) is called. Pass it to the server around the inbox, for example to
@@ -189,8 +194,12 @@ impl Inbox {
         self.pool.shutdown_state().started()
     }
 
-    /// Waits until no request is being read, and what goes to the quarantine is there.
-    async fn requests_ended(&self) {
+    /// Waits until no request is being read, what goes to the quarantine is there, and nothing is being fetched: at most
+    /// as long as `fetches` for that.
+    async fn requests_ended(&self, fetches: Duration) {
+        if let Some(checks) = &self.checks {
+            checks.shutdown(fetches).await;
+        }
         self.budget.emptied().await;
         if let Some(quarantine) = &self.quarantine {
             quarantine.settled().await;
@@ -275,6 +284,82 @@ impl Inbox {
         self.processor.wake_workers();
         retried
     }
+}
+
+/// Results that are due. They need [`InboxBuilder::expectations`].
+impl Inbox {
+    /// Records that the provider will post a result to `path`, within this time. Durable on return. `id` is what the
+    /// provider returned for the request, such as the id of Mindee's job. A delivery at `path` with that id settles it,
+    /// whether it arrives before or after this call. If the result was expected before, the time starts again.
+    ///
+    /// Call it after the request was accepted. Expected results are checked while
+    /// [workers](Self::start_workers) run, in this process or another one that shares the archive of the expectations.
+    ///
+    /// # Errors
+    ///
+    /// [`ExpectError`]: no model receives at `path`, the inbox has no expectations, or their archive is not available.
+    /// In the last case it may be recorded or not.
+    pub async fn expect(
+        &self,
+        path: &str,
+        id: &str,
+        within: Duration,
+    ) -> Result<Expected, ExpectError> {
+        let checks = self.checks.as_ref().ok_or(ExpectError::NoExpectations)?;
+        let model = self.models.name_at(path);
+        let model = model.ok_or_else(|| ExpectError::NoModel { path: path.to_owned() })?;
+        checks.add(&model);
+        let results = checks.expectations().results();
+        let expected = results.expect(&model, path, id, self.clock.now(), within).await?;
+        checks.wake();
+        Ok(expected)
+    }
+
+    /// Returns results that are overdue, at most 1000, those expected first first. None without expectations.
+    ///
+    /// # Errors
+    ///
+    /// If the archive of the expectations is not available.
+    pub async fn overdue(&self) -> Result<Vec<OverdueResult>, ArchiveError> {
+        const MOST: usize = 1000;
+        match &self.checks {
+            Some(checks) => checks.expectations().overdue(self.clock.now(), MOST).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Checks now whether the results that `query` selects can be fetched, also those that are not due yet. Returns how
+    /// many. For the time after an outage, in which results may have been lost:
+    /// `Query::all().before(end_of_the_outage)`.
+    ///
+    /// # Errors
+    ///
+    /// If the archive of the expectations is not available.
+    pub async fn check_expected(&self, query: Query) -> Result<u64, ArchiveError> {
+        match &self.checks {
+            Some(checks) => checks.check_now(query).await,
+            None => Ok(0),
+        }
+    }
+}
+
+/// Why [`Inbox::expect`] did not record that a result is due.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExpectError {
+    /// No model receives at this path.
+    #[error("no model receives at {path}; pass the path to which the result will be posted")]
+    #[non_exhaustive]
+    NoModel {
+        /// The path.
+        path: String,
+    },
+    /// The inbox was built without expectations.
+    #[error("the inbox has no expectations; call InboxBuilder::expectations")]
+    NoExpectations,
+    /// The archive of the expectations is not available.
+    #[error("the expected result could not be recorded")]
+    Archive(#[from] ArchiveError),
 }
 
 /// All steps of an inbox as one layer. Made by [`Inbox::layer`](super::Inbox::layer).

@@ -1,6 +1,7 @@
 //! The inbox: assembles the layers, the archive and the workers.
 
 mod builder;
+mod expectations;
 mod handle;
 mod health;
 mod release;
@@ -8,7 +9,8 @@ mod replay;
 mod type_check;
 
 pub use builder::{BuildError, InboxBuilder};
-pub use handle::{Inbox, InboxLayer, InboxService};
+pub use expectations::{Expectations, OverdueResult};
+pub use handle::{ExpectError, Inbox, InboxLayer, InboxService};
 pub use health::{Health, HealthReason, HealthReport, HealthService};
 pub use release::{NotReleased, Released};
 pub use replay::{NotReplayed, Replay, ReplayError, Replayed, Replaying};

@@ -48,3 +48,7 @@ pub(crate) fn archive_health(_: ArchiveHealth) {}
 pub(crate) fn task_panicked(_: &'static str) {}
 
 pub(crate) fn lease_lost() {}
+
+pub(crate) fn result_fetched(_: &str) {}
+
+pub(crate) fn overdue_results(_: Option<usize>) {}

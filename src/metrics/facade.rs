@@ -39,6 +39,8 @@ const MAINTENANCE_FAILED: &str = "inbox_archive_maintenance_failed";
 const MAINTENANCE_TIME: &str = "inbox_archive_maintenance_timestamp_seconds";
 const PANICS: &str = "inbox_task_panics_total";
 const LEASES_LOST: &str = "inbox_leases_lost_total";
+const FETCHED: &str = "inbox_fetched_results_total";
+const OVERDUE: &str = "inbox_overdue_results";
 
 /// Describes each metric to the exporter.
 pub(crate) fn describe() {
@@ -87,6 +89,8 @@ pub(crate) fn describe() {
     describe_gauge!(MAINTENANCE_TIME, Unit::Seconds, "Unix time at which maintenance last ended");
     describe_counter!(PANICS, Unit::Count, "panics in background tasks, which were restarted");
     describe_counter!(LEASES_LOST, Unit::Count, "leases that were lost during processing");
+    describe_counter!(FETCHED, Unit::Count, "overdue results that were fetched from a provider");
+    describe_gauge!(OVERDUE, Unit::Count, "expected results that are overdue");
 }
 
 /// Starts the counters of a model at 0: an increase from nothing to 1 is none to Prometheus, and a model without
@@ -188,6 +192,15 @@ pub(crate) fn archive_health(health: ArchiveHealth) {
 
 pub(crate) fn task_panicked(task: &'static str) {
     counter!(PANICS, "task" => task).increment(1);
+}
+
+pub(crate) fn result_fetched(model: &str) {
+    counter!(FETCHED, "model" => model.to_owned()).increment(1);
+}
+
+/// `None`: unknown.
+pub(crate) fn overdue_results(results: Option<usize>) {
+    gauge!(OVERDUE).set(results.map_or(f64::NAN, |results| results as f64));
 }
 
 pub(crate) fn lease_lost() {

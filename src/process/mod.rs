@@ -4,6 +4,7 @@
 //! call it alike, and get its result as a value.
 
 mod attempt;
+mod expected;
 mod failure;
 mod handler_result;
 mod in_flight;
@@ -20,6 +21,8 @@ mod single_flight;
 
 pub use attempt::Attempt;
 pub(crate) use attempt::Trigger;
+pub use expected::Expected;
+pub(crate) use expected::{Expectation, ExpectedResults, expected_name, expected_path, json_head};
 pub use failure::Failure;
 pub(crate) use failure::stated_reason;
 pub use handler_result::Disposition;

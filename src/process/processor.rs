@@ -18,11 +18,12 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Attempt, BoxError, Clock, Rejection, RequestContext, ResponseBody, RetryPolicy, Trigger,
+    Attempt, BoxError, Clock, ExpectedResults, Rejection, RequestContext, ResponseBody,
+    RetryPolicy, Trigger,
     in_flight::InFlight,
     leases::{self, HeldLeases, Renewals},
     repeat::Waiters,
-    run::{Interruption, RunEnd, Undecodable, decode, detect_drift, run},
+    run::{Decoded, Interruption, RunEnd, Undecodable, decode, detect_drift, run},
     shutdown::Shutdown,
 };
 use crate::{
@@ -75,6 +76,8 @@ pub(crate) struct ProcessConfig {
     /// The length of a lease.
     pub(crate) lease_length: Duration,
     pub(crate) clock: Clock,
+    /// The results that are due, which arrivals settle.
+    pub(crate) expected: Option<ExpectedResults>,
 }
 
 /// Below the shortest response timeout that a provider publishes, which is 10 s.
@@ -94,6 +97,7 @@ impl Default for ProcessConfig {
             handler_timeout: HANDLER_TIMEOUT,
             lease_length: LEASE_LENGTH,
             clock: Clock::default(),
+            expected: None,
         }
     }
 }
@@ -285,14 +289,20 @@ impl Processor {
         let lease = in_flight.as_ref().and_then(InFlight::lease);
         let attempt = Attempt::of(trigger, lease);
         context.span.record("attempt", attempt.number());
-        let inference = match decode(&context, &delivery, &mut head.extensions) {
-            Ok(inference) => inference,
-            Err(error) => return Processed::NotRun(reject_undecodable(&context, error, in_flight)),
-        };
+        let Decoded { inference, requested_id } =
+            match decode(&context, &delivery, &mut head.extensions) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    return Processed::NotRun(reject_undecodable(&context, error, in_flight));
+                }
+            };
+        if in_flight.is_some() {
+            self.settle_expectation(&context, requested_id);
+        }
         detect_drift(&context, &delivery);
         let mut earlier = None;
         if let Some(mut entering) = in_flight.take() {
-            match self.enter_flight(&mut entering, inference, trigger).await {
+            match self.enter_flight(&mut entering, &delivery, inference, trigger).await {
                 Ok(found) => earlier = found,
                 Err(blocked) => return blocked.settle(&context, entering),
             }
@@ -316,6 +326,15 @@ impl Processor {
             (None, _) => {}
         }
         Processed::Ran(response)
+    }
+
+    /// Records that an expected result has arrived, without letting its handler wait.
+    fn settle_expectation(&self, context: &RequestContext, requested_id: Option<String>) {
+        if let (Some(expected), Some(id)) = (&self.config().expected, requested_id) {
+            let (expected, model) = (expected.clone(), context.name.clone());
+            let now = self.config().clock.now();
+            drop(self.spawn(async move { expected.arrived(model, id, now).await }));
+        }
     }
 
     /// Waits until a handler must not go on, because its lease is lost or the process is shutting down.

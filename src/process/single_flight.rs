@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, Begun, Lease, Release},
-    delivery::{DeliveryId, InferenceDigest, InferenceId, Outcome},
+    delivery::{Delivery, DeliveryId, InferenceDigest, InferenceId, Outcome, Provenance},
     metrics,
 };
 
@@ -55,23 +55,64 @@ impl Blocked {
     }
 }
 
+fn is_same_json(one: &[u8], other: &[u8]) -> bool {
+    let read = |body| serde_json::from_slice::<serde_json::Value>(body).ok();
+    read(one).is_some_and(|one| read(other) == Some(one))
+}
+
 impl Processor {
     /// Enters the single flight of an inference. Returns the delivery in which the same version was processed before,
     /// in other bytes.
     pub(super) async fn enter_flight(
         &self,
         in_flight: &mut InFlight,
+        delivery: &Delivery,
         inference: InferenceDigest,
         trigger: Trigger,
     ) -> Result<Option<DeliveryId>, Blocked> {
         let Some(lease) = in_flight.lease() else { return Err(Blocked::LeaseLost) };
         in_flight.set_inference(inference);
         match self.begin(lease, inference, trigger).await {
-            Ok(Begun::Started { earlier }) => Ok(earlier),
+            Ok(Begun::Started { earlier: Some(earlier) }) => {
+                match self.fetched_repeat(delivery, earlier).await? {
+                    Some(status) => Err(Blocked::Repeat { of: earlier, status }),
+                    None => Ok(Some(earlier)),
+                }
+            }
+            Ok(Begun::Started { earlier: None }) => Ok(None),
             Ok(Begun::Processed { of, status }) => Err(Blocked::Repeat { of, status }),
             Ok(Begun::Busy) => Err(Blocked::Busy { inference: inference.id(), trigger }),
             Err(ArchiveError::LeaseLost { .. }) => Err(Blocked::LeaseLost),
             Err(error) => Err(Blocked::State(error)),
+        }
+    }
+
+    /// Returns the status of a processed delivery if it is the same result as this one, and one of them was fetched: an
+    /// API may serialize a result differently than the webhook. Otherwise other bytes are another version.
+    async fn fetched_repeat(
+        &self,
+        delivery: &Delivery,
+        earlier: DeliveryId,
+    ) -> Result<Option<u16>, Blocked> {
+        if self.config().expected.is_none() {
+            return Ok(None);
+        }
+        let earlier = match self.archive().get(earlier).await {
+            Ok(earlier) => earlier,
+            Err(ArchiveError::Damaged { .. }) => None,
+            Err(error) => return Err(Blocked::State(error)),
+        };
+        let Some(earlier) = earlier else { return Ok(None) };
+        let is_fetched = [delivery, &earlier.delivery]
+            .iter()
+            .any(|delivery| delivery.provenance() == Provenance::Poll);
+        match earlier.state.outcome() {
+            Some(Outcome::Processed { status, .. })
+                if is_fetched && is_same_json(delivery.body(), earlier.delivery.body()) =>
+            {
+                Ok(Some(*status))
+            }
+            _ => Ok(None),
         }
     }
 

@@ -1,4 +1,4 @@
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 use http::Extensions;
@@ -55,6 +55,9 @@ pub(super) enum Reading {
 /// The captures of a model's path.
 pub(super) type Scope<'c> = &'c [(&'c str, &'c str)];
 
+/// The id of the request whose final result the payload is. None: the id of the key.
+type RequestedId<T> = Option<fn(&T) -> Option<Cow<'_, str>>>;
+
 type KeyOf<T> = dyn Fn(&T, &Delivery) -> InferenceKey + Send + Sync;
 type Validate<T> = dyn Fn(&T) -> Result<(), DecodeError> + Send + Sync;
 
@@ -62,19 +65,30 @@ type Validate<T> = dyn Fn(&T) -> Result<(), DecodeError> + Send + Sync;
 pub(super) struct Decoder<T> {
     decode: fn(&Bytes) -> Result<T, DecodeError>,
     key: Arc<KeyOf<T>>,
+    requested_id: RequestedId<T>,
     validate: Option<Arc<Validate<T>>>,
 }
 
 impl<T: Payload> Decoder<T> {
     pub(super) fn of_payload() -> Self {
-        Self { decode: T::decode, key: Arc::new(T::key_of), validate: None }
+        Self {
+            decode: T::decode,
+            key: Arc::new(T::key_of),
+            requested_id: Some(T::requested_id),
+            validate: None,
+        }
     }
 }
 
 impl<T: DeserializeOwned> Decoder<T> {
     pub(super) fn of_json(key: impl Fn(&T) -> InferenceKey + Send + Sync + 'static) -> Self {
         let key = move |payload: &T, _: &Delivery| key(payload);
-        Self { decode: |body| decode_json(body), key: Arc::new(key), validate: None }
+        Self {
+            decode: |body| decode_json(body),
+            key: Arc::new(key),
+            requested_id: None,
+            validate: None,
+        }
     }
 }
 
@@ -115,7 +129,12 @@ impl<T> Decoder<T> {
 
 impl<T> Clone for Decoder<T> {
     fn clone(&self) -> Self {
-        Self { decode: self.decode, key: Arc::clone(&self.key), validate: self.validate.clone() }
+        Self {
+            decode: self.decode,
+            key: Arc::clone(&self.key),
+            requested_id: self.requested_id,
+            validate: self.validate.clone(),
+        }
     }
 }
 
@@ -141,8 +160,12 @@ impl<T: Send + Sync + 'static> DecodeInto for Decoder<T> {
     ) -> Result<model::Loaded, DecodeError> {
         let inference = self.decode(delivery.clone(), scope, reading)?;
         let (key, tolerated) = (inference.key().clone(), inference.tolerated().to_vec());
+        let requested_id = match self.requested_id {
+            Some(of) => of(&inference).map(Cow::into_owned),
+            None => Some(key.id().to_owned()),
+        };
         extensions.insert(inference);
-        Ok(model::Loaded { key, tolerated })
+        Ok(model::Loaded { key, tolerated, requested_id })
     }
 }
 

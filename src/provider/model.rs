@@ -35,6 +35,8 @@ pub const DEFAULT_MIN_BODY_RATE: usize = 1 << 10;
 pub(crate) struct Loaded {
     pub(crate) key: InferenceKey,
     pub(crate) tolerated: Vec<Tolerated>,
+    /// The id of the request whose final result was decoded.
+    pub(crate) requested_id: Option<String>,
 }
 
 /// A hosted model: its provider, signature scheme, payload type and limits.

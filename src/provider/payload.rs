@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
@@ -95,6 +97,13 @@ pub trait Payload: Sized + Send + Sync + 'static {
     /// [`key`](Self::key).
     fn key_of(&self, _: &Delivery) -> InferenceKey {
         self.key()
+    }
+
+    /// Returns the id that the provider gave to the request for this inference, or `None` if the payload is not the
+    /// final result. A final result settles what [`Inbox::expect`](crate::Inbox::expect) recorded. Default: the id of
+    /// the [`key`](Self::key).
+    fn requested_id(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Owned(self.key().id().to_owned()))
     }
 }
 

@@ -19,18 +19,23 @@
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
-use std::time::Duration;
+use std::{borrow::Cow, error::Error, time::Duration};
 
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::Full;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use tower_service::Service;
 
 use super::{
-    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider,
-    SignedProvider, decode_json,
+    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, Recover,
+    RecoverError, Recovered, Recovering, SignedProvider, decode_json,
     json::{open_enum, open_struct},
+    recover::{ApiClient, segment, unexpected},
 };
-use crate::signature::{SecretSet, StandardWebhooks};
+use crate::signature::{Secret, SecretSet, StandardWebhooks};
 
 /// Replicate.
 #[derive(Clone, Copy, Debug)]
@@ -136,9 +141,88 @@ impl<O: DeserializeOwned + Send + Sync + 'static> Payload for Prediction<O> {
             _ => InferenceKey::new(&self.id),
         }
     }
+
+    /// `id`, if the status is final.
+    fn requested_id(&self) -> Option<Cow<'_, str>> {
+        let is_final = self.status.as_ref().is_none_or(Status::is_terminal);
+        is_final.then_some(Cow::Borrowed(&self.id))
+    }
 }
 
 /// Starts a model at Replicate, decoded to [`Prediction<O>`].
 pub fn prediction<O: DeserializeOwned + Send + Sync + 'static>() -> ModelBuilder<Prediction<O>> {
     ModelBuilder::new()
+}
+
+/// The API of Replicate.
+const API: &str = "https://api.replicate.com";
+
+/// Fetches predictions of Replicate by their id. A prediction that failed or was canceled is a result, too, as it is for
+/// webhooks.
+///
+/// Predictions that were created by the API are deleted after an hour, with their output (page on data retention): set
+/// [`Expectations::give_up_after`](crate::Expectations::give_up_after) accordingly.
+///
+/// `client` is any tower service that sends requests, such as the client of `hyper-util` with TLS.
+#[derive(Clone, Debug)]
+pub struct Recovery<C>(ApiClient<C>);
+
+impl<C, B> Recovery<C>
+where
+    C: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    C::Error: Into<Box<dyn Error + Send + Sync>>,
+    C::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Fetches predictions with this API token.
+    pub fn new(client: C, api_token: Secret) -> Self {
+        Self(ApiClient::new(client, API, "Bearer ", api_token))
+    }
+
+    /// Sets the URL of the API, without a path. Default: `https://api.replicate.com`.
+    pub fn api(mut self, url: impl Into<String>) -> Self {
+        self.0.set_base(url.into());
+        self
+    }
+
+    async fn fetch(&self, id: &str) -> Result<Recovered, RecoverError> {
+        let response = self.0.get(&format!("/v1/predictions/{}", segment(id))).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => {
+                return Ok(Recovered::Gone("Replicate has no such prediction".into()));
+            }
+            status => return Err(unexpected(status)),
+        }
+        let decoded = decode_json::<State>(response.body());
+        let State { status } = decoded.map_err(|error| {
+            RecoverError::new("the prediction in Replicate's response cannot be read")
+                .because(error)
+        })?;
+        if status.is_terminal() {
+            Ok(Recovered::Result(response.into_body()))
+        } else {
+            Ok(Recovered::NotReady)
+        }
+    }
+}
+
+/// The member of a prediction that says whether it is final.
+#[derive(Deserialize)]
+struct State {
+    status: Status,
+}
+
+impl<C, B> Recover for Recovery<C>
+where
+    C: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    C::Error: Into<Box<dyn Error + Send + Sync>>,
+    C::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn recover<'r>(&'r self, id: &'r str) -> Recovering<'r> {
+        Box::pin(self.fetch(id))
+    }
 }

@@ -8,6 +8,9 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use crate::delivery::Digest;
 
+/// The scheme of results that were fetched.
+const POLLED: &str = "polled";
+
 /// The separator of the parts, and the escape character.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
@@ -42,6 +45,16 @@ impl Proof {
     pub fn new(scheme: &'static str, secret: impl Into<String>, form: &'static str) -> Self {
         let (scheme, secret, form) = (scheme.into(), secret.into(), form.into());
         Self { scheme, secret, form, signed: None, message_id: None }
+    }
+
+    /// Returns the proof of a result that was fetched from the API of its provider.
+    pub(crate) fn polled() -> Self {
+        Self::new(POLLED, "none", "raw")
+    }
+
+    /// Returns true if the delivery was fetched from the API of its provider.
+    pub(crate) fn is_polled(&self) -> bool {
+        self.scheme == POLLED
     }
 
     /// Sets the message id that the sender gave to the delivery.

@@ -35,6 +35,7 @@ struct Pool {
     processor: Processor,
     models: Models,
     config: Workers,
+    has_metrics: bool,
     scheduler: Mutex<Scheduler>,
     tasks: TaskTracker,
     handler: Mutex<Option<BoxedHandler>>,
@@ -138,10 +139,20 @@ impl Workers {
 
 impl WorkerPool {
     pub(crate) fn new(processor: Processor, models: Models, config: Workers) -> Self {
+        Self::with(processor, models, config, true)
+    }
+
+    /// Without the gauges of the backlog and of the archive: those are of the deliveries.
+    pub(crate) fn without_metrics(processor: Processor, models: Models, config: Workers) -> Self {
+        Self::with(processor, models, config, false)
+    }
+
+    fn with(processor: Processor, models: Models, config: Workers, has_metrics: bool) -> Self {
         Self(Arc::new(Pool {
             processor,
             models,
             config,
+            has_metrics,
             scheduler: Mutex::new(Scheduler::new(config.limits)),
             tasks: TaskTracker::new(),
             handler: Mutex::new(None),
@@ -172,6 +183,9 @@ impl WorkerPool {
             })
             .await;
         });
+        if !self.0.has_metrics {
+            return Ok(());
+        }
         let pool = Arc::clone(&self.0);
         self.0.tasks.spawn(async move {
             let measuring =

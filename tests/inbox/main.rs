@@ -17,6 +17,7 @@ mod composition;
 mod compressed;
 mod crash;
 mod delivery_identity;
+mod expectations;
 mod floors;
 mod handler_tests;
 mod health;

@@ -100,6 +100,16 @@ impl Models {
         self.table().find(method, path)
     }
 
+    /// The model of this name, with the captures of `path`.
+    pub(crate) fn named(&self, name: &ModelName, path: &str) -> Option<(Arc<Model>, Captures)> {
+        self.table().named(name, path)
+    }
+
+    /// The name of the model that receives at `path`.
+    pub(crate) fn name_at(&self, path: &str) -> Option<ModelName> {
+        self.table().name_at(path)
+    }
+
     /// Returns the model of a delivery, also if its endpoint was removed, with the captures of its path.
     pub(crate) fn of_delivery(&self, delivery: &Delivery) -> Option<(Arc<Model>, Captures)> {
         self.table().named(delivery.model(), delivery.head().uri().path())

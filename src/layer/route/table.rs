@@ -151,6 +151,12 @@ impl Table {
         Some((Arc::clone(&named.model), Captures::default()))
     }
 
+    pub(super) fn name_at(&self, path: &str) -> Option<ModelName> {
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        let matched = self.router.at(path).ok()?;
+        Some(matched.value.named().name.clone())
+    }
+
     pub(super) fn others(&self, name: &ModelName) -> Vec<(ModelName, Arc<Model>)> {
         let named = self.endpoints.values().map(Endpoint::named);
         let others = named.filter(|named| named.name != *name);

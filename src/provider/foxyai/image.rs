@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fmt, ops::Deref, time::SystemTime};
+use std::{borrow::Cow, collections::BTreeMap, fmt, ops::Deref, time::SystemTime};
 
 use bytes::Bytes;
 use serde::{
@@ -111,6 +111,12 @@ impl Payload for ImageGroup {
         }
     }
 
+    /// `_id`, if no results will follow.
+    fn requested_id(&self) -> Option<Cow<'_, str>> {
+        let is_final = self.status.as_ref().is_none_or(Status::is_final);
+        is_final.then_some(Cow::Borrowed(&self.id))
+    }
+
     /// The same key; without `updatedAt`, the version is the digest of the body.
     fn key_of(&self, delivery: &Delivery) -> InferenceKey {
         match &self.updated_at {
@@ -211,6 +217,12 @@ impl Payload for Image {
             Some(updated_at) => InferenceKey::versioned(&self.id, updated_at),
             None => InferenceKey::new(&self.id),
         }
+    }
+
+    /// `_id`, if no results will follow.
+    fn requested_id(&self) -> Option<Cow<'_, str>> {
+        let is_final = self.status.as_ref().is_none_or(Status::is_final);
+        is_final.then_some(Cow::Borrowed(&self.id))
     }
 }
 

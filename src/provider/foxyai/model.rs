@@ -80,3 +80,10 @@ open_enum! {
         Failed = "failed",
     }
 }
+
+impl Status {
+    /// Returns true if no results will follow.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Completed | Self::PartialFailure | Self::Failed)
+    }
+}

@@ -74,6 +74,7 @@ mod field;
 mod inference;
 mod location;
 mod model;
+mod recovery;
 mod response;
 mod results;
 
@@ -83,6 +84,7 @@ pub use field::{Confidence, Field, List, Object};
 pub use inference::{ActiveOptions, DataSchemaOptions, File, Job, ModelRef, Processed};
 pub use location::{Location, Locations, Point, Polygon};
 pub use model::{Mindee, classification, crop, extraction, ocr, signature, split};
+pub use recovery::Recovery;
 pub use response::{ErrorItem, ErrorResponse, FailedInference, Response};
 pub use response::{JobDetails, JobResponse, JobStatus, WebhookCall};
 pub use results::{

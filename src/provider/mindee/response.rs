@@ -1,4 +1,4 @@
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 use bytes::Bytes;
 use serde::{
@@ -82,6 +82,12 @@ impl<R: DeserializeOwned + Send + Sync + 'static> Payload for Response<R> {
     /// `inference.id` or `inference_id`. Mindee sends no id of the delivery.
     fn key(&self) -> InferenceKey {
         InferenceKey::new(self.id())
+    }
+
+    /// `inference.job.id`, which enqueuing returned. A failed inference has no id but its own.
+    fn requested_id(&self) -> Option<Cow<'_, str>> {
+        let job = self.processed().and_then(|processed| processed.job.as_ref()?.id.as_deref());
+        Some(Cow::Borrowed(job.unwrap_or(self.id())))
     }
 }
 
