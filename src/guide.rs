@@ -5,6 +5,7 @@
 //! | [`getting_started`] | a receiver from an empty directory: archive, model, handler, first delivery |
 //! | [`mounting`] | axum, hyper and tower; other middleware around and inside the inbox; the service for the workers |
 //! | [`handlers`] | idempotent handlers, versions, statuses, reasons of failures |
+//! | [`expected_results`] | results that do not arrive: record what is due, fetch what is overdue |
 //! | [`testing`] | tests of a handler without a server and without a disk |
 //! | [`schema_changes`] | what happens when a provider changes its format; checks before a deploy |
 //! | [`providers`] | the providers, what each posts, and what that was verified against |
@@ -29,6 +30,7 @@ macro_rules! page {
             doc = "[getting-started]: crate::guide::getting_started\n",
             doc = "[mounting]: crate::guide::mounting\n",
             doc = "[handlers]: crate::guide::handlers\n",
+            doc = "[expected-results]: crate::guide::expected_results\n",
             doc = "[testing]: crate::guide::testing\n",
             doc = "[schema-changes]: crate::guide::schema_changes\n",
             doc = "[providers]: crate::guide::providers\n",
@@ -59,6 +61,7 @@ macro_rules! page {
 page!(getting_started, "getting-started.md");
 page!(mounting, "mounting.md");
 page!(handlers, "handlers.md");
+page!(expected_results, "expected-results.md");
 page!(testing, "testing.md");
 page!(schema_changes, "schema-changes.md");
 page!(providers, "providers.md");

@@ -61,9 +61,9 @@ impl Recover for Api {
 }
 
 /// An inbox with expectations in an archive of their own.
-struct Test {
+struct Test<A = MemoryArchive> {
     inbox: Inbox,
-    expected: MemoryArchive,
+    expected: A,
     script: Script,
     api: Api,
     overdue: Arc<Mutex<Vec<OverdueResult>>>,
@@ -76,7 +76,14 @@ fn clock() -> Clock {
 }
 
 fn test_with(configure: impl FnOnce(Expectations, Api) -> Expectations) -> Test {
-    let (expected, api) = (MemoryArchive::new(), Api::default());
+    test_on(MemoryArchive::new(), configure)
+}
+
+fn test_on<A: Archive + Clone>(
+    expected: A,
+    configure: impl FnOnce(Expectations, Api) -> Expectations,
+) -> Test<A> {
+    let api = Api::default();
     let overdue = Arc::new(Mutex::new(Vec::new()));
     let reported = Arc::clone(&overdue);
     let expectations = Expectations::new(expected.clone())
@@ -97,7 +104,7 @@ fn test() -> Test {
     test_with(|expectations, api| expectations.recover(CAPTIONS.parse().unwrap(), api))
 }
 
-impl Test {
+impl<A: Archive> Test<A> {
     async fn expect(&self, job: &str) -> Expected {
         self.inbox.expect(CAPTIONS, job, WITHIN).await.unwrap()
     }
@@ -292,4 +299,25 @@ async fn expect_fails_without_expectations_or_for_an_unknown_path() {
     assert!(error.to_string().contains("no expectations"), "{error}");
     let error = test().inbox.expect("/hooks/unknown", "1", WITHIN).await.unwrap_err();
     assert!(error.to_string().contains("/hooks/unknown"), "{error}");
+}
+
+#[tokio::test]
+async fn process_that_starts_checks_results_that_were_due_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = async || tower_inbox::DiskArchive::open(directory.path()).await.unwrap();
+    let expected = open().await;
+    let elsewhere = Expectations::new(expected.clone());
+    elsewhere.expect(&CAPTIONS.parse().unwrap(), CAPTIONS, "1", HOUR).await.unwrap();
+    expected.close().await;
+    drop((elsewhere, expected));
+
+    let test = test_on(open().await, |expectations, api| {
+        api.add_caption("1");
+        expectations.recover(CAPTIONS.parse().unwrap(), api)
+    });
+    while test.script.jobs().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(test.script.jobs(), ["1"]);
+    assert!(test.overdue.lock().unwrap().is_empty());
 }

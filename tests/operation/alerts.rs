@@ -43,6 +43,7 @@ fn all() -> Vec<(&'static str, Vec<&'static str>, Run)> {
             Run::of(runs::overdue_maintenance),
         ),
         ("no deliveries", vec!["InboxNoDeliveries"], Run::of(runs::no_deliveries)),
+        ("overdue result", vec!["InboxOverdueResults"], Run::of(runs::overdue_result)),
         ("panic", vec!["InboxTaskPanics"], Run::of(runs::panicking_task)),
         ("new members", vec!["InboxSchemaDrift"], Run::of(runs::unknown_members)),
         ("unavailable", vec!["InboxGaugesUnknown"], Run::of(runs::unavailable_archive)),

@@ -17,7 +17,8 @@ use http_body_util::Full;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tower::{Layer, service_fn};
 use tower_inbox::{
-    Archive, DiskArchive, Inbox, InboxBuilder, MemoryArchive, Secret, Workers,
+    Archive, DiskArchive, Expectations, Inbox, InboxBuilder, MemoryArchive, Outcome, Secret,
+    Workers,
     archive::{ArchiveError, ArchiveHealth, Claim, Claimed, DiskArchiveBuilder, Maintenance, Work},
     layer::{Clock, InboxBody},
     provider::ModelBuilder,
@@ -132,6 +133,20 @@ pub(crate) async fn oldest_unsettled(exporter: &PrometheusHandle) -> Run {
     hours.store(2, Ordering::Relaxed);
     inbox.start_workers(by_text()).unwrap();
     Run { before, after: wait_for(exporter, "inbox_oldest_unsettled_age_seconds 7").await }
+}
+
+pub(crate) async fn overdue_result(exporter: &PrometheusHandle) -> Run {
+    let archive = MemoryArchive::new();
+    let expectations = Expectations::new(archive.clone());
+    let inbox = builder(memory()).expectations(expectations).build().unwrap();
+    let _ = inbox.expect(CAPTIONS, "1", Duration::ZERO).await.unwrap();
+    let model = format!("expected:{CAPTIONS}").parse().unwrap();
+    let claimed = archive.claim(Claim::new(vec![(model, 1)], 1)).await.unwrap();
+    for (_, lease) in claimed.leases {
+        let failed = Outcome::failed("not ready");
+        archive.settle(lease, failed, Duration::from_secs(60 * 60)).await.unwrap();
+    }
+    Run::post(&inbox, exporter, &[&caption("2")], "inbox_overdue_results 1").await
 }
 
 pub(crate) async fn little_space(exporter: &PrometheusHandle) -> Run {
