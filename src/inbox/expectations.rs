@@ -263,7 +263,8 @@ impl Checks {
         });
         let path = expected_path(model);
         // An error means that it was added before.
-        drop(self.models.add(&path, expectation.unsigned().named(expected_name(model))));
+        let expectation = expectation.unsigned().named(expected_name(model));
+        drop(self.models.add_uncounted(&path, expectation));
     }
 
     /// Starts to check what is overdue. What is fetched goes into the archive of `inbox`.

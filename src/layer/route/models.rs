@@ -53,6 +53,11 @@ impl Models {
         self.add_counted(model, |table, model| table.add(path, model))
     }
 
+    /// Adds a model that receives no requests, and so has no counter of them.
+    pub(crate) fn add_uncounted(&self, path: &str, model: Model) -> Result<(), ModelError> {
+        self.change(|table| table.add(path, model)).map(drop)
+    }
+
     /// Replaces the model at a path, for example to rotate a secret. Every request is routed to the old or to the new
     /// model, without a gap. The new model keeps the name of the old one unless it has its own.
     ///
