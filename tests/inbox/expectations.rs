@@ -31,6 +31,7 @@ struct Api {
     results: Arc<Mutex<HashMap<String, Recovered>>>,
     calls: Arc<Mutex<Vec<String>>>,
     is_down: Arc<Mutex<bool>>,
+    takes: Arc<Mutex<Duration>>,
 }
 
 impl Api {
@@ -51,6 +52,8 @@ impl Recover for Api {
     fn recover<'r>(&'r self, id: &'r str) -> Recovering<'r> {
         Box::pin(async move {
             self.calls.lock().unwrap().push(id.to_owned());
+            let takes = *self.takes.lock().unwrap();
+            sleep(takes).await;
             if *self.is_down.lock().unwrap() {
                 return Err(RecoverError::new("the API is down").because("connection refused"));
             }
@@ -211,6 +214,21 @@ async fn arrival_of_an_overdue_result_ends_its_polling() {
     let calls = test.api.calls().len();
     sleep(HOUR).await;
     assert_eq!(test.api.calls().len(), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn arrival_during_a_fetch_settles_the_expectation_after_it() {
+    let test = test();
+    *test.api.takes.lock().unwrap() = Duration::from_millis(500);
+    test.expect("1").await;
+    while test.api.calls().is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    post(&test.inbox, &test.script, "1").await;
+    test.inbox.wait_idle().await;
+    test.inbox.settled().await;
+    test.assert_state("processed 200").await;
+    assert_eq!(test.api.calls(), ["1"]);
 }
 
 #[tokio::test(start_paused = true)]
