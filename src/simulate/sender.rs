@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, header};
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 use uuid::Uuid;
 
 use super::{
@@ -19,8 +22,11 @@ use super::{
 };
 use crate::signature::{Scheme, SignError};
 
-/// The age of a stale signature, in seconds. The tolerances of providers are minutes.
+/// The age of a stale signature. The tolerances of providers are minutes.
 const STALE: Duration = Duration::from_secs(60 * 60);
+
+/// The delay between two attempts to connect to a receiver that is restarted.
+const CONNECT_DELAY: Duration = Duration::from_millis(20);
 
 type RestartHook =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<()>> + Send>> + Send + Sync>;
@@ -73,8 +79,8 @@ impl Sender {
         self
     }
 
-    /// Sets the hook that restarts the receiver, for [`Fault::Restart`]. It returns when the receiver accepts
-    /// connections. Default: none.
+    /// Sets the hook that restarts the receiver, for [`Fault::Restart`]. After the hook has returned, the sender waits until
+    /// the receiver accepts connections, for at most the [timeout](Self::timeout). Default: none.
     pub fn restart_with<F>(mut self, hook: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
@@ -185,10 +191,15 @@ impl Sender {
     }
 
     async fn restart(&self) -> Result<(), NotRun> {
-        match &self.restart {
-            Some(hook) => hook().await.map_err(NotRun::Restart),
-            None => Ok(()),
-        }
+        let Some(hook) = &self.restart else { return Ok(()) };
+        hook().await.map_err(NotRun::Restart)?;
+        let accepts = async {
+            while self.target.connect().await.is_err() {
+                sleep(CONNECT_DELAY).await;
+            }
+        };
+        let closed = |_| NotRun::Restart(io::ErrorKind::TimedOut.into());
+        timeout(self.timing.timeout, accepts).await.map_err(closed)
     }
 }
 

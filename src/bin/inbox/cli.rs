@@ -16,7 +16,7 @@ use clap_mangen::Man;
 use crate::schema;
 use crate::{
     CommandResult, Failure, backup, copy, doctor, export, list, model, quarantine, remove, replay,
-    retry, send, show, stats, verify,
+    retry, send, show, simulate, stats, verify,
 };
 
 /// The end of each long help: what the exit status means.
@@ -98,6 +98,7 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArgs),
     Quarantine(quarantine::QuarantineArgs),
     Send(send::SendArgs),
+    Simulate(simulate::SimulateArgs),
     Model(model::ModelArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -285,7 +285,9 @@ impl Shared {
     }
 
     fn result_of(&self, job: &Job) -> serde_json::Value {
-        let Some(result) = self.settings.results.get(&job.inference.model_id) else {
+        let Settings { results, default_result, .. } = &self.settings;
+        let given = results.get(&job.inference.model_id).or(default_result.as_ref());
+        let Some(result) = given else {
             return job.inference.result(job.product);
         };
         let mut result = result.clone();

@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) delete_when_fetched: bool,
     /// The results of models, before they get the ids of a job.
     pub(super) results: HashMap<String, Value>,
+    /// None: a sample of the product.
+    pub(super) default_result: Option<Value>,
     pub(super) failing: HashSet<String>,
 }
 
@@ -38,6 +40,7 @@ impl MindeeBuilder {
             storage: Duration::from_secs(12 * 60 * 60),
             delete_when_fetched: false,
             results: HashMap::new(),
+            default_result: None,
             failing: HashSet::new(),
         };
         Self { settings, webhooks: Vec::new() }
@@ -74,8 +77,14 @@ impl MindeeBuilder {
         self
     }
 
-    /// Sets the result of a model. It gets the ids and the file name of each job where it has such members. Default: a
-    /// sample of the product.
+    /// Sets the result of all other models. Default: a sample of the product.
+    pub fn default_result(mut self, result: Value) -> Self {
+        self.settings.default_result = Some(result);
+        self
+    }
+
+    /// Sets the result of a model. It gets the ids and the file name of each job where it has such members. Default: the
+    /// [default result](Self::default_result).
     pub fn result(mut self, model_id: impl Into<String>, result: Value) -> Self {
         self.settings.results.insert(model_id.into(), result);
         self
