@@ -30,8 +30,8 @@ pub enum Fault {
     /// Half of the body, after which the connection is closed; then the whole request again. Expected: 2xx for the
     /// second only.
     CutBody,
-    /// The whole request, after which the connection is closed without reading the response; then the same request
-    /// again. Expected: 2xx for the second.
+    /// The whole request; the connection is closed when the response begins, or after the
+    /// [pause](super::Sender::pause), without reading it. Then the same request again. Expected: 2xx for the second.
     HangUp,
     /// The signature of another body. Expected: 4xx. Not applicable if the signature does not depend on the body, such
     /// as a token.

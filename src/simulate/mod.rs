@@ -5,6 +5,7 @@
 //! | post signed results, with or without a fault | [`Sender`] |
 //! | choose a fault | [`Fault`] |
 //! | post to a URL, or to a tower service in process | [`Target`] |
+//! | test a receiver with all faults and malformed requests | [`Gauntlet`] |
 //! | generate payloads | [`Payloads`] |
 //! | enqueue files, poll jobs and fetch results, with webhooks | [`Mindee`], a tower service |
 //!
@@ -40,6 +41,7 @@
 //! ```
 
 mod fault;
+mod gauntlet;
 mod mindee;
 mod payloads;
 mod plan;
@@ -49,6 +51,7 @@ mod target;
 mod wire;
 
 pub use fault::{Fault, UnknownFault};
+pub use gauntlet::{Gauntlet, Scenario, Verdict, VerdictKind};
 pub use mindee::{Mindee, MindeeBuilder, Product, UnknownProduct, Webhook};
 pub use payloads::{Payloads, PayloadsError};
 pub use report::{Answer, Report};

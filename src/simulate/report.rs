@@ -53,6 +53,7 @@ impl Report {
             Expected::Rejected => "4xx",
             Expected::TooLong => "413 or a closed connection",
             Expected::AcknowledgedOrRejected => "2xx or 4xx",
+            Expected::NoServerError => "2xx, 4xx or a closed connection",
             Expected::NoResponse => "no response",
         }
     }
@@ -93,6 +94,8 @@ pub(super) enum Expected {
     Rejected,
     TooLong,
     AcknowledgedOrRejected,
+    /// Anything that does not ask for a repeat of the same bytes.
+    NoServerError,
     /// The sender does not wait for a response.
     NoResponse,
 }
@@ -103,7 +106,7 @@ impl Expected {
             (Self::NoResponse, answer) => *answer == Answer::NotAwaited,
             // A server that answers before it has read the body can close the connection before the sender has read the
             // response.
-            (Self::TooLong, Answer::Closed(_)) => true,
+            (Self::TooLong | Self::NoServerError, Answer::Closed(_)) => true,
             (
                 _,
                 Answer::NotAwaited | Answer::Unreachable(_) | Answer::Closed(_) | Answer::TimedOut,
@@ -111,7 +114,7 @@ impl Expected {
             (Self::Acknowledged, Answer::Status(status)) => status.is_success(),
             (Self::Rejected, Answer::Status(status)) => status.is_client_error(),
             (Self::TooLong, Answer::Status(status)) => *status == StatusCode::PAYLOAD_TOO_LARGE,
-            (Self::AcknowledgedOrRejected, Answer::Status(status)) => {
+            (Self::AcknowledgedOrRejected | Self::NoServerError, Answer::Status(status)) => {
                 status.is_success() || status.is_client_error()
             }
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, header};
+use http::{HeaderName, HeaderValue, Method, Request, header, request::Parts};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -17,13 +17,16 @@ use uuid::Uuid;
 
 use super::{
     Fault, Payloads, Report, Target,
-    plan::{Abilities, Post, Signing, Step, plan},
+    plan::{Abilities, HeadChange, Post, Signing, Step, plan},
     wire::{Timing, exchange},
 };
 use crate::signature::{Scheme, SignError};
 
 /// The age of a stale signature. The tolerances of providers are minutes.
 const STALE: Duration = Duration::from_secs(60 * 60);
+
+/// The length of a huge header, in bytes.
+const HUGE_HEADER: usize = 1 << 20;
 
 /// The delay between two attempts to connect to a receiver that is restarted.
 const CONNECT_DELAY: Duration = Duration::from_millis(20);
@@ -96,7 +99,8 @@ impl Sender {
         self
     }
 
-    /// Sets the pause between the eight parts of the body of [`Fault::SlowBody`]. Default: 50 ms.
+    /// Sets the pause between the eight parts of the body of [`Fault::SlowBody`], and the maximum wait before a
+    /// [`Fault::HangUp`]. Default: 50 ms.
     pub fn pause(mut self, pause: Duration) -> Self {
         self.timing.pause = pause;
         self
@@ -120,20 +124,11 @@ impl Sender {
         let abilities = self.abilities(payloads)?;
         let steps = plan(fault, payloads, abilities)
             .map_err(|reason| NotRun::NotApplicable { fault, reason })?;
-        // The same id for each attempt of one message, as in Standard Webhooks.
-        let ids = MessageIds::new();
-        let mut reports = Vec::new();
-        for step in steps {
-            match step {
-                Step::Post(posts) => reports.extend(self.post_all(fault, posts, &ids).await?),
-                Step::Restart => self.restart().await?,
-            }
-        }
-        Ok(reports)
+        self.execute(fault, steps).await
     }
 
     /// Finds out what the scheme covers, by signing.
-    fn abilities(&self, payloads: &Payloads) -> Result<Abilities, SignError> {
+    pub(super) fn abilities(&self, payloads: &Payloads) -> Result<Abilities, SignError> {
         let now = SystemTime::now();
         let signed = |body: &[u8], at| {
             let signature = self.scheme.signature("msg_1", body, at)?;
@@ -173,6 +168,23 @@ impl Sender {
         Ok(reports.into_iter().map(|(_, report)| report).collect())
     }
 
+    pub(super) async fn execute(
+        &self,
+        fault: Fault,
+        steps: Vec<Step>,
+    ) -> Result<Vec<Report>, NotRun> {
+        // The same id for each attempt of one message, as in Standard Webhooks.
+        let ids = MessageIds::new();
+        let mut reports = Vec::new();
+        for step in steps {
+            match step {
+                Step::Post(posts) => reports.extend(self.post_all(fault, posts, &ids).await?),
+                Step::Restart => self.restart().await?,
+            }
+        }
+        Ok(reports)
+    }
+
     fn request(&self, post: &Post, id: &str) -> Result<Request<Bytes>, NotRun> {
         let now = SystemTime::now();
         let (scheme, at) = match post.signing {
@@ -182,11 +194,10 @@ impl Sender {
         };
         let (mut head, body) = self.target.request(post.body.clone())?.into_parts();
         let signed = post.signed.as_ref().unwrap_or(&post.body);
-        scheme.signature(id, signed, at)?.add_to(&mut head)?;
-        if post.is_gzip {
-            let gzip = header::HeaderValue::from_static("gzip");
-            head.headers.insert(header::CONTENT_ENCODING, gzip);
+        if post.head != HeadChange::Unsigned {
+            scheme.signature(id, signed, at)?.add_to(&mut head)?;
         }
+        change_head(&mut head, post.head)?;
         Ok(Request::from_parts(head, body))
     }
 
@@ -210,6 +221,32 @@ impl fmt::Debug for Sender {
             .field("scheme", &self.scheme)
             .finish_non_exhaustive()
     }
+}
+
+fn change_head(head: &mut Parts, change: HeadChange) -> http::Result<()> {
+    match change {
+        HeadChange::None | HeadChange::Unsigned => {}
+        HeadChange::Gzip => {
+            head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        HeadChange::Get => head.method = Method::GET,
+        HeadChange::UnknownPath => {
+            let path = head.uri.path().trim_end_matches('/');
+            let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+            head.uri = format!("{path}/simulated-unknown-path{query}").parse()?;
+        }
+        HeadChange::WithoutContentType => {
+            head.headers.remove(header::CONTENT_TYPE);
+        }
+        HeadChange::PlainText => {
+            head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
+        HeadChange::HugeHeader => {
+            let value = HeaderValue::from_bytes(&vec![b'a'; HUGE_HEADER])?;
+            head.headers.insert(HeaderName::from_static("x-simulated"), value);
+        }
+    }
+    Ok(())
 }
 
 /// The message ids of a run: one for each body.

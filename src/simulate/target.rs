@@ -123,7 +123,7 @@ impl fmt::Debug for Target {
         f.debug_struct("Target")
             .field("host", &self.host.host())
             .field("path", &self.path.path())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     time::{Sleep, sleep, timeout},
 };
 
@@ -27,7 +27,7 @@ const PARTS: usize = 8;
 /// Durations of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {
-    /// The pause between the parts of a slow body.
+    /// The pause between the parts of a slow body, and before a hang-up.
     pub(super) pause: Duration,
     /// The maximum time from the connection to the response.
     pub(super) timeout: Duration,
@@ -46,15 +46,22 @@ pub(super) async fn exchange(
             Err(error) => return Answer::Unreachable(error.to_string()),
         };
         match framing {
-            Framing::Whole => respond(connection, request, 1, Duration::ZERO).await,
-            Framing::Slow => respond(connection, request, PARTS, timing.pause).await,
+            Framing::Whole => respond(connection, request.map(PartedBody::whole)).await,
+            Framing::Slow => {
+                let parts = |body: Bytes| PartedBody::new(&body, PARTS, timing.pause);
+                respond(connection, request.map(parts)).await
+            }
+            Framing::Chunked => {
+                let parts = |body: Bytes| PartedBody::new(&body, PARTS, Duration::ZERO).chunked();
+                respond(connection, request.map(parts)).await
+            }
             Framing::Cut => {
                 let half = request.body().len() / 2;
-                hang_up_after(connection, &request, half).await
+                hang_up_after(connection, &request, half, Duration::ZERO).await
             }
             Framing::HangUp => {
                 let length = request.body().len();
-                hang_up_after(connection, &request, length).await
+                hang_up_after(connection, &request, length, timing.pause).await
             }
         }
     };
@@ -62,13 +69,8 @@ pub(super) async fn exchange(
 }
 
 /// Sends the whole request, and reads the status of the response.
-async fn respond(
-    connection: Box<dyn Connection>,
-    request: Request<Bytes>,
-    parts: usize,
-    pause: Duration,
-) -> Answer {
-    match status(connection, request.map(|body| PartedBody::new(&body, parts, pause))).await {
+async fn respond(connection: Box<dyn Connection>, request: Request<PartedBody>) -> Answer {
+    match status(connection, request).await {
         Ok(status) => Answer::Status(status),
         Err(error) => Answer::Closed(innermost(&error)),
     }
@@ -86,16 +88,20 @@ async fn status(
     Ok(response?.status())
 }
 
-/// Writes the head and the beginning of the body, and closes the connection.
+/// Writes the head and the beginning of the body, waits until the response begins, or for `wait`, and closes the
+/// connection.
 async fn hang_up_after(
     mut connection: Box<dyn Connection>,
     request: &Request<Bytes>,
     length: usize,
+    wait: Duration,
 ) -> Answer {
     let written: io::Result<()> = async {
         connection.write_all(&head(request)).await?;
         connection.write_all(request.body().get(..length).unwrap_or_default()).await?;
         connection.flush().await?;
+        // Neither a response nor its absence changes what follows.
+        drop(timeout(wait, connection.read_u8()).await);
         connection.shutdown().await
     }
     .await;
@@ -124,19 +130,29 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     last.map_or_else(String::new, ToString::to_string)
 }
 
-/// A body of known length in parts, with a pause before each part but the first.
+/// A body in parts, with a pause before each part but the first.
 struct PartedBody {
     parts: VecDeque<Bytes>,
     pause: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
+    is_chunked: bool,
 }
 
 impl PartedBody {
+    fn whole(body: Bytes) -> Self {
+        Self::new(&body, 1, Duration::ZERO)
+    }
+
     fn new(body: &Bytes, parts: usize, pause: Duration) -> Self {
         let length = body.len().div_ceil(parts.max(1)).max(1);
         let starts = (0..body.len()).step_by(length);
         let parts = starts.map(|start| body.slice(start..body.len().min(start + length)));
-        Self { parts: parts.collect(), pause, sleep: None }
+        Self { parts: parts.collect(), pause, sleep: None, is_chunked: false }
+    }
+
+    /// Announces no length.
+    fn chunked(self) -> Self {
+        Self { is_chunked: true, ..self }
     }
 }
 
@@ -164,6 +180,9 @@ impl Body for PartedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.is_chunked {
+            return SizeHint::default();
+        }
         SizeHint::with_exact(self.parts.iter().map(|part| part.len() as u64).sum())
     }
 }

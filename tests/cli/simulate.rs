@@ -169,3 +169,40 @@ async fn served_api_posts_the_result_of_an_enqueued_file_to_its_webhook() {
     let body: serde_json::Value = serde_json::from_slice(archived[0].delivery.body()).unwrap();
     assert_eq!(body["inference"]["job"]["id"], job["job"]["id"]);
 }
+
+async fn gauntlet(url: String, more: &'static [&'static str]) -> Output {
+    let run = move || {
+        let arguments = ["gauntlet", &url, "--as", "mindee", "--secret", SECRET];
+        inbox(Path::new("/nowhere"), &[&arguments[..], more].concat())
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gauntlet_passes_an_inbox_and_fails_another_service() {
+    let archive = MemoryArchive::new();
+    let model = mindee::extraction::<mindee::Fields>().signed_with(Secret::new(SECRET));
+    let inbox = Inbox::builder(archive.clone()).model("/mindee", model.body_limit(2 << 20));
+    let server = Server::of(&inbox.build().unwrap(), archive).await;
+    let more = &["--oversized", "3000000", "--restart", "true", "--json"];
+    let output = gauntlet(format!("http://{}/mindee", server.address), more).await;
+    let printed = printed(&output);
+    let verdicts = super::objects(&printed);
+    assert_eq!(verdicts.len(), 30);
+    for verdict in verdicts.iter().filter(|one| one["scenario"] != "unknown-path") {
+        let expected = match verdict["scenario"].as_str().unwrap() {
+            "stale-signature" | "rotated-signature" => "not-applicable",
+            _ => "pass",
+        };
+        assert_eq!(verdict["result"], expected, "{verdict}");
+    }
+    // The server of this test passes every other path to a handler that answers 202.
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+
+    let output =
+        gauntlet(format!("http://{}/broken", server.address), &["--oversized", "10"]).await;
+    let printed = self::printed(&output);
+    assert_eq!(output.status.code(), Some(1));
+    let failed = "fail            result                  request 1: 500 Internal Server Error, expected 2xx\n";
+    assert!(printed.starts_with(failed), "{printed}");
+}

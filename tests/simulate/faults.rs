@@ -81,6 +81,24 @@ async fn inbox_behind_a_socket_keeps_acknowledged_deliveries_and_runs_the_handle
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn hang_up_does_not_stop_a_running_handler_and_the_repeat_does_not_run_it_again() {
+    let (inbox, runs) = (inbox(MemoryArchive::new()), Arc::new(Mutex::new([0, 0])));
+    let counted = Arc::clone(&runs);
+    let handler = async move || {
+        counted.lock().unwrap()[0] += 1;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        counted.lock().unwrap()[1] += 1;
+    };
+    let app = Router::new().route(PATH, axum::routing::post(handler)).layer(inbox.layer());
+    let reports = sender(Target::service(app, PATH).unwrap()).run(Fault::HangUp, &payloads()).await;
+    let reports = reports.unwrap();
+    assert!(reports.iter().all(Report::is_expected), "{reports:?}");
+    assert!(reports[0].took() < Duration::from_secs(1), "it hung up during the handler");
+    inbox.settled().await;
+    assert_eq!(*runs.lock().unwrap(), [1, 1], "started and ended once");
+}
+
 /// A server whose inbox is closed and opened again.
 #[derive(Clone, Default)]
 struct Restartable {

@@ -3,5 +3,6 @@
 
 mod api;
 mod faults;
+mod gauntlet;
 mod python_client;
 mod support;

@@ -14,6 +14,7 @@ mod database;
 mod doctor;
 mod export;
 mod format;
+mod gauntlet;
 mod list;
 mod location;
 mod model;
@@ -87,6 +88,7 @@ fn run(cli: Cli) -> CommandResult {
             Some(Command::Quarantine(args)) => quarantine::run(args).await,
             Some(Command::Send(args)) => send::run(args).await,
             Some(Command::Simulate(args)) => simulate::run(args).await,
+            Some(Command::Gauntlet(args)) => gauntlet::run(args).await,
             Some(Command::Model(args)) => model::run(&args),
             Some(Command::Completions(args)) => cli::completions(&args),
             Some(Command::Man(args)) => cli::man(args),

@@ -78,7 +78,7 @@ impl Enqueued {
         let constraints = Constraints::new().size_limit(sizes);
         let stream = body.into_data_stream();
         let mut form = Multipart::with_constraints(stream, boundary, constraints);
-        while let Some(field) = form.next_field().await.map_err(invalid_form)? {
+        while let Some(field) = form.next_field().await.map_err(|error| invalid_form(&error))? {
             self.read_field(field).await?;
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Enqueued {
     async fn read_field(&mut self, mut field: Field<'_>) -> Result<(), Problem> {
         let name = field.name().unwrap_or_default().to_owned();
         if name != "file" {
-            self.set(&name, field.text().await.map_err(invalid_form)?);
+            self.set(&name, field.text().await.map_err(|error| invalid_form(&error))?);
             return Ok(());
         }
         self.has_file = true;
@@ -95,7 +95,7 @@ impl Enqueued {
         if let (Some(name), true) = (field.file_name(), self.file_name.is_empty()) {
             self.file_name = name.to_owned();
         }
-        while field.chunk().await.map_err(invalid_form)?.is_some() {}
+        while field.chunk().await.map_err(|error| invalid_form(&error))?.is_some() {}
         Ok(())
     }
 
@@ -164,7 +164,7 @@ fn last_segment(url: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-fn invalid_form(error: multer::Error) -> Problem {
+fn invalid_form(error: &multer::Error) -> Problem {
     Problem::unprocessable(format!("The form is invalid: {error}."))
 }
 

@@ -3,6 +3,8 @@
 mod post;
 mod serve;
 
+pub(crate) use self::post::restart;
+
 use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32};
 
 use clap::{

@@ -82,7 +82,7 @@ fn payloads(template: Option<&Bytes>, product: Product) -> Result<Payloads, Payl
 }
 
 /// Runs the shell command that restarts the receiver.
-async fn restart(command: String) -> io::Result<()> {
+pub(crate) async fn restart(command: String) -> io::Result<()> {
     let run = move || {
         // The output of the command is not that of the results.
         Command::new("sh").arg("-c").arg(command).stdin(Stdio::null()).stdout(io::stderr()).status()
