@@ -42,7 +42,7 @@ pub enum Fault {
     RotatedSignature,
     /// A signed body that is longer than the limit of the receiver. Expected: 413, or a closed connection.
     OversizedBody,
-    /// A gzip-encoded body, of which the signature covers the bytes as sent. Expected: 2xx or 4xx.
+    /// A gzip-encoded body. The signature covers the bytes as sent. Expected: 2xx or 4xx.
     Gzip,
     /// A value of an enumeration that is not documented. Expected: 2xx. Not applicable if the payload has no
     /// enumeration.

@@ -140,7 +140,12 @@ struct PartedBody {
 
 impl PartedBody {
     fn whole(body: Bytes) -> Self {
-        Self::new(&body, 1, Duration::ZERO)
+        Self {
+            parts: VecDeque::from([body]),
+            pause: Duration::ZERO,
+            sleep: None,
+            is_chunked: false,
+        }
     }
 
     fn new(body: &Bytes, parts: usize, pause: Duration) -> Self {
@@ -176,7 +181,7 @@ impl Body for PartedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.parts.is_empty()
+        self.parts.iter().all(Bytes::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {

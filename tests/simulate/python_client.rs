@@ -1,4 +1,5 @@
-//! Mindee's own Python client against the simulated API: it enqueues, polls, and reads what was posted.
+//! Mindee's own Python client against the simulated API: it enqueues, polls, and reads the posted
+//! results.
 
 use std::{
     env,
@@ -117,7 +118,8 @@ async fn posted(inbox: &Inbox) -> String {
             "signature": delivery.head().headers()["x-signature"].to_str().unwrap(),
             "body": std::str::from_utf8(delivery.body()).unwrap(),
         });
-        lines.push_str(&format!("{line}\n"));
+        lines.push_str(&line.to_string());
+        lines.push('\n');
     }
     lines
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Product, problem::Problem};
 
-/// The members that every result has, whatever its product.
+/// The members that the results of all products have.
 #[derive(Clone, Debug)]
 pub(crate) struct Inference {
     pub(super) id: String,
