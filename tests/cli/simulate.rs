@@ -117,12 +117,12 @@ fn errors_of_simulate_name_the_option_and_not_the_secret() {
 }
 
 /// A served API, which ends with the test.
-struct Served {
+struct ServedApi {
     child: Child,
     url: String,
 }
 
-impl Served {
+impl ServedApi {
     fn start(webhook: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_inbox"))
             .args(["simulate", "mindee", "--listen", "127.0.0.1:0", "--webhook", webhook])
@@ -137,7 +137,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServedApi {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -147,9 +147,9 @@ impl Drop for Served {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn served_api_posts_the_result_of_an_enqueued_file_to_its_webhook() {
     let server = server().await;
-    let served = Served::start(&format!("w1=http://{}/mindee", server.address));
+    let api = ServedApi::start(&format!("w1=http://{}/mindee", server.address));
     let client = Client::builder(TokioExecutor::new()).build_http::<String>();
-    let enqueue = Request::post(format!("{}/v2/products/extraction/enqueue", served.url))
+    let enqueue = Request::post(format!("{}/v2/products/extraction/enqueue", api.url))
         .header(header::AUTHORIZATION, "md_key")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body("model_id=m1&webhook_ids=w1&url=https://example.com/a.pdf".to_owned());
@@ -157,7 +157,7 @@ async fn served_api_posts_the_result_of_an_enqueued_file_to_its_webhook() {
     assert_eq!(response.status(), 202);
     let job = response.into_body().collect().await.unwrap().to_bytes();
     let job: serde_json::Value = serde_json::from_slice(&job).unwrap();
-    assert!(job["job"]["polling_url"].as_str().unwrap().starts_with(&served.url), "{job}");
+    assert!(job["job"]["polling_url"].as_str().unwrap().starts_with(&api.url), "{job}");
     let mut archived = server.archived().await;
     for _ in 0..500 {
         if !archived.is_empty() {
