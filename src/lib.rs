@@ -51,6 +51,7 @@
 //! | `axum` | extractors for handlers; depends on `axum-core` only |
 //! | `ed25519` | Ed25519 signatures: fal, and version `v1a` of Standard Webhooks |
 //! | `metrics` | metrics through the `metrics` facade |
+//! | `simulate` | senders for tests of receivers: signed results with faults on demand, and the API of Mindee as a service |
 //! | `testing` | signed posts in process, samples, and the conformance suite for archives |
 //! | `cli`, `cli-tls` | the command `inbox`; `https://` URLs for it (not in `full`) |
 //! | `full` | all of the above but `cli-tls` and `postgres-rustls` |
@@ -76,6 +77,8 @@ mod metrics;
 mod process;
 pub mod provider;
 pub mod signature;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 mod supervise;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -19,6 +19,7 @@ mod replay;
 mod retry;
 mod send;
 mod show;
+mod simulate;
 #[cfg(feature = "cli-tls")]
 mod tls;
 mod verify;

@@ -1,5 +1,5 @@
 //! The command `inbox`: inspects, maintains and backs up an archive, retries and replays its deliveries, sends
-//! signed test payloads, explains rejected signatures, and generates structs for models.
+//! signed test payloads, simulates providers, explains rejected signatures, and generates structs for models.
 //!
 //! Each command is one module with its arguments and its `run`. Exit status: see [`cli`].
 
@@ -14,6 +14,7 @@ mod database;
 mod doctor;
 mod export;
 mod format;
+mod gauntlet;
 mod list;
 mod location;
 mod model;
@@ -26,6 +27,7 @@ mod schema;
 mod select;
 mod send;
 mod show;
+mod simulate;
 mod stats;
 mod verify;
 
@@ -85,6 +87,8 @@ fn run(cli: Cli) -> CommandResult {
             Some(Command::Doctor(args)) => doctor::run(args, &archive()?).await,
             Some(Command::Quarantine(args)) => quarantine::run(args).await,
             Some(Command::Send(args)) => send::run(args).await,
+            Some(Command::Simulate(args)) => simulate::run(args).await,
+            Some(Command::Gauntlet(args)) => gauntlet::run(args).await,
             Some(Command::Model(args)) => model::run(&args),
             Some(Command::Completions(args)) => cli::completions(&args),
             Some(Command::Man(args)) => cli::man(args),

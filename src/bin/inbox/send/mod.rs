@@ -21,7 +21,7 @@ use tower_inbox::signature::{Scheme, sign_request};
 use uuid::Uuid;
 
 use self::load::{Load, Variations};
-pub(crate) use self::signing::SigningArgs;
+pub(crate) use self::signing::{SecretArgument, SigningArgs};
 use crate::{
     CommandResult,
     cli::after_help,

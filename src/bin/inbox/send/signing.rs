@@ -79,7 +79,7 @@ impl SigningArgs {
     /// The selected scheme; None without `--as`.
     pub(crate) fn scheme(&self) -> Result<Option<Box<dyn Scheme>>, Box<dyn Error>> {
         let Some(provider) = &self.provider else { return Ok(None) };
-        let secret = self.secret()?;
+        let secret = SecretArgument::or_environment(self.secret.clone())?;
         let scheme = if provider == HMAC {
             self.hmac(&secret)?
         } else if self.header.is_some() {
@@ -104,12 +104,6 @@ impl SigningArgs {
         self.scheme()?.ok_or_else(|| missing().into())
     }
 
-    fn secret(&self) -> Result<SecretArgument, Failure> {
-        let from_environment = || env::var_os("INBOX_SECRET").map(SecretArgument::from);
-        let secret = self.secret.clone().or_else(from_environment);
-        secret.ok_or_else(|| Failure::usage("missing secret; use --secret or INBOX_SECRET"))
-    }
-
     fn hmac(&self, secret: &SecretArgument) -> SchemeResult {
         let header = self.header.clone();
         let header = header.ok_or_else(|| Failure::usage("--as hmac requires --header NAME"))?;
@@ -129,10 +123,16 @@ impl SigningArgs {
 
 /// A secret from the command line or the environment. The provider decides how it is decoded.
 #[derive(Clone)]
-pub(super) struct SecretArgument(Zeroizing<Vec<u8>>);
+pub(crate) struct SecretArgument(Zeroizing<Vec<u8>>);
 
 impl SecretArgument {
-    pub(super) fn secret(&self) -> Secret {
+    /// The secret of an option, or that in the environment variable `INBOX_SECRET`.
+    pub(crate) fn or_environment(option: Option<Self>) -> Result<Self, Failure> {
+        let secret = option.or_else(|| env::var_os("INBOX_SECRET").map(Self::from));
+        secret.ok_or_else(|| Failure::usage("missing secret; use --secret or INBOX_SECRET"))
+    }
+
+    pub(crate) fn secret(&self) -> Secret {
         Secret::new(&*self.0)
     }
 

@@ -1,0 +1,59 @@
+//! Senders for tests of receivers: signed results with faults on demand, and the API of Mindee as a service.
+//!
+//! | to | see |
+//! |---|---|
+//! | post signed results, with or without a fault | [`Sender`] |
+//! | choose a fault | [`Fault`] |
+//! | post to a URL, or to a tower service in process | [`Target`] |
+//! | test a receiver with all faults and malformed requests | [`Gauntlet`] |
+//! | generate payloads | [`Payloads`] |
+//! | enqueue files, poll jobs and fetch results, with webhooks | [`Mindee`], a tower service |
+//!
+//! The command `inbox simulate` does the same for receivers in other languages.
+//!
+//! ```
+//! use http::{Request, Response};
+//! use tower::{Layer, service_fn};
+//! use tower_inbox::{
+//!     Inbox, MemoryArchive, Secret,
+//!     provider::mindee,
+//!     simulate::{Fault, Payloads, Product, Sender, Target},
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let secret = Secret::new("correct horse");
+//! let inbox = Inbox::builder(MemoryArchive::new())
+//!     .model("/hooks/invoices", mindee::extraction::<mindee::Fields>().signed_with(secret.clone()))
+//!     .build()?;
+//! let app = inbox.layer().layer(service_fn(async |_: Request<_>| {
+//!     Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+//! }));
+//!
+//! let target = Target::service(app, "/hooks/invoices")?;
+//! let sender = Sender::new(target, mindee::signature(secret));
+//! let payloads = Payloads::of_mindee(Product::Extraction);
+//! for report in sender.run(Fault::CutBody, &payloads).await? {
+//!     assert!(report.is_expected(), "{report:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod fault;
+mod gauntlet;
+mod mindee;
+mod payloads;
+mod plan;
+mod report;
+mod sender;
+mod target;
+mod wire;
+
+pub use fault::{Fault, UnknownFault};
+pub use gauntlet::{Gauntlet, Scenario, Verdict, VerdictKind};
+pub use mindee::{Mindee, MindeeBuilder, Product, UnknownProduct, Webhook};
+pub use payloads::{Payloads, PayloadsError};
+pub use report::{Answer, Report};
+pub use sender::{NotRun, Sender};
+pub use target::{Target, TargetError};
