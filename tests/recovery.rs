@@ -78,7 +78,7 @@ fn api(requests: &Requests, responses: &[(&'static str, u16, &'static str)]) -> 
     })
 }
 
-const JOB: &str = "/v2/jobs/job%2D1?redirect=false";
+const JOB: &str = "/v2/jobs/job-1?redirect=false";
 
 async fn of_mindee(responses: &[(&'static str, u16, &'static str)]) -> (Requests, String) {
     let requests = Requests::default();

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tower_service::Service;
 
 use crate::signature::Secret;
@@ -175,7 +176,10 @@ pub(super) fn unexpected(status: StatusCode) -> RecoverError {
     RecoverError::new(format!("the API responded {status}{advice}"))
 }
 
+/// Not the dot: `..` is another path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+
 /// An id as a segment of a path.
 pub(super) fn segment(id: &str) -> impl std::fmt::Display + '_ {
-    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC)
+    utf8_percent_encode(id, SEGMENT)
 }

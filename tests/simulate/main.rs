@@ -1,8 +1,14 @@
 //! The simulated sender and the simulated API of Mindee, against an inbox.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod api;
 mod faults;
 mod gauntlet;
 mod python_client;
+mod recovery;
 mod support;

@@ -56,11 +56,16 @@ pub(crate) fn inbox(archive: impl Archive) -> Inbox {
 
 /// The server with this inbox and a handler that counts.
 pub(crate) fn app(inbox: &Inbox, effects: &Effects) -> Router {
+    handlers(effects).layer(inbox.layer())
+}
+
+/// A handler that counts.
+pub(crate) fn handlers(effects: &Effects) -> Router {
     let effects = effects.clone();
     let handler = async move |inference: Inference<Extraction>, delivery: Delivery| {
         effects.add(&inference, &delivery);
     };
-    Router::new().route(PATH, post(handler)).layer(inbox.layer())
+    Router::new().route(PATH, post(handler))
 }
 
 pub(crate) fn target(inbox: &Inbox, effects: &Effects) -> Target {
