@@ -10,6 +10,7 @@ mod export;
 #[expect(unreachable_pub, reason = "the command writes it for a module of a library")]
 mod generated;
 mod list;
+mod listen;
 mod model;
 mod permissions;
 mod providers;

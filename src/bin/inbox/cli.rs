@@ -15,8 +15,8 @@ use clap_mangen::Man;
 #[cfg(feature = "postgres")]
 use crate::schema;
 use crate::{
-    CommandResult, Failure, backup, copy, doctor, export, gauntlet, list, model, quarantine,
-    remove, replay, retry, send, show, simulate, stats, verify,
+    CommandResult, Failure, backup, copy, doctor, export, gauntlet, list, listen, model,
+    quarantine, remove, replay, retry, send, show, simulate, stats, verify,
 };
 
 /// The end of each long help: what the exit status means.
@@ -98,6 +98,7 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArgs),
     Quarantine(quarantine::QuarantineArgs),
     Send(send::SendArgs),
+    Listen(listen::ListenArgs),
     Simulate(simulate::SimulateArgs),
     Gauntlet(gauntlet::GauntletArgs),
     Model(model::ModelArgs),

@@ -1,5 +1,5 @@
 //! The command `inbox`: inspects, maintains and backs up an archive, retries and replays its deliveries, sends
-//! signed test payloads, simulates providers, explains rejected signatures, and generates structs for models.
+//! signed test payloads, forwards what a tunnel brings to an app, simulates providers, explains rejected signatures, and generates structs for models.
 //!
 //! Each command is one module with its arguments and its `run`. Exit status: see [`cli`].
 
@@ -16,6 +16,7 @@ mod export;
 mod format;
 mod gauntlet;
 mod list;
+mod listen;
 mod location;
 mod model;
 mod quarantine;
@@ -87,6 +88,7 @@ fn run(cli: Cli) -> CommandResult {
             Some(Command::Doctor(args)) => doctor::run(args, &archive()?).await,
             Some(Command::Quarantine(args)) => quarantine::run(args).await,
             Some(Command::Send(args)) => send::run(args).await,
+            Some(Command::Listen(args)) => listen::run(args, &archive()?).await,
             Some(Command::Simulate(args)) => simulate::run(args).await,
             Some(Command::Gauntlet(args)) => gauntlet::run(args).await,
             Some(Command::Model(args)) => model::run(&args),

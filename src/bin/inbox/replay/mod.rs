@@ -22,7 +22,7 @@ use tower_inbox::{
     archive::{Archive, Query},
 };
 
-pub(crate) use self::request::{Replacements, replayed};
+pub(crate) use self::request::{Replacements, at_server, end_to_end, mark, replayed};
 use self::request::{original, parse_parameter};
 use crate::{
     CommandResult, Failure,

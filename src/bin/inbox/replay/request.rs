@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Request, Uri, header,
+    HeaderMap, HeaderName, HeaderValue, Request, Uri, header,
     request::Parts,
     uri::{self, PathAndQuery},
 };
@@ -20,12 +20,15 @@ const REPLAY: HeaderName = HeaderName::from_static("inbox-replay");
 const RECEIVED_AT: HeaderName = HeaderName::from_static("inbox-received-at");
 
 /// Headers that belong to the connection and not to the message (RFC 9110, section 7.6.1). The client sets its own.
-const CONNECTION_HEADERS: [HeaderName; 9] = [
+const CONNECTION_HEADERS: [HeaderName; 12] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::EXPECT,
     header::HOST,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,
@@ -51,24 +54,42 @@ pub(super) fn original(to: &Uri, delivery: &Delivery) -> Result<Request<()>, Pos
     let mut request = Request::new(());
     *request.method_mut() = head.method().clone();
     *request.uri_mut() = joined(to, head.uri())?;
-    *request.headers_mut() = head.headers().clone();
-    for name in CONNECTION_HEADERS {
-        request.headers_mut().remove(name);
-    }
-    let headers = request.headers_mut();
+    *request.headers_mut() = end_to_end(head.headers().clone());
+    mark(request.headers_mut(), delivery)?;
+    Ok(request)
+}
+
+/// Marks the request of a delivery as a replay.
+pub(crate) fn mark(headers: &mut HeaderMap, delivery: &Delivery) -> Result<(), PostError> {
     headers.insert(REPLAY, HeaderValue::try_from(delivery.id().to_string())?);
     headers.insert(RECEIVED_AT, HeaderValue::try_from(format::time(delivery.received_at()))?);
-    Ok(request)
+    Ok(())
+}
+
+/// Removes the headers of the connection, also those that the header `connection` names.
+pub(crate) fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
+    let listed = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let listed = listed.flat_map(|names| names.split(','));
+    let listed: Vec<HeaderName> = listed.filter_map(|name| name.trim().parse().ok()).collect();
+    for name in listed.iter().chain(&CONNECTION_HEADERS) {
+        headers.remove(name);
+    }
+    headers
 }
 
 /// The server and path prefix of `to`, with path and query of the original.
 fn joined(to: &Uri, original: &Uri) -> Result<Uri, PostError> {
     let prefix = to.path().trim_end_matches('/');
     let target = original.path_and_query().map_or("/", PathAndQuery::as_str);
+    at_server(to, &format!("{prefix}{target}"))
+}
+
+/// The server of `to`, with this path and query.
+pub(crate) fn at_server(to: &Uri, target: &str) -> Result<Uri, PostError> {
     let mut parts = uri::Parts::default();
     parts.scheme = to.scheme().cloned();
     parts.authority = to.authority().cloned();
-    parts.path_and_query = Some(format!("{prefix}{target}").parse()?);
+    parts.path_and_query = Some(target.parse()?);
     Ok(Uri::from_parts(parts)?)
 }
 
@@ -145,6 +166,22 @@ mod tests {
         assert_eq!(head.uri, "/p?a=%2F&b=c+d&token=hunter2");
         assert_eq!(head.headers["x-a"], "new");
         assert!(parse_parameter("no").is_err());
+    }
+
+    #[test]
+    fn hop_by_hop_headers_and_those_named_by_connection_are_removed() {
+        let request = Request::post("/")
+            .header("connection", "keep-alive, X-Hop")
+            .header("connection", "x-other-hop")
+            .header("keep-alive", "timeout=5")
+            .header("x-hop", "1")
+            .header("x-other-hop", "2")
+            .header("transfer-encoding", "chunked")
+            .header("x-signature", "sha256=ab")
+            .body(());
+        let headers = end_to_end(request.unwrap().headers().clone());
+        assert_eq!(headers.len(), 1, "{headers:?}");
+        assert_eq!(headers["x-signature"], "sha256=ab");
     }
 
     #[test]
