@@ -264,10 +264,14 @@ async fn body_over_the_limit_and_other_methods_are_rejected_and_not_archived() {
     let large = vec![b'x'; 100_000];
     let (request, _) = exchange(listen.post("/", &large).await, &mut app, 200).await;
     assert_eq!(request.body, large);
-    // Only announced, because the connection is closed before the body is read.
-    let head = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100001\r\nconnection: close\r\n\r\n";
+    let announced =
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100001\r\nconnection: close\r\n\r\n";
+    // 0x186a1 is 100001.
+    let chunked = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n186a1\r\n";
+    let chunked = chunked.to_owned() + &"x".repeat(100_001);
     for (head, status) in [
-        (head, StatusCode::PAYLOAD_TOO_LARGE),
+        (announced, StatusCode::PAYLOAD_TOO_LARGE),
+        (&chunked, StatusCode::PAYLOAD_TOO_LARGE),
         ("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", StatusCode::METHOD_NOT_ALLOWED),
     ] {
         let mut stream = TcpStream::connect(&listen.address).await.unwrap();

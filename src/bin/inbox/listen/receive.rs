@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
@@ -116,12 +116,12 @@ impl Receiver {
         let received = Received::new(delivery, parts.uri, parts.headers);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(received.clone());
         let (answer, took) = self.forward(&received).await;
-        let remark = if appended.receipt.is_repeat() { "repeat" } else { "" };
-        print_line(&received, &answer, took, remark);
         if let Some(lease) = appended.lease {
             let settled = self.archive.settle(lease, outcome(&answer), RETRY_IN).await;
             settled.unwrap_or_else(|error| warn(&error));
         }
+        let remark = if appended.receipt.is_repeat() { "repeat" } else { "" };
+        print_line(&received, &answer, took, remark);
         Ok(answer)
     }
 
@@ -161,16 +161,21 @@ impl Receiver {
 
 /// Reads a body of at most `limit` bytes.
 async fn read(body: Incoming, limit: usize) -> Result<Bytes, Rejected> {
+    let too_long = || {
+        let reason = format!("the body is longer than {limit} bytes; see --body-limit");
+        Rejected(StatusCode::PAYLOAD_TOO_LARGE, reason)
+    };
+    // By `content-length`, before any of it is read.
+    if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > limit) {
+        return Err(too_long());
+    }
     let Ok(read) = timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await else {
         let reason = format!("no whole body within {} s", BODY_TIMEOUT.as_secs());
         return Err(Rejected(StatusCode::REQUEST_TIMEOUT, reason));
     };
     match read {
         Ok(read) => Ok(read.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let reason = format!("the body is longer than {limit} bytes; see --body-limit");
-            Err(Rejected(StatusCode::PAYLOAD_TOO_LARGE, reason))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_long()),
         Err(error) => {
             let reason = format!("the body was cut off: {}", console::with_sources(&*error));
             Err(Rejected(StatusCode::BAD_REQUEST, reason))
