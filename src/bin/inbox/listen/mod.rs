@@ -101,7 +101,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, receiver: Arc<Receiver>) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        // A sender that has closed its side may have sent a whole request.
+        // A sender that has hung up may have sent a whole request: it is still forwarded.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     // The error of one connection concerns its client only.

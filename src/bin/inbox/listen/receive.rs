@@ -13,10 +13,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::timeout,
-};
+use tokio::{sync::Semaphore, time::timeout};
 use tower_inbox::{
     Archive, Delivery, DeliveryId, DiskArchive, Outcome,
     archive::{Append, ArchiveError, Query},
@@ -82,7 +79,7 @@ impl Receiver {
     }
 
     async fn receive(
-        self: Arc<Self>,
+        &self,
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Result<Answer, Rejected> {
@@ -90,25 +87,14 @@ impl Receiver {
             let reason = format!("{} is not POST", request.method());
             return Err(Rejected(StatusCode::METHOD_NOT_ALLOWED, reason));
         }
-        let receiver = Arc::clone(&self);
-        let _permit = receiver.permit().await?;
+        let _permit = self.permits.acquire().await.map_err(|error| unavailable(&error))?;
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(peer);
         let body = read(body, self.body_limit).await?;
-        // A task of its own: a sender that hangs up does not cancel it.
-        let task = tokio::spawn(self.archive_and_forward(parts, body));
-        task.await.map_err(|error| unavailable(&error))?
+        self.archive_and_forward(parts, body).await
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Rejected> {
-        self.permits.acquire().await.map_err(|error| unavailable(&error))
-    }
-
-    async fn archive_and_forward(
-        self: Arc<Self>,
-        parts: Parts,
-        body: Bytes,
-    ) -> Result<Answer, Rejected> {
+    async fn archive_and_forward(&self, parts: Parts, body: Bytes) -> Result<Answer, Rejected> {
         let delivery = delivery(&parts, body).map_err(|error| unavailable(&*error))?;
         let append = Append::new(delivery.clone()).leased_for(LEASE);
         let appended = self.archive.append(append).await.map_err(|error| unavailable(&error))?;
