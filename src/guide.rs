@@ -7,6 +7,7 @@
 //! | [`handlers`] | idempotent handlers, versions, statuses, reasons of failures |
 //! | [`expected_results`] | results that do not arrive: record what is due, fetch what is overdue |
 //! | [`testing`] | tests of a handler without a server and without a disk |
+//! | [`local_development`] | webhooks on your machine: `inbox listen`, tunnels, nginx, TLS |
 //! | [`schema_changes`] | what happens when a provider changes its format; checks before a deploy |
 //! | [`providers`] | the providers, what each posts, and what that was verified against |
 //! | [`own_provider`] | a model of a sender that is not in the list |
@@ -32,6 +33,7 @@ macro_rules! page {
             doc = "[handlers]: crate::guide::handlers\n",
             doc = "[expected-results]: crate::guide::expected_results\n",
             doc = "[testing]: crate::guide::testing\n",
+            doc = "[local-development]: crate::guide::local_development\n",
             doc = "[schema-changes]: crate::guide::schema_changes\n",
             doc = "[providers]: crate::guide::providers\n",
             doc = "[own-provider]: crate::guide::own_provider\n",
@@ -63,6 +65,7 @@ page!(mounting, "mounting.md");
 page!(handlers, "handlers.md");
 page!(expected_results, "expected-results.md");
 page!(testing, "testing.md");
+page!(local_development, "local-development.md");
 page!(schema_changes, "schema-changes.md");
 page!(providers, "providers.md");
 page!(own_provider, "own-provider.md");

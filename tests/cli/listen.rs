@@ -122,7 +122,7 @@ async fn response(mut stream: TcpStream) -> String {
     response
 }
 
-/// The response, of which the app chooses the status.
+/// Lets the app respond with this status. Returns its request, and the response that the sender gets.
 async fn exchange(stream: TcpStream, app: &mut App, status: u16) -> (AppRequest, String) {
     let mut request = app.request().await;
     let chosen = std::mem::replace(&mut request.status, oneshot::channel().0);

@@ -26,7 +26,7 @@ impl Received {
         Self { delivery, uri, headers: end_to_end(headers) }
     }
 
-    /// A request of an earlier run, of which secret headers are redacted.
+    /// A request of an earlier run. Its secret headers are redacted.
     pub(super) fn archived(delivery: Delivery) -> Self {
         let (uri, headers) = (delivery.head().uri().clone(), delivery.head().headers().clone());
         Self::new(delivery, uri, headers)
