@@ -1,5 +1,5 @@
 //! The server of the example `tls`, with certificates that the tests make.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../examples/tls/server.rs"]
 mod server;
