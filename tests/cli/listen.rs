@@ -70,7 +70,7 @@ async fn answer(
 
 /// A running command, which ends with the test.
 struct Listen {
-    _child: Child,
+    child: Child,
     address: String,
     stdin: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
@@ -90,7 +90,7 @@ impl Listen {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next_line().await.unwrap().unwrap();
         let address = first.strip_prefix("listening on http://").unwrap().to_owned();
-        Self { stdin: child.stdin.take(), _child: child, address, lines }
+        Self { stdin: child.stdin.take(), child, address, lines }
     }
 
     async fn line(&mut self) -> String {
@@ -213,7 +213,8 @@ async fn r_replays_the_last_request_and_closed_stdin_does_not_stop_the_command()
     exchange(listen.post("/first", b"first").await, &mut app, 200).await;
     let head = "POST /last HTTP/1.1\r\nconnection: close\r\nauthorization: Bearer hunter2";
     exchange(listen.send(head, BODY).await, &mut app, 500).await;
-    (listen.line().await, listen.line().await);
+    listen.line().await;
+    listen.line().await;
 
     listen.write("r\n").await;
     let replayed = app.request().await;
@@ -253,7 +254,7 @@ async fn replay_last_replays_the_last_request_of_an_earlier_run() {
 
 /// Ends the command, so that its archive can be opened again.
 async fn stop(mut listen: Listen) {
-    listen._child.kill().await.unwrap();
+    listen.child.kill().await.unwrap();
 }
 
 #[tokio::test]
@@ -295,7 +296,8 @@ async fn request_of_a_sender_that_hangs_up_is_settled() {
     let (next, _) = exchange(listen.post("/next", b"next").await, &mut app, 200).await;
     assert_eq!(next.body, "next");
     request.status.send(200).unwrap();
-    (listen.line().await, listen.line().await);
+    listen.line().await;
+    listen.line().await;
     let states = archived(dir.path()).await.into_iter().map(|one| one.state.kind());
     assert_eq!(states.collect::<Vec<_>>(), [StateKind::Processed, StateKind::Processed]);
 }
