@@ -81,7 +81,7 @@ impl Secret {
         &self.name
     }
 
-    pub(super) fn value(&self) -> &[u8] {
+    pub(crate) fn value(&self) -> &[u8] {
         &self.value
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The floors, by the path below `src`. The first match applies.
-const FLOORS: [(&str, u8); 17] = [
+const FLOORS: [(&str, u8); 18] = [
     ("delivery/", 0),
     ("signature/", 0),
     ("metrics/", 1),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 17] = [
     ("worker/", 4),
     ("inbox/", 5),
     ("axum", 6),
+    ("page/", 6),
     ("testing/", 6),
     ("lib.rs", 9),
     ("", 9),
