@@ -189,7 +189,8 @@ impl Moment {
         let time = humantime::parse_rfc3339(&date)
             .or_else(|_| humantime::parse_rfc3339_weak(text))
             .ok()
-            .or_else(|| humantime::parse_duration(text).ok().and_then(age))?;
+            .or_else(|| humantime::parse_duration(text).ok().and_then(age))
+            .filter(|time| *time >= SystemTime::UNIX_EPOCH)?;
         Some(Self { text: text.to_owned(), time })
     }
 }

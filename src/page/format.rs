@@ -4,14 +4,23 @@ use std::time::{Duration, SystemTime};
 
 use maud::{Markup, html};
 
+/// The last second that has four digits for its year.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+/// The nearest time that can be printed: a clock may be wrong, and printing a time before 1970 panics.
+fn printable(time: SystemTime) -> SystemTime {
+    let last = SystemTime::UNIX_EPOCH.checked_add(LAST).unwrap_or(SystemTime::UNIX_EPOCH);
+    time.clamp(SystemTime::UNIX_EPOCH, last)
+}
+
 /// A time in UTC with whole seconds: `2026-01-31 12:00:00`.
 pub(super) fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', "")
+    humantime::format_rfc3339_seconds(printable(time)).to_string().replace('T', " ").replace('Z', "")
 }
 
 /// A time in UTC with milliseconds, in the form that a filter accepts: `2026-01-31T12:00:00.000Z`.
 pub(super) fn exact_time(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
+    humantime::format_rfc3339_millis(printable(time)).to_string()
 }
 
 /// A duration in its largest unit: `4 min`.
@@ -94,6 +103,14 @@ fn escaped(c: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_before_1970_and_after_9999_do_not_panic() {
+        let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(exact_time(early), "1970-01-01T00:00:00.000Z");
+        let late = SystemTime::UNIX_EPOCH + LAST * 2;
+        assert_eq!(time(late), "9999-12-31 23:59:59");
+    }
 
     #[test]
     fn values_are_printed_in_their_largest_unit() {

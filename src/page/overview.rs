@@ -55,6 +55,7 @@ struct Facts {
     paused: Vec<ModelName>,
     usage: Option<StorageUsage>,
     quarantined: Option<u64>,
+    has_workers: bool,
     bytes_in_flight: usize,
     now: SystemTime,
 }
@@ -102,6 +103,7 @@ async fn facts(inbox: &Inbox) -> Result<Facts, ArchiveError> {
         // The page is useful without it.
         usage: archive.usage().await.unwrap_or_default(),
         quarantined,
+        has_workers: inbox.pool.handler().is_some(),
         bytes_in_flight: inbox.bytes_in_flight(),
         now: inbox.clock.now(),
         counts,
@@ -220,7 +222,7 @@ fn row(model: &ModelName, facts: &Facts) -> Markup {
                 @if paused {
                     span.badge.paused { "paused" }
                     (html::button(&Action::Resume(model.clone()), "Resume"))
-                } @else {
+                } @else if facts.has_workers {
                     (html::button(&Action::Pause(model.clone()), "Pause"))
                 }
             }
