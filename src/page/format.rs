@@ -15,7 +15,10 @@ fn printable(time: SystemTime) -> SystemTime {
 
 /// A time in UTC with whole seconds: `2026-01-31 12:00:00`.
 pub(super) fn time(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(printable(time)).to_string().replace('T', " ").replace('Z', "")
+    humantime::format_rfc3339_seconds(printable(time))
+        .to_string()
+        .replace('T', " ")
+        .replace('Z', "")
 }
 
 /// A time in UTC with milliseconds, in the form that a filter accepts: `2026-01-31T12:00:00.000Z`.

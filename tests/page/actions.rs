@@ -162,10 +162,8 @@ async fn changes_and_failed_changes_are_logged_with_the_user() {
     let delivery = setup.settled(caption("1"), Outcome::dead("404")).await;
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let logging = tracing::subscriber::set_default(subscriber);
     let guard = Guard::with(|head| Some(head.headers.get("x-user")?.to_str().ok()?.to_owned()));
     let page = setup.inbox.page(guard);

@@ -10,11 +10,8 @@ use std::{
 
 use axum::Router;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use fantoccini::{
-    Client, ClientBuilder, Locator,
-    key::Key,
-    wd::WebDriverCompatibleCommand,
-};
+use fantoccini::{Client, ClientBuilder, Locator, key::Key, wd::WebDriverCompatibleCommand};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower_inbox::{
@@ -154,7 +151,11 @@ impl Drop for Browser {
 struct Chrome(&'static str, Value);
 
 impl WebDriverCompatibleCommand for Chrome {
-    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
         base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
     }
 
@@ -184,7 +185,11 @@ async fn connect(port: u16, profile: &Path) -> Client {
     // The driver takes a moment until it accepts connections.
     let mut last = None;
     for _ in 0..100 {
-        match ClientBuilder::native().capabilities(capabilities.clone()).connect(&url).await {
+        match ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities.clone())
+            .connect(&url)
+            .await
+        {
             Ok(client) => return client,
             Err(error) => last = Some(error),
         }
@@ -216,7 +221,13 @@ async fn fill(setup: &Setup) {
         setup.settled(sample, outcome.with_inference(Some(digest))).await;
     }
     for job in ["new-1", "new-2"] {
-        setup.pending(Sample::of(LABELS).uri("/hooks/labels/acme".parse().unwrap()).body(format!("{{\"job\":\"{job}\"}}"))).await;
+        setup
+            .pending(
+                Sample::of(LABELS)
+                    .uri("/hooks/labels/acme".parse().unwrap())
+                    .body(format!("{{\"job\":\"{job}\"}}")),
+            )
+            .await;
     }
     setup.quarantined(signed("1", "another secret")).await;
     setup.quarantined(signed("2", SECRET)).await;
@@ -246,9 +257,13 @@ async fn every_page_fits_phone_and_desktop_without_errors_or_foreign_requests() 
     fill(&setup).await;
     let reason = "the body does not have the shape of the model's type, at $.job: expected a string, found an object";
     let shown = setup.settled(document(), Outcome::undecodable(reason)).await;
-    let hostile = Sample::of(CAPTIONS).header("x-a", HOSTILE.replace('\u{202e}', "").as_bytes()).body(HOSTILE);
+    let hostile = Sample::of(CAPTIONS)
+        .header("x-a", HOSTILE.replace('\u{202e}', "").as_bytes())
+        .body(HOSTILE);
     let hostile = setup.settled(hostile, Outcome::dead(HOSTILE)).await;
-    let long = setup.pending(Sample::of(CAPTIONS).body(format!("[{}0]", "\"word\",".repeat(1 << 20)))).await;
+    let long = setup
+        .pending(Sample::of(CAPTIONS).body(format!("[{}0]", "\"word\",".repeat(1 << 20))))
+        .await;
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let deep = setup.pending(Sample::of(CAPTIONS).body(deep)).await;
     let rejected = setup.quarantined(signed("3", "another secret")).await;

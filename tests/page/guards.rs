@@ -35,7 +35,10 @@ async fn nothing_is_answered_without_the_password() {
         for authorization in [None, Some(wrong.as_str())] {
             let answer = of("GET", query, authorization).await;
             assert_eq!(answer.status, 401, "{query}");
-            assert_eq!(answer.header("www-authenticate"), "Basic realm=\"inbox\", charset=\"UTF-8\"");
+            assert_eq!(
+                answer.header("www-authenticate"),
+                "Basic realm=\"inbox\", charset=\"UTF-8\""
+            );
             assert!(!answer.text().contains(&id.to_string()));
         }
     }

@@ -4,12 +4,14 @@ use tower_inbox::{Outcome, testing::Sample};
 
 use super::support::*;
 
-const SCRIPT: &str = "<script>alert(1)</script><svg onload=alert(1)>\"'><img src=x onerror=alert(1)>";
+const SCRIPT: &str =
+    "<script>alert(1)</script><svg onload=alert(1)>\"'><img src=x onerror=alert(1)>";
 
 /// Fails if the page has markup of the sender, or scripts and styles that the policy would have to allow.
 fn assert_harmless(answer: &Answer) {
     let text = answer.text();
-    for markup in ["<script>", "<svg onload", "<img", "<b>", " style=", " onload=\"", "javascript:"] {
+    for markup in ["<script>", "<svg onload", "<img", "<b>", " style=", " onload=\"", "javascript:"]
+    {
         assert!(!text.contains(markup), "{markup}: {text}");
     }
     assert_eq!(text.matches("<script").count(), 1, "only the script of the page");
@@ -26,7 +28,8 @@ async fn markup_in_every_part_of_a_delivery_is_escaped() {
             .body(body.to_owned())
     };
     let json = serde_json::json!({ SCRIPT: [SCRIPT, { "a": SCRIPT }] }).to_string();
-    let mut pages = vec!["".to_owned(), "?view=deliveries".to_owned(), "?view=quarantine".to_owned()];
+    let mut pages =
+        vec!["".to_owned(), "?view=deliveries".to_owned(), "?view=quarantine".to_owned()];
     for body in [SCRIPT, json.as_str()] {
         let delivery = setup.settled(hostile(body), Outcome::dead(SCRIPT)).await;
         let kept = setup.quarantined(hostile(body)).await;
@@ -113,7 +116,8 @@ async fn right_to_left_and_control_characters_are_shown_as_escapes() {
     for query in ["?view=deliveries", &format!("?view=delivery&id={}", delivery.id())] {
         let page = setup.get(query).await.text();
         assert!(page.contains("\\u{202e}"), "{page}");
-        let is_hidden = |c: char| matches!(c, '\u{202e}' | '\u{2066}' | '\u{feff}' | '\0' | '\u{1b}');
+        let is_hidden =
+            |c: char| matches!(c, '\u{202e}' | '\u{2066}' | '\u{feff}' | '\0' | '\u{1b}');
         assert!(!page.contains(is_hidden), "{page}");
     }
 }

@@ -7,10 +7,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_inbox::{
-    Archive, Digest, Outcome,
-    archive::Query,
-    delivery::InferenceDigest,
-    provider::InferenceKey,
+    Archive, Digest, Outcome, archive::Query, delivery::InferenceDigest, provider::InferenceKey,
     testing::Sample,
 };
 
@@ -102,7 +99,8 @@ async fn older_links_lead_to_every_delivery_once_while_new_ones_arrive() {
 #[tokio::test]
 async fn delivery_page_has_head_body_proof_outcome_and_actions() {
     let setup = Setup::new();
-    let reason = "the body does not have the shape of the model's type, at $.job: expected a string";
+    let reason =
+        "the body does not have the shape of the model's type, at $.job: expected a string";
     let sample = caption("1").header("x-kind", b"a <b>");
     let delivery = setup.settled(sample, Outcome::undecodable(reason)).await;
     let page = setup.get(&format!("?view=delivery&id={}", delivery.id())).await;
@@ -131,9 +129,8 @@ async fn body_is_shown_as_tree_text_and_hex_and_downloaded_exactly() {
     let setup = Setup::new();
     let delivery = setup.pending(caption("1")).await;
     let id = delivery.id();
-    let of_form = async |form: &str| {
-        setup.get(&format!("?view=delivery&id={id}&body={form}")).await.text()
-    };
+    let of_form =
+        async |form: &str| setup.get(&format!("?view=delivery&id={id}&body={form}")).await.text();
     assert!(of_form("tree").await.contains("<bdi class=\"key\">job</bdi>"));
     assert!(of_form("text").await.contains("{&quot;job&quot;: &quot;1&quot;, "));
     assert!(of_form("hex").await.contains("00000000  7b 22 6a 6f 62 22"));
@@ -184,11 +181,11 @@ async fn quarantine_shows_what_the_doctor_finds() {
 async fn other_deliveries_of_an_inference_are_listed() {
     let setup = Setup::new();
     let model = CAPTIONS.parse().unwrap();
-    let digest = |version| {
+    let digest = |version: &str| {
         let key = InferenceKey::versioned("inv_1", version);
         Some(InferenceDigest::of(&model, &key, Digest::of(version.as_bytes())))
     };
-    let processed = |version| Outcome::processed(204).with_inference(digest(version));
+    let processed = |version: &str| Outcome::processed(204).with_inference(digest(version));
     let first = setup.settled(caption("1"), processed("1")).await;
     let second = setup.settled(caption("2"), processed("2")).await;
     let page = setup.get(&format!("?view=delivery&id={}", second.id())).await;
@@ -224,7 +221,8 @@ async fn page_works_over_a_concurrency_limit() {
     let mut page = ServiceBuilder::new().concurrency_limit(1).service(setup.page());
     for _ in 0..3 {
         let request = Request::get("/").body(String::new()).unwrap();
-        let response = page.ready().await.unwrap().call(request).await.unwrap();
+        let ready = ServiceExt::<Request<String>>::ready(&mut page).await.unwrap();
+        let response = ready.call(request).await.unwrap();
         assert_eq!(response.status(), 200);
         drop(response);
     }

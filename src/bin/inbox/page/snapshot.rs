@@ -79,7 +79,9 @@ impl Snapshot {
             // The errors of the command cannot be sent between threads.
             let changing = tokio::task::spawn_blocking(move || {
                 let changed = runtime.block_on(apply(&at, change, vec![query]));
-                changed.map(|changed| changed.number()).map_err(|error| console::with_sources(&*error))
+                changed
+                    .map(|changed| changed.number())
+                    .map_err(|error| console::with_sources(&*error))
             });
             let changed = changing.await.map_err(|error| ArchiveError::Other(error.into()))?;
             let changed = changed.map_err(|text| ArchiveError::Other(text.into()))?;
