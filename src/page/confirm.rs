@@ -60,7 +60,7 @@ pub(super) async fn page(inbox: &Inbox, action: Action) -> Result<Page, ArchiveE
             h1 { (title) }
             (text)
             form method="post" action=(action.link()) {
-                button.danger type="submit" { (verb(&action)) }
+                button.danger[matches!(action, Action::Erase(..))] type="submit" { (verb(&action)) }
                 a.button href=(back.link()) { "Cancel" }
             }
         }

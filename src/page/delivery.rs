@@ -73,7 +73,7 @@ fn actions(inbox: &Inbox, place: Place, id: DeliveryId, state: &State) -> Markup
                 Place::Archive => {
                     @if is_retryable(state.kind()) { (html::button(&Action::Retry(id), "Retry")) }
                     @if inbox.pool.handler().is_some() {
-                        a.button href=(View::Confirm(Action::Replay(id)).link()) { "Replay…" }
+                        (html::confirmed(Action::Replay(id), "Replay…"))
                     }
                 },
                 Place::Quarantine => (html::button(&Action::Release(id), "Verify and release")),
@@ -112,7 +112,7 @@ fn facts(delivery: &Delivery, state: &State, now: SystemTime) -> Markup {
             @if let Some(inference) = state.inference() {
                 (fact("Inference", &html! { code { (inference.id()) } }))
             }
-            (fact("SHA-256", &html! { code.digest { (delivery.digest()) } }))
+            div.wide { dt { "SHA-256" } dd { code.digest { (delivery.digest()) } } }
         }
     }
 }

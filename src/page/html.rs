@@ -121,7 +121,8 @@ pub(super) fn button(action: &Action, label: &str) -> Markup {
 
 /// A link to the page that asks for a confirmation.
 pub(super) fn confirmed(action: Action, label: &str) -> Markup {
-    html! { a.button.danger href=(View::Confirm(action).link()) { (label) } }
+    let is_danger = matches!(action, Action::Erase(..));
+    html! { a.button.danger[is_danger] href=(View::Confirm(action).link()) { (label) } }
 }
 
 /// A state with a mark in its color. The name is always beside it, for those who cannot see the color.

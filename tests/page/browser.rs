@@ -61,7 +61,7 @@ impl Browser {
 
     /// Waits until the page has this text. Ends the test after 30 s.
     async fn wait_for_text(&self, text: &str) {
-        let xpath = format!("//*[contains(text(), '{text}')]");
+        let xpath = format!("//main[contains(., '{text}')] | //p[contains(., '{text}')]");
         let wait = self.client.wait().at_most(Duration::from_secs(30));
         if wait.for_element(Locator::XPath(&xpath)).await.is_err() {
             panic!("no {text:?} in {}", self.client.source().await.unwrap());
@@ -130,7 +130,12 @@ impl Browser {
             if message["message"]["method"] != "Network.requestWillBeSent" {
                 continue;
             }
-            let url = message["message"]["params"]["request"]["url"].as_str().unwrap().to_owned();
+            let parameters = &message["message"]["params"];
+            // The browser loads its own start page.
+            if parameters["documentURL"].as_str().unwrap().starts_with("chrome://") {
+                continue;
+            }
+            let url = parameters["request"]["url"].as_str().unwrap();
             requests += 1;
             let is_own = url.starts_with(&format!("{}/", self.origin)) || url.starts_with("data:,");
             assert!(is_own, "{url}");
@@ -330,9 +335,9 @@ async fn list_is_updated_when_a_delivery_arrives_or_changes() {
     let wait = browser.client.wait().at_most(Duration::from_secs(30));
     wait.for_element(Locator::Css("header .live:not([hidden])")).await.unwrap();
     let delivery = setup.pending(caption("1")).await;
-    browser.wait_for_text("pending").await;
     let row = format!("[data-id='{}'].new", delivery.id());
-    browser.client.find(Locator::Css(&row)).await.unwrap();
+    let wait = browser.client.wait().at_most(Duration::from_secs(30));
+    wait.for_element(Locator::Css(&row)).await.unwrap();
     setup.settled(caption("2"), Outcome::dead("a reason")).await;
     browser.wait_for_text("a reason").await;
     browser.assert_clean().await;

@@ -110,7 +110,7 @@ async fn delivery_page_has_head_body_proof_outcome_and_actions() {
         &delivery.digest().to_string(),
         "x-kind",
         "a &lt;b&gt;",
-        "hmac-sha256, secret sample, raw body",
+        "hmac-sha256, secret <bdi>sample</bdi>, raw body",
         "192.0.2.7:4711",
         "undecodable",
         "at $.job: expected a string",
