@@ -73,7 +73,10 @@ impl Activity {
         html! {
             figure {
                 figcaption {
-                    "Deliveries per minute " span.dim { (summary) }
+                    "Deliveries per minute "
+                    span.dim {
+                        (summary) " " span.legend { "failed, dead or undecodable" }
+                    }
                 }
                 svg.chart viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" role="img"
                     aria-label=(summary) {
