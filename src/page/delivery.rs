@@ -18,13 +18,14 @@ use crate::{
     archive::{Archive, ArchiveError, Archived, Query},
     delivery::{Delivery, DeliveryId, Head, State},
     inbox::Inbox,
+    layer::Quarantine,
 };
 
 /// The archive at this place; `None` without a quarantine.
 pub(super) fn archive(inbox: &Inbox, place: Place) -> Option<&dyn Archive> {
     match place {
         Place::Archive => Some(inbox.archive()),
-        Place::Quarantine => inbox.quarantine().map(|quarantine| quarantine.archive()),
+        Place::Quarantine => inbox.quarantine().map(Quarantine::archive),
     }
 }
 

@@ -21,6 +21,8 @@ use crate::{delivery::Digest, layer::ResponseBody, signature::Secret};
 #[derive(Clone)]
 pub struct Guard(Kind);
 
+type Check = dyn Fn(&Parts) -> Option<String> + Send + Sync;
+
 #[derive(Clone)]
 enum Kind {
     /// The digest of `user:password`, and the user.
@@ -28,7 +30,7 @@ enum Kind {
         digest: Digest,
         user: Arc<str>,
     },
-    Check(Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>),
+    Check(Arc<Check>),
     Open,
 }
 
@@ -65,6 +67,7 @@ impl Guard {
     /// # Errors
     ///
     /// If the user name cannot be sent, or the password is empty.
+    #[expect(clippy::needless_pass_by_value, reason = "as in schemes, a secret is passed by value")]
     pub fn basic(user: impl AsRef<str>, password: Secret) -> Result<Self, GuardError> {
         let user = user.as_ref();
         if user.is_empty() || user.contains(|c: char| c == ':' || c.is_control()) {

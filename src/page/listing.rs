@@ -98,7 +98,9 @@ impl Latest {
                 self.add_all(archive.ledger(received_since(query, oldest)), None).await
             }
             _ => {
-                appended.into_iter().for_each(|entry| self.add(entry));
+                for entry in appended {
+                    self.add(entry);
+                }
                 Ok(())
             }
         }

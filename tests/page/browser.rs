@@ -63,12 +63,11 @@ impl Browser {
     async fn wait_for_text(&self, text: &str) {
         let xpath = format!("//main[contains(., '{text}')] | //p[contains(., '{text}')]");
         let wait = self.client.wait().at_most(Duration::from_secs(30));
-        if wait.for_element(Locator::XPath(&xpath)).await.is_err() {
-            panic!("no {text:?} in {}", self.client.source().await.unwrap());
-        }
+        let found = wait.for_element(Locator::XPath(&xpath)).await.is_ok();
+        assert!(found, "no {text:?} in {}", self.client.source().await.unwrap());
     }
 
-    /// A command of the Chrome DevTools protocol.
+    /// A command of the `DevTools` protocol of Chrome.
     async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });
         self.client.issue_cmd(Chrome("goog/cdp/execute", body)).await.unwrap()
@@ -131,8 +130,8 @@ impl Browser {
                 continue;
             }
             let parameters = &message["message"]["params"];
-            // The browser loads its own start page.
-            if parameters["documentURL"].as_str().unwrap().starts_with("chrome://") {
+            // The browser loads its own start page, chrome:// and chrome-untrusted://.
+            if parameters["documentURL"].as_str().unwrap().starts_with("chrome") {
                 continue;
             }
             let url = parameters["request"]["url"].as_str().unwrap();
@@ -212,7 +211,7 @@ async fn fill(setup: &Setup) {
     for number in 0..140_u64 {
         let job = format!("job-{number}");
         let age = Duration::from_secs(20 + number * number * 17 % 3500);
-        let sample = caption(&job).received_at(now - age);
+        let sample = caption(&job).received_at(now.checked_sub(age).unwrap());
         let digest = InferenceDigest::of(&model, &InferenceKey::new(&job), Digest::of(b"x"));
         let outcome = match number % 23 {
             0 => Outcome::dead("the handler returned 404: no such property in the ledger"),

@@ -29,7 +29,7 @@ async fn markup_in_every_part_of_a_delivery_is_escaped() {
     };
     let json = serde_json::json!({ SCRIPT: [SCRIPT, { "a": SCRIPT }] }).to_string();
     let mut pages =
-        vec!["".to_owned(), "?view=deliveries".to_owned(), "?view=quarantine".to_owned()];
+        vec![String::new(), "?view=deliveries".to_owned(), "?view=quarantine".to_owned()];
     for body in [SCRIPT, json.as_str()] {
         let delivery = setup.settled(hostile(body), Outcome::dead(SCRIPT)).await;
         let kept = setup.quarantined(hostile(body)).await;
