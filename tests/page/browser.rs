@@ -135,6 +135,7 @@ impl Browser {
                 continue;
             }
             let url = parameters["request"]["url"].as_str().unwrap();
+            let url = url.replace("inbox:password@", "");
             requests += 1;
             let is_own = url.starts_with(&format!("{}/", self.origin)) || url.starts_with("data:,");
             assert!(is_own, "{url}");

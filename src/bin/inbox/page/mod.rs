@@ -24,12 +24,7 @@ use tower_inbox::{
 };
 
 use self::snapshot::Snapshot;
-use crate::{
-    CommandResult, Failure,
-    cli::after_help,
-    console,
-    location::{Location, open},
-};
+use crate::{CommandResult, Failure, cli::after_help, console, location::Location};
 
 /// The user of the page.
 const USER: &str = "inbox";
@@ -70,7 +65,7 @@ pub(crate) async fn run(args: PageArgs, at: Location) -> CommandResult {
     let archive: Arc<dyn Archive> = match &at {
         Location::Directory(path) => Arc::new(Snapshot::open(path).await?),
         #[cfg(feature = "postgres")]
-        Location::Database(_) => open(&at).await?,
+        Location::Database(_) => crate::location::open(&at).await?,
     };
     let inbox = Inbox::builder(archive).build()?;
     let (password, is_random) = password()?;

@@ -39,14 +39,15 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// Opens the archive, and opens it again whenever it changes.
     pub(super) async fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
+        // Before it is opened, so that no change in between is missed.
+        let lengths = lengths(path).ok();
         let current = Arc::new(RwLock::new(open_directory(path).await?));
         let snapshot = Self { path: path.to_owned(), current };
-        tokio::spawn(snapshot.clone().follow());
+        tokio::spawn(snapshot.clone().follow(lengths));
         Ok(snapshot)
     }
 
-    async fn follow(self) {
-        let mut before = lengths(&self.path).ok();
+    async fn follow(self, mut before: Option<BTreeMap<OsString, u64>>) {
         loop {
             tokio::time::sleep(POLL).await;
             let now = lengths(&self.path).ok();
