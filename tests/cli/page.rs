@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use tower_inbox::{Archive, Outcome, delivery::StateKind, testing::Sample};
+use tower_inbox::{Archive, DiskArchive, Outcome, delivery::StateKind, testing::Sample};
 
 use super::{append, builder, errors, inbox, settled};
 
@@ -85,7 +85,7 @@ async fn page_of_an_archive_at_rest_retries_and_erases() {
 #[tokio::test(flavor = "multi_thread")]
 async fn page_beside_a_writer_shows_new_deliveries_and_sends_it_changes() {
     let dir = tempfile::tempdir().unwrap();
-    let archive = builder(dir.path()).open().await.unwrap();
+    let archive = DiskArchive::open(dir.path()).await.unwrap();
     let dead = settled(&archive, "/m", "1", Outcome::dead("404")).await;
     let page = Page::start(dir.path());
     let new = Sample::of("/m").body("2").delivery();

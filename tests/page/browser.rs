@@ -257,7 +257,6 @@ fn document() -> Sample {
 #[ignore = "needs Chromium: set INBOX_TEST_BROWSER, and run with --include-ignored"]
 async fn every_page_fits_phone_and_desktop_without_errors_or_foreign_requests() {
     let setup = Setup::new();
-    setup.start_workers();
     setup.inbox.pause(&LABELS.parse().unwrap()).await.unwrap();
     fill(&setup).await;
     let reason = "the body does not have the shape of the model's type, at $.job: expected a string, found an object";
@@ -272,6 +271,8 @@ async fn every_page_fits_phone_and_desktop_without_errors_or_foreign_requests() 
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let deep = setup.pending(Sample::of(CAPTIONS).body(deep)).await;
     let rejected = setup.quarantined(signed("3", "another secret")).await;
+    // Afterwards: the workers would process the deliveries that are settled here.
+    setup.start_workers();
     let browser = Browser::open(&setup.inbox).await;
     let delivery = |id| format!("?view=delivery&id={id}");
     for (name, query) in [
@@ -350,9 +351,9 @@ async fn pages_have_no_serious_accessibility_findings() {
     let axe = env::var_os("INBOX_AXE").map(PathBuf::from).expect("set INBOX_AXE");
     let axe = fs::read_to_string(axe).unwrap();
     let setup = Setup::new();
-    setup.start_workers();
     fill(&setup).await;
     let shown = setup.settled(document(), Outcome::undecodable("no JSON, at $.job")).await;
+    setup.start_workers();
     let browser = Browser::open(&setup.inbox).await;
     for query in [
         "",
