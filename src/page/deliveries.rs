@@ -44,7 +44,7 @@ pub(super) async fn page(
     Ok(Page { title: title.to_owned(), tab: Some(tab), is_live: after.is_none(), content })
 }
 
-/// The models of the inbox, and those of which the archive has deliveries, in the order of their names.
+/// The models of the inbox and of the deliveries in the archive, sorted by name.
 pub(super) async fn models(inbox: &Inbox) -> Result<Vec<ModelName>, ArchiveError> {
     let counts = inbox.archive().counts().await?;
     let all: BTreeSet<_> = counts.models().cloned().chain(inbox.models.names()).collect();
@@ -124,7 +124,7 @@ fn row(entry: &LedgerEntry, place: Place, now: SystemTime) -> Markup {
     let LedgerEntry { id, model, received_at, state, .. } = entry;
     let details = match place {
         Place::Archive => html::details(state, now),
-        // The state of a quarantined delivery says nothing: nobody processes it.
+        // Quarantined deliveries are not processed, so their state is always pending.
         Place::Quarantine => html! {},
     };
     html! {

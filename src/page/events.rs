@@ -22,10 +22,10 @@ use crate::{
     inbox::Inbox,
 };
 
-/// The time between two looks at the archive.
+/// The polling interval.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The number of looks after which a comment is sent, so that proxies do not close the connection.
+/// The number of polls without a change after which a comment is sent, so that proxies do not close the connection.
 const KEEP_ALIVE: u32 = 15;
 
 /// The maximum number of streams.
@@ -34,11 +34,11 @@ const STREAMS: usize = 64;
 /// The number of latest deliveries whose changes are noticed also if the counts stay the same.
 const LATEST: usize = 50;
 
-/// The streams of all clients. They share the looks at the archive.
+/// The streams of all clients. They share the polls of the archive.
 #[derive(Clone, Debug)]
 pub(super) struct Events {
     slots: Arc<Semaphore>,
-    /// The last look. Its lock makes one look at a time.
+    /// The last poll. Its lock makes one poll at a time.
     last: Arc<Mutex<Option<(Instant, u64)>>>,
 }
 

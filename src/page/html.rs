@@ -1,4 +1,4 @@
-//! What all pages share: the frame, the navigation, and the parts of which they consist.
+//! The frame, the navigation, and parts that several pages have.
 
 use std::time::SystemTime;
 

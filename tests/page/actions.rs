@@ -1,4 +1,4 @@
-//! What the page changes, who is allowed to change it, and what is logged.
+//! The actions of the page, who may run them, and the log.
 
 use std::{
     io,
