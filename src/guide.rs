@@ -44,6 +44,8 @@ macro_rules! page {
             doc = "[shutdown]: crate::guide::http#shutdown\n",
             doc = "[metrics]: crate::guide::metrics\n",
             doc = "[page]: mod@crate::guide::page\n",
+            doc = "[page-overview]: https://raw.githubusercontent.com/tower-inbox/tower-inbox/main/docs/page-overview.png\n",
+            doc = "[page-delivery]: https://raw.githubusercontent.com/tower-inbox/tower-inbox/main/docs/page-delivery.png\n",
             doc = "[security]: crate::guide::security\n",
             doc = "[benchmarks]: crate::guide::benchmarks\n",
             doc = "[growth]: crate::guide::benchmarks#growth\n",
