@@ -192,8 +192,13 @@ mod tests {
         for second in 1000..1120 {
             ids.push(append(&archive, second).await);
         }
-        let late = append(&archive, 1).await;
-        let wanted: Vec<_> = ids.into_iter().rev().chain([late]).collect();
-        assert_eq!(all_pages(&archive).await, wanted);
+        // More than a page, so that the latest appended ones hide those that were received latest.
+        let mut late = Vec::new();
+        for second in 1..60 {
+            late.push(append(&archive, second).await);
+        }
+        late.extend(ids);
+        late.reverse();
+        assert_eq!(all_pages(&archive).await, late);
     }
 }
