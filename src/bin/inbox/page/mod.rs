@@ -12,9 +12,9 @@ use std::{
 };
 
 use clap::Args;
+use hyper::server::conn::http1;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::net::TcpListener;
@@ -24,7 +24,7 @@ use tower_inbox::{
 };
 
 use self::snapshot::Snapshot;
-use crate::{CommandResult, Failure, cli::after_help, console, location::Location};
+use crate::{CommandResult, Failure, cli::after_help, location::Location};
 
 /// The user of the page.
 const USER: &str = "inbox";
@@ -99,10 +99,11 @@ async fn serve(listener: &TcpListener, page: &PageService) -> Result<ExitCode, B
         let (socket, _) = listener.accept().await?;
         let page = TowerToHyperService::new(page.clone());
         tokio::spawn(async move {
-            let server = auto::Builder::new(TokioExecutor::new());
-            if let Err(error) = server.serve_connection(TokioIo::new(socket), page).await {
-                console::note(&format!("a connection ended with an error: {error}"));
-            }
+            let mut server = http1::Builder::new();
+            let connection =
+                server.timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), page);
+            // Browsers may close a connection at any time: that is no error of the command.
+            drop(connection.await);
         });
     }
 }
