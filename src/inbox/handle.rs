@@ -43,13 +43,13 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    pub(super) models: Models,
+    pub(crate) models: Models,
     pub(super) budget: Budget,
     pub(super) processor: Processor,
     pub(super) mode: Mode,
-    pub(super) pool: WorkerPool,
+    pub(crate) pool: WorkerPool,
     pub(super) quarantine: Option<Quarantine>,
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     pub(super) peer_address: PeerAddress,
     pub(super) checks: Option<Checks>,
 }

@@ -11,6 +11,8 @@ mod export;
 mod generated;
 mod list;
 mod model;
+#[cfg(feature = "page")]
+mod page;
 mod permissions;
 mod providers;
 mod quarantine;
