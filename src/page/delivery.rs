@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     archive::{Archive, ArchiveError, Archived, Query},
-    delivery::{Delivery, DeliveryId, Head, State},
+    delivery::{Delivery, DeliveryId, Head, Provenance, State},
     inbox::Inbox,
     layer::Quarantine,
 };
@@ -102,8 +102,12 @@ fn facts(delivery: &Delivery, state: &State, now: SystemTime) -> Markup {
             (fact("Received", &html::moment(delivery.received_at(), now)))
             @if let Some(peer) = head.peer() { (fact("Peer", &html! { code { (peer) } })) }
             (fact("Proof", &html! {
-                (format::foreign(proof.scheme())) ", secret " bdi { (format::foreign(proof.secret())) } ", "
-                (format::foreign(proof.form())) " body"
+                @if delivery.provenance() == Provenance::Poll {
+                    "fetched from the API of the provider"
+                } @else {
+                    (format::foreign(proof.scheme())) ", secret " bdi { (format::foreign(proof.secret())) } ", "
+                    (format::foreign(proof.form())) " body"
+                }
             }))
             @if let Some(id) = proof.message_id() {
                 (fact("Message id", &html! { bdi { (format::foreign(id)) } }))

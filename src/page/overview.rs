@@ -22,7 +22,7 @@ use super::{
 use crate::{
     archive::{ArchiveError, Counts, StorageUsage},
     delivery::{ModelName, StateKind},
-    inbox::{HealthReport, Inbox},
+    inbox::{HealthReport, Inbox, OverdueResult},
 };
 
 /// How long the activity is cached: counting an hour costs more than everything else on the page.
@@ -56,6 +56,7 @@ struct Facts {
     usage: Option<StorageUsage>,
     quarantined: Option<u64>,
     has_workers: bool,
+    overdue: Vec<OverdueResult>,
     bytes_in_flight: usize,
     now: SystemTime,
 }
@@ -81,6 +82,7 @@ pub(super) async fn page(
             Err(_) => p.dim { "Counting the last hour takes too long; reload the page later." },
         }
         (models(&facts))
+        (overdue(&facts))
     };
     Ok(Page { title: "Overview".to_owned(), tab: Some(Tab::Overview), is_live: true, content })
 }
@@ -104,6 +106,7 @@ async fn facts(inbox: &Inbox) -> Result<Facts, ArchiveError> {
         usage: archive.usage().await.unwrap_or_default(),
         quarantined,
         has_workers: inbox.pool.handler().is_some(),
+        overdue: inbox.overdue().await.unwrap_or_default(),
         bytes_in_flight: inbox.bytes_in_flight(),
         now: inbox.clock.now(),
         counts,
@@ -138,7 +141,7 @@ fn backlog_card(facts: &Facts) -> Markup {
     let view = View::deliveries(Filter::of_states(States::Unsettled));
     let details = html! {
         @match oldest {
-            Some(at) => { "oldest: " (format::duration(facts.now.duration_since(at).unwrap_or_default())) },
+            Some(at) => { "oldest: " (since(at, facts.now)) },
             None => { "nothing waits" },
         }
         ", " (format::bytes(facts.bytes_in_flight as u64)) " in flight"
@@ -176,6 +179,48 @@ fn space_card(facts: &Facts) -> Markup {
 
 fn linked(number: u64, view: &View) -> Markup {
     html! { a href=(view.link()) { (format::number(number)) } }
+}
+
+/// The most overdue results in the table.
+const MOST_OVERDUE: usize = 50;
+
+/// Expected results that did not arrive. Nothing if there are none.
+fn overdue(facts: &Facts) -> Markup {
+    html! {
+        @if !facts.overdue.is_empty() {
+            section {
+                h2 { "Overdue results" }
+                div.scroll tabindex="0" role="region" aria-label="Overdue results" {
+                    table {
+                        thead {
+                            tr {
+                                @for name in ["model", "id", "overdue for", "last check"] {
+                                    th scope="col" { (name) }
+                                }
+                            }
+                        }
+                        tbody {
+                            @for result in facts.overdue.iter().take(MOST_OVERDUE) {
+                                tr {
+                                    td { (format::foreign(&result.model)) }
+                                    td { code { (format::foreign(&result.id)) } }
+                                    td { (since(result.due_at, facts.now)) }
+                                    td { (format::foreign(&result.reason)) }
+                                }
+                            }
+                        }
+                    }
+                }
+                @if facts.overdue.len() > MOST_OVERDUE {
+                    p.dim { "and " (facts.overdue.len() - MOST_OVERDUE) " more" }
+                }
+            }
+        }
+    }
+}
+
+fn since(time: SystemTime, now: SystemTime) -> String {
+    format::duration(now.duration_since(time).unwrap_or_default())
 }
 
 fn models(facts: &Facts) -> Markup {

@@ -7,7 +7,10 @@ use http::Request;
 use http_body_util::BodyExt;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_inbox::{
-    Archive, Digest, Outcome, archive::Query, delivery::InferenceDigest, provider::InferenceKey,
+    Archive, Digest, Outcome,
+    archive::{Claim, Query},
+    delivery::InferenceDigest,
+    provider::InferenceKey,
     testing::Sample,
 };
 
@@ -28,6 +31,22 @@ async fn overview_has_counts_with_links_health_and_activity() {
         assert_eq!(setup.get(link).await.ids().len(), usize::from(link.contains("captions")));
     }
     assert!(text.contains(LABELS), "a model without deliveries is listed");
+}
+
+#[tokio::test]
+async fn overview_lists_overdue_results_escaped() {
+    let setup = Setup::new();
+    assert!(!setup.get("").await.text().contains("Overdue results"));
+    let id = "<script>alert(1)</script>";
+    let _ = setup.inbox.expect(CAPTIONS, id, Duration::ZERO).await.unwrap();
+    let model = format!("expected:{CAPTIONS}").parse().unwrap();
+    let claimed = setup.expected.claim(Claim::new(vec![(model, 1)], 1)).await.unwrap();
+    let (_, lease) = claimed.leases[0].clone();
+    let failed = Outcome::failed("the API is down");
+    setup.expected.settle(lease, failed, Duration::from_secs(3600)).await.unwrap();
+    let text = setup.get("").await.text();
+    assert!(text.contains("Overdue results") && text.contains("the API is down"), "{text}");
+    assert!(text.contains("&lt;script&gt;alert(1)") && !text.contains("<script>alert"), "{text}");
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use tower::{ServiceExt, service_fn};
 use tower_inbox::{
-    Archive, Delivery, DeliveryId, Inbox, Inference, MemoryArchive, Model, Outcome, Secret,
+    Archive, Delivery, DeliveryId, Expectations, Inbox, Inference, MemoryArchive, Model, Outcome,
+    Secret,
     archive::{Acquire, Append},
     layer::{InboxBody, Quarantine},
     page::{Guard, PageService},
@@ -36,6 +37,7 @@ pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
 pub(crate) struct Setup {
     pub(crate) archive: MemoryArchive,
     pub(crate) quarantine: MemoryArchive,
+    pub(crate) expected: MemoryArchive,
     pub(crate) inbox: Inbox,
     pub(crate) seen: Seen,
 }
@@ -43,13 +45,15 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn new() -> Self {
         let (archive, quarantine) = (MemoryArchive::new(), MemoryArchive::new());
+        let expected = MemoryArchive::new();
         let inbox = Inbox::builder(archive.clone())
             .model(CAPTIONS, model())
             .model(LABELS, model())
             .quarantine(Quarantine::new(quarantine.clone()))
+            .expectations(Expectations::new(expected.clone()))
             .build()
             .unwrap();
-        Self { archive, quarantine, inbox, seen: Seen::default() }
+        Self { archive, quarantine, expected, inbox, seen: Seen::default() }
     }
 
     /// Starts workers, whose handler returns 204 and notes the job.
