@@ -16,6 +16,7 @@
 //! | [`operation`] | health probes, systemd, Kubernetes, rotation of secrets, erasure, upgrades, alerts |
 //! | [`http`] | timeouts, limits, compressed bodies, what the server answers before the inbox sees a request |
 //! | [`metrics`] | metrics, dashboard, alerts |
+//! | [`page`](mod@page) | the web page to operate an inbox: guards, contents, security |
 //! | [`security`] | the threat model: attacks, limits, and the tests of the limits |
 //! | [`benchmarks`] | measurements: methods, results, and how far to trust them |
 //!
@@ -46,6 +47,9 @@ macro_rules! page {
             doc = "[http]: crate::guide::http\n",
             doc = "[shutdown]: crate::guide::http#shutdown\n",
             doc = "[metrics]: crate::guide::metrics\n",
+            doc = "[page]: mod@crate::guide::page\n",
+            doc = "[page-overview]: https://raw.githubusercontent.com/tower-inbox/tower-inbox/main/docs/page-overview.png\n",
+            doc = "[page-delivery]: https://raw.githubusercontent.com/tower-inbox/tower-inbox/main/docs/page-delivery.png\n",
             doc = "[security]: crate::guide::security\n",
             doc = "[benchmarks]: crate::guide::benchmarks\n",
             doc = "[growth]: crate::guide::benchmarks#growth\n",
@@ -74,5 +78,6 @@ page!(many_nodes, "many-nodes.md");
 page!(operation, "operation.md");
 page!(http, "http.md");
 page!(metrics, "metrics.md");
+page!(page, "page.md");
 page!(security, "security.md");
 page!(benchmarks, "benchmarks.md");

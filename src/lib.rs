@@ -52,6 +52,7 @@
 //! | `ed25519` | Ed25519 signatures: fal, and version `v1a` of Standard Webhooks |
 //! | `metrics` | metrics through the `metrics` facade |
 //! | `simulate` | senders for tests of receivers: signed results with faults on demand, and the API of Mindee as a service |
+//! | `page` | [`Inbox::page`](page): a web page to operate an inbox |
 //! | `testing` | signed posts in process, samples, and the conformance suite for archives |
 //! | `cli`, `cli-tls` | the command `inbox`; `https://` URLs for it (not in `full`) |
 //! | `full` | all of the above but `cli-tls` and `postgres-rustls` |
@@ -74,6 +75,8 @@ mod inbox;
 pub mod layer;
 mod log_limit;
 mod metrics;
+#[cfg(feature = "page")]
+pub mod page;
 mod process;
 pub mod provider;
 pub mod signature;

@@ -13,6 +13,7 @@ mod conduct;
 mod fal;
 mod hooks;
 mod options;
+mod page;
 mod senders;
 mod serve;
 
@@ -76,7 +77,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let conductor = options.conduct.conductor()?;
     let handlers = app.layer(from_fn_with_state(conductor, conduct::conduct));
     inbox.start_workers::<Body>(handlers.clone())?;
-    let app = handlers.layer(inbox.layer());
+    let mut app = handlers.layer(inbox.layer());
+    if options.page {
+        // Outside the layer: the page is no webhook.
+        app = page::mount(app, &inbox)?;
+    }
 
     let listener = TcpListener::bind(&options.listen).await?;
     println!("listening on http://{}", listener.local_addr()?);

@@ -30,6 +30,8 @@ Receives webhooks, archives them, and answers what it decoded.
   --fail P               handlers answer 500 with this probability, from 0 to 1
   --slow MS              delay of each handler in milliseconds
   --abort-on KEY         handlers end the process, as a crash does, at the inference of this key
+  --page                 serve a page to operate the inbox at /inbox, with the feature `page`: for the user `inbox`
+                         with the password in INBOX_PAGE_PASSWORD, which must be set
 
   POST /hooks/...                 proved by
   mindee/extraction               X-Signature
@@ -57,6 +59,8 @@ pub(crate) struct Options {
     /// The number of workers in background mode.
     pub(crate) background: Option<usize>,
     pub(crate) conduct: Conduct,
+    /// Whether to serve the page to operate the inbox.
+    pub(crate) page: bool,
 }
 
 /// The options for senders, before they are checked.
@@ -78,7 +82,7 @@ impl Options {
         let mut listen = "127.0.0.1:3000".to_owned();
         let mut archive = env::var_os("INBOX_ARCHIVE").unwrap_or_else(|| "inbox".into());
         let mut given = Given::by_environment();
-        let (mut background, mut conduct) = (None, Conduct::default());
+        let (mut background, mut conduct, mut page) = (None, Conduct::default(), false);
         let mut arguments = Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -94,6 +98,7 @@ impl Options {
                 Long("fail") => conduct.fail = probability(arguments.value()?.parse()?)?,
                 Long("slow") => conduct.slow = Duration::from_millis(arguments.value()?.parse()?),
                 Long("abort-on") => conduct.abort_on = Some(arguments.value()?.string()?),
+                Long("page") => page = true,
                 Long("help") | Short('h') => {
                     println!("{HELP}");
                     std::process::exit(0);
@@ -101,7 +106,7 @@ impl Options {
                 other => return Err(other.unexpected().into()),
             }
         }
-        Ok(Self { listen, archive, senders: given.senders()?, background, conduct })
+        Ok(Self { listen, archive, senders: given.senders()?, background, conduct, page })
     }
 }
 

@@ -116,6 +116,13 @@ impl Expectations {
         self
     }
 
+    /// Expects results of these models only. Default: all models of the inbox. The archive of the expectations stores an
+    /// entry for each result that arrives, whether it is expected later or not.
+    pub fn only(mut self, models: impl IntoIterator<Item = ModelName>) -> Self {
+        self.results.set_models(models);
+        self
+    }
+
     /// Calls `report` for each result that is overdue, at each attempt to fetch it that does not succeed, and when it is
     /// given up. It must not block.
     pub fn on_overdue(mut self, report: impl Fn(&OverdueResult) + Send + Sync + 'static) -> Self {

@@ -43,13 +43,13 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    pub(super) models: Models,
+    pub(crate) models: Models,
     pub(super) budget: Budget,
     pub(super) processor: Processor,
     pub(super) mode: Mode,
-    pub(super) pool: WorkerPool,
+    pub(crate) pool: WorkerPool,
     pub(super) quarantine: Option<Quarantine>,
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     pub(super) peer_address: PeerAddress,
     pub(super) checks: Option<Checks>,
 }
@@ -308,8 +308,11 @@ impl Inbox {
         let checks = self.checks.as_ref().ok_or(ExpectError::NoExpectations)?;
         let model = self.models.name_at(path);
         let model = model.ok_or_else(|| ExpectError::NoModel { path: path.to_owned() })?;
-        checks.add(&model);
         let results = checks.expectations().results();
+        if !results.includes(&model) {
+            return Err(ExpectError::NotIncluded { model });
+        }
+        checks.add(&model);
         let expected = results.expect(&model, path, id, self.clock.now(), within).await?;
         checks.wake();
         Ok(expected)
@@ -353,6 +356,13 @@ pub enum ExpectError {
     NoModel {
         /// The path.
         path: String,
+    },
+    /// The expectations do not include this model.
+    #[error("the expectations do not include the model {model}; add it to Expectations::only")]
+    #[non_exhaustive]
+    NotIncluded {
+        /// The model.
+        model: ModelName,
     },
     /// The inbox was built without expectations.
     #[error("the inbox has no expectations; call InboxBuilder::expectations")]

@@ -106,21 +106,29 @@ impl Inbox {
         }
     }
 
+    /// Verifies a quarantined delivery as of the time of its receipt, and does not release it.
+    pub(crate) async fn examine(
+        &self,
+        delivery: &Delivery,
+    ) -> Result<(Arc<Model>, Proof), NotReleased> {
+        let (model, _) = self.models.of_delivery(delivery).ok_or(NotReleased::NoModel)?;
+        match verify(&model, delivery).await {
+            Some(Ok(proof)) => Ok((model, proof)),
+            None => Err(NotReleased::Panicked),
+            Some(Err(source)) => {
+                let others = self.models.others(delivery.model());
+                Err(diagnose(source, model, others, delivery.clone()).await)
+            }
+        }
+    }
+
     async fn release_one(
         &self,
         quarantine: &Quarantine,
         delivery: Delivery,
     ) -> Result<Proof, NotReleased> {
-        let (model, _) = self.models.of_delivery(&delivery).ok_or(NotReleased::NoModel)?;
         let received_at = delivery.received_at();
-        let proof = match verify(&model, &delivery).await {
-            Some(Ok(proof)) => proof,
-            None => return Err(NotReleased::Panicked),
-            Some(Err(source)) => {
-                let others = self.models.others(delivery.model());
-                return Err(diagnose(source, model, others, delivery).await);
-            }
-        };
+        let (model, proof) = self.examine(&delivery).await?;
         let proved = delivery.proved_by(proof.clone(), model.redaction());
         let appended = self.archive().append(Append::new(proved)).await?;
         tracing::info!(id = %appended.receipt.id(), state = %appended.state, "released from the quarantine");

@@ -4,7 +4,7 @@
 //! the first, so that a result may arrive before it is recorded that it is due.
 
 use std::{
-    fmt,
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -73,16 +73,28 @@ pub enum Expected {
 }
 
 /// The expectations in an archive. Clones share it.
-#[derive(Clone)]
-pub(crate) struct ExpectedResults(Arc<dyn Archive>);
+#[derive(Clone, Debug)]
+pub(crate) struct ExpectedResults {
+    archive: Arc<dyn Archive>,
+    /// The models whose results are expected. None: all.
+    models: Option<BTreeSet<ModelName>>,
+}
 
 impl ExpectedResults {
     pub(crate) fn new(archive: Arc<dyn Archive>) -> Self {
-        Self(archive)
+        Self { archive, models: None }
+    }
+
+    pub(crate) fn set_models(&mut self, models: impl IntoIterator<Item = ModelName>) {
+        self.models = Some(models.into_iter().collect());
+    }
+
+    pub(crate) fn includes(&self, model: &ModelName) -> bool {
+        self.models.as_ref().is_none_or(|models| models.contains(model))
     }
 
     pub(crate) fn archive(&self) -> &Arc<dyn Archive> {
-        &self.0
+        &self.archive
     }
 
     /// Records that a result is due. Durable on return. The time starts again if it was recorded before.
@@ -98,7 +110,7 @@ impl ExpectedResults {
         let Appended { lease, state, .. } = self.append(model, &expectation, now).await?;
         match lease {
             Some(lease) => {
-                self.0.release(lease, Release::After(within)).await?;
+                self.archive.release(lease, Release::After(within)).await?;
                 Ok(Expected::Waiting)
             }
             None if state.kind() == StateKind::Processed => Ok(Expected::Arrived),
@@ -109,6 +121,9 @@ impl ExpectedResults {
     /// Settles the expectation of a result that has arrived, or records the arrival if there is none yet. If that fails,
     /// the result is fetched when it is overdue, and recognized as a repeat.
     pub(crate) async fn arrived(&self, model: ModelName, id: String, now: SystemTime) {
+        if !self.includes(&model) {
+            return;
+        }
         if let Err(error) = self.settle(&model, &id, now).await
             && let Some(suppressed) = NOT_SETTLED_LOG.admit()
         {
@@ -133,7 +148,10 @@ impl ExpectedResults {
         for look in 0..LOOKS {
             let appended = self.append(model, &arrival, now).await?;
             if let Some(lease) = appended.lease {
-                return self.0.settle(lease, Outcome::processed(ARRIVED), Duration::ZERO).await;
+                return self
+                    .archive
+                    .settle(lease, Outcome::processed(ARRIVED), Duration::ZERO)
+                    .await;
             }
             if appended.state.kind() != StateKind::Leased {
                 return Ok(());
@@ -151,13 +169,7 @@ impl ExpectedResults {
         now: SystemTime,
     ) -> Result<Appended, ArchiveError> {
         let delivery = delivery(model, expectation, now);
-        self.0.append(Append::new(delivery).leased_for(LEASE)).await
-    }
-}
-
-impl fmt::Debug for ExpectedResults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ExpectedResults").field(&self.0).finish()
+        self.archive.append(Append::new(delivery).leased_for(LEASE)).await
     }
 }
 

@@ -12,6 +12,8 @@ mod generated;
 mod list;
 mod listen;
 mod model;
+#[cfg(feature = "page")]
+mod page;
 mod permissions;
 mod providers;
 mod quarantine;

@@ -310,6 +310,17 @@ async fn expectation_is_waiting_until_all_racing_arrivals_have_settled_it() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn results_of_models_that_are_not_included_are_neither_recorded_nor_expected() {
+    let test = test_with(|expectations, _| expectations.only(["/hooks/other".parse().unwrap()]));
+    post(&test.inbox, &test.script, "1").await;
+    test.inbox.wait_idle().await;
+    test.inbox.settled().await;
+    assert!(test.states().await.is_empty());
+    let error = test.inbox.expect(CAPTIONS, "1", WITHIN).await.unwrap_err();
+    assert!(error.to_string().contains("do not include the model /hooks/captions"), "{error}");
+}
+
 #[tokio::test]
 async fn expect_fails_without_expectations_or_for_an_unknown_path() {
     let without = inbox(memory());

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The floors, by the path below `src`. The first match applies.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 19] = [
     ("delivery/", 0),
     ("signature/", 0),
     ("metrics/", 1),
@@ -22,6 +22,7 @@ const FLOORS: [(&str, u8); 18] = [
     ("inbox/", 5),
     ("axum", 6),
     ("simulate/", 6),
+    ("page/", 6),
     ("testing/", 6),
     ("lib.rs", 9),
     ("", 9),

@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 
 use crate::{
     by_hand::ByHand,
+    cpu::CpuTime,
     load::{Bodies, closed_loop, rate},
     options::Options,
     ours::Ours,
@@ -38,6 +39,7 @@ struct Rounds {
     ours: Vec<f64>,
     by_hand: Vec<f64>,
     ratio: Vec<f64>,
+    cpu_ratio: Vec<f64>,
     transactions: Vec<f64>,
     wal: Vec<f64>,
     wal_by_hand: Vec<f64>,
@@ -46,12 +48,13 @@ struct Rounds {
 pub(crate) async fn run(server: &Server, client: &Client, options: &Options) {
     println!("appends per second, and the bytes of the write-ahead log for each");
     println!(
-        "  {:>5} {:>9} {:>8} {:>8} {:>8} {:>16} {:>10} {:>16} {:>16}",
+        "  {:>5} {:>9} {:>8} {:>8} {:>8} {:>8} {:>16} {:>10} {:>16} {:>16}",
         "KB",
         "in flight",
         "ours",
         "by hand",
         "ratio",
+        "CPU",
         "transactions per",
         "WAL B",
         "to bare insert",
@@ -63,10 +66,11 @@ pub(crate) async fn run(server: &Server, client: &Client, options: &Options) {
             let (rounds, bare) = rounds(server, client, options, &bodies, in_flight).await;
             let wal = median(rounds.wal);
             println!(
-                "  {size:>5} {in_flight:>9} {:>8.0} {:>8.0} {:>8.2} {:>16.3} {wal:>10.0} {:>16.2} {:>16.2}",
+                "  {size:>5} {in_flight:>9} {:>8.0} {:>8.0} {:>8.2} {:>8.2} {:>16.3} {wal:>10.0} {:>16.2} {:>16.2}",
                 median(rounds.ours),
                 median(rounds.by_hand),
                 median(rounds.ratio),
+                median(rounds.cpu_ratio),
                 median(rounds.transactions),
                 wal / bare,
                 wal / median(rounds.wal_by_hand),
@@ -88,17 +92,20 @@ async fn rounds(
     let mut rounds = Rounds::default();
     // The first round warms up.
     for round in 0..=options.rounds {
-        let before = Written::now(client).await;
+        let (before, cpu) = (Written::now(client).await, CpuTime::now(server.postmaster));
         let ran = closed_loop(in_flight, options.time, || ours.clone().append(bodies.next())).await;
+        let cpu = cpu.since(server.postmaster, ran.0);
         let written = before.since(client, ran.0).await;
-        let before = Written::now(client).await;
+        let (before, others_cpu) = (Written::now(client).await, CpuTime::now(server.postmaster));
         let other =
             closed_loop(in_flight, options.time, || by_hand.clone().append(bodies.next())).await;
+        let others_cpu = others_cpu.since(server.postmaster, other.0);
         let written_by_hand = before.since(client, other.0).await;
         if round > 0 {
             rounds.ours.push(rate(ran));
             rounds.by_hand.push(rate(other));
             rounds.ratio.push(rate(ran) / rate(other));
+            rounds.cpu_ratio.push(cpu / others_cpu);
             rounds.transactions.push(written.transactions);
             rounds.wal.push(written.wal_bytes);
             rounds.wal_by_hand.push(written_by_hand.wal_bytes);

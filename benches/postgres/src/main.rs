@@ -12,6 +12,7 @@
 
 mod appends;
 mod by_hand;
+mod cpu;
 mod end_to_end;
 mod growth;
 mod idle;

@@ -12,6 +12,8 @@ use tokio_postgres::{Client, NoTls};
 /// Stops, and removes its directory, when the process ends in any way.
 pub(crate) struct Server {
     pub(crate) url: String,
+    /// The id of its first process.
+    pub(crate) postmaster: u32,
     shell: Child,
     stdin: Option<ChildStdin>,
 }
@@ -56,7 +58,10 @@ impl Server {
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "the server did not start; see {}/log", directory.display());
         let stdin = shell.stdin.take();
-        Self { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), shell, stdin }
+        let pid = std::fs::read_to_string(directory.join("data/postmaster.pid")).unwrap();
+        let postmaster = pid.lines().next().unwrap().parse().unwrap();
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+        Self { url, postmaster, shell, stdin }
     }
 
     pub(crate) async fn client(&self) -> Client {

@@ -12,6 +12,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+#[cfg(feature = "page")]
+use crate::page;
 #[cfg(feature = "postgres")]
 use crate::schema;
 use crate::{
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Copy(copy::CopyArgs),
     #[cfg(feature = "postgres")]
     Schema(schema::SchemaArgs),
+    #[cfg(feature = "page")]
+    Page(page::PageArgs),
     Doctor(doctor::DoctorArgs),
     Quarantine(quarantine::QuarantineArgs),
     Send(send::SendArgs),

@@ -19,6 +19,8 @@ mod list;
 mod listen;
 mod location;
 mod model;
+#[cfg(feature = "page")]
+mod page;
 mod quarantine;
 mod remove;
 mod replay;
@@ -85,6 +87,8 @@ fn run(cli: Cli) -> CommandResult {
             Some(Command::Copy(args)) => copy::run(args, &cli.archive).await,
             #[cfg(feature = "postgres")]
             Some(Command::Schema(args)) => schema::run(args, archive()).await,
+            #[cfg(feature = "page")]
+            Some(Command::Page(args)) => page::run(args, archive()?).await,
             Some(Command::Doctor(args)) => doctor::run(args, &archive()?).await,
             Some(Command::Quarantine(args)) => quarantine::run(args).await,
             Some(Command::Send(args)) => send::run(args).await,

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 /// The root of the document.
-pub(in crate::provider) const ROOT: &str = "$";
+pub(crate) const ROOT: &str = "$";
 
 /// Appends the member `name`.
-pub(in crate::provider) fn push_name(path: &mut String, name: &str) {
+pub(crate) fn push_name(path: &mut String, name: &str) {
     // Writing to a `String` cannot fail.
     let _ = if is_word(name) {
         write!(path, ".{name}")
@@ -16,7 +16,7 @@ pub(in crate::provider) fn push_name(path: &mut String, name: &str) {
 }
 
 /// Appends the item at `index`.
-pub(in crate::provider) fn push_index(path: &mut String, index: usize) {
+pub(crate) fn push_index(path: &mut String, index: usize) {
     let _ = write!(path, "[{index}]");
 }
 
