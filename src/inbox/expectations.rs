@@ -315,7 +315,8 @@ impl Checks {
 async fn count(expectations: &Expectations, clock: &Clock) {
     loop {
         let overdue = expectations.overdue(clock.now(), MOST_COUNTED).await;
-        metrics::overdue_results(overdue.ok().map(|overdue| overdue.len()));
+        let overdue = overdue.ok().map(|overdue| u32::try_from(overdue.len()).unwrap_or(u32::MAX));
+        metrics::overdue_results(overdue);
         tokio::time::sleep(COUNT_INTERVAL).await;
     }
 }

@@ -51,4 +51,4 @@ pub(crate) fn lease_lost() {}
 
 pub(crate) fn result_fetched(_: &str) {}
 
-pub(crate) fn overdue_results(_: Option<usize>) {}
+pub(crate) fn overdue_results(_: Option<u32>) {}

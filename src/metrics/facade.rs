@@ -199,8 +199,8 @@ pub(crate) fn result_fetched(model: &str) {
 }
 
 /// `None`: unknown.
-pub(crate) fn overdue_results(results: Option<usize>) {
-    gauge!(OVERDUE).set(results.map_or(f64::NAN, |results| results as f64));
+pub(crate) fn overdue_results(results: Option<u32>) {
+    gauge!(OVERDUE).set(results.map_or(f64::NAN, f64::from));
 }
 
 pub(crate) fn lease_lost() {

@@ -1,5 +1,5 @@
 //! The simulated sender and the simulated API of Mindee, against an inbox.
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,

@@ -245,6 +245,7 @@ mod tests {
 
     const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
+    #[expect(clippy::unnecessary_wraps, reason = "the other answers are errors")]
     fn answered(status: u16) -> Answer {
         Ok(AppResponse { status: StatusCode::from_u16(status).unwrap(), retry_after: None })
     }
