@@ -19,7 +19,7 @@ async fn archive_option_overrides_the_environment() {
 #[test]
 fn mistakes_are_named_with_a_suggestion() {
     for (arguments, wanted) in [
-        (&["lst"][..], "a similar subcommand exists: 'list'"),
+        (&["exprt"][..], "a similar subcommand exists: 'export'"),
         (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
         (&["--frob"], "unexpected argument '--frob'"),
         (&["list", "x"], "unexpected argument 'x'"),
