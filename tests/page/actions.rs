@@ -164,6 +164,8 @@ async fn changes_and_failed_changes_are_logged_with_the_user() {
     let writer = log.clone();
     let subscriber =
         tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // With a single subscriber, a test on another thread that reaches an event first would disable it for this one, too.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let logging = tracing::subscriber::set_default(subscriber);
     let guard = Guard::with(|head| Some(head.headers.get("x-user")?.to_str().ok()?.to_owned()));
     let page = setup.inbox.page(guard);
