@@ -15,10 +15,10 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::Full;
-use tower::{Service, service_fn};
+use tower::service_fn;
 use tower_inbox::{
     Secret,
-    provider::{Recover, Recovered, mindee, replicate},
+    provider::{HttpClient, Recover, Recovered, mindee, replicate},
 };
 
 const KEY: &str = "md_correct_horse";
@@ -33,34 +33,8 @@ impl Requests {
     }
 }
 
-trait Api:
-    Service<
-        Request<Full<Bytes>>,
-        Response = Response<Full<Bytes>>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<S> Api for S where
-    S: Service<
-            Request<Full<Bytes>>,
-            Response = Response<Full<Bytes>>,
-            Error = Infallible,
-            Future: Send,
-        > + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
-
 /// An API that responds to each path with a status and a body.
-fn api(requests: &Requests, responses: &[(&'static str, u16, &'static str)]) -> impl Api {
+fn api(requests: &Requests, responses: &[(&'static str, u16, &'static str)]) -> impl HttpClient {
     let (requests, responses) = (requests.clone(), responses.to_vec());
     service_fn(move |request: Request<Full<Bytes>>| {
         let key = request.headers()[header::AUTHORIZATION].clone();
@@ -74,7 +48,7 @@ fn api(requests: &Requests, responses: &[(&'static str, u16, &'static str)]) -> 
         let found = responses.iter().find(|(of, _, _)| *of == path);
         let (status, body) = found.map_or((404, "{}"), |(_, status, body)| (*status, *body));
         let response = Response::builder().status(status).body(Full::from(body));
-        async move { Ok(response.unwrap()) }
+        async move { Ok::<_, Infallible>(response.unwrap()) }
     })
 }
 

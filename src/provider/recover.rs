@@ -1,12 +1,13 @@
 //! Fetching a result whose webhook did not arrive.
 
-use std::{error::Error, pin::Pin, time::Duration};
+use std::{error::Error, future::poll_fn, pin::Pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::signature::Secret;
@@ -89,6 +90,51 @@ const RESPONSE_LIMIT: usize = super::DEFAULT_BODY_LIMIT;
 /// The time that an API has for a response.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A tower service that sends HTTP requests, such as the client of `hyper-util` with TLS.
+///
+/// Every cloneable `Service<Request<Full<Bytes>>>` with a response of type `Response<B>` implements it; it cannot be
+/// implemented otherwise.
+pub trait HttpClient: Clone + Send + Sync + 'static {
+    /// Sends a request, and reads the response: at most 32 MiB, within 30 s.
+    ///
+    /// # Errors
+    ///
+    /// If the service fails, or the response is cut off or too long.
+    fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> impl Future<Output = Result<Response<Bytes>, RecoverError>> + Send;
+}
+
+impl<S, B> HttpClient for S
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<BoxError>,
+{
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, RecoverError> {
+        let mut service = self.clone();
+        let exchange = async move {
+            let failed =
+                |error: S::Error| RecoverError::new("the API cannot be reached").because(error);
+            poll_fn(|context| service.poll_ready(context)).await.map_err(failed)?;
+            let (head, body) = service.call(request).await.map_err(failed)?.into_parts();
+            let body = Limited::new(body, RESPONSE_LIMIT).collect().await.map_err(|error| {
+                RecoverError::new("the response of the API ended early, or is too long")
+                    .because(error)
+            })?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        };
+        let late = |_| RecoverError::new(format!("no response within {} s", TIMEOUT.as_secs()));
+        timeout(TIMEOUT, exchange).await.map_err(late)?
+    }
+}
+
 /// Sends GET requests to the API of a provider, with a key.
 #[derive(Clone, Debug)]
 pub(super) struct ApiClient<C> {
@@ -98,14 +144,7 @@ pub(super) struct ApiClient<C> {
     key: Secret,
 }
 
-impl<C, B> ApiClient<C>
-where
-    C: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync,
-    C::Error: Into<BoxError>,
-    C::Future: Send,
-    B: Body<Data = Bytes> + Send,
-    B::Error: Into<BoxError>,
-{
+impl<C: HttpClient> ApiClient<C> {
     /// `scheme` precedes the key in the header `Authorization`.
     pub(super) fn new(client: C, base: &str, scheme: &'static str, key: Secret) -> Self {
         Self { client, base: base.into(), scheme, key }
@@ -121,27 +160,14 @@ where
 
     /// Requests a path below the base URL.
     pub(super) async fn get(&self, path: &str) -> Result<Response<Bytes>, RecoverError> {
-        let target = format!("{}{path}", self.base());
-        let exchange = tokio::time::timeout(TIMEOUT, self.exchange(&target));
-        let late = |_| RecoverError::new(format!("no response within {} s", TIMEOUT.as_secs()));
-        exchange.await.map_err(late)?
-    }
-
-    async fn exchange(&self, target: &str) -> Result<Response<Bytes>, RecoverError> {
-        let uri: Uri = target.parse().map_err(|error| {
+        let uri: Uri = format!("{}{path}", self.base()).parse().map_err(|error| {
             RecoverError::new("the URL of the API is invalid").because(BoxError::from(error))
         })?;
         let mut request = Request::new(Full::default());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers()?;
-        let mut client = self.client.clone();
-        let failed =
-            |error: C::Error| RecoverError::new("the API cannot be reached").because(error);
-        std::future::poll_fn(|context| client.poll_ready(context)).await.map_err(failed)?;
-        let (head, body) = client.call(request).await.map_err(failed)?.into_parts();
-        let body = collect(body).await?;
-        Ok(Response::from_parts(head, body))
+        self.client.exchange(request).await
     }
 
     fn headers(&self) -> Result<HeaderMap, RecoverError> {
@@ -152,19 +178,6 @@ where
         value.set_sensitive(true);
         Ok(HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
     }
-}
-
-async fn collect<B>(body: B) -> Result<Bytes, RecoverError>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let body = std::pin::pin!(body);
-    let collected = Limited::new(body, RESPONSE_LIMIT).collect().await;
-    let collected = collected.map_err(|error| {
-        RecoverError::new("the response of the API ended early, or is too long").because(error)
-    })?;
-    Ok(collected.to_bytes())
 }
 
 /// The error for a status that says nothing about the result.

@@ -19,19 +19,16 @@
 //! # Ok::<(), tower_inbox::provider::DecodeError>(())
 //! ```
 
-use std::{borrow::Cow, error::Error, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body::Body;
-use http_body_util::Full;
+use http::StatusCode;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use tower_service::Service;
 
 use super::{
-    DecodeError, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider, Recover,
-    RecoverError, Recovered, Recovering, SignedProvider, decode_json,
+    DecodeError, HttpClient, InferenceKey, ModelBuilder, OtherMembers, Payload, Profile, Provider,
+    Recover, RecoverError, Recovered, Recovering, SignedProvider, decode_json,
     json::{open_enum, open_struct},
     recover::{ApiClient, segment, unexpected},
 };
@@ -167,14 +164,7 @@ const API: &str = "https://api.replicate.com";
 #[derive(Clone, Debug)]
 pub struct Recovery<C>(ApiClient<C>);
 
-impl<C, B> Recovery<C>
-where
-    C: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    C::Error: Into<Box<dyn Error + Send + Sync>>,
-    C::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+impl<C: HttpClient> Recovery<C> {
     /// Fetches predictions with this API token.
     pub fn new(client: C, api_token: Secret) -> Self {
         Self(ApiClient::new(client, API, "Bearer ", api_token))
@@ -214,14 +204,7 @@ struct State {
     status: Status,
 }
 
-impl<C, B> Recover for Recovery<C>
-where
-    C: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    C::Error: Into<Box<dyn Error + Send + Sync>>,
-    C::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+impl<C: HttpClient> Recover for Recovery<C> {
     fn recover<'r>(&'r self, id: &'r str) -> Recovering<'r> {
         Box::pin(self.fetch(id))
     }

@@ -1,16 +1,10 @@
-use std::error::Error;
-
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body::Body;
-use http_body_util::Full;
+use http::StatusCode;
 use serde::Deserialize;
-use tower_service::Service;
 
 use super::response::{ErrorResponse, JobStatus};
 use crate::{
     provider::{
-        Recover, RecoverError, Recovered, Recovering, decode_json,
+        HttpClient, Recover, RecoverError, Recovered, Recovering, decode_json,
         recover::{ApiClient, segment, unexpected},
     },
     signature::Secret,
@@ -52,14 +46,7 @@ struct Job {
     error: Option<ErrorResponse>,
 }
 
-impl<C, B> Recovery<C>
-where
-    C: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    C::Error: Into<Box<dyn Error + Send + Sync>>,
-    C::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+impl<C: HttpClient> Recovery<C> {
     /// Fetches results with this API key.
     pub fn new(client: C, api_key: Secret) -> Self {
         Self(ApiClient::new(client, API, "", api_key))
@@ -113,14 +100,7 @@ fn failure(error: Option<&ErrorResponse>) -> String {
     format!("the job failed: {}", detail.or(code).unwrap_or("Mindee states no reason"))
 }
 
-impl<C, B> Recover for Recovery<C>
-where
-    C: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    C::Error: Into<Box<dyn Error + Send + Sync>>,
-    C::Future: Send,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+impl<C: HttpClient> Recover for Recovery<C> {
     fn recover<'r>(&'r self, id: &'r str) -> Recovering<'r> {
         Box::pin(self.fetch(id))
     }
