@@ -227,7 +227,7 @@ impl<'a> Following<'a> {
 }
 
 /// The lengths of the files in a directory, which change with every write to the archive.
-fn lengths(path: &Path) -> io::Result<BTreeMap<OsString, u64>> {
+pub(crate) fn lengths(path: &Path) -> io::Result<BTreeMap<OsString, u64>> {
     let mut lengths = BTreeMap::new();
     for file in fs::read_dir(path)? {
         let file = file?;

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     error::Error,
     ffi::OsString,
-    fmt, fs, io,
+    fmt,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -23,6 +23,7 @@ use tower_inbox::{
 use crate::{
     change::{Change, apply},
     console,
+    list::lengths,
     location::{Location, open_directory},
 };
 
@@ -40,10 +41,10 @@ impl Snapshot {
     /// Opens the archive, and opens it again whenever it changes.
     pub(super) async fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
         // Before it is opened, so that no change in between is missed.
-        let lengths = lengths(path).ok();
+        let before = lengths(path).ok();
         let current = Arc::new(RwLock::new(open_directory(path).await?));
         let snapshot = Self { path: path.to_owned(), current };
-        tokio::spawn(snapshot.clone().follow(lengths));
+        tokio::spawn(snapshot.clone().follow(before));
         Ok(snapshot)
     }
 
@@ -90,18 +91,6 @@ impl Snapshot {
             Ok(changed)
         })
     }
-}
-
-/// The lengths of the files in a directory, which change with every write to the archive.
-fn lengths(path: &Path) -> io::Result<BTreeMap<OsString, u64>> {
-    let mut lengths = BTreeMap::new();
-    for file in fs::read_dir(path)? {
-        let file = file?;
-        // A file that was removed or renamed meanwhile is found under its new name the next time.
-        let Ok(metadata) = file.metadata() else { continue };
-        lengths.insert(file.file_name(), metadata.len());
-    }
-    Ok(lengths)
 }
 
 impl fmt::Debug for Snapshot {
