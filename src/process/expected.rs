@@ -47,8 +47,9 @@ pub(crate) struct Expectation {
 }
 
 impl Expectation {
-    fn new(model: &ModelName, path: &str, id: &str, due_at: SystemTime) -> Self {
-        let since = due_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    fn new(model: &ModelName, path: &str, id: &str, now: SystemTime, within: Duration) -> Self {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = since.saturating_add(within);
         Self {
             id: id.to_owned(),
             model: model.to_string(),
@@ -106,7 +107,7 @@ impl ExpectedResults {
         now: SystemTime,
         within: Duration,
     ) -> Result<Expected, ArchiveError> {
-        let expectation = Expectation::new(model, path, id, now + within);
+        let expectation = Expectation::new(model, path, id, now, within);
         let Appended { lease, state, .. } = self.append(model, &expectation, now).await?;
         match lease {
             Some(lease) => {
@@ -120,11 +121,8 @@ impl ExpectedResults {
 
     /// Settles the expectation of a result that has arrived, or records the arrival if there is none yet. If that fails,
     /// the result is fetched when it is overdue, and recognized as a repeat.
-    pub(crate) async fn arrived(&self, model: ModelName, id: String, now: SystemTime) {
-        if !self.includes(&model) {
-            return;
-        }
-        if let Err(error) = self.settle(&model, &id, now).await
+    pub(crate) async fn arrived(&self, model: &ModelName, path: &str, id: &str, now: SystemTime) {
+        if let Err(error) = self.settle(model, path, id, now).await
             && let Some(suppressed) = NOT_SETTLED_LOG.admit()
         {
             let error = &error as &dyn std::error::Error;
@@ -141,10 +139,11 @@ impl ExpectedResults {
     async fn settle(
         &self,
         model: &ModelName,
+        path: &str,
         id: &str,
         now: SystemTime,
     ) -> Result<(), ArchiveError> {
-        let arrival = Expectation::new(model, "", id, now);
+        let arrival = Expectation::new(model, path, id, now, Duration::ZERO);
         for look in 0..LOOKS {
             let appended = self.append(model, &arrival, now).await?;
             if let Some(lease) = appended.lease {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, request};
+use http::{Extensions, Response, request};
 use http_body::Body;
 use tokio::{
     sync::{Notify, futures::Notified},
@@ -23,7 +23,7 @@ use super::{
     in_flight::InFlight,
     leases::{self, HeldLeases, Renewals},
     repeat::Waiters,
-    run::{Decoded, Interruption, RunEnd, Undecodable, decode, detect_drift, run},
+    run::{Interruption, RunEnd, Undecodable, decode, detect_drift, run},
     shutdown::Shutdown,
 };
 use crate::{
@@ -289,15 +289,12 @@ impl Processor {
         let lease = in_flight.as_ref().and_then(InFlight::lease);
         let attempt = Attempt::of(trigger, lease);
         context.span.record("attempt", attempt.number());
-        let Decoded { inference, requested_id } =
-            match decode(&context, &delivery, &mut head.extensions) {
-                Ok(decoded) => decoded,
-                Err(error) => {
-                    return Processed::NotRun(reject_undecodable(&context, error, in_flight));
-                }
-            };
+        let inference = match decode(&context, &delivery, &mut head.extensions) {
+            Ok(inference) => inference,
+            Err(error) => return Processed::NotRun(reject_undecodable(&context, error, in_flight)),
+        };
         if in_flight.is_some() {
-            self.settle_expectation(&context, requested_id);
+            self.settle_expectation(&context, &delivery, &head.extensions);
         }
         detect_drift(&context, &delivery);
         let mut earlier = None;
@@ -329,11 +326,22 @@ impl Processor {
     }
 
     /// Records that an expected result has arrived, without letting its handler wait.
-    fn settle_expectation(&self, context: &RequestContext, requested_id: Option<String>) {
-        if let (Some(expected), Some(id)) = (&self.config().expected, requested_id) {
-            let (expected, model) = (expected.clone(), context.name.clone());
+    fn settle_expectation(
+        &self,
+        context: &RequestContext,
+        delivery: &Delivery,
+        decoded: &Extensions,
+    ) {
+        if let Some(expected) = &self.config().expected
+            && expected.includes(&context.name)
+            && let Some(id) = context.model.requested_id(decoded)
+        {
+            let (expected, delivery) = (expected.clone(), delivery.clone());
             let now = self.config().clock.now();
-            drop(self.spawn(async move { expected.arrived(model, id, now).await }));
+            drop(self.spawn(async move {
+                let path = delivery.head().uri().path();
+                expected.arrived(delivery.model(), path, &id, now).await;
+            }));
         }
     }
 

@@ -167,25 +167,18 @@ impl Undecodable {
 /// The longest part of an inference key that is logged, in bytes. The sender chooses its length.
 const MAX_LOGGED_KEY: usize = 256;
 
-/// What was decoded, besides what is in the extensions.
-pub(super) struct Decoded {
-    pub(super) inference: InferenceDigest,
-    /// The id of the request whose final result it is.
-    pub(super) requested_id: Option<String>,
-}
-
 /// Decodes a delivery to the type of its model, and puts the inference and its key into `extensions`.
 pub(super) fn decode(
     context: &RequestContext,
     delivery: &Delivery,
     extensions: &mut Extensions,
-) -> Result<Decoded, Undecodable> {
+) -> Result<InferenceDigest, Undecodable> {
     let started = Instant::now();
     // The payload type is the user's code: a panic in it must not leave the delivery without an outcome.
     let scope: Vec<_> = context.captures.iter().collect();
     let decoded = catch(|| load(&context.model, delivery, &scope, extensions));
     context.record_duration("decode_us", started);
-    let Loaded { key, tolerated, requested_id } = match decoded {
+    let Loaded { key, tolerated } = match decoded {
         Ok(Ok(loaded)) => loaded,
         Ok(Err(undecodable)) => return Err(undecodable),
         Err(panic) => return Err(Undecodable::whole(format!("decoding {panic}"))),
@@ -196,7 +189,7 @@ pub(super) fn decode(
     let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
     extensions.insert(key);
     extensions.insert(PayloadType(context.model.payload_type()));
-    Ok(Decoded { inference, requested_id })
+    Ok(inference)
 }
 
 /// Counts what did not have the expected form and was tolerated, and logs it once per path.

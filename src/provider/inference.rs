@@ -148,6 +148,9 @@ pub(super) trait DecodeInto: Send + Sync {
         reading: Reading,
         extensions: &mut Extensions,
     ) -> Result<model::Loaded, DecodeError>;
+
+    /// The id of the request whose final result is the inference in `extensions`.
+    fn requested_id(&self, extensions: &Extensions) -> Option<String>;
 }
 
 impl<T: Send + Sync + 'static> DecodeInto for Decoder<T> {
@@ -160,12 +163,16 @@ impl<T: Send + Sync + 'static> DecodeInto for Decoder<T> {
     ) -> Result<model::Loaded, DecodeError> {
         let inference = self.decode(delivery.clone(), scope, reading)?;
         let (key, tolerated) = (inference.key().clone(), inference.tolerated().to_vec());
-        let requested_id = match self.requested_id {
-            Some(of) => of(&inference).map(Cow::into_owned),
-            None => Some(key.id().to_owned()),
-        };
         extensions.insert(inference);
-        Ok(model::Loaded { key, tolerated, requested_id })
+        Ok(model::Loaded { key, tolerated })
+    }
+
+    fn requested_id(&self, extensions: &Extensions) -> Option<String> {
+        let inference: &Inference<T> = extensions.get()?;
+        match self.requested_id {
+            Some(of) => of(inference).map(Cow::into_owned),
+            None => Some(inference.key().id().to_owned()),
+        }
     }
 }
 

@@ -35,8 +35,6 @@ pub const DEFAULT_MIN_BODY_RATE: usize = 1 << 10;
 pub(crate) struct Loaded {
     pub(crate) key: InferenceKey,
     pub(crate) tolerated: Vec<Tolerated>,
-    /// The id of the request whose final result was decoded.
-    pub(crate) requested_id: Option<String>,
 }
 
 /// A hosted model: its provider, signature scheme, payload type and limits.
@@ -399,6 +397,11 @@ impl Model {
 
     pub(crate) fn min_body_bytes_per_second(&self) -> usize {
         self.min_body_rate
+    }
+
+    /// The id of the request whose final result is the inference in `extensions`; None if it is not final.
+    pub(crate) fn requested_id(&self, extensions: &Extensions) -> Option<String> {
+        self.decoder.requested_id(extensions)
     }
 
     /// Returns the unknown paths in this delivery that were not seen before, if it is one of those that are checked.
