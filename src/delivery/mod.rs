@@ -27,7 +27,7 @@ pub use head::{Captures, Head};
 pub use id::{DeliveryId, ModelName, ModelNameError, ParseDeliveryIdError};
 pub use inference::{InferenceDigest, InferenceId, InferenceKey, ParseInferenceError};
 pub use outcome::{Outcome, ParseOutcomeError};
-pub(crate) use outcome::{one_line, prefix};
+pub(crate) use outcome::{one_line, prefix, with_causes};
 pub use record::{Delivery, Provenance, Receipt};
 #[cfg(any(feature = "disk", feature = "postgres"))]
 pub(crate) use record::{from_nanos, to_nanos};

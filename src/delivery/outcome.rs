@@ -1,7 +1,9 @@
 //! An outcome as one line of text: its kind, then its details.
 
 use std::{
+    error::Error,
     fmt,
+    iter::successors,
     str::FromStr,
     time::{Duration, SystemTime},
 };
@@ -168,6 +170,12 @@ fn whole_second(time: SystemTime) -> Option<SystemTime> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let seconds = since.as_secs().checked_add(u64::from(since.subsec_nanos() > 0))?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// The message of an error and of its causes, for a reason.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Escapes control characters and cuts the text to [`MAX_REASON`] bytes.

@@ -2,7 +2,7 @@ use std::{net::IpAddr, time::Duration};
 
 use http::request::Parts;
 
-use super::{Expectations, Inbox, expectations::Checks};
+use super::{Expectations, Inbox, overdue::Checks};
 use crate::{
     archive::Archive,
     layer::{
@@ -180,7 +180,7 @@ impl InboxBuilder {
             answer_within: self.answer_within,
             archive_timeout: self.archive_timeout,
             clock: self.clock.clone(),
-            expected: self.expectations.as_ref().map(|of| of.results().clone()),
+            expected: self.expectations.as_ref().map(|of| of.results.clone()),
             ..self.workers.process_config()
         };
         let decode_first = self.workers.decodes_first();

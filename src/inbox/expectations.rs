@@ -3,44 +3,19 @@
 use std::{
     collections::HashMap,
     fmt,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::Full;
-use tower_service::Service;
-
+use super::Inbox;
 use crate::{
-    archive::{Append, Archive, ArchiveError, Query, Release},
-    delivery::{Delivery, DeliveryId, ModelName, StateKind},
-    layer::{InboxBody, Models},
-    log_limit::LogLimit,
-    metrics,
-    process::{
-        Clock, Expectation, Expected, ExpectedResults, Failure, Processor, RetryPolicy,
-        expected_name, expected_path, json_head,
-    },
-    provider::{Inference, InferenceKey, Model, Recover, Recovered},
-    signature::Proof,
-    worker::{BoxedHandler, WorkerPool, Workers, WorkersError},
+    archive::{Archive, ArchiveError, Query},
+    delivery::{Delivery, ModelName, StateKind},
+    process::{Expectation, Expected, ExpectedResults, RetryPolicy},
+    provider::Recover,
 };
 
-/// The status of an expectation whose result was fetched.
-const FETCHED: StatusCode = StatusCode::CREATED;
-
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How often overdue results are counted for the metrics.
-const COUNT_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How many overdue results are counted at most.
-const MOST_COUNTED: usize = 10_000;
-
-static OVERDUE_LOG: LogLimit = LogLimit::new(20, Duration::from_secs(60));
 
 type OnOverdue = Arc<dyn Fn(&OverdueResult) + Send + Sync>;
 
@@ -90,11 +65,11 @@ type OnOverdue = Arc<dyn Fn(&OverdueResult) + Send + Sync>;
 /// ```
 #[derive(Clone)]
 pub struct Expectations {
-    results: ExpectedResults,
-    recoveries: HashMap<ModelName, Arc<dyn Recover>>,
-    on_overdue: Option<OnOverdue>,
+    pub(super) results: ExpectedResults,
+    pub(super) recoveries: HashMap<ModelName, Arc<dyn Recover>>,
+    pub(super) on_overdue: Option<OnOverdue>,
     give_up_after: Duration,
-    workers: usize,
+    pub(super) workers: usize,
 }
 
 impl Expectations {
@@ -185,11 +160,7 @@ impl Expectations {
         Ok(overdue)
     }
 
-    pub(super) fn results(&self) -> &ExpectedResults {
-        &self.results
-    }
-
-    fn retries(&self) -> RetryPolicy {
+    pub(super) fn retries(&self) -> RetryPolicy {
         RetryPolicy::default()
             .max_attempts(u32::MAX)
             .initial_backoff(Duration::from_secs(10))
@@ -214,7 +185,7 @@ impl fmt::Debug for Expectations {
 #[non_exhaustive]
 pub struct OverdueResult {
     /// The name of the model.
-    pub model: String,
+    pub model: ModelName,
     /// The id that the provider gave to the request.
     pub id: String,
     /// When the result was due.
@@ -224,10 +195,13 @@ pub struct OverdueResult {
 }
 
 impl OverdueResult {
-    fn of(expectation: &Expectation, reason: &str) -> Option<Self> {
-        let due_at = expectation.due_at()?;
-        let (model, id) = (expectation.model.clone(), expectation.id.clone());
-        Some(Self { model, id, due_at, reason: reason.to_owned() })
+    pub(super) fn of(expectation: &Expectation, reason: &str) -> Option<Self> {
+        Some(Self {
+            model: expectation.model.parse().ok()?,
+            id: expectation.id.clone(),
+            due_at: expectation.due_at()?,
+            reason: reason.to_owned(),
+        })
     }
 }
 
@@ -235,216 +209,88 @@ fn read(delivery: &Delivery) -> Option<Expectation> {
     serde_json::from_slice(delivery.body()).ok()
 }
 
-/// The expectations of an inbox, with the workers that check what is overdue.
-#[derive(Clone, Debug)]
-pub(super) struct Checks {
-    expectations: Expectations,
-    processor: Processor,
-    models: Models,
-    pool: WorkerPool,
-}
-
-impl Checks {
-    pub(super) fn new(expectations: Expectations, clock: Clock) -> Self {
-        let workers = Workers::new(expectations.workers).retries(expectations.retries());
-        let config = crate::process::ProcessConfig { clock, ..workers.process_config() };
-        let archive = Box::new(Arc::clone(expectations.results.archive()));
-        let processor = Processor::with_config(archive, config);
-        let models = Models::new();
-        let pool = WorkerPool::without_metrics(processor.clone(), models.clone(), workers);
-        Self { expectations, processor, models, pool }
-    }
-
-    pub(super) fn expectations(&self) -> &Expectations {
-        &self.expectations
-    }
-
-    pub(super) fn wake(&self) {
-        self.processor.wake_workers();
-    }
-
-    /// Adds the expectations of a model to those that are checked.
-    pub(super) fn add(&self, model: &ModelName) {
-        let expectation = Model::json::<Expectation>("expected", |expectation| {
-            InferenceKey::new(&expectation.id)
-        });
-        let path = expected_path(model);
-        // An error means that it was added before.
-        let expectation = expectation.unsigned().named(expected_name(model));
-        drop(self.models.add_uncounted(&path, expectation));
-    }
-
-    /// Starts to check what is overdue. What is fetched goes into the archive of `inbox`.
-    pub(super) fn start(&self, inbox: &Processor, models: &Models) -> Result<(), WorkersError> {
-        models.names().iter().for_each(|model| self.add(model));
-        let checker = Checker {
-            expectations: self.expectations.clone(),
-            inbox: inbox.clone(),
-            models: models.clone(),
-        };
-        self.pool.start(BoxedHandler::new(checker))?;
-        if metrics::ENABLED {
-            let (expectations, clock) = (self.expectations.clone(), inbox.config().clock.clone());
-            self.pool.spawn(async move { count(&expectations, &clock).await });
-        }
-        Ok(())
-    }
-
-    pub(super) async fn shutdown(&self, timeout: Duration) {
-        self.pool.shutdown(timeout, async {}).await;
-    }
-
-    /// Makes unsettled expectations due now. Returns how many.
-    pub(super) async fn check_now(&self, query: Query) -> Result<u64, ArchiveError> {
-        let archive = self.expectations.archive();
-        let mut waiting = archive.ledger(query.unsettled());
-        let mut checked = 0;
-        while let Some(entry) = waiting.next().await {
-            let acquired = archive.acquire(self.processor.acquire(entry?.id)).await?;
-            if let Some(lease) = acquired.lease {
-                archive.release(lease, Release::After(Duration::ZERO)).await?;
-                checked += 1;
-            }
-        }
-        self.wake();
-        Ok(checked)
-    }
-}
-
-/// Counts what is overdue for the metrics.
-async fn count(expectations: &Expectations, clock: &Clock) {
-    loop {
-        let overdue = expectations.overdue(clock.now(), MOST_COUNTED).await;
-        let overdue = overdue.ok().map(|overdue| u32::try_from(overdue.len()).unwrap_or(u32::MAX));
-        metrics::overdue_results(overdue);
-        tokio::time::sleep(COUNT_INTERVAL).await;
-    }
-}
-
-/// The handler of expectations that are due.
-#[derive(Clone)]
-struct Checker {
-    expectations: Expectations,
-    inbox: Processor,
-    models: Models,
-}
-
-/// The result of checking an expectation.
-enum Check {
-    Fetched,
-    NotYet { reason: String },
-    Gone { reason: String },
-}
-
-impl Checker {
-    async fn check(&self, expectation: &Expectation) -> Check {
-        let not_yet = |reason: &str| Check::NotYet { reason: reason.to_owned() };
-        let Ok(model) = expectation.model.parse::<ModelName>() else {
-            return Check::Gone { reason: "the name of the model is invalid".into() };
-        };
-        let Some(recover) = self.expectations.recoveries.get(&model) else {
-            return not_yet("it has not arrived, and the model has no recovery");
-        };
-        match recover.recover(&expectation.id).await {
-            Ok(Recovered::Result(body)) => match self.archive(model, expectation, body).await {
-                Ok(id) => {
-                    tracing::info!(%id, model = expectation.model, "an overdue result was fetched");
-                    Check::Fetched
-                }
-                Err(error) => {
-                    Check::NotYet { reason: format!("it was fetched, and not archived: {error}") }
-                }
-            },
-            Ok(Recovered::NotReady) => not_yet("the provider has no result yet"),
-            Ok(Recovered::Gone(reason)) => Check::Gone { reason },
-            Err(error) => Check::NotYet { reason: with_causes(&error) },
-        }
-    }
-
-    /// Archives a result like a delivery before anything decodes it.
-    async fn archive(
+/// Results that are due. They need [`InboxBuilder::expectations`].
+impl Inbox {
+    /// Records that the provider will post a result to `path`, within this time. Durable on return. `id` is what the
+    /// provider returned for the request, such as the id of Mindee's job. A delivery at `path` with that id settles it,
+    /// whether it arrives before or after this call. If the result was expected before, the time starts again.
+    ///
+    /// Call it after the request was accepted. Expected results are checked while
+    /// [workers](Self::start_workers) run, in this process or another one that shares the archive of the expectations.
+    ///
+    /// # Errors
+    ///
+    /// [`ExpectError`]: no model receives at `path`, the inbox has no expectations, or their archive is not available.
+    /// In the last case it may be recorded or not.
+    pub async fn expect(
         &self,
+        path: &str,
+        id: &str,
+        within: Duration,
+    ) -> Result<Expected, ExpectError> {
+        let checks = self.checks.as_ref().ok_or(ExpectError::NoExpectations)?;
+        let model = self.models.name_at(path);
+        let model = model.ok_or_else(|| ExpectError::NoModel { path: path.to_owned() })?;
+        let results = &checks.expectations().results;
+        if !results.includes(&model) {
+            return Err(ExpectError::NotIncluded { model });
+        }
+        checks.add(&model);
+        let expected = results.expect(&model, path, id, self.clock.now(), within).await?;
+        checks.wake();
+        Ok(expected)
+    }
+
+    /// Returns results that are overdue, at most 1000, those expected first first. None without expectations.
+    ///
+    /// # Errors
+    ///
+    /// If the archive of the expectations is not available.
+    pub async fn overdue(&self) -> Result<Vec<OverdueResult>, ArchiveError> {
+        const MOST: usize = 1000;
+        match &self.checks {
+            Some(checks) => checks.expectations().overdue(self.clock.now(), MOST).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Checks now whether the results that `query` selects can be fetched, also those that are not due yet. Returns how
+    /// many. For the time after an outage, in which results may have been lost:
+    /// `Query::all().before(end_of_the_outage)`.
+    ///
+    /// # Errors
+    ///
+    /// If the archive of the expectations is not available.
+    pub async fn check_expected(&self, query: Query) -> Result<u64, ArchiveError> {
+        match &self.checks {
+            Some(checks) => checks.check_now(query).await,
+            None => Ok(0),
+        }
+    }
+}
+
+/// Why [`Inbox::expect`] did not record that a result is due.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExpectError {
+    /// No model receives at this path.
+    #[error("no model receives at {path}; pass the path to which the result will be posted")]
+    #[non_exhaustive]
+    NoModel {
+        /// The path.
+        path: String,
+    },
+    /// The expectations do not include this model.
+    #[error("the expectations do not include the model {model}; add it to Expectations::only")]
+    #[non_exhaustive]
+    NotIncluded {
+        /// The model.
         model: ModelName,
-        expectation: &Expectation,
-        body: Bytes,
-    ) -> Result<DeliveryId, ArchiveError> {
-        let parts = json_head(&expectation.path);
-        let found = self.models.named(&model, &expectation.path);
-        let redaction = found.map(|(model, _)| model.redaction().clone()).unwrap_or_default();
-        let now = self.inbox.config().clock.now();
-        let id = DeliveryId::new();
-        let delivery =
-            Delivery::received(id, model, &parts, body, now, Proof::polled(), &redaction);
-        let appended = self.inbox.archive().append(Append::new(delivery)).await?;
-        self.inbox.wake_workers();
-        Ok(appended.receipt.id())
-    }
-
-    async fn run(self, inference: Option<Inference<Expectation>>) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::default());
-        let Some(expectation) = inference else {
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            return response;
-        };
-        let (reason, is_final) = match self.check(&expectation).await {
-            Check::Fetched => {
-                metrics::result_fetched(&expectation.model);
-                *response.status_mut() = FETCHED;
-                return response;
-            }
-            Check::NotYet { reason } => (reason, false),
-            Check::Gone { reason } => (reason, true),
-        };
-        let now = self.inbox.config().clock.now();
-        let early = expectation.due_at().and_then(|due_at| due_at.duration_since(now).ok());
-        if early.is_none() || is_final {
-            self.report(&expectation, &reason);
-        }
-        *response.status_mut() =
-            if is_final { StatusCode::GONE } else { StatusCode::SERVICE_UNAVAILABLE };
-        if let Some(early) = early.filter(|_| !is_final) {
-            let seconds = HeaderValue::from(early.as_secs().saturating_add(1));
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response.extensions_mut().insert(Failure::new(reason));
-        response
-    }
-
-    fn report(&self, expectation: &Expectation, reason: &str) {
-        if let Some(suppressed) = OVERDUE_LOG.admit() {
-            let Expectation { model, id, .. } = expectation;
-            tracing::warn!(model, id, reason, suppressed, "a result is overdue");
-        }
-        let overdue = OverdueResult::of(expectation, reason);
-        if let (Some(report), Some(overdue)) = (&self.expectations.on_overdue, &overdue) {
-            report(overdue);
-        }
-    }
-}
-
-/// The message of an error and of its causes.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-impl Service<Request<InboxBody<Bytes>>> for Checker {
-    type Response = Response<Full<Bytes>>;
-    type Error = std::convert::Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<InboxBody<Bytes>>) -> Self::Future {
-        let (checker, expectation) = (self.clone(), request.extensions().get().cloned());
-        Box::pin(async move { Ok(checker.run(expectation).await) })
-    }
+    },
+    /// The inbox was built without expectations.
+    #[error("the inbox has no expectations; call InboxBuilder::expectations")]
+    NoExpectations,
+    /// The archive of the expectations is not available.
+    #[error("the expected result could not be recorded")]
+    Archive(#[from] ArchiveError),
 }

@@ -6,7 +6,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Health, InboxBuilder, OverdueResult, expectations::Checks};
+use super::{Health, InboxBuilder, overdue::Checks};
 use crate::{
     archive::{Archive, ArchiveError, Counts, Query},
     delivery::ModelName,
@@ -15,7 +15,7 @@ use crate::{
         DispatchService, Models, PeerAddress, ProcessLayer, ProcessService, Quarantine, RouteLayer,
         RouteService, VerifyLayer, VerifyService, step::Mode,
     },
-    process::{Clock, Expected, Processor},
+    process::{Clock, Processor},
     worker::{BoxedHandler, HandlerService, WorkerPool, WorkersError},
 };
 
@@ -284,92 +284,6 @@ impl Inbox {
         self.processor.wake_workers();
         retried
     }
-}
-
-/// Results that are due. They need [`InboxBuilder::expectations`].
-impl Inbox {
-    /// Records that the provider will post a result to `path`, within this time. Durable on return. `id` is what the
-    /// provider returned for the request, such as the id of Mindee's job. A delivery at `path` with that id settles it,
-    /// whether it arrives before or after this call. If the result was expected before, the time starts again.
-    ///
-    /// Call it after the request was accepted. Expected results are checked while
-    /// [workers](Self::start_workers) run, in this process or another one that shares the archive of the expectations.
-    ///
-    /// # Errors
-    ///
-    /// [`ExpectError`]: no model receives at `path`, the inbox has no expectations, or their archive is not available.
-    /// In the last case it may be recorded or not.
-    pub async fn expect(
-        &self,
-        path: &str,
-        id: &str,
-        within: Duration,
-    ) -> Result<Expected, ExpectError> {
-        let checks = self.checks.as_ref().ok_or(ExpectError::NoExpectations)?;
-        let model = self.models.name_at(path);
-        let model = model.ok_or_else(|| ExpectError::NoModel { path: path.to_owned() })?;
-        let results = checks.expectations().results();
-        if !results.includes(&model) {
-            return Err(ExpectError::NotIncluded { model });
-        }
-        checks.add(&model);
-        let expected = results.expect(&model, path, id, self.clock.now(), within).await?;
-        checks.wake();
-        Ok(expected)
-    }
-
-    /// Returns results that are overdue, at most 1000, those expected first first. None without expectations.
-    ///
-    /// # Errors
-    ///
-    /// If the archive of the expectations is not available.
-    pub async fn overdue(&self) -> Result<Vec<OverdueResult>, ArchiveError> {
-        const MOST: usize = 1000;
-        match &self.checks {
-            Some(checks) => checks.expectations().overdue(self.clock.now(), MOST).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// Checks now whether the results that `query` selects can be fetched, also those that are not due yet. Returns how
-    /// many. For the time after an outage, in which results may have been lost:
-    /// `Query::all().before(end_of_the_outage)`.
-    ///
-    /// # Errors
-    ///
-    /// If the archive of the expectations is not available.
-    pub async fn check_expected(&self, query: Query) -> Result<u64, ArchiveError> {
-        match &self.checks {
-            Some(checks) => checks.check_now(query).await,
-            None => Ok(0),
-        }
-    }
-}
-
-/// Why [`Inbox::expect`] did not record that a result is due.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExpectError {
-    /// No model receives at this path.
-    #[error("no model receives at {path}; pass the path to which the result will be posted")]
-    #[non_exhaustive]
-    NoModel {
-        /// The path.
-        path: String,
-    },
-    /// The expectations do not include this model.
-    #[error("the expectations do not include the model {model}; add it to Expectations::only")]
-    #[non_exhaustive]
-    NotIncluded {
-        /// The model.
-        model: ModelName,
-    },
-    /// The inbox was built without expectations.
-    #[error("the inbox has no expectations; call InboxBuilder::expectations")]
-    NoExpectations,
-    /// The archive of the expectations is not available.
-    #[error("the expected result could not be recorded")]
-    Archive(#[from] ArchiveError),
 }
 
 /// All steps of an inbox as one layer. Made by [`Inbox::layer`](super::Inbox::layer).

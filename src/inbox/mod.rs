@@ -4,13 +4,14 @@ mod builder;
 mod expectations;
 mod handle;
 mod health;
+mod overdue;
 mod release;
 mod replay;
 mod type_check;
 
 pub use builder::{BuildError, InboxBuilder};
-pub use expectations::{Expectations, OverdueResult};
-pub use handle::{ExpectError, Inbox, InboxLayer, InboxService};
+pub use expectations::{ExpectError, Expectations, OverdueResult};
+pub use handle::{Inbox, InboxLayer, InboxService};
 pub use health::{Health, HealthReason, HealthReport, HealthService};
 pub use release::{NotReleased, Released};
 pub use replay::{NotReplayed, Replay, ReplayError, Replayed, Replaying};

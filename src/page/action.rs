@@ -1,6 +1,6 @@
 //! Runs the actions of the page, and logs them.
 
-use std::{error::Error, fmt::Write, time::Duration};
+use std::{error::Error, time::Duration};
 
 use http::StatusCode;
 use tokio::time::timeout;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     archive::{ArchiveError, Query},
-    delivery::{DeliveryId, StateKind},
+    delivery::{DeliveryId, StateKind, with_causes},
     inbox::{Inbox, NotReplayed, ReplayError},
 };
 
@@ -55,13 +55,7 @@ impl ActionError {
 
     /// The error with its causes, on one line.
     pub(super) fn text(&self) -> String {
-        let (mut text, mut source) = (self.to_string(), self.source());
-        while let Some(cause) = source {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ": {cause}");
-            source = cause.source();
-        }
-        text
+        with_causes(self)
     }
 }
 

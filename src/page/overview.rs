@@ -202,7 +202,7 @@ fn overdue(facts: &Facts) -> Markup {
                         tbody {
                             @for result in facts.overdue.iter().take(MOST_OVERDUE) {
                                 tr {
-                                    td { (format::foreign(&result.model)) }
+                                    td { (format::foreign(result.model.as_str())) }
                                     td { code { (format::foreign(&result.id)) } }
                                     td { (since(result.due_at, facts.now)) }
                                     td { (format::foreign(&result.reason)) }

@@ -187,7 +187,7 @@ async fn result_that_is_not_ready_is_reported_as_overdue_and_fetched_later() {
     sleep(WITHIN + Duration::from_secs(1)).await;
     let overdue = test.inbox.overdue().await.unwrap();
     assert_eq!(overdue.len(), 1);
-    assert_eq!((&*overdue[0].model, &*overdue[0].id), (CAPTIONS, "1"));
+    assert_eq!((overdue[0].model.as_str(), &*overdue[0].id), (CAPTIONS, "1"));
     assert!(overdue[0].reason.contains("the API is down: connection refused"), "{overdue:?}");
     *test.api.is_down.lock().unwrap() = false;
     sleep(HOUR / 2).await;
@@ -302,10 +302,9 @@ async fn expectation_is_waiting_until_all_racing_arrivals_have_settled_it() {
     for round in 0..50 {
         let test = test();
         let job = round.to_string();
-        let (expected, _) = tokio::join!(test.expect(&job), post(&test.inbox, &test.script, &job));
+        tokio::join!(test.expect(&job), post(&test.inbox, &test.script, &job));
         test.inbox.wait_idle().await;
         test.inbox.settled().await;
-        assert!(matches!(expected, Expected::Waiting | Expected::Arrived));
         test.assert_state("processed 200").await;
     }
 }
@@ -319,6 +318,26 @@ async fn results_of_models_that_are_not_included_are_neither_recorded_nor_expect
     assert!(test.states().await.is_empty());
     let error = test.inbox.expect(CAPTIONS, "1", WITHIN).await.unwrap_err();
     assert!(error.to_string().contains("do not include the model /hooks/captions"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn result_that_is_due_at_the_end_of_time_is_not_fetched() {
+    let test = test();
+    let expected = test.inbox.expect(CAPTIONS, "1", Duration::MAX).await.unwrap();
+    assert_eq!(expected, Expected::Waiting);
+    sleep(HOUR).await;
+    test.assert_state("pending").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn arrival_is_recorded_with_the_path_for_which_it_would_be_fetched() {
+    let test = test();
+    post(&test.inbox, &test.script, "1").await;
+    test.inbox.wait_idle().await;
+    test.inbox.settled().await;
+    let arrival = test.expected.scan(Query::all()).next().await.unwrap().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(arrival.delivery.body()).unwrap();
+    assert_eq!(body["path"], CAPTIONS);
 }
 
 #[tokio::test]

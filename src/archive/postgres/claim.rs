@@ -1,4 +1,4 @@
-//! Claims, each of which searches from where the last one ended.
+//! Claims. Each claim searches from where the last one ended.
 //!
 //! A claim updates the rows that it finds, and the entries of the index that led to them stay until no snapshot sees the
 //! old rows. While a backup or a report holds a snapshot for an hour, a search for the oldest due delivery would read
