@@ -209,7 +209,7 @@ fn read(delivery: &Delivery) -> Option<Expectation> {
     serde_json::from_slice(delivery.body()).ok()
 }
 
-/// Results that are due. They need [`InboxBuilder::expectations`].
+/// Results that are due. They need [`InboxBuilder::expectations`](super::InboxBuilder::expectations).
 impl Inbox {
     /// Records that the provider will post a result to `path`, within this time. Durable on return. `id` is what the
     /// provider returned for the request, such as the id of Mindee's job. A delivery at `path` with that id settles it,
