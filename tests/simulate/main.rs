@@ -7,8 +7,8 @@
 )]
 
 mod api;
+mod clients;
 mod faults;
 mod gauntlet;
-mod python_client;
 mod recovery;
 mod support;

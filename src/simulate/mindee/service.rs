@@ -58,7 +58,8 @@ const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 /// format: 401 without an API key, 404, 422 for invalid requests and unknown webhooks, and 429 above 10,000 jobs.
 ///
 /// When a job is finished, its result, or its failure, is posted to each webhook of the request, and each call is recorded
-/// in the job. Files are read and not kept. URLs in responses begin with the `Host` of the request.
+/// in the job. Files are read and not kept. URLs in responses begin with the `Host` of the request, and with `https` behind
+/// a proxy that sets `X-Forwarded-Proto`.
 ///
 /// Clones share the account. Jobs run in tasks of the tokio runtime, also after the last clone is dropped.
 ///
@@ -388,12 +389,16 @@ impl<'u> Route<'u> {
     }
 }
 
-/// Returns the beginning of URLs in responses. A host that is missing or invalid is replaced by `localhost`.
+/// Returns the beginning of URLs in responses. A host that is missing or invalid is replaced by `localhost`. Behind a proxy
+/// that ends TLS, URLs are `https`, as its clients use.
 fn base_url(head: &Parts) -> String {
+    let is_https = head.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let scheme = if is_https { "https" } else { "http" };
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.and_then(|host| host.parse::<Authority>().ok());
     let host = host.or_else(|| head.uri.authority().cloned());
-    host.map_or_else(|| "http://localhost".to_owned(), |host| format!("http://{host}"))
+    let host = host.as_ref().map_or("localhost", Authority::as_str);
+    format!("{scheme}://{host}")
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
