@@ -1,4 +1,4 @@
-//! The simulated sender and the simulated API of Mindee, against an inbox.
+//! The simulated sender and the simulated APIs of Mindee and FoxyAI, against an inbox.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -8,7 +8,9 @@
 
 mod api;
 mod faults;
+mod foxyai;
 mod gauntlet;
 mod python_client;
 mod recovery;
+mod retry;
 mod support;

@@ -55,16 +55,16 @@ pub(super) enum RunOutcome {
 impl Group {
     /// The group as it is posted and returned.
     pub(super) fn json(&self, images: &[&Image]) -> Value {
-        json!({
+        let group = json!({
             "_id": self.id,
-            "name": self.name,
             "createdAt": self.created_at.to_string(),
             "updatedAt": self.updated_at.to_string(),
             "status": combined(images.iter().map(|image| image.status())),
             "metaData": self.metadata,
             "computedMetrics": metrics(images),
             "images": images.iter().map(|image| image.json()).collect::<Vec<_>>(),
-        })
+        });
+        with_name(group, self.name.as_deref())
     }
 }
 
@@ -77,17 +77,17 @@ impl Image {
     /// The image as it is posted, and as a part of a group.
     pub(super) fn json(&self) -> Value {
         let runs = self.runs.iter().map(|run| (run.model.clone(), run.json()));
-        json!({
+        let image = json!({
             "_id": self.id,
             "url": self.url,
-            "name": self.name,
             "createdAt": self.created_at.to_string(),
             "updatedAt": self.updated_at.to_string(),
             "tags": self.tags,
             "imageGroups": self.group_ids,
             "status": self.status(),
             "models": runs.collect::<Map<_, _>>(),
-        })
+        });
+        with_name(image, self.name.as_deref())
     }
 
     /// Returns the score of a model, if it has one.
@@ -119,6 +119,14 @@ impl RunOutcome {
             Self::Failed => Status::Failed,
         }
     }
+}
+
+/// Adds the name, if there is one. FoxyAI leaves out a name that is missing.
+fn with_name(mut object: Value, name: Option<&str>) -> Value {
+    if let (Some(members), Some(name)) = (object.as_object_mut(), name) {
+        members.insert("name".to_owned(), name.into());
+    }
+    object
 }
 
 /// The status of a whole, from those of its parts. Without parts it is completed, as an empty group is.
