@@ -114,7 +114,7 @@ async fn simulate_standard_retries_with_the_same_message_id_and_goes_on() {
     let printed = printed(&output);
     assert_eq!(output.status.code(), Some(0), "{printed}{}", errors(&output));
     assert_eq!(printed.lines().count(), 4, "{printed}");
-    assert_eq!(printed.matches("ms  retry in 0.0 s").count(), 2, "{printed}");
+    assert_eq!(printed.matches("ms  retry in ").count(), 2, "{printed}");
     let ids = ids.lock().unwrap();
     assert!(ids[0] == ids[1] && ids[1] == ids[2] && ids[2] != ids[3], "{ids:?}");
 }

@@ -119,7 +119,7 @@ async fn inbox_gets_every_snapshot_and_ends_with_the_newest_state() {
     let images: Vec<_> = bodies.iter().filter_map(|body| Image::decode(body).ok()).collect();
     // After the images were added, and after each of three model runs; two of them are of the first image.
     assert_eq!((groups.len(), images.len(), bodies.len()), (4, 2, 6));
-    let mut versions: Vec<_> = groups.iter().map(|group| group.updated()).collect();
+    let mut versions: Vec<_> = groups.iter().map(ImageGroup::updated).collect();
     versions.sort();
     versions.dedup();
     assert_eq!(versions.len(), 4, "each snapshot has its own updatedAt");

@@ -157,7 +157,7 @@ fn next_step(message: &Message) -> String {
         Some(_) => String::new(),
         None => {
             let wait = message.next_attempt_in().unwrap_or_default();
-            format!("  retry in {:.1} s", wait.as_secs_f64())
+            format!("  retry in {wait:.1?}")
         }
     }
 }
