@@ -190,14 +190,14 @@ mod tests {
 
     #[test]
     fn images_of_a_batch_have_its_groups_and_its_webhook() {
-        let body = br#"{"imageGroups": ["g1"], "webhookUrl": "http://127.0.0.1:1/batch", "images": [
+        let body = br#"{"imageGroups": ["g1", "g3"], "webhookUrl": "http://127.0.0.1:1/batch", "images": [
             {"url": "https://example.com/a.jpg", "models": ["a", "b", "a"], "imageGroups": ["g2", "g1"]},
             {"url": "https://example.com/b.jpg", "models": ["a"], "webhookUrl": "http://127.0.0.1:2/own"}
         ]}"#;
         let images = batch(body, &hosts()).unwrap();
         assert_eq!(
             (&*images[0].models, &*images[0].group_ids),
-            (&["a", "b"].map(str::to_owned)[..], &["g2", "g1"].map(str::to_owned)[..])
+            (&["a", "b"].map(str::to_owned)[..], &["g2", "g1", "g3"].map(str::to_owned)[..])
         );
         let server = |image: &NewImage| image.webhook.as_ref().unwrap().server().to_owned();
         assert_eq!(
