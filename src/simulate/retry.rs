@@ -97,7 +97,7 @@ enum Next {
 pub enum DeliveryOutcome {
     /// The receiver answered 2xx.
     Accepted,
-    /// The receiver answered 410, by which it disables the endpoint (Standard Webhooks). Post no other message to it.
+    /// The receiver answered 410, by which it disables the endpoint (Standard Webhooks). Post no other messages to it.
     Disabled,
     /// All attempts failed.
     GivenUp,
@@ -106,8 +106,8 @@ pub enum DeliveryOutcome {
 /// One message that is posted until the receiver accepts it.
 ///
 /// All attempts have the same message id and body. Each has a new signature. Statuses other than 2xx and 410, refused
-/// connections and timeouts are retried; so are redirects, which are not followed. `Retry-After` is not read. Create one with
-/// [`Sender::message`].
+/// connections and timeouts are retried; so are redirects, which are not followed. `Retry-After` is not read. Create one
+/// with [`Sender::message`].
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::post};

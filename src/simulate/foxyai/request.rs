@@ -8,7 +8,8 @@ use super::{
     problem::Problem,
 };
 
-/// The maximum size of a request, in bytes. The limits in this file are not FoxyAI's: they bound the memory of the service.
+/// The maximum size of a request, in bytes. The limits in this file are not FoxyAI's: they bound the memory of the
+/// service.
 pub(super) const BODY_LIMIT: usize = 128 << 10;
 
 /// The maximum length of a URL, a name or a tag, in bytes.

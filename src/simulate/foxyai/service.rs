@@ -38,8 +38,8 @@ use crate::{
     },
 };
 
-/// The maximum number of updates whose snapshots are posted or wait for a retry. Further model runs wait, which bounds the
-/// memory of the service.
+/// The maximum number of updates whose snapshots are posted or wait for a retry. Further model runs wait, which bounds
+/// the memory of the service.
 const CONCURRENT_UPDATES: usize = 16;
 
 /// The API of FoxyAI as a tower service, with an account in memory.
@@ -59,7 +59,8 @@ const CONCURRENT_UPDATES: usize = 16;
 /// **Assumptions.** FoxyAI publishes neither the format of posts nor numbers. These are ours: the posted body is that of
 /// the GET; other members of a group are its metadata; the statuses 200, 400, 401, 404 and 429, and the format of errors;
 /// the retries, and that 410 ends them; the limits of 1,000 groups, 10,000 images, 500 images for each group, and 128 KiB
-/// for each request. Any name of a model is accepted. Images are not downloaded.
+/// for each request. Any name of a model is accepted. Images are not downloaded. At most 16 updates are posted at once,
+/// and further model runs wait.
 ///
 /// Clones share the account. Images are processed in tasks of the tokio runtime, also after the last clone is dropped.
 ///

@@ -17,11 +17,11 @@ use crate::{CommandResult, cli::after_help, console::code, send::SecretArgument}
 
 /// Post snapshots of an image group of FoxyAI to a receiver, with faults or retries; or serve its API
 ///
-/// With --to, posts the snapshots of one group, from the first to the completed one; with --count or --faults, those of as
-/// many groups as are needed. Prints a line for each request: fault, response, time, and `unexpected` if a correct receiver
-/// answers otherwise. The exit status is 1 if a response is unexpected, or if a snapshot is not accepted. Posts are not
-/// signed: put the token of the receiver into the URL. https:// URLs are not supported: use the http:// URL of the server
-/// behind the proxy.
+/// With --to, posts the snapshots of one group, from the first to the completed one; with --count or --faults, those of
+/// as many groups as are needed. Prints a line for each request: fault, response, time, and `unexpected` if a correct
+/// receiver answers otherwise. The exit status is 1 if a response is unexpected, or if a snapshot is not accepted. Posts
+/// are not signed: put the token of the receiver into the URL. https:// URLs are not supported: use the http:// URL of
+/// the server behind the proxy.
 ///
 /// With --listen, serves image groups, images and results, and posts a snapshot of an image and of its groups to their
 /// webhookUrl after each update. The first line is `listening on http://ADDRESS`. Webhooks must be http:// URLs on the

@@ -17,11 +17,11 @@ use crate::{CommandResult, cli::after_help, console, send::SecretArgument};
 /// Post signed events of Standard Webhooks to a receiver, with faults or retries
 ///
 /// Prints a line for each request: fault, response, time, and `unexpected` if a correct receiver answers otherwise. The
-/// exit status is 1 if a response is unexpected, or if an event is not accepted. https:// URLs are not supported: use the
-/// http:// URL of the server behind the proxy.
+/// exit status is 1 if a response is unexpected, or if an event is not accepted. https:// URLs are not supported: use
+/// the http:// URL of the server behind the proxy.
 ///
 /// With --retries, an event is posted until the receiver answers 2xx, with the same webhook-id and a new signature.
-/// Redirects are not followed. After 410 nothing is posted any more. After 429, 502 and 504 the wait is four times as long.
+/// Redirects are not followed. Nothing is posted after 410. After 429, 502 and 504 the wait is four times as long.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:
