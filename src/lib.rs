@@ -51,7 +51,7 @@
 //! | `axum` | extractors for handlers; depends on `axum-core` only |
 //! | `ed25519` | Ed25519 signatures: fal, and version `v1a` of Standard Webhooks |
 //! | `metrics` | metrics through the `metrics` facade |
-//! | `simulate` | senders for tests of receivers: signed results with faults on demand, and the API of Mindee as a service |
+//! | `simulate` | senders for tests of receivers: signed results with faults on demand, and the APIs of Mindee and FoxyAI as services |
 //! | `page` | [`Inbox::page`](page): a web page to operate an inbox |
 //! | `testing` | signed posts in process, samples, and the conformance suite for archives |
 //! | `cli`, `cli-tls` | the command `inbox`; `https://` URLs for it (not in `full`) |

@@ -1,13 +1,15 @@
-//! Senders for tests of receivers: signed results with faults on demand, and the API of Mindee as a service.
+//! Senders for tests of receivers: signed results with faults on demand, and the APIs of Mindee and FoxyAI as services.
 //!
 //! | to | see |
 //! |---|---|
 //! | post signed results, with or without a fault | [`Sender`] |
 //! | choose a fault | [`Fault`] |
+//! | post a message until it is accepted | [`Message`] |
 //! | post to a URL, or to a tower service in process | [`Target`] |
 //! | test a receiver with all faults and malformed requests | [`Gauntlet`] |
 //! | generate payloads | [`Payloads`] |
 //! | enqueue files, poll jobs and fetch results, with webhooks | [`Mindee`], a tower service |
+//! | create groups of images, with a webhook for each update | [`FoxyAi`], a tower service |
 //!
 //! The command `inbox simulate` does the same for receivers in other languages.
 //!
@@ -41,19 +43,25 @@
 //! ```
 
 mod fault;
+mod foxyai;
 mod gauntlet;
 mod mindee;
 mod payloads;
 mod plan;
 mod report;
+mod retry;
 mod sender;
+mod server;
+mod standard;
 mod target;
 mod wire;
 
 pub use fault::{Fault, UnknownFault};
+pub use foxyai::{FoxyAi, FoxyAiBuilder};
 pub use gauntlet::{Gauntlet, Scenario, Verdict, VerdictKind};
 pub use mindee::{Mindee, MindeeBuilder, Product, UnknownProduct, Webhook};
 pub use payloads::{Payloads, PayloadsError};
 pub use report::{Answer, Report};
+pub use retry::{DeliveryOutcome, Message, Retries};
 pub use sender::{NotRun, Sender};
 pub use target::{Target, TargetError};

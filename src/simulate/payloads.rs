@@ -162,6 +162,9 @@ pub enum PayloadsError {
     /// The body has no string `inference.id`.
     #[error("the payload has no string at inference.id; use a result of Mindee V2")]
     NoInferenceId,
+    /// The body has no string `type`.
+    #[error("the payload has no string at type; use an event of Standard Webhooks")]
+    NoEventType,
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Fault, Payloads, Report, Target,
+    Fault, Message, Payloads, Report, Retries, Target,
     plan::{Abilities, HeadChange, Post, Signing, Step, plan},
     wire::{Timing, exchange},
 };
@@ -127,6 +127,18 @@ impl Sender {
         self.execute(fault, steps).await
     }
 
+    /// Creates a message that is posted until the receiver accepts it.
+    pub fn message(&self, body: impl Into<Bytes>, retries: Retries) -> Message {
+        Message::new(self.clone(), body.into(), retries)
+    }
+
+    /// Posts a body once, with a signature that is made now.
+    pub(super) async fn post(&self, id: &str, body: &Bytes) -> Result<Report, NotRun> {
+        let post = Post::of(body.clone());
+        let request = self.request(&post, id)?;
+        Ok(send(&self.target, Fault::None, post, request, self.timing).await)
+    }
+
     /// Finds out what the scheme covers, by signing.
     pub(super) fn abilities(&self, payloads: &Payloads) -> Result<Abilities, SignError> {
         let now = SystemTime::now();
@@ -156,12 +168,8 @@ impl Sender {
         for (number, post) in posts.into_iter().enumerate() {
             let request = self.request(&post, &ids.of(&post.body))?;
             let (target, timing) = (self.target.clone(), self.timing);
-            running.spawn(async move {
-                let start = Instant::now();
-                let answer = exchange(&target, request, post.framing, timing).await;
-                let (took, Post { body, expected, .. }) = (start.elapsed(), post);
-                (number, Report { fault, body, answer, took, expected })
-            });
+            running
+                .spawn(async move { (number, send(&target, fault, post, request, timing).await) });
         }
         let mut reports = running.join_all().await;
         reports.sort_by_key(|(number, _)| *number);
@@ -221,6 +229,20 @@ impl fmt::Debug for Sender {
             .field("scheme", &self.scheme)
             .finish_non_exhaustive()
     }
+}
+
+/// Sends the request of a post, and reports its response.
+async fn send(
+    target: &Target,
+    fault: Fault,
+    post: Post,
+    request: Request<Bytes>,
+    timing: Timing,
+) -> Report {
+    let start = Instant::now();
+    let answer = exchange(target, request, post.framing, timing).await;
+    let (took, Post { body, expected, .. }) = (start.elapsed(), post);
+    Report { fault, body, answer, took, expected }
 }
 
 fn change_head(head: &mut Parts, change: HeadChange) -> http::Result<()> {

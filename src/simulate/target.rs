@@ -87,6 +87,11 @@ impl Target {
         Ok(Self { transport, host: Authority::from_static("localhost"), path })
     }
 
+    /// Returns the host, with the port of the URL if it has one.
+    pub(super) fn host(&self) -> &Authority {
+        &self.host
+    }
+
     /// Connects to the receiver.
     pub(super) async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         Ok(match &self.transport {

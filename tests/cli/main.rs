@@ -23,6 +23,8 @@ mod retry;
 mod send;
 mod show;
 mod simulate;
+mod simulate_foxyai;
+mod simulate_standard;
 #[cfg(feature = "cli-tls")]
 mod tls;
 mod verify;

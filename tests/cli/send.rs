@@ -79,6 +79,18 @@ impl Server {
         }
         all
     }
+
+    /// Waits until this number of deliveries is archived, for at most 30 s. Returns all.
+    pub(crate) async fn archived_at_least(&self, number: usize) -> Vec<Archived> {
+        let start = Instant::now();
+        loop {
+            let archived = self.archived().await;
+            if archived.len() >= number || start.elapsed() > Duration::from_secs(30) {
+                return archived;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 async fn run(arguments: Vec<String>) -> Output {

@@ -4,7 +4,6 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Output, Stdio},
-    time::Duration,
 };
 
 use http::{Request, header};
@@ -117,15 +116,16 @@ fn errors_of_simulate_name_the_option_and_not_the_secret() {
 }
 
 /// A served API, which ends with the test.
-struct ServedApi {
+pub(crate) struct ServedApi {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl ServedApi {
-    fn start(webhook: &str) -> Self {
+    pub(crate) fn start(provider: &str, options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_inbox"))
-            .args(["simulate", "mindee", "--listen", "127.0.0.1:0", "--webhook", webhook])
+            .args(["simulate", provider, "--listen", "127.0.0.1:0"])
+            .args(options)
             .env("INBOX_SECRET", SECRET)
             .stdout(Stdio::piped())
             .spawn()
@@ -147,7 +147,8 @@ impl Drop for ServedApi {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn served_api_posts_the_result_of_an_enqueued_file_to_its_webhook() {
     let server = server().await;
-    let api = ServedApi::start(&format!("w1=http://{}/mindee", server.address));
+    let api =
+        ServedApi::start("mindee", &["--webhook", &format!("w1=http://{}/mindee", server.address)]);
     let client = Client::builder(TokioExecutor::new()).build_http::<String>();
     let enqueue = Request::post(format!("{}/v2/products/extraction/enqueue", api.url))
         .header(header::AUTHORIZATION, "md_key")
@@ -158,14 +159,7 @@ async fn served_api_posts_the_result_of_an_enqueued_file_to_its_webhook() {
     let job = response.into_body().collect().await.unwrap().to_bytes();
     let job: serde_json::Value = serde_json::from_slice(&job).unwrap();
     assert!(job["job"]["polling_url"].as_str().unwrap().starts_with(&api.url), "{job}");
-    let mut archived = server.archived().await;
-    for _ in 0..500 {
-        if !archived.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        archived = server.archived().await;
-    }
+    let archived = server.archived_at_least(1).await;
     let body: serde_json::Value = serde_json::from_slice(archived[0].delivery.body()).unwrap();
     assert_eq!(body["inference"]["job"]["id"], job["job"]["id"]);
 }

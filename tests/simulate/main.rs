@@ -1,4 +1,4 @@
-//! The simulated sender and the simulated API of Mindee, against an inbox.
+//! The simulated sender and the simulated APIs of Mindee and FoxyAI, against an inbox.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -9,6 +9,8 @@
 mod api;
 mod clients;
 mod faults;
+mod foxyai;
 mod gauntlet;
 mod recovery;
+mod retry;
 mod support;

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use serde_json::Value;
 
 use super::problem::Problem;
-use crate::layer::BoxError;
+use crate::{layer::BoxError, simulate::server};
 
 /// The maximum size of a file, in bytes (page "Technical limitations").
 const FILE_LIMIT: u64 = 100 << 20;
@@ -58,12 +58,8 @@ async fn read_whole<B>(body: B, limit: u64) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
 {
-    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
-    let collected = limited.collect().await.map_err(|error| {
-        let is_long = error.is::<LengthLimitError>();
-        Problem::unprocessable(if is_long { "The body is too long." } else { "The body was cut." })
-    })?;
-    Ok(collected.to_bytes())
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    server::read_whole(body, limit).await.map_err(Problem::unprocessable)
 }
 
 impl Enqueued {

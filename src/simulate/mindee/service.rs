@@ -10,11 +10,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri, header, request::Parts, uri::Authority};
 use http_body::Body;
 use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     net::TcpListener,
-    sync::watch,
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -36,15 +33,13 @@ use crate::{
         Answer,
         payloads::to_bytes,
         plan::Framing,
+        server::{self, Jobs, json},
         wire::{Timing, exchange},
     },
 };
 
 /// The maximum time from a connection to a webhook to its response. Mindee publishes none.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The delay after a connection could not be accepted, such as without a free file descriptor.
-const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 
 /// The API of Mindee V2 as a tower service, with an account in memory.
 ///
@@ -89,8 +84,7 @@ pub struct Mindee {
 struct Shared {
     settings: Settings,
     store: Mutex<Store>,
-    /// The number of jobs that are processed or delivered.
-    running: watch::Sender<usize>,
+    jobs: Jobs,
 }
 
 impl Mindee {
@@ -105,7 +99,7 @@ impl Mindee {
             store.add_webhook(webhook);
         }
         let (settings, store) = (builder.settings, Mutex::new(store));
-        Self { shared: Arc::new(Shared { settings, store, running: watch::Sender::new(0) }) }
+        Self { shared: Arc::new(Shared { settings, store, jobs: Jobs::default() }) }
     }
 
     /// Adds a webhook endpoint. Replaces the one with the same id.
@@ -121,26 +115,12 @@ impl Mindee {
 
     /// Waits until all jobs are finished, and all their webhooks were called.
     pub async fn idle(&self) {
-        let mut running = self.shared.running.subscribe();
-        // The sender is in `self`, so that the channel is open.
-        let _ = running.wait_for(|running| *running == 0).await;
+        self.shared.jobs.idle().await;
     }
 
     /// Serves HTTP/1 on this listener. Never returns; drop the future to stop.
     pub async fn serve(self, listener: TcpListener) {
-        let mut connections = JoinSet::new();
-        loop {
-            while connections.try_join_next().is_some() {}
-            let Ok((stream, _)) = listener.accept().await else {
-                sleep(ACCEPT_DELAY).await;
-                continue;
-            };
-            let service = TowerToHyperService::new(self.clone());
-            connections.spawn(async move {
-                // The error of one connection concerns its client only.
-                drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
-            });
-        }
+        server::serve(listener, self).await;
     }
 }
 
@@ -227,8 +207,11 @@ impl Shared {
         let job = Job { product, inference, created_at, phase: Phase::Processing };
         let response = to_bytes(&job.json(base_url));
         store.add(job, Instant::now())?;
-        let running = Running::start(self);
-        tokio::spawn(async move { running.0.process(&job_id, webhooks).await });
+        let (shared, running) = (Arc::clone(self), self.jobs.start());
+        tokio::spawn(async move {
+            shared.process(&job_id, webhooks).await;
+            drop(running);
+        });
         Ok(response)
     }
 
@@ -312,22 +295,6 @@ impl Shared {
     }
 }
 
-/// Counts a job as running until it is dropped.
-struct Running(Arc<Shared>);
-
-impl Running {
-    fn start(shared: &Arc<Shared>) -> Self {
-        shared.running.send_modify(|running| *running += 1);
-        Self(Arc::clone(shared))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.send_modify(|running| *running -= 1);
-    }
-}
-
 /// Posts a result to a webhook once.
 async fn post(webhook: &Webhook, body: Bytes) -> Answer {
     if webhook.is_lost {
@@ -399,12 +366,4 @@ fn base_url(head: &Parts) -> String {
     let host = host.or_else(|| head.uri.authority().cloned());
     let host = host.as_ref().map_or("localhost", Authority::as_str);
     format!("{scheme}://{host}")
-}
-
-fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    let kind = header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }
