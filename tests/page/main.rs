@@ -13,3 +13,4 @@ mod guards;
 mod hostile;
 mod pages;
 mod support;
+mod temporary;
