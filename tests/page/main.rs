@@ -9,6 +9,7 @@
 
 mod actions;
 mod browser;
+mod browser_temporary;
 mod guards;
 mod hostile;
 mod pages;

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::{
-    endpoints::Received,
+    endpoints::ReceivedRequest,
     receive::{ReadError, read},
     scheme::{ChoiceError, scheme},
 };
@@ -103,7 +103,11 @@ impl Default for Checker {
 
 impl Checker {
     /// Checks a request as of its time of receipt. `None` if the check panicked.
-    pub(super) async fn check(&self, received: Arc<Received>, form: Form) -> Option<Checked> {
+    pub(super) async fn check(
+        &self,
+        received: Arc<ReceivedRequest>,
+        form: Form,
+    ) -> Option<Checked> {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.0).acquire_owned().await.ok()?;
         let checking = tokio::task::spawn_blocking(move || {
@@ -126,9 +130,9 @@ pub(super) struct Checked {
 }
 
 impl Checked {
-    fn new(received: &Received, form: Form) -> Self {
+    fn new(received: &ReceivedRequest, form: Form) -> Self {
         let Form { scheme, fields } = form;
-        let Received { head, body, received_at, .. } = received;
+        let ReceivedRequest { head, body, received_at, .. } = received;
         let result = scheme.verify(head, body, *received_at);
         let (hint, findings) = match &result {
             Ok(_) => (None, Vec::new()),

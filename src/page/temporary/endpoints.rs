@@ -49,13 +49,13 @@ pub(super) struct Endpoint {
     pub(super) created_by: Arc<str>,
     pub(super) expires_at: SystemTime,
     /// The oldest first.
-    pub(super) requests: VecDeque<Arc<Received>>,
+    pub(super) requests: VecDeque<Arc<ReceivedRequest>>,
     /// The number of requests so far.
     pub(super) received: u64,
 }
 
 /// A request that an endpoint received. Without `Debug`: its head may contain tokens.
-pub(super) struct Received {
+pub(super) struct ReceivedRequest {
     pub(super) number: u64,
     pub(super) received_at: SystemTime,
     /// The head as it was sent, so that tokens can be checked, too. It is only shown redacted.
@@ -130,7 +130,11 @@ impl Endpoints {
         store.endpoints.iter().find(|endpoint| endpoint.number == number).cloned()
     }
 
-    pub(super) fn request(&self, of: RequestNumber, now: SystemTime) -> Option<Arc<Received>> {
+    pub(super) fn request(
+        &self,
+        of: RequestNumber,
+        now: SystemTime,
+    ) -> Option<Arc<ReceivedRequest>> {
         let endpoint = self.endpoint(of.endpoint, now)?;
         endpoint.requests.into_iter().find(|received| received.number == of.request)
     }
@@ -181,7 +185,7 @@ impl Endpoints {
 impl Endpoint {
     fn add(&mut self, head: Parts, body: Bytes, received_at: SystemTime) {
         self.received += 1;
-        let received = Received { number: self.received, received_at, head, body };
+        let received = ReceivedRequest { number: self.received, received_at, head, body };
         self.requests.push_back(Arc::new(received));
         while self.requests.len() > MOST_REQUESTS
             || self.requests.iter().map(|received| received.size()).sum::<usize>() > MOST_BYTES
@@ -191,7 +195,7 @@ impl Endpoint {
     }
 }
 
-impl Received {
+impl ReceivedRequest {
     /// The approximate memory of the request, in bytes.
     pub(super) fn size(&self) -> usize {
         let Parts { uri, headers, .. } = &self.head;

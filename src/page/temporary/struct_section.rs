@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use maud::{Markup, html};
 
-use super::endpoints::Received;
+use super::endpoints::ReceivedRequest;
 use crate::{
     page::format,
     provider::{
@@ -29,7 +29,7 @@ enum Source {
 }
 
 /// The section of the page. The struct is generated on a thread for blocking work, because the body may be long.
-pub(super) async fn html(received: Arc<Received>) -> Markup {
+pub(super) async fn html(received: Arc<ReceivedRequest>) -> Markup {
     let generating = tokio::task::spawn_blocking(move || source(&received.body));
     let source = generating.await.unwrap_or(Source::None);
     html! {

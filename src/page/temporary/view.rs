@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::{
     check::{Checked, Checker, Fields, Form},
     endpoints::{
-        Endpoint, Endpoints, LIFETIME, MOST_BYTES, MOST_ENDPOINTS, MOST_REQUESTS, Received,
+        Endpoint, Endpoints, LIFETIME, MOST_BYTES, MOST_ENDPOINTS, MOST_REQUESTS, ReceivedRequest,
     },
     receive::{MOST_BODY, PREFIX},
     scheme::CHOICES,
@@ -160,7 +160,7 @@ fn requests(endpoint: &Endpoint, now: SystemTime) -> Markup {
     }
 }
 
-fn row(endpoint: u64, received: &Received, now: SystemTime) -> Markup {
+fn row(endpoint: u64, received: &ReceivedRequest, now: SystemTime) -> Markup {
     let of = RequestNumber { endpoint, request: received.number };
     html! {
         tr data-id={ "request-" (received.number) } {
@@ -173,7 +173,7 @@ fn row(endpoint: u64, received: &Received, now: SystemTime) -> Markup {
     }
 }
 
-fn content_type(received: &Received) -> Markup {
+fn content_type(received: &ReceivedRequest) -> Markup {
     let value = received.head.headers.get(http::header::CONTENT_TYPE);
     let value = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
     format::foreign(&value.unwrap_or_default())
@@ -199,13 +199,13 @@ pub(in crate::page) async fn checked_page(
     now: SystemTime,
 ) -> Option<Page> {
     let received = endpoints.request(of, now)?;
-    let checked = checker.check(Arc::clone(&received), form).await?;
-    Some(received_page(of, &received, None, Some(checked), now).await)
+    let result = checker.check(Arc::clone(&received), form).await?;
+    Some(received_page(of, &received, None, Some(result), now).await)
 }
 
 async fn received_page(
     of: RequestNumber,
-    received: &Arc<Received>,
+    received: &Arc<ReceivedRequest>,
     form: Option<BodyForm>,
     checked: Option<Checked>,
     now: SystemTime,
