@@ -254,6 +254,8 @@ fn signature(of: RequestNumber, checked: Option<&Checked>) -> Markup {
                         }
                     }
                 }
+                // Browsers expect a user name beside a password.
+                input type="text" autocomplete="username" value="secret" hidden;
                 label.wide {
                     span { "Secret" }
                     input type="password" name="secret" required maxlength="2048" autocomplete="new-password";
