@@ -98,7 +98,7 @@ impl Browser {
     }
 
     /// The width of the content that does not fit into the window.
-    pub(crate) async fn overflow(&self) -> i64 {
+    async fn overflow(&self) -> i64 {
         let script = "return document.documentElement.scrollWidth - window.innerWidth;";
         self.client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
     }

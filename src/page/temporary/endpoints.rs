@@ -111,7 +111,7 @@ impl Endpoints {
         Ok(())
     }
 
-    /// Removes what has expired.
+    /// Removes expired endpoints.
     pub(in crate::page) fn remove_expired(&self, now: SystemTime) {
         drop(self.live(now));
     }

@@ -31,7 +31,7 @@ pub(in crate::page) fn is_endpoint_path(path: &str) -> bool {
     path.starts_with(PREFIX)
 }
 
-/// Receives what is sent to the endpoints.
+/// Receives the requests to the endpoints.
 #[derive(Clone)]
 pub(in crate::page) struct Receiver {
     endpoints: Endpoints,

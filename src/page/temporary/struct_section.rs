@@ -19,7 +19,7 @@ const MOST_FIELDS: usize = 2000;
 /// The name of the struct.
 const NAME: &str = "Extracted";
 
-/// What is shown of a body.
+/// The struct for a body, or why there is none.
 #[derive(Debug, PartialEq)]
 enum Source {
     Struct(String),

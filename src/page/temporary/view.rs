@@ -120,8 +120,8 @@ pub(in crate::page) fn endpoint_page(
     Some(page(name(&endpoint), true, content))
 }
 
-/// The script replaces the path by the URL, of which the browser has the part before the path: the service does not see
-/// what a router or a proxy has removed.
+/// The script replaces the path by the whole URL. Only the browser has its beginning: the service does not see a prefix
+/// that a router or a proxy has removed.
 fn url(endpoint: &Endpoint) -> Markup {
     let path = format!("{PREFIX}{}", endpoint.token.as_str());
     html! {
