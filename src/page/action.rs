@@ -9,6 +9,7 @@ use super::{
     address::{Action, Done, DoneKind, Place, View},
     deliveries, delivery,
     guard::User,
+    temporary::{EndpointError, Endpoints},
 };
 use crate::{
     archive::{ArchiveError, Query},
@@ -38,6 +39,8 @@ pub(super) enum ActionError {
     ReplayRuns,
     #[error("the delivery stays in the quarantine; its page shows why")]
     NotReleased,
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
 }
 
 impl ActionError {
@@ -47,7 +50,9 @@ impl ActionError {
             Self::Archive(_) | Self::Replay(ReplayError::Archive(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::NoDelivery | Self::NoQuarantine => StatusCode::NOT_FOUND,
+            Self::NoDelivery | Self::NoQuarantine | Self::Endpoint(EndpointError::Unknown) => {
+                StatusCode::NOT_FOUND
+            }
             Self::ReplayRuns => StatusCode::ACCEPTED,
             _ => StatusCode::CONFLICT,
         }
@@ -62,10 +67,11 @@ impl ActionError {
 /// Runs an action, and returns the page that shows its result.
 pub(super) async fn run(
     inbox: &Inbox,
+    endpoints: &Endpoints,
     action: &Action,
     user: &User,
 ) -> Result<(View, Done), ActionError> {
-    let result = change(inbox, action).await;
+    let result = change(inbox, endpoints, action, user).await;
     let (user, target) = (&*user.0, action.link());
     match &result {
         Ok((_, Done { number, .. })) => {
@@ -85,7 +91,12 @@ pub(super) async fn run(
     result
 }
 
-async fn change(inbox: &Inbox, action: &Action) -> Result<(View, Done), ActionError> {
+async fn change(
+    inbox: &Inbox,
+    endpoints: &Endpoints,
+    action: &Action,
+    user: &User,
+) -> Result<(View, Done), ActionError> {
     let (view, what, number) = match action {
         Action::Retry(id) => {
             retry(inbox, *id).await?;
@@ -131,6 +142,14 @@ async fn change(inbox: &Inbox, action: &Action) -> Result<(View, Done), ActionEr
         Action::Resume(model) => {
             inbox.resume(model).await?;
             (View::Overview, DoneKind::Resumed, 1)
+        }
+        Action::CreateEndpoint => {
+            let number = endpoints.create(user.0.clone(), inbox.clock.now())?;
+            (View::TemporaryEndpoint(number), DoneKind::Created, number)
+        }
+        Action::DeleteEndpoint(number) => {
+            endpoints.delete(*number, inbox.clock.now())?;
+            (View::TemporaryEndpoints, DoneKind::Deleted, *number)
         }
     };
     Ok((view, Done { what, number }))

@@ -9,6 +9,14 @@ use std::{
 use super::filter::{Filter, Moment, States};
 use crate::delivery::{DeliveryId, ModelName};
 
+/// The views of temporary endpoints.
+const ENDPOINTS: &str = "temporary-endpoints";
+const ENDPOINT: &str = "temporary-endpoint";
+const REQUEST: &str = "temporary-request";
+
+/// The submission that checks a signature.
+const CHECK: &str = "check-signature";
+
 /// What a GET asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
@@ -16,6 +24,8 @@ pub(super) enum Address {
     File(File),
     /// The body of a delivery as a download.
     Download(Place, DeliveryId),
+    /// The body of a request to a temporary endpoint as a download.
+    DownloadRequest(RequestNumber),
     /// Server-sent events, one for each change.
     Events,
 }
@@ -36,8 +46,30 @@ pub(super) enum View {
     Quarantine {
         after: Option<Cursor>,
     },
+    /// The list of temporary endpoints.
+    TemporaryEndpoints,
+    TemporaryEndpoint(u64),
+    TemporaryRequest {
+        of: RequestNumber,
+        body: Option<BodyForm>,
+    },
     /// Asks for a confirmation.
     Confirm(Action),
+}
+
+/// A temporary endpoint, and a request that it received. Numbers, because the path of the endpoint is a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestNumber {
+    pub(super) endpoint: u64,
+    pub(super) request: u64,
+}
+
+/// What a POST asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Submission {
+    Change(Action),
+    /// A check of a signature, which changes nothing. It is a POST because the secret is in the body.
+    Check(RequestNumber),
 }
 
 /// The archive that holds a delivery.
@@ -74,6 +106,8 @@ pub(super) enum Action {
     ReleaseAll,
     Pause(ModelName),
     Resume(ModelName),
+    CreateEndpoint,
+    DeleteEndpoint(u64),
 }
 
 /// The last delivery of a page. The next page has those that were received before it.
@@ -96,7 +130,7 @@ pub(super) enum InvalidAddress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Done {
     pub(super) what: DoneKind,
-    /// A number of deliveries, or the status of a handler.
+    /// A number of deliveries, the status of a handler, or the number of a temporary endpoint.
     pub(super) number: u64,
 }
 
@@ -108,6 +142,8 @@ pub(super) enum DoneKind {
     Released,
     Paused,
     Resumed,
+    Created,
+    Deleted,
 }
 
 /// The parameters of a query, the first value of each name.
@@ -155,6 +191,20 @@ impl Parameters {
         self.required("model", "the name of a model", |text| text.parse().ok())
     }
 
+    fn endpoint(&self) -> Result<u64, InvalidAddress> {
+        let expected = "the number of a temporary endpoint";
+        self.required("endpoint", expected, |text| text.parse().ok())
+    }
+
+    fn request(&self) -> Result<RequestNumber, InvalidAddress> {
+        let request = self.required("request", "the number of a request", |text| text.parse().ok());
+        Ok(RequestNumber { endpoint: self.endpoint()?, request: request? })
+    }
+
+    fn form(&self) -> Result<Option<BodyForm>, InvalidAddress> {
+        self.parsed("body", "tree, text or hex", BodyForm::parse)
+    }
+
     fn place(&self) -> Result<Place, InvalidAddress> {
         let place = self.parsed("in", "archive or quarantine", Place::parse)?;
         Ok(place.unwrap_or(Place::Archive))
@@ -181,6 +231,9 @@ impl Parameters {
         if let Some(file) = self.parsed("file", "the name of a file", File::parse)? {
             return Ok(Address::File(file));
         }
+        if self.get("download") == Some(REQUEST) {
+            return Ok(Address::DownloadRequest(self.request()?));
+        }
         if self.get("download").is_some() {
             return Ok(Address::Download(self.place()?, self.id("download")?));
         }
@@ -190,16 +243,25 @@ impl Parameters {
         let view = match self.get("view").unwrap_or("overview") {
             "overview" => View::Overview,
             "deliveries" => View::Deliveries { filter: self.filter(now)?, after: self.cursor()? },
-            "delivery" => View::Delivery {
-                place: self.place()?,
-                id: self.id("id")?,
-                body: self.parsed("body", "tree, text or hex", BodyForm::parse)?,
-            },
+            "delivery" => {
+                View::Delivery { place: self.place()?, id: self.id("id")?, body: self.form()? }
+            }
             "quarantine" => View::Quarantine { after: self.cursor()? },
+            ENDPOINTS => View::TemporaryEndpoints,
+            ENDPOINT => View::TemporaryEndpoint(self.endpoint()?),
+            REQUEST => View::TemporaryRequest { of: self.request()?, body: self.form()? },
             "events" => return Ok(Address::Events),
             _ => return Err(InvalidAddress::Unknown),
         };
         Ok(Address::View(view))
+    }
+
+    /// The target of a POST.
+    pub(super) fn submission(&self, now: SystemTime) -> Result<Submission, InvalidAddress> {
+        if self.get("action") == Some(CHECK) {
+            return self.request().map(Submission::Check);
+        }
+        self.action("action", now).map(Submission::Change)
     }
 
     /// The action whose name is the value of `parameter`.
@@ -217,6 +279,8 @@ impl Parameters {
             Some("release-all") => Action::ReleaseAll,
             Some("pause") => Action::Pause(self.model()?),
             Some("resume") => Action::Resume(self.model()?),
+            Some("create-endpoint") => Action::CreateEndpoint,
+            Some("delete-endpoint") => Action::DeleteEndpoint(self.endpoint()?),
             _ => return Err(InvalidAddress::Unknown),
         })
     }
@@ -263,6 +327,12 @@ impl View {
             Self::Quarantine { after: cursor } => {
                 [view("quarantine")].into_iter().chain(after(cursor)).collect()
             }
+            Self::TemporaryEndpoints => vec![view(ENDPOINTS)],
+            Self::TemporaryEndpoint(number) => vec![view(ENDPOINT), endpoint(*number)],
+            Self::TemporaryRequest { of, body } => {
+                let body = body.map(|form| ("body", form.as_str().to_owned()));
+                [view(REQUEST)].into_iter().chain(of.parameters()).chain(body).collect()
+            }
             Self::Confirm(action) => action.parameters("confirm"),
         }
     }
@@ -270,6 +340,11 @@ impl View {
     /// The view of a delivery.
     pub(super) fn delivery(place: Place, id: DeliveryId) -> Self {
         Self::Delivery { place, id, body: None }
+    }
+
+    /// The view of a request to a temporary endpoint.
+    pub(super) fn request(of: RequestNumber) -> Self {
+        Self::TemporaryRequest { of, body: None }
     }
 
     /// The first page of the deliveries that a filter selects.
@@ -295,6 +370,8 @@ impl Action {
             Self::ReleaseAll => "release-all",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
+            Self::CreateEndpoint => "create-endpoint",
+            Self::DeleteEndpoint(_) => "delete-endpoint",
         }
     }
 
@@ -309,12 +386,34 @@ impl Action {
                 parameters.extend(place.parameter());
             }
             Self::RetryAll(filter) => parameters.extend(filter.parameters()),
-            Self::ReleaseAll => {}
+            Self::ReleaseAll | Self::CreateEndpoint => {}
+            Self::DeleteEndpoint(number) => parameters.push(endpoint(*number)),
             Self::Pause(model) | Self::Resume(model) => {
                 parameters.push(("model", model.to_string()));
             }
         }
         parameters
+    }
+}
+
+/// The parameter with the number of a temporary endpoint.
+fn endpoint(number: u64) -> (&'static str, String) {
+    ("endpoint", number.to_string())
+}
+
+impl RequestNumber {
+    fn parameters(self) -> [(&'static str, String); 2] {
+        [endpoint(self.endpoint), ("request", self.request.to_string())]
+    }
+
+    /// The link to the body of the request.
+    pub(super) fn download(self) -> String {
+        link([("download", REQUEST.to_owned())].into_iter().chain(self.parameters()))
+    }
+
+    /// The target of the form that checks the signature.
+    pub(super) fn check(self) -> String {
+        link([("action", CHECK.to_owned())].into_iter().chain(self.parameters()))
     }
 }
 
@@ -374,8 +473,16 @@ impl File {
 }
 
 impl DoneKind {
-    const ALL: [Self; 6] =
-        [Self::Retried, Self::Replayed, Self::Erased, Self::Released, Self::Paused, Self::Resumed];
+    const ALL: [Self; 8] = [
+        Self::Retried,
+        Self::Replayed,
+        Self::Erased,
+        Self::Released,
+        Self::Paused,
+        Self::Resumed,
+        Self::Created,
+        Self::Deleted,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -385,6 +492,8 @@ impl DoneKind {
             Self::Released => "released",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::Created => "created",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -415,6 +524,8 @@ mod tests {
     use super::*;
     use crate::delivery::StateKind;
 
+    const REQUEST_NUMBER: RequestNumber = RequestNumber { endpoint: 7, request: 8 };
+
     fn parameters(link: &str) -> Parameters {
         Parameters::of(link.strip_prefix('?'))
     }
@@ -442,6 +553,9 @@ mod tests {
             View::delivery(Place::Archive, id),
             View::Delivery { place: Place::Quarantine, id, body: Some(BodyForm::Hex) },
             View::Quarantine { after },
+            View::TemporaryEndpoints,
+            View::TemporaryEndpoint(7),
+            View::TemporaryRequest { of: REQUEST_NUMBER, body: Some(BodyForm::Text) },
             View::Confirm(Action::Erase(Place::Quarantine, id)),
             View::Confirm(Action::RetryAll(filter())),
         ] {
@@ -463,10 +577,16 @@ mod tests {
             Action::ReleaseAll,
             Action::Pause(model.clone()),
             Action::Resume(model),
+            Action::CreateEndpoint,
+            Action::DeleteEndpoint(7),
         ] {
-            let link = action.link();
-            assert_eq!(parameters(&link).action("action", SystemTime::UNIX_EPOCH), Ok(action));
+            let submission = parameters(&action.link()).submission(SystemTime::UNIX_EPOCH);
+            assert_eq!(submission, Ok(Submission::Change(action)));
         }
+        let check = parameters(&REQUEST_NUMBER.check()).submission(SystemTime::UNIX_EPOCH);
+        assert_eq!(check, Ok(Submission::Check(REQUEST_NUMBER)));
+        let download = parameters(&REQUEST_NUMBER.download()).address(SystemTime::UNIX_EPOCH);
+        assert_eq!(download, Ok(Address::DownloadRequest(REQUEST_NUMBER)));
     }
 
     #[test]
@@ -481,6 +601,8 @@ mod tests {
             ("?view=deliveries&after=1.2", "'after'"),
             ("?view=deliveries&after=18446744073709551615.0.x", "'after'"),
             ("?view=deliveries&model=a+b", "'model'"),
+            ("?view=temporary-endpoint&endpoint=-1", "'endpoint'"),
+            ("?view=temporary-request&endpoint=1", "'request'"),
             ("?confirm=other", "no such page"),
         ] {
             let error = parameters(link).address(SystemTime::UNIX_EPOCH).unwrap_err();

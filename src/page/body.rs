@@ -6,11 +6,11 @@ use bytes::Bytes;
 use maud::{Markup, html};
 
 use super::{
-    address::{BodyForm, Place, View},
+    address::{BodyForm, View},
     format,
     tree::{self, Node},
 };
-use crate::delivery::{DeliveryId, prefix};
+use crate::delivery::prefix;
 
 /// The number of bytes that are shown as text.
 const TEXT: usize = 64 << 10;
@@ -72,8 +72,14 @@ impl ShownBody {
         Self { form, content, length }
     }
 
-    /// The section of the page. `reason` may name the path of a decode error, which is marked in the tree.
-    pub(super) fn html(&self, place: Place, id: DeliveryId, reason: Option<&str>) -> Markup {
+    /// The section of the page. `view` is the same page with the body in another form, and `download` the link to the
+    /// body. `reason` may name the path of a decode error, which is marked in the tree.
+    pub(super) fn html(
+        &self,
+        view: impl Fn(BodyForm) -> View,
+        download: &str,
+        reason: Option<&str>,
+    ) -> Markup {
         html! {
             section #body {
                 div.bar {
@@ -81,13 +87,12 @@ impl ShownBody {
                     span.dim { (format::bytes(self.length as u64)) }
                     nav.tabs aria-label="Form of the body" {
                         @for form in BodyForm::ALL {
-                            @let view = View::Delivery { place, id, body: Some(form) };
-                            a href={ (view.link()) "#body" } aria-current=[(form == self.form).then_some("true")] {
+                            a href={ (view(form).link()) "#body" } aria-current=[(form == self.form).then_some("true")] {
                                 (form.as_str())
                             }
                         }
                     }
-                    a.button href=(place.download(id)) { "Download" }
+                    a.button href=(download) { "Download" }
                 }
                 (self.content(reason))
             }
@@ -173,7 +178,7 @@ mod tests {
         let long = vec![b'"'; 10 << 20];
         for form in BodyForm::ALL {
             let shown = ShownBody::prepared(&long, Some(form));
-            let html = shown.html(Place::Archive, DeliveryId::new(), None).into_string();
+            let html = shown.html(|_| View::Overview, "?", None).into_string();
             assert!(html.len() < 10 * TEXT, "{form:?}: {}", html.len());
         }
     }

@@ -50,6 +50,12 @@ pub(super) async fn page(inbox: &Inbox, action: Action) -> Result<Page, ArchiveE
         }
         Action::Pause(_) => ("Pause this model?", html! {}, View::Overview),
         Action::Resume(_) => ("Resume this model?", html! {}, View::Overview),
+        Action::CreateEndpoint => {
+            ("Create a temporary endpoint?", html! {}, View::TemporaryEndpoints)
+        }
+        Action::DeleteEndpoint(number) => {
+            ("Delete this temporary endpoint?", html! {}, View::TemporaryEndpoint(*number))
+        }
     };
     let action = match action {
         Action::RetryAll(filter) => Action::RetryAll(filter.fixed()),
@@ -99,5 +105,7 @@ fn verb(action: &Action) -> &'static str {
         Action::Release(_) | Action::ReleaseAll => "Release",
         Action::Pause(_) => "Pause",
         Action::Resume(_) => "Resume",
+        Action::CreateEndpoint => "Create",
+        Action::DeleteEndpoint(_) => "Delete",
     }
 }

@@ -48,6 +48,7 @@ pub(super) async fn page(
         Place::Archive => Tab::Deliveries,
         Place::Quarantine => Tab::Quarantine,
     };
+    let of_form = |form| View::Delivery { place, id, body: Some(form) };
     let content = html! {
         div.bar {
             h1 { "Delivery " code { (id) } }
@@ -58,8 +59,8 @@ pub(super) async fn page(
             Place::Quarantine => (quarantine::findings(inbox, delivery).await),
         }
         (facts(delivery, state, now))
-        (body.html(place, id, reason))
-        (head(delivery.head()))
+        (body.html(of_form, &place.download(id), reason))
+        (head(delivery.head(), "Secrets were redacted before the head was archived."))
         (command(delivery))
         @if place == Place::Archive { (same_inference(inbox, delivery, state, now).await?) }
     };
@@ -122,11 +123,12 @@ fn facts(delivery: &Delivery, state: &State, now: SystemTime) -> Markup {
     }
 }
 
-fn fact(name: &str, value: &Markup) -> Markup {
+pub(super) fn fact(name: &str, value: &Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }
 
-fn head(head: &Head) -> Markup {
+/// The section with a head, and a remark on its secrets.
+pub(super) fn head(head: &Head, remark: &str) -> Markup {
     html! {
         section {
             h2 { "Head" }
@@ -138,7 +140,7 @@ fn head(head: &Head) -> Markup {
                     }
                 }
             }
-            p.dim { "Secrets were redacted before the head was archived." }
+            p.dim { (remark) }
         }
     }
 }

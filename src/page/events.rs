@@ -1,4 +1,4 @@
-//! Server-sent events: one for each change of the archive, upon which the script loads the page again.
+//! Server-sent events: one for each change of the archive or of a temporary endpoint, upon which the script loads the page again.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     archive::{Archive, ArchiveError, Query},
     inbox::Inbox,
+    page::temporary::Endpoints,
 };
 
 /// The polling interval.
@@ -35,20 +36,19 @@ const STREAMS: usize = 64;
 const LATEST: usize = 50;
 
 /// The streams of all clients. They share the polls of the archive.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Events {
+    endpoints: Endpoints,
     slots: Arc<Semaphore>,
     /// The last poll. Its lock makes one poll at a time.
     last: Arc<Mutex<Option<(Instant, u64)>>>,
 }
 
-impl Default for Events {
-    fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(STREAMS)), last: Arc::default() }
-    }
-}
-
 impl Events {
+    pub(super) fn new(endpoints: Endpoints) -> Self {
+        Self { endpoints, slots: Arc::new(Semaphore::new(STREAMS)), last: Arc::default() }
+    }
+
     /// Starts a stream. It ends when the client is gone, or when the inbox is shut down. `None` if there are too many.
     pub(super) fn stream(&self, inbox: &Inbox) -> Option<EventStream> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
@@ -86,7 +86,7 @@ impl Events {
         drop(slot);
     }
 
-    /// A number that changes with the archive.
+    /// A number that changes with the archive and with the temporary endpoints.
     async fn revision(&self, inbox: &Inbox) -> Result<u64, ArchiveError> {
         let mut last = self.last.lock().await;
         if let Some((at, revision)) = *last
@@ -99,6 +99,7 @@ impl Events {
         if let Some(quarantine) = inbox.quarantine() {
             hash(quarantine.archive(), &mut hasher).await?;
         }
+        self.endpoints.revision().hash(&mut hasher);
         let revision = hasher.finish();
         *last = Some((Instant::now(), revision));
         Ok(revision)

@@ -146,7 +146,8 @@ fn unauthorized() -> Response<ResponseBody> {
     response
 }
 
-fn rejection(status: StatusCode) -> Response<ResponseBody> {
+/// A response with the status as text.
+pub(super) fn rejection(status: StatusCode) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::full(format!("{status}\n")));
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

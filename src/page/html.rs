@@ -28,6 +28,7 @@ pub(super) enum Tab {
     Deliveries,
     DeadLetters,
     Quarantine,
+    Temporary,
 }
 
 /// What the frame shows around a page.
@@ -70,6 +71,7 @@ fn header(current: Option<Tab>, frame: &Frame<'_>) -> Markup {
         (Tab::Deliveries, "Deliveries", View::deliveries(Filter::default()), true),
         (Tab::DeadLetters, "Dead letters", dead_letters, true),
         (Tab::Quarantine, "Quarantine", View::Quarantine { after: None }, frame.has_quarantine),
+        (Tab::Temporary, "Temporary endpoints", View::TemporaryEndpoints, true),
     ];
     html! {
         header {
@@ -99,6 +101,8 @@ fn result(done: Done) -> String {
         DoneKind::Replayed => format!("Replayed. The handler returned {}.", done.number),
         DoneKind::Paused => "The model is paused. Its new deliveries wait.".to_owned(),
         DoneKind::Resumed => "The model is resumed.".to_owned(),
+        DoneKind::Created => format!("Temporary endpoint {} created.", done.number),
+        DoneKind::Deleted => format!("Temporary endpoint {} deleted.", done.number),
     }
 }
 

@@ -21,6 +21,9 @@
 //!
 //! All its links are relative queries, so it works at any path and behind a proxy that rewrites the path. Changes are
 //! made by POST, are rejected if another site triggers them, and are logged with the user of the guard.
+//!
+//! Only senders have other paths: `temporary/TOKEN` below that of the page is a temporary endpoint, which a user has
+//! created to see what a sender sends. It needs no guard, because the token is a secret, and is unknown to all others.
 
 mod action;
 mod activity;
@@ -39,6 +42,7 @@ mod listing;
 mod overview;
 mod quarantine;
 mod service;
+mod temporary;
 mod tree;
 
 pub use guard::{Guard, GuardError};

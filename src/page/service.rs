@@ -9,9 +9,11 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
 };
+use http_body::Body;
 use maud::Markup;
 use tokio::time::timeout;
 use tower_http::csrf::{Csrf, CsrfLayer};
@@ -20,20 +22,24 @@ use tower_service::Service;
 
 use super::{
     action,
-    address::{Address, File, Parameters, Place, View},
+    address::{Action, Address, File, Parameters, Place, RequestNumber, Submission, View},
     confirm, deliveries, delivery,
     events::Events,
     guard::{Guard, User},
     html::{self, Frame, Page},
     overview::{self, LastActivity},
     quarantine,
+    temporary::{self, Checker, Endpoints, Form, Receiver},
 };
 use crate::{
     archive::ArchiveError,
-    delivery::DeliveryId,
+    delivery::{DeliveryId, with_causes},
     inbox::{Health, Inbox},
     layer::ResponseBody,
 };
+
+/// The text of a page about something that does not exist, or not any more.
+const NOT_FOUND: &str = "there is no such delivery, temporary endpoint or request";
 
 /// How long a page may take to read the archive.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,27 +71,37 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
 impl Inbox {
     /// A web page to operate the inbox, as a service to mount at any path: see [`page`](crate::page).
     pub fn page(&self, guard: Guard) -> PageService {
+        let endpoints = Endpoints::default();
+        let receiver = Receiver::new(endpoints.clone(), self.clock.clone());
         let pages = Pages {
             inbox: self.clone(),
             health: self.health(),
             activity: LastActivity::default(),
-            events: Events::default(),
+            events: Events::new(endpoints.clone()),
+            endpoints,
+            checker: Checker::default(),
         };
-        PageService { guard, pages: CsrfLayer::new().layer(pages) }
+        PageService { receiver, guard, pages: CsrfLayer::new().layer(pages) }
     }
 }
 
 /// The web page of an inbox. Made by [`Inbox::page`].
 ///
-/// Accepts requests with any body, and never reads it. Always ready.
+/// Accepts requests with any body. It reads the bodies of two kinds of requests only: of those to a temporary endpoint,
+/// at most 8 at a time, and of the form that checks a signature. Always ready.
 #[derive(Clone)]
 pub struct PageService {
+    /// The temporary endpoints, which need no guard.
+    receiver: Receiver,
     guard: Guard,
     /// Rejects changes that another site triggers.
     pages: Csrf<Pages>,
 }
 
-impl<B> Service<Request<B>> for PageService {
+impl<B> Service<Request<B>> for PageService
+where
+    B: Body<Data: Send> + Send + 'static,
+{
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -95,18 +111,10 @@ impl<B> Service<Request<B>> for PageService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut head, _) = request.into_parts();
-        let is_head = head.method == Method::HEAD;
-        let admitted = self.guard.admit(&head);
-        let mut pages = self.pages.clone();
+        let is_head = request.method() == Method::HEAD;
+        let responding = self.clone().respond(request);
         Box::pin(async move {
-            let mut response = match admitted {
-                Ok(user) => {
-                    head.extensions.insert(user);
-                    pages.call(Request::from_parts(head, ())).await?
-                }
-                Err(rejection) => rejection,
-            };
+            let mut response = responding.await?;
             for (name, value) in HEADERS {
                 response.headers_mut().insert(name, value);
             }
@@ -115,6 +123,25 @@ impl<B> Service<Request<B>> for PageService {
             }
             Ok(response)
         })
+    }
+}
+
+impl PageService {
+    async fn respond<B>(mut self, request: Request<B>) -> Result<Response<ResponseBody>, Infallible>
+    where
+        B: Body<Data: Send> + Send + 'static,
+    {
+        let (mut head, body) = request.into_parts();
+        if temporary::is_endpoint_path(head.uri.path()) {
+            return Ok(self.receiver.receive(head, body).await);
+        }
+        match self.guard.admit(&head) {
+            Ok(user) => {
+                head.extensions.insert(user);
+                self.pages.call(Request::from_parts(head, body)).await
+            }
+            Err(rejection) => Ok(rejection),
+        }
     }
 }
 
@@ -131,9 +158,14 @@ struct Pages {
     health: Health,
     activity: LastActivity,
     events: Events,
+    endpoints: Endpoints,
+    checker: Checker,
 }
 
-impl Service<Request<()>> for Pages {
+impl<B> Service<Request<B>> for Pages
+where
+    B: Body<Data: Send> + Send + 'static,
+{
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -142,24 +174,28 @@ impl Service<Request<()>> for Pages {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<()>) -> Self::Future {
-        let (pages, (head, ())) = (self.clone(), request.into_parts());
-        Box::pin(async move { Ok(pages.respond(&head).await) })
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (pages, (head, body)) = (self.clone(), request.into_parts());
+        Box::pin(async move { Ok(pages.respond(&head, body).await) })
     }
 }
 
 impl Pages {
-    async fn respond(&self, head: &Parts) -> Response<ResponseBody> {
+    async fn respond<B>(&self, head: &Parts, body: B) -> Response<ResponseBody>
+    where
+        B: Body<Data: Send> + Send,
+    {
         let user = head.extensions.get::<User>().cloned();
         // Only the service above calls this one, with a user.
         let Some(user) = user else { return status(StatusCode::FORBIDDEN) };
         if !matches!(head.uri.path(), "" | "/") {
             return self.failed(&user, StatusCode::NOT_FOUND, "there is no such page");
         }
+        self.endpoints.remove_expired(self.inbox.clock.now());
         let parameters = Parameters::of(head.uri.query());
         match head.method {
             Method::GET | Method::HEAD => self.get(&parameters, &user).await,
-            Method::POST => self.post(&parameters, user).await,
+            Method::POST => self.post(&parameters, user, body).await,
             _ => {
                 let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
                 let allowed = HeaderValue::from_static("GET, HEAD, POST");
@@ -179,7 +215,7 @@ impl Pages {
         let answered = timeout(TIMEOUT, self.answer(address, parameters, user)).await;
         match answered {
             Ok(Ok(Some(response))) => response,
-            Ok(Ok(None)) => self.failed(user, StatusCode::NOT_FOUND, "there is no such delivery"),
+            Ok(Ok(None)) => self.failed(user, StatusCode::NOT_FOUND, NOT_FOUND),
             Ok(Err(error)) => {
                 let text = action::ActionError::from(error).text();
                 self.failed(user, StatusCode::SERVICE_UNAVAILABLE, &text)
@@ -192,7 +228,7 @@ impl Pages {
         }
     }
 
-    /// `None` if there is no such delivery, or no quarantine.
+    /// `None` if there is no such delivery, temporary endpoint or request, or no quarantine.
     async fn answer(
         &self,
         address: Address,
@@ -203,6 +239,7 @@ impl Pages {
             Address::File(file) => Some(self::file(file)),
             Address::Events => Some(self.follow()),
             Address::Download(place, id) => self.download(place, id).await?,
+            Address::DownloadRequest(of) => self.download_request(of),
             Address::View(view) => {
                 let page = self.view(view).await?;
                 page.map(|page| self.whole(&page, user, parameters, StatusCode::OK))
@@ -211,7 +248,8 @@ impl Pages {
     }
 
     async fn view(&self, view: View) -> Result<Option<Page>, ArchiveError> {
-        let inbox = &self.inbox;
+        let (inbox, endpoints) = (&self.inbox, &self.endpoints);
+        let now = inbox.clock.now();
         match view {
             View::Overview => {
                 let health = self.health.report().await;
@@ -222,20 +260,47 @@ impl Pages {
             }
             View::Delivery { place, id, body } => delivery::page(inbox, place, id, body).await,
             View::Quarantine { after } => quarantine::page(inbox, after).await,
+            View::TemporaryEndpoints => Ok(Some(temporary::list_page(endpoints, now))),
+            View::TemporaryEndpoint(number) => Ok(temporary::endpoint_page(endpoints, number, now)),
+            View::TemporaryRequest { of, body } => {
+                Ok(temporary::request_page(endpoints, of, body, now).await)
+            }
             View::Confirm(action) => confirm::page(inbox, action).await.map(Some),
         }
     }
 
-    async fn post(&self, parameters: &Parameters, user: User) -> Response<ResponseBody> {
-        let action = match parameters.action("action", self.inbox.clock.now()) {
-            Ok(action) => action,
-            Err(error) => {
-                return self.failed(&user, StatusCode::BAD_REQUEST, &error.to_string());
+    async fn post<B>(&self, parameters: &Parameters, user: User, body: B) -> Response<ResponseBody>
+    where
+        B: Body<Data: Send> + Send,
+    {
+        match parameters.submission(self.inbox.clock.now()) {
+            Ok(Submission::Change(action)) => self.change(action, user).await,
+            Ok(Submission::Check(of)) => match Form::read(body).await {
+                Ok(form) => self.check(of, form, &user).await,
+                Err(error) => self.failed(&user, error.status(), &with_causes(&error)),
+            },
+            Err(error) => self.failed(&user, StatusCode::BAD_REQUEST, &error.to_string()),
+        }
+    }
+
+    async fn check(&self, of: RequestNumber, form: Form, user: &User) -> Response<ResponseBody> {
+        let now = self.inbox.clock.now();
+        let checking = temporary::checked_page(&self.endpoints, &self.checker, of, form, now);
+        match timeout(TIMEOUT, checking).await {
+            Ok(Some(page)) => self.whole(&page, user, &Parameters::of(None), StatusCode::OK),
+            Ok(None) => self.failed(user, StatusCode::NOT_FOUND, NOT_FOUND),
+            Err(_) => {
+                let text = "another check is running; try again later";
+                self.failed(user, StatusCode::SERVICE_UNAVAILABLE, text)
             }
-        };
+        }
+    }
+
+    async fn change(&self, action: Action, user: User) -> Response<ResponseBody> {
         // In a task: a change is completed also if the browser does not wait for it.
-        let (inbox, by) = (self.inbox.clone(), user.clone());
-        let changing = tokio::spawn(async move { action::run(&inbox, &action, &by).await });
+        let (inbox, endpoints, by) = (self.inbox.clone(), self.endpoints.clone(), user.clone());
+        let changing =
+            tokio::spawn(async move { action::run(&inbox, &endpoints, &action, &by).await });
         match changing.await {
             Ok(Ok((view, done))) => see_other(&view.link_after(done)),
             Ok(Err(error)) => self.failed(&user, error.status(), &error.text()),
@@ -287,13 +352,12 @@ impl Pages {
     ) -> Result<Option<Response<ResponseBody>>, ArchiveError> {
         let Some(archive) = delivery::archive(&self.inbox, place) else { return Ok(None) };
         let Some(archived) = archive.get(id).await? else { return Ok(None) };
-        let content_type = HeaderValue::from_static("application/octet-stream");
-        let mut response = typed(content_type, archived.delivery.body().clone());
-        let disposition = format!("attachment; filename=\"{id}.body\"");
-        if let Ok(disposition) = HeaderValue::from_str(&disposition) {
-            response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
-        }
-        Ok(Some(response))
+        Ok(Some(attachment(archived.delivery.body().clone(), &id.to_string())))
+    }
+
+    fn download_request(&self, of: RequestNumber) -> Option<Response<ResponseBody>> {
+        let body = self.endpoints.body(of, self.inbox.clock.now())?;
+        Some(attachment(body, &format!("request-{}-{}", of.endpoint, of.request)))
     }
 }
 
@@ -305,6 +369,16 @@ fn file(file: File) -> Response<ResponseBody> {
         File::Icon => ("image/svg+xml", include_str!("assets/icon.svg")),
     };
     typed(HeaderValue::from_static(content_type), text)
+}
+
+/// A body, as a file with this name.
+fn attachment(body: Bytes, name: &str) -> Response<ResponseBody> {
+    let mut response = typed(HeaderValue::from_static("application/octet-stream"), body);
+    let disposition = format!("attachment; filename=\"{name}.body\"");
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    response
 }
 
 fn typed(content_type: HeaderValue, body: impl Into<bytes::Bytes>) -> Response<ResponseBody> {

@@ -46,6 +46,21 @@ impl Page {
         response
     }
 
+    /// Posts to a path without a password.
+    fn post_to_path(&self, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: tunnel.example.com\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+
     fn get(&self, query: &str) -> String {
         self.send("GET", query, &self.password)
     }
@@ -108,4 +123,22 @@ fn page_is_served_on_loopback_addresses_only() {
     let refused = inbox(dir.path(), &["page", "--listen", "0.0.0.0:0"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(errors(&refused).contains("on this machine only"), "{}", errors(&refused));
+}
+
+#[tokio::test]
+async fn temporary_endpoint_receives_what_a_tunnel_brings_to_the_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    archive.close().await;
+    drop(archive);
+    let page = Page::start(dir.path());
+    let created = page.post("?action=create-endpoint");
+    assert!(created.starts_with("HTTP/1.1 303"), "{created}");
+    let text = page.get("?view=temporary-endpoint&endpoint=1");
+    let path = text.split("data-path=\"").nth(1).unwrap().split('"').next().unwrap();
+    let posted = page.post_to_path(path, "{\"from\": \"a tunnel\"}");
+    assert!(posted.starts_with("HTTP/1.1 200"), "{posted}");
+    assert!(page.get("?view=temporary-request&endpoint=1&request=1").contains("a tunnel"));
+    assert!(page.post_to_path("/temporary/other", "x").starts_with("HTTP/1.1 404"));
+    assert!(page.post_to_path("/", "x").starts_with("HTTP/1.1 401"));
 }

@@ -1,10 +1,5 @@
 //! The actions of the page, who may run them, and the log.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use http::Request;
 use tower_inbox::{Archive, DeliveryId, Outcome, Secret, page::Guard};
 
@@ -141,32 +136,11 @@ async fn change_from_another_site_is_rejected_by_sec_fetch_site_and_origin() {
     assert_eq!(post(&[host, ("origin", "https://inbox.example.com")]).await, 303);
 }
 
-/// The log of one test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn changes_and_failed_changes_are_logged_with_the_user() {
     let setup = Setup::new();
     let delivery = setup.settled(caption("1"), Outcome::dead("404")).await;
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    // With a single subscriber, a test on another thread that reaches an event first would disable it for this one, too.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let logging = tracing::subscriber::set_default(subscriber);
+    let log = Log::start();
     let guard = Guard::with(|head| Some(head.headers.get("x-user")?.to_str().ok()?.to_owned()));
     let page = setup.inbox.page(guard);
     for _ in 0..2 {
@@ -175,9 +149,9 @@ async fn changes_and_failed_changes_are_logged_with_the_user() {
             .body(String::new());
         send(page.clone(), request.unwrap()).await;
     }
-    drop(logging);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let (first, second) = log.split_once('\n').unwrap();
+    let log = log.end();
+    let mut lines = log.lines().filter(|line| line.contains("changed from the page"));
+    let (first, second) = (lines.next().unwrap(), lines.next().unwrap());
     for (line, level) in [(first, "INFO"), (second, "WARN")] {
         for wanted in [level, "user=\"alice\"", "action=\"retry\"", &delivery.id().to_string()] {
             assert!(line.contains(wanted), "{wanted} in {line}");

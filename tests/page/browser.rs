@@ -22,16 +22,16 @@ use tower_inbox::{
 use super::support::*;
 
 /// A browser, its driver, and a server with the page.
-struct Browser {
-    client: Client,
+pub(crate) struct Browser {
+    pub(crate) client: Client,
     driver: Child,
-    origin: String,
+    pub(crate) origin: String,
     _profile: TempDir,
 }
 
 impl Browser {
     /// Serves the page at `/inbox`, and opens it with user and password.
-    async fn open(inbox: &Inbox) -> Self {
+    pub(crate) async fn open(inbox: &Inbox) -> Self {
         assert!(env::var_os("INBOX_TEST_BROWSER").is_some(), "set INBOX_TEST_BROWSER");
         let guard = Guard::basic("inbox", Secret::new("password")).unwrap();
         let app = Router::new().nest_service("/inbox", inbox.page(guard));
@@ -55,12 +55,12 @@ impl Browser {
         browser
     }
 
-    async fn goto(&self, query: &str) {
+    pub(crate) async fn goto(&self, query: &str) {
         self.client.goto(&format!("{}/inbox{query}", self.origin)).await.unwrap();
     }
 
     /// Waits until the page has this text. Ends the test after 30 s.
-    async fn wait_for_text(&self, text: &str) {
+    pub(crate) async fn wait_for_text(&self, text: &str) {
         let xpath = format!("//main[contains(., '{text}')] | //p[contains(., '{text}')]");
         let wait = self.client.wait().at_most(Duration::from_secs(30));
         let found = wait.for_element(Locator::XPath(&xpath)).await.is_ok();
@@ -79,7 +79,7 @@ impl Browser {
     }
 
     /// Emulates a screen of this width.
-    async fn set_screen(&self, width: u32, scheme: &str) {
+    pub(crate) async fn set_screen(&self, width: u32, scheme: &str) {
         let metrics =
             json!({ "width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
@@ -88,7 +88,7 @@ impl Browser {
     }
 
     /// Stores a picture of the whole page below `target/`.
-    async fn take_picture(&self, name: &str) {
+    pub(crate) async fn take_picture(&self, name: &str) {
         let parameters = json!({ "captureBeyondViewport": true });
         let picture = self.devtools("Page.captureScreenshot", parameters).await;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/page");
@@ -120,7 +120,7 @@ impl Browser {
     }
 
     /// Fails if the console has errors, or if something was requested from elsewhere.
-    async fn assert_clean(&self) {
+    pub(crate) async fn assert_clean(&self) {
         let console = self.log("browser").await;
         assert!(console.is_empty(), "{console:#?}");
         let mut requests = 0;

@@ -9,7 +9,9 @@
 
 mod actions;
 mod browser;
+mod browser_temporary;
 mod guards;
 mod hostile;
 mod pages;
 mod support;
+mod temporary;

@@ -1,6 +1,7 @@
 //! An inbox with deliveries in every state, and requests to its page.
 
 use std::{
+    io,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -169,9 +170,55 @@ pub(crate) async fn get(page: PageService, query: &str) -> Answer {
     send(page, Request::get(format!("/{query}")).body(String::new()).unwrap()).await
 }
 
-pub(crate) async fn send(page: PageService, request: Request<String>) -> Answer {
+pub(crate) async fn send<B>(page: PageService, request: Request<B>) -> Answer
+where
+    B: http_body::Body<Data: Send> + Send + 'static,
+{
     let response = page.oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer { status: head.status.as_u16(), headers: head.headers, bytes }
+}
+
+/// The log of one test, which runs on a single thread.
+pub(crate) struct Log {
+    lines: Lines,
+    _logging: tracing::subscriber::DefaultGuard,
+    _second: tracing::Dispatch,
+}
+
+impl Log {
+    /// Collects the events of all levels.
+    pub(crate) fn start() -> Self {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish();
+        // With a single subscriber, a test on another thread that reaches an event first would disable it for this one,
+        // too.
+        let second = tracing::Dispatch::new(tracing_subscriber::registry());
+        let logging = tracing::subscriber::set_default(subscriber);
+        Self { lines, _logging: logging, _second: second }
+    }
+
+    pub(crate) fn end(self) -> String {
+        String::from_utf8(self.lines.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

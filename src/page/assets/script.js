@@ -1,19 +1,26 @@
-// Live updates and the copy button. The page works without this script.
+// Live updates, copy buttons and the URLs of temporary endpoints. The page works without this script.
 "use strict";
 
 const main = document.getElementById("main");
 const light = document.querySelector("header .live");
 
-for (const button of document.querySelectorAll("button[data-copy]")) {
-  if (!navigator.clipboard) continue;
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    button.textContent = "Copied";
-  });
-}
-
+if (main) prepare();
 if (main && "live" in main.dataset) follow();
+
+function prepare() {
+  // Only the browser has the part of the URL before the path that the service sees.
+  for (const element of main.querySelectorAll("[data-path]")) {
+    element.textContent = location.origin + location.pathname.replace(/\/$/, "") + element.dataset.path;
+  }
+  for (const button of main.querySelectorAll("button[data-copy]")) {
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    });
+  }
+}
 
 function follow() {
   let events;
@@ -85,6 +92,7 @@ function replace(page) {
   const known = new Set(ids(main));
   const focused = main.contains(document.activeElement) ? address(document.activeElement) : undefined;
   main.replaceChildren(...next.childNodes);
+  prepare();
   for (const row of main.querySelectorAll("[data-id]")) {
     row.classList.toggle("new", !known.has(row.dataset.id));
   }

@@ -77,6 +77,8 @@ mod model;
 mod recovery;
 mod response;
 mod results;
+#[cfg(any(feature = "cli", feature = "page"))]
+mod struct_source;
 
 pub use any_field::{AnyField, Fields, FieldsIter};
 pub use field::Value;
@@ -92,3 +94,5 @@ pub use results::{
     ExtractionResult, Ocr, OcrPage, OcrResult, OcrWord, PageRange, Rag, RawPage, RawText, Split,
     SplitItem, SplitResult,
 };
+#[cfg(any(feature = "cli", feature = "page"))]
+pub use struct_source::struct_source;

@@ -1,15 +1,15 @@
 //! `inbox model`: generates structs for the fields of a custom Mindee model.
 
-mod name;
-mod structs;
-
 use std::{
     ffi::OsString,
     io::{self, Write},
 };
 
 use clap::Args;
-use tower_inbox::provider::{Payload, mindee::Extraction};
+use tower_inbox::provider::{
+    Payload,
+    mindee::{Extraction, struct_source},
+};
 
 use crate::{
     CommandResult,
@@ -40,7 +40,6 @@ pub(crate) fn run(args: &ModelArgs) -> CommandResult {
     let fields = sample.fields().map_err(|failed| {
         format!("sample has no fields: {failed}; use a payload of a completed extraction")
     })?;
-    let structs = structs::all(&args.name, &structs::members(fields));
-    io::stdout().write_all(structs::file(&structs)?.as_bytes())?;
+    io::stdout().write_all(struct_source(&args.name, fields).as_bytes())?;
     Ok(code(true))
 }

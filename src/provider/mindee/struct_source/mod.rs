@@ -1,32 +1,58 @@
-//! The structs, and their source text.
+//! Generates structs for the fields of a custom Mindee model.
 
-use std::fmt::{self, Write};
+mod name;
 
-use tower_inbox::provider::mindee::{AnyField, Fields, Value};
+use std::{
+    collections::HashSet,
+    fmt::{self, Write},
+};
 
-use super::name;
+use super::{AnyField, Fields, Value};
+
+/// Generates the source of a Rust struct, and of those that it needs, for the fields in a sample.
+///
+/// The structs implement [`Deserialize`](serde::Deserialize), as the type parameter of
+/// [`Extraction`](super::Extraction) has to. The type of a field that is null, or of an empty list, is a guess, marked
+/// with a comment. The command `inbox model` prints the same source. Features `cli` and `page`.
+///
+/// The cost grows with the square of the number of fields: limit it for samples of unknown origin.
+///
+/// ```
+/// use tower_inbox::provider::mindee::{Fields, struct_source};
+///
+/// let fields: Fields = serde_json::from_str(r#"{"total_amount": {"value": 12.5}}"#)?;
+/// let source = struct_source("invoice", &fields);
+/// assert!(source.contains("pub struct Invoice {"));
+/// assert!(source.contains("pub total_amount: Field<f64>,"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn struct_source(name: &str, sample: &Fields) -> String {
+    let structs = all(name, &members(sample));
+    // Writing to a string cannot fail.
+    file(&structs).unwrap_or_default()
+}
 
 /// A struct to generate.
 #[derive(Debug, PartialEq)]
-pub(super) struct Struct {
-    pub(super) name: String,
-    pub(super) members: Vec<Member>,
+struct Struct {
+    name: String,
+    members: Vec<Member>,
 }
 
 /// A field of a struct.
 #[derive(Debug, PartialEq)]
-pub(super) struct Member {
+struct Member {
     /// Its name in Rust.
-    pub(super) name: String,
+    name: String,
     /// Its name in JSON, if different.
-    pub(super) renamed: Option<String>,
-    pub(super) of_type: String,
+    renamed: Option<String>,
+    of_type: String,
     /// A comment where the type is a guess.
-    pub(super) remark: Option<&'static str>,
+    remark: Option<&'static str>,
 }
 
 /// The struct with this name, followed by those that its fields need.
-pub(super) fn all(name: &str, members: &Members) -> Vec<Struct> {
+fn all(name: &str, members: &Members) -> Vec<Struct> {
     let mut structs = Structs::default();
     structs.add(name, members);
     structs.all
@@ -35,6 +61,7 @@ pub(super) fn all(name: &str, members: &Members) -> Vec<Struct> {
 #[derive(Default)]
 struct Structs {
     all: Vec<Struct>,
+    names: HashSet<String>,
     /// The name and members in the sample that each struct is generated for.
     sources: Vec<(String, Members)>,
 }
@@ -50,14 +77,16 @@ impl Structs {
     }
 
     fn add(&mut self, json: &str, members: &Members) -> String {
-        let name = name::of_struct(json, |name| self.all.iter().any(|known| known.name == name));
+        let name = name::of_struct(json, |name| self.names.contains(name));
+        self.names.insert(name.clone());
         let at = self.all.len();
         // Reserves the name and the place before those of the structs that it needs.
         self.all.push(Struct { name: name.clone(), members: Vec::new() });
         self.sources.push((json.to_owned(), members.clone()));
-        let mut written = Vec::new();
+        let (mut written, mut taken) = (Vec::new(), HashSet::new());
         for (json, kind) in members {
-            let member = self.member(json, kind, &written);
+            let member = self.member(json, kind, &taken);
+            taken.insert(name::bare(&member.name).to_owned());
             written.push(member);
         }
         if let Some(added) = self.all.get_mut(at) {
@@ -66,9 +95,8 @@ impl Structs {
         name
     }
 
-    fn member(&mut self, json: &str, kind: &Kind, before: &[Member]) -> Member {
-        let taken: Vec<_> = before.iter().map(|member| name::bare(&member.name)).collect();
-        let name = name::member(json, &taken);
+    fn member(&mut self, json: &str, kind: &Kind, taken: &HashSet<String>) -> Member {
+        let name = name::member(json, |name| taken.contains(name));
         let of_type = match kind {
             Kind::AnyField => "Option<AnyField>".to_owned(),
             _ => self.type_of(json, kind),
@@ -106,7 +134,7 @@ fn remark(kind: &Kind) -> Option<&'static str> {
 const TYPES: [&str; 5] = ["AnyField", "Field", "List", "Object", "Value"];
 
 /// A source file with these structs, formatted as by rustfmt.
-pub(super) fn file(structs: &[Struct]) -> Result<String, fmt::Error> {
+fn file(structs: &[Struct]) -> Result<String, fmt::Error> {
     let mut text = "use serde::{Deserialize, Serialize};\n".to_owned();
     let types: Vec<_> = TYPES.into_iter().filter(|name| uses(structs, name)).collect();
     match types.as_slice() {
@@ -151,7 +179,7 @@ fn write_member(text: &mut String, member: &Member) -> fmt::Result {
 
 /// The type of a field, as far as the sample shows it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+enum Kind {
     /// Every value is null.
     Null,
     Text,
@@ -167,9 +195,9 @@ pub(super) enum Kind {
 }
 
 /// Names and kinds, in the order of the sample.
-pub(super) type Members = Vec<(String, Kind)>;
+type Members = Vec<(String, Kind)>;
 
-pub(super) fn members(fields: &Fields) -> Members {
+fn members(fields: &Fields) -> Members {
     fields.iter().map(|(name, field)| (name.to_owned(), kind(field))).collect()
 }
 

@@ -28,8 +28,8 @@ const RESERVED: [&str; 12] = [
     "Value",
 ];
 
-/// The name of a struct field in Rust: unchanged where Rust allows it. `taken` holds names without `r#`.
-pub(super) fn member(name: &str, taken: &[&str]) -> String {
+/// The name of a struct field in Rust: unchanged where Rust allows it. `taken` gets names without `r#`.
+pub(super) fn member(name: &str, taken: impl Fn(&str) -> bool) -> String {
     let plain = words(name).join("_");
     let plain = match plain.chars().next() {
         None => "field".to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn member(name: &str, taken: &[&str]) -> String {
         Some(_) if NEVER.contains(&plain.as_str()) => format!("{plain}_"),
         Some(_) => plain,
     };
-    let free = free(&plain, |name| taken.contains(&name));
+    let free = free(&plain, taken);
     if KEYWORDS.contains(&free.as_str()) { format!("r#{free}") } else { free }
 }
 
@@ -107,7 +107,8 @@ mod tests {
             ("taken", "taken2"),
             ("dyn", "dyn2"),
         ] {
-            assert_eq!(member(name, &["taken", "dyn"]), wanted, "{name}");
+            let taken = |name: &str| ["taken", "dyn"].contains(&name);
+            assert_eq!(member(name, taken), wanted, "{name}");
         }
     }
 
