@@ -20,13 +20,13 @@ use tower_service::Service;
 
 use super::{
     action,
+    activity::{LastActivity, Span},
     address::{Address, File, Parameters, Place, View},
     confirm, deliveries, delivery,
     events::Events,
     guard::{Guard, User},
     html::{self, Frame, Page},
-    overview::{self, LastActivity},
-    quarantine,
+    overview, quarantine,
 };
 use crate::{
     archive::ArchiveError,
@@ -213,10 +213,8 @@ impl Pages {
     async fn view(&self, view: View) -> Result<Option<Page>, ArchiveError> {
         let inbox = &self.inbox;
         match view {
-            View::Overview => {
-                let health = self.health.report().await;
-                overview::page(inbox, &health, &self.activity).await.map(Some)
-            }
+            View::Overview => self.overview(Span::Hour).await.map(Some),
+            View::LastDay => self.overview(Span::Day).await.map(Some),
             View::Deliveries { filter, after } => {
                 deliveries::page(inbox, filter, after).await.map(Some)
             }
@@ -224,6 +222,11 @@ impl Pages {
             View::Quarantine { after } => quarantine::page(inbox, after).await,
             View::Confirm(action) => confirm::page(inbox, action).await.map(Some),
         }
+    }
+
+    async fn overview(&self, span: Span) -> Result<Page, ArchiveError> {
+        let health = self.health.report().await;
+        overview::page(&self.inbox, &health, &self.activity, span).await
     }
 
     async fn post(&self, parameters: &Parameters, user: User) -> Response<ResponseBody> {

@@ -11,5 +11,6 @@ mod actions;
 mod browser;
 mod guards;
 mod hostile;
+mod overview;
 mod pages;
 mod support;

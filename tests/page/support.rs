@@ -14,7 +14,7 @@ use tower_inbox::{
     Archive, Delivery, DeliveryId, Expectations, Inbox, Inference, MemoryArchive, Model, Outcome,
     Secret,
     archive::{Acquire, Append},
-    layer::{InboxBody, Quarantine},
+    layer::{Clock, InboxBody, Quarantine},
     page::{Guard, PageService},
     provider::InferenceKey,
     signature::{HmacBody, Scheme},
@@ -44,9 +44,14 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn new() -> Self {
+        Self::with_clock(Clock::default())
+    }
+
+    pub(crate) fn with_clock(clock: Clock) -> Self {
         let (archive, quarantine) = (MemoryArchive::new(), MemoryArchive::new());
         let expected = MemoryArchive::new();
         let inbox = Inbox::builder(archive.clone())
+            .clock(clock)
             .model(CAPTIONS, model())
             .model(LABELS, model())
             .quarantine(Quarantine::new(quarantine.clone()))
