@@ -48,12 +48,12 @@ fn row(model: &ModelName, drift: &Drift, now: SystemTime) -> Markup {
     let ago = |at| format::duration(now.duration_since(at).unwrap_or_default());
     html! {
         tr {
-            td { (format::foreign(model.as_str())) }
+            td.model { (format::foreign(model.as_str())) }
             td.path { code { bdi { (format::foreign(&drift.path)) } } }
-            td { (format::foreign(&drift.kind.to_string())) }
+            td.kind { (format::foreign(&drift.kind.to_string())) }
             td.number { (format::number(drift.count)) }
-            td.age title=(format::exact_time(drift.first_at)) { (ago(drift.first_at)) " ago" }
-            td.age title=(format::exact_time(drift.last_at)) {
+            td.first title=(format::exact_time(drift.first_at)) { (ago(drift.first_at)) " ago" }
+            td.last title=(format::exact_time(drift.last_at)) {
                 (ago(drift.last_at)) " ago, in "
                 a href=(View::delivery(Place::Archive, drift.last).link()) { code { (parts::short_id(drift.last)) } }
             }

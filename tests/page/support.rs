@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tower::{ServiceExt, service_fn};
 use tower_inbox::{
     Archive, Delivery, DeliveryId, Expectations, Inbox, Inference, MemoryArchive, Model, Outcome,
@@ -26,7 +26,7 @@ pub(crate) const LABELS: &str = "/hooks/labels/{account}";
 pub(crate) const SECRET: &str = "correct horse battery staple";
 pub(crate) const PASSWORD: &str = "a long password";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Caption {
     pub(crate) job: String,
 }
@@ -121,6 +121,7 @@ fn scheme(secret: &str) -> HmacBody {
 
 fn model() -> Model {
     Model::json::<Caption>("in-house", |caption| InferenceKey::new(&caption.job))
+        .detect_schema_drift_every(1)
         .verified_by(scheme(SECRET))
 }
 
