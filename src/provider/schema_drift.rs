@@ -121,7 +121,7 @@ impl SeenPaths {
         is_new
     }
 
-    /// What was found so far, sorted by path.
+    /// The paths that were found so far, in their order.
     pub(super) fn drift(&self) -> Vec<Drift> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }

@@ -129,7 +129,7 @@ impl Table {
         names.into_iter().collect()
     }
 
-    /// What `of_one` returns for each model, with its name.
+    /// The drift that `of_one` returns for each model, with the name of the model.
     pub(super) fn drift(&self, of_one: impl Fn(&Model) -> Vec<Drift>) -> Vec<(ModelName, Drift)> {
         let named = self.endpoints.values().map(Endpoint::named);
         let of_one = |named: &NamedModel| {
