@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, ServiceExt, service_fn};
@@ -14,7 +14,7 @@ use tower_inbox::{
     Archive, Inbox, InboxBuilder, MemoryArchive, Outcome, Workers,
     archive::Query,
     delivery::StateKind,
-    layer::{Clock, InboxBody},
+    layer::{Attempt, Clock, InboxBody},
     page::{Guard, PageService},
     provider::{DriftKind, foxyai},
 };
@@ -145,12 +145,32 @@ async fn wait_and_handling_time_are_shown_as_quantiles_by_model() {
     assert_eq!(numbers(&get(page(&inbox), "").await), None, "only the last hour counts");
 }
 
+#[tokio::test(start_paused = true)]
+async fn retries_are_attempts_but_no_waits() {
+    let archive = MemoryArchive::new();
+    let inbox = builder(&archive).background(Workers::new(1)).build().unwrap();
+    let failing = service_fn(async |request: Request<InboxBody<Full<Bytes>>>| {
+        let attempt = *request.extensions().get::<Attempt>().unwrap();
+        let mut response = handler(request).await?;
+        if attempt.number() == 1 {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        Ok::<_, Infallible>(response)
+    });
+    post(&inbox, "g1", "").await;
+    inbox.start_workers::<Full<Bytes>>(failing).unwrap();
+    wait_for_processed(&archive, 1).await;
+    let cells = row(&get(page(&inbox), "").await, "Wait and handling time", GROUPS).unwrap();
+    assert_eq!((&*cells[1], &*cells[4]), ("2", "250 ms"));
+    assert_eq!(cells[2], cells[3], "the retry has no wait: {cells:?}");
+}
+
 async fn wait_for_processed(archive: &MemoryArchive, wanted: u64) {
     for _ in 0..1000 {
         if archive.counts().await.unwrap().of_all(StateKind::Processed) == wanted {
             return;
         }
-        sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_secs(1)).await;
     }
     panic!("not processed: {:?}", archive.counts().await.unwrap());
 }
