@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::delivery::ModelName;
 
 #[derive(Debug, Default)]
-pub(crate) struct Latencies;
+pub(crate) struct Latencies {}
 
 impl Latencies {
     #[expect(clippy::unused_self, reason = "the signature is that of the recorder with effect")]

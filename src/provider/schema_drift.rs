@@ -28,9 +28,9 @@ pub struct Drift {
     /// The JSON path, with `[*]` for list items. At most 200 characters, without control characters. It contains names of
     /// members, which the sender chooses.
     pub path: String,
-    /// How the first of them deviated.
+    /// How the first delivery deviated here.
     pub kind: DriftKind,
-    /// How often the place was found. A delivery counts once for each time it is decoded.
+    /// How many deliveries deviated here. One that is decoded again, as in a retry, counts again.
     pub count: u64,
     /// When the first of these deliveries was received.
     pub first_at: SystemTime,
