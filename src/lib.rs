@@ -72,6 +72,7 @@ pub mod delivery;
 #[cfg(doc)]
 pub mod guide;
 mod inbox;
+mod latency;
 pub mod layer;
 mod log_limit;
 mod metrics;

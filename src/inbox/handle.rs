@@ -45,7 +45,7 @@ use crate::{
 pub struct Inbox {
     pub(crate) models: Models,
     pub(super) budget: Budget,
-    pub(super) processor: Processor,
+    pub(crate) processor: Processor,
     pub(super) mode: Mode,
     pub(crate) pool: WorkerPool,
     pub(super) quarantine: Option<Quarantine>,

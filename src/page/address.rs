@@ -34,6 +34,8 @@ pub(super) enum Address {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum View {
     Overview,
+    /// The overview with the last day in place of the last hour.
+    LastDay,
     Deliveries {
         filter: Filter,
         after: Option<Cursor>,
@@ -242,6 +244,7 @@ impl Parameters {
         }
         let view = match self.get("view").unwrap_or("overview") {
             "overview" => View::Overview,
+            "day" => View::LastDay,
             "deliveries" => View::Deliveries { filter: self.filter(now)?, after: self.cursor()? },
             "delivery" => {
                 View::Delivery { place: self.place()?, id: self.id("id")?, body: self.form()? }
@@ -315,6 +318,7 @@ impl View {
         let after = |after: &Option<Cursor>| Some(("after", after.as_ref()?.to_string()));
         match self {
             Self::Overview => vec![view("overview")],
+            Self::LastDay => vec![view("day")],
             Self::Deliveries { filter, after: cursor } => {
                 let all = [view("deliveries")].into_iter().chain(filter.parameters());
                 all.chain(after(cursor)).collect()
@@ -548,6 +552,7 @@ mod tests {
         let after = Some(Cursor { received_at, id });
         for view in [
             View::Overview,
+            View::LastDay,
             View::deliveries(Filter::default()),
             View::Deliveries { filter: filter(), after },
             View::delivery(Place::Archive, id),

@@ -37,6 +37,21 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
+/// A duration with two significant digits: `250 µs`, `2.5 ms`, `31 s`; from a minute on in its largest unit.
+pub(super) fn latency(latency: Duration) -> String {
+    let micros = latency.as_micros();
+    let (unit, name) = match micros {
+        0..1000 => return format!("{micros} µs"),
+        1000..1_000_000 => (1000, "ms"),
+        1_000_000..60_000_000 => (1_000_000, "s"),
+        _ => return duration(latency),
+    };
+    match micros * 10 / unit {
+        tenths @ 0..100 => format!("{}.{} {name}", tenths / 10, tenths % 10),
+        tenths => format!("{} {name}", tenths / 10),
+    }
+}
+
 /// A number of bytes: `1.5 MiB`.
 pub(super) fn bytes(bytes: u64) -> String {
     let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
@@ -120,6 +135,10 @@ mod tests {
         assert_eq!(time(SystemTime::UNIX_EPOCH), "1970-01-01 00:00:00");
         let seconds = [0, 59, 60, 7200, 172_799, 172_800].map(Duration::from_secs).map(duration);
         assert_eq!(seconds, ["0 s", "59 s", "1 min", "2 h", "47 h", "2 d"]);
+        let latencies = [0, 999, 1000, 2500, 99_000, 9_900_000, 31_000_000, 60_000_000];
+        let latencies = latencies.map(Duration::from_micros).map(latency);
+        let wanted = ["0 µs", "999 µs", "1.0 ms", "2.5 ms", "99 ms", "9.9 s", "31 s", "1 min"];
+        assert_eq!(latencies, wanted);
         let sizes = [0, 1023, 1024, 1_572_864, u64::MAX].map(bytes);
         assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "16777215.9 TiB"]);
         let numbers = [0, 999, 1000, 1_234_567].map(|n| number(n).replace('\u{202f}', " "));

@@ -1,53 +1,23 @@
-//! The first page: health, backlog, activity, and the counts of each model.
+//! The first page: health, backlog, activity, and the numbers of each model.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeSet, time::SystemTime};
 
 use maud::{Markup, html};
-use tokio::{
-    sync::Mutex,
-    time::{Instant, timeout},
-};
 
 use super::{
-    activity::Activity,
+    activity::{self, LastActivity, Span},
     address::{Action, View},
+    drift,
     filter::{Filter, States},
     format,
     html::{self, Page, Tab},
+    latency,
 };
 use crate::{
     archive::{ArchiveError, Counts, StorageUsage},
     delivery::{ModelName, StateKind},
     inbox::{HealthReport, Inbox, OverdueResult},
 };
-
-/// How long the activity is cached: counting an hour costs more than everything else on the page.
-const FRESH: Duration = Duration::from_secs(5);
-
-/// The time after which the page is shown without the activity.
-const ACTIVITY_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// The last activity that was read. Its lock makes one reading at a time, for all who wait for it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LastActivity(Arc<Mutex<Option<(Instant, Activity)>>>);
-
-impl LastActivity {
-    async fn get(&self, inbox: &Inbox) -> Result<Activity, ArchiveError> {
-        let mut last = self.0.lock().await;
-        if let Some((at, activity)) = &*last
-            && at.elapsed() < FRESH
-        {
-            return Ok(activity.clone());
-        }
-        let activity = Activity::read(inbox.archive(), inbox.clock.now()).await?;
-        *last = Some((Instant::now(), activity.clone()));
-        Ok(activity)
-    }
-}
 
 struct Facts {
     counts: Counts,
@@ -65,9 +35,10 @@ pub(super) async fn page(
     inbox: &Inbox,
     health: &HealthReport,
     activity: &LastActivity,
+    span: Span,
 ) -> Result<Page, ArchiveError> {
     let facts = facts(inbox).await?;
-    let activity = timeout(ACTIVITY_TIMEOUT, activity.get(inbox)).await;
+    let activity = activity.get(inbox, span).await;
     let content = html! {
         h1.hidden { "Overview" }
         div.cards {
@@ -76,13 +47,11 @@ pub(super) async fn page(
             (dead_card(&facts))
             (space_card(&facts))
         }
-        @match activity {
-            Ok(Ok(activity)) => (activity.html()),
-            Ok(Err(error)) => { p.dim { "The activity cannot be read: " (error) } },
-            Err(_) => p.dim { "Counting the last hour takes too long; reload the page later." },
-        }
+        (activity::figure(span, &activity))
         (models(&facts))
         (overdue(&facts))
+        (latency::section(&inbox.processor.latencies().summaries()))
+        (drift::section(inbox.models.drift(), facts.now))
     };
     Ok(Page { title: "Overview".to_owned(), tab: Some(Tab::Overview), is_live: true, content })
 }

@@ -22,13 +22,13 @@ use tower_service::Service;
 
 use super::{
     action,
+    activity::{LastActivity, Span},
     address::{Action, Address, File, Parameters, Place, RequestNumber, Submission, View},
     confirm, deliveries, delivery,
     events::Events,
     guard::{Guard, User},
     html::{self, Frame, Page},
-    overview::{self, LastActivity},
-    quarantine,
+    overview, quarantine,
     temporary::{self, Checker, Endpoints, Form, Receiver},
 };
 use crate::{
@@ -251,10 +251,8 @@ impl Pages {
         let (inbox, endpoints) = (&self.inbox, &self.endpoints);
         let now = inbox.clock.now();
         match view {
-            View::Overview => {
-                let health = self.health.report().await;
-                overview::page(inbox, &health, &self.activity).await.map(Some)
-            }
+            View::Overview => self.overview(Span::Hour).await.map(Some),
+            View::LastDay => self.overview(Span::Day).await.map(Some),
             View::Deliveries { filter, after } => {
                 deliveries::page(inbox, filter, after).await.map(Some)
             }
@@ -267,6 +265,11 @@ impl Pages {
             }
             View::Confirm(action) => confirm::page(inbox, action).await.map(Some),
         }
+    }
+
+    async fn overview(&self, span: Span) -> Result<Page, ArchiveError> {
+        let health = self.health.report().await;
+        overview::page(&self.inbox, &health, &self.activity, span).await
     }
 
     async fn post<B>(&self, parameters: &Parameters, user: User, body: B) -> Response<ResponseBody>

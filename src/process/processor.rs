@@ -29,6 +29,7 @@ use super::{
 use crate::{
     archive::{Acquire, Archive, LEASE_LENGTH, Lease, Release},
     delivery::{Delivery, DeliveryId, Outcome},
+    latency::Latencies,
     metrics,
 };
 
@@ -61,6 +62,7 @@ struct Inner {
     ended: Notify,
     has_workers: AtomicBool,
     shutdown: Shutdown,
+    latencies: Latencies,
 }
 
 /// How deliveries are processed.
@@ -140,6 +142,7 @@ impl Processor {
             ended: Notify::new(),
             has_workers: AtomicBool::new(false),
             shutdown: Shutdown::default(),
+            latencies: Latencies::default(),
         }))
     }
 
@@ -179,6 +182,11 @@ impl Processor {
 
     pub(crate) fn shutdown(&self) -> &Shutdown {
         &self.0.shutdown
+    }
+
+    /// The wait and the handling time of each model.
+    pub(crate) fn latencies(&self) -> &Latencies {
+        &self.0.latencies
     }
 
     pub(super) fn waiters(&self) -> &Waiters {
@@ -308,14 +316,18 @@ impl Processor {
         head.extensions.insert(attempt.with_earlier_version(earlier));
         head.extensions.insert(delivery);
         head.extensions.insert(context.captures.clone());
-        let started = std::time::Instant::now();
+        let wait = (attempt.number() == 1).then(|| self.config().clock.age(context.received_at));
+        let started = Instant::now();
         let interrupted = self.interrupted(lease);
         let timeout = self.handler_timeout(trigger);
         let (ended, response) =
             run(|| call(head), timeout, interrupted, &context, &self.config().clock).await;
-        context.record_duration("run_us", started);
+        context.record_duration("run_us", started.into_std());
         match (in_flight, ended) {
-            (Some(in_flight), RunEnd::With(result)) => in_flight.finish(result),
+            (Some(in_flight), RunEnd::With(result)) => {
+                self.latencies().record(&context.name, wait, started.elapsed());
+                in_flight.finish(result);
+            }
             (Some(in_flight), RunEnd::By(Interruption::LeaseLost)) => in_flight.abandon(),
             (Some(in_flight), RunEnd::By(Interruption::Shutdown)) => {
                 in_flight.release(Release::After(Duration::ZERO));

@@ -183,7 +183,7 @@ pub(super) fn decode(
         Ok(Err(undecodable)) => return Err(undecodable),
         Err(panic) => return Err(Undecodable::whole(format!("decoding {panic}"))),
     };
-    report_tolerated(context, &tolerated);
+    report_tolerated(context, delivery, &tolerated);
     let text = key.to_string();
     context.span.record("inference", prefix(&text, MAX_LOGGED_KEY));
     let inference = InferenceDigest::of(&context.name, &key, delivery.digest());
@@ -193,12 +193,12 @@ pub(super) fn decode(
 }
 
 /// Counts what did not have the expected form and was tolerated, and logs it once per path.
-fn report_tolerated(context: &RequestContext, tolerated: &[Tolerated]) {
+fn report_tolerated(context: &RequestContext, delivery: &Delivery, tolerated: &[Tolerated]) {
     if tolerated.is_empty() {
         return;
     }
     metrics::tolerated(&context.name, tolerated.len());
-    for (path, odd) in context.model.new_of(tolerated) {
+    for (path, odd) in context.model.new_of(delivery, tolerated) {
         tracing::warn!(
             path,
             expected = odd.expected(),

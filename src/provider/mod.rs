@@ -48,4 +48,4 @@ pub use model::{DEFAULT_BODY_LIMIT, DEFAULT_BODY_TIMEOUT, DEFAULT_MIN_BODY_RATE,
 pub use payload::{Payload, Provider, SignedProvider, decode_json};
 pub use profile::{OnClientError, Profile};
 pub use recover::{HttpClient, Recover, RecoverError, Recovered, Recovering};
-pub use schema_drift::DEFAULT_SCHEMA_DRIFT_INTERVAL;
+pub use schema_drift::{DEFAULT_SCHEMA_DRIFT_INTERVAL, Drift, DriftKind};

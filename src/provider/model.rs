@@ -1,7 +1,7 @@
 use std::{
     any::type_name,
     borrow::Cow,
-    collections::BTreeMap,
+    collections::BTreeSet,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     DecodeError, InferenceKey, ModelBuilder, Profile, Tolerated,
     inference::{DecodeInto, Reading, Scope},
-    schema_drift::{self, SchemaDrift, SeenPaths},
+    schema_drift::{self, Drift, DriftKind, SchemaDrift, SeenPaths, Source},
 };
 use crate::{
     delivery::{ContentEncoding, DecompressError, Delivery, ModelName, Redaction, decompress},
@@ -423,9 +423,19 @@ impl Model {
         self.plain(delivery).map_or_else(|_| Vec::new(), |plain| detect(drift, &plain))
     }
 
-    /// Returns the unknown paths so far, with the number of checked deliveries that contained each.
-    pub(crate) fn unknown_so_far(&self) -> BTreeMap<String, u64> {
-        self.drift.as_ref().map(|drift| drift.counts()).unwrap_or_default()
+    /// Returns the unknown paths so far.
+    pub(crate) fn unknown_so_far(&self) -> Vec<Drift> {
+        self.drift.as_ref().map(|drift| drift.seen()).unwrap_or_default()
+    }
+
+    /// Returns the unknown paths and the paths with tolerated mismatches so far. A tolerated member is absent from the
+    /// decoded value, and therefore also unknown; it is returned once.
+    pub(crate) fn drift_so_far(&self) -> Vec<Drift> {
+        let mut all = self.tolerated.drift();
+        let tolerated: BTreeSet<_> = all.iter().map(|drift| drift.path.clone()).collect();
+        let unknown = self.unknown_so_far().into_iter();
+        all.extend(unknown.filter(|drift| !tolerated.contains(&drift.path)));
+        all
     }
 
     /// Returns the delivery with the body that is decoded: decompressed, if the model decompresses.
@@ -459,10 +469,18 @@ impl Model {
         &self.rejection_log
     }
 
-    /// Counts the tolerated mismatches, and returns those whose path was not seen before.
-    pub(crate) fn new_of<'t>(&self, tolerated: &'t [Tolerated]) -> Vec<(String, &'t Tolerated)> {
+    /// Counts the tolerated mismatches of a delivery, and returns those whose path was not seen before.
+    pub(crate) fn new_of<'t>(
+        &self,
+        delivery: &Delivery,
+        tolerated: &'t [Tolerated],
+    ) -> Vec<(String, &'t Tolerated)> {
+        let source = Source::of(delivery);
+        let is_new = |path: &str, one: &Tolerated| {
+            self.tolerated.note(path, source, || DriftKind::tolerated(one))
+        };
         let with_paths = tolerated.iter().map(|one| (schema_drift::normalized(one.path()), one));
-        with_paths.filter(|(path, _)| !self.tolerated.note([path.clone()]).is_empty()).collect()
+        with_paths.filter(|(path, one)| is_new(path, one)).collect()
     }
 
     /// Decodes the delivery and inserts the inference into `extensions`. `scope` is part of its key.

@@ -6,10 +6,11 @@ use std::{
 };
 
 /// The floors, by the path below `src`. The first match applies.
-const FLOORS: [(&str, u8); 19] = [
+const FLOORS: [(&str, u8); 20] = [
     ("delivery/", 0),
     ("signature/", 0),
     ("metrics/", 1),
+    ("latency/", 1),
     ("log_limit", 1),
     ("supervise", 1),
     ("provider/", 1),

@@ -253,6 +253,11 @@ fn document() -> Sample {
     caption("document").header("user-agent", b"in-house/2.1").body(body.to_string())
 }
 
+/// A delivery that is processed although its type does not contain this member.
+fn with_member(job: &str, key: &str) -> Sample {
+    caption(job).body(json!({ "job": job, key: 1 }).to_string())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: set INBOX_TEST_BROWSER, and run with --include-ignored"]
 async fn every_page_fits_phone_and_desktop_without_errors_or_foreign_requests() {
@@ -271,12 +276,16 @@ async fn every_page_fits_phone_and_desktop_without_errors_or_foreign_requests() 
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let deep = setup.pending(Sample::of(CAPTIONS).body(deep)).await;
     let rejected = setup.quarantined(signed("3", "another secret")).await;
+    setup.pending(with_member("drift-1", "added_today")).await;
+    setup.pending(with_member("drift-2", HOSTILE)).await;
     // Afterwards: the workers would process the deliveries that are settled here.
     setup.start_workers();
     let browser = Browser::open(&setup.inbox).await;
+    browser.wait_for_text("added_today").await;
     let delivery = |id| format!("?view=delivery&id={id}");
     for (name, query) in [
         ("overview", String::new()),
+        ("day", "?view=day".to_owned()),
         ("deliveries", "?view=deliveries".to_owned()),
         ("dead-letters", "?view=deliveries&state=dead-letters".to_owned()),
         ("delivery", delivery(shown.id())),

@@ -12,6 +12,7 @@ mod browser;
 mod browser_temporary;
 mod guards;
 mod hostile;
+mod overview;
 mod pages;
 mod support;
 mod temporary;

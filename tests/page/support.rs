@@ -9,13 +9,13 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tower::{ServiceExt, service_fn};
 use tower_inbox::{
     Archive, Delivery, DeliveryId, Expectations, Inbox, Inference, MemoryArchive, Model, Outcome,
     Secret,
     archive::{Acquire, Append},
-    layer::{InboxBody, Quarantine},
+    layer::{Clock, InboxBody, Quarantine},
     page::{Guard, PageService},
     provider::InferenceKey,
     signature::{HmacBody, Scheme},
@@ -27,7 +27,7 @@ pub(crate) const LABELS: &str = "/hooks/labels/{account}";
 pub(crate) const SECRET: &str = "correct horse battery staple";
 pub(crate) const PASSWORD: &str = "a long password";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Caption {
     pub(crate) job: String,
 }
@@ -45,9 +45,14 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn new() -> Self {
+        Self::with_clock(Clock::default())
+    }
+
+    pub(crate) fn with_clock(clock: Clock) -> Self {
         let (archive, quarantine) = (MemoryArchive::new(), MemoryArchive::new());
         let expected = MemoryArchive::new();
         let inbox = Inbox::builder(archive.clone())
+            .clock(clock)
             .model(CAPTIONS, model())
             .model(LABELS, model())
             .quarantine(Quarantine::new(quarantine.clone()))
@@ -117,6 +122,7 @@ fn scheme(secret: &str) -> HmacBody {
 
 fn model() -> Model {
     Model::json::<Caption>("in-house", |caption| InferenceKey::new(&caption.job))
+        .detect_schema_drift_every(1)
         .verified_by(scheme(SECRET))
 }
 

@@ -10,7 +10,7 @@ use crate::{
     delivery::{Captures, Delivery, ModelName, ModelNameError},
     log_limit::LogLimits,
     metrics,
-    provider::Model,
+    provider::{Drift, Model},
     signature::SchemeError,
 };
 
@@ -98,7 +98,26 @@ impl Models {
     /// The schema drift of models that [detect it](crate::provider::ModelBuilder::detect_schema_drift): the model, the JSON path with
     /// `[*]` for list items, and the number of sampled deliveries that have it. At most 100 paths of each model.
     pub fn unknown(&self) -> Vec<(ModelName, String, u64)> {
-        self.table().unknown()
+        let unknown = self.table().drift(Model::unknown_so_far);
+        unknown.into_iter().map(|(model, drift)| (model, drift.path, drift.count)).collect()
+    }
+
+    /// The places in which bodies deviated from the payload type of their model, and were decoded all the same, since the
+    /// model was added or replaced: members of an unexpected form, and, for models that
+    /// [detect schema drift](crate::provider::ModelBuilder::detect_schema_drift), unknown members and enum values of the
+    /// sampled deliveries. At most 100 places of each kind and model.
+    ///
+    /// ```
+    /// use tower_inbox::{Inbox, MemoryArchive};
+    ///
+    /// let inbox = Inbox::builder(MemoryArchive::new()).build()?;
+    /// for (model, drift) in inbox.models().drift() {
+    ///     println!("{model}: {}: {}, {} times, last in {}", drift.path, drift.kind, drift.count, drift.last);
+    /// }
+    /// # Ok::<(), tower_inbox::BuildError>(())
+    /// ```
+    pub fn drift(&self) -> Vec<(ModelName, Drift)> {
+        self.table().drift(Model::drift_so_far)
     }
 
     pub(super) fn find(&self, method: &Method, path: &str) -> RouteMatch {

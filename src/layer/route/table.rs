@@ -11,7 +11,7 @@ use super::ModelError;
 use crate::{
     delivery::{Captures, ModelName},
     process::Rejection,
-    provider::Model,
+    provider::{Drift, Model},
 };
 
 /// Maps paths to models. Without I/O and locks.
@@ -129,11 +129,12 @@ impl Table {
         names.into_iter().collect()
     }
 
-    pub(super) fn unknown(&self) -> Vec<(ModelName, String, u64)> {
+    /// The drift that `of_one` returns for each model, with the name of the model.
+    pub(super) fn drift(&self, of_one: impl Fn(&Model) -> Vec<Drift>) -> Vec<(ModelName, Drift)> {
         let named = self.endpoints.values().map(Endpoint::named);
         let of_one = |named: &NamedModel| {
-            let (name, paths) = (named.name.clone(), named.model.unknown_so_far());
-            paths.into_iter().map(move |(path, times)| (name.clone(), path, times))
+            let (name, found) = (named.name.clone(), of_one(&named.model));
+            found.into_iter().map(move |drift| (name.clone(), drift))
         };
         named.flat_map(of_one).collect()
     }
