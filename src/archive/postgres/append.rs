@@ -7,7 +7,7 @@ use super::{
     batch::{Statement, answers},
     error::Failure,
     head,
-    operations::{Operations, bytes_of, lease, micros, state, token_uuid, uuid, value},
+    operations::{Operations, bytes_of, lease, micros, only, state, token_uuid, uuid, value},
     session::{Params, Session},
 };
 use crate::{
@@ -29,6 +29,19 @@ impl AppendJob {
         let head = head::write(delivery.head(), delivery.proof());
         let token = append.lease_length().map(|_| LeaseToken::new());
         Self { append, head, token }
+    }
+
+    fn id(&self) -> DeliveryId {
+        self.append.delivery().id()
+    }
+
+    fn lease_micros(&self) -> i64 {
+        self.append.lease_length().map_or(0, micros)
+    }
+
+    /// The answer if no other delivery has the fingerprint.
+    fn stored(&self) -> Appended {
+        self.append.stored(self.token.map(|token| lease(self.id(), token, 1, 0)))
     }
 
     /// The answer in a row.
@@ -58,7 +71,7 @@ impl Statement for AppendStatement {
     }
 
     fn key(job: &AppendJob) -> DeliveryId {
-        job.append.delivery().id()
+        job.id()
     }
 
     async fn run(
@@ -67,16 +80,17 @@ impl Statement for AppendStatement {
         jobs: &[AppendJob],
         resent: bool,
     ) -> Result<Vec<Result<Appended, ArchiveError>>, Failure> {
-        match self.append(session, jobs, resent).await {
+        let answers = match self.append(session, jobs, resent).await {
             // The database has entered a day without a partition.
             Err(Failure::Rejected { code, .. })
                 if code == tokio_postgres::error::SqlState::CHECK_VIOLATION =>
             {
                 session.query(&self.0.sql.create_partitions, &[(&0_i32, Type::INT4)]).await?;
-                self.append(session, jobs, resent).await
+                self.append(session, jobs, resent).await?
             }
-            result => result,
-        }
+            result => result?,
+        };
+        Ok(answers.into_iter().map(Ok).collect())
     }
 
     fn untaken(&self, answer: Appended) {
@@ -85,8 +99,7 @@ impl Statement for AppendStatement {
 
     /// The caller gets an error and no lease. A lease that was taken is released, and does not expire as a crash.
     fn is_unsure(&self, job: &AppendJob) {
-        let id = job.append.delivery().id();
-        self.0.release_untaken(job.token.map(|token| lease(id, token, 1, 0)));
+        self.0.release_untaken(job.token.map(|token| lease(job.id(), token, 1, 0)));
     }
 }
 
@@ -96,7 +109,41 @@ impl AppendStatement {
         session: &Session,
         jobs: &[AppendJob],
         resent: bool,
-    ) -> Result<Vec<Result<Appended, ArchiveError>>, Failure> {
+    ) -> Result<Vec<Appended>, Failure> {
+        if let ([job], false) = (jobs, resent)
+            && self.store(session, job).await?
+        {
+            return Ok(vec![job.stored()]);
+        }
+        self.append_all(session, jobs, resent).await
+    }
+
+    /// Stores a delivery. Returns false if another one has its fingerprint or its id. Takes less time than the statement for
+    /// many.
+    async fn store(&self, session: &Session, job: &AppendJob) -> Result<bool, Failure> {
+        let delivery = job.append.delivery();
+        let (fingerprint, digest) = (delivery.fingerprint(), delivery.digest());
+        let params: Params<'_> = &[
+            (&uuid(delivery.id()), Type::UUID),
+            (&&fingerprint.as_bytes()[..], Type::BYTEA),
+            (&delivery.model().as_str(), Type::TEXT),
+            (&to_nanos(delivery.received_at()), Type::INT8),
+            (&&digest.as_bytes()[..], Type::BYTEA),
+            (&job.head, Type::BYTEA),
+            (&&**delivery.body(), Type::BYTEA),
+            (&job.token.map(token_uuid), Type::UUID),
+            (&job.lease_micros(), Type::INT8),
+        ];
+        only(&session.query_durably(&self.0.sql.append_one, params).await?)
+    }
+
+    /// Appends all deliveries by one statement.
+    async fn append_all(
+        &self,
+        session: &Session,
+        jobs: &[AppendJob],
+        resent: bool,
+    ) -> Result<Vec<Appended>, Failure> {
         let deliveries = || jobs.iter().map(|job| job.append.delivery());
         let ids: Vec<Uuid> = deliveries().map(|delivery| uuid(delivery.id())).collect();
         let fingerprints: Vec<_> = deliveries().map(Delivery::fingerprint).collect();
@@ -108,8 +155,7 @@ impl AppendStatement {
         let heads: Vec<&[u8]> = jobs.iter().map(|job| job.head.as_slice()).collect();
         let bodies: Vec<&[u8]> = deliveries().map(|delivery| &**delivery.body()).collect();
         let tokens: Vec<Option<Uuid>> = jobs.iter().map(|job| job.token.map(token_uuid)).collect();
-        let lengths: Vec<i64> =
-            jobs.iter().map(|job| job.append.lease_length().map_or(0, micros)).collect();
+        let lengths: Vec<i64> = jobs.iter().map(|job| job.lease_micros()).collect();
         let params: Params<'_> = &[
             (&ids, Type::UUID_ARRAY),
             (&fingerprints, Type::BYTEA_ARRAY),
@@ -123,6 +169,6 @@ impl AppendStatement {
             (&resent, Type::BOOL),
         ];
         let rows = session.query_durably(&self.0.sql.append, params).await?;
-        answers(&rows, jobs, |row, job| job.answer(row).map(Ok))
+        answers(&rows, jobs, |row, job| job.answer(row))
     }
 }

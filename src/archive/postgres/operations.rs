@@ -25,6 +25,7 @@ use crate::{
 pub(super) struct Sql {
     pub(super) schema: String,
     pub(super) append: String,
+    pub(super) append_one: String,
     pub(super) settle: String,
     pub(super) claim: String,
     acquire: String,
@@ -49,6 +50,7 @@ impl Sql {
         };
         Self {
             append: call("append", 10),
+            append_one: call("append_one", 9),
             settle: call("settle", 9),
             claim: call("claim", 7),
             acquire: call("acquire", 4),

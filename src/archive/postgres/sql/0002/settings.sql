@@ -5,8 +5,8 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'append', 'append_repeat', 'claim', 'acquire', 'renew', 'release', 'begin_inference', 'settle', 'retry',
-        'remove', 'set_paused', 'mark_damaged', 'expire_leases', 'processed'
+        'append', 'append_one', 'append_repeat', 'claim', 'acquire', 'renew', 'release', 'begin_inference', 'settle',
+        'retry', 'remove', 'set_paused', 'mark_damaged', 'expire_leases', 'processed'
     ] LOOP
         EXECUTE format('ALTER FUNCTION %I SET search_path FROM CURRENT', name);
         EXECUTE format('ALTER FUNCTION %I SET plan_cache_mode = force_generic_plan', name);
