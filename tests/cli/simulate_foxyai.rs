@@ -56,7 +56,7 @@ async fn simulate_foxyai_posts_the_snapshots_of_one_group() {
 async fn simulate_foxyai_runs_faults_that_need_no_signature() {
     let server = server().await;
     let output =
-        simulate(url(&server, TOKEN), &["--faults", "duplicate,wrong-signature,late-older-state"])
+        simulate(url(&server, TOKEN), &["--faults", "late-older-state,wrong-signature,duplicate"])
             .await;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{printed}");

@@ -48,7 +48,7 @@ fn class(class: &str) -> Value {
 
 impl Payloads {
     /// Creates the snapshots of a new image group of FoxyAI, from the first to the completed one, each with a later
-    /// `updatedAt`. The earlier state of each is the snapshot before it.
+    /// `updatedAt`. The earlier state of each is the snapshot before it; that of the first is the group without images.
     ///
     /// ```
     /// use tower_inbox::{provider::{Payload, foxyai::{ImageGroup, Status}}, simulate::Payloads};
@@ -59,22 +59,17 @@ impl Payloads {
     /// # Ok::<(), tower_inbox::provider::DecodeError>(())
     /// ```
     pub fn of_foxyai() -> Vec<Self> {
-        let (snapshots, others) = (snapshots(), snapshots());
-        let befores = [None].into_iter().chain(snapshots.iter().cloned().map(Some));
-        let all = snapshots.iter().cloned().zip(others).zip(befores);
-        all.map(|((result, other), earlier)| {
-            let payloads = Self::new(result, other).enumeration("/status");
-            match earlier {
-                Some(earlier) => payloads.earlier(earlier),
-                None => payloads,
-            }
-        })
-        .collect()
+        let (states, others) = (states(), states());
+        let snapshots = states.iter().zip(states.iter().skip(1)).zip(others.into_iter().skip(1));
+        let payloads = snapshots.map(|((earlier, result), other)| {
+            Self::new(result.clone(), other).earlier(earlier.clone()).enumeration("/status")
+        });
+        payloads.collect()
     }
 }
 
-/// Returns the snapshots of a new group of two images: after the images were added, and after each model run.
-fn snapshots() -> Vec<Bytes> {
+/// Returns the states of a new group: empty, after two images were added, and after each model run.
+fn states() -> Vec<Bytes> {
     let (mut store, now) = (Store::new(NonZeroU32::MAX), SystemTime::now());
     let Ok(group_id) = store.add_group(NewGroup::sample(), now) else { return Vec::new() };
     let images = ["pantry.jpg", "shelves.jpg"].map(|file| NewImage {
@@ -83,16 +78,17 @@ fn snapshots() -> Vec<Bytes> {
         group_ids: vec![group_id.clone()],
         ..NewImage::default()
     });
+    let state = |store: &Store| store.group(&group_id).map(|group| to_bytes(&group));
+    let mut states = Vec::from_iter(state(&store));
     let image_ids = store.add_images(images.to_vec(), now).unwrap_or_default();
-    let snapshot = |store: &Store| store.group(&group_id).map(|group| to_bytes(&group));
-    let mut snapshots = Vec::from_iter(snapshot(&store));
+    states.extend(state(&store));
     for image_id in &image_ids {
         for model in MODELS {
             store.end_run(image_id, model, RunOutcome::Completed(results(model)), now);
-            snapshots.extend(snapshot(&store));
+            states.extend(state(&store));
         }
     }
-    snapshots
+    states
 }
 
 impl NewGroup {
@@ -120,8 +116,8 @@ mod tests {
 
     #[test]
     fn sample_snapshots_are_decoded_and_end_with_the_completed_group() {
-        let groups: Vec<_> =
-            snapshots().iter().map(|body| ImageGroup::decode(body).unwrap()).collect();
+        let decode = |payloads: &Payloads| ImageGroup::decode(payloads.result()).unwrap();
+        let groups: Vec<_> = Payloads::of_foxyai().iter().map(decode).collect();
         assert_eq!(groups.len(), 7);
         for pair in groups.windows(2) {
             assert!(pair[1].is_newer_than(&pair[0]), "{:?}", pair[1].updated_at);
@@ -130,7 +126,7 @@ mod tests {
         let last = groups.last().unwrap();
         assert_eq!(last.status, Some(Status::Completed));
         assert!(last.other.is_empty() && last.images.iter().all(|image| image.models.len() == 3));
-        assert_ne!(last.id, ImageGroup::decode(&snapshots()[0]).unwrap().id, "ids are new");
+        assert_ne!(last.id, decode(&Payloads::of_foxyai()[0]).id, "ids are new");
     }
 
     #[test]
@@ -146,7 +142,8 @@ mod tests {
     #[test]
     fn snapshots_of_foxyai_have_the_one_before_as_their_earlier_state() {
         let snapshots = Payloads::of_foxyai();
-        assert!(snapshots[0].earlier_state().is_none());
+        let first = ImageGroup::decode(snapshots[0].earlier_state().unwrap()).unwrap();
+        assert!(first.images.is_empty());
         for pair in snapshots.windows(2) {
             assert_eq!(pair[1].earlier_state(), Some(pair[0].result()));
         }
