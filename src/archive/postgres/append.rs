@@ -155,7 +155,7 @@ impl AppendStatement {
         let heads: Vec<&[u8]> = jobs.iter().map(|job| job.head.as_slice()).collect();
         let bodies: Vec<&[u8]> = deliveries().map(|delivery| &**delivery.body()).collect();
         let tokens: Vec<Option<Uuid>> = jobs.iter().map(|job| job.token.map(token_uuid)).collect();
-        let lengths: Vec<i64> = jobs.iter().map(|job| job.lease_micros()).collect();
+        let lengths: Vec<i64> = jobs.iter().map(AppendJob::lease_micros).collect();
         let params: Params<'_> = &[
             (&ids, Type::UUID_ARRAY),
             (&fingerprints, Type::BYTEA_ARRAY),
