@@ -15,7 +15,7 @@ const BODY: &str = r#"{"inference": {"id": "i", "job": {"id": "j"}, "model": {"i
     "result": {"fields": {"total_amount": {"value": 12.5}}}}}"#;
 
 /// Posts to the URL as a sender does, without a password.
-async fn post(url: &str) {
+pub(crate) async fn post_to(url: &str) {
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
     let length = BODY.len();
@@ -35,23 +35,29 @@ async fn click(browser: &Browser, text: &str) {
     wait.for_element(Locator::XPath(&xpath)).await.unwrap().click().await.unwrap();
 }
 
+/// Creates an endpoint by click, and returns its URL.
+pub(crate) async fn create_endpoint(browser: &Browser) -> String {
+    // Chromium opens no event stream for a page whose address has the password.
+    browser.goto("").await;
+    click(browser, "Temporary endpoints").await;
+    click(browser, "Create endpoint").await;
+    browser.wait_for_text("Temporary endpoint 1 created.").await;
+    let url = browser.client.find(Locator::Id("url")).await.unwrap().text().await.unwrap();
+    assert!(url.starts_with(&format!("{}/inbox/temporary/", browser.origin)), "{url}");
+    url
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: set INBOX_TEST_BROWSER, and run with --include-ignored"]
 async fn endpoint_is_created_by_click_its_url_receives_and_the_signature_is_checked() {
     let setup = Setup::new();
     let browser = Browser::open(&setup.inbox).await;
-    // Chromium opens no event stream for a page whose address has the password.
-    browser.goto("").await;
-    click(&browser, "Temporary endpoints").await;
-    click(&browser, "Create endpoint").await;
-    browser.wait_for_text("Temporary endpoint 1 created.").await;
-    let url = browser.client.find(Locator::Id("url")).await.unwrap().text().await.unwrap();
-    assert!(url.starts_with(&format!("{}/inbox/temporary/", browser.origin)), "{url}");
+    let url = create_endpoint(&browser).await;
     let copy = browser.client.find(Locator::Css("[data-copy=url]")).await.unwrap();
     assert!(copy.is_displayed().await.unwrap());
     let wait = browser.client.wait().at_most(Duration::from_secs(30));
     wait.for_element(Locator::Css("header .live:not([hidden])")).await.unwrap();
-    post(&url).await;
+    post_to(&url).await;
     // The page is updated without a reload, and keeps the URL.
     let wait = browser.client.wait().at_most(Duration::from_secs(30));
     wait.for_element(Locator::Css("tr[data-id='request-1'].new")).await.unwrap();
@@ -63,10 +69,8 @@ async fn endpoint_is_created_by_click_its_url_receives_and_the_signature_is_chec
         for (width, scheme) in [(1280, "light"), (390, "light"), (1280, "dark")] {
             browser.set_screen(width, scheme).await;
             browser.goto(query).await;
-            // A phone shows a page that is too wide smaller, so that it fits into the window.
-            let script = "return document.documentElement.scrollWidth";
-            let content = browser.client.execute(script, Vec::new()).await.unwrap();
-            assert!(content.as_u64().unwrap() <= u64::from(width), "{query}: {content} > {width}");
+            let content = browser.content_width().await;
+            assert!(content <= u64::from(width), "{query}: {content} > {width}");
             browser.take_picture(&format!("temporary-{number}-{width}-{scheme}")).await;
         }
     }

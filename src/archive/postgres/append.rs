@@ -15,6 +15,10 @@ use crate::{
     delivery::{Delivery, DeliveryId, to_nanos},
 };
 
+/// The size of a job, in bytes, from which the statement for many takes less time also for one: measured with 24 KB, for
+/// which both take the same, and with 223 KB.
+const LARGE: usize = 32 << 10;
+
 /// An append, and the token of the lease that it requests. The token is made here, so that a batch that is sent again
 /// finds its own leases.
 pub(super) struct AppendJob {
@@ -111,6 +115,7 @@ impl AppendStatement {
         resent: bool,
     ) -> Result<Vec<Appended>, Failure> {
         if let ([job], false) = (jobs, resent)
+            && Self::size(job) < LARGE
             && self.store(session, job).await?
         {
             return Ok(vec![job.stored()]);
@@ -119,7 +124,7 @@ impl AppendStatement {
     }
 
     /// Stores a delivery. Returns false if another one has its fingerprint or its id. Takes less time than the statement for
-    /// many.
+    /// many if the job is not large.
     async fn store(&self, session: &Session, job: &AppendJob) -> Result<bool, Failure> {
         let delivery = job.append.delivery();
         let (fingerprint, digest) = (delivery.fingerprint(), delivery.digest());

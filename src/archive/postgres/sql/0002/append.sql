@@ -43,8 +43,8 @@ BEGIN
 END
 $$;
 
--- Appends one delivery durably. Returns false if another one has its fingerprint or its id, which `append` handles. Takes
--- two thirds of the time that `append` takes for an array of one.
+-- Appends one small delivery durably, in two thirds of the time that `append` takes for an array of one. Returns false if
+-- another one has its fingerprint or its id, which `append` handles.
 CREATE FUNCTION append_one(
     p_id uuid, p_fingerprint bytea, p_model text, p_received_ns bigint, p_digest bytea, p_head bytea, p_body bytea,
     p_token uuid, length_us bigint
