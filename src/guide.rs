@@ -50,6 +50,7 @@ macro_rules! page {
             doc = "[page]: mod@crate::guide::page\n",
             doc = "[page-overview]: https://raw.githubusercontent.com/tower-inbox/tower-inbox/main/docs/page-overview.png\n",
             doc = "[page-delivery]: https://raw.githubusercontent.com/tower-inbox/tower-inbox/main/docs/page-delivery.png\n",
+            doc = "[page-temporary]: https://raw.githubusercontent.com/tower-inbox/tower-inbox/main/docs/page-temporary.png\n",
             doc = "[security]: crate::guide::security\n",
             doc = "[benchmarks]: crate::guide::benchmarks\n",
             doc = "[growth]: crate::guide::benchmarks#growth\n",
