@@ -133,6 +133,11 @@ impl Client {
         None
     }
 
+    /// Returns true if the client sends the alias. That for Node, 5.2.0, leaves it out of extractions.
+    fn sends_alias(self, product: &str) -> bool {
+        matches!(self, Self::Python) || product != "extraction"
+    }
+
     /// Returns true if the client is optional: outside of CI, if its variable is not set.
     fn may_be_missing(self, is_set: impl Fn(&str) -> bool) -> bool {
         !["CI", self.variable()].into_iter().any(is_set)
@@ -201,7 +206,11 @@ async fn enqueue_poll_and_read(client: Client) {
         return;
     };
     assert_eq!(polled.len(), Product::ALL.len());
-    assert!(polled.iter().all(|one| one["alias"] == "order-7" && one["file"] == "tea.pdf"));
+    for one in &polled {
+        let has_alias = client.sends_alias(one["product"].as_str().unwrap());
+        let alias = has_alias.then_some("order-7");
+        assert_eq!((&one["alias"], &one["file"]), (&json!(alias), &json!("tea.pdf")), "{one}");
+    }
 
     mindee.idle().await;
     inbox.settled().await;
