@@ -6,16 +6,29 @@ use maud::{Markup, html};
 
 use super::{
     address::{Place, View},
-    format, html as parts,
+    format,
+    html::{self as parts, Column},
 };
 use crate::{delivery::ModelName, provider::Drift};
 
 /// The most places in the table.
 const MOST: usize = 50;
 
+const COLUMNS: [Column<'_>; 6] = [
+    Column::Text("model"),
+    Column::Text("path"),
+    Column::Text("deviation"),
+    Column::Number("times"),
+    Column::Text("first"),
+    Column::Text("last"),
+];
+
 /// The section of the overview, with the places that were found last first. Nothing if there are none.
 pub(super) fn section(mut places: Vec<(ModelName, Drift)>, now: SystemTime) -> Markup {
     places.sort_by_key(|(_, drift)| Reverse(drift.last_at));
+    let rows = html! {
+        @for (model, drift) in places.iter().take(MOST) { (row(model, drift, now)) }
+    };
     html! {
         @if !places.is_empty() {
             section {
@@ -23,22 +36,8 @@ pub(super) fn section(mut places: Vec<(ModelName, Drift)>, now: SystemTime) -> M
                     "Schema drift "
                     span.dim { "tolerated deviations from the payload type since the start" }
                 }
-                div.scroll tabindex="0" role="region" aria-label="Schema drift" {
-                    table.drift {
-                        thead {
-                            tr {
-                                th scope="col" { "model" }
-                                th scope="col" { "path" }
-                                th scope="col" { "deviation" }
-                                th.number scope="col" { "times" }
-                                th scope="col" { "first" }
-                                th scope="col" { "last" }
-                            }
-                        }
-                        tbody { @for (model, drift) in places.iter().take(MOST) { (row(model, drift, now)) } }
-                    }
-                }
-                @if places.len() > MOST { p.dim { "and " (places.len() - MOST) " more" } }
+                (parts::table("Schema drift", "drift", &COLUMNS, &rows))
+                (parts::more(places.len(), MOST))
             }
         }
     }

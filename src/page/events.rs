@@ -1,4 +1,5 @@
-//! Server-sent events: one for each change of the archive or of a temporary endpoint, upon which the script loads the page again.
+//! Server-sent events: one for each change of the archive or of a temporary endpoint, upon which the script loads the
+//! page again.
 
 use std::{
     collections::hash_map::DefaultHasher,

@@ -116,6 +116,40 @@ pub(super) fn message(title: &str, text: &str) -> Page {
     Page { title: title.to_owned(), tab: None, is_live: false, content }
 }
 
+/// The head of a column.
+#[derive(Clone, Copy)]
+pub(super) enum Column<'a> {
+    Text(&'a str),
+    /// Aligned right.
+    Number(&'a str),
+}
+
+/// A table that scrolls sideways where it is wider than the page. `class` says how it looks on phones; it may be empty.
+pub(super) fn table(label: &str, class: &str, columns: &[Column<'_>], rows: &Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
+            table class=[(!class.is_empty()).then_some(class)] {
+                thead {
+                    tr {
+                        @for column in columns {
+                            @match column {
+                                Column::Text(name) => th scope="col" { (name) },
+                                Column::Number(name) => th.number scope="col" { (name) },
+                            }
+                        }
+                    }
+                }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
+/// The number of rows beyond the most that are shown. Nothing if all are shown.
+pub(super) fn more(total: usize, most: usize) -> Markup {
+    html! { @if total > most { p.dim { "and " (total - most) " more" } } }
+}
+
 /// A button that runs an action at once.
 pub(super) fn button(action: &Action, label: &str) -> Markup {
     html! {

@@ -2,14 +2,29 @@
 
 use maud::{Markup, html};
 
-use super::{address::View, filter::Filter, format};
+use super::{
+    address::View,
+    filter::Filter,
+    format,
+    html::{self as parts, Column},
+};
 use crate::{
     delivery::ModelName,
     latency::{Quantiles, Summary},
 };
 
+const COLUMNS: [Column<'_>; 6] = [
+    Column::Text("model"),
+    Column::Number("attempts"),
+    Column::Number("wait p50"),
+    Column::Number("wait p99"),
+    Column::Number("handling p50"),
+    Column::Number("handling p99"),
+];
+
 /// The section of the overview. Nothing if no delivery was processed.
 pub(super) fn section(summaries: &[(ModelName, Summary)]) -> Markup {
+    let rows = html! { @for (model, summary) in summaries { (row(model, summary)) } };
     html! {
         @if !summaries.is_empty() {
             section {
@@ -17,19 +32,7 @@ pub(super) fn section(summaries: &[(ModelName, Summary)]) -> Markup {
                     "Wait and handling time "
                     span.dim { "attempts of this process in the last 30 to 60 minutes" }
                 }
-                div.scroll tabindex="0" role="region" aria-label="Wait and handling time" {
-                    table.counts.latency {
-                        thead {
-                            tr {
-                                th scope="col" { "model" }
-                                @for name in ["attempts", "wait p50", "wait p99", "handling p50", "handling p99"] {
-                                    th.number scope="col" { (name) }
-                                }
-                            }
-                        }
-                        tbody { @for (model, summary) in summaries { (row(model, summary)) } }
-                    }
-                }
+                (parts::table("Wait and handling time", "counts latency", &COLUMNS, &rows))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The first page: health, backlog, activity, and the numbers of each model.
 
-use std::{collections::BTreeSet, time::SystemTime};
+use std::{collections::BTreeSet, iter, time::SystemTime};
 
 use maud::{Markup, html};
 
@@ -10,7 +10,7 @@ use super::{
     drift,
     filter::{Filter, States},
     format,
-    html::{self, Page, Tab},
+    html::{self, Column, Page, Tab},
     latency,
 };
 use crate::{
@@ -155,34 +155,23 @@ const MOST_OVERDUE: usize = 50;
 
 /// Expected results that did not arrive. Nothing if there are none.
 fn overdue(facts: &Facts) -> Markup {
+    let columns = ["model", "id", "overdue for", "last check"].map(Column::Text);
+    let rows = html! {
+        @for result in facts.overdue.iter().take(MOST_OVERDUE) {
+            tr {
+                td { (format::foreign(result.model.as_str())) }
+                td { code { (format::foreign(&result.id)) } }
+                td { (since(result.due_at, facts.now)) }
+                td { (format::foreign(&result.reason)) }
+            }
+        }
+    };
     html! {
         @if !facts.overdue.is_empty() {
             section {
                 h2 { "Overdue results" }
-                div.scroll tabindex="0" role="region" aria-label="Overdue results" {
-                    table {
-                        thead {
-                            tr {
-                                @for name in ["model", "id", "overdue for", "last check"] {
-                                    th scope="col" { (name) }
-                                }
-                            }
-                        }
-                        tbody {
-                            @for result in facts.overdue.iter().take(MOST_OVERDUE) {
-                                tr {
-                                    td { (format::foreign(result.model.as_str())) }
-                                    td { code { (format::foreign(&result.id)) } }
-                                    td { (since(result.due_at, facts.now)) }
-                                    td { (format::foreign(&result.reason)) }
-                                }
-                            }
-                        }
-                    }
-                }
-                @if facts.overdue.len() > MOST_OVERDUE {
-                    p.dim { "and " (facts.overdue.len() - MOST_OVERDUE) " more" }
-                }
+                (html::table("Overdue results", "", &columns, &rows))
+                (html::more(facts.overdue.len(), MOST_OVERDUE))
             }
         }
     }
@@ -193,24 +182,17 @@ fn since(time: SystemTime, now: SystemTime) -> String {
 }
 
 fn models(facts: &Facts) -> Markup {
+    let kinds = StateKind::ALL.into_iter().map(|kind| Column::Number(kind.as_str()));
+    let columns: Vec<_> =
+        iter::once(Column::Text("model")).chain(kinds).chain([Column::Text("workers")]).collect();
+    let rows = html! { @for model in &facts.models { (row(model, facts)) } };
     html! {
         section {
             h2 { "Models" }
             @if facts.models.is_empty() {
                 p.dim { "The inbox has no models, and the archive has no deliveries." }
             } @else {
-                div.scroll tabindex="0" role="region" aria-label="Models" {
-                    table.counts {
-                        thead {
-                            tr {
-                                th scope="col" { "model" }
-                                @for kind in StateKind::ALL { th.number scope="col" { (kind.as_str()) } }
-                                th scope="col" { "workers" }
-                            }
-                        }
-                        tbody { @for model in &facts.models { (row(model, facts)) } }
-                    }
-                }
+                (html::table("Models", "counts", &columns, &rows))
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::{
         address::{Action, BodyForm, RequestNumber, View},
         body::ShownBody,
         delivery, format,
-        html::{self, Page, Tab},
+        html::{self, Column, Page, Tab},
     },
 };
 
@@ -49,33 +49,29 @@ fn page(title: impl Into<String>, is_live: bool, content: Markup) -> Page {
     Page { title: title.into(), tab: Some(Tab::Temporary), is_live, content }
 }
 
+const ENDPOINT_COLUMNS: [Column<'_>; 4] = [
+    Column::Text("endpoint"),
+    Column::Text("created by"),
+    Column::Text("expires in"),
+    Column::Number("requests"),
+];
+
 fn table(endpoints: &[Endpoint], now: SystemTime) -> Markup {
+    let rows = html! {
+        @for endpoint in endpoints {
+            tr data-id={ "endpoint-" (endpoint.number) } {
+                td { a href=(view(endpoint).link()) { (name(endpoint)) } }
+                td { (format::foreign(&endpoint.created_by)) }
+                td { (remaining(endpoint, now)) }
+                td.number { (format::number(endpoint.received)) }
+            }
+        }
+    };
     html! {
         @if endpoints.is_empty() {
             p.empty { "No temporary endpoints." }
         } @else {
-            div.scroll tabindex="0" role="region" aria-label="Temporary endpoints" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "endpoint" }
-                            th scope="col" { "created by" }
-                            th scope="col" { "expires in" }
-                            th.number scope="col" { "requests" }
-                        }
-                    }
-                    tbody {
-                        @for endpoint in endpoints {
-                            tr data-id={ "endpoint-" (endpoint.number) } {
-                                td { a href=(view(endpoint).link()) { (name(endpoint)) } }
-                                td { (format::foreign(&endpoint.created_by)) }
-                                td { (remaining(endpoint, now)) }
-                                td.number { (format::number(endpoint.received)) }
-                            }
-                        }
-                    }
-                }
-            }
+            (html::table("Temporary endpoints", "", &ENDPOINT_COLUMNS, &rows))
         }
     }
 }
@@ -135,27 +131,23 @@ fn url(endpoint: &Endpoint) -> Markup {
     }
 }
 
+const REQUEST_COLUMNS: [Column<'_>; 5] = [
+    Column::Text("request"),
+    Column::Text("received (UTC)"),
+    Column::Text("method"),
+    Column::Text("content type"),
+    Column::Number("body"),
+];
+
 fn requests(endpoint: &Endpoint, now: SystemTime) -> Markup {
+    let rows = html! {
+        @for received in endpoint.requests.iter().rev() { (row(endpoint.number, received, now)) }
+    };
     html! {
         @if endpoint.requests.is_empty() {
             p.empty { "No requests. Post to the URL." }
         } @else {
-            div.scroll tabindex="0" role="region" aria-label="Requests" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "request" }
-                            th scope="col" { "received (UTC)" }
-                            th scope="col" { "method" }
-                            th scope="col" { "content type" }
-                            th.number scope="col" { "body" }
-                        }
-                    }
-                    tbody {
-                        @for received in endpoint.requests.iter().rev() { (row(endpoint.number, received, now)) }
-                    }
-                }
-            }
+            (html::table("Requests", "", &REQUEST_COLUMNS, &rows))
         }
     }
 }
