@@ -14,7 +14,7 @@ mod rejection;
 mod repeat;
 mod request_context;
 mod response_body;
-mod retry_policy;
+pub(crate) mod retry_policy;
 mod run;
 mod shutdown;
 mod single_flight;

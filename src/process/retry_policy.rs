@@ -88,9 +88,13 @@ impl RetryPolicy {
     }
 
     fn bound(&self, attempts: u32) -> Duration {
-        let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
-        self.initial_backoff.saturating_mul(doubled).min(self.max_backoff)
+        exponential_backoff(self.initial_backoff, attempts).min(self.max_backoff)
     }
+}
+
+/// The wait after `attempts` attempts, which doubles with each, from `initial` after the first.
+pub(crate) fn exponential_backoff(initial: Duration, attempts: u32) -> Duration {
+    initial.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)))
 }
 
 /// `wait` times `jitter`, which is between 0 and 1.

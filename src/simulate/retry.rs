@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::{Answer, NotRun, Report, Sender};
+use crate::process::retry_policy::exponential_backoff;
 
 /// The factor of the backoff after a status that asks the sender to slow down.
 const SLOW_DOWN: u32 = 4;
@@ -77,8 +78,7 @@ impl Retries {
         if attempts >= self.max_attempts.get() {
             return Next::End(DeliveryOutcome::GivenUp);
         }
-        let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
-        let wait = self.initial_backoff.saturating_mul(doubled).saturating_mul(factor);
+        let wait = exponential_backoff(self.initial_backoff, attempts).saturating_mul(factor);
         Next::Retry(wait.min(self.max_backoff))
     }
 }
