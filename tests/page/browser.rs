@@ -5,7 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::Router;
@@ -100,10 +100,19 @@ impl Browser {
         fs::write(folder.join(format!("{name}.png")), png).unwrap();
     }
 
-    /// The width of the content. A phone shows a page that is too wide smaller, so that the width of the window says nothing.
-    pub(crate) async fn content_width(&self) -> u64 {
+    /// Waits until the content is at most this wide: a screen of another size may be laid out after the page was loaded.
+    /// A phone shows a page that is too wide smaller, so that the width of the window says nothing.
+    pub(crate) async fn wait_until_fits(&self, width: u32, page: &str) {
         let script = "return document.documentElement.scrollWidth";
-        self.client.execute(script, Vec::new()).await.unwrap().as_u64().unwrap()
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let content = self.client.execute(script, Vec::new()).await.unwrap().as_u64().unwrap();
+            if content <= u64::from(width) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{page}: {content} > {width}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn press(&self, keys: &str) {
@@ -304,8 +313,7 @@ async fn every_page_fits_phone_and_desktop_without_errors_or_foreign_requests() 
         for (width, scheme) in [(1280, "light"), (390, "light"), (1280, "dark")] {
             browser.set_screen(width, scheme).await;
             browser.goto(&query).await;
-            let content = browser.content_width().await;
-            assert!(content <= u64::from(width), "{name}: {content} > {width}");
+            browser.wait_until_fits(width, name).await;
             browser.take_picture(&format!("{name}-{width}-{scheme}")).await;
         }
     }

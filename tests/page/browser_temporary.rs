@@ -69,8 +69,7 @@ async fn endpoint_is_created_by_click_its_url_receives_and_the_signature_is_chec
         for (width, scheme) in [(1280, "light"), (390, "light"), (1280, "dark")] {
             browser.set_screen(width, scheme).await;
             browser.goto(query).await;
-            let content = browser.content_width().await;
-            assert!(content <= u64::from(width), "{query}: {content} > {width}");
+            browser.wait_until_fits(width, query).await;
             browser.take_picture(&format!("temporary-{number}-{width}-{scheme}")).await;
         }
     }
