@@ -1,10 +1,15 @@
 use std::{
-    collections::VecDeque, fmt, future::ready, ops::RangeInclusive, pin::Pin, sync::Arc,
-    time::Duration,
+    collections::VecDeque,
+    fmt,
+    future::ready,
+    ops::RangeInclusive,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use super::{
-    ArchiveError, ArchiveHealth, Counts, Entries, Lease, LedgerEntry, Query, RemovedEntry,
+    ArchiveError, ArchiveHealth, Counts, Entries, Lease, LedgerEntry, Node, Query, RemovedEntry,
     StorageUsage, lease::LEASE_LENGTH,
 };
 use crate::delivery::{
@@ -146,6 +151,19 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// they are stored again.
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>>;
 
+    /// Returns the recorded changes of the state of a delivery, oldest first: its latest [`MAX_HISTORY`], without the
+    /// state after the append. Empty if the delivery does not exist. `None` if the archive keeps no history. Default:
+    /// `None`.
+    ///
+    /// Contains every outcome other than processed and repeat, every return to pending by [`retry`](Self::retry) or by a
+    /// repeat, and the current outcome. An archive may leave out leases and releases, and the crash that a later change
+    /// counts. It may also forget changes after the period that it documents. Its cost may depend on the size of the
+    /// archive.
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        let _ = id;
+        Box::pin(ready(Ok(None)))
+    }
+
     /// Returns all deliveries with a body that `query` selects, in append order. Deliveries appended during the scan
     /// may be missing.
     fn scan(&self, query: Query) -> Entries;
@@ -215,6 +233,11 @@ pub trait Archive: fmt::Debug + fmt::Display + Send + Sync + 'static {
         Box::pin(ready(Ok(None)))
     }
 
+    /// Returns the processes that have the archive open, in the order of their start, if several can. Default: none.
+    fn nodes(&self) -> Work<Vec<Node>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
     /// Returns the condition of the archive, for [health probes](crate::Inbox::health) and metrics. Default: every
     /// field is unknown. Must be cheap: probes call it about once per second.
     fn health(&self) -> Work<ArchiveHealth> {
@@ -272,6 +295,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
         (**self).get(id)
     }
 
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        (**self).history(id)
+    }
+
     fn scan(&self, query: Query) -> Entries {
         (**self).scan(query)
     }
@@ -306,6 +333,10 @@ impl<T: Archive + ?Sized> Archive for Arc<T> {
 
     fn usage(&self) -> Work<Option<StorageUsage>> {
         (**self).usage()
+    }
+
+    fn nodes(&self) -> Work<Vec<Node>> {
+        (**self).nodes()
     }
 
     fn health(&self) -> Work<ArchiveHealth> {
@@ -528,5 +559,25 @@ impl Archived {
     /// For archives: a delivery and its state.
     pub fn new(delivery: Delivery, state: State) -> Self {
         Self { delivery, state }
+    }
+}
+
+/// The most changes that [`Archive::history`] returns.
+pub const MAX_HISTORY: usize = 100;
+
+/// A change of the state of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StateChange {
+    /// The time of the change, by the clock of the process or database that recorded it.
+    pub at: SystemTime,
+    /// The state after the change.
+    pub state: State,
+}
+
+impl StateChange {
+    /// For archives: a change to this state.
+    pub fn new(at: SystemTime, state: State) -> Self {
+        Self { at, state }
     }
 }

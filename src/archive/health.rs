@@ -1,6 +1,6 @@
 //! The condition of an archive, for health probes and metrics.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The storage space of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,32 @@ pub struct ArchiveHealth {
     pub maintenance: Option<Maintenance>,
     /// The condition of the database; `None` if unknown, or if the archive has none.
     pub database: Option<DatabaseHealth>,
+}
+
+/// A process that has an archive open, which several processes share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Node {
+    /// The name, unique among the nodes of the archive.
+    pub name: String,
+    /// The version of this crate that it runs.
+    pub version: String,
+    /// The time since it opened the archive.
+    pub running_for: Duration,
+    /// The time since it last reported to the archive.
+    pub silent_for: Duration,
+}
+
+impl Node {
+    /// For archives: a node that opened the archive, and last reported, this long ago.
+    pub fn new(
+        name: impl Into<String>,
+        version: impl Into<String>,
+        running_for: Duration,
+        silent_for: Duration,
+    ) -> Self {
+        Self { name: name.into(), version: version.into(), running_for, silent_for }
+    }
 }
 
 /// The condition of the database of an archive.

@@ -1,18 +1,18 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fmt,
     future::ready,
     slice,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
 
 use super::{
     Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
-    Claim, Claimed, Counts, Entries, Lease, LeaseToken, LedgerEntry, Query, Release, Work,
-    WriteState,
+    Claim, Claimed, Counts, Entries, Lease, LeaseToken, LedgerEntry, MAX_HISTORY, Query, Release,
+    StateChange, Work, WriteState,
     transition::{self, Known, Repeat},
     unsettled::{FlightEntry, Selection, Unsettled, later},
 };
@@ -51,10 +51,11 @@ struct Store {
 struct Entry {
     id: DeliveryId,
     model: ModelName,
-    received_at: std::time::SystemTime,
+    received_at: SystemTime,
     /// `None` after removal.
     delivery: Option<Delivery>,
     state: State,
+    history: VecDeque<StateChange>,
 }
 
 impl Entry {
@@ -114,6 +115,10 @@ impl Store {
                 processed.insert(place, position);
             }
         }
+        if entry.history.len() == MAX_HISTORY {
+            entry.history.pop_front();
+        }
+        entry.history.push_back(StateChange::new(SystemTime::now(), state.clone()));
         entry.state = state;
     }
 
@@ -183,13 +188,18 @@ impl Store {
         self.counts.add(&model, State::NEW.kind(), 1);
         let received_at = delivery.received_at();
         let delivery = Some(delivery);
-        self.entries.push(Entry { id, model, received_at, delivery, state: State::NEW });
+        let (state, history) = (State::NEW, VecDeque::new());
+        self.entries.push(Entry { id, model, received_at, delivery, state, history });
         let lease = if let Some(until) = until {
             self.put_leased(id, State::NEW.leased(), until)
         } else {
             self.put_back(id, State::NEW, now);
             None
         };
+        // The state after the append is no change.
+        if let Some(entry) = self.entries.last_mut() {
+            entry.history.clear();
+        }
         Ok(append.stored(lease))
     }
 
@@ -383,6 +393,11 @@ impl Archive for MemoryArchive {
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
         done(Ok(self.store().entry(id).and_then(Entry::archived)))
+    }
+
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        let history = |entry: &Entry| entry.history.iter().cloned().collect();
+        done(Ok(Some(self.store().entry(id).map(history).unwrap_or_default())))
     }
 
     fn scan(&self, query: Query) -> Entries {

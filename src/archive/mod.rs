@@ -22,7 +22,7 @@ mod unsettled;
 
 pub use contract::{
     Acquire, Acquired, Append, Appended, Archive, Archived, Begun, Capacity, Claim, Claimed,
-    Release, Work,
+    MAX_HISTORY, Release, StateChange, Work,
 };
 pub use counts::Counts;
 #[cfg(feature = "disk")]
@@ -32,7 +32,7 @@ pub(crate) use disk::{DiskFile, FileId, FileSystem, Lock, RealDisk};
 pub use entries::{Entries, EntrySender, LedgerEntry, RemovedEntry};
 pub use error::ArchiveError;
 pub use health::{
-    ArchiveHealth, DatabaseHealth, Maintenance, SchemaState, StorageUsage, WriteState,
+    ArchiveHealth, DatabaseHealth, Maintenance, Node, SchemaState, StorageUsage, WriteState,
 };
 pub(crate) use lease::LEASE_LENGTH;
 pub use lease::{Lease, LeaseToken};

@@ -11,7 +11,7 @@ use tower_inbox::{
     Archive, DeliveryId, MemoryArchive, Outcome,
     archive::{
         Acquire, Acquired, Append, Appended, Archived, Begun, Claim, Claimed, Counts, Entries,
-        Lease, LedgerEntry, Query, Release, Work,
+        Lease, LedgerEntry, Query, Release, StateChange, Work,
     },
     delivery::{Fingerprint, InferenceDigest, ModelName, State, StateKind},
 };
@@ -38,6 +38,8 @@ enum Fault {
     /// `release` counts the attempt.
     ReleaseCounts,
     PauseIsIgnored,
+    /// `history` has only the last change.
+    HistoryIsCut,
 }
 
 /// A [`MemoryArchive`] with a fault.
@@ -122,6 +124,7 @@ finds! {
     missing_single_flight_is_found: NoSingleFlight => "single flight";
     unfair_claim_is_found: UnfairClaim => "in rounds";
     release_that_counts_is_found: ReleaseCounts => "release";
+    cut_history_is_found: HistoryIsCut => "in the history";
     ignored_pause_is_found: PauseIsIgnored => "paused";
 }
 
@@ -272,6 +275,17 @@ impl Archive for Broken {
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
         self.inner.get(id)
+    }
+
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        let (inner, fault) = (self.inner.clone(), self.fault);
+        Box::pin(async move {
+            let mut history = inner.history(id).await?;
+            if let (Fault::HistoryIsCut, Some(changes)) = (fault, &mut history) {
+                changes.drain(..changes.len().saturating_sub(1));
+            }
+            Ok(history)
+        })
     }
 
     fn scan(&self, query: Query) -> Entries {

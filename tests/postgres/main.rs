@@ -17,9 +17,11 @@ mod exactly_once;
 mod failover;
 mod follow;
 mod health;
+mod history;
 mod kills;
 mod links;
 mod node;
+mod node_list;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
 mod old_snapshot;

@@ -32,7 +32,7 @@ async fn append(archive: &PostgresArchive, body: &str, outcome: Option<Outcome>)
 }
 
 /// Moves the clock of the archive.
-async fn in_days(client: &Client, days: u32) {
+pub(crate) async fn in_days(client: &Client, days: u32) {
     let clock = format!(
         "CREATE OR REPLACE FUNCTION clock() RETURNS timestamptz LANGUAGE sql VOLATILE \
          RETURN clock_timestamp() + interval '{days} days'"

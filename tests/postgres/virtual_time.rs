@@ -19,7 +19,7 @@ use tower_inbox::{
     Archive, DeliveryId, Outcome,
     archive::{
         Acquire, Acquired, Append, Appended, Archived, Begun, Claim, Claimed, Counts, Entries,
-        Lease, LedgerEntry, PostgresArchive, Query, Release, Work,
+        Lease, LedgerEntry, PostgresArchive, Query, Release, StateChange, Work,
     },
     delivery::{InferenceDigest, ModelName, State},
 };
@@ -141,6 +141,10 @@ impl Archive for OnVirtualTime {
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
         self.at_this_time(move |archive| archive.get(id))
+    }
+
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        self.at_this_time(move |archive| archive.history(id))
     }
 
     fn scan(&self, query: Query) -> Entries {

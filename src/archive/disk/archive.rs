@@ -18,6 +18,7 @@ use super::{
         request::{Request, ask},
     },
     read::{
+        history::history,
         reader::Reader,
         scan::{DELIVERIES_AHEAD, ENTRIES_AHEAD, latest, ledger, removed, scan},
         stats::usage,
@@ -31,7 +32,7 @@ use crate::{
     archive::{
         Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
         Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release, RemovedEntry,
-        StorageUsage, Work,
+        StateChange, StorageUsage, Work,
         transition::{Repeat, repeat},
         unsettled::later,
     },
@@ -351,6 +352,13 @@ impl Archive for DiskArchive {
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
         let reader = Arc::clone(&self.0.reader);
         background::run(move || reader.get(id, &mut None))
+    }
+
+    /// Reads the segments with states of the delivery, of which the latest 512 MiB. Superseded states of a segment are
+    /// dropped once they are half of it.
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        let reader = Arc::clone(&self.0.reader);
+        background::run(move || history(&reader, id).map(Some))
     }
 
     fn scan(&self, query: Query) -> Entries {

@@ -23,6 +23,7 @@ use super::{
     follow::LedgerFollower,
     health::Checks,
     maintenance::{self, LastRound, Retention},
+    nodes::{self, ThisNode},
     operations::{Operations, Sql},
     pool::{Pool, Server},
     read::DatabaseSize,
@@ -33,8 +34,8 @@ use super::{
 use crate::{
     archive::{
         Acquire, Acquired, Append, Appended, Archive, ArchiveError, ArchiveHealth, Archived, Begun,
-        Capacity, Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Query, Release,
-        RemovedEntry, StorageUsage, Work,
+        Capacity, Claim, Claimed, Counts, Entries, Lease, LedgerEntry, Node, Query, Release,
+        RemovedEntry, StateChange, StorageUsage, Work,
     },
     delivery::{DeliveryId, InferenceDigest, ModelName, Outcome, State, StateKind},
 };
@@ -96,6 +97,8 @@ pub(super) struct Inner {
     pub(super) retention: Retention,
     pub(super) last_round: LastRound,
     pub(super) requires_standby: bool,
+    /// `None` if this process is not listed.
+    node: Option<ThisNode>,
     checks: Arc<Checks>,
     /// The last size, and when it was read.
     measured: Mutex<Option<(Instant, DatabaseSize)>>,
@@ -190,6 +193,7 @@ impl PostgresArchive {
             retention: options.retention,
             last_round: LastRound::default(),
             requires_standby: options.requires_standby,
+            node: options.node.clone().map(ThisNode::new),
             checks: Arc::new(Checks::new(options.requires_standby)),
             measured: Mutex::default(),
             name,
@@ -197,6 +201,9 @@ impl PostgresArchive {
         });
         if let Some(every) = options.maintenance {
             maintenance::start(&inner, every);
+        }
+        if let Some(node) = &inner.node {
+            nodes::start(&inner, node.clone());
         }
         Self(inner)
     }
@@ -248,6 +255,12 @@ impl PostgresArchive {
         self.0.close();
         self.0.append.wait().await;
         self.0.settle.wait().await;
+        if let Some(node) = &self.0.node
+            && let Err(failure) = self.0.operations.forget(node).await
+        {
+            let error = &failure as &dyn std::error::Error;
+            tracing::debug!(error, "this node stays in the list of nodes for a day");
+        }
         self.0.operations.pool.close();
         self.0.operations.renewals.close();
     }
@@ -402,6 +415,12 @@ impl Archive for PostgresArchive {
         self.read(move |operations| async move { operations.get(id).await })
     }
 
+    /// Without leases and releases. Deleted when the age of the delivery exceeds the
+    /// [retention](PostgresArchiveBuilder::retention) of bodies.
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        self.read(move |operations| async move { operations.history(id).await.map(Some) })
+    }
+
     fn scan(&self, query: Query) -> Entries {
         let (sender, found) = Entries::channel(DELIVERIES_AHEAD);
         let operations = self.0.operations.clone();
@@ -464,6 +483,11 @@ impl Archive for PostgresArchive {
             };
             Ok(Some(StorageUsage::new(size.all(), None)))
         })
+    }
+
+    /// Nodes report every 10 s. One that ended without [`close`](Self::close) is listed for a day.
+    fn nodes(&self) -> Work<Vec<Node>> {
+        self.read(|operations| async move { operations.nodes().await })
     }
 
     fn health(&self) -> Work<ArchiveHealth> {

@@ -12,6 +12,7 @@ use super::{
     batch::Limits,
     error::OpenError,
     maintenance::Retention,
+    nodes,
     pool::Server,
     schema::{self, Guarantees, Schema, SchemaStatus},
     session::{Connect, Connector},
@@ -38,6 +39,7 @@ pub struct PostgresArchiveBuilder {
     pub(super) deadline: Duration,
     pub(super) retention: Retention,
     pub(super) maintenance: Option<Duration>,
+    pub(super) node: Option<String>,
     batch_jobs: usize,
     batch_bytes: usize,
     queued: usize,
@@ -56,6 +58,7 @@ impl PostgresArchiveBuilder {
             deadline: Duration::from_secs(10),
             retention: Retention::default(),
             maintenance: Some(Duration::from_secs(60)),
+            node: Some(nodes::default_name()),
             batch_jobs: 256,
             batch_bytes: 8 << 20,
             queued: 4096,
@@ -160,6 +163,13 @@ impl PostgresArchiveBuilder {
     /// counts. `None` disables it; then run it on another node, at least daily. Default: 60 s.
     pub fn maintenance_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.maintenance = interval.into();
+        self
+    }
+
+    /// Sets the name under which [`Archive::nodes`](crate::Archive::nodes) lists this process. `None`: it is not listed.
+    /// Default: the name of the host, a slash, and the number of the process.
+    pub fn node_name(mut self, name: impl Into<Option<String>>) -> Self {
+        self.node = name.into();
         self
     }
 

@@ -77,7 +77,7 @@ impl Operations {
     pub(super) async fn maintain(&self, retention: Retention) -> Result<(), Failure> {
         let created = self.create_partitions().await;
         let dropped = match retention.bodies {
-            Some(age) => self.drop_partitions(age).await,
+            Some(age) => self.drop_partitions(age).await.and(self.delete_history(age).await),
             None => Ok(()),
         };
         let deleted = match retention.ledger {
@@ -121,6 +121,13 @@ impl Operations {
             }
             last = Some(day);
         }
+    }
+
+    async fn delete_history(&self, age: Duration) -> Result<(), Failure> {
+        let before = self.day_before(age).await?;
+        let params = [(&before as _, Type::TEXT), (&ROWS as _, Type::INT4)];
+        while self.call::<i32>("delete_history($1::text::date, $2)", &params).await? == ROWS {}
+        Ok(())
     }
 
     async fn delete_ledger(&self, age: Duration) -> Result<(), Failure> {

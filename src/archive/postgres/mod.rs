@@ -16,6 +16,7 @@
 //! | `head.rs` | the stored form of a request head |
 //! | `schema.rs`, `sql/` | tables, functions, and their versions |
 //! | `maintenance.rs` | partitions, retention, counts |
+//! | `nodes.rs` | the processes that have the archive open |
 //! | `health.rs` | whether the database answers, its schema, and its standby |
 //!
 //! Every transition of a delivery is a function in the database, which checks its precondition under a row lock. No
@@ -32,6 +33,7 @@ mod head;
 mod health;
 mod hosts;
 mod maintenance;
+mod nodes;
 mod operations;
 mod password;
 mod pool;

@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::{
     error::Failure,
     head,
-    operations::{Operations, bytes_of, model, state, uuid, value},
+    operations::{Operations, bytes_of, count, model, state, uuid, value},
 };
 use crate::{
-    archive::{ArchiveError, Archived, LedgerEntry},
+    archive::{ArchiveError, Archived, LedgerEntry, MAX_HISTORY, StateChange},
     delivery::{Delivery, DeliveryId, Fingerprint, State, from_nanos},
 };
 
@@ -105,6 +105,18 @@ impl Operations {
         let rows = self.pool.query_again(&sql, &[(&uuid(id), Type::UUID)]).await?;
         let found = rows.first().map(|row| state(value(row, 0)?)).transpose()?;
         Ok(found)
+    }
+
+    pub(super) async fn history(&self, id: DeliveryId) -> Result<Vec<StateChange>, ArchiveError> {
+        let sql = format!("SELECT * FROM {}.history_of($1, $2)", self.sql.schema);
+        let params = [(&uuid(id) as _, Type::UUID), (&count(MAX_HISTORY) as _, Type::INT4)];
+        let rows = self.pool.query_again(&sql, &params).await?;
+        let change = |row| {
+            let changed_us: i64 = value(row, 0)?;
+            let at = from_nanos(changed_us.saturating_mul(1000));
+            Ok(StateChange::new(at.unwrap_or(SystemTime::UNIX_EPOCH), state(value(row, 1)?)?))
+        };
+        Ok(rows.iter().map(change).collect::<Result<_, Failure>>()?)
     }
 
     pub(super) async fn get(&self, id: DeliveryId) -> Result<Option<Archived>, ArchiveError> {

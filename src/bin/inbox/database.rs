@@ -34,10 +34,11 @@ impl Database {
         Ok(Self { url: Box::new(url), schema })
     }
 
-    /// The options to open the archive. The command does no maintenance of its own.
+    /// The options to open the archive. The command does no maintenance of its own, and is no
+    /// node.
     pub(crate) fn builder(&self) -> Result<PostgresArchiveBuilder, Failure> {
         let builder = self.url.builder().map_err(|error| usage(&error))?;
-        Ok(builder.migrate(false).connections(4).maintenance_interval(None))
+        Ok(builder.migrate(false).connections(4).maintenance_interval(None).node_name(None))
     }
 
     /// Opens the archive, whose schema must exist.

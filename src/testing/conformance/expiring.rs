@@ -84,6 +84,10 @@ pub(super) async fn third_crash_in_a_row_is_poisoned(archive: &dyn Archive) {
     let state = fixture.state(first.id()).await;
     let poisoned = matches!(state, State::Outcome(Outcome::Dead { poisoned: true, .. }));
     assert!(poisoned, "after three crashes in a row a delivery is dead and poisoned, not {state}");
+    if let Some(history) = done("history", archive.history(first.id())).await {
+        let last = history.last().map(|change| &change.state);
+        assert_eq!(last, Some(&state), "the third crash is in the history: {history:?}");
+    }
     let late = archive.settle(third, Outcome::processed(200), NOW);
     assert_fails!(late, ArchiveError::LeaseLost { .. }, "late processed of a poisoned delivery");
     let repeat = fixture.append_leased(&fixture.sample("poison").delivery()).await;

@@ -56,6 +56,7 @@ pub async fn conformance(archive: &dyn Archive) {
     settling::outcome_is_stored_exactly(archive).await;
     settling::wait_beyond_the_clock_is_not_due_and_is_no_error(archive).await;
     settling::retry_changes_only_dead_undecodable_and_failed(archive).await;
+    settling::history_has_every_outcome(archive).await;
     settling::remove_changes_only_selected_deliveries(archive).await;
     settling::settle_is_accepted_after_removal(archive).await;
     pairs::every_operation_in_every_state(archive).await;

@@ -87,6 +87,39 @@ pub(super) async fn retry_changes_only_dead_undecodable_and_failed(archive: &dyn
     assert_eq!(due, expected, "retried deliveries are due at once");
 }
 
+/// An archive that keeps no history conforms.
+pub(super) async fn history_has_every_outcome(archive: &dyn Archive) {
+    let fixture = Fixture::new(archive);
+    let pending = fixture.pending("pending").await;
+    let Some(none) = done("history", archive.history(pending)).await else { return };
+    assert!(none.is_empty(), "nothing has changed since the append, not {none:?}");
+    let unknown = done("history", archive.history(DeliveryId::new())).await;
+    assert_eq!(unknown, Some(Vec::new()), "an unknown delivery has an empty history");
+
+    let (failed, dead) = (Outcome::failed("503: \"again\"\tlater ü"), Outcome::dead("404"));
+    let id = fixture.settled("changed", failed.clone()).await;
+    fixture.settle_acquired(id, dead.clone()).await;
+    fixture.retry(fixture.query().id(id)).await;
+    fixture.settle_acquired(id, Outcome::undecodable("$.a")).await;
+    let revived = fixture.append(&fixture.sample("changed").delivery()).await;
+    assert_eq!(revived.receipt, Receipt::repeat(id), "a repeat revives an undecodable delivery");
+    fixture.settle_acquired(id, Outcome::processed(200)).await;
+
+    let history = done("history", archive.history(id)).await.unwrap_or_default();
+    assert!(history.is_sorted_by_key(|change| change.at), "oldest first, not {history:?}");
+    let states = history.into_iter().map(|change| change.state);
+    let found: Vec<_> = states.filter(|state| state.kind() != StateKind::Leased).collect();
+    let expected: [State; 6] = [
+        failed.into(),
+        dead.into(),
+        State::NEW,
+        Outcome::undecodable("$.a").into(),
+        State::NEW,
+        Outcome::processed(200).into(),
+    ];
+    assert_eq!(found, expected, "every outcome and return to pending is in the history");
+}
+
 pub(super) async fn remove_changes_only_selected_deliveries(archive: &dyn Archive) {
     let fixture = Fixture::new(archive);
     let pending = fixture.pending("pending").await;

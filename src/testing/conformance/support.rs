@@ -96,6 +96,15 @@ impl<'a> Fixture<'a> {
         lease.id()
     }
 
+    /// Leases a delivery and settles it.
+    pub(super) async fn settle_acquired(&self, id: DeliveryId, outcome: Outcome) {
+        let acquired = self.acquire(Acquire::new(id)).await;
+        let Some(lease) = acquired.lease else {
+            panic!("a delivery that is not settled is leased by its id, not {acquired:?}");
+        };
+        self.settle(lease, outcome).await;
+    }
+
     pub(super) async fn settle(&self, lease: Lease, outcome: Outcome) {
         done("settle under a lease", self.archive.settle(lease, outcome, NOW)).await;
     }

@@ -6,7 +6,7 @@ use tower_inbox::{
     Archive, Counts, DeliveryId, Outcome,
     archive::{
         Acquire, Acquired, Append, Appended, ArchiveHealth, Archived, Begun, Claim, Claimed,
-        Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
+        Entries, Lease, LedgerEntry, Query, Release, StateChange, StorageUsage, Work,
     },
     delivery::{InferenceDigest, ModelName, State},
 };
@@ -109,6 +109,10 @@ impl<T: Overrides> Archive for Overridden<T> {
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
         self.0.get(id)
+    }
+
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        self.0.inner().history(id)
     }
 
     fn scan(&self, query: Query) -> Entries {

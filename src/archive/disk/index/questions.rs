@@ -14,6 +14,7 @@ use crate::{
         disk::{
             format::{
                 entry::{DeliveryMeta, Place},
+                index_file::IndexFile,
                 name::SegmentName,
             },
             fs::file_system::Failure,
@@ -80,7 +81,35 @@ pub(in crate::archive::disk) fn each_found<E>(
     })
 }
 
+/// A segment that may have records of the states of a delivery.
+#[derive(Debug)]
+pub(in crate::archive::disk) struct StateSource {
+    pub(in crate::archive::disk) segment: SegmentName,
+    /// The length of the segment, in bytes.
+    pub(in crate::archive::disk) length: u64,
+    /// The index file to ask whether it has some; `None` if it has.
+    pub(in crate::archive::disk) file: Option<IndexFile>,
+}
+
 impl Index {
+    /// Returns the position of a delivery, and the segments that may have records of its states, in the order of the
+    /// log. Reads no index file but those that locate the delivery.
+    pub(in crate::archive::disk) fn sources_of_states(
+        &self,
+        id: DeliveryId,
+    ) -> Result<Option<(Position, Vec<StateSource>)>, Failure> {
+        let Some(position) = self.locate(id)? else { return Ok(None) };
+        let sources = self.segments.range(position.segment..).filter_map(|(name, segment)| {
+            let file = match &segment.file {
+                _ if *name == position.segment || segment.has_record_about(position) => None,
+                Some(file) if file.has_home(position.segment) => Some(file.clone()),
+                _ => return None,
+            };
+            Some(StateSource { segment: *name, length: segment.end, file })
+        });
+        Ok(Some((position, sources.collect())))
+    }
+
     /// Returns the deliveries with a body that `query` selects, and the damage, in a part of the log. Other users of
     /// the index get access between two parts.
     pub(in crate::archive::disk) fn part(

@@ -108,6 +108,12 @@ impl Segment {
         *noted = record.max(*noted);
     }
 
+    /// Returns true if the segment has a record about this delivery of another segment that is not in its index file.
+    pub(super) fn has_record_about(&self, position: Position) -> bool {
+        let numbers = self.foreign.get(&position.segment);
+        numbers.is_some_and(|numbers| numbers.contains_key(&position.number))
+    }
+
     /// Creates a segment from an index file, without entries in memory.
     pub(super) fn of_file(file: IndexFile) -> Self {
         Self {

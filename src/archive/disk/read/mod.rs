@@ -1,5 +1,7 @@
-//! Reads records: single deliveries, ordered listings, the ledger, exports, statistics, and verification.
+//! Reads records: single deliveries, ordered listings, the ledger, histories, exports, statistics, and
+//! verification.
 
+pub(super) mod history;
 pub(super) mod listing;
 pub(super) mod reader;
 pub(super) mod scan;

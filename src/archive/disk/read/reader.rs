@@ -192,13 +192,18 @@ impl Reader {
             reason,
         };
         let bytes = self.read_record(place, last).map_err(failed)?;
-        let record = if is_compressed(&bytes) {
-            decompress(&bytes).map_err(|_| damaged("the record cannot be unpacked"))?.into()
-        } else {
-            bytes
-        };
+        let record = unpacked(bytes).map_err(|_| damaged("the record cannot be unpacked"))?;
         let delivery = read_delivery(&record, place.segment.salt).map_err(damaged)?;
         if delivery.id() == id { Ok(delivery) } else { Err(damaged("another delivery lies there")) }
+    }
+
+    /// Reads a record of a segment.
+    pub(in crate::archive::disk) fn record(
+        &self,
+        place: Place,
+        last: &mut LastFile,
+    ) -> io::Result<Bytes> {
+        unpacked(self.read_record(place, last)?)
     }
 
     fn read_record(&self, place: Place, last: &mut LastFile) -> io::Result<Bytes> {
@@ -213,17 +218,25 @@ impl Reader {
         Ok(record.into())
     }
 
-    /// Opens a segment. It may be sealed, and therefore renamed, at any moment. If it exists in two forms, the later
-    /// one is effective, and the other is about to be removed. If it is renamed during the search, the next search
-    /// finds it.
     fn open(&self, name: SegmentName) -> io::Result<Box<dyn DiskFile>> {
+        self.open_form(name).map(|(file, _)| file)
+    }
+
+    /// Opens a segment, and returns its form. It may be sealed, and therefore renamed, at any moment. If it exists in two
+    /// forms, the later one is effective, and the other is about to be removed. If it is renamed during the search, the
+    /// next search finds it.
+    pub(in crate::archive::disk) fn open_form(
+        &self,
+        name: SegmentName,
+    ) -> io::Result<(Box<dyn DiskFile>, SegmentState)> {
         let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         let mut result = Err(io::ErrorKind::NotFound.into());
         for segment_state in
             SegmentState::ALL.into_iter().rev().cycle().take(3 * SegmentState::ALL.len())
         {
             if result.as_ref().is_err_and(missing) {
-                result = self.fs.open_read(&name.path(&self.dir, segment_state));
+                let file = self.fs.open_read(&name.path(&self.dir, segment_state));
+                result = file.map(|file| (file, segment_state));
             }
         }
         result
@@ -235,6 +248,11 @@ impl Reader {
         let there = paths.into_iter().find(|path| self.fs.open_read(path).is_ok());
         there.unwrap_or_else(|| name.sealed_path(&self.dir))
     }
+}
+
+/// The bytes of a record, which may be compressed.
+fn unpacked(bytes: Bytes) -> io::Result<Bytes> {
+    if is_compressed(&bytes) { Ok(decompress(&bytes)?.into()) } else { Ok(bytes) }
 }
 
 /// The most recently read segment.

@@ -3,6 +3,7 @@
 #[cfg(feature = "testing")]
 mod backup;
 mod damage;
+mod history;
 mod indexing;
 mod leftovers;
 mod panics;

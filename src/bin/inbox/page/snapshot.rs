@@ -15,7 +15,7 @@ use tower_inbox::{
     Archive, Counts, DeliveryId, DiskArchive, ModelName, Outcome,
     archive::{
         Acquire, Acquired, Append, Appended, ArchiveError, ArchiveHealth, Archived, Begun, Claim,
-        Claimed, Entries, Lease, LedgerEntry, Query, Release, StorageUsage, Work,
+        Claimed, Entries, Lease, LedgerEntry, Query, Release, StateChange, StorageUsage, Work,
     },
     delivery::{InferenceDigest, State},
 };
@@ -149,6 +149,10 @@ impl Archive for Snapshot {
 
     fn get(&self, id: DeliveryId) -> Work<Option<Archived>> {
         self.current().get(id)
+    }
+
+    fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
+        self.current().history(id)
     }
 
     fn scan(&self, query: Query) -> Entries {

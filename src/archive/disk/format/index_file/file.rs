@@ -468,6 +468,12 @@ impl IndexFile {
         })
     }
 
+    /// Returns true if the segment records states of deliveries in this other segment.
+    pub(in crate::archive::disk) fn has_home(&self, segment: SegmentName) -> bool {
+        let segment = segment.to_string();
+        self.header.homes.contains(&segment)
+    }
+
     /// Returns the states that the segment records for deliveries in other segments.
     pub(in crate::archive::disk) fn foreign(&self) -> Result<Vec<Foreign>, Failure> {
         let section = self.header.sections.foreign;

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::Version;
 
@@ -199,6 +201,11 @@ fn note_in(of: DeliveryId, block: &str) -> Option<Meaning> {
         .map(|state| Meaning::State { of, state })
         .or_else(|| removal_in(block).map(Meaning::Removal))
         .or_else(|| tombstone::parse(block).map(Meaning::Removed))
+}
+
+/// Returns the time in the header of a record.
+pub(in crate::archive::disk) fn date_of(record: &[u8], salt: Salt) -> Option<SystemTime> {
+    values::parse_date(Header::parse(record, salt).ok()?.text("WARC-Date")?)
 }
 
 /// Returns the effect of a complete record; `None` if its checksums do not match.

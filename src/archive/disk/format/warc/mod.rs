@@ -11,7 +11,8 @@ mod values;
 
 pub(in crate::archive::disk) use checksum::{Checksum, Salt};
 pub(in crate::archive::disk) use decode::{
-    Kind, LONGEST_NOTE, Meaning, format_in, kind_of, meaning_of, read_delivery, whole_record,
+    Kind, LONGEST_NOTE, Meaning, date_of, format_in, kind_of, meaning_of, read_delivery,
+    whole_record,
 };
 #[cfg(test)]
 pub(in crate::archive::disk) use encode::warcinfo_of;

@@ -23,6 +23,8 @@ CREATE TABLE ledger (
     digest bytea NOT NULL,
     outcome text,
     inference bytea,
+    -- When the delivery reached its final state.
+    settled_at timestamptz,
     -- The lease under which a handler settled the delivery in its own transaction.
     settled_by uuid
 ) WITH (fillfactor = 85);
@@ -78,6 +80,24 @@ CREATE INDEX work_unsettled ON work (seq) WHERE kind IN (0, 1, 3);
 CREATE INDEX work_dead ON work (seq) WHERE kind IN (4, 5);
 CREATE INDEX work_waiting ON work (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX work_inference ON work (inference) WHERE inference IS NOT NULL;
+
+-- The states of deliveries that were not final after an attempt or a retry. The final one is in `ledger`.
+CREATE TABLE history (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    changed_at timestamptz NOT NULL,
+    state text NOT NULL,
+    PRIMARY KEY (id, number)
+);
+
+-- The processes that have the archive open.
+CREATE TABLE nodes (
+    id uuid PRIMARY KEY,
+    name text NOT NULL,
+    version text NOT NULL,
+    started_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
 
 -- Models whose deliveries are not claimed.
 CREATE TABLE paused (model text PRIMARY KEY);

@@ -18,6 +18,17 @@ BEGIN
 END
 $$;
 
+-- The latest states of a delivery, oldest first.
+CREATE FUNCTION history_of(p_id uuid, most integer) RETURNS TABLE (changed_us bigint, state text) LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT to_us(l.changed_at), l.state FROM (
+        SELECT h.number, h.changed_at, h.state FROM history h WHERE h.id = p_id
+        UNION ALL
+        SELECT NULL, l.settled_at, l.outcome FROM ledger l WHERE l.id = p_id AND l.settled_at IS NOT NULL
+        ORDER BY number DESC NULLS FIRST LIMIT most
+    ) l ORDER BY l.number;
+END;
+
 -- Removes the heads and bodies of those of the deliveries that match.
 CREATE FUNCTION remove(ids uuid[], kinds smallint[], inference_id bytea) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

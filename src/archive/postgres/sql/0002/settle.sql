@@ -17,6 +17,7 @@ BEGIN
         due = CASE WHEN p_kind = 3 AND work.has_body THEN after_us(clock(), retry_us) END
     WHERE work.id = p_id RETURNING * INTO w;
     PERFORM count_dead(w, 1);
+    PERFORM note_state(w);
     RETURN true;
 END
 $$;
@@ -53,7 +54,7 @@ BEGIN
     ), gone AS (
         DELETE FROM work w USING mine WHERE w.id = mine.id
     ), recorded AS (
-        UPDATE ledger l SET kind = s.kind, outcome = s.outcome, inference = s.inference
+        UPDATE ledger l SET kind = s.kind, outcome = s.outcome, inference = s.inference, settled_at = t
         FROM sent s JOIN mine ON mine.id = s.id WHERE l.id = s.id RETURNING l.*
     ), known AS (
         INSERT INTO inferences SELECT inference, id, seq FROM recorded WHERE kind = 2 AND inference IS NOT NULL

@@ -70,6 +70,22 @@ BEGIN
 END
 $$;
 
+-- Records a state in the history.
+CREATE FUNCTION note_state(w work) RETURNS void LANGUAGE sql
+BEGIN ATOMIC
+    INSERT INTO history (id, changed_at, state) VALUES (w.id, clock(), state_of(w, clock()));
+END;
+
+-- Keeps the latest states of a delivery. A sender can revive one any number of times; the number of attempts in between
+-- is limited.
+CREATE FUNCTION trim_history(p_id uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM history h WHERE h.id = p_id AND h.number <= (
+        SELECT l.number FROM history l WHERE l.id = p_id ORDER BY l.number DESC OFFSET 100 LIMIT 1
+    );
+END
+$$;
+
 -- Ends the flight of a lease. One delivery that waits for it becomes due.
 CREATE FUNCTION end_flight(ended bytea, token uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -99,6 +115,7 @@ BEGIN
         lease = NULL, flight = NULL, inference = NULL
     WHERE work.id = w.id RETURNING * INTO crashed;
     PERFORM count_dead(crashed, 1);
+    PERFORM note_state(crashed);
     RETURN crashed;
 END
 $$;
@@ -143,6 +160,9 @@ BEGIN
         crashes = CASE WHEN revived THEN 0 ELSE work.crashes END,
         poisoned = false, outcome = NULL, inference = NULL, flight = NULL, waits_for = NULL
     WHERE work.id = w.id RETURNING * INTO leased;
+    IF revived THEN
+        PERFORM trim_history(w.id);
+    END IF;
     RETURN leased;
 END
 $$;
@@ -157,6 +177,8 @@ BEGIN
         kind = 0, due = clock(), attempts = 0, crashes = 0,
         poisoned = false, outcome = NULL, inference = NULL, waits_for = NULL
     WHERE work.id = w.id RETURNING * INTO queued;
+    PERFORM note_state(queued);
+    PERFORM trim_history(w.id);
     RETURN queued;
 END
 $$;

@@ -96,6 +96,31 @@ BEGIN
 END
 $$;
 
+-- Deletes histories of deliveries that were received before a day. Returns the number of states.
+CREATE FUNCTION delete_history(before date, most integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    -- The ids are UUIDs version 7, which start with the time in milliseconds.
+    ms bigint := extract(epoch FROM before::timestamp) * 1000;
+    first_kept uuid := (lpad(to_hex(ms), 12, '0') || repeat('0', 20))::uuid;
+    deleted integer;
+BEGIN
+    DELETE FROM history h USING (SELECT id, number FROM history WHERE id < first_kept ORDER BY id, number LIMIT most) o
+    WHERE h.id = o.id AND h.number = o.number;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    RETURN deleted;
+END
+$$;
+
+-- Notes that a node has the archive open, and forgets those that have not reported for a day.
+CREATE FUNCTION report_node(p_id uuid, p_name text, p_version text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM commit_fast();
+    INSERT INTO nodes VALUES (p_id, p_name, p_version, clock(), clock())
+    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at;
+    DELETE FROM nodes WHERE seen_at < clock() - interval '1 day';
+END
+$$;
+
 -- Adds up the changes of counts, and deletes flights without a valid lease. One node at a time; the others skip it.
 CREATE FUNCTION tidy() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -121,7 +146,8 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'create_partitions', 'oldest_partition', 'move_bodies', 'drop_partition', 'delete_ledger', 'tidy'
+        'create_partitions', 'oldest_partition', 'move_bodies', 'drop_partition', 'delete_ledger', 'delete_history',
+        'report_node', 'tidy'
     ] LOOP
         EXECUTE format('ALTER FUNCTION %I SET search_path FROM CURRENT', name);
     END LOOP;
