@@ -9,7 +9,7 @@ use super::{
     body::ShownBody,
     curl, deliveries,
     filter::{Filter, States, is_retryable},
-    format,
+    format, history,
     html::{self, Page, Tab},
     listing::{self, Listing},
     quarantine,
@@ -38,7 +38,9 @@ pub(super) async fn page(
 ) -> Result<Option<Page>, ArchiveError> {
     let Some(archive) = archive(inbox, place) else { return Ok(None) };
     let Some(archived) = archive.get(id).await? else {
-        return Ok(archive.state(id).await?.map(|state| removed(id, &state, inbox)));
+        let Some(state) = archive.state(id).await? else { return Ok(None) };
+        let history = history::section(archive, id, None).await;
+        return Ok(Some(removed(id, &state, &history, inbox)));
     };
     let now = inbox.clock.now();
     let body = ShownBody::new(archived.delivery.body().clone(), form).await;
@@ -55,7 +57,10 @@ pub(super) async fn page(
             (actions(inbox, place, id, state))
         }
         @match place {
-            Place::Archive => (state_section(state, now)),
+            Place::Archive => {
+                (state_section(state, now))
+                (history::section(archive, id, Some(delivery.received_at())).await)
+            },
             Place::Quarantine => (quarantine::findings(inbox, delivery).await),
         }
         (facts(delivery, state, now))
@@ -185,11 +190,12 @@ async fn same_inference(
 }
 
 /// The page of a delivery whose head and body were removed.
-fn removed(id: DeliveryId, state: &State, inbox: &Inbox) -> Page {
+fn removed(id: DeliveryId, state: &State, history: &Markup, inbox: &Inbox) -> Page {
     let content = html! {
         h1 { "Delivery " code { (id) } }
         p { "Its head and body were removed. Repeats of a settled delivery are still recognized." }
         (state_section(state, inbox.clock.now()))
+        (history)
     };
     Page { title: format!("Delivery {id}"), tab: Some(Tab::Deliveries), is_live: false, content }
 }

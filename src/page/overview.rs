@@ -11,10 +11,10 @@ use super::{
     filter::{Filter, States},
     format,
     html::{self, Column, Page, Tab},
-    latency,
+    latency, nodes,
 };
 use crate::{
-    archive::{ArchiveError, Counts, StorageUsage},
+    archive::{ArchiveError, Counts, Node, StorageUsage},
     delivery::{ModelName, StateKind},
     inbox::{HealthReport, Inbox, OverdueResult},
 };
@@ -27,6 +27,7 @@ struct Facts {
     quarantined: Option<u64>,
     has_workers: bool,
     overdue: Vec<OverdueResult>,
+    nodes: Vec<Node>,
     bytes_in_flight: usize,
     now: SystemTime,
 }
@@ -50,6 +51,7 @@ pub(super) async fn page(
         (activity::figure(span, &activity))
         (models(&facts))
         (overdue(&facts))
+        (nodes::section(&facts.nodes))
         (latency::section(&inbox.processor.latencies().summaries()))
         (drift::section(inbox.models.drift(), facts.now))
     };
@@ -76,6 +78,7 @@ async fn facts(inbox: &Inbox) -> Result<Facts, ArchiveError> {
         quarantined,
         has_workers: inbox.pool.handler().is_some(),
         overdue: inbox.overdue().await.unwrap_or_default(),
+        nodes: archive.nodes().await.unwrap_or_default(),
         bytes_in_flight: inbox.bytes_in_flight(),
         now: inbox.clock.now(),
         counts,

@@ -5,7 +5,8 @@ use tower_inbox::{
 };
 
 use super::{
-    append, as_inference, builder, errors, fill, ids, inbox, inferences, objects, settled, written,
+    append, as_inference, builder, errors, fill, ids, inbox, inferences, objects, settle, settled,
+    written,
 };
 
 #[tokio::test]
@@ -32,6 +33,31 @@ async fn show_writes_a_json_object() {
     assert_eq!((&object["model"], &object["state"]), (&"/m".into(), &"processed".into()));
     assert_eq!(object["bytes"], all[4].body().len());
     assert_eq!(object["sha256"], all[4].digest().to_string());
+}
+
+#[tokio::test]
+async fn show_history_has_each_attempt_with_its_time_and_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = builder(dir.path()).open().await.unwrap();
+    let delivery = Sample::of("/m").body("{}").delivery();
+    append(&archive, &delivery).await;
+    for outcome in [Outcome::failed("503"), Outcome::processed(200)] {
+        settle(&archive, delivery.id(), outcome).await;
+    }
+    let id = delivery.id().to_string();
+    assert!(!written(dir.path(), &["show", &id]).contains("history"));
+    let page = written(dir.path(), &["show", &id, "--history"]);
+    let lines: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("history    ")).collect();
+    let states: Vec<_> = lines.iter().filter_map(|line| Some(line.split_once("Z ")?.1)).collect();
+    let expected =
+        ["leased, attempt 1", "failed, attempt 1: 503", "leased, attempt 2", "processed 200"];
+    assert_eq!(states, expected, "{page}");
+    let object = &objects(&written(dir.path(), &["show", &id, "--history", "--json"]))[0];
+    let changes = object["history"].as_array().unwrap();
+    let kinds: Vec<_> = changes.iter().map(|change| change["state"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["leased", "failed", "leased", "processed"]);
+    assert_eq!(changes[1]["reason"], "503");
+    assert!(lines[1].starts_with(changes[1]["at"].as_str().unwrap()), "{changes:?} {lines:?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_inbox::{
     Archive, Digest, Outcome,
-    archive::{Claim, Query},
+    archive::{Acquire, Claim, Query},
     delivery::InferenceDigest,
     provider::InferenceKey,
     testing::Sample,
@@ -141,6 +141,36 @@ async fn delivery_page_has_head_body_proof_outcome_and_actions() {
     let actions = page.attributes("action");
     assert_eq!(actions, [format!("?action=retry&id={}", delivery.id())]);
     assert!(!text.contains("Replay"), "there is no handler");
+}
+
+#[tokio::test]
+async fn delivery_page_has_history_of_attempts_with_reasons_escaped() {
+    let setup = Setup::new();
+    let delivery = setup.pending(caption("1")).await;
+    let id = delivery.id();
+    let page = async || setup.get(&format!("?view=delivery&id={id}")).await.text();
+    assert!(!page().await.contains("History"), "nothing has changed");
+    let due = SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    let failed = Outcome::failed_at(1, "<b>503</b>\u{202e}").due_at(due);
+    for outcome in [failed, Outcome::dead("gone")] {
+        let lease = setup.archive.acquire(Acquire::new(id)).await.unwrap().lease.unwrap();
+        setup.archive.settle(lease, outcome, Duration::ZERO).await.unwrap();
+    }
+    assert_eq!(setup.archive.retry(Query::all().id(id)).await.unwrap(), 1);
+    let text = page().await;
+    let rows = [
+        "attempt 1 started",
+        "attempt 1, next attempt at 2030-03-17 17:46:40: <bdi>&lt;b&gt;503&lt;/b&gt;<span",
+        "attempt 2 started",
+        "<bdi>gone</bdi>",
+        "waits again, with 0 attempts",
+    ];
+    let places: Vec<_> = rows.iter().map(|row| text.find(row)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} {text}");
+
+    setup.archive.remove(Query::all().id(id)).await.unwrap();
+    let removed = page().await;
+    assert!(removed.contains("were removed") && removed.contains("<bdi>gone</bdi>"), "{removed}");
 }
 
 #[tokio::test]

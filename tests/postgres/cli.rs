@@ -14,7 +14,7 @@ use tower_inbox::{
     testing::Sample,
 };
 
-use super::support::{Schema, server};
+use super::support::{Schema, eventually, server};
 
 impl Schema {
     fn archive_url(&self) -> String {
@@ -80,6 +80,15 @@ async fn deliveries_are_listed_shown_and_counted_beside_a_server() {
     assert_eq!(stats["deliveries"], 3);
     assert_eq!((&stats["states"]["dead"], &stats["models"]["/hooks/a"]), (&1.into(), &3.into()));
     assert!(schema.written(&["stats"]).contains("           3  for /hooks/a"));
+    eventually("the node is listed", async || {
+        let node = &schema.json(&["stats", "--json"])[0]["nodes"][0];
+        node["version"] == env!("CARGO_PKG_VERSION") && node["silent_s"].as_u64() < Some(15)
+    })
+    .await;
+    let stats = schema.written(&["stats"]);
+    assert_eq!(stats.matches("        node  ").count(), 1, "the command is no node: {stats}");
+    let id = dead.id().to_string();
+    assert!(schema.written(&["show", &id, "--history"]).contains("dead: no reason\n\nPOST"));
     let missing = schema.inbox(&["show", "01890a5d-ac96-774b-bcce-b302099a8057"]);
     assert_eq!(missing.status.code(), Some(1), "{}", errors(&missing));
     schema.drop().await;

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value, json};
 use tower_inbox::{
     Outcome,
-    archive::{Archived, LedgerEntry},
+    archive::{Archived, LedgerEntry, StateChange},
     delivery::{State, StateKind},
     signature::Proof,
 };
@@ -112,6 +112,11 @@ pub(crate) fn archived_object(archived: &Archived) -> Value {
         "sha256": delivery.digest().to_string(),
     });
     merged(object, state_object(state))
+}
+
+/// A change of a state as JSON.
+pub(crate) fn change_object(change: &StateChange) -> Value {
+    merged(json!({ "at": time(change.at) }), state_object(&change.state))
 }
 
 /// A ledger entry as JSON.

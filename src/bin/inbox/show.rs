@@ -6,9 +6,10 @@ use std::{
 };
 
 use clap::Args;
+use serde_json::{Value, json};
 use tower_inbox::{
     DeliveryId,
-    archive::{Archive, Archived, LedgerEntry, Query},
+    archive::{Archive, Archived, LedgerEntry, Query, StateChange},
 };
 
 use crate::{
@@ -31,11 +32,12 @@ Further members:
   query         string, without the values that prove the sender, or null
   version       string, such as HTTP/1.1
   headers       list of objects: name, and value, or value_hex if it is not UTF-8
+  history       with --history: list of objects: at, and the members of the state
 
 Examples:
   inbox show 01890a5d-ac96
   inbox show inv_1 --body | jq .
-  inbox show --last 1
+  inbox show --last 1 --history
   inbox show --state dead --since 1h --json
 
 "))]
@@ -48,8 +50,11 @@ pub(crate) struct ShowArgs {
     /// Default: 50 with other conditions; required without.
     #[arg(short = 'n', long = "last", visible_alias = "limit", value_name = "N")]
     last: Option<usize>,
+    /// Also show the changes of the state: each attempt with its time and result, as far as the archive has them
+    #[arg(long)]
+    history: bool,
     /// Write the exact bytes of the body of one delivery, and nothing else
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "history"])]
     body: bool,
     /// Print one JSON object per line
     #[arg(long)]
@@ -84,7 +89,11 @@ pub(crate) async fn run(args: ShowArgs, at: &Location) -> CommandResult {
         if place > 0 && !args.json {
             writeln!(out)?;
         }
-        show(&mut out, &archived, &args)?;
+        let history = match args.history {
+            true => archive.history(id).await?,
+            false => None,
+        };
+        show(&mut out, &archived, history.as_deref(), &args)?;
     }
     out.flush()?;
     Ok(code(success))
@@ -148,21 +157,35 @@ async fn report_missing(archive: &dyn Archive, id: DeliveryId) -> Result<(), Box
     Ok(())
 }
 
-fn show(out: &mut impl Write, archived: &Archived, args: &ShowArgs) -> io::Result<()> {
+fn show(
+    out: &mut impl Write,
+    archived: &Archived,
+    history: Option<&[StateChange]>,
+    args: &ShowArgs,
+) -> io::Result<()> {
     if args.json {
-        let object =
+        let mut object =
             format::merged(format::archived_object(archived), format::head_object(archived));
+        if args.history {
+            let changes =
+                history.map(|changes| changes.iter().map(format::change_object).collect());
+            object = format::merged(object, json!({ "history": changes.map(Value::Array) }));
+        }
         console::json_line(out, &object)
     } else if args.body {
         out.flush()?;
         // Unfiltered: a body may contain escape sequences.
         write_body(&mut io::stdout().lock(), archived.delivery.body())
     } else {
-        write_page(out, archived)
+        write_page(out, archived, history)
     }
 }
 
-fn write_page(out: &mut impl Write, archived: &Archived) -> io::Result<()> {
+fn write_page(
+    out: &mut impl Write,
+    archived: &Archived,
+    history: Option<&[StateChange]>,
+) -> io::Result<()> {
     let Archived { delivery, state, .. } = archived;
     let head = delivery.head();
     writeln!(out, "id         {}", delivery.id())?;
@@ -178,7 +201,12 @@ fn write_page(out: &mut impl Write, archived: &Archived) -> io::Result<()> {
         writeln!(out, "inference  {inference}")?;
     }
     writeln!(out, "sha256     {}", delivery.digest())?;
-    writeln!(out, "bytes      {}\n", delivery.body().len())?;
+    writeln!(out, "bytes      {}", delivery.body().len())?;
+    for change in history.unwrap_or_default() {
+        let (style, state) = (format::style(&change.state), format::state(&change.state));
+        writeln!(out, "history    {} {style}{}{style:#}", format::time(change.at), escape(&state))?;
+    }
+    writeln!(out)?;
     let uri = escape(&head.uri().to_string());
     writeln!(out, "{} {uri} {:?}", head.method(), head.version())?;
     for (name, value) in head.headers() {

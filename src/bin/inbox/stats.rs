@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tower_inbox::archive::Stats;
 #[cfg(feature = "postgres")]
 use tower_inbox::{
-    archive::{Archive, Counts, DatabaseSize},
+    archive::{Archive, Counts, DatabaseSize, Node},
     delivery::StateKind,
 };
 
@@ -33,10 +33,12 @@ JSON members:
   models        object: number of deliveries by model
   segments      object: active, sealed and compressed, each with segments and bytes
 
-On PostgreSQL, removed, received and segments are null, and three more members:
+On PostgreSQL, removed, received and segments are null, and four more members:
   bytes         size of the tables and indexes
   body_bytes    of these, those of heads and bodies
   ledger_bytes  of these, those of the ledger and of all other tables
+  nodes         list of objects: name, version, running_s, and silent_s, the seconds
+                since the last report; nodes report every 10 s
 
 Examples:
   inbox stats
@@ -57,10 +59,12 @@ pub(crate) async fn run(args: StatsArgs, at: &Location) -> CommandResult {
         Location::Database(database) => {
             let archive = database.open().await?;
             let (counts, size) = (archive.counts().await?, archive.size().await?);
+            let nodes = archive.nodes().await?;
             if args.json {
-                console::json_line(&mut out, &counts_object(&counts, size))?;
+                console::json_line(&mut out, &counts_object(&counts, size, &nodes))?;
             } else {
                 write_counts(&mut out, &counts, size)?;
+                write_nodes(&mut out, &nodes)?;
             }
             out.flush()?;
             return Ok(code(true));
@@ -131,7 +135,29 @@ fn write_counts(page: &mut impl Write, counts: &Counts, size: DatabaseSize) -> i
 }
 
 #[cfg(feature = "postgres")]
-fn counts_object(counts: &Counts, size: DatabaseSize) -> Value {
+fn write_nodes(page: &mut impl Write, nodes: &[Node]) -> io::Result<()> {
+    for Node { name, version, running_for, silent_for, .. } in nodes {
+        let (running, silent) = (running_for.as_secs(), silent_for.as_secs());
+        let (name, version) = (escape(name), escape(version));
+        writeln!(
+            page,
+            "{:>12}  {name}, version {version}, running for {running} s, last report {silent} s ago",
+            "node"
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(feature = "postgres")]
+fn counts_object(counts: &Counts, size: DatabaseSize, nodes: &[Node]) -> Value {
+    let nodes = nodes.iter().map(|node| {
+        json!({
+            "name": node.name,
+            "version": node.version,
+            "running_s": node.running_for.as_secs(),
+            "silent_s": node.silent_for.as_secs(),
+        })
+    });
     let states = by_state(counts).map(|(kind, count)| (kind.to_string(), json!(count)));
     let models = by_model(counts).map(|(model, count)| (model, json!(count)));
     json!({
@@ -144,6 +170,7 @@ fn counts_object(counts: &Counts, size: DatabaseSize) -> Value {
         "bytes": size.all(),
         "body_bytes": size.bodies,
         "ledger_bytes": size.ledger,
+        "nodes": nodes.collect::<Value>(),
     })
 }
 
