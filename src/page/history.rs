@@ -76,7 +76,7 @@ fn rows(changes: &[StateChange], received_at: Option<SystemTime>) -> Markup {
     }
 }
 
-/// What has happened. Unlike the details of a current state, with absolute times.
+/// The details of a change. Unlike those of a current state, with absolute times.
 fn details(state: &State) -> Markup {
     html! {
         @match state {

@@ -1,7 +1,8 @@
-//! What is kept of the history of a delivery, and for how long.
+//! The history of a delivery: its times, its length, and its retention.
 
 use std::time::{Duration, SystemTime};
 
+use tokio_postgres::Client;
 use tower_inbox::{
     Archive, DeliveryId, Outcome,
     archive::{Acquire, Append, MAX_HISTORY, PostgresArchive, Query},
@@ -21,6 +22,13 @@ async fn settle(archive: &PostgresArchive, id: DeliveryId, outcome: Outcome) {
 async fn pending(archive: &PostgresArchive, body: &str) -> DeliveryId {
     let delivery = Sample::of("/hooks/history").body(body.to_owned()).delivery();
     archive.append(Append::new(delivery)).await.unwrap().receipt.id()
+}
+
+/// The number of states in the table.
+async fn stored(client: &Client, id: DeliveryId) -> usize {
+    let sql = format!("SELECT count(*) FROM history WHERE id = '{id}'");
+    let row = client.query_one(&sql, &[]).await.unwrap();
+    usize::try_from(row.get::<_, i64>(0)).unwrap()
 }
 
 async fn states(archive: &PostgresArchive, id: DeliveryId) -> Vec<State> {
@@ -53,9 +61,11 @@ async fn delivery_that_is_revived_again_and_again_keeps_its_latest_changes() {
     let archive = schema.open().await;
     let (id, other) = (pending(&archive, "revived").await, pending(&archive, "other").await);
     settle(&archive, other, Outcome::dead("404")).await;
-    for number in 0..MAX_HISTORY {
+    let client = schema.client().await;
+    for number in 0..MAX_HISTORY + 9 {
         settle(&archive, id, Outcome::dead(format!("revived {number}"))).await;
     }
+    assert_eq!(stored(&client, id).await, MAX_HISTORY + 1, "trimmed by each revival");
     for number in 0..MAX_HISTORY {
         settle(&archive, id, Outcome::dead(format!("retried {number}"))).await;
         assert_eq!(archive.retry(Query::all().id(id)).await.unwrap(), 1);
@@ -64,9 +74,7 @@ async fn delivery_that_is_revived_again_and_again_keeps_its_latest_changes() {
     assert_eq!(found.len(), MAX_HISTORY);
     let last = Outcome::dead(format!("retried {}", MAX_HISTORY - 1)).into();
     assert_eq!(found[MAX_HISTORY - 2..], [last, State::NEW]);
-    let stored = schema.client().await;
-    let stored = stored.query_one("SELECT count(*) FROM history", &[]).await.unwrap();
-    assert_eq!(stored.get::<_, i64>(0), MAX_HISTORY as i64 + 1, "the others are deleted");
+    assert_eq!(stored(&client, id).await, MAX_HISTORY, "the others are deleted");
     assert_eq!(states(&archive, other).await, [Outcome::dead("404").into()]);
     schema.drop().await;
 }

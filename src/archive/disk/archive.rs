@@ -354,7 +354,7 @@ impl Archive for DiskArchive {
         background::run(move || reader.get(id, &mut None))
     }
 
-    /// Reads the segments with states of the delivery, of which the latest 512 MiB. Superseded states of a segment are
+    /// Reads the segments that have states of the delivery, the latest 512 MiB of them. Superseded states of a segment are
     /// dropped once they are half of it.
     fn history(&self, id: DeliveryId) -> Work<Option<Vec<StateChange>>> {
         let reader = Arc::clone(&self.0.reader);

@@ -89,10 +89,7 @@ pub(crate) async fn run(args: ShowArgs, at: &Location) -> CommandResult {
         if place > 0 && !args.json {
             writeln!(out)?;
         }
-        let history = match args.history {
-            true => archive.history(id).await?,
-            false => None,
-        };
+        let history = if args.history { archive.history(id).await? } else { None };
         show(&mut out, &archived, history.as_deref(), &args)?;
     }
     out.flush()?;
