@@ -38,6 +38,8 @@ pub(super) enum View {
     LastDay,
     Deliveries {
         filter: Filter,
+        /// Text in the heads of the deliveries.
+        head: Option<String>,
         after: Option<Cursor>,
     },
     Delivery {
@@ -245,7 +247,11 @@ impl Parameters {
         let view = match self.get("view").unwrap_or("overview") {
             "overview" => View::Overview,
             "day" => View::LastDay,
-            "deliveries" => View::Deliveries { filter: self.filter(now)?, after: self.cursor()? },
+            "deliveries" => View::Deliveries {
+                filter: self.filter(now)?,
+                head: self.get("head").map(str::to_owned),
+                after: self.cursor()?,
+            },
             "delivery" => {
                 View::Delivery { place: self.place()?, id: self.id("id")?, body: self.form()? }
             }
@@ -319,9 +325,10 @@ impl View {
         match self {
             Self::Overview => vec![view("overview")],
             Self::LastDay => vec![view("day")],
-            Self::Deliveries { filter, after: cursor } => {
+            Self::Deliveries { filter, head, after: cursor } => {
+                let head = head.as_ref().map(|text| ("head", text.clone()));
                 let all = [view("deliveries")].into_iter().chain(filter.parameters());
-                all.chain(after(cursor)).collect()
+                all.chain(head).chain(after(cursor)).collect()
             }
             Self::Delivery { place, id, body } => {
                 let body = body.map(|form| ("body", form.as_str().to_owned()));
@@ -353,7 +360,7 @@ impl View {
 
     /// The first page of the deliveries that a filter selects.
     pub(super) fn deliveries(filter: Filter) -> Self {
-        Self::Deliveries { filter, after: None }
+        Self::Deliveries { filter, head: None, after: None }
     }
 }
 
@@ -554,7 +561,8 @@ mod tests {
             View::Overview,
             View::LastDay,
             View::deliveries(Filter::default()),
-            View::Deliveries { filter: filter(), after },
+            View::Deliveries { filter: filter(), head: None, after },
+            View::Deliveries { filter: filter(), head: Some("a b&=é".to_owned()), after: None },
             View::delivery(Place::Archive, id),
             View::Delivery { place: Place::Quarantine, id, body: Some(BodyForm::Hex) },
             View::Quarantine { after },

@@ -7,8 +7,10 @@ use maud::{Markup, html};
 use super::{
     address::{Action, Cursor, Place, View},
     filter::{Filter, States},
+    format,
     html::{self, Page, Tab},
     listing::{self, Listing},
+    search::{self, Found},
 };
 use crate::{
     archive::{ArchiveError, LedgerEntry},
@@ -19,29 +21,50 @@ use crate::{
 pub(super) async fn page(
     inbox: &Inbox,
     filter: Filter,
+    head: Option<String>,
     after: Option<Cursor>,
 ) -> Result<Page, ArchiveError> {
     let models = models(inbox).await?;
-    let listing = listing::page(inbox.archive(), filter.queries(&models), after).await?;
+    let (archive, queries) = (inbox.archive(), filter.queries(&models));
+    let (listing, searched) = match &head {
+        Some(text) => {
+            let Found { listing, searched } = search::page(archive, &queries, text, after).await?;
+            (listing, Some(searched))
+        }
+        None => (listing::page(archive, queries, after).await?, None),
+    };
     let tab = match filter.states {
         States::DeadLetters => Tab::DeadLetters,
         _ => Tab::Deliveries,
     };
     let title = if tab == Tab::DeadLetters { "Dead letters" } else { "Deliveries" };
-    let next =
-        listing.next.map(|next| View::Deliveries { filter: filter.clone(), after: Some(next) });
+    let next = listing.next.map(|next| View::Deliveries {
+        filter: filter.clone(),
+        head: head.clone(),
+        after: Some(next),
+    });
+    let first = View::Deliveries { filter: filter.clone(), head: head.clone(), after: None };
     let content = html! {
         div.bar {
             h1 { (title) }
-            @if filter.states.may_be_retryable() && !listing.entries.is_empty() {
+            @if head.is_none() && filter.states.may_be_retryable() && !listing.entries.is_empty() {
                 (html::confirmed(Action::RetryAll(filter.clone()), "Retry all that match…"))
             }
         }
-        (form(&filter, &models))
+        (form(&filter, head.as_deref(), &models))
+        @if let Some(searched) = searched {
+            p.dim {
+                "Searched the heads of " (format::number(searched as u64)) " deliveries"
+                @if next.is_some() { "; older ones are on the next page" }
+                "."
+            }
+        }
         (table(&listing, Place::Archive, inbox.clock.now()))
-        (pages(after.is_some().then(|| View::deliveries(filter.clone())), next))
+        (pages(after.is_some().then_some(first), next))
     };
-    Ok(Page { title: title.to_owned(), tab: Some(tab), is_live: after.is_none(), content })
+    // A search reads too much to be repeated with every change.
+    let is_live = after.is_none() && head.is_none();
+    Ok(Page { title: title.to_owned(), tab: Some(tab), is_live, content })
 }
 
 /// The models of the inbox and of the deliveries in the archive, sorted by name.
@@ -51,7 +74,7 @@ pub(super) async fn models(inbox: &Inbox) -> Result<Vec<ModelName>, ArchiveError
     Ok(all.into_iter().collect())
 }
 
-fn form(filter: &Filter, models: &[ModelName]) -> Markup {
+fn form(filter: &Filter, head: Option<&str>, models: &[ModelName]) -> Markup {
     // A link may name a model that the archive no longer has.
     let unknown = filter.model.as_ref().filter(|model| !models.contains(model));
     let text = |moment: &Option<super::filter::Moment>| {
@@ -90,8 +113,13 @@ fn form(filter: &Filter, models: &[ModelName]) -> Markup {
                 input #inference name="inference" value=(filter.inference.as_deref().unwrap_or_default())
                     placeholder="the provider's id" autocomplete="off";
             }
+            label.wide {
+                span { "Text in the head" }
+                input #head name="head" value=(head.unwrap_or_default()) placeholder="a header or its value"
+                    autocomplete="off";
+            }
             button type="submit" { "Filter" }
-            @if *filter != Filter::default() {
+            @if *filter != Filter::default() || head.is_some() {
                 a.button href=(View::deliveries(Filter::default()).link()) { "Clear" }
             }
         }

@@ -114,7 +114,7 @@ impl Latest {
     }
 }
 
-fn cursor(entry: &LedgerEntry) -> Cursor {
+pub(super) fn cursor(entry: &LedgerEntry) -> Cursor {
     Cursor { received_at: entry.received_at, id: entry.id }
 }
 

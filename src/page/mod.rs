@@ -45,6 +45,7 @@ mod listing;
 mod nodes;
 mod overview;
 mod quarantine;
+mod search;
 mod service;
 mod temporary;
 mod tree;

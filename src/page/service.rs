@@ -253,8 +253,8 @@ impl Pages {
         match view {
             View::Overview => self.overview(Span::Hour).await.map(Some),
             View::LastDay => self.overview(Span::Day).await.map(Some),
-            View::Deliveries { filter, after } => {
-                deliveries::page(inbox, filter, after).await.map(Some)
+            View::Deliveries { filter, head, after } => {
+                deliveries::page(inbox, filter, head, after).await.map(Some)
             }
             View::Delivery { place, id, body } => delivery::page(inbox, place, id, body).await,
             View::Quarantine { after } => quarantine::page(inbox, after).await,

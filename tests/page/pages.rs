@@ -98,6 +98,33 @@ async fn deliveries_are_filtered_by_model_state_time_and_inference() {
 }
 
 #[tokio::test]
+async fn deliveries_are_searched_for_text_in_the_head() {
+    let setup = Setup::new();
+    let first =
+        setup.settled(caption("1").header("x-run", b"Blue <1>"), Outcome::dead("404")).await;
+    let second = setup.pending(caption("2").header("x-run", b"blue <2>")).await;
+    let third = setup.pending(caption("3").header("x-run", b"green")).await;
+    for (query, wanted) in [
+        ("&head=x-run: BLUE", &[&second, &first][..]),
+        ("&head=blue&state=dead", &[&first]),
+        ("&head=green", &[&third]),
+        ("&head=red", &[]),
+    ] {
+        let query = query.replace(' ', "+");
+        let page = setup.get(&format!("?view=deliveries{query}")).await;
+        let wanted: Vec<_> = wanted.iter().map(|delivery| delivery.id().to_string()).collect();
+        assert_eq!((page.status, page.ids()), (200, wanted), "{query}");
+    }
+    let page = setup.get("?view=deliveries&head=%3C1%3E%22").await;
+    let text = page.text();
+    assert!(text.contains("value=\"&lt;1&gt;&quot;\""), "{text}");
+    let found = setup.get("?view=deliveries&head=blue").await.text();
+    assert!(found.contains("Searched the heads of 3 deliveries."), "{found}");
+    assert!(!found.contains("Retry all") && !found.contains("data-live"), "{found}");
+    assert!(setup.get("?view=deliveries").await.text().contains("Retry all"));
+}
+
+#[tokio::test]
 async fn older_links_lead_to_every_delivery_once_while_new_ones_arrive() {
     let setup = Setup::new();
     let mut wanted = Vec::new();
