@@ -25,6 +25,7 @@ mod node_list;
 #[path = "../conformance_memory/nodes.rs"]
 mod nodes;
 mod old_snapshot;
+mod prepared;
 mod proxy;
 mod quarantine;
 mod receivers;

@@ -40,6 +40,7 @@ pub struct PostgresArchiveBuilder {
     pub(super) retention: Retention,
     pub(super) maintenance: Option<Duration>,
     pub(super) node: Option<String>,
+    prepares: bool,
     batch_jobs: usize,
     batch_bytes: usize,
     queued: usize,
@@ -59,6 +60,7 @@ impl PostgresArchiveBuilder {
             retention: Retention::default(),
             maintenance: Some(Duration::from_secs(60)),
             node: Some(nodes::default_name()),
+            prepares: false,
             batch_jobs: 256,
             batch_bytes: 8 << 20,
             queued: 4096,
@@ -113,6 +115,18 @@ impl PostgresArchiveBuilder {
     /// needed. Opening the archive uses one more. Default: 8. Values below 4 are treated as 4.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(4);
+        self
+    }
+
+    /// Sets whether each connection prepares its statements by name, so that the server parses and plans them once. Saves
+    /// the server about a quarter of the processor time of a single small append, and little of a large batch. Default:
+    /// disabled.
+    ///
+    /// **Leave it disabled behind a pooler that gives the transactions of a client to different connections**, such as
+    /// pgbouncer in transaction mode, unless the pooler tracks prepared statements (pgbouncer 1.21 with
+    /// `max_prepared_statements`): others would run the statement of another client under the same name.
+    pub fn prepared_statements(mut self, prepared: bool) -> Self {
+        self.prepares = prepared;
         self
     }
 
@@ -255,7 +269,7 @@ impl PostgresArchiveBuilder {
         config.keepalives_idle(Duration::from_secs(15));
         config.keepalives_interval(Duration::from_secs(5));
         config.keepalives_retries(3);
-        Ok(Server { config, connect: Arc::clone(&self.connect) })
+        Ok(Server { config, connect: Arc::clone(&self.connect), prepares: self.prepares })
     }
 
     /// The number of connections for appends. While one waits for its commit, the next batch is sent over another.

@@ -20,7 +20,8 @@
 //! | `health.rs` | whether the database answers, its schema, and its standby |
 //!
 //! Every transition of a delivery is a function in the database, which checks its precondition under a row lock. No
-//! session state is used: no named statements, `LISTEN`, or session locks. So pgbouncer in transaction mode works.
+//! session state is used: no `LISTEN`, no session locks, and no named statements unless the builder enables them. So
+//! pgbouncer in transaction mode works.
 
 mod append;
 mod archive;

@@ -26,6 +26,8 @@ const CONFLICTS: u32 = 5;
 pub(super) struct Server {
     pub(super) config: Config,
     pub(super) connect: Arc<dyn Connect>,
+    /// Whether connections prepare their statements.
+    pub(super) prepares: bool,
 }
 
 impl Server {
@@ -43,7 +45,8 @@ impl Server {
 
     /// Opens a connection. Attempts it until `deadline`.
     pub(super) async fn session(&self, deadline: Instant) -> Result<Session, Failure> {
-        connect_to_any(&self.config, &self.connect, deadline).await
+        let session = connect_to_any(&self.config, &self.connect, deadline).await?;
+        Ok(session.preparing(self.prepares))
     }
 }
 

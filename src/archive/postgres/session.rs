@@ -1,19 +1,20 @@
 //! One connection. The type does not depend on the TLS implementation.
 
 use std::{
+    collections::HashMap,
     fmt,
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{
-    AsyncMessage, Client, Config, Connection, Row, Socket,
-    error::Severity,
+    AsyncMessage, Client, Config, Connection, Error, Row, Socket, Statement,
+    error::{Severity, SqlState},
     tls::{MakeTlsConnect, TlsConnect},
     types::{ToSql, Type},
 };
@@ -28,6 +29,47 @@ pub(super) type Params<'p> = &'p [(&'p (dyn ToSql + Sync), Type)];
 pub(super) struct Session {
     client: Client,
     warned: Arc<AtomicBool>,
+    /// `None` if no statement is prepared.
+    prepared: Option<Prepared>,
+}
+
+/// The most statements that a connection keeps prepared. Those of the contract are about 20, and queries have few forms.
+const MOST_PREPARED: usize = 100;
+
+/// The statements of a connection that the server has parsed, by their text.
+#[derive(Default)]
+struct Prepared(Mutex<HashMap<String, Statement>>);
+
+impl Prepared {
+    fn statements(&self) -> MutexGuard<'_, HashMap<String, Statement>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the statement, and prepares it if it is new. `None` if there are too many.
+    async fn get(
+        &self,
+        client: &Client,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Option<Statement>, Error> {
+        let (known, number) = {
+            let statements = self.statements();
+            (statements.get(sql).cloned(), statements.len())
+        };
+        if known.is_some() || number >= MOST_PREPARED {
+            return Ok(known);
+        }
+        let types: Vec<Type> = params.iter().map(|(_, kind)| kind.clone()).collect();
+        let statement = client.prepare_typed(sql, &types).await?;
+        self.statements().insert(sql.to_owned(), statement.clone());
+        Ok(Some(statement))
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Prepared").field(&self.statements().len()).finish()
+    }
 }
 
 impl Session {
@@ -35,8 +77,30 @@ impl Session {
         self.client.is_closed()
     }
 
-    /// Runs a statement as a transaction of its own. Unnamed and with types, so that it takes one round trip.
+    /// Prepares each statement once, if `prepares` is true.
+    pub(super) fn preparing(mut self, prepares: bool) -> Self {
+        self.prepared = prepares.then(Prepared::default);
+        self
+    }
+
+    /// Runs a statement as a transaction of its own, in one round trip once it is prepared.
     pub(super) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        let Some(prepared) = &self.prepared else { return self.query_unnamed(sql, params).await };
+        let failed = |error| Failure::of(&error);
+        let statement = prepared.get(&self.client, sql, params).await.map_err(failed)?;
+        let Some(statement) = statement else { return self.query_unnamed(sql, params).await };
+        let values: Vec<_> = params.iter().map(|(value, _)| *value).collect();
+        match self.client.query(&statement, &values).await {
+            Err(error) if is_outdated(&error) => {
+                prepared.statements().remove(sql);
+                self.query_unnamed(sql, params).await
+            }
+            result => result.map_err(failed),
+        }
+    }
+
+    /// Runs a statement that has no name and comes with its types, so that it takes one round trip.
+    async fn query_unnamed(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
         self.client.query_typed(sql, params).await.map_err(|error| Failure::of(&error))
     }
 
@@ -56,6 +120,12 @@ impl Session {
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Failure> {
         self.client.batch_execute(sql).await.map_err(|error| Failure::of(&error))
     }
+}
+
+/// Returns true if the result of a prepared statement has other columns since the schema was migrated. The statement had
+/// no effect.
+fn is_outdated(error: &Error) -> bool {
+    error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED)
 }
 
 pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Session, Failure>> + Send>>;
@@ -83,7 +153,7 @@ where
             let (client, connection) = connected.map_err(|error| Failure::connecting(&error))?;
             let warned = Arc::new(AtomicBool::new(false));
             tokio::spawn(drive(connection, Arc::clone(&warned)));
-            Ok(Session { client, warned })
+            Ok(Session { client, warned, prepared: None })
         })
     }
 }
