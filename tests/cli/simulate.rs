@@ -100,7 +100,7 @@ fn errors_of_simulate_name_the_option_and_not_the_secret() {
     for (arguments, wanted) in [
         (&["--secret", "hunter2"][..], "<--to <URL>|--listen <ADDRESS>>"),
         (&to[..2], "INBOX_SECRET"),
-        (&["--to", "https://a/", "--secret", "hunter2"], "does not begin with http://"),
+        (&["--to", "ftp://a/", "--secret", "hunter2"], "must begin with http:// or https://"),
         (&[&to[..], &["--faults", "hangup"]].concat(), "a similar value exists: 'hang-up'"),
         (&[&to[..], &["--product", "receipts"]].concat(), "extraction, classification"),
         (&[&to[..], &["--listen", "127.0.0.1:0"]].concat(), "cannot be used with"),

@@ -11,12 +11,13 @@ use serde_json::json;
 use tower_inbox::{
     provider::mindee,
     signature::Scheme,
-    simulate::{Gauntlet, Scenario, Target, Verdict, VerdictKind},
+    simulate::{Gauntlet, Scenario, Verdict, VerdictKind},
 };
 
 use crate::{
     CommandResult,
     cli::after_help,
+    client,
     console::{self, code, escape},
     send::SecretArgument,
     simulate::restart,
@@ -27,7 +28,8 @@ use crate::{
 /// Posts signed results and judges the responses: pass, fail, or not applicable. The exit status is 1 if a scenario
 /// fails. Redirects are not followed. Response timeout: 30 s. Use a receiver without real data: it stores what is posted.
 ///
-/// https:// URLs are not supported: use the http:// URL of the server behind the proxy.
+/// https:// URLs require a build with the feature cli-tls. Certificates are verified against the root certificates of the
+/// system, which SSL_CERT_FILE and SSL_CERT_DIR replace.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:
@@ -98,7 +100,7 @@ fn gauntlet(args: GauntletArgs) -> Result<Gauntlet, Box<dyn std::error::Error>> 
     let Provider::Mindee = args.provider;
     let secret = SecretArgument::or_environment(args.secret)?.secret();
     mindee::signature(secret.clone()).check()?;
-    let mut gauntlet = Gauntlet::mindee(Target::url(&args.url)?, secret);
+    let mut gauntlet = Gauntlet::mindee(client::target(&args.url)?, secret);
     if let Some(second) = args.second_secret {
         let second = mindee::signature(second.secret());
         second.check()?;

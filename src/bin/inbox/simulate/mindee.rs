@@ -21,6 +21,7 @@ use super::{
 use crate::{
     CommandResult,
     cli::after_help,
+    client,
     console::{self, code},
     send::SecretArgument,
 };
@@ -28,12 +29,14 @@ use crate::{
 /// Post signed results of Mindee V2 to a receiver, with faults; or serve its API
 ///
 /// With --to, prints a line for each request: fault, response, time, and `unexpected` if a correct receiver answers
-/// otherwise. The exit status is 1 if a response is unexpected. https:// URLs are not supported: use the http:// URL of
-/// the server behind the proxy.
+/// otherwise. The exit status is 1 if a response is unexpected.
 ///
 /// With --listen, serves enqueuing, jobs and results, and posts each result to the webhooks of the request. The first
 /// line is `listening on http://ADDRESS`. Any API key is accepted. Mindee's Python client uses this server if
 /// `MINDEE_V2_BASE_URL` is set to that URL.
+///
+/// https:// URLs of receivers require a build with the feature cli-tls. Certificates are verified against the root
+/// certificates of the system, which SSL_CERT_FILE and SSL_CERT_DIR replace.
 #[derive(Args, Debug)]
 #[command(
     group = ArgGroup::new("mode").required(true).args(["to", "listen"]),
@@ -127,7 +130,7 @@ fn parse_webhook(text: &str) -> Result<WebhookArgument, String> {
     if id.is_empty() || id.contains(',') {
         return Err("the id is empty or has a comma; use ID=URL".to_owned());
     }
-    let target = Target::url(url).map_err(|error| console::with_sources(&error))?;
+    let target = client::target(url).map_err(|error| console::with_sources(&*error))?;
     Ok(WebhookArgument { id: id.to_owned(), target })
 }
 
@@ -142,7 +145,7 @@ pub(super) async fn run(args: MindeeArgs) -> CommandResult {
 }
 
 async fn post(url: &str, secret: &SecretArgument, args: &MindeeArgs) -> CommandResult {
-    let mut sender = Sender::new(Target::url(url)?, mindee::signature(secret.secret()));
+    let mut sender = Sender::new(client::target(url)?, mindee::signature(secret.secret()));
     if let Some(second) = &args.second_secret {
         let second = mindee::signature(second.secret());
         second.check()?;
@@ -186,7 +189,7 @@ mod tests {
     fn webhook_is_parsed_at_the_first_equals_sign() {
         let webhook = parse_webhook("w1=http://127.0.0.1:3000/hooks?a=b").unwrap();
         assert_eq!(webhook.id, "w1");
-        for text in ["w1", "=http://a/", "a,b=http://a/", "w1=https://a/", "w1=a"] {
+        for text in ["w1", "=http://a/", "a,b=http://a/", "w1=ftp://a/", "w1=a"] {
             assert!(parse_webhook(text).is_err(), "{text}");
         }
     }
