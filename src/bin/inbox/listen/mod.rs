@@ -50,7 +50,7 @@ const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 /// command.
 ///
 /// --forward to an https:// URL requires a build with the feature cli-tls. Certificates are verified against the root
-/// certificates of the system, which SSL_CERT_FILE and SSL_CERT_DIR replace.
+/// certificates of the system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:

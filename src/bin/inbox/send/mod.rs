@@ -36,7 +36,7 @@ use crate::{
 /// response is not 2xx.
 ///
 /// https:// URLs require a build with the feature cli-tls. Certificates are verified against the root certificates of the
-/// system, which SSL_CERT_FILE and SSL_CERT_DIR replace.
+/// system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:

@@ -20,12 +20,14 @@ use crate::{CommandResult, cli::after_help, client, console::code, send::SecretA
 /// With --to, posts the snapshots of one group, from the first to the completed one; with --count or --faults, those of
 /// as many groups as are needed. Prints a line for each request: fault, response, time, and `unexpected` if a correct
 /// receiver answers otherwise. The exit status is 1 if a response is unexpected, or if a snapshot is not accepted. Posts
-/// are not signed: put the token of the receiver into the URL. https:// URLs require a build with the feature cli-tls.
-/// Certificates are verified against the root certificates of the system, which SSL_CERT_FILE and SSL_CERT_DIR replace.
+/// are not signed: put the token of the receiver into the URL.
 ///
 /// With --listen, serves image groups, images and results, and posts a snapshot of an image and of its groups to their
 /// webhookUrl after each update. The first line is `listening on http://ADDRESS`. Webhooks must be http:// URLs on the
 /// loopback interface, or on a host of --webhook-host.
+///
+/// https:// URLs of receivers require a build with the feature cli-tls. Certificates are verified against the root
+/// certificates of the system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 ///
 /// FoxyAI publishes neither the body of its posts nor numbers of retries: both are assumptions.
 #[derive(Args, Debug)]

@@ -36,7 +36,7 @@ use crate::{
 /// `MINDEE_V2_BASE_URL` is set to that URL.
 ///
 /// https:// URLs of receivers require a build with the feature cli-tls. Certificates are verified against the root
-/// certificates of the system, which SSL_CERT_FILE and SSL_CERT_DIR replace.
+/// certificates of the system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 #[derive(Args, Debug)]
 #[command(
     group = ArgGroup::new("mode").required(true).args(["to", "listen"]),

@@ -20,7 +20,7 @@ use crate::{CommandResult, cli::after_help, client, console, send::SecretArgumen
 /// exit status is 1 if a response is unexpected, or if an event is not accepted.
 ///
 /// https:// URLs require a build with the feature cli-tls. Certificates are verified against the root certificates of the
-/// system, which SSL_CERT_FILE and SSL_CERT_DIR replace.
+/// system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 ///
 /// With --retries, an event is posted until the receiver answers 2xx, with the same webhook-id and a new signature.
 /// Redirects are not followed. Nothing is posted after 410. After 429, 502 and 504 the wait is four times as long.
