@@ -26,6 +26,7 @@ const BUFFER: usize = 64 << 10;
 #[derive(Clone)]
 pub struct Target {
     connect: Connector,
+    scheme: Scheme,
     host: Authority,
     path: PathAndQuery,
 }
@@ -56,7 +57,7 @@ impl Target {
         }
         let (name, port) = (bare_host(&host).to_owned(), host.port_u16().unwrap_or(80));
         let connect = move || connect_tcp(name.clone(), port);
-        Ok(Self { connect: connector(connect), host, path })
+        Ok(Self { connect: connector(connect), scheme, host, path })
     }
 
     /// The receiver with this `http://` or `https://` URL, through the byte streams that `connect` makes, one for each
@@ -93,8 +94,8 @@ impl Target {
         F: Future<Output = io::Result<S>> + Send + 'static,
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (_, host, path) = parse(url)?;
-        Ok(Self { connect: connector(connect), host, path })
+        let (scheme, host, path) = parse(url)?;
+        Ok(Self { connect: connector(connect), scheme, host, path })
     }
 
     /// The receiver that is this service, at this path. The `Host` is `localhost`. Requires a tokio runtime for each
@@ -120,12 +121,17 @@ impl Target {
             std::future::ready(Ok(client))
         };
         let host = Authority::from_static("localhost");
-        Ok(Self { connect: connector(connect), host, path })
+        Ok(Self { connect: connector(connect), scheme: Scheme::HTTP, host, path })
     }
 
     /// Returns the host, with the port of the URL if it has one.
     pub(super) fn host(&self) -> &Authority {
         &self.host
+    }
+
+    /// Returns the URL, with a token that its query has.
+    pub(super) fn full_url(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.host, self.path)
     }
 
     /// Connects to the receiver.
@@ -256,6 +262,7 @@ mod tests {
         let request = target.request(Bytes::new()).unwrap();
         assert_eq!(request.uri(), "/hooks?b=c");
         assert_eq!(request.headers()["host"], "a.example");
+        assert_eq!(target.full_url(), "https://a.example/hooks?b=c");
         let connect = || std::future::ready(Ok(duplex(1).0));
         let ftp = Target::with_connector("ftp://a.example/", connect).unwrap_err();
         assert!(matches!(ftp, TargetError::UnknownScheme), "{ftp}");

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tower_inbox::{
     provider::mindee,
     signature::Scheme,
-    simulate::{Mindee, Payloads, Product, Sender, Target, Webhook},
+    simulate::{Mindee, Payloads, Product, Sender, Target, UnknownProduct, Webhook},
 };
 
 use super::{
@@ -31,7 +31,7 @@ use crate::{
 /// With --to, prints a line for each request: fault, response, time, and `unexpected` if a correct receiver answers
 /// otherwise. The exit status is 1 if a response is unexpected.
 ///
-/// With --listen, serves enqueuing, jobs and results, and posts each result to the webhooks of the request. The first
+/// With --listen, serves enqueuing, jobs, results and the search of models, and posts each result to the webhooks of the request. The first
 /// line is `listening on http://ADDRESS`. Any API key is accepted. Mindee's Python client uses this server if
 /// `MINDEE_V2_BASE_URL` is set to that URL.
 ///
@@ -101,6 +101,9 @@ struct ServeArgs {
     /// A webhook endpoint, whose id requests name in `webhook_ids`; may be repeated
     #[arg(long, value_name = "ID=URL", value_parser = parse_webhook)]
     webhook: Vec<WebhookArgument>,
+    /// A model that the search finds, under the same name; may be repeated. Jobs of other models are accepted too
+    #[arg(long, value_name = "ID=PRODUCT", value_parser = parse_model)]
+    model: Vec<ModelArgument>,
     /// The time from enqueuing to the result, such as 2s (default: 0)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     processing_time: Option<Duration>,
@@ -134,6 +137,23 @@ fn parse_webhook(text: &str) -> Result<WebhookArgument, String> {
     Ok(WebhookArgument { id: id.to_owned(), target })
 }
 
+/// The id and the product of a model.
+#[derive(Clone, Debug)]
+struct ModelArgument {
+    id: String,
+    product: Product,
+}
+
+/// Parses `ID=PRODUCT`.
+fn parse_model(text: &str) -> Result<ModelArgument, String> {
+    let (id, product) = text.rsplit_once('=').ok_or("use ID=PRODUCT")?;
+    if id.is_empty() {
+        return Err("the id is empty; use ID=PRODUCT".to_owned());
+    }
+    let product: Product = product.parse().map_err(|error: UnknownProduct| error.to_string())?;
+    Ok(ModelArgument { id: id.to_owned(), product })
+}
+
 pub(super) async fn run(args: MindeeArgs) -> CommandResult {
     let secret = SecretArgument::or_environment(args.secret.clone())?;
     mindee::signature(secret.secret()).check()?;
@@ -164,6 +184,9 @@ async fn listen(address: SocketAddr, secret: &SecretArgument, args: MindeeArgs) 
     for WebhookArgument { id, target } in args.serve.webhook {
         mindee = mindee.webhook(Webhook::new(id, target, secret.secret()));
     }
+    for ModelArgument { id, product } in args.serve.model {
+        mindee = mindee.model(id.clone(), id, product);
+    }
     if let Some(file) = args.file {
         let result: Value = serde_json::from_slice(&console::read(&file)?)?;
         mindee = mindee.default_result(result);
@@ -191,6 +214,15 @@ mod tests {
         assert_eq!(webhook.id, "w1");
         for text in ["w1", "=http://a/", "a,b=http://a/", "w1=ftp://a/", "w1=a"] {
             assert!(parse_webhook(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn model_is_parsed_with_its_product() {
+        let model = parse_model("m=1=crop").unwrap();
+        assert_eq!((&*model.id, model.product), ("m=1", Product::Crop));
+        for text in ["m1", "=crop", "m1=receipts"] {
+            assert!(parse_model(text).is_err(), "{text}");
         }
     }
 }
