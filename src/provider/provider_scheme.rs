@@ -27,25 +27,27 @@ pub struct ProviderScheme {
     scheme: fn(SecretSet) -> Box<dyn Scheme>,
 }
 
+const ALL: [ProviderScheme; 15] = [
+    of::<Mindee>("mindee", "Mindee"),
+    of::<MindeeV1>("mindee-v1", "Mindee V1"),
+    of::<Standard>("standard", "Standard Webhooks"),
+    of::<Baseten>("baseten", "Baseten"),
+    of::<Bfl>("bfl", "Black Forest Labs"),
+    of::<ElevenLabs>("elevenlabs", "ElevenLabs"),
+    of::<Extend>("extend", "Extend"),
+    of::<Gemini>("gemini", "Gemini"),
+    of::<LlamaCloud>("llamacloud", "LlamaCloud"),
+    of::<OpenAi>("openai", "OpenAI"),
+    of::<Recall>("recall", "Recall.ai"),
+    of::<Reducto>("reducto", "Reducto"),
+    of::<Replicate>("replicate", "Replicate"),
+    of::<Rossum>("rossum", "Rossum"),
+    of::<VlmRun>("vlmrun", "VLM Run"),
+];
+
 impl ProviderScheme {
     /// All of them, in the order in which a form lists them.
-    pub const ALL: &[Self] = &[
-        of::<Mindee>("mindee", "Mindee"),
-        of::<MindeeV1>("mindee-v1", "Mindee V1"),
-        of::<Standard>("standard", "Standard Webhooks"),
-        of::<Baseten>("baseten", "Baseten"),
-        of::<Bfl>("bfl", "Black Forest Labs"),
-        of::<ElevenLabs>("elevenlabs", "ElevenLabs"),
-        of::<Extend>("extend", "Extend"),
-        of::<Gemini>("gemini", "Gemini"),
-        of::<LlamaCloud>("llamacloud", "LlamaCloud"),
-        of::<OpenAi>("openai", "OpenAI"),
-        of::<Recall>("recall", "Recall.ai"),
-        of::<Reducto>("reducto", "Reducto"),
-        of::<Replicate>("replicate", "Replicate"),
-        of::<Rossum>("rossum", "Rossum"),
-        of::<VlmRun>("vlmrun", "VLM Run"),
-    ];
+    pub const ALL: &[Self] = &ALL;
 
     /// Returns the scheme of the provider with this [name](Self::name).
     pub fn named(name: &str) -> Option<Self> {

@@ -219,8 +219,7 @@ pub enum TargetError {
     UnknownScheme,
     /// The URL is `https://`, and there is no connector.
     #[error(
-        "the URL of the receiver does not begin with http://; use Target::with_connector for TLS, or the URL of the \
-         server behind the proxy"
+        "the URL of the receiver does not begin with http://; use Target::with_connector for TLS"
     )]
     NotHttp,
 }

@@ -51,19 +51,18 @@ impl Gauntlet {
     /// Tests a receiver of any provider: with its scheme, and with new payloads for each scenario.
     ///
     /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
     /// use tower_inbox::{
     ///     Secret,
-    ///     provider::baseten,
+    ///     signature::HmacBody,
     ///     simulate::{Gauntlet, Payloads, Target},
     /// };
     ///
-    /// let target = Target::url("http://127.0.0.1:3000/hooks/baseten")?;
-    /// let mut number = std::sync::atomic::AtomicU32::new(0);
-    /// let gauntlet = Gauntlet::new(target, baseten::signature(Secret::new("whsec_abc")), move || {
-    ///     let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    ///     let body = |id| format!(r#"{{"request_id": "{number}-{id}", "type": "async_request_completed"}}"#);
-    ///     Payloads::new(body(1), body(2))
-    /// });
+    /// let target = Target::url("http://127.0.0.1:3000/hooks/captions")?;
+    /// let scheme = HmacBody::sha256("x-acme-signature", Secret::new("correct horse"));
+    /// let number = AtomicU32::new(0);
+    /// let caption = move || format!(r#"{{"id": {}, "caption": "teapots"}}"#, number.fetch_add(1, Ordering::Relaxed));
+    /// let gauntlet = Gauntlet::new(target, scheme, move || Payloads::new(caption(), caption()));
     /// # let _ = gauntlet;
     /// # Ok::<(), tower_inbox::simulate::TargetError>(())
     /// ```
