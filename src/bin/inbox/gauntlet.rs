@@ -46,7 +46,7 @@ pub(crate) struct GauntletArgs {
     /// The provider that is simulated
     #[arg(long = "as", value_name = "PROVIDER")]
     provider: Provider,
-    /// The signing secret; with --as foxyai, the token, which belongs in no URL here
+    /// The signing secret; with --as foxyai, the token: leave it out of the URL
     ///
     /// The environment variable `INBOX_SECRET` is used without this option. Unlike arguments, it is not shown in
     /// process lists.

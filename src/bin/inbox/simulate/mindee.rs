@@ -101,7 +101,7 @@ struct ServeArgs {
     /// A webhook endpoint, whose id requests name in `webhook_ids`; may be repeated
     #[arg(long, value_name = "ID=URL", value_parser = parse_webhook)]
     webhook: Vec<WebhookArgument>,
-    /// A model that the search finds, under the same name; may be repeated. Jobs of other models are accepted too
+    /// A model for the search, whose name is its id; may be repeated. Jobs of other models are accepted too
     #[arg(long, value_name = "ID=PRODUCT", value_parser = parse_model)]
     model: Vec<ModelArgument>,
     /// The time from enqueuing to the result, such as 2s (default: 0)
