@@ -47,7 +47,7 @@ pub enum NotReleased {
 
 fn findings(findings: &[doctor::Finding]) -> String {
     match findings {
-        [] => "no known mistake explains it".to_owned(),
+        [] => "no known difference makes it match".to_owned(),
         findings => findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; or "),
     }
 }

@@ -33,6 +33,7 @@ mod confirm;
 mod curl;
 mod deliveries;
 mod delivery;
+mod doctor;
 mod drift;
 mod events;
 mod filter;

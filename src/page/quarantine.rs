@@ -54,14 +54,7 @@ pub(super) async fn findings(inbox: &Inbox, delivery: &Delivery) -> Markup {
                 }
             },
             Err(NotReleased::Signature { source, doctor, others }) => section.outcome.dead {
-                p { strong { "The signature is rejected: " } (source) }
-                @if doctor.is_empty() && others.is_empty() {
-                    p { "No known mistake explains it: the secret is another one, or the sender is." }
-                }
-                @if !doctor.is_empty() {
-                    h2 { "The doctor" }
-                    ul { @for finding in &doctor { li { (finding) } } }
-                }
+                (super::doctor::explanation(&source, None, &doctor))
                 @for model in &others {
                     p { "The model " strong { (model.as_str()) } " accepts it as it is." }
                 }

@@ -5,7 +5,7 @@
 //! | post signed results, with or without a fault | [`Sender`] |
 //! | choose a fault | [`Fault`] |
 //! | post a message until it is accepted | [`Message`] |
-//! | post to a URL, or to a tower service in process | [`Target`] |
+//! | post to a URL, to a tower service in process, or through TLS | [`Target`] |
 //! | test a receiver with all faults and malformed requests | [`Gauntlet`] |
 //! | generate payloads | [`Payloads`] |
 //! | enqueue files, poll jobs and fetch results, with webhooks | [`Mindee`], a tower service |

@@ -10,7 +10,8 @@ const UNKNOWN_WORD: &str = "SimulatedUnknown";
 /// The member of no object.
 const UNKNOWN_MEMBER: &str = "simulated_unknown";
 
-/// The bodies that a [`Sender`](super::Sender) posts: a result, another result, and an earlier state of the first one.
+/// The bodies that a [`Sender`](super::Sender) posts: a result, another result, an earlier state of the first one, and a
+/// failure.
 ///
 /// Use new payloads for each run: a receiver handles the same bodies only once.
 #[derive(Clone, Debug)]
@@ -18,19 +19,32 @@ pub struct Payloads {
     result: Bytes,
     other: Bytes,
     earlier: Option<Bytes>,
+    failure: Option<Bytes>,
     enumeration: Option<String>,
 }
 
 impl Payloads {
     /// Creates payloads of any provider: a result, and a result of another job.
     pub fn new(result: impl Into<Bytes>, other: impl Into<Bytes>) -> Self {
-        Self { result: result.into(), other: other.into(), earlier: None, enumeration: None }
+        Self {
+            result: result.into(),
+            other: other.into(),
+            earlier: None,
+            failure: None,
+            enumeration: None,
+        }
     }
 
     /// Sets an earlier state of the job of the result, for [`LateOlderState`](super::Fault::LateOlderState). Default:
     /// none.
     pub fn earlier(mut self, body: impl Into<Bytes>) -> Self {
         self.earlier = Some(body.into());
+        self
+    }
+
+    /// Sets the failure of a job, for [`Scenario::FailedResult`](super::Scenario::FailedResult). Default: none.
+    pub fn failure(mut self, body: impl Into<Bytes>) -> Self {
+        self.failure = Some(body.into());
         self
     }
 
@@ -53,8 +67,10 @@ impl Payloads {
     pub fn of_mindee(product: Product) -> Self {
         let inference = Inference::sample();
         let other = Inference::sample().result(product);
+        let failure = to_bytes(&inference.failure());
         Self::new(to_bytes(&inference.result(product)), to_bytes(&other))
-            .earlier(to_bytes(&inference.failure()))
+            .earlier(failure.clone())
+            .failure(failure)
             .with_confidence(&inference.result(product))
     }
 
@@ -68,9 +84,10 @@ impl Payloads {
         let result: Value = serde_json::from_slice(body).map_err(PayloadsError::Json)?;
         let first = with_new_ids(&result).ok_or(PayloadsError::NoInferenceId)?;
         let second = with_new_ids(&result).ok_or(PayloadsError::NoInferenceId)?;
-        let earlier = Inference::of_result(&first).failure();
+        let failure = to_bytes(&Inference::of_result(&first).failure());
         Ok(Self::new(to_bytes(&first), to_bytes(&second))
-            .earlier(to_bytes(&earlier))
+            .earlier(failure.clone())
+            .failure(failure)
             .with_confidence(&first))
     }
 
@@ -86,6 +103,10 @@ impl Payloads {
 
     pub(super) fn earlier_state(&self) -> Option<&Bytes> {
         self.earlier.as_ref()
+    }
+
+    pub(super) fn failed_result(&self) -> Option<&Bytes> {
+        self.failure.as_ref()
     }
 
     /// Returns the result with an undocumented value of its enumeration.

@@ -39,6 +39,8 @@ pub(super) enum Signing {
     Stale,
     /// With the second secret.
     Rotated,
+    /// Two signatures: that of an unknown secret, and the current one.
+    Listed,
 }
 
 /// How the head of a request differs from the specified one.
@@ -83,7 +85,11 @@ pub(super) struct Abilities {
     pub(super) signs_body: bool,
     /// The signature depends on the time.
     pub(super) signs_time: bool,
+    /// The signature is not empty.
+    pub(super) is_signed: bool,
     pub(super) has_second_secret: bool,
+    /// A request can have several signatures.
+    pub(super) lists_signatures: bool,
     pub(super) can_restart: bool,
     /// The length of a body over the limit of the receiver, in bytes.
     pub(super) oversized: usize,
@@ -206,7 +212,9 @@ mod tests {
     const ALL: Abilities = Abilities {
         signs_body: true,
         signs_time: true,
+        is_signed: true,
         has_second_secret: true,
+        lists_signatures: true,
         can_restart: true,
         oversized: 10_000,
     };
@@ -214,7 +222,9 @@ mod tests {
     const NONE: Abilities = Abilities {
         signs_body: false,
         signs_time: false,
+        is_signed: false,
         has_second_secret: false,
+        lists_signatures: false,
         can_restart: false,
         oversized: 0,
     };

@@ -57,6 +57,7 @@ pub struct Sender {
     target: Target,
     scheme: Arc<dyn Scheme>,
     second_scheme: Option<Arc<dyn Scheme>>,
+    listing_scheme: Option<Arc<dyn Scheme>>,
     restart: Option<RestartHook>,
     oversized: usize,
     timing: Timing,
@@ -69,6 +70,7 @@ impl Sender {
             target,
             scheme: Arc::new(scheme),
             second_scheme: None,
+            listing_scheme: None,
             restart: None,
             oversized: 33 << 20,
             timing: Timing { pause: Duration::from_millis(50), timeout: Duration::from_secs(30) },
@@ -79,6 +81,12 @@ impl Sender {
     /// [`Fault::RotatedSignature`]. Default: none.
     pub fn second_scheme(mut self, scheme: impl Scheme) -> Self {
         self.second_scheme = Some(Arc::new(scheme));
+        self
+    }
+
+    /// Sets the scheme that adds the signature of an unknown secret before the right one. Default: none.
+    pub(super) fn listing_scheme(mut self, scheme: impl Scheme) -> Self {
+        self.listing_scheme = Some(Arc::new(scheme));
         self
     }
 
@@ -148,11 +156,14 @@ impl Sender {
             Ok::<_, SignError>((signature.headers().clone(), query))
         };
         let current = signed(payloads.result(), now)?;
+        let (headers, query) = &current;
         Ok(Abilities {
             signs_body: signed(payloads.other(), now)? != current,
             // A secret that was not valid then cannot sign, and the time is part of no signature.
             signs_time: signed(payloads.result(), now - STALE).is_ok_and(|stale| stale != current),
+            is_signed: !headers.is_empty() || query.is_some(),
             has_second_secret: self.second_scheme.is_some(),
+            lists_signatures: self.listing_scheme.is_some(),
             can_restart: self.restart.is_some(),
             oversized: self.oversized,
         })
@@ -199,6 +210,7 @@ impl Sender {
             Signing::Current => (&self.scheme, now),
             Signing::Stale => (&self.scheme, now - STALE),
             Signing::Rotated => (self.second_scheme.as_ref().unwrap_or(&self.scheme), now),
+            Signing::Listed => (self.listing_scheme.as_ref().unwrap_or(&self.scheme), now),
         };
         let (mut head, body) = self.target.request(post.body.clone())?.into_parts();
         let signed = post.signed.as_ref().unwrap_or(&post.body);

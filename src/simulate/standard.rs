@@ -10,7 +10,7 @@ use super::{Payloads, PayloadsError, payloads::to_bytes};
 
 impl Payloads {
     /// Creates events in the format that Standard Webhooks recommends: a prediction that has succeeded, with a new id.
-    /// The earlier state is the start of the same prediction.
+    /// The earlier state is the start of the same prediction, and the failure that of another one.
     ///
     /// ```
     /// use tower_inbox::{provider::{Payload, standard::Event}, simulate::Payloads};
@@ -22,8 +22,11 @@ impl Payloads {
     pub fn of_standard() -> Self {
         let prediction = Uuid::new_v4();
         let earlier = event("prediction.started", prediction, &json!({"status": "processing"}));
+        let data = json!({"status": "failed", "error": "the image cannot be read"});
+        let failure = event("prediction.failed", Uuid::new_v4(), &data);
         Self::new(succeeded(prediction), succeeded(Uuid::new_v4()))
             .earlier(to_bytes(&earlier))
+            .failure(to_bytes(&failure))
             .enumeration("/data/status")
     }
 

@@ -69,7 +69,7 @@ async fn answer(
 }
 
 /// A running command, which ends with the test.
-struct Listen {
+pub(crate) struct Listen {
     child: Child,
     address: String,
     stdin: Option<ChildStdin>,
@@ -78,7 +78,18 @@ struct Listen {
 
 impl Listen {
     async fn start(archive: &Path, forward: &str, more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_inbox"))
+        let command = std::process::Command::new(env!("CARGO_BIN_EXE_inbox"));
+        Self::start_command(command, archive, forward, more).await
+    }
+
+    /// Starts a command with an environment.
+    pub(crate) async fn start_command(
+        command: std::process::Command,
+        archive: &Path,
+        forward: &str,
+        more: &[&str],
+    ) -> Self {
+        let mut child = Command::from(command)
             .args(["listen", "--listen", "127.0.0.1:0", "--forward", forward])
             .args(more)
             .env("INBOX_ARCHIVE", archive)
@@ -111,12 +122,12 @@ impl Listen {
         stream
     }
 
-    async fn post(&self, path: &str, body: &[u8]) -> TcpStream {
+    pub(crate) async fn post(&self, path: &str, body: &[u8]) -> TcpStream {
         self.send(&format!("POST {path} HTTP/1.1\r\nconnection: close"), body).await
     }
 }
 
-async fn response(mut stream: TcpStream) -> String {
+pub(crate) async fn response(mut stream: TcpStream) -> String {
     let mut response = String::new();
     stream.read_to_string(&mut response).await.unwrap();
     response

@@ -9,7 +9,10 @@ use std::{
 use http::{Request, header};
 use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tower_inbox::{Inbox, MemoryArchive, Secret, provider::mindee};
+use tower_inbox::{
+    Inbox, MemoryArchive, Secret,
+    provider::{foxyai, mindee, standard},
+};
 
 use super::{
     errors, inbox,
@@ -100,7 +103,7 @@ fn errors_of_simulate_name_the_option_and_not_the_secret() {
     for (arguments, wanted) in [
         (&["--secret", "hunter2"][..], "<--to <URL>|--listen <ADDRESS>>"),
         (&to[..2], "INBOX_SECRET"),
-        (&["--to", "https://a/", "--secret", "hunter2"], "does not begin with http://"),
+        (&["--to", "ftp://a/", "--secret", "hunter2"], "must begin with http:// or https://"),
         (&[&to[..], &["--faults", "hangup"]].concat(), "a similar value exists: 'hang-up'"),
         (&[&to[..], &["--product", "receipts"]].concat(), "extraction, classification"),
         (&[&to[..], &["--listen", "127.0.0.1:0"]].concat(), "cannot be used with"),
@@ -164,9 +167,9 @@ async fn served_api_posts_the_result_of_an_enqueued_file_to_its_webhook() {
     assert_eq!(body["inference"]["job"]["id"], job["job"]["id"]);
 }
 
-async fn gauntlet(url: String, more: &'static [&'static str]) -> Output {
+async fn gauntlet(url: String, provider: &'static str, more: &'static [&'static str]) -> Output {
     let run = move || {
-        let arguments = ["gauntlet", &url, "--as", "mindee", "--secret", SECRET];
+        let arguments = ["gauntlet", &url, "--as", provider, "--secret", SECRET];
         inbox(Path::new("/nowhere"), &[&arguments[..], more].concat())
     };
     tokio::task::spawn_blocking(run).await.unwrap()
@@ -179,13 +182,13 @@ async fn gauntlet_passes_an_inbox_and_fails_another_service() {
     let inbox = Inbox::builder(archive.clone()).model("/mindee", model.body_limit(2 << 20));
     let server = Server::of(&inbox.build().unwrap(), archive).await;
     let more = &["--oversized", "3000000", "--restart", "true", "--json"];
-    let output = gauntlet(format!("http://{}/mindee", server.address), more).await;
+    let output = gauntlet(format!("http://{}/mindee", server.address), "mindee", more).await;
     let printed = printed(&output);
     let verdicts = super::objects(&printed);
-    assert_eq!(verdicts.len(), 30);
+    assert_eq!(verdicts.len(), 31);
     for verdict in verdicts.iter().filter(|one| one["scenario"] != "unknown-path") {
         let expected = match verdict["scenario"].as_str().unwrap() {
-            "stale-signature" | "rotated-signature" => "not-applicable",
+            "stale-signature" | "rotated-signature" | "signature-list" => "not-applicable",
             _ => "pass",
         };
         assert_eq!(verdict["result"], expected, "{verdict}");
@@ -193,10 +196,42 @@ async fn gauntlet_passes_an_inbox_and_fails_another_service() {
     // The server of this test passes every other path to a handler that answers 202.
     assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
 
-    let output =
-        gauntlet(format!("http://{}/broken", server.address), &["--oversized", "10"]).await;
+    let broken = format!("http://{}/broken", server.address);
+    let output = gauntlet(broken, "mindee", &["--oversized", "10"]).await;
     let printed = self::printed(&output);
     assert_eq!(output.status.code(), Some(1));
     let failed = "fail            result                  request 1: 500 Internal Server Error, expected 2xx\n";
     assert!(printed.starts_with(failed), "{printed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gauntlet_passes_an_inbox_as_standard_webhooks_and_as_foxyai() {
+    const SECOND: &str = "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXI=";
+    let secrets = || [Secret::new(SECRET), Secret::new(SECOND).named("second")];
+    let events = standard::event::<serde_json::Value>().signed_with(secrets());
+    let groups = foxyai::image_group().token_in_query("ticket", secrets());
+    let archive = MemoryArchive::new();
+    let inbox = Inbox::builder(archive.clone())
+        .model("/standard", events.body_limit(2 << 20))
+        .model("/foxyai", groups.body_limit(2 << 20));
+    let server = Server::of(&inbox.build().unwrap(), archive).await;
+    let more = &["--second-secret", SECOND, "--oversized", "3000000", "--restart", "true"];
+    let with_token: &'static [_] = [&more[..], &["--token-name", "ticket"]].concat().leak();
+    for (provider, more, passed) in [("standard", &more[..], 30), ("foxyai", with_token, 26)] {
+        let output =
+            gauntlet(format!("http://{}/{provider}", server.address), provider, more).await;
+        let printed = printed(&output);
+        // The server of this test passes every other path to a handler that answers 202.
+        let failed = printed.lines().filter(|line| line.starts_with("fail "));
+        assert!(
+            failed.eq(printed.lines().filter(|line| line.contains(" unknown-path "))),
+            "{printed}"
+        );
+        let found = printed.lines().filter(|line| line.starts_with("pass ")).count();
+        assert_eq!(found, passed, "{provider}: {printed}{}", errors(&output));
+    }
+    let output =
+        gauntlet("http://127.0.0.1:9/".to_owned(), "standard", &["--token-name", "t"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("--token-name requires --as foxyai"), "{}", errors(&output));
 }

@@ -107,7 +107,7 @@ fn options_of_the_other_mode_of_simulate_foxyai_are_rejected() {
         (&["--to", "http://a/", "--processing-time", "1s"], "cannot be used with"),
         (&["--listen", "127.0.0.1:0", "--count", "1"], "cannot be used with"),
         (&["--to", "http://a/", "--secret", "S"], "unexpected argument '--secret'"),
-        (&["--to", "https://a/?token=hunter2"], "does not begin with http://"),
+        (&["--to", "ftp://a/?token=hunter2"], "must begin with http:// or https://"),
     ] {
         let output = inbox(Path::new("/nowhere"), &[&["simulate", "foxyai"], arguments].concat());
         let errors = errors(&output);

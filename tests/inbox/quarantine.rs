@@ -90,7 +90,7 @@ async fn quarantined_delivery_is_released_and_processed_after_the_secret_is_corr
     let Err(error @ NotReleased::Signature { .. }) = &still[0].result else {
         panic!("{still:?}");
     };
-    assert!(error.to_string().contains("no known mistake"), "{error}");
+    assert!(error.to_string().contains("no known difference"), "{error}");
     assert_eq!(kept(&quarantine).await.len(), 2);
 
     let (mended, seen) = (with_secret(Secret::new(SECRET), &archive, &quarantine), Seen::default());

@@ -243,7 +243,7 @@ async fn quarantine_shows_what_the_doctor_finds() {
     let bare = setup.quarantined(bare).await;
     assert_eq!(setup.get("?view=quarantine").await.ids().len(), 3);
     for (delivery, wanted) in [
-        (&wrong, "No known mistake explains it"),
+        (&wrong, "No known difference makes it match"),
         (&right, "The signature is accepted now"),
         (&bare, "The doctor"),
     ] {

@@ -50,7 +50,9 @@ fn mindee(inbox: &Inbox) -> Mindee {
     let mut mindee = Mindee::builder();
     for product in Product::ALL {
         let target = Target::service(app.clone(), &format!("/{product}")).unwrap();
-        mindee = mindee.webhook(Webhook::new(product.name(), target, Secret::new(SECRET)));
+        let id = format!("model-{product}");
+        let webhook = Webhook::new(product.name(), target, Secret::new(SECRET)).of_model(&id);
+        mindee = mindee.webhook(webhook).model(id, format!("Sample of {product}"), *product);
     }
     mindee.build()
 }
@@ -222,6 +224,36 @@ async fn enqueue_poll_and_read(client: Client) {
     let expected =
         json!({"status": 422, "detail": "There is no webhook 'ocr'.", "pointer": "webhook_ids"});
     assert_eq!(errors, [expected.clone(), expected]);
+    server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mindee_python_client_finds_the_models_and_their_webhooks() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(mindee(&inbox()).serve(listener));
+    let search = async |filter: &'static str| {
+        run_blocking(Client::Python, &url, &["models", filter], String::new()).await
+    };
+    let Some(all) = search("{}").await else { return };
+    let found = |product: Product| {
+        json!({
+            "id": format!("model-{product}"),
+            "name": format!("Sample of {product}"),
+            "type": product.name(),
+            "webhooks": [[product.name(), product.name(), format!("http://localhost/{product}")]],
+        })
+    };
+    let (models, pagination) = all.split_at(all.len() - 1);
+    assert!(models.iter().eq(&Product::ALL.iter().map(|one| found(*one)).collect::<Vec<_>>()));
+    assert_eq!(pagination, [json!({"page": 1, "per_page": 50, "items": 5, "pages": 1})]);
+
+    let filtered = search(r#"{"name": "SAMPLE", "model_type": "crop"}"#).await.unwrap();
+    assert_eq!(filtered[0], found(Product::Crop));
+    assert_eq!(filtered[1]["items"], 1);
+    let second = search(r#"{"page": 2, "per_page": 3}"#).await.unwrap();
+    assert_eq!(second[..2], [found(Product::Split), found(Product::Ocr)]);
+    assert_eq!(second[2], json!({"page": 2, "per_page": 3, "items": 5, "pages": 2}));
     server.abort();
 }
 

@@ -11,6 +11,7 @@ mod clients;
 mod faults;
 mod foxyai;
 mod gauntlet;
+mod gauntlet_providers;
 mod recovery;
 mod retry;
 mod support;

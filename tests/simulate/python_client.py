@@ -2,6 +2,7 @@
 
     python_client.py poll       WEBHOOKS   enqueues with the webhook of each product; prints the results as JSON lines
     python_client.py errors     WEBHOOK    enqueues with a webhook that was deleted; prints the error
+    python_client.py models     FILTER     searches for models with these parameters; prints the models and the pagination
     python_client.py posted                reads bodies with signatures as JSON lines from standard input
 """
 import json
@@ -13,6 +14,7 @@ from mindee.v2 import (
     ExtractionResponse, OCRParameters, OCRResponse, SplitParameters, SplitResponse,
 )
 from mindee.v2.error.mindee_http_error_v2 import MindeeHTTPErrorV2
+from mindee.v2.search.models.model_search_parameters import ModelSearchParameters
 
 PRODUCTS = {
     "extraction": (ExtractionParameters, ExtractionResponse),
@@ -58,6 +60,17 @@ def errors(webhook):
             print(json.dumps({"status": error.status, "detail": error.detail, "pointer": error.errors[0].pointer}))
 
 
+def models(parameters):
+    found = Client().search(ModelSearchParameters(**json.loads(parameters)))
+    for model in found.models:
+        webhooks = [[webhook.id, webhook.name, webhook.url] for webhook in model.webhooks]
+        print(json.dumps({"id": model.id, "name": model.name, "type": model.model_type, "webhooks": webhooks}))
+    pages = found.pagination
+    print(json.dumps({
+        "page": pages.page, "per_page": pages.per_page, "items": pages.total_items, "pages": pages.total_pages,
+    }))
+
+
 def posted():
     for line in sys.stdin:
         given = json.loads(line)
@@ -67,4 +80,4 @@ def posted():
         print(json.dumps(summary(given["product"], body.deserialize_response(PRODUCTS[given["product"]][1]))))
 
 
-{"poll": poll, "errors": errors, "posted": posted}[sys.argv[1]](*sys.argv[2:])
+{"poll": poll, "errors": errors, "models": models, "posted": posted}[sys.argv[1]](*sys.argv[2:])

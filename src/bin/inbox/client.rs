@@ -1,4 +1,4 @@
-//! The HTTP client: posts requests, and counts the responses by status.
+//! The HTTP client: posts requests, and counts the responses by status. The receivers of simulated senders.
 
 use std::{collections::BTreeMap, error::Error, time::Duration};
 
@@ -12,6 +12,10 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tokio::time::timeout;
+use tower_inbox::simulate::Target;
+
+#[cfg(feature = "cli-tls")]
+use crate::tls;
 
 /// The timeout of a response.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,8 +44,7 @@ impl Poster {
         if url.scheme() != Some(&Scheme::HTTPS) {
             return Ok(Self::Plain(Client::builder(TokioExecutor::new()).build_http()));
         }
-        let builder = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls_graviola::default_provider())?;
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls::config()?);
         let connector = builder.https_only().enable_http1().build();
         Ok(Self::Tls(Client::builder(TokioExecutor::new()).build(connector)))
     }
@@ -88,6 +91,20 @@ pub(crate) fn url(text: &str) -> Result<Uri, String> {
         }
         _ => Err(invalid.to_owned()),
     }
+}
+
+/// The receiver with this URL, for simulated senders.
+///
+/// # Errors
+///
+/// If the URL cannot be posted to, or if it is `https://`, and the system has no root certificates.
+pub(crate) fn target(text: &str) -> Result<Target, Box<dyn Error>> {
+    let url = url(text)?;
+    #[cfg(feature = "cli-tls")]
+    if url.scheme() == Some(&Scheme::HTTPS) {
+        return tls::target(&url);
+    }
+    Ok(Target::url(&url.to_string())?)
 }
 
 /// The number of responses by status, and of requests that failed by reason.

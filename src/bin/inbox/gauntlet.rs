@@ -10,13 +10,14 @@ use clap::{
 use serde_json::json;
 use tower_inbox::{
     provider::mindee,
-    signature::Scheme,
-    simulate::{Gauntlet, Scenario, Target, Verdict, VerdictKind},
+    signature::{QueryToken, Scheme, SchemeError, StandardWebhooks},
+    simulate::{Gauntlet, Scenario, Verdict, VerdictKind},
 };
 
 use crate::{
-    CommandResult,
+    CommandResult, Failure,
     cli::after_help,
+    client,
     console::{self, code, escape},
     send::SecretArgument,
     simulate::restart,
@@ -27,13 +28,16 @@ use crate::{
 /// Posts signed results and judges the responses: pass, fail, or not applicable. The exit status is 1 if a scenario
 /// fails. Redirects are not followed. Response timeout: 30 s. Use a receiver without real data: it stores what is posted.
 ///
-/// https:// URLs are not supported: use the http:// URL of the server behind the proxy.
+/// https:// URLs require a build with the feature cli-tls. Certificates are verified against the root certificates of the
+/// system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:
   inbox gauntlet http://127.0.0.1:3000/hooks/invoices --as mindee --secret S
   inbox gauntlet http://127.0.0.1:3000/hooks/invoices --as mindee --secret S \\
       --restart 'systemctl restart receiver' --json
+  inbox gauntlet http://127.0.0.1:3000/hooks/events --as standard --secret whsec_S
+  inbox gauntlet http://127.0.0.1:3000/hooks/foxyai --as foxyai --secret TOKEN
 
 "))]
 pub(crate) struct GauntletArgs {
@@ -42,7 +46,7 @@ pub(crate) struct GauntletArgs {
     /// The provider that is simulated
     #[arg(long = "as", value_name = "PROVIDER")]
     provider: Provider,
-    /// The signing secret
+    /// The signing secret; with --as foxyai, the token: leave it out of the URL
     ///
     /// The environment variable `INBOX_SECRET` is used without this option. Unlike arguments, it is not shown in
     /// process lists.
@@ -52,6 +56,9 @@ pub(crate) struct GauntletArgs {
         value_parser = OsStringValueParser::new().map(SecretArgument::from)
     )]
     secret: Option<SecretArgument>,
+    /// With --as foxyai: the query parameter of the token (default: token)
+    #[arg(long, value_name = "NAME")]
+    token_name: Option<String>,
     /// A second secret that the receiver accepts, for rotated-signature
     #[arg(
         long,
@@ -74,7 +81,13 @@ pub(crate) struct GauntletArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Provider {
+    /// Mindee V2: an extraction, with its signature
     Mindee,
+    /// Standard Webhooks: an event, signed with its id and time
+    Standard,
+    /// FoxyAI: an image group, with a token in the query
+    #[value(name = "foxyai")]
+    FoxyAi,
 }
 
 pub(crate) async fn run(args: GauntletArgs) -> CommandResult {
@@ -95,15 +108,7 @@ pub(crate) async fn run(args: GauntletArgs) -> CommandResult {
 }
 
 fn gauntlet(args: GauntletArgs) -> Result<Gauntlet, Box<dyn std::error::Error>> {
-    let Provider::Mindee = args.provider;
-    let secret = SecretArgument::or_environment(args.secret)?.secret();
-    mindee::signature(secret.clone()).check()?;
-    let mut gauntlet = Gauntlet::mindee(Target::url(&args.url)?, secret);
-    if let Some(second) = args.second_secret {
-        let second = mindee::signature(second.secret());
-        second.check()?;
-        gauntlet = gauntlet.second_scheme(second);
-    }
+    let mut gauntlet = sender(&args)?;
     if let Some(command) = args.restart {
         gauntlet = gauntlet.restart_with(move || restart(command.clone()));
     }
@@ -111,6 +116,39 @@ fn gauntlet(args: GauntletArgs) -> Result<Gauntlet, Box<dyn std::error::Error>> 
         gauntlet = gauntlet.oversized(bytes);
     }
     Ok(gauntlet)
+}
+
+/// The gauntlet of the provider, with its secrets.
+fn sender(args: &GauntletArgs) -> Result<Gauntlet, Box<dyn std::error::Error>> {
+    if args.token_name.is_some() && !matches!(args.provider, Provider::FoxyAi) {
+        return Err(Failure::usage("--token-name requires --as foxyai").into());
+    }
+    let target = client::target(&args.url)?;
+    let secret = SecretArgument::or_environment(args.secret.clone())?.secret();
+    let second = args.second_secret.as_ref().map(SecretArgument::secret);
+    let gauntlet = match args.provider {
+        Provider::Mindee => {
+            mindee::signature(secret.clone()).check()?;
+            with_second(Gauntlet::mindee(target, secret), second.map(mindee::signature))
+        }
+        Provider::Standard => {
+            StandardWebhooks::new(secret.clone()).check()?;
+            with_second(Gauntlet::standard(target, secret), second.map(StandardWebhooks::new))
+        }
+        Provider::FoxyAi => {
+            let name = args.token_name.as_deref().unwrap_or("token");
+            let token = |secret| QueryToken::new(name, secret);
+            token(secret.clone()).check()?;
+            with_second(Gauntlet::foxyai(target, name, secret), second.map(token))
+        }
+    };
+    Ok(gauntlet?)
+}
+
+fn with_second(gauntlet: Gauntlet, second: Option<impl Scheme>) -> Result<Gauntlet, SchemeError> {
+    let Some(second) = second else { return Ok(gauntlet) };
+    second.check()?;
+    Ok(gauntlet.second_scheme(second))
 }
 
 fn line(verdict: &Verdict) -> String {

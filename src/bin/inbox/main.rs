@@ -32,6 +32,8 @@ mod send;
 mod show;
 mod simulate;
 mod stats;
+#[cfg(feature = "cli-tls")]
+mod tls;
 mod verify;
 
 use std::{error::Error, process::ExitCode};

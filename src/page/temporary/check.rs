@@ -14,7 +14,7 @@ use super::{
     scheme::{ChoiceError, scheme},
 };
 use crate::{
-    page::format,
+    page::{doctor, format},
     signature::{
         Proof, Scheme, SchemeError, Secret, SignatureError,
         doctor::{Finding, HeadFinding, examine, examine_head},
@@ -156,18 +156,8 @@ impl Checked {
     fn rejected(&self, error: &SignatureError) -> Markup {
         html! {
             section.outcome.dead {
-                p { strong { "The signature is rejected: " } (format::foreign(&error.to_string())) }
+                (doctor::explanation(error, self.hint.as_ref(), &self.findings))
                 (self.invalid_secret())
-                @if self.hint.is_some() || !self.findings.is_empty() {
-                    h2 { "The doctor" }
-                    ul {
-                        @if let Some(hint) = &self.hint { li { (format::foreign(&hint.to_string())) } }
-                        @for finding in &self.findings { li { (format::foreign(&finding.to_string())) } }
-                    }
-                }
-                @if self.findings.is_empty() {
-                    p { "No known difference makes it match: the secret is another one, or the sender is." }
-                }
             }
         }
     }

@@ -3,13 +3,8 @@
 use http::HeaderName;
 
 use crate::{
-    provider::{
-        SignedProvider, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend,
-        gemini::Gemini, llamacloud::LlamaCloud, mindee::Mindee, mindee_v1::MindeeV1,
-        openai::OpenAi, recall::Recall, reducto::Reducto, replicate::Replicate, rossum::Rossum,
-        standard::Standard, vlmrun::VlmRun,
-    },
-    signature::{HeaderToken, HmacBody, QueryToken, Scheme, Secret, SecretSet, StandardWebhooks},
+    provider::ProviderScheme,
+    signature::{HeaderToken, HmacBody, QueryToken, Scheme, Secret, StandardWebhooks},
 };
 
 /// A choice of the form.
@@ -23,8 +18,9 @@ pub(super) struct SchemeChoice {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// A scheme that needs only a secret.
-    Fixed(fn(SecretSet) -> Box<dyn Scheme>),
+    /// That of a provider, which needs only a secret.
+    Provider(ProviderScheme),
+    Svix,
     /// HMAC-SHA256 of the body in a header, in hexadecimal digits.
     HmacBody,
     HeaderToken,
@@ -42,43 +38,21 @@ pub(in crate::page) enum ChoiceError {
     Parameter,
 }
 
-const fn fixed(
-    name: &'static str,
-    label: &'static str,
-    scheme: fn(SecretSet) -> Box<dyn Scheme>,
-) -> SchemeChoice {
-    SchemeChoice { name, label, kind: Kind::Fixed(scheme) }
-}
-
-/// The choices of the form, in its order.
-pub(super) const CHOICES: [SchemeChoice; 19] = [
-    fixed("mindee", "Mindee", of::<Mindee>),
-    fixed("mindee-v1", "Mindee V1", of::<MindeeV1>),
-    fixed("standard", "Standard Webhooks", of::<Standard>),
-    fixed("svix", "Svix", svix),
-    fixed("baseten", "Baseten", of::<Baseten>),
-    fixed("bfl", "Black Forest Labs", of::<Bfl>),
-    fixed("elevenlabs", "ElevenLabs", of::<ElevenLabs>),
-    fixed("extend", "Extend", of::<Extend>),
-    fixed("gemini", "Gemini", of::<Gemini>),
-    fixed("llamacloud", "LlamaCloud", of::<LlamaCloud>),
-    fixed("openai", "OpenAI", of::<OpenAi>),
-    fixed("recall", "Recall.ai", of::<Recall>),
-    fixed("reducto", "Reducto", of::<Reducto>),
-    fixed("replicate", "Replicate", of::<Replicate>),
-    fixed("rossum", "Rossum", of::<Rossum>),
-    fixed("vlmrun", "VLM Run", of::<VlmRun>),
+/// The schemes of no single provider.
+const OTHER: [SchemeChoice; 4] = [
+    SchemeChoice { name: "svix", label: "Svix", kind: Kind::Svix },
     SchemeChoice { name: "hmac", label: "HMAC-SHA256 in a header", kind: Kind::HmacBody },
     SchemeChoice { name: "header", label: "Token in a header", kind: Kind::HeaderToken },
     SchemeChoice { name: "query", label: "Token in the query", kind: Kind::QueryToken },
 ];
 
-fn of<P: SignedProvider>(secrets: SecretSet) -> Box<dyn Scheme> {
-    Box::new(P::scheme(secrets))
-}
-
-fn svix(secrets: SecretSet) -> Box<dyn Scheme> {
-    Box::new(StandardWebhooks::new(secrets).svix())
+/// The choices of the form, in its order.
+pub(super) fn choices() -> impl Iterator<Item = SchemeChoice> {
+    let providers = ProviderScheme::ALL.iter().map(|provider| {
+        let kind = Kind::Provider(*provider);
+        SchemeChoice { name: provider.name(), label: provider.label(), kind }
+    });
+    providers.chain(OTHER)
 }
 
 /// The scheme of a choice. `place` names the header or parameter of a generic scheme, and `prefix` is the text before a
@@ -89,11 +63,12 @@ pub(super) fn scheme(
     place: &str,
     prefix: &str,
 ) -> Result<Box<dyn Scheme>, ChoiceError> {
-    let found = CHOICES.iter().find(|known| known.name == choice);
+    let found = choices().find(|known| known.name == choice);
     let found = found.ok_or_else(|| ChoiceError::Unknown(choice.to_owned()))?;
     let header = || place.parse::<HeaderName>().map_err(|_| ChoiceError::Header);
     Ok(match found.kind {
-        Kind::Fixed(scheme) => scheme(secret.into()),
+        Kind::Provider(provider) => provider.scheme(secret),
+        Kind::Svix => Box::new(StandardWebhooks::new(secret).svix()),
         Kind::HmacBody => Box::new(HmacBody::new(header()?, secret).prefix(prefix.to_owned())),
         Kind::HeaderToken => Box::new(HeaderToken::new(header()?, secret)),
         Kind::QueryToken if place.is_empty() => return Err(ChoiceError::Parameter),
@@ -111,7 +86,7 @@ mod tests {
 
     #[test]
     fn scheme_of_every_choice_accepts_its_own_signature() {
-        for SchemeChoice { name, .. } in CHOICES {
+        for SchemeChoice { name, .. } in choices() {
             let secret = Secret::new("whsec_c2VjcmV0c2VjcmV0c2VjcmV0");
             let scheme = scheme(name, secret, "x-proof", "").unwrap();
             let (mut head, ()) = Request::post("/").body(()).unwrap().into_parts();

@@ -10,7 +10,7 @@ use super::{
         Endpoint, Endpoints, LIFETIME, MOST_BYTES, MOST_ENDPOINTS, MOST_REQUESTS, ReceivedRequest,
     },
     receive::{MOST_BODY, PREFIX},
-    scheme::CHOICES,
+    scheme::choices,
     struct_section,
 };
 use crate::{
@@ -241,7 +241,7 @@ fn signature(of: RequestNumber, checked: Option<&Checked>) -> Markup {
                 label {
                     span { "Scheme" }
                     select name="scheme" {
-                        @for choice in CHOICES {
+                        @for choice in choices() {
                             option value=(choice.name) selected[choice.name == fields.choice] { (choice.label) }
                         }
                     }

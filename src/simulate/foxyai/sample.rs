@@ -49,6 +49,7 @@ fn class(class: &str) -> Value {
 impl Payloads {
     /// Creates the snapshots of a new image group of FoxyAI, from the first to the completed one, each with a later
     /// `updatedAt`. The earlier state of each is the snapshot before it; that of the first is the group without images.
+    /// The failure is a group whose model runs have failed.
     ///
     /// ```
     /// use tower_inbox::{provider::{Payload, foxyai::{ImageGroup, Status}}, simulate::Payloads};
@@ -59,17 +60,20 @@ impl Payloads {
     /// # Ok::<(), tower_inbox::provider::DecodeError>(())
     /// ```
     pub fn of_foxyai() -> Vec<Self> {
-        let (states, others) = (states(), states());
+        let sample = |model: &str| RunOutcome::Completed(results(model));
+        let (states, others) = (states(sample), states(sample));
+        let failure = self::states(|_| RunOutcome::Failed).pop().unwrap_or_default();
         let snapshots = states.iter().zip(states.iter().skip(1)).zip(others.into_iter().skip(1));
         let payloads = snapshots.map(|((earlier, result), other)| {
-            Self::new(result.clone(), other).earlier(earlier.clone()).enumeration("/status")
+            let payloads = Self::new(result.clone(), other).earlier(earlier.clone());
+            payloads.failure(failure.clone()).enumeration("/status")
         });
         payloads.collect()
     }
 }
 
 /// Returns the states of a new group: empty, after two images were added, and after each model run.
-fn states() -> Vec<Bytes> {
+fn states(outcome: impl Fn(&str) -> RunOutcome) -> Vec<Bytes> {
     let (mut store, now) = (Store::new(NonZeroU32::MAX), SystemTime::now());
     let Ok(group_id) = store.add_group(NewGroup::sample(), now) else { return Vec::new() };
     let images = ["pantry.jpg", "shelves.jpg"].map(|file| NewImage {
@@ -84,7 +88,7 @@ fn states() -> Vec<Bytes> {
     states.extend(state(&store));
     for image_id in &image_ids {
         for model in MODELS {
-            store.end_run(image_id, model, RunOutcome::Completed(results(model)), now);
+            store.end_run(image_id, model, outcome(model), now);
             states.extend(state(&store));
         }
     }
@@ -127,6 +131,8 @@ mod tests {
         assert_eq!(last.status, Some(Status::Completed));
         assert!(last.other.is_empty() && last.images.iter().all(|image| image.models.len() == 3));
         assert_ne!(last.id, decode(&Payloads::of_foxyai()[0]).id, "ids are new");
+        let failure = ImageGroup::decode(Payloads::of_foxyai()[0].failed_result().unwrap());
+        assert_eq!(failure.unwrap().status, Some(Status::Failed));
     }
 
     #[test]

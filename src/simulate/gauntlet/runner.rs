@@ -1,13 +1,23 @@
-use std::{fmt, future::Future, io};
+use std::{fmt, future::Future, io, sync::Arc};
 
 use super::Scenario;
 use crate::{
     provider::mindee::signature,
-    signature::{Scheme, SecretSet},
+    signature::{QueryToken, Scheme, Secret, SecretSet, StandardWebhooks},
     simulate::{Fault, NotRun, Payloads, Product, Report, Sender, Target},
 };
 
+/// The secret of a signature that a receiver has to skip.
+const UNKNOWN_SECRET: &str = "whsec_YW4gdW5rbm93biBzZWNyZXQgb2YgdGhlIHNlbmRlcg==";
+
 /// Tests a receiver with all [scenarios](Scenario), as a black box: only its responses are judged.
+///
+/// | sender | see |
+/// |---|---|
+/// | Mindee V2 | [`mindee`](Self::mindee) |
+/// | Standard Webhooks: OpenAI, Replicate and others | [`standard`](Self::standard) |
+/// | FoxyAI | [`foxyai`](Self::foxyai) |
+/// | any other | [`new`](Self::new) |
 ///
 /// ```
 /// use axum::{Router, http::StatusCode, routing::post};
@@ -31,15 +41,64 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gauntlet {
     sender: Sender,
+    payloads: Arc<dyn Fn() -> Payloads + Send + Sync>,
 }
 
 impl Gauntlet {
+    /// Tests a receiver of any provider: with its scheme, and with new payloads for each scenario.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use tower_inbox::{
+    ///     Secret,
+    ///     signature::HmacBody,
+    ///     simulate::{Gauntlet, Payloads, Target},
+    /// };
+    ///
+    /// let target = Target::url("http://127.0.0.1:3000/hooks/captions")?;
+    /// let scheme = HmacBody::sha256("x-acme-signature", Secret::new("correct horse"));
+    /// let number = AtomicU32::new(0);
+    /// let caption = move || format!(r#"{{"id": {}, "caption": "teapots"}}"#, number.fetch_add(1, Ordering::Relaxed));
+    /// let gauntlet = Gauntlet::new(target, scheme, move || Payloads::new(caption(), caption()));
+    /// # let _ = gauntlet;
+    /// # Ok::<(), tower_inbox::simulate::TargetError>(())
+    /// ```
+    pub fn new(
+        target: Target,
+        scheme: impl Scheme,
+        payloads: impl Fn() -> Payloads + Send + Sync + 'static,
+    ) -> Self {
+        Self { sender: Sender::new(target, scheme), payloads: Arc::new(payloads) }
+    }
+
     /// Tests a receiver of extractions of Mindee V2 with this secret.
     pub fn mindee(target: Target, secret: impl Into<SecretSet>) -> Self {
-        Self { sender: Sender::new(target, signature(secret)) }
+        Self::new(target, signature(secret), || Payloads::of_mindee(Product::Extraction))
+    }
+
+    /// Tests a receiver of [events](Payloads::of_standard) of Standard Webhooks with this secret.
+    pub fn standard(target: Target, secret: Secret) -> Self {
+        let list = [Secret::new(UNKNOWN_SECRET), secret.clone()];
+        let gauntlet = Self::new(target, StandardWebhooks::new(secret), Payloads::of_standard);
+        let sender = gauntlet.sender.listing_scheme(StandardWebhooks::new(list));
+        Self { sender, ..gauntlet }
+    }
+
+    /// Tests a receiver of image groups of FoxyAI, whose URL has a token in this query parameter. Leave the token out of
+    /// the URL of the target.
+    pub fn foxyai(
+        target: Target,
+        parameter: impl Into<String>,
+        token: impl Into<SecretSet>,
+    ) -> Self {
+        Self::new(target, QueryToken::new(parameter, token), || {
+            let completed = Payloads::of_foxyai().pop();
+            // There is always a completed group.
+            completed.unwrap_or_else(|| Payloads::new("{}", "{}"))
+        })
     }
 
     /// Sets a second scheme that the receiver accepts: see [`Sender::second_scheme`].
@@ -88,13 +147,19 @@ impl Gauntlet {
     ///
     /// If a request cannot be signed, or the restart fails.
     pub async fn run_one(&self, scenario: Scenario) -> Result<Verdict, NotRun> {
-        let payloads = Payloads::of_mindee(Product::Extraction);
+        let payloads = (self.payloads)();
         let abilities = self.sender.abilities(&payloads)?;
         let result = match scenario.plan(&payloads, abilities) {
             Ok(steps) => judge(&self.sender.execute(Fault::None, steps).await?),
             Err(reason) => Judgement::NotApplicable(reason),
         };
         Ok(Verdict { scenario, result })
+    }
+}
+
+impl fmt::Debug for Gauntlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gauntlet").field("sender", &self.sender).finish_non_exhaustive()
     }
 }
 

@@ -1,10 +1,11 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
 use crate::simulate::{
     Fault, Payloads,
-    plan::{self, Abilities, Framing, HeadChange, Post, Step, padded},
+    plan::{self, Abilities, Framing, HeadChange, Post, Signing, Step, padded},
     report::Expected,
 };
 
@@ -20,7 +21,7 @@ const DEPTH: usize = 50_000;
 pub enum Scenario {
     /// A fault of the sender.
     Fault(Fault),
-    /// The earlier state of a job alone, such as a failed inference. Expected: 2xx.
+    /// The failure of a job. Expected: 2xx. Not applicable without a [failure](Payloads::failure).
     FailedResult,
     /// A result of 1 MiB. Expected: 2xx.
     LargeResult,
@@ -28,13 +29,16 @@ pub enum Scenario {
     ExactBytes,
     /// A body that has the meaning of the signed one, but other bytes. Expected: 4xx.
     ReserializedSignature,
-    /// No signature. Expected: 4xx.
+    /// No signature and no token. Expected: 4xx. Not applicable if the sender has neither.
     MissingSignature,
+    /// Two signatures: that of an unknown secret, and then the right one. Expected: 2xx: a sender of Standard Webhooks signs
+    /// with the new and the old secret during a rotation. Not applicable to other senders.
+    SignatureList,
     /// `GET`. Expected: 4xx.
     WrongMethod,
     /// A path below that of the receiver. Expected: 4xx.
     UnknownPath,
-    /// No `Content-Type`, which Mindee does not document. Expected: 2xx.
+    /// No `Content-Type`, which neither Mindee, FoxyAI nor Standard Webhooks specifies. Expected: 2xx.
     NoContentType,
     /// `Content-Type: text/plain`. Expected: 2xx.
     OtherContentType,
@@ -52,12 +56,13 @@ pub enum Scenario {
 
 impl Scenario {
     /// The scenarios that are not faults.
-    const OTHER: [Self; 14] = [
+    const OTHER: [Self; 15] = [
         Self::FailedResult,
         Self::LargeResult,
         Self::ExactBytes,
         Self::ReserializedSignature,
         Self::MissingSignature,
+        Self::SignatureList,
         Self::WrongMethod,
         Self::UnknownPath,
         Self::NoContentType,
@@ -84,6 +89,7 @@ impl Scenario {
             Self::ExactBytes => "exact-bytes",
             Self::ReserializedSignature => "reserialized-signature",
             Self::MissingSignature => "missing-signature",
+            Self::SignatureList => "signature-list",
             Self::WrongMethod => "wrong-method",
             Self::UnknownPath => "unknown-path",
             Self::NoContentType => "no-content-type",
@@ -100,11 +106,12 @@ impl Scenario {
     pub fn description(self) -> &'static str {
         match self {
             Self::Fault(fault) => fault.description(),
-            Self::FailedResult => "the failure of an inference",
+            Self::FailedResult => "the failure of a job",
             Self::LargeResult => "a result of 1 MiB",
             Self::ExactBytes => "JSON with spaces that no serializer writes",
             Self::ReserializedSignature => "the signature of the same JSON in other bytes",
-            Self::MissingSignature => "no signature",
+            Self::MissingSignature => "no signature and no token",
+            Self::SignatureList => "the signature of an unknown secret, then the right one",
             Self::WrongMethod => "GET instead of POST",
             Self::UnknownPath => "a path below that of the receiver",
             Self::NoContentType => "no Content-Type",
@@ -124,27 +131,31 @@ impl Scenario {
         abilities: Abilities,
     ) -> Result<Vec<Step>, &'static str> {
         let result = || Post::of(payloads.result().clone());
-        let signed_bodies = || {
-            let reason = "the signature does not depend on the body";
-            abilities.signs_body.then_some(()).ok_or(reason)
-        };
+        let needs = |met: bool, reason: &'static str| if met { Ok(()) } else { Err(reason) };
         let with_head = |head, expected| Post { head, expected, ..result() };
         let with_body = |body: Bytes, expected| Post { expected, ..Post::of(body) };
         let either = Expected::AcknowledgedOrRejected;
         let posts = match self {
             Self::Fault(fault) => return plan::plan(fault, payloads, abilities),
             Self::FailedResult => {
-                let state = payloads.earlier_state().ok_or("the payload has no earlier state")?;
-                vec![Post::of(state.clone())]
+                let failure = payloads.failed_result().ok_or("there is no payload of a failure")?;
+                vec![Post::of(failure.clone())]
             }
             Self::LargeResult => vec![Post::of(padded(payloads.result(), LARGE))],
             Self::ExactBytes => vec![Post::of(spaced(payloads.result()))],
             Self::ReserializedSignature => {
-                signed_bodies()?;
+                needs(abilities.signs_body, "the signature does not depend on the body")?;
                 let signed = Some(payloads.result().clone());
                 vec![Post { signed, ..with_body(spaced(payloads.result()), Expected::Rejected) }]
             }
-            Self::MissingSignature => vec![with_head(HeadChange::Unsigned, Expected::Rejected)],
+            Self::MissingSignature => {
+                needs(abilities.is_signed, "the sender has no signature and no token")?;
+                vec![with_head(HeadChange::Unsigned, Expected::Rejected)]
+            }
+            Self::SignatureList => {
+                needs(abilities.lists_signatures, "the sender has one signature")?;
+                vec![Post { signing: Signing::Listed, ..result() }]
+            }
             Self::WrongMethod => vec![with_head(HeadChange::Get, Expected::Rejected)],
             Self::UnknownPath => vec![with_head(HeadChange::UnknownPath, Expected::Rejected)],
             Self::NoContentType => {
@@ -155,7 +166,7 @@ impl Scenario {
             }
             Self::EmptyBody => vec![with_body(Bytes::new(), either)],
             Self::InvalidJson => vec![with_body(Bytes::from_static(b"{\"inference\":"), either)],
-            Self::DeepNesting => vec![with_body(nested(), either), result()],
+            Self::DeepNesting => vec![with_body(nested(payloads.result()), either), result()],
             Self::HugeHeader => {
                 vec![with_head(HeadChange::HugeHeader, Expected::NoServerError), result()]
             }
@@ -191,8 +202,11 @@ fn spaced(json: &[u8]) -> Bytes {
     spaced.into()
 }
 
-fn nested() -> Bytes {
-    let mut body = b"{\"inference\":".to_vec();
+/// Returns nested lists as the first member of the result that is an object: a receiver reads it.
+fn nested(result: &[u8]) -> Bytes {
+    let result: Map<String, Value> = serde_json::from_slice(result).unwrap_or_default();
+    let name = result.iter().find(|(_, value)| value.is_object()).map_or("data", |(name, _)| name);
+    let mut body = format!("{{{}:", Value::from(name)).into_bytes();
     body.extend(std::iter::repeat_n(b'[', DEPTH));
     body.extend(std::iter::repeat_n(b']', DEPTH));
     body.push(b'}');
@@ -204,16 +218,27 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::simulate::Product;
 
     #[test]
-    fn names_are_distinct_and_there_are_thirty_scenarios() {
+    fn names_are_distinct_and_there_are_thirty_one_scenarios() {
         let names: HashSet<_> = Scenario::all().map(Scenario::name).collect();
-        assert_eq!((names.len(), Scenario::all().count()), (30, 30));
+        assert_eq!((names.len(), Scenario::all().count()), (31, 31));
     }
 
     #[test]
     fn spaces_are_added_outside_of_strings_only() {
         let spaced = spaced(br#"{"a,\":b":[1,"x:\\",2]}"#);
         assert_eq!(spaced, r#"{"a,\":b":  [1,  "x:\\",  2]}"#);
+    }
+
+    #[test]
+    fn lists_are_nested_in_the_member_that_a_receiver_reads() {
+        let start = |payloads: &Payloads, start: &str| {
+            assert!(nested(payloads.result()).starts_with(start.as_bytes()), "{start}");
+        };
+        start(&Payloads::of_mindee(Product::Extraction), "{\"inference\":[[");
+        start(&Payloads::of_standard(), "{\"data\":[[");
+        start(&Payloads::new("[]", "[]"), "{\"data\":[[");
     }
 }

@@ -6,6 +6,7 @@ mod inference;
 mod job;
 mod problem;
 mod product;
+mod search;
 mod service;
 mod settings;
 mod store;

@@ -23,6 +23,7 @@ use super::{
     inference::{Inference, new_id},
     job::{Call, Job, Outcome, Phase, StoredResult},
     problem::Problem,
+    search::Search,
     settings::Settings,
     store::Store,
 };
@@ -48,6 +49,7 @@ const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// | `POST /v2/products/{product}/enqueue` | 202 and the job. Multipart form, URL-encoded form or JSON, with `model_id`, a file, a URL or base64, and any number of `webhook_ids` |
 /// | `GET /v2/jobs/{id}` | 200 and the job; 302 and the job once it is processed, unless `?redirect=false` |
 /// | `GET /v2/products/{product}/results/{id}` | 200 and the result while it is stored |
+/// | `GET /v2/search/models` | 200 and the [models](MindeeBuilder::model) with their webhooks, in pages. `name` selects by a part of the name, `model_type` by the product |
 ///
 /// The paths `/v2/inferences/enqueue` and `/v2/inferences/{id}` of older clients are served too. Errors are in Mindee's
 /// format: 401 without an API key, 404, 422 for invalid requests and unknown webhooks, and 429 above 10,000 jobs.
@@ -173,6 +175,12 @@ impl Shared {
                 let body = self.store().fetch(product, id, Instant::now(), delete);
                 let body = body.ok_or_else(|| Problem::not_found("There is no such result."))?;
                 Ok(json(StatusCode::OK, body))
+            }
+            Route::Search(query) => {
+                let search = Search::parse(query)?;
+                let webhooks = self.store().all_webhooks();
+                let page = search.page(&self.settings.models, &webhooks);
+                Ok(json(StatusCode::OK, to_bytes(&page)))
             }
         }
     }
@@ -329,6 +337,8 @@ enum Route<'u> {
         product: Option<Product>,
         id: &'u str,
     },
+    /// With the query.
+    Search(&'u str),
 }
 
 impl<'u> Route<'u> {
@@ -339,6 +349,7 @@ impl<'u> Route<'u> {
         let route = match *segments {
             ["v2", "inferences", "enqueue"] => Self::Enqueue(Product::Extraction),
             ["v2", "products", name, "enqueue"] => Self::Enqueue(product(name)?),
+            ["v2", "search", "models"] => Self::Search(uri.query().unwrap_or_default()),
             ["v2", "jobs", id] => {
                 let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
                 let redirect =

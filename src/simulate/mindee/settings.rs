@@ -6,7 +6,7 @@ use std::{
 use http::header::AUTHORIZATION;
 use serde_json::Value;
 
-use super::{Mindee, Webhook};
+use super::{Mindee, Product, Webhook, search::ListedModel};
 use crate::signature::{HeaderToken, SecretSet};
 
 /// Builds a [`Mindee`].
@@ -30,6 +30,7 @@ pub(super) struct Settings {
     /// None: a sample of the product.
     pub(super) default_result: Option<Value>,
     pub(super) failing: HashSet<String>,
+    pub(super) models: Vec<ListedModel>,
 }
 
 impl MindeeBuilder {
@@ -42,6 +43,7 @@ impl MindeeBuilder {
             results: HashMap::new(),
             default_result: None,
             failing: HashSet::new(),
+            models: Vec::new(),
         };
         Self { settings, webhooks: Vec::new() }
     }
@@ -87,6 +89,17 @@ impl MindeeBuilder {
     /// [default result](Self::default_result).
     pub fn result(mut self, model_id: impl Into<String>, result: Value) -> Self {
         self.settings.results.insert(model_id.into(), result);
+        self
+    }
+
+    /// Adds a model to those that the search finds. Jobs of other models are accepted too. Default: none.
+    pub fn model(
+        mut self,
+        id: impl Into<String>,
+        name: impl Into<String>,
+        product: Product,
+    ) -> Self {
+        self.settings.models.push(ListedModel { id: id.into(), name: name.into(), product });
         self
     }
 

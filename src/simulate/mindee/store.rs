@@ -27,6 +27,13 @@ impl Store {
         self.webhooks.remove(id).is_some()
     }
 
+    /// Returns all webhooks, sorted by id.
+    pub(super) fn all_webhooks(&self) -> Vec<Arc<Webhook>> {
+        let mut webhooks: Vec<_> = self.webhooks.values().cloned().collect();
+        webhooks.sort_by(|one, other| one.id().cmp(other.id()));
+        webhooks
+    }
+
     /// Returns the webhooks that the request names.
     pub(super) fn webhooks_of(&self, request: &Enqueued) -> Result<Vec<Arc<Webhook>>, Problem> {
         let find = |id: &String| {

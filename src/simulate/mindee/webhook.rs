@@ -1,5 +1,7 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
+use serde_json::{Value, json};
+
 use crate::{
     provider::mindee::signature,
     signature::{HmacBody, SecretSet},
@@ -19,6 +21,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Webhook {
     id: String,
+    /// None: all models.
+    model_id: Option<String>,
     pub(super) target: Target,
     pub(super) scheme: HmacBody,
     pub(super) attempts: NonZeroU32,
@@ -31,6 +35,7 @@ impl Webhook {
     pub fn new(id: impl Into<String>, target: Target, secret: impl Into<SecretSet>) -> Self {
         Self {
             id: id.into(),
+            model_id: None,
             target,
             scheme: signature(secret),
             attempts: NonZeroU32::MIN,
@@ -46,6 +51,13 @@ impl Webhook {
         self
     }
 
+    /// Lists the webhook with this model only in the search. Requests for other models can still name it. Default: it is
+    /// listed with every model.
+    pub fn of_model(mut self, model_id: impl Into<String>) -> Self {
+        self.model_id = Some(model_id.into());
+        self
+    }
+
     /// Posts nothing: each call is recorded as failed, as if the receiver was down. For tests of receivers that poll
     /// missing results.
     pub fn lost(mut self) -> Self {
@@ -56,6 +68,15 @@ impl Webhook {
     /// Returns the id, which a client names in `webhook_ids`.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    pub(super) fn is_of_model(&self, model_id: &str) -> bool {
+        self.model_id.as_deref().is_none_or(|id| id == model_id)
+    }
+
+    /// The webhook as it is listed with a model.
+    pub(super) fn json(&self) -> Value {
+        json!({"id": self.id, "name": self.id, "url": self.target.full_url()})
     }
 }
 

@@ -48,6 +48,9 @@ const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 /// inbox-received-at, and does not change the archive. Tokens and passwords in headers are never archived: a replay of a
 /// request from an earlier run has the placeholder REDACTED. Parameters of the query are archived. Ctrl-C stops the
 /// command.
+///
+/// --forward to an https:// URL requires a build with the feature cli-tls. Certificates are verified against the root
+/// certificates of the system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:

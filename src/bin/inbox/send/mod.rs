@@ -35,7 +35,8 @@ use crate::{
 /// responses by status, and the duration. Redirects are not followed. Response timeout: 30 s. The exit status is 1 if a
 /// response is not 2xx.
 ///
-/// https:// URLs require a build with the feature cli-tls.
+/// https:// URLs require a build with the feature cli-tls. Certificates are verified against the root certificates of the
+/// system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 #[derive(Args, Debug)]
 #[command(after_long_help = after_help!("\
 Examples:

@@ -5,12 +5,7 @@ use std::error::Error;
 use clap::builder::PossibleValue;
 use http::HeaderName;
 use tower_inbox::{
-    provider::{
-        SignedProvider, baseten::Baseten, bfl::Bfl, elevenlabs::ElevenLabs, extend::Extend,
-        gemini::Gemini, llamacloud::LlamaCloud, mindee::Mindee, mindee_v1::MindeeV1,
-        openai::OpenAi, recall::Recall, reducto::Reducto, replicate::Replicate, rossum::Rossum,
-        standard::Standard, vlmrun::VlmRun,
-    },
+    provider::ProviderScheme,
     signature::{HeaderToken, QueryToken, Scheme, SecretSet},
 };
 
@@ -26,7 +21,7 @@ pub(super) const HMAC: &str = "hmac";
 #[derive(Clone, Copy)]
 enum Authentication {
     /// A signature with a secret.
-    Signing(fn(SecretSet) -> Box<dyn Scheme>),
+    Signing(ProviderScheme),
     /// A signature with a private key.
     WithKey(fn(&SecretArgument) -> SchemeResult),
     /// A token in a header with this default name.
@@ -40,34 +35,24 @@ use Authentication::{InHeader, InQuery, Signing, WithKey};
 /// AssemblyAI's users choose the name of the header. This is the default of the command.
 const ASSEMBLYAI_HEADER: &str = "x-webhook-secret";
 
-const SENDERS: [(&str, Authentication); 23] = [
+/// The providers without a signature scheme that requires secrets only.
+const OTHER: [(&str, Authentication); 8] = [
     ("assemblyai", InHeader(ASSEMBLYAI_HEADER)),
-    ("baseten", Signing(scheme::<Baseten>)),
-    ("bfl", Signing(scheme::<Bfl>)),
     ("deepgram", InHeader("dg-token")),
     ("deepinfra", InQuery("token")),
-    ("elevenlabs", Signing(scheme::<ElevenLabs>)),
-    ("extend", Signing(scheme::<Extend>)),
     ("fal", WithKey(fal_scheme)),
     ("foxyai", InQuery("token")),
-    ("gemini", Signing(scheme::<Gemini>)),
     ("gladia", InQuery("token")),
     ("huggingface", InHeader("x-webhook-secret")),
-    ("llamacloud", Signing(scheme::<LlamaCloud>)),
-    ("mindee", Signing(scheme::<Mindee>)),
-    ("mindee-v1", Signing(scheme::<MindeeV1>)),
-    ("openai", Signing(scheme::<OpenAi>)),
-    ("recall", Signing(scheme::<Recall>)),
-    ("reducto", Signing(scheme::<Reducto>)),
-    ("replicate", Signing(scheme::<Replicate>)),
-    ("rossum", Signing(scheme::<Rossum>)),
     ("runpod", InQuery("token")),
-    ("standard", Signing(scheme::<Standard>)),
-    ("vlmrun", Signing(scheme::<VlmRun>)),
 ];
 
-fn scheme<P: SignedProvider>(secrets: SecretSet) -> Box<dyn Scheme> {
-    Box::new(P::scheme(secrets))
+/// All providers, sorted by name.
+fn senders() -> Vec<(&'static str, Authentication)> {
+    let signing = ProviderScheme::ALL.iter().map(|provider| (provider.name(), Signing(*provider)));
+    let mut senders: Vec<_> = signing.chain(OTHER).collect();
+    senders.sort_by_key(|(name, _)| *name);
+    senders
 }
 
 /// The providers, with how each proves itself, for help and completion.
@@ -81,7 +66,7 @@ pub(super) fn provider_values() -> Vec<PossibleValue> {
         })
     };
     let hmac = PossibleValue::new(HMAC).help("HMAC-SHA256 of the body in a header: see --header");
-    SENDERS.into_iter().map(value).chain([hmac]).collect()
+    senders().into_iter().map(value).chain([hmac]).collect()
 }
 
 /// The scheme of the provider with this name.
@@ -90,7 +75,7 @@ pub(super) fn named(
     token_name: Option<&str>,
     secret: &SecretArgument,
 ) -> SchemeResult {
-    let found = SENDERS.iter().find(|(name, _)| *name == provider);
+    let found = senders().into_iter().find(|(name, _)| *name == provider);
     let (_, authentication) = found.ok_or_else(|| format!("unknown provider '{provider}'"))?;
     authentication.with(token_name, secret)
 }
@@ -102,7 +87,7 @@ impl Authentication {
             Signing(_) | WithKey(_) if token_name.is_some() => {
                 return Err("this provider signs and sends no token; remove --token-name".into());
             }
-            Signing(scheme) => scheme(secrets()),
+            Signing(provider) => provider.scheme(secrets()),
             WithKey(scheme) => scheme(secret)?,
             InHeader(default_name) => Box::new(HeaderToken::new(
                 token_name.unwrap_or(default_name).parse::<HeaderName>()?,
@@ -155,7 +140,7 @@ mod tests {
 
     #[test]
     fn scheme_of_every_provider_verifies_its_own_signature() {
-        for (name, _) in SENDERS {
+        for (name, _) in senders() {
             let Ok(scheme) = named(name, None, &secret_for(name)) else {
                 assert!(name == "fal" && cfg!(not(feature = "ed25519")), "{name}");
                 continue;

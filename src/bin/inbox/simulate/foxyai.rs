@@ -5,7 +5,7 @@ use std::{iter, net::SocketAddr, num::NonZeroU32, time::Duration};
 use clap::{ArgGroup, Args};
 use tower_inbox::{
     signature::Unsigned,
-    simulate::{FoxyAi, Payloads, Sender, Target},
+    simulate::{FoxyAi, Payloads, Sender},
 };
 
 use super::{
@@ -13,19 +13,21 @@ use super::{
     post::{self, PostArgs},
     secret_parser, serve,
 };
-use crate::{CommandResult, cli::after_help, console::code, send::SecretArgument};
+use crate::{CommandResult, cli::after_help, client, console::code, send::SecretArgument};
 
 /// Post snapshots of an image group of FoxyAI to a receiver, with faults or retries; or serve its API
 ///
 /// With --to, posts the snapshots of one group, from the first to the completed one; with --count or --faults, those of
 /// as many groups as are needed. Prints a line for each request: fault, response, time, and `unexpected` if a correct
 /// receiver answers otherwise. The exit status is 1 if a response is unexpected, or if a snapshot is not accepted. Posts
-/// are not signed: put the token of the receiver into the URL. https:// URLs are not supported: use the http:// URL of
-/// the server behind the proxy.
+/// are not signed: put the token of the receiver into the URL.
 ///
 /// With --listen, serves image groups, images and results, and posts a snapshot of an image and of its groups to their
 /// webhookUrl after each update. The first line is `listening on http://ADDRESS`. Webhooks must be http:// URLs on the
 /// loopback interface, or on a host of --webhook-host.
+///
+/// https:// URLs of receivers require a build with the feature cli-tls. Certificates are verified against the root
+/// certificates of the system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 ///
 /// FoxyAI publishes neither the body of its posts nor numbers of retries: both are assumptions.
 #[derive(Args, Debug)]
@@ -79,7 +81,7 @@ pub(super) async fn run(args: FoxyAiArgs) -> CommandResult {
 }
 
 async fn post(url: &str, args: &PostArgs) -> CommandResult {
-    let sender = Sender::new(Target::url(url)?, Unsigned);
+    let sender = Sender::new(client::target(url)?, Unsigned);
     let snapshots = iter::repeat_with(Payloads::of_foxyai).flatten().map(Ok);
     post::run(sender, snapshots, Payloads::of_foxyai().len(), args).await
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tower_inbox::{
     provider::mindee,
     signature::Scheme,
-    simulate::{Mindee, Payloads, Product, Sender, Target, Webhook},
+    simulate::{Mindee, Payloads, Product, Sender, Target, UnknownProduct, Webhook},
 };
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     CommandResult,
     cli::after_help,
+    client,
     console::{self, code},
     send::SecretArgument,
 };
@@ -28,12 +29,14 @@ use crate::{
 /// Post signed results of Mindee V2 to a receiver, with faults; or serve its API
 ///
 /// With --to, prints a line for each request: fault, response, time, and `unexpected` if a correct receiver answers
-/// otherwise. The exit status is 1 if a response is unexpected. https:// URLs are not supported: use the http:// URL of
-/// the server behind the proxy.
+/// otherwise. The exit status is 1 if a response is unexpected.
 ///
-/// With --listen, serves enqueuing, jobs and results, and posts each result to the webhooks of the request. The first
+/// With --listen, serves enqueuing, jobs, results and the search of models, and posts each result to the webhooks of the request. The first
 /// line is `listening on http://ADDRESS`. Any API key is accepted. Mindee's Python client uses this server if
 /// `MINDEE_V2_BASE_URL` is set to that URL.
+///
+/// https:// URLs of receivers require a build with the feature cli-tls. Certificates are verified against the root
+/// certificates of the system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 #[derive(Args, Debug)]
 #[command(
     group = ArgGroup::new("mode").required(true).args(["to", "listen"]),
@@ -98,6 +101,9 @@ struct ServeArgs {
     /// A webhook endpoint, whose id requests name in `webhook_ids`; may be repeated
     #[arg(long, value_name = "ID=URL", value_parser = parse_webhook)]
     webhook: Vec<WebhookArgument>,
+    /// A model for the search, whose name is its id; may be repeated. Jobs of other models are accepted too
+    #[arg(long, value_name = "ID=PRODUCT", value_parser = parse_model)]
+    model: Vec<ModelArgument>,
     /// The time from enqueuing to the result, such as 2s (default: 0)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     processing_time: Option<Duration>,
@@ -127,8 +133,25 @@ fn parse_webhook(text: &str) -> Result<WebhookArgument, String> {
     if id.is_empty() || id.contains(',') {
         return Err("the id is empty or has a comma; use ID=URL".to_owned());
     }
-    let target = Target::url(url).map_err(|error| console::with_sources(&error))?;
+    let target = client::target(url).map_err(|error| console::with_sources(&*error))?;
     Ok(WebhookArgument { id: id.to_owned(), target })
+}
+
+/// The id and the product of a model.
+#[derive(Clone, Debug)]
+struct ModelArgument {
+    id: String,
+    product: Product,
+}
+
+/// Parses `ID=PRODUCT`.
+fn parse_model(text: &str) -> Result<ModelArgument, String> {
+    let (id, product) = text.rsplit_once('=').ok_or("use ID=PRODUCT")?;
+    if id.is_empty() {
+        return Err("the id is empty; use ID=PRODUCT".to_owned());
+    }
+    let product: Product = product.parse().map_err(|error: UnknownProduct| error.to_string())?;
+    Ok(ModelArgument { id: id.to_owned(), product })
 }
 
 pub(super) async fn run(args: MindeeArgs) -> CommandResult {
@@ -142,7 +165,7 @@ pub(super) async fn run(args: MindeeArgs) -> CommandResult {
 }
 
 async fn post(url: &str, secret: &SecretArgument, args: &MindeeArgs) -> CommandResult {
-    let mut sender = Sender::new(Target::url(url)?, mindee::signature(secret.secret()));
+    let mut sender = Sender::new(client::target(url)?, mindee::signature(secret.secret()));
     if let Some(second) = &args.second_secret {
         let second = mindee::signature(second.secret());
         second.check()?;
@@ -160,6 +183,9 @@ async fn listen(address: SocketAddr, secret: &SecretArgument, args: MindeeArgs) 
     let mut mindee = Mindee::builder();
     for WebhookArgument { id, target } in args.serve.webhook {
         mindee = mindee.webhook(Webhook::new(id, target, secret.secret()));
+    }
+    for ModelArgument { id, product } in args.serve.model {
+        mindee = mindee.model(id.clone(), id, product);
     }
     if let Some(file) = args.file {
         let result: Value = serde_json::from_slice(&console::read(&file)?)?;
@@ -186,8 +212,17 @@ mod tests {
     fn webhook_is_parsed_at_the_first_equals_sign() {
         let webhook = parse_webhook("w1=http://127.0.0.1:3000/hooks?a=b").unwrap();
         assert_eq!(webhook.id, "w1");
-        for text in ["w1", "=http://a/", "a,b=http://a/", "w1=https://a/", "w1=a"] {
+        for text in ["w1", "=http://a/", "a,b=http://a/", "w1=ftp://a/", "w1=a"] {
             assert!(parse_webhook(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn model_is_parsed_with_its_product() {
+        let model = parse_model("m=1=crop").unwrap();
+        assert_eq!((&*model.id, model.product), ("m=1", Product::Crop));
+        for text in ["m1", "=crop", "m1=receipts"] {
+            assert!(parse_model(text).is_err(), "{text}");
         }
     }
 }

@@ -5,20 +5,22 @@ use std::{ffi::OsString, iter};
 use clap::Args;
 use tower_inbox::{
     signature::{Scheme, StandardWebhooks},
-    simulate::{Payloads, Sender, Target},
+    simulate::{Payloads, Sender},
 };
 
 use super::{
     post::{self, PostArgs},
     secret_parser,
 };
-use crate::{CommandResult, cli::after_help, console, send::SecretArgument};
+use crate::{CommandResult, cli::after_help, client, console, send::SecretArgument};
 
 /// Post signed events of Standard Webhooks to a receiver, with faults or retries
 ///
 /// Prints a line for each request: fault, response, time, and `unexpected` if a correct receiver answers otherwise. The
-/// exit status is 1 if a response is unexpected, or if an event is not accepted. https:// URLs are not supported: use
-/// the http:// URL of the server behind the proxy.
+/// exit status is 1 if a response is unexpected, or if an event is not accepted.
+///
+/// https:// URLs require a build with the feature cli-tls. Certificates are verified against the root certificates of the
+/// system, which `SSL_CERT_FILE` and `SSL_CERT_DIR` replace.
 ///
 /// With --retries, an event is posted until the receiver answers 2xx, with the same webhook-id and a new signature.
 /// Redirects are not followed. Nothing is posted after 410. After 429, 502 and 504 the wait is four times as long.
@@ -55,7 +57,7 @@ pub(super) struct StandardArgs {
 
 pub(super) async fn run(args: StandardArgs) -> CommandResult {
     let secret = SecretArgument::or_environment(args.secret)?;
-    let mut sender = Sender::new(Target::url(&args.to)?, scheme(&secret)?);
+    let mut sender = Sender::new(client::target(&args.to)?, scheme(&secret)?);
     if let Some(second) = &args.second_secret {
         sender = sender.second_scheme(scheme(second)?);
     }
