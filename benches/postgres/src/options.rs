@@ -14,6 +14,7 @@ The archive on PostgreSQL, a hand-written handler, and a job queue, in alternati
   --rounds 5            number of rounds; the printed ratios are medians over the rounds
   --millis 1000         duration of a round of one candidate
   --connections N       connections of the archive. Default: those of the archive
+  --prepared            the archive prepares its statements
   --batch-kb N          most bytes of a batch of the archive. Default: that of the archive
   --flush-micros N      each flush of the log waits that long first, as on a network volume. Default: 0
   --pool 16             connections of the hand-written handler, and of the job queue
@@ -31,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) time: Duration,
     pub(crate) connections: Option<usize>,
+    pub(crate) prepared: bool,
     pub(crate) batch_kb: Option<usize>,
     pub(crate) flush_micros: u32,
     pub(crate) pool: usize,
@@ -50,6 +52,7 @@ impl Options {
             rounds: 5,
             time: Duration::from_secs(1),
             connections: None,
+            prepared: false,
             batch_kb: None,
             flush_micros: 0,
             pool: 16,
@@ -68,6 +71,7 @@ impl Options {
                 Long("rounds") => options.rounds = arguments.value()?.parse()?,
                 Long("millis") => options.time = Duration::from_millis(arguments.value()?.parse()?),
                 Long("connections") => options.connections = Some(arguments.value()?.parse()?),
+                Long("prepared") => options.prepared = true,
                 Long("batch-kb") => options.batch_kb = Some(arguments.value()?.parse()?),
                 Long("flush-micros") => options.flush_micros = arguments.value()?.parse()?,
                 Long("pool") => options.pool = arguments.value()?.parse()?,

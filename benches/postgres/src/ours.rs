@@ -28,6 +28,7 @@ impl Ours {
     pub(crate) async fn open(url: &str, client: &Client, options: &Options) -> Self {
         client.batch_execute("DROP SCHEMA IF EXISTS inbox CASCADE").await.unwrap();
         let mut builder = PostgresArchive::builder(url).maintenance_interval(None);
+        builder = builder.prepared_statements(options.prepared);
         if let Some(kilobytes) = options.batch_kb {
             builder = builder.batch_size(256, kilobytes * 1000);
         }
