@@ -16,6 +16,8 @@ use tokio_postgres::{Client, NoTls};
 use tower_inbox::archive::{PostgresArchive, PostgresArchiveBuilder};
 
 const VARIABLE: &str = "INBOX_TEST_POSTGRES";
+/// The directory of the programs `initdb`, `pg_ctl` and `postgres`. Default: that of Debian's newest version.
+const BINARIES: &str = "INBOX_TEST_POSTGRES_BIN";
 
 /// A server that was started by the test. Stops when dropped, or when the process ends in any way.
 pub(crate) struct Server {
@@ -36,7 +38,10 @@ pub(crate) fn server() -> &'static Server {
     })
 }
 
-pub(crate) fn binaries() -> PathBuf {
+fn binaries() -> PathBuf {
+    if let Some(directory) = std::env::var_os(BINARIES) {
+        return directory.into();
+    }
     let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
         .expect("PostgreSQL is installed as Debian does it")
         .map(|entry| entry.unwrap().path().join("bin"))
@@ -48,6 +53,12 @@ pub(crate) fn binaries() -> PathBuf {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
+}
+
+/// The command that creates a data directory.
+fn initdb(options: &str) -> String {
+    let program = binaries().join("initdb");
+    format!("{} -D data -A trust -E UTF8 --locale=C -U postgres {options}", program.display())
 }
 
 /// Starts a process that reads its input to the end, and waits until it prints `ready`. None if it does not.
@@ -77,31 +88,37 @@ fn as_postgres(program: &Path) -> Command {
 impl Server {
     /// Starts a server of the test's own, with these lines of configuration, for tests that configure or crash it.
     pub(crate) fn start(configuration: &str) -> Self {
-        Self::create("initdb -D data -A trust -E UTF8 --locale=C -U postgres", configuration)
+        Self::create(&initdb(""), configuration)
     }
 
     /// Starts a server of the test's own with its log in this directory, in segments of 1 MiB.
     pub(crate) fn start_with_log_in(directory: &Path, configuration: &str) -> Self {
-        let program = format!(
-            "initdb -D data -A trust -E UTF8 --locale=C -U postgres --wal-segsize=1 -X {}",
-            directory.display()
-        );
-        Self::create(&program, configuration)
+        let options = format!("--wal-segsize=1 -X {}", directory.display());
+        Self::create(&initdb(&options), configuration)
     }
 
     /// Starts a streaming standby of this server with this name. It is asynchronous until the server says otherwise.
+    /// Restarts the server: `pg_basebackup` is not in every package of PostgreSQL.
     pub(crate) fn standby(&self, name: &str) -> Self {
-        let create = format!(
-            "pg_basebackup -D data -R -X stream -c fast -d 'host=127.0.0.1 port={} user=postgres'",
+        self.control("stop", "fast");
+        let data = self.directory().join("data");
+        let copy = format!("cp -a {} data; touch data/standby.signal", data.display());
+        let configuration = format!(
+            "cluster_name = '{name}'\nwal_retrieve_retry_interval = '100ms'\n\
+             primary_conninfo = 'host=127.0.0.1 port={} user=postgres'",
             self.port()
         );
-        let configuration =
-            format!("cluster_name = '{name}'\nwal_retrieve_retry_interval = '100ms'");
-        Self::create(&create, &configuration)
+        let standby = Self::create(&copy, &configuration);
+        self.start_again();
+        standby
     }
 
-    /// Creates a data directory with this program and its arguments, and starts a server in it.
-    fn create(program: &str, configuration: &str) -> Self {
+    fn directory(&self) -> &Path {
+        self.directory.as_ref().expect("a server that the test has started")
+    }
+
+    /// Creates the data directory `data` with these commands, and starts a server in it.
+    fn create(create_data: &str, configuration: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("inbox-pg").tempdir().unwrap().keep();
         if is_root() {
             assert!(
@@ -111,7 +128,7 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // The shell waits on its input, which closes when this process ends.
         let script = format!(
-            "set -e; cd {dir}; {bin}/{program} >init.log; printf '%s\\n' \"$0\" >>data/postgresql.conf; \
+            "set -e; cd {dir}; {create_data} >init.log; printf '%s\\n' \"$0\" >>data/postgresql.conf; \
              {bin}/pg_ctl -D data -l log -w start >&2; echo ready; cat >/dev/null; \
              {bin}/pg_ctl -D data -m immediate stop >&2 || true; cd /; rm -rf {dir}",
             dir = directory.display(),
@@ -155,8 +172,7 @@ impl Server {
 
     /// Kills the postmaster, and returns its other processes.
     pub(crate) fn kill_postmaster(&self) -> Vec<u32> {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
-        let file = std::fs::read_to_string(directory.join("data/postmaster.pid")).unwrap();
+        let file = std::fs::read_to_string(self.directory().join("data/postmaster.pid")).unwrap();
         let process: u32 = file.lines().next().unwrap().parse().unwrap();
         let children = format!("/proc/{process}/task/{process}/children");
         let children = std::fs::read_to_string(children).unwrap();
@@ -184,18 +200,20 @@ impl Server {
     }
 
     fn control(&self, action: &str, mode: &str) {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
         let mut command = as_postgres(&binaries().join("pg_ctl"));
-        command.arg("-D").arg(directory.join("data")).arg("-l").arg(directory.join("log"));
+        command
+            .arg("-D")
+            .arg(self.directory().join("data"))
+            .arg("-l")
+            .arg(self.directory().join("log"));
         let status = command.args(["-w", "-m", mode, action]).stdout(Stdio::null()).status();
         assert!(status.unwrap().success(), "pg_ctl {action}");
     }
 
     /// Starts the server if it has ended, for example because it could not recover.
     pub(crate) fn start_if_ended(&self) {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
         let mut command = as_postgres(&binaries().join("pg_ctl"));
-        command.arg("-D").arg(directory.join("data")).arg("status").stdout(Stdio::null());
+        command.arg("-D").arg(self.directory().join("data")).arg("status").stdout(Stdio::null());
         if !command.status().unwrap().success() {
             self.start_again();
         }
@@ -203,14 +221,12 @@ impl Server {
 
     /// What the server has logged.
     pub(crate) fn log(&self) -> String {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
-        std::fs::read_to_string(directory.join("log")).unwrap()
+        std::fs::read_to_string(self.directory().join("log")).unwrap()
     }
 
     /// Accepts connections from this address.
     pub(crate) async fn accept_from(&self, address: &str) {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
-        let file = directory.join("data/pg_hba.conf");
+        let file = self.directory().join("data/pg_hba.conf");
         let mut file = std::fs::OpenOptions::new().append(true).open(file).unwrap();
         file.write_all(format!("host all all {address}/32 trust\n").as_bytes()).unwrap();
         self.client().await.batch_execute("SELECT pg_reload_conf()").await.unwrap();
@@ -289,7 +305,7 @@ pub(crate) fn shared(archive: impl tower_inbox::Archive) -> Arc<dyn tower_inbox:
 /// Starts pgbouncer in transaction mode in front of a server, with fewer connections than an archive has. Returns
 /// the process, which ends when its input is closed, and the URL.
 pub(crate) fn pgbouncer(server: &Server) -> ((Child, ChildStdin), String) {
-    let directory = server.directory.as_ref().expect("a server that the test has started");
+    let directory = server.directory();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server_port = server.port();
     let (users, file) = (directory.join("users.txt"), directory.join("pgbouncer.ini"));
