@@ -151,8 +151,8 @@ async fn full_disk_of_the_tables_refuses_appends_until_there_is_room() {
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn full_disk_of_the_log_ends_the_server_and_loses_nothing_acknowledged() {
     let Some(disk) = SmallDisk::mount(16) else { return skip(NOT_MOUNTED) };
-    let configuration = "min_wal_size = '2MB'\nmax_wal_size = '4MB'";
-    let server = Server::start_with_log_in(disk.directory(), configuration);
+    // Segments of the log that a checkpoint has made superfluous would be used again.
+    let server = Server::start_with_log_in(disk.directory(), "wal_keep_size = '1GB'");
     let builder = PostgresArchive::builder(&server.url).statement_deadline(Duration::from_secs(2));
     let archive = builder.open().await.unwrap();
     settle_one(&archive, 0).await.unwrap();

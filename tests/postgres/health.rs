@@ -93,7 +93,7 @@ async fn set_standby(client: &Client, name: &str) {
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn missing_synchronous_standby_is_reported_if_one_is_required() {
     let server = Server::start("synchronous_standby_names = 'standby'");
-    let standby = server.standby("standby");
+    let standby = server.standby("standby").await;
     let client = server.client().await;
     // For a role that may not see the state of standbys.
     let role = "CREATE ROLE receiver LOGIN; GRANT CREATE ON DATABASE postgres TO receiver";

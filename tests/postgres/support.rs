@@ -85,6 +85,12 @@ fn as_postgres(program: &Path) -> Command {
     command
 }
 
+fn run_as_postgres(script: &str, arguments: &[&Path]) {
+    let mut command = as_postgres(Path::new("/bin/sh"));
+    let status = command.args(["-e", "-c", script]).args(arguments).status();
+    assert!(status.unwrap().success(), "{script}");
+}
+
 impl Server {
     /// Starts a server of the test's own, with these lines of configuration, for tests that configure or crash it.
     pub(crate) fn start(configuration: &str) -> Self {
@@ -98,19 +104,35 @@ impl Server {
     }
 
     /// Starts a streaming standby of this server with this name. It is asynchronous until the server says otherwise.
-    /// Restarts the server: `pg_basebackup` is not in every package of PostgreSQL.
-    pub(crate) fn standby(&self, name: &str) -> Self {
-        self.control("stop", "fast");
-        let data = self.directory().join("data");
-        let copy = format!("cp -a {} data; touch data/standby.signal", data.display());
+    pub(crate) async fn standby(&self, name: &str) -> Self {
+        let copy = self.directory().join(name);
+        self.back_up(&copy).await;
         let configuration = format!(
             "cluster_name = '{name}'\nwal_retrieve_retry_interval = '100ms'\n\
              primary_conninfo = 'host=127.0.0.1 port={} user=postgres'",
             self.port()
         );
-        let standby = Self::create(&copy, &configuration);
-        self.start_again();
-        standby
+        Self::create(&format!("mv {} data", copy.display()), &configuration)
+    }
+
+    /// Makes a data directory for a standby. `pg_basebackup`, which does the same, is not in every package.
+    async fn back_up(&self, copy: &Path) {
+        let client = self.client().await;
+        let version = "SELECT current_setting('server_version_num')::int";
+        let version: i32 = client.query_one(version, &[]).await.unwrap().get(0);
+        let (start, stop) = if version < 150_000 {
+            ("pg_start_backup('standby', true, false)", "pg_stop_backup(false, false)")
+        } else {
+            ("pg_backup_start('standby', true)", "pg_backup_stop(false)")
+        };
+        client.batch_execute(&format!("SELECT {start}")).await.unwrap();
+        // Fails for a file that the server removes meanwhile, which is of no consequence.
+        let data = self.directory().join("data");
+        run_as_postgres("cp -a \"$0\" \"$1\" || true; rm \"$1/postmaster.pid\"", &[&data, copy]);
+        let stop = format!("SELECT labelfile FROM {stop}");
+        let label: String = client.query_one(&stop, &[]).await.unwrap().get(0);
+        let write = "printf %s \"$0\" >\"$1/backup_label\"; touch \"$1/standby.signal\"";
+        run_as_postgres(write, &[Path::new(&label), copy]);
     }
 
     fn directory(&self) -> &Path {
@@ -172,12 +194,27 @@ impl Server {
 
     /// Kills the postmaster, and returns its other processes.
     pub(crate) fn kill_postmaster(&self) -> Vec<u32> {
+        let postmaster = self.postmaster();
+        let others = children(postmaster);
+        signal(postmaster, "KILL");
+        others
+    }
+
+    fn postmaster(&self) -> u32 {
         let file = std::fs::read_to_string(self.directory().join("data/postmaster.pid")).unwrap();
-        let process: u32 = file.lines().next().unwrap().parse().unwrap();
-        let children = format!("/proc/{process}/task/{process}/children");
-        let children = std::fs::read_to_string(children).unwrap();
-        signal(process, "KILL");
-        children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+        file.lines().next().unwrap().parse().unwrap()
+    }
+
+    /// Stops all processes of the server until the returned value is dropped. The system still accepts connections to it
+    /// and acknowledges packets.
+    pub(crate) fn hang(&self) -> Hang {
+        let postmaster = self.postmaster();
+        // Before the others, because it starts new ones.
+        signal(postmaster, "STOP");
+        let mut processes = children(postmaster);
+        processes.iter().for_each(|process| signal(*process, "STOP"));
+        processes.push(postmaster);
+        Hang(processes)
     }
 
     /// Makes a standby accept writes.
@@ -246,6 +283,20 @@ impl Server {
         let name = format!("test_{}_{number}", std::process::id());
         Schema { url: self.url.clone(), name }
     }
+}
+
+/// The processes of a server that hangs.
+pub(crate) struct Hang(Vec<u32>);
+
+impl Drop for Hang {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|process| signal(*process, "CONT"));
+    }
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    children.unwrap().split_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
 /// A schema for one or more archives.

@@ -24,10 +24,11 @@ use super::{
     health::Checks,
     maintenance::{self, LastRound, Retention},
     operations::{Operations, Sql},
-    pool::{Pool, Server},
+    pool::Pool,
     read::DatabaseSize,
     scan::kinds,
     schema::Schema,
+    server::Server,
     settle::{SettleJob, SettleStatement},
 };
 use crate::{

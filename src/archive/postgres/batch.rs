@@ -13,12 +13,7 @@ use tokio::{
 };
 use tokio_postgres::Row;
 
-use super::{
-    error::Failure,
-    operations::value,
-    pool::{Conflicts, Server},
-    session::Session,
-};
+use super::{error::Failure, operations::value, pool::Conflicts, server::Server, session::Session};
 use crate::{
     archive::{ArchiveError, WriteState},
     delivery::DeliveryId,
@@ -296,7 +291,8 @@ impl<S: Statement> Shared<S> {
                 Err(failure) => return Err(lost.unwrap_or(failure)),
             };
             let resent = lost.is_some();
-            match self.statement.run(&open, jobs, resent).await {
+            let statement = self.statement.run(&open, jobs, resent);
+            match server.unless_replaced(&open, self.limits.deadline / 2, statement).await {
                 Err(failure @ Failure::Lost(_)) if Instant::now() < deadline => {
                     lost = Some(failure);
                 }
@@ -342,8 +338,8 @@ impl<S: Statement> Shared<S> {
     /// not ready would never be ready again.
     async fn probe(&self, server: &Server, session: &mut Option<Session>) -> Result<(), Failure> {
         let open = server.kept_or_new(session, Instant::now() + self.limits.deadline).await?;
-        let written =
-            open.query_durably("SELECT pg_logical_emit_message(true, 'inbox', '')", &[]).await;
+        let record = open.query_durably("SELECT pg_logical_emit_message(true, 'inbox', '')", &[]);
+        let written = server.unless_replaced(&open, self.limits.deadline / 2, record).await;
         *session = Some(open);
         written.map(drop)
     }

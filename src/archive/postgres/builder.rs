@@ -12,8 +12,8 @@ use super::{
     batch::Limits,
     error::OpenError,
     maintenance::Retention,
-    pool::Server,
     schema::{self, Guarantees, Schema, SchemaStatus},
+    server::Server,
     session::{Connect, Connector},
 };
 use crate::archive::ArchiveError;
@@ -245,7 +245,7 @@ impl PostgresArchiveBuilder {
         config.keepalives_idle(Duration::from_secs(15));
         config.keepalives_interval(Duration::from_secs(5));
         config.keepalives_retries(3);
-        Ok(Server { config, connect: Arc::clone(&self.connect) })
+        Ok(Server::new(config, Arc::clone(&self.connect)))
     }
 
     /// The number of connections for appends. While one waits for its commit, the next batch is sent over another.

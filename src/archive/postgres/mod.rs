@@ -6,6 +6,7 @@
 //! | `url.rs`, `password.rs` | a URL with its environment; `PGPASSWORD` and the password file |
 //! | `tls.rs`, `rustls.rs` | `sslmode` and `sslrootcert`; connections encrypted by rustls |
 //! | `session.rs`, `pool.rs` | one connection with its warnings; a bounded number of connections |
+//! | `server.rs`, `timeline.rs` | where connections are opened; recognizes a primary that was replaced |
 //! | `hosts.rs` | the first of several hosts that accepts writes |
 //! | `batch.rs` | a queue whose jobs are sent in batches |
 //! | `append.rs`, `settle.rs` | the batches of appends and of outcomes |
@@ -40,8 +41,10 @@ mod read;
 mod rustls;
 mod scan;
 mod schema;
+mod server;
 mod session;
 mod settle;
+mod timeline;
 mod tls;
 mod url;
 
