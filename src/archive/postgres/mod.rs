@@ -18,6 +18,7 @@
 //! | `schema.rs`, `sql/` | tables, functions, and their versions |
 //! | `maintenance.rs` | partitions, retention, counts |
 //! | `health.rs` | whether the database answers, its schema, and its standby |
+//! | `space.rs` | whether the disks of the tables have room again |
 //!
 //! Every transition of a delivery is a function in the database, which checks its precondition under a row lock. No
 //! session state is used: no named statements, `LISTEN`, or session locks. So pgbouncer in transaction mode works.
@@ -44,6 +45,7 @@ mod schema;
 mod server;
 mod session;
 mod settle;
+mod space;
 mod timeline;
 mod tls;
 mod url;
