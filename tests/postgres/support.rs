@@ -212,7 +212,9 @@ impl Server {
         // Before the others, because it starts new ones.
         signal(postmaster, "STOP");
         let mut processes = children(postmaster);
-        processes.iter().for_each(|process| signal(*process, "STOP"));
+        for process in &processes {
+            signal(*process, "STOP");
+        }
         processes.push(postmaster);
         Hang(processes)
     }
@@ -290,7 +292,9 @@ pub(crate) struct Hang(Vec<u32>);
 
 impl Drop for Hang {
     fn drop(&mut self) {
-        self.0.iter().for_each(|process| signal(*process, "CONT"));
+        for process in &self.0 {
+            signal(*process, "CONT");
+        }
     }
 }
 

@@ -444,7 +444,7 @@ mod tests {
         type Job = usize;
         type Answer = ();
 
-        fn schema(&self) -> &str {
+        fn schema(&self) -> &'static str {
             ""
         }
 

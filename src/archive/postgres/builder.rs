@@ -117,6 +117,9 @@ impl PostgresArchiveBuilder {
     /// effect after the operation has failed with [`ArchiveError::Unsure`]. Also limits how long [`open`](Self::open)
     /// attempts to connect. Default: 10 s.
     ///
+    /// After half of it, a server that was promoted in place of that of the statement is searched for. If there is one, the
+    /// statement is sent again there.
+    ///
     /// Set it below [`InboxBuilder::archive_timeout`](crate::InboxBuilder::archive_timeout), which limits a request.
     pub fn statement_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;

@@ -1,4 +1,4 @@
-//! Recognizes a server in whose place a standby was promoted. It may hang, or still accept writes, which nobody sees.
+//! Recognizes a server in whose place a standby was promoted. It may hang, or still accept writes, which are lost.
 
 use std::{
     fmt,
@@ -85,29 +85,29 @@ impl LatestTimeline {
 mod tests {
     use super::*;
 
-    fn timeline(system: i64, number: i32) -> Option<Timeline> {
-        Some(Timeline { system, number })
+    const fn timeline(system: i64, number: i32) -> Timeline {
+        Timeline { system, number }
     }
 
     #[test]
     fn server_on_an_earlier_timeline_of_the_same_system_is_an_old_primary() {
         let latest = LatestTimeline::default();
-        assert!(!latest.is_after(timeline(7, 1)), "none is known");
-        latest.record(timeline(7, 2)).unwrap();
+        assert!(!latest.is_after(Some(timeline(7, 1))), "none is known");
+        latest.record(Some(timeline(7, 2))).unwrap();
         for (found, is_old) in [
-            (timeline(7, 1), true),
-            (timeline(7, 2), false),
-            (timeline(7, 3), false),
-            (timeline(8, 1), false),
+            (Some(timeline(7, 1)), true),
+            (Some(timeline(7, 2)), false),
+            (Some(timeline(7, 3)), false),
+            (Some(timeline(8, 1)), false),
             (None, false),
         ] {
             assert_eq!(latest.is_after(found), is_old, "{found:?}");
         }
-        let refused = latest.record(timeline(7, 1)).unwrap_err().to_string();
+        let refused = latest.record(Some(timeline(7, 1))).unwrap_err().to_string();
         assert!(refused.contains("on timeline 1, and another one was promoted to timeline 2"));
-        assert!(latest.is_after(timeline(7, 1)), "the refused one is not the latest");
+        assert!(latest.is_after(Some(timeline(7, 1))), "the refused one is not the latest");
         latest.record(None).unwrap();
-        latest.record(timeline(8, 1)).unwrap();
-        assert!(!latest.is_after(timeline(7, 1)), "the database was moved to another system");
+        latest.record(Some(timeline(8, 1))).unwrap();
+        assert!(!latest.is_after(Some(timeline(7, 1))), "the database was moved to another system");
     }
 }
