@@ -16,6 +16,7 @@ use tokio::{
 use super::Processor;
 use crate::{
     archive::{Lease, LeaseToken},
+    delivery::DeliveryId,
     supervise::supervise,
 };
 
@@ -157,6 +158,11 @@ impl HeldLeases {
     }
 }
 
+/// The tokens of the leases of these deliveries that were sent. A lease of one of them may have been added since.
+fn tokens_of(lost: &[DeliveryId], sent: &[Lease]) -> HashSet<LeaseToken> {
+    sent.iter().filter(|lease| lost.contains(&lease.id())).map(Lease::token).collect()
+}
+
 /// Spawns the task that renews the leases of a processor while it exists. None without a runtime.
 pub(super) fn spawn_renewal(
     processor: impl Fn() -> Option<Processor> + Clone + Send + Sync + 'static,
@@ -180,9 +186,7 @@ async fn renew(processor: impl Fn() -> Option<Processor>) {
         // An archive that hangs must not keep handlers running under leases that have ended.
         match timeout_at(sent + interval, processor.archive().renew(leases.clone(), length)).await {
             Ok(Ok(lost)) => {
-                // Not by the deliveries: a lease that was added meanwhile may be of one of them.
-                let lost: HashSet<LeaseToken> =
-                    leases.iter().filter(|it| lost.contains(&it.id())).map(Lease::token).collect();
+                let lost = tokens_of(&lost, &leases);
                 processor.leases().renewed(sent, |lease| lost.contains(&lease.token()));
             }
             Ok(Err(error)) => {
@@ -201,7 +205,7 @@ async fn renew(processor: impl Fn() -> Option<Processor>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{archive::LEASE_LENGTH, delivery::DeliveryId};
+    use crate::archive::LEASE_LENGTH;
 
     #[tokio::test(start_paused = true)]
     async fn lease_is_lost_when_the_archive_says_so_or_when_it_was_not_renewed_in_time() {
@@ -229,10 +233,11 @@ mod tests {
         let [earlier, later] = [1, 2].map(|attempt| Lease::new(id, LeaseToken::new(), attempt, 0));
         held.add(earlier, || None);
         held.add(later, || None);
-        held.lost(earlier.token()).await;
+        timeout_at(Instant::now() + LEASE_LENGTH, held.lost(earlier.token())).await.unwrap();
         assert_eq!(held.to_renew(), Some(vec![later]));
         // The answer to a renewal that was sent before.
-        held.renewed(Instant::now(), |lease| *lease == earlier);
+        let lost = tokens_of(&[id], &[earlier]);
+        held.renewed(Instant::now(), |lease| lost.contains(&lease.token()));
         assert_eq!(held.to_renew(), Some(vec![later]));
     }
 
