@@ -65,18 +65,23 @@ impl HeldLeases {
         self.length / 3
     }
 
-    /// Adds a lease. `renewal` starts the task that renews, if none is running.
+    /// Adds a lease. An earlier one of the same delivery is lost: it has ended, or a failover of the database lost it.
+    /// `renewal` starts the task that renews, if none is running.
     pub(super) fn add(&self, lease: Lease, renewal: impl FnOnce() -> Option<JoinHandle<()>>) {
         let mut held = self.lock();
         let now = Instant::now();
         if held.leases.is_empty() {
             held.renewed_at = Some(now);
         }
+        let earlier = held.leases.values_mut().filter(|holding| holding.lease.id() == lease.id());
+        earlier.for_each(|holding| holding.lost = true);
         let until = now + self.length;
         held.leases.insert(lease.token(), HeldLease { lease, until, lost: false });
         if held.renewal.as_ref().is_none_or(JoinHandle::is_finished) {
             held.renewal = renewal();
         }
+        drop(held);
+        self.lost.notify_waiters();
     }
 
     pub(super) fn remove(&self, token: LeaseToken) {
@@ -153,6 +158,11 @@ impl HeldLeases {
     }
 }
 
+/// The tokens of the leases of these deliveries that were sent. A lease of one of them may have been added since.
+fn tokens_of(lost: &[DeliveryId], sent: &[Lease]) -> HashSet<LeaseToken> {
+    sent.iter().filter(|lease| lost.contains(&lease.id())).map(Lease::token).collect()
+}
+
 /// Spawns the task that renews the leases of a processor while it exists. None without a runtime.
 pub(super) fn spawn_renewal(
     processor: impl Fn() -> Option<Processor> + Clone + Send + Sync + 'static,
@@ -174,10 +184,10 @@ async fn renew(processor: impl Fn() -> Option<Processor>) {
         let length = processor.leases().length;
         sent = Instant::now();
         // An archive that hangs must not keep handlers running under leases that have ended.
-        match timeout_at(sent + interval, processor.archive().renew(leases, length)).await {
+        match timeout_at(sent + interval, processor.archive().renew(leases.clone(), length)).await {
             Ok(Ok(lost)) => {
-                let lost: HashSet<DeliveryId> = lost.into_iter().collect();
-                processor.leases().renewed(sent, |lease| lost.contains(&lease.id()));
+                let lost = tokens_of(&lost, &leases);
+                processor.leases().renewed(sent, |lease| lost.contains(&lease.token()));
             }
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
@@ -215,6 +225,20 @@ mod tests {
             held.remove(lease.token());
         }
         assert_eq!(held.to_renew(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn later_lease_of_a_delivery_ends_the_earlier_one_and_not_itself() {
+        let (held, id) = (HeldLeases::new(LEASE_LENGTH), DeliveryId::new());
+        let [earlier, later] = [1, 2].map(|attempt| Lease::new(id, LeaseToken::new(), attempt, 0));
+        held.add(earlier, || None);
+        held.add(later, || None);
+        timeout_at(Instant::now() + LEASE_LENGTH, held.lost(earlier.token())).await.unwrap();
+        assert_eq!(held.to_renew(), Some(vec![later]));
+        // The answer to a renewal that was sent before.
+        let lost = tokens_of(&[id], &[earlier]);
+        held.renewed(Instant::now(), |lease| lost.contains(&lease.token()));
+        assert_eq!(held.to_renew(), Some(vec![later]));
     }
 
     #[tokio::test(start_paused = true)]

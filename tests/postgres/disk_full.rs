@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::sleep;
 use tower_inbox::{
-    Archive, Outcome,
+    Archive, HealthReason, Inbox, Outcome,
     archive::{Append, ArchiveError, PostgresArchive, Query, WriteState},
     delivery::Delivery,
 };
@@ -137,11 +138,26 @@ async fn full_disk_of_the_tables_refuses_appends_until_there_is_room() {
     assert!(matches!(error, ArchiveError::Unavailable(_)), "{error:?}");
     let text = messages(&error);
     assert!(text.contains("53100") && text.contains("No space left on device"), "{text}");
+    let inbox = Inbox::builder(archive.clone()).build().unwrap();
+    // Longer than the interval of the tests of the archive.
+    for _ in 0..35 {
+        let report = inbox.health().report().await;
+        assert!(
+            !report.is_ready() && report.reasons().contains(&HealthReason::NoSpace),
+            "{report:?}"
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
     for delivery in &acknowledged {
         let archived = archive.get(delivery.id()).await.unwrap().unwrap();
         assert_eq!(&archived.delivery, delivery, "reads do not need room");
     }
     disk.make_room();
+    eventually("the inbox is ready without a delivery", async || {
+        let report = inbox.health().report().await;
+        report.is_ready() && report.reasons().is_empty()
+    })
+    .await;
     check(&archive, &acknowledged).await;
     settle_one(&archive, 5000).await.unwrap();
     assert_eq!(archive.health().await.unwrap().writes, Some(WriteState::Working));
@@ -151,8 +167,8 @@ async fn full_disk_of_the_tables_refuses_appends_until_there_is_room() {
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn full_disk_of_the_log_ends_the_server_and_loses_nothing_acknowledged() {
     let Some(disk) = SmallDisk::mount(16) else { return skip(NOT_MOUNTED) };
-    let configuration = "min_wal_size = '2MB'\nmax_wal_size = '4MB'";
-    let server = Server::start_with_log_in(disk.directory(), configuration);
+    // Segments of the log that a checkpoint has made superfluous would be used again.
+    let server = Server::start_with_log_in(disk.directory(), "wal_keep_size = '1GB'");
     let builder = PostgresArchive::builder(&server.url).statement_deadline(Duration::from_secs(2));
     let archive = builder.open().await.unwrap();
     settle_one(&archive, 0).await.unwrap();

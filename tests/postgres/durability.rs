@@ -385,6 +385,27 @@ async fn appends_and_outcomes_in_flight_share_commits() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
+async fn single_append_of_less_than_32_kib_has_a_statement_of_its_own() {
+    let server = Server::start("track_functions = all");
+    let archive = open(&server, Duration::from_secs(60)).await;
+    for kibibytes in [0, 1, 31, 33, 200] {
+        let body = format!("{kibibytes}{}", "x".repeat(kibibytes << 10));
+        let _ = archive.append(Append::new(delivery(&body))).await.unwrap();
+    }
+    // Sessions report their calls when they end.
+    archive.close().await;
+    let client = server.client().await;
+    let sql = "SELECT funcname, calls FROM pg_stat_user_functions WHERE funcname IN ('append', 'append_one') ORDER BY 1";
+    eventually("the calls are reported", async || {
+        let rows = client.query(sql, &[]).await.unwrap();
+        let calls: Vec<(String, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        calls == [("append".to_owned(), 2), ("append_one".to_owned(), 3)]
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn full_queue_rejects_appends_at_once() {
     let server = Server::start("");
     let (client, schema) = (server.client().await, server.schema());

@@ -41,7 +41,7 @@ async fn leased(archive: &PostgresArchive, body: &str, length: Duration) -> (Del
 }
 
 /// Makes commits of this server wait for these standbys, and waits until they are synchronous.
-async fn require(server: &Server, standbys: &str) {
+pub(crate) async fn require(server: &Server, standbys: &str) {
     let client = server.client().await;
     let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '{standbys}'");
     client.batch_execute(&sql).await.unwrap();
@@ -71,7 +71,7 @@ async fn first_receipt(archive: PostgresArchive) -> Instant {
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn promoted_synchronous_standby_has_everything_acknowledged_under_load() {
     let primary = Server::start("");
-    let standby = primary.standby("standby");
+    let standby = primary.standby("standby").await;
     require(&primary, "standby").await;
     let url = Server::url_of(&[&primary, &standby]);
     let builder = PostgresArchive::builder(&url).require_synchronous_standby(true);
@@ -102,7 +102,7 @@ async fn promoted_synchronous_standby_has_everything_acknowledged_under_load() {
 }
 
 /// Waits until the standby has everything that the server has written.
-async fn is_replicated(client: &Client) {
+pub(crate) async fn is_replicated(client: &Client) {
     let sql = "SELECT replay_lsn = pg_current_wal_flush_lsn() FROM pg_stat_replication";
     eventually("the standby has everything", async || {
         let rows = client.query(sql, &[]).await.unwrap();
@@ -124,7 +124,7 @@ async fn stop_replication(client: &Client) -> u32 {
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn promoted_asynchronous_standby_loses_the_tail_and_stores_its_repeats_as_fresh() {
     let primary = Server::start("");
-    let standby = primary.standby("standby");
+    let standby = primary.standby("standby").await;
     let url = Server::url_of(&[&primary, &standby]);
     let archive = PostgresArchive::connect(&url).await.unwrap();
     let (settled, first) = leased(&archive, "settled", LEASE).await;
@@ -211,7 +211,7 @@ async fn waiting(client: &Client) -> Vec<i32> {
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn absent_standby_makes_requests_fail_with_503_and_its_return_ends_that() {
     let primary = Server::start("");
-    let standby = primary.standby("standby");
+    let standby = primary.standby("standby").await;
     require(&primary, "standby").await;
     let client = primary.client().await;
     let builder = PostgresArchive::builder(&primary.url).require_synchronous_standby(true);
@@ -244,7 +244,7 @@ async fn absent_standby_makes_requests_fail_with_503_and_its_return_ends_that() 
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn appends_go_on_while_any_one_of_two_standbys_is_there() {
     let primary = Server::start("");
-    let (a, b) = (primary.standby("a"), primary.standby("b"));
+    let (a, b) = (primary.standby("a").await, primary.standby("b").await);
     require(&primary, "ANY 1 (a, b)").await;
     let builder = PostgresArchive::builder(&primary.url).require_synchronous_standby(true);
     let archive = builder.statement_deadline(Duration::from_secs(2)).open().await.unwrap();

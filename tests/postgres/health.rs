@@ -1,9 +1,6 @@
 //! Each reason for which an inbox with an archive on PostgreSQL is not healthy: it is reported, and disappears again.
 
-use std::{
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,7 +15,7 @@ use tower_inbox::{
     testing::Sample,
 };
 
-use super::support::{Server, binaries, eventually, server};
+use super::support::{Server, eventually, server};
 
 const MODEL: &str = "/hooks/health";
 
@@ -85,15 +82,6 @@ async fn schema_that_does_not_fit_makes_the_inbox_not_ready() {
     schema.drop().await;
 }
 
-/// Receives the log of the server as a synchronous standby does.
-fn receive_log(server: &Server, directory: &std::path::Path) -> Child {
-    let port = server.url.rsplit([':', '/']).nth(1).unwrap();
-    let connection = format!("host=127.0.0.1 port={port} user=postgres application_name=standby");
-    let mut command = Command::new(binaries().join("pg_receivewal"));
-    command.args(["--synchronous", "-d", &connection, "-D"]).arg(directory);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
-
 async fn set_standby(client: &Client, name: &str) {
     let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'");
     client.batch_execute("SET synchronous_commit = local").await.unwrap();
@@ -105,8 +93,8 @@ async fn set_standby(client: &Client, name: &str) {
 #[ignore = "needs PostgreSQL: set INBOX_TEST_POSTGRES, and run with --include-ignored"]
 async fn missing_synchronous_standby_is_reported_if_one_is_required() {
     let server = Server::start("synchronous_standby_names = 'standby'");
-    let directory = tempfile::tempdir().unwrap();
-    let (client, mut standby) = (server.client().await, receive_log(&server, directory.path()));
+    let standby = server.standby("standby").await;
+    let client = server.client().await;
     // For a role that may not see the state of standbys.
     let role = "CREATE ROLE receiver LOGIN; GRANT CREATE ON DATABASE postgres TO receiver";
     client.batch_execute(role).await.unwrap();
@@ -116,10 +104,9 @@ async fn missing_synchronous_standby_is_reported_if_one_is_required() {
         let archive = builder.open().await.unwrap();
         let inbox = inbox(&archive);
         becomes(&inbox, &[], true).await;
-        standby.kill().unwrap();
-        standby.wait().unwrap();
+        standby.stop();
         becomes(&inbox, &[HealthReason::StandbyMissing], true).await;
-        standby = receive_log(&server, directory.path());
+        standby.start_again();
         becomes(&inbox, &[], true).await;
         set_standby(&client, "").await;
         becomes(&inbox, &[HealthReason::StandbyMissing], true).await;
@@ -129,8 +116,6 @@ async fn missing_synchronous_standby_is_reported_if_one_is_required() {
     let open = server.schema().open().await;
     let ArchiveHealth { database, .. } = open.health().await.unwrap();
     assert_eq!(database.unwrap().has_standby, None, "none is required");
-    standby.kill().unwrap();
-    standby.wait().unwrap();
 }
 
 #[tokio::test]

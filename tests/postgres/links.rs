@@ -187,14 +187,14 @@ async fn process_in_a_network_namespace() {
 
 /// What the handlers of a node did.
 #[derive(Clone, Default)]
-struct Runs(Arc<Mutex<Vec<&'static str>>>);
+pub(crate) struct Runs(Arc<Mutex<Vec<&'static str>>>);
 
 impl Runs {
     fn push(&self, event: &'static str) {
         self.0.lock().unwrap().push(event);
     }
 
-    fn all(&self) -> Vec<&'static str> {
+    pub(crate) fn all(&self) -> Vec<&'static str> {
         self.0.lock().unwrap().clone()
     }
 }
@@ -209,10 +209,14 @@ impl Drop for Running {
 }
 
 /// A node whose handlers run until `may_end`, and return 200 then.
-fn node(archive: &PostgresArchive, may_end: &Arc<AtomicBool>) -> (Inbox, Runs) {
+pub(crate) fn node(
+    archive: &PostgresArchive,
+    may_end: &Arc<AtomicBool>,
+    lease: Duration,
+) -> (Inbox, Runs) {
     let (runs, may_end) = (Runs::default(), Arc::clone(may_end));
     let model = mindee::extraction::<mindee::Fields>().unsigned();
-    let workers = Workers::new(2).handler_timeout(Duration::from_secs(3600));
+    let workers = Workers::new(2).lease_length(lease).handler_timeout(Duration::from_secs(3600));
     let builder = Inbox::builder(archive.clone()).model(MODEL, model).background(workers);
     let inbox = builder.build().unwrap();
     let runs_of_handler = runs.clone();
@@ -233,7 +237,7 @@ fn node(archive: &PostgresArchive, may_end: &Arc<AtomicBool>) -> (Inbox, Runs) {
     (inbox, runs)
 }
 
-fn payload(job: &str) -> Delivery {
+pub(crate) fn payload(job: &str) -> Delivery {
     let body = format!(
         r#"{{"inference": {{"id": "{job}", "model": {{"id": "m"}}, "result": {{"fields": {{}}}},
         "file": {{"name": "f", "page_count": 1, "mime_type": "application/pdf"}}}}}}"#
@@ -241,7 +245,7 @@ fn payload(job: &str) -> Delivery {
     Sample::of(MODEL).uri(MODEL.parse().unwrap()).body(body).delivery()
 }
 
-async fn is_processed(archive: &PostgresArchive, id: DeliveryId) -> bool {
+pub(crate) async fn is_processed(archive: &PostgresArchive, id: DeliveryId) -> bool {
     let state = archive.state(id).await.unwrap();
     state.is_some_and(|state| state.kind() == StateKind::Processed)
 }
@@ -254,7 +258,7 @@ async fn node_cut_off_past_its_lease_aborts_its_handler_and_works_again_without_
     let (beside, proxy) = (schema.open().await, Proxy::start(&server).await);
     let cut_off = open_over(&proxy, &schema, Duration::from_secs(5)).await;
     let (never, at_once) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(true)));
-    let (first, runs) = node(&cut_off, &never);
+    let (first, runs) = node(&cut_off, &never, LEASE);
     let job = payload("cut off");
     let _ = cut_off.append(Append::new(job.clone())).await.unwrap();
     eventually("the first node runs it", async || runs.all() == ["started"]).await;
@@ -269,7 +273,7 @@ async fn node_cut_off_past_its_lease_aborts_its_handler_and_works_again_without_
 
     proxy.stop();
     let start = Instant::now();
-    let (second, others) = node(&beside, &at_once);
+    let (second, others) = node(&beside, &at_once, LEASE);
     let result = cut_off.settle(late, Outcome::failed("503"), Duration::ZERO).await;
     assert!(matches!(result, Err(ArchiveError::Unsure(_))), "{result:?}");
     let is_taken_over = async || runs.all().len() > 1 && is_processed(&beside, job.id()).await;

@@ -16,6 +16,7 @@ mod durability;
 mod exactly_once;
 mod failover;
 mod follow;
+mod hang;
 mod health;
 mod history;
 mod kills;

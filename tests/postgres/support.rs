@@ -16,6 +16,8 @@ use tokio_postgres::{Client, NoTls};
 use tower_inbox::archive::{PostgresArchive, PostgresArchiveBuilder};
 
 const VARIABLE: &str = "INBOX_TEST_POSTGRES";
+/// The directory of the programs `initdb`, `pg_ctl` and `postgres`. Default: that of Debian's newest version.
+const BINARIES: &str = "INBOX_TEST_POSTGRES_BIN";
 
 /// A server that was started by the test. Stops when dropped, or when the process ends in any way.
 pub(crate) struct Server {
@@ -36,7 +38,10 @@ pub(crate) fn server() -> &'static Server {
     })
 }
 
-pub(crate) fn binaries() -> PathBuf {
+fn binaries() -> PathBuf {
+    if let Some(directory) = std::env::var_os(BINARIES) {
+        return directory.into();
+    }
     let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
         .expect("PostgreSQL is installed as Debian does it")
         .map(|entry| entry.unwrap().path().join("bin"))
@@ -48,6 +53,12 @@ pub(crate) fn binaries() -> PathBuf {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
+}
+
+/// The command that creates a data directory.
+fn initdb(options: &str) -> String {
+    let program = binaries().join("initdb");
+    format!("{} -D data -A trust -E UTF8 --locale=C -U postgres {options}", program.display())
 }
 
 /// Starts a process that reads its input to the end, and waits until it prints `ready`. None if it does not.
@@ -74,34 +85,62 @@ fn as_postgres(program: &Path) -> Command {
     command
 }
 
+fn run_as_postgres(script: &str, arguments: &[&Path]) {
+    let mut command = as_postgres(Path::new("/bin/sh"));
+    let status = command.args(["-e", "-c", script]).args(arguments).status();
+    assert!(status.unwrap().success(), "{script}");
+}
+
 impl Server {
     /// Starts a server of the test's own, with these lines of configuration, for tests that configure or crash it.
     pub(crate) fn start(configuration: &str) -> Self {
-        Self::create("initdb -D data -A trust -E UTF8 --locale=C -U postgres", configuration)
+        Self::create(&initdb(""), configuration)
     }
 
     /// Starts a server of the test's own with its log in this directory, in segments of 1 MiB.
     pub(crate) fn start_with_log_in(directory: &Path, configuration: &str) -> Self {
-        let program = format!(
-            "initdb -D data -A trust -E UTF8 --locale=C -U postgres --wal-segsize=1 -X {}",
-            directory.display()
-        );
-        Self::create(&program, configuration)
+        let options = format!("--wal-segsize=1 -X {}", directory.display());
+        Self::create(&initdb(&options), configuration)
     }
 
     /// Starts a streaming standby of this server with this name. It is asynchronous until the server says otherwise.
-    pub(crate) fn standby(&self, name: &str) -> Self {
-        let create = format!(
-            "pg_basebackup -D data -R -X stream -c fast -d 'host=127.0.0.1 port={} user=postgres'",
+    pub(crate) async fn standby(&self, name: &str) -> Self {
+        let copy = self.directory().join(name);
+        self.back_up(&copy).await;
+        let configuration = format!(
+            "cluster_name = '{name}'\nwal_retrieve_retry_interval = '100ms'\n\
+             primary_conninfo = 'host=127.0.0.1 port={} user=postgres'",
             self.port()
         );
-        let configuration =
-            format!("cluster_name = '{name}'\nwal_retrieve_retry_interval = '100ms'");
-        Self::create(&create, &configuration)
+        Self::create(&format!("mv {} data", copy.display()), &configuration)
     }
 
-    /// Creates a data directory with this program and its arguments, and starts a server in it.
-    fn create(program: &str, configuration: &str) -> Self {
+    /// Makes a data directory for a standby. `pg_basebackup`, which does the same, is not in every package.
+    async fn back_up(&self, copy: &Path) {
+        let client = self.client().await;
+        let version = "SELECT current_setting('server_version_num')::int";
+        let version: i32 = client.query_one(version, &[]).await.unwrap().get(0);
+        let (start, stop) = if version < 150_000 {
+            ("pg_start_backup('standby', true, false)", "pg_stop_backup(false, false)")
+        } else {
+            ("pg_backup_start('standby', true)", "pg_backup_stop(false)")
+        };
+        client.batch_execute(&format!("SELECT {start}")).await.unwrap();
+        // Fails for a file that the server removes meanwhile, which is of no consequence.
+        let data = self.directory().join("data");
+        run_as_postgres("cp -a \"$0\" \"$1\" || true; rm \"$1/postmaster.pid\"", &[&data, copy]);
+        let stop = format!("SELECT labelfile FROM {stop}");
+        let label: String = client.query_one(&stop, &[]).await.unwrap().get(0);
+        let write = "printf %s \"$0\" >\"$1/backup_label\"; touch \"$1/standby.signal\"";
+        run_as_postgres(write, &[Path::new(&label), copy]);
+    }
+
+    fn directory(&self) -> &Path {
+        self.directory.as_ref().expect("a server that the test has started")
+    }
+
+    /// Creates the data directory `data` with these commands, and starts a server in it.
+    fn create(create_data: &str, configuration: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("inbox-pg").tempdir().unwrap().keep();
         if is_root() {
             assert!(
@@ -111,7 +150,7 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // The shell waits on its input, which closes when this process ends.
         let script = format!(
-            "set -e; cd {dir}; {bin}/{program} >init.log; printf '%s\\n' \"$0\" >>data/postgresql.conf; \
+            "set -e; cd {dir}; {create_data} >init.log; printf '%s\\n' \"$0\" >>data/postgresql.conf; \
              {bin}/pg_ctl -D data -l log -w start >&2; echo ready; cat >/dev/null; \
              {bin}/pg_ctl -D data -m immediate stop >&2 || true; cd /; rm -rf {dir}",
             dir = directory.display(),
@@ -155,13 +194,29 @@ impl Server {
 
     /// Kills the postmaster, and returns its other processes.
     pub(crate) fn kill_postmaster(&self) -> Vec<u32> {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
-        let file = std::fs::read_to_string(directory.join("data/postmaster.pid")).unwrap();
-        let process: u32 = file.lines().next().unwrap().parse().unwrap();
-        let children = format!("/proc/{process}/task/{process}/children");
-        let children = std::fs::read_to_string(children).unwrap();
-        signal(process, "KILL");
-        children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+        let postmaster = self.postmaster();
+        let others = children(postmaster);
+        signal(postmaster, "KILL");
+        others
+    }
+
+    fn postmaster(&self) -> u32 {
+        let file = std::fs::read_to_string(self.directory().join("data/postmaster.pid")).unwrap();
+        file.lines().next().unwrap().parse().unwrap()
+    }
+
+    /// Stops all processes of the server until the returned value is dropped. The system still accepts connections to it
+    /// and acknowledges packets.
+    pub(crate) fn hang(&self) -> Hang {
+        let postmaster = self.postmaster();
+        // Before the others, because it starts new ones.
+        signal(postmaster, "STOP");
+        let mut processes = children(postmaster);
+        for process in &processes {
+            signal(*process, "STOP");
+        }
+        processes.push(postmaster);
+        Hang(processes)
     }
 
     /// Makes a standby accept writes.
@@ -184,18 +239,20 @@ impl Server {
     }
 
     fn control(&self, action: &str, mode: &str) {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
         let mut command = as_postgres(&binaries().join("pg_ctl"));
-        command.arg("-D").arg(directory.join("data")).arg("-l").arg(directory.join("log"));
+        command
+            .arg("-D")
+            .arg(self.directory().join("data"))
+            .arg("-l")
+            .arg(self.directory().join("log"));
         let status = command.args(["-w", "-m", mode, action]).stdout(Stdio::null()).status();
         assert!(status.unwrap().success(), "pg_ctl {action}");
     }
 
     /// Starts the server if it has ended, for example because it could not recover.
     pub(crate) fn start_if_ended(&self) {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
         let mut command = as_postgres(&binaries().join("pg_ctl"));
-        command.arg("-D").arg(directory.join("data")).arg("status").stdout(Stdio::null());
+        command.arg("-D").arg(self.directory().join("data")).arg("status").stdout(Stdio::null());
         if !command.status().unwrap().success() {
             self.start_again();
         }
@@ -203,14 +260,12 @@ impl Server {
 
     /// What the server has logged.
     pub(crate) fn log(&self) -> String {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
-        std::fs::read_to_string(directory.join("log")).unwrap()
+        std::fs::read_to_string(self.directory().join("log")).unwrap()
     }
 
     /// Accepts connections from this address.
     pub(crate) async fn accept_from(&self, address: &str) {
-        let directory = self.directory.as_ref().expect("a server that the test has started");
-        let file = directory.join("data/pg_hba.conf");
+        let file = self.directory().join("data/pg_hba.conf");
         let mut file = std::fs::OpenOptions::new().append(true).open(file).unwrap();
         file.write_all(format!("host all all {address}/32 trust\n").as_bytes()).unwrap();
         self.client().await.batch_execute("SELECT pg_reload_conf()").await.unwrap();
@@ -230,6 +285,22 @@ impl Server {
         let name = format!("test_{}_{number}", std::process::id());
         Schema { url: self.url.clone(), name }
     }
+}
+
+/// The processes of a server that hangs.
+pub(crate) struct Hang(Vec<u32>);
+
+impl Drop for Hang {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            signal(*process, "CONT");
+        }
+    }
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+    children.unwrap().split_whitespace().map(|child| child.parse().unwrap()).collect()
 }
 
 /// A schema for one or more archives.
@@ -289,7 +360,7 @@ pub(crate) fn shared(archive: impl tower_inbox::Archive) -> Arc<dyn tower_inbox:
 /// Starts pgbouncer in transaction mode in front of a server, with fewer connections than an archive has. Returns
 /// the process, which ends when its input is closed, and the URL.
 pub(crate) fn pgbouncer(server: &Server) -> ((Child, ChildStdin), String) {
-    let directory = server.directory.as_ref().expect("a server that the test has started");
+    let directory = server.directory();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server_port = server.port();
     let (users, file) = (directory.join("users.txt"), directory.join("pgbouncer.ini"));

@@ -70,6 +70,10 @@ impl Statement for AppendStatement {
     type Job = AppendJob;
     type Answer = Appended;
 
+    fn schema(&self) -> &str {
+        &self.0.sql.schema
+    }
+
     fn size(job: &AppendJob) -> usize {
         job.append.delivery().body().len() + job.head.len() + 512
     }

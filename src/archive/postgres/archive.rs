@@ -25,10 +25,11 @@ use super::{
     maintenance::{self, LastRound, Retention},
     nodes::{self, ThisNode},
     operations::{Operations, Sql},
-    pool::{Pool, Server},
+    pool::Pool,
     read::DatabaseSize,
     scan::kinds,
     schema::Schema,
+    server::Server,
     settle::{SettleJob, SettleStatement},
 };
 use crate::{
@@ -497,6 +498,8 @@ impl Archive for PostgresArchive {
                 if this.0.is_closed() { None } else { checks.database(&this.0.operations).await };
             Ok(ArchiveHealth {
                 writes: Some(this.0.append.write_state()),
+                // The free space of the server is not visible to a client.
+                has_space: this.0.append.lacks_space().then_some(false),
                 maintenance: this.0.last_round.get(),
                 database,
                 ..ArchiveHealth::default()

@@ -11,13 +11,11 @@ use tokio::{
     sync::{Notify, oneshot, watch},
     time::{Instant, timeout},
 };
-use tokio_postgres::Row;
+use tokio_postgres::{Row, error::SqlState};
 
 use super::{
-    error::Failure,
-    operations::value,
-    pool::{Conflicts, Server},
-    session::Session,
+    error::Failure, operations::value, pool::Conflicts, server::Server, session::Session,
+    space::check_space,
 };
 use crate::{
     archive::{ArchiveError, WriteState},
@@ -35,6 +33,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) trait Statement: Send + Sync + 'static {
     type Job: Send + Sync + 'static;
     type Answer: Send + 'static;
+
+    /// The quoted name of the schema of the archive.
+    fn schema(&self) -> &str;
 
     /// The memory that a job takes, in bytes.
     fn size(job: &Self::Job) -> usize;
@@ -94,8 +95,26 @@ struct Queue<S: Statement> {
     closed: bool,
     /// When the running statements were started. At most one for each task.
     running_since: Vec<Instant>,
-    /// Whether the last statement failed.
-    failed: bool,
+    last: LastStatement,
+}
+
+/// The result of the last statement of a queue, or of the last test after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastStatement {
+    Succeeded,
+    Failed,
+    /// A disk is full: that of the tables, or that of the log.
+    NoSpace,
+}
+
+impl LastStatement {
+    fn of<T>(result: &Result<T, Failure>) -> Self {
+        match result {
+            Ok(_) => Self::Succeeded,
+            Err(failure) if failure.is(&SqlState::DISK_FULL) => Self::NoSpace,
+            Err(_) => Self::Failed,
+        }
+    }
 }
 
 struct Queued<S: Statement> {
@@ -120,7 +139,7 @@ impl<S: Statement> Batcher<S> {
             bytes: 0,
             closed: false,
             running_since: Vec::new(),
-            failed: false,
+            last: LastStatement::Succeeded,
         };
         let (queue, changed) = (Mutex::new(queue), Notify::new());
         let shared = Arc::new(Shared { statement, limits, queue, changed });
@@ -173,12 +192,17 @@ impl<S: Statement> Batcher<S> {
         let queue = self.shared.queue();
         let deadline = self.shared.limits.deadline;
         let stalled = queue.running_since.iter().any(|since| since.elapsed() > deadline);
-        match (stalled, queue.failed, queue.closed) {
+        match (stalled, queue.last, queue.closed) {
             (_, _, true) => WriteState::Stopped,
             (true, _, _) => WriteState::Stalled,
-            (_, true, _) => WriteState::Failing,
-            _ => WriteState::Working,
+            (_, LastStatement::Succeeded, _) => WriteState::Working,
+            (_, LastStatement::Failed | LastStatement::NoSpace, _) => WriteState::Failing,
         }
+    }
+
+    /// Returns true if the last statement, or the last test since, was rejected because a disk is full.
+    pub(super) fn lacks_space(&self) -> bool {
+        self.shared.queue().last == LastStatement::NoSpace
     }
 }
 
@@ -227,7 +251,7 @@ impl<S: Statement> Shared<S> {
         let mut session = None;
         while let Some(Batch { jobs, replies, started }) = self.next(server, &mut session).await {
             let result = self.attempt(server, &mut session, &jobs).await;
-            let failed = result.is_err();
+            let last = LastStatement::of(&result);
             if let Err(failure) = &result {
                 let error = failure as &dyn std::error::Error;
                 tracing::error!(
@@ -247,7 +271,7 @@ impl<S: Statement> Shared<S> {
                     self.reply(replies, all);
                 }
             }
-            self.queue().ended(started, failed);
+            self.queue().ended(started, last);
         }
     }
 
@@ -296,7 +320,8 @@ impl<S: Statement> Shared<S> {
                 Err(failure) => return Err(lost.unwrap_or(failure)),
             };
             let resent = lost.is_some();
-            match self.statement.run(&open, jobs, resent).await {
+            let statement = self.statement.run(&open, jobs, resent);
+            match server.unless_replaced(&open, self.limits.deadline / 2, statement).await {
                 Err(failure @ Failure::Lost(_)) if Instant::now() < deadline => {
                     lost = Some(failure);
                 }
@@ -315,7 +340,7 @@ impl<S: Statement> Shared<S> {
         loop {
             // Before the queue is looked at, so that no change is missed.
             let changed = self.changed.notified();
-            let failed = {
+            let last = {
                 let mut queue = self.queue();
                 if queue.is_due() {
                     let batch = queue.take(self.limits);
@@ -327,25 +352,36 @@ impl<S: Statement> Shared<S> {
                 if queue.closed {
                     return None;
                 }
-                queue.failed
+                queue.last
             };
-            if !failed {
+            if last == LastStatement::Succeeded {
                 changed.await;
             } else if timeout(PROBE_INTERVAL, changed).await.is_err() {
-                let recovered = self.probe(server, session).await.is_ok();
-                self.queue().failed = !recovered;
+                let result = self.probe(server, session, last).await;
+                self.queue().last = LastStatement::of(&result);
             }
         }
     }
 
     /// Commits a record of the log that has no other effect. Without it, a node that gets no deliveries because it is
-    /// not ready would never be ready again.
-    async fn probe(&self, server: &Server, session: &mut Option<Session>) -> Result<(), Failure> {
+    /// not ready would never be ready again. The disk of the tables may be another one: if a disk was full, tests whether
+    /// it has room.
+    async fn probe(
+        &self,
+        server: &Server,
+        session: &mut Option<Session>,
+        last: LastStatement,
+    ) -> Result<(), Failure> {
         let open = server.kept_or_new(session, Instant::now() + self.limits.deadline).await?;
-        let written =
-            open.query_durably("SELECT pg_logical_emit_message(true, 'inbox', '')", &[]).await;
+        let test = async {
+            if last == LastStatement::NoSpace {
+                check_space(&open, self.statement.schema()).await?;
+            }
+            open.query_durably("SELECT pg_logical_emit_message(true, 'inbox', '')", &[]).await
+        };
+        let tested = server.unless_replaced(&open, self.limits.deadline / 2, test).await;
         *session = Some(open);
-        written.map(drop)
+        tested.map(drop)
     }
 
     fn reply(&self, replies: Replies<S>, answers: Vec<Result<S::Answer, ArchiveError>>) {
@@ -389,11 +425,11 @@ impl<S: Statement> Queue<S> {
         Batch { jobs, replies, started }
     }
 
-    fn ended(&mut self, started: Instant, failed: bool) {
+    fn ended(&mut self, started: Instant, last: LastStatement) {
         if let Some(place) = self.running_since.iter().position(|since| *since == started) {
             self.running_since.swap_remove(place);
         }
-        self.failed = failed;
+        self.last = last;
     }
 }
 
@@ -407,6 +443,10 @@ mod tests {
     impl Statement for Nothing {
         type Job = usize;
         type Answer = ();
+
+        fn schema(&self) -> &'static str {
+            ""
+        }
 
         fn size(bytes: &usize) -> usize {
             *bytes
@@ -446,7 +486,7 @@ mod tests {
             bytes: jobs * bytes,
             closed: false,
             running_since: Vec::new(),
-            failed: false,
+            last: LastStatement::Succeeded,
         }
     }
 
@@ -484,7 +524,7 @@ mod tests {
         assert_eq!((batch.jobs.len(), queue.bytes), (2, 0));
         queue.jobs.push_back(Queued { job: 10, reply: oneshot::channel().0 });
         assert!(!queue.is_due());
-        queue.ended(batch.started, true);
-        assert!(queue.is_due() && queue.failed);
+        queue.ended(batch.started, LastStatement::Failed);
+        assert!(queue.is_due() && queue.last == LastStatement::Failed);
     }
 }

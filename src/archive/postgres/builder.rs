@@ -13,8 +13,8 @@ use super::{
     error::OpenError,
     maintenance::Retention,
     nodes,
-    pool::Server,
     schema::{self, Guarantees, Schema, SchemaStatus},
+    server::Server,
     session::{Connect, Connector},
 };
 use crate::archive::ArchiveError;
@@ -133,6 +133,9 @@ impl PostgresArchiveBuilder {
     /// Sets how long an operation waits for the database. A statement that takes longer is not cancelled: it may take
     /// effect after the operation has failed with [`ArchiveError::Unsure`]. Also limits how long [`open`](Self::open)
     /// attempts to connect. Default: 10 s.
+    ///
+    /// After half of it, a server that was promoted in place of that of the statement is searched for. If there is one, the
+    /// statement is sent again there.
     ///
     /// Set it below [`InboxBuilder::archive_timeout`](crate::InboxBuilder::archive_timeout), which limits a request.
     pub fn statement_deadline(mut self, deadline: Duration) -> Self {
@@ -269,7 +272,7 @@ impl PostgresArchiveBuilder {
         config.keepalives_idle(Duration::from_secs(15));
         config.keepalives_interval(Duration::from_secs(5));
         config.keepalives_retries(3);
-        Ok(Server { config, connect: Arc::clone(&self.connect), prepares: self.prepares })
+        Ok(Server::new(config, Arc::clone(&self.connect), self.prepares))
     }
 
     /// The number of connections for appends. While one waits for its commit, the next batch is sent over another.

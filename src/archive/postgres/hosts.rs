@@ -1,7 +1,7 @@
 //! Opens a connection to the first of several hosts that accepts writes. A host that does not answer does not keep the
 //! next one from being attempted: after a failover, the old primary may accept connections and hang.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     task::JoinSet,
@@ -12,10 +12,7 @@ use tokio_postgres::{
     config::{Host, LoadBalanceHosts},
 };
 
-use super::{
-    error::Failure,
-    session::{Connect, Session},
-};
+use super::{error::Failure, server::Server, session::Session};
 
 /// The first wait between two attempts to connect to a host. Doubles up to [`MAX_BACKOFF`].
 const BACKOFF: Duration = Duration::from_millis(50);
@@ -30,28 +27,21 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn run(self, connect: Arc<dyn Connect>) -> (Self, Result<Session, Failure>) {
-        let result = connect.connect(self.config.clone()).await;
+    async fn run(self, server: Server) -> (Self, Result<Session, Failure>) {
+        let result = server.connect(self.config.clone()).await;
         (self, result)
     }
 
-    async fn run_after_backoff(
-        mut self,
-        connect: Arc<dyn Connect>,
-    ) -> (Self, Result<Session, Failure>) {
+    async fn run_after_backoff(mut self, server: Server) -> (Self, Result<Session, Failure>) {
         sleep(self.backoff.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
-        self.run(connect).await
+        self.run(server).await
     }
 }
 
 /// Attempts all hosts until one accepts the connection or `deadline` has passed. Each has a backoff of its own.
-pub(super) async fn connect_to_any(
-    config: &Config,
-    connect: &Arc<dyn Connect>,
-    deadline: Instant,
-) -> Result<Session, Failure> {
-    let mut hosts = single_hosts(config).into_iter();
+pub(super) async fn connect_to_any(server: &Server, deadline: Instant) -> Result<Session, Failure> {
+    let mut hosts = single_hosts(&server.config).into_iter();
     let mut attempts: JoinSet<(Attempt, Result<Session, Failure>)> = JoinSet::new();
     let (mut failure, mut next) = (None, Instant::now());
     loop {
@@ -64,7 +54,7 @@ pub(super) async fn connect_to_any(
                     return Err(refused);
                 }
                 failure = Some(refused);
-                attempts.spawn(attempt.run_after_backoff(Arc::clone(connect)));
+                attempts.spawn(attempt.run_after_backoff(server.clone()));
             }
             Ok(Some(Err(error))) => return Err(Failure::NoConnection(error.to_string())),
             Err(_) if Instant::now() >= deadline => {
@@ -75,7 +65,7 @@ pub(super) async fn connect_to_any(
             Ok(None) | Err(_) => {
                 if let Some(config) = hosts.next() {
                     let attempt = Attempt { config, backoff: BACKOFF };
-                    attempts.spawn(attempt.run(Arc::clone(connect)));
+                    attempts.spawn(attempt.run(server.clone()));
                 }
                 next = Instant::now() + HEAD_START;
             }
@@ -84,7 +74,7 @@ pub(super) async fn connect_to_any(
 }
 
 /// The configuration of each host, in the order in which they are attempted.
-fn single_hosts(config: &Config) -> Vec<Config> {
+pub(super) fn single_hosts(config: &Config) -> Vec<Config> {
     let number = config.get_hosts().len().max(config.get_hostaddrs().len());
     if number < 2 {
         return vec![config.clone()];

@@ -6,6 +6,7 @@
 //! | `url.rs`, `password.rs` | a URL with its environment; `PGPASSWORD` and the password file |
 //! | `tls.rs`, `rustls.rs` | `sslmode` and `sslrootcert`; connections encrypted by rustls |
 //! | `session.rs`, `pool.rs` | one connection with its warnings; a bounded number of connections |
+//! | `server.rs`, `timeline.rs` | where connections are opened; recognizes a primary that was replaced |
 //! | `hosts.rs` | the first of several hosts that accepts writes |
 //! | `batch.rs` | a queue whose jobs are sent in batches |
 //! | `append.rs`, `settle.rs` | the batches of appends and of outcomes |
@@ -18,6 +19,7 @@
 //! | `maintenance.rs` | partitions, retention, counts |
 //! | `nodes.rs` | the processes that have the archive open |
 //! | `health.rs` | whether the database answers, its schema, and its standby |
+//! | `space.rs` | whether the disks of the tables have room again |
 //!
 //! Every transition of a delivery is a function in the database, which checks its precondition under a row lock. No
 //! session state is used: no `LISTEN`, no session locks, and no named statements unless the builder enables them. So
@@ -43,8 +45,11 @@ mod read;
 mod rustls;
 mod scan;
 mod schema;
+mod server;
 mod session;
 mod settle;
+mod space;
+mod timeline;
 mod tls;
 mod url;
 

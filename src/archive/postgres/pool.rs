@@ -1,7 +1,6 @@
 //! A bounded number of connections.
 
 use std::{
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -10,74 +9,16 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout_at},
 };
-use tokio_postgres::{Config, Row};
+use tokio_postgres::Row;
 
 use super::{
     error::Failure,
-    hosts::connect_to_any,
-    session::{Connect, Params, Session},
+    server::Server,
+    session::{Params, Session},
 };
 
 /// How often a statement is sent again after a deadlock.
 const CONFLICTS: u32 = 5;
-
-/// Where and how connections are opened.
-#[derive(Clone)]
-pub(super) struct Server {
-    pub(super) config: Config,
-    pub(super) connect: Arc<dyn Connect>,
-    /// Whether connections prepare their statements.
-    pub(super) prepares: bool,
-}
-
-impl Server {
-    /// Takes the session that is kept from an earlier statement, or opens one.
-    pub(super) async fn kept_or_new(
-        &self,
-        kept: &mut Option<Session>,
-        deadline: Instant,
-    ) -> Result<Session, Failure> {
-        match kept.take().filter(|session| !session.is_closed()) {
-            Some(session) => Ok(session),
-            None => self.session(deadline).await,
-        }
-    }
-
-    /// Opens a connection. Attempts it until `deadline`.
-    pub(super) async fn session(&self, deadline: Instant) -> Result<Session, Failure> {
-        let session = connect_to_any(&self.config, &self.connect, deadline).await?;
-        Ok(session.preparing(self.prepares))
-    }
-}
-
-/// Without the password.
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("name", &self.to_string()).finish_non_exhaustive()
-    }
-}
-
-/// Host, port and database.
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use tokio_postgres::config::Host;
-        let hosts = self.config.get_hosts();
-        for (place, host) in hosts.iter().enumerate() {
-            let separator = if place == 0 { "" } else { "," };
-            match host {
-                Host::Tcp(host) => write!(f, "{separator}{host}")?,
-                #[cfg(unix)]
-                Host::Unix(path) => write!(f, "{separator}{}", path.display())?,
-            }
-            let ports = self.config.get_ports();
-            if let Some(port) = ports.get(place).or(ports.first()) {
-                write!(f, ":{port}")?;
-            }
-        }
-        let database = self.config.get_dbname().or(self.config.get_user());
-        write!(f, "/{}", database.unwrap_or_default())
-    }
-}
 
 /// Connections that are opened when they are needed, and kept.
 #[derive(Debug)]
@@ -110,7 +51,7 @@ impl Pool {
         let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
         let idle = loop {
             match self.idle().pop() {
-                Some(session) if session.is_closed() => {}
+                Some(session) if !self.server.is_usable(&session) => {}
                 other => break other,
             }
         };
@@ -157,12 +98,14 @@ impl Pool {
         let mut conflicts = Conflicts::new();
         loop {
             let session = taken.session()?;
-            let result = if durably {
-                session.query_durably(sql, params).await
-            } else {
-                session.query(sql, params).await
+            let statement = async {
+                if durably {
+                    session.query_durably(sql, params).await
+                } else {
+                    session.query(sql, params).await
+                }
             };
-            match result {
+            match self.server.unless_replaced(session, self.deadline / 2, statement).await {
                 Err(failure) if conflicts.allow_retry(&failure).await => {}
                 result => return taken.returned(result),
             }

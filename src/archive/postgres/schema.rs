@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use super::{
     error::{Failure, OpenError},
     operations::value,
-    pool::Server,
+    server::Server,
     session::Session,
 };
 use crate::archive::{ArchiveError, SchemaState};

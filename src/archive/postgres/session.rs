@@ -19,7 +19,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::error::Failure;
+use super::{error::Failure, timeline::Timeline};
 
 /// The parameters of a statement, with their types.
 pub(super) type Params<'p> = &'p [(&'p (dyn ToSql + Sync), Type)];
@@ -29,6 +29,8 @@ pub(super) type Params<'p> = &'p [(&'p (dyn ToSql + Sync), Type)];
 pub(super) struct Session {
     client: Client,
     warned: Arc<AtomicBool>,
+    /// The timeline of the server when the connection was opened; None if it is unknown.
+    pub(super) timeline: Option<Timeline>,
     /// `None` if no statement is prepared.
     prepared: Option<Prepared>,
 }
@@ -153,7 +155,7 @@ where
             let (client, connection) = connected.map_err(|error| Failure::connecting(&error))?;
             let warned = Arc::new(AtomicBool::new(false));
             tokio::spawn(drive(connection, Arc::clone(&warned)));
-            Ok(Session { client, warned, prepared: None })
+            Ok(Session { client, warned, prepared: None, timeline: None })
         })
     }
 }

@@ -57,6 +57,10 @@ impl Statement for SettleStatement {
     type Job = SettleJob;
     type Answer = ();
 
+    fn schema(&self) -> &str {
+        &self.operations.sql.schema
+    }
+
     fn size(_: &SettleJob) -> usize {
         1024
     }
