@@ -74,14 +74,17 @@ impl HeldLeases {
             held.renewed_at = Some(now);
         }
         let earlier = held.leases.values_mut().filter(|holding| holding.lease.id() == lease.id());
-        earlier.for_each(|holding| holding.lost = true);
+        let replaced = earlier.map(|holding| holding.lost = true).count();
         let until = now + self.length;
         held.leases.insert(lease.token(), HeldLease { lease, until, lost: false });
         if held.renewal.as_ref().is_none_or(JoinHandle::is_finished) {
             held.renewal = renewal();
         }
         drop(held);
-        self.lost.notify_waiters();
+        // Wakes every handler, so only if one has to end.
+        if replaced > 0 {
+            self.lost.notify_waiters();
+        }
     }
 
     pub(super) fn remove(&self, token: LeaseToken) {
