@@ -57,13 +57,13 @@ pub(super) async fn page(
             (actions(inbox, place, id, state))
         }
         @match place {
-            Place::Archive => {
-                (state_section(state, now))
-                (history::section(archive, id, Some(delivery.received_at())).await)
-            },
+            Place::Archive => (state_section(state, now)),
             Place::Quarantine => (quarantine::findings(inbox, delivery).await),
         }
         (facts(delivery, state, now))
+        @if place == Place::Archive {
+            (history::section(archive, id, Some(delivery.received_at())).await)
+        }
         (body.html(of_form, &place.download(id), reason))
         (head(delivery.head(), "Secrets were redacted before the head was archived."))
         (command(delivery))

@@ -17,6 +17,9 @@ use crate::{
 /// How long the archive may take. The disk archive reads whole segments.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The number of changes that are shown at first.
+const LATEST: usize = 10;
+
 const COLUMNS: [Column<'_>; 4] =
     [Column::Text("time"), Column::Number("after"), Column::Text("state"), Column::Text("details")];
 
@@ -33,12 +36,21 @@ pub(super) async fn section(
         Err(_) => return unread("the archive did not answer within 5 s"),
     };
     let is_cut = changes.len() == MAX_HISTORY;
+    let (earlier, latest) = changes.split_at(changes.len().saturating_sub(LATEST));
+    let received_at = received_at.filter(|_| !is_cut);
+    let before = earlier.last().map_or(received_at, |change| Some(change.at));
     html! {
         @if !changes.is_empty() {
             section {
                 h2 { "History" }
-                (parts::table("History", "history", &COLUMNS, &rows(&changes, received_at.filter(|_| !is_cut))))
-                @if is_cut { p.dim { "The latest " (MAX_HISTORY) " changes." } }
+                @if !earlier.is_empty() {
+                    details {
+                        summary { (times(earlier.len() as u64, "earlier change", "earlier changes")) }
+                        (parts::table("Earlier changes", "history", &COLUMNS, &rows(earlier, received_at)))
+                        @if is_cut { p.dim { "Older ones are not listed." } }
+                    }
+                }
+                (parts::table("History", "history", &COLUMNS, &rows(latest, before)))
             }
         }
     }
@@ -53,9 +65,9 @@ fn unread(reason: &str) -> Markup {
     }
 }
 
-/// Each change with the time since the one before; the first with the time since `received_at`.
-fn rows(changes: &[StateChange], received_at: Option<SystemTime>) -> Markup {
-    let before = std::iter::once(received_at).chain(changes.iter().map(|change| Some(change.at)));
+/// Each change with the time since the one before; the first with the time since `before`.
+fn rows(changes: &[StateChange], before: Option<SystemTime>) -> Markup {
+    let before = std::iter::once(before).chain(changes.iter().map(|change| Some(change.at)));
     html! {
         @for (change, before) in changes.iter().zip(before) {
             tr {
@@ -82,13 +94,13 @@ fn details(state: &State) -> Markup {
         @match state {
             State::Leased { attempts, crashes } => {
                 "attempt " (attempts) " started"
-                @if *crashes > 0 { ", after " (times(*crashes, "crash", "crashes")) " in a row" }
+                @if *crashes > 0 { ", after " (times(u64::from(*crashes), "crash", "crashes")) " in a row" }
             },
             State::Pending { attempts, crashes: 0 } => {
-                "waits again, with " (times(*attempts, "attempt", "attempts"))
+                "waits again, with " (times(u64::from(*attempts), "attempt", "attempts"))
             },
             State::Pending { crashes, .. } => {
-                "waits again, after " (times(*crashes, "crash", "crashes")) " in a row"
+                "waits again, after " (times(u64::from(*crashes), "crash", "crashes")) " in a row"
             },
             State::Outcome(Outcome::Failed { attempts, due, reason, .. }) => {
                 "attempt " (attempts)
@@ -100,6 +112,6 @@ fn details(state: &State) -> Markup {
     }
 }
 
-fn times(number: u32, one: &str, more: &str) -> String {
+fn times(number: u64, one: &str, more: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { more })
 }

@@ -195,6 +195,18 @@ async fn delivery_page_has_history_of_attempts_with_reasons_escaped() {
     let places: Vec<_> = rows.iter().map(|row| text.find(row)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} {text}");
 
+    assert!(!text.contains("earlier change"), "{text}");
+    for number in 0..4 {
+        let lease = setup.archive.acquire(Acquire::new(id)).await.unwrap().lease.unwrap();
+        let failed = Outcome::failed_at(number, format!("reason {number}"));
+        setup.archive.settle(lease, failed, Duration::ZERO).await.unwrap();
+    }
+    let text = page().await;
+    let (earlier, latest) = text.split_once("</details>").unwrap();
+    assert!(earlier.contains("3 earlier changes") && earlier.contains("attempt 2 started"));
+    assert!(!earlier.contains("<bdi>gone") && latest.contains("<bdi>gone"), "{text}");
+    assert!(latest.contains("reason 3") && latest.matches("<time").count() >= 10, "{text}");
+
     setup.archive.remove(Query::all().id(id)).await.unwrap();
     let removed = page().await;
     assert!(removed.contains("were removed") && removed.contains("<bdi>gone</bdi>"), "{removed}");
