@@ -35,7 +35,7 @@ use server::Server;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
-    let server = Server::start(&options.dir, options.flush_micros);
+    let server = Server::start(&options.dir, options.flush_micros, &options.settings);
     let client = server.client().await;
     let version: String = client.query_one("SHOW server_version", &[]).await?.get(0);
     println!("PostgreSQL {version}; {} rounds of {:?}; medians\n", options.rounds, options.time);

@@ -16,6 +16,7 @@ The archive on PostgreSQL, a hand-written handler, and a job queue, in alternati
   --connections N       connections of the archive. Default: those of the archive
   --prepared            the archive prepares its statements
   --batch-kb N          most bytes of a batch of the archive. Default: that of the archive
+  --set NAME=VALUE      a setting of the server, such as shared_buffers=1GB. Repeatable
   --flush-micros N      each flush of the log waits that long first, as on a network volume. Default: 0
   --pool 16             connections of the hand-written handler, and of the job queue
   --held-seconds 20     how long an old snapshot is held open; 0: not at all
@@ -34,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) connections: Option<usize>,
     pub(crate) prepared: bool,
     pub(crate) batch_kb: Option<usize>,
+    /// Lines of the configuration of the server.
+    pub(crate) settings: String,
     pub(crate) flush_micros: u32,
     pub(crate) pool: usize,
     pub(crate) held: Duration,
@@ -54,6 +57,7 @@ impl Options {
             connections: None,
             prepared: false,
             batch_kb: None,
+            settings: String::new(),
             flush_micros: 0,
             pool: 16,
             held: Duration::from_secs(20),
@@ -73,6 +77,10 @@ impl Options {
                 Long("connections") => options.connections = Some(arguments.value()?.parse()?),
                 Long("prepared") => options.prepared = true,
                 Long("batch-kb") => options.batch_kb = Some(arguments.value()?.parse()?),
+                Long("set") => {
+                    options.settings.push_str(&arguments.value()?.string()?);
+                    options.settings.push('\n');
+                }
                 Long("flush-micros") => options.flush_micros = arguments.value()?.parse()?,
                 Long("pool") => options.pool = arguments.value()?.parse()?,
                 Long("held-seconds") => {

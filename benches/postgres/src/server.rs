@@ -24,7 +24,8 @@ const SETTINGS: &str = "synchronous_commit = on\nmax_connections = 200\nshared_b
     shared_preload_libraries = 'pg_stat_statements'\n";
 
 impl Server {
-    pub(crate) fn start(parent: &Path, flush_micros: u32) -> Self {
+    /// The lines of `settings` have precedence over the others.
+    pub(crate) fn start(parent: &Path, flush_micros: u32, settings: &str) -> Self {
         let directory =
             tempfile::Builder::new().prefix("inbox-pg").tempdir_in(parent).unwrap().keep();
         if is_root() {
@@ -42,7 +43,7 @@ impl Server {
             bin = binaries().display(),
         );
         let settings = format!(
-            "commit_delay = {flush_micros}\ncommit_siblings = 0\nport = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n{SETTINGS}",
+            "commit_delay = {flush_micros}\ncommit_siblings = 0\nport = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n{SETTINGS}{settings}",
             directory.display()
         );
         let mut command = Command::new("/bin/sh");
