@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     archive::{Archive, MAX_HISTORY, StateChange},
-    delivery::{DeliveryId, Outcome, State},
+    delivery::{DeliveryId, Outcome, State, with_causes},
 };
 
 /// How long the archive may take. The disk archive reads whole segments.
@@ -32,7 +32,7 @@ pub(super) async fn section(
     let changes = match timeout(PATIENCE, archive.history(id)).await {
         Ok(Ok(changes)) => changes.unwrap_or_default(),
         // The rest of the page does not depend on it.
-        Ok(Err(error)) => return unread(&error.to_string()),
+        Ok(Err(error)) => return unread(&with_causes(&error)),
         Err(_) => return unread("the archive did not answer within 5 s"),
     };
     let is_cut = changes.len() == MAX_HISTORY;

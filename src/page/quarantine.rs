@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     address::{Action, Cursor, Place, View},
-    deliveries, format,
+    deliveries, doctor, format,
     html::{self, Page, Tab},
     listing,
 };
@@ -53,11 +53,8 @@ pub(super) async fn findings(inbox: &Inbox, delivery: &Delivery) -> Markup {
                     "by the secret " bdi { (format::foreign(proof.secret())) } ". Release the delivery."
                 }
             },
-            Err(NotReleased::Signature { source, doctor, others }) => section.outcome.dead {
-                (super::doctor::explanation(&source, None, &doctor))
-                @for model in &others {
-                    p { "The model " strong { (model.as_str()) } " accepts it as it is." }
-                }
+            Err(NotReleased::Signature { source, doctor: findings, others }) => section.outcome.dead {
+                (doctor::explanation(&source, None, &findings, &others))
             },
             Err(error) => section.outcome.dead { p { (format::foreign(&error.to_string())) } },
         }

@@ -156,7 +156,7 @@ impl Checked {
     fn rejected(&self, error: &SignatureError) -> Markup {
         html! {
             section.outcome.dead {
-                (doctor::explanation(error, self.hint.as_ref(), &self.findings))
+                (doctor::explanation(error, self.hint.as_ref(), &self.findings, &[]))
                 (self.invalid_secret())
             }
         }
