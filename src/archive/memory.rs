@@ -115,6 +115,10 @@ impl Store {
                 processed.insert(place, position);
             }
         }
+        // The state after the append is no change.
+        if entry.state == state {
+            return;
+        }
         if entry.history.len() == MAX_HISTORY {
             entry.history.pop_front();
         }
@@ -185,21 +189,18 @@ impl Store {
         }
         self.firsts.insert(delivery.fingerprint(), id);
         self.positions.insert(id, self.entries.len());
-        self.counts.add(&model, State::NEW.kind(), 1);
+        let state = if until.is_some() { State::NEW.leased() } else { State::NEW };
+        self.counts.add(&model, state.kind(), 1);
         let received_at = delivery.received_at();
-        let delivery = Some(delivery);
-        let (state, history) = (State::NEW, VecDeque::new());
+        let (delivery, history) = (Some(delivery), VecDeque::new());
+        let first = state.clone();
         self.entries.push(Entry { id, model, received_at, delivery, state, history });
         let lease = if let Some(until) = until {
-            self.put_leased(id, State::NEW.leased(), until)
+            self.put_leased(id, first, until)
         } else {
-            self.put_back(id, State::NEW, now);
+            self.put_back(id, first, now);
             None
         };
-        // The state after the append is no change.
-        if let Some(entry) = self.entries.last_mut() {
-            entry.history.clear();
-        }
         Ok(append.stored(lease))
     }
 
