@@ -9,7 +9,11 @@ use std::{
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{archive::Inner, error::Failure, operations::Operations, operations::value};
+use super::{
+    archive::Inner,
+    error::Failure,
+    operations::{Operations, value},
+};
 use crate::{
     archive::{ArchiveError, Node},
     supervise::supervise,

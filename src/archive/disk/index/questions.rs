@@ -99,10 +99,11 @@ impl Index {
         id: DeliveryId,
     ) -> Result<Option<(Position, Vec<StateSource>)>, Failure> {
         let Some(position) = self.locate(id)? else { return Ok(None) };
+        let home = position.segment.to_string();
         let sources = self.segments.range(position.segment..).filter_map(|(name, segment)| {
             let file = match &segment.file {
                 _ if *name == position.segment || segment.has_record_about(position) => None,
-                Some(file) if file.has_home(position.segment) => Some(file.clone()),
+                Some(file) if file.has_home(&home) => Some(file.clone()),
                 _ => return None,
             };
             Some(StateSource { segment: *name, length: segment.end, file })

@@ -468,10 +468,9 @@ impl IndexFile {
         })
     }
 
-    /// Returns true if the segment records states of deliveries in this other segment.
-    pub(in crate::archive::disk) fn has_home(&self, segment: SegmentName) -> bool {
-        let segment = segment.to_string();
-        self.header.homes.contains(&segment)
+    /// Returns true if the segment records states of deliveries in the other segment with this name.
+    pub(in crate::archive::disk) fn has_home(&self, segment: &str) -> bool {
+        self.header.homes.iter().any(|home| home == segment)
     }
 
     /// Returns the states that the segment records for deliveries in other segments.
